@@ -1,0 +1,122 @@
+"""The layers of a decoded network as values; each knows its shapes, parameters and cost."""
+
+from dataclasses import dataclass
+from math import prod
+from typing import TypeAlias
+
+from evosearch.errors import InputError
+
+Shape: TypeAlias = tuple[int, ...]
+"""Shape of one image's activation: (channels, height, width) in the head, (features,) in the tail."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageShape:
+    """Shape of the images a network takes: `channels`, then `height` and `width` in pixels, each at least 1."""
+
+    channels: int
+    height: int
+    width: int
+
+    def __post_init__(self) -> None:
+        if min(self.channels, self.height, self.width) < 1:
+            raise InputError(f"an image has at least 1 channel and 1 x 1 pixels, found {self}")
+
+
+@dataclass(frozen=True, slots=True)
+class ConvLayer:
+    """A convolution with bias, stride 1 and 'same' padding."""
+
+    inputs: int
+    outputs: int
+    kernel: int
+    output: Shape
+
+    @property
+    def parameters(self) -> int:
+        """Weights and biases."""
+        return self.outputs * (self.inputs * self.kernel**2 + 1)
+
+    @property
+    def flops(self) -> int:
+        """Forward FLOPs of one image, two per multiply-add, bias left out (as `torch.utils.flop_counter`)."""
+        return 2 * prod(self.output) * self.inputs * self.kernel**2
+
+
+@dataclass(frozen=True, slots=True)
+class BatchNormLayer:
+    """Batch norm over channels; running statistics are buffers and no parameters."""
+
+    channels: int
+    output: Shape
+    flops: int = 0
+
+    @property
+    def parameters(self) -> int:
+        """Scale and shift per channel."""
+        return 2 * self.channels
+
+
+@dataclass(frozen=True, slots=True)
+class ReluLayer:
+    """A rectifier."""
+
+    output: Shape
+    parameters: int = 0
+    flops: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PoolLayer:
+    """A 2x2 max pooling, stride 2, sides rounded down."""
+
+    output: Shape
+    parameters: int = 0
+    flops: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FlattenLayer:
+    """From (channels, height, width) to (features,); a view, so it holds no activation of its own."""
+
+    output: Shape
+    parameters: int = 0
+    flops: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LinearLayer:
+    """A fully connected layer with bias."""
+
+    inputs: int
+    outputs: int
+
+    @property
+    def output(self) -> Shape:
+        """(outputs,)."""
+        return (self.outputs,)
+
+    @property
+    def parameters(self) -> int:
+        """Weights and biases."""
+        return self.outputs * (self.inputs + 1)
+
+    @property
+    def flops(self) -> int:
+        """Forward FLOPs of one image, two per multiply-add, bias left out."""
+        return 2 * self.inputs * self.outputs
+
+
+@dataclass(frozen=True, slots=True)
+class DropoutLayer:
+    """Dropout at `rate` while training; absent at rate 0."""
+
+    rate: float
+    output: Shape
+    parameters: int = 0
+    flops: int = 0
+
+
+Layer: TypeAlias = (
+    ConvLayer | BatchNormLayer | ReluLayer | PoolLayer | FlattenLayer | LinearLayer | DropoutLayer
+)

@@ -1,0 +1,59 @@
+"""Images as every room sees them: uint8 arrays, decoded once, named by a content hash."""
+
+from dataclasses import dataclass
+
+from evosearch.blueprint import ImageShape
+from evosearch.errors import DataError
+from evosearch.evaluation import Images, Labels
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Images (N, C, H, W) uint8 and their class numbers (N,) int64."""
+
+    images: Images
+    labels: Labels
+
+    def __post_init__(self) -> None:
+        if self.images.ndim != 4 or str(self.images.dtype) != "uint8":
+            raise DataError(f"images are (N, C, H, W) uint8, found {self.images.shape} {self.images.dtype}")
+        if self.labels.shape != self.images.shape[:1] or str(self.labels.dtype) != "int64":
+            raise DataError(f"labels are (N,) int64, found {self.labels.shape} {self.labels.dtype}")
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True, eq=False)
+class SearchData:
+    """What search workers get: no test images. `key`: content hash of all splits of the data set."""
+
+    train: Split
+    validation: Split
+    classes: tuple[str, ...]
+    key: str
+
+    @property
+    def image(self) -> ImageShape:
+        """Shape of every image."""
+        _, channels, height, width = self.train.images.shape
+        return ImageShape(channels, height, width)
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """All three splits. `key`: content hash over the decoded arrays, labels and class names of all splits.
+
+    `notes`: what was noticed while reading, one line each, for instance images that stand in two splits.
+    """
+
+    train: Split
+    validation: Split
+    test: Split
+    classes: tuple[str, ...]
+    key: str
+    notes: tuple[str, ...] = ()
+
+    def for_search(self) -> SearchData:
+        """The train and validation splits only: the test split stays sealed (DESIGN, decision 5)."""
+        return SearchData(self.train, self.validation, self.classes, self.key)

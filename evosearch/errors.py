@@ -1,0 +1,96 @@
+"""Every error that evosearch raises on purpose, in one tree.
+
+EvosearchError                      a command ends with its `exit_status` and prints its message as one line
+├── InputError               (2)    what the user gave is wrong; the message names the value, the place, the repair
+│   ├── ConfigError                 a configuration file or an override
+│   ├── InvalidChromosomeError      a chromosome that cannot exist, in code or in text
+│   ├── InfeasibleSpaceError        the search space holds (almost) nothing within its own limits
+│   ├── DataError                   images, labels or split files; carries every bad file
+│   ├── JournalError                a journal that is truncated, garbage or newer than this version
+│   └── SearchConflictError         a name that is taken by a different search, or a search that is not there
+├── CannotRunError           (3)    this machine, cluster or disk cannot run it
+├── HeldError                (4)    another driver holds the search
+│   └── StaleTermError              a newer driver has taken the search over; this one must stop
+├── TooManyFailuresError     (5)    stopped because too many evaluations failed; resumable
+└── EvaluationError                 raised inside a worker; the driver sees a `Failure`, never this
+    └── DivergedError               the loss became NaN or infinite
+
+Callers catch the branch they can repair; the command line catches `EvosearchError`. All of them survive
+pickling, since they cross process boundaries.
+"""
+
+
+class EvosearchError(Exception):
+    """Root of the tree: one line for the user, and the exit status the command ends with."""
+
+    exit_status = 1
+
+
+class InputError(EvosearchError):
+    """The user's input is wrong; the message says what was found, where, and how to mend it."""
+
+    exit_status = 2
+
+
+class ConfigError(InputError):
+    """A configuration file, or an override of one of its keys, is wrong."""
+
+
+class InvalidChromosomeError(InputError):
+    """A gene or chromosome that cannot exist, or a text that is none."""
+
+
+class InfeasibleSpaceError(InputError):
+    """No feasible chromosome was drawn within the allowed number of redraws."""
+
+
+class DataError(InputError):
+    """Images, labels or splits cannot be used.
+
+    `problems` lists every bad file, one line each; the message summarises them.
+    """
+
+    def __init__(self, message: str, problems: tuple[str, ...] = ()) -> None:
+        super().__init__(message, problems)
+        self.problems = problems
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class JournalError(InputError):
+    """The journal cannot be read by this version; it is never overwritten."""
+
+
+class SearchConflictError(InputError):
+    """The named search is missing, unfinished where it must be finished, or a different one."""
+
+
+class CannotRunError(EvosearchError):
+    """This machine, cluster or disk cannot run the search; found before the first evaluation."""
+
+    exit_status = 3
+
+
+class HeldError(EvosearchError):
+    """Another driver holds the search."""
+
+    exit_status = 4
+
+
+class StaleTermError(HeldError):
+    """A commit of an older term was refused: a newer driver has taken the search over."""
+
+
+class TooManyFailuresError(EvosearchError):
+    """Too many evaluations failed; what is journaled stays, and `resume` opens the failed ones anew."""
+
+    exit_status = 5
+
+
+class EvaluationError(EvosearchError):
+    """An evaluation cannot go on; raised and turned into a `Failure` inside a worker."""
+
+
+class DivergedError(EvaluationError):
+    """The training loss became NaN or infinite."""

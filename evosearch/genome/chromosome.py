@@ -1,0 +1,50 @@
+"""A network as the search sees it: a head of convolutions and poolings, and a tail of dense layers."""
+
+import hashlib
+from dataclasses import dataclass
+
+from evosearch.errors import InvalidChromosomeError
+from evosearch.genome.genes import Conv, Dense, Head, Pool, Tail
+
+
+@dataclass(frozen=True, slots=True)
+class Chromosome:
+    """A variable-length chromosome (EAVL-COVID, "Genotype"); the class-count output layer is not a gene.
+
+    Its text form is one line that a person can read and `parse` reads back, `C64 B99 P | F256 F100`:
+    C is a convolution, B one with batch norm, P a pooling, F a fully connected layer.
+
+    `head`: at least one gene, convolutions and poolings in any order; a child fresh from crossover may
+    still lack a convolution until it is repaired. `tail`: dense layers, possibly none.
+    """
+
+    head: Head
+    tail: Tail
+
+    def __post_init__(self) -> None:
+        if not self.head:
+            raise InvalidChromosomeError("a chromosome needs at least one gene before the '|', found none")
+        for gene in self.head:
+            if not isinstance(gene, Conv | Pool):
+                raise InvalidChromosomeError(f"the head holds convolutions and poolings only, found {gene}")
+        for unit in self.tail:
+            if not isinstance(unit, Dense):
+                raise InvalidChromosomeError(f"the tail holds fully connected layers only, found {unit}")
+
+    def __str__(self) -> str:
+        return f"{' '.join(map(str, self.head))} | {' '.join(map(str, self.tail))}".rstrip()
+
+    @property
+    def key(self) -> str:
+        """Content key: equal for equal chromosomes on every machine, 20 hexadecimal digits."""
+        return hashlib.sha256(str(self).encode()).hexdigest()[:20]
+
+    @property
+    def convolutions(self) -> tuple[Conv, ...]:
+        """The head's convolutions in order."""
+        return tuple(gene for gene in self.head if isinstance(gene, Conv))
+
+    @property
+    def poolings(self) -> int:
+        """How many poolings the head holds."""
+        return sum(isinstance(gene, Pool) for gene in self.head)

@@ -1,0 +1,94 @@
+"""The seam between the driver and whatever runs evaluations: processes on this machine, or Ray actors.
+
+A pool has no policy: it starts workers, hands each at most one task at a time, and reports what happened.
+Budgets, order and retries are decided by the driver's state machine.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from evosearch.evaluation import EvaluationRequest, FailureKind, Outcome, Prediction, PredictionRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A worker process that is ready. `name`: never used again after it is gone, for instance "node1-gpu0-2".
+    `device`: what it shares with other workers, for instance "node1/cuda:0"; workers of one device compete.
+    """
+
+    name: str
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """One attempt at one candidate of one search; the worker returns it unread."""
+
+    search: str
+    term: int
+    number: int
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerJoined:
+    """A worker is ready for tasks."""
+
+    worker: Worker
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerLeft:
+    """A worker is gone, and with it the task it had. `kind`: CRASHED where its own process died while its
+    node lived, WORKER_LOST where node or network went away. `message`: one line.
+    """
+
+    worker: Worker
+    kind: FailureKind
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskDone:
+    """A worker finished its task and is free. An exception inside a task comes back as a `Failure`."""
+
+    worker: Worker
+    ticket: Ticket
+    result: Outcome | Prediction
+
+
+PoolEvent: TypeAlias = WorkerJoined | WorkerLeft | TaskDone
+Task: TypeAlias = EvaluationRequest | PredictionRequest
+
+
+class WorkerPool(Protocol):
+    """Standing workers that evaluate one task at a time.
+
+    Contract (tested by `evosearch.testing.PoolContract`): a worker is announced once by `WorkerJoined` before
+    it is given anything; every task ends in exactly one `TaskDone` or in the `WorkerLeft` of its worker; a
+    worker that left is replaced by one of another name while the pool is open; after `close` nothing of the
+    pool is left running.
+    """
+
+    def start(self) -> None:
+        """Begin to start workers; returns at once.
+
+        Raises:
+            CannotRunError: this machine or cluster cannot hold a single worker; the message has the numbers.
+        """
+        ...
+
+    def submit(self, worker: Worker, ticket: Ticket, task: Task) -> None:
+        """Give a free worker a task; returns at once. A worker that has just died is no error: its
+        `WorkerLeft` follows.
+        """
+        ...
+
+    def poll(self, timeout: float) -> Sequence[PoolEvent]:
+        """What has happened since the last call; waits at most `timeout` seconds for the first event."""
+        ...
+
+    def close(self) -> None:
+        """Kill every worker and what belongs to the pool, whatever they do; may be called twice."""
+        ...

@@ -1,0 +1,88 @@
+"""What readers of a journal get: rows of the tables that the events keep up to date."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from evosearch.search.candidate import Origin
+
+SearchState = Literal["running", "done", "interrupted", "failed"]
+EvaluationStatus = Literal["waiting", "running", "done", "failed"]
+
+
+@dataclass(frozen=True)
+class SearchRow:
+    """A search as its last event left it.
+
+    `state`: as journaled; a driver that was killed leaves "running" behind, see `holder.current_state`.
+    `generation`: the one being evaluated, from 0; -1 before the first population is written. `generations`:
+    the total, extensions included. `counts`: evaluations by status; `failed`: failed ones by kind.
+    `term`: of the newest driver; `heartbeat`: its last sign of life, seconds since 1970. `seconds`: summed
+    over all drivers, from start to last sign of life.
+    """
+
+    name: str
+    state: SearchState
+    configuration: Mapping[str, Any]
+    environment: Mapping[str, Any]
+    data_key: str
+    executor: str
+    term: int
+    heartbeat: float
+    seconds: float
+    generation: int
+    generations: int
+    counts: Mapping[EvaluationStatus, int]
+    failed: Mapping[str, int]
+    message: str
+
+
+@dataclass(frozen=True)
+class EvaluationRow:
+    """One candidate and what became of it. `attempts`: dispatches so far. `reasons`: one line per failed
+    attempt. `seconds`: training time of the last attempt, 0 where recalled. `curve`: (loss, accuracy) per
+    epoch, empty unless asked for.
+    """
+
+    number: int
+    generation: int
+    origin: Origin
+    parents: tuple[int, ...]
+    operators: tuple[str, ...]
+    chromosome: str
+    status: EvaluationStatus
+    fitness: float | None
+    failure: str | None
+    parameters: int
+    flops: int
+    seconds: float
+    worker: str | None
+    attempts: int
+    cached: bool
+    reasons: tuple[str, ...]
+    curve: tuple[tuple[float, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class GenerationRow:
+    """One generation: its members' numbers, and fitness over those evaluated so far (None: none yet)."""
+
+    generation: int
+    members: tuple[int, ...]
+    best: float | None
+    mean: float | None
+    deviation: float | None
+
+
+@dataclass(frozen=True)
+class TestReading:
+    """One reading of the test split; `metrics` is None where the reading was begun and never ended."""
+
+    __test__ = False
+
+    key: str
+    number: int
+    epochs: int
+    seed: int
+    metrics: Mapping[str, Any] | None
+    weights: str | None

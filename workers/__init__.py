@@ -1,0 +1,1 @@
+"""Workers: what runs on a GPU machine, and the only room that imports ray."""
