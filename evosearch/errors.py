@@ -12,6 +12,7 @@ EvosearchError                      a command ends with its `exit_status` and pr
 ├── HeldError                (4)    another driver holds the search
 │   └── StaleTermError              a newer driver has taken the search over; this one must stop
 ├── TooManyFailuresError     (5)    stopped because too many evaluations failed; resumable
+├── InterruptedSearchError  (75)    stopped by Ctrl-C, SIGTERM or `ray job stop`; resumable
 └── EvaluationError                 raised inside a worker; the driver sees a `Failure`, never this
     └── DivergedError               the loss became NaN or infinite
 
@@ -86,6 +87,12 @@ class TooManyFailuresError(EvosearchError):
     """Too many evaluations failed; what is journaled stays, and `resume` opens the failed ones anew."""
 
     exit_status = 5
+
+
+class InterruptedSearchError(EvosearchError):
+    """The search was asked to stop; what was in flight is trained again on resume."""
+
+    exit_status = 75
 
 
 class EvaluationError(EvosearchError):

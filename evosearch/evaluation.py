@@ -83,6 +83,18 @@ class TrainingSettings:
 
 
 @dataclass(frozen=True)
+class FinalSettings:
+    """How the best network is trained anew after the search. Each field is a key under `final`."""
+
+    epochs: int = 1000
+    """Passes over the training images, in place of `training.epochs`; the paper's number."""
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1:
+            raise ConfigError(f"final.epochs is {self.epochs}; it must be at least 1")
+
+
+@dataclass(frozen=True)
 class EvaluationRequest:
     """Train `network` with `settings` on the data named by `data_key`, from `seed`.
 
@@ -95,12 +107,6 @@ class EvaluationRequest:
     data_key: str
     seed: int
     weights: str | None = None
-
-    @property
-    def memory_key(self) -> str:
-        """Equal for requests that would have the same outcome: network, seed, data and training settings."""
-        parts = (str(self.network), self.seed, self.data_key, sorted(asdict(self.settings).items()))
-        return hashlib.sha256(repr(parts).encode()).hexdigest()[:20]
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,337 @@
+"""Where everything meets: a configuration, a journal, data and workers become a running search.
 
+This is the Python API too: `run`, `resume` and `retrain` are what the commands of the same names call. Each blocks
+until its work is done and raises an `EvosearchError` where it cannot be. Nothing here decides how a search goes;
+read `evosearch.runtime` for that.
+"""
+
+import os
+import platform
+import socket
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Literal
+
+from evosearch.blueprint import Limits
+from evosearch.config import RunConfig, config_from_json, config_to_json, differing_keys
+from evosearch.data import DataReport, Dataset, inspect_data, load_dataset
+from evosearch.errors import SearchConflictError
+from evosearch.genome import parse
+from evosearch.reports import Cost, draw_evolution, estimate_cost
+from evosearch.runtime import (
+    Logbook,
+    Plan,
+    Silence,
+    SingleTasks,
+    StopSignals,
+    Surroundings,
+    Watcher,
+    WorkerPool,
+    drive,
+    replay,
+)
+from evosearch.search import EavlSettings, make_strategy
+from evosearch.storage import (
+    DriverStarted,
+    EvaluationRow,
+    Event,
+    Extended,
+    Held,
+    Home,
+    SearchCreated,
+    SearchRow,
+    TestReading,
+    default_folder,
+    take,
+)
+from evosearch.studies import Retraining, retrain_best
+from workers import make_pool, train_on
+
+Executor = Literal["ray", "local"]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A search that is done. `classes`: how many the data have."""
+
+    row: SearchRow
+    best: EvaluationRow | None
+    classes: int
+
+
+def run(
+    config: RunConfig,
+    home: Home,
+    *,
+    executor: Executor | None = None,
+    address: str | None = None,
+    watcher: Watcher | None = None,
+) -> Finished:
+    """Start the search `config.name`; go on with it where it is unfinished; return it where it is done.
+
+    Args:
+        config: the search.
+        home: where its journal lies.
+        executor: None: as last time, at first ray.
+        address: of a Ray cluster; None: `workers.address`, else RAY_ADDRESS, else a private one.
+        watcher: is told how it goes.
+
+    Raises:
+        SearchConflictError: the name belongs to a search of another configuration or of other data.
+        EvosearchError: as `evosearch.runtime.drive`.
+    """
+    row = home.journal.find(config.name)
+    if row is not None:
+        config = _merged(config, row)
+    return _Undertaking(home, config, row, executor, address, watcher or Silence()).search()
+
+
+def resume(
+    name: str,
+    home: Home,
+    *,
+    generations: int | None = None,
+    executor: Executor | None = None,
+    address: str | None = None,
+    watcher: Watcher | None = None,
+) -> Finished:
+    """Go on with the search `name`, to `generations` generations in all where given; otherwise as `run`.
+
+    Raises:
+        SearchConflictError: there is no such search, or `generations` lies below its present total.
+    """
+    row = home.find_search(name)
+    config = config_from_json(row.configuration)
+    if generations is not None:
+        if not isinstance(config.strategy, EavlSettings):
+            raise SearchConflictError(
+                f"{name!r} is a random search, all one generation; leave --generations out"
+            )
+        if generations < row.generations:
+            raise SearchConflictError(
+                f"--generations is {generations}, below the {row.generations} of {name!r}; give the new total"
+            )
+    undertaking = _Undertaking(home, config, row, executor, address, watcher or Silence())
+    return undertaking.search(generations)
+
+
+def retrain(
+    name: str, home: Home, *, epochs: int | None = None, watcher: Watcher | None = None
+) -> TestReading:
+    """Train the best of the finished search `name` anew and read the test split once, on workers as last time.
+
+    `epochs`: None: `final.epochs`. The same retraining again returns the recorded reading and trains nothing.
+
+    Raises:
+        SearchConflictError: there is no such search, it is unfinished, or nothing in it ever succeeded.
+    """
+    row = home.find_search(name)
+    config = config_from_json(row.configuration)
+    return _Undertaking(home, config, row, None, None, watcher or Silence()).retrain(epochs)
+
+
+def data_report(config: RunConfig) -> DataReport:
+    """What the configuration's data are, bad files included."""
+    return inspect_data(config.data, env=os.environ, cwd=Path.cwd(), cache=None)
+
+
+def validate(config: RunConfig) -> Cost:
+    """Check all of `config` that can be checked without training, and estimate what the search costs.
+
+    Raises:
+        InputError: the configuration, its data or its space is wrong.
+    """
+    dataset = load_dataset(config.data, env=os.environ, cwd=Path.cwd(), cache=None)
+    plan = make_plan(config, dataset)
+    first = [plan.blueprint(member) for member in plan.strategy.start().members]
+    return estimate_cost(first, plan.strategy.evaluations, len(dataset.train), config.training)
+
+
+def make_plan(config: RunConfig, dataset: Dataset, generations: int | None = None) -> Plan:
+    """The search of `config` on `dataset`, with `generations` in all where an extension made them more."""
+    training, strategy = config.training, config.strategy
+    if generations is not None and isinstance(strategy, EavlSettings):
+        strategy = replace(strategy, generations=generations)
+    limits = Limits.of(
+        config.space,
+        dataset.for_search().image,
+        len(dataset.classes),
+        training.batch_size,
+        training.optimizer,
+        training.dropout,
+    )
+    made = make_strategy(strategy, config.space, limits, config.seed)
+    return Plan(config.name, config.seed, made, training, limits, dataset.key)
+
+
+def _merged(config: RunConfig, row: SearchRow) -> RunConfig:
+    """The journaled configuration, with what may change taken from `config`."""
+    journaled = config_from_json(row.configuration)
+    compared = config
+    ours, theirs = config.strategy, journaled.strategy
+    # Fewer generations than an extension made them is not another search (DESIGN, the command line).
+    if (
+        isinstance(ours, EavlSettings)
+        and isinstance(theirs, EavlSettings)
+        and theirs.generations < row.generations
+        and ours.generations <= row.generations
+    ):
+        compared = replace(config, strategy=replace(ours, generations=theirs.generations))
+    if different := differing_keys(compared, journaled):
+        raise SearchConflictError(
+            f"{config.name!r} is a search of another configuration: {'; '.join(different)}; take these values, "
+            "or another --name (`evosearch resume NAME --generations N` extends a search)"
+        )
+    return replace(
+        journaled, data=config.data, workers=config.workers, storage=config.storage, final=config.final
+    )
+
+
+@dataclass(frozen=True)
+class _Undertaking:
+    """One command's dealings with one search: load, hold, replay, train. `row` is None for a new search."""
+
+    home: Home
+    config: RunConfig
+    row: SearchRow | None
+    executor: Executor | None
+    address: str | None
+    watcher: Watcher
+
+    def search(self, generations: int | None = None) -> Finished:
+        """Drive the search to its end; `generations` extends it."""
+        with ExitStack() as stack:
+            signals = stack.enter_context(StopSignals())
+            dataset = self._load()
+            total = generations or (self.row.generations if self.row else None)
+            plan = make_plan(self.config, dataset, total)
+            extended = self.row is not None and total is not None and total > self.row.generations
+            if self.row is not None and self.row.state == "done" and not extended:
+                return self._finished(dataset)
+            state = replay(plan, ())  # a space that holds nothing feasible is found before anything starts
+            held = stack.enter_context(self._hold()) if self.row else None
+            pool = self._open_pool(stack, dataset)
+            if held is None:
+                self._create(dataset, pool)
+                held = stack.enter_context(self._hold())
+            world = self._surroundings(held, pool, signals)
+            if extended and total is not None:
+                world.logbook.append([Extended(total)])
+            events = (recorded.event for recorded in self.home.journal.replay(self.config.name))
+            state = replay(plan, events)
+            signals.defer()
+            self.watcher.begin(plan, state)
+            drive(plan, state, held.term, world)
+        curve = self.home.folder_of(self.config.name) / "evolution.png"
+        draw_evolution(self.config.name, self.home.journal.generations(self.config.name), curve)
+        return self._finished(dataset)
+
+    def retrain(self, epochs: int | None) -> TestReading:
+        """Retrain the best and read the test split, or return what an equal retraining read."""
+        name, best = self.config.name, self.home.journal.best(self.config.name)
+        if self.row is None or self.row.state != "done":
+            raise SearchConflictError(f"{name!r} is unfinished; `evosearch resume {name}` comes first")
+        if best is None:
+            raise SearchConflictError(f"no evaluation of {name!r} succeeded; there is nothing to retrain")
+        with ExitStack() as stack:
+            signals = stack.enter_context(StopSignals())
+            dataset = self._load()
+            plan = make_plan(self.config, dataset, self.row.generations)
+            epochs = epochs or self.config.final.epochs
+            retraining = Retraining.of(plan, best.number, parse(best.chromosome), epochs)
+            known = self._reading(retraining)
+            if known is not None and known.metrics is not None:
+                self.watcher.note("recorded earlier: each network reads the test split once")
+                return known
+            held = stack.enter_context(self._hold())
+            world = self._surroundings(held, self._open_pool(stack, dataset, count=1), signals)
+            signals.defer()
+            self.watcher.note(
+                f"training candidate {best.number} for {epochs} epochs, then reading the test split"
+            )
+            tasks = SingleTasks(name, held.term, world)
+            retrain_best(retraining, dataset, tasks, world.logbook, self.home.folder_of(name))
+        reading = self._reading(retraining)
+        if reading is None:
+            raise RuntimeError(f"the reading {retraining.key} was journaled and is not there")
+        return reading
+
+    def _load(self) -> Dataset:
+        cache = default_folder(os.environ, Path.cwd()) / "cache"
+        dataset = load_dataset(self.config.data, env=os.environ, cwd=Path.cwd(), cache=cache)
+        for line in dataset.notes:
+            self.watcher.note(f"data: {line}")
+        if self.row is not None and dataset.key != self.row.data_key:
+            raise SearchConflictError(
+                f"the data of {self.config.name!r} have changed: their hash is {dataset.key} here, "
+                f"{self.row.data_key} in the journal; bring the images back, or take another --name"
+            )
+        return dataset
+
+    def _hold(self) -> Held:
+        started = DriverStarted(
+            socket.gethostname(), os.getpid(), self._chosen_executor, config_to_json(self.config)
+        )
+        name = self.config.name
+        return take(self.home.journal, self.home.folder_of(name), name, started, time.time)
+
+    @property
+    def _chosen_executor(self) -> Executor:
+        if self.executor is not None:
+            return self.executor
+        return "local" if self.row is not None and self.row.executor == "local" else "ray"
+
+    def _open_pool(self, stack: ExitStack, dataset: Dataset, count: int | None = None) -> WorkerPool:
+        workers = self.config.workers
+        if self.address is not None:
+            workers = replace(workers, address=self.address)
+        if count is not None:
+            workers = replace(workers, count=count)
+        if self.row is not None:  # what decided numerics when the search began is kept
+            workers = replace(workers, device=self.row.environment["device"])
+        training = self.config.training
+        pool = make_pool(self._chosen_executor, workers, training.threads, train_on, dataset.for_search())
+        stack.callback(pool.close)
+        pool.start()
+        return pool
+
+    def _create(self, dataset: Dataset, pool: WorkerPool) -> None:
+        environment = {**_versions(), "device": pool.device}
+        created = SearchCreated(config_to_json(self.config), dataset.key, environment)
+        self.home.journal.create_search(self.config.name, created, time.time())
+
+    def _surroundings(self, held: Held, pool: WorkerPool, signals: StopSignals) -> Surroundings:
+        logbook = _Logbook(self.home, self.config.name, held.term)
+        return Surroundings(pool, logbook, time.monotonic, signals.reason, self.watcher)
+
+    def _finished(self, dataset: Dataset) -> Finished:
+        name = self.config.name
+        return Finished(self.home.find_search(name), self.home.journal.best(name), len(dataset.classes))
+
+    def _reading(self, retraining: Retraining) -> TestReading | None:
+        readings = self.home.journal.test_readings(self.config.name)
+        return next((reading for reading in readings if reading.key == retraining.key), None)
+
+
+@dataclass(frozen=True)
+class _Logbook(Logbook):
+    """One search's journal under one term."""
+
+    home: Home
+    name: str
+    term: int
+
+    def append(self, facts: Sequence[Event]) -> None:
+        self.home.journal.append(self.name, self.term, facts, time.time())
+
+    def beat(self) -> None:
+        self.home.journal.beat(self.name, self.term, time.time())
+
+
+def _versions() -> dict[str, str]:
+    packages = ("evosearch", "torch", "torchvision", "ray", "numpy", "pillow", "scikit-learn")
+    return {"python": platform.python_version(), **{package: version(package) for package in packages}}

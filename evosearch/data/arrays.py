@@ -1,5 +1,7 @@
 """Images as every room sees them: uint8 arrays, decoded once, named by a content hash."""
 
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from evosearch.blueprint import ImageShape
@@ -9,7 +11,7 @@ from evosearch.evaluation import Images, Labels
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Images (N, C, H, W) uint8 and their class numbers (N,) int64."""
+    """Images (N, C, H, W) uint8 and their class numbers (N,) int64; both are kept as read-only views."""
 
     images: Images
     labels: Labels
@@ -19,6 +21,10 @@ class Split:
             raise DataError(f"images are (N, C, H, W) uint8, found {self.images.shape} {self.images.dtype}")
         if self.labels.shape != self.images.shape[:1] or str(self.labels.dtype) != "int64":
             raise DataError(f"labels are (N,) int64, found {self.labels.shape} {self.labels.dtype}")
+        for name in ("images", "labels"):
+            view = getattr(self, name).view()
+            view.setflags(write=False)
+            object.__setattr__(self, name, view)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -57,3 +63,13 @@ class Dataset:
     def for_search(self) -> SearchData:
         """The train and validation splits only: the test split stays sealed (DESIGN, decision 5)."""
         return SearchData(self.train, self.validation, self.classes, self.key)
+
+
+def content_key(splits: Sequence[Split], classes: Sequence[str]) -> str:
+    """20 hexadecimal digits over the class names and every split's images and labels, in their order."""
+    digest = hashlib.sha256(repr(tuple(classes)).encode())
+    for split in splits:
+        digest.update(repr(split.images.shape).encode())
+        digest.update(split.images.tobytes())
+        digest.update(split.labels.astype("<i8").tobytes())
+    return digest.hexdigest()[:20]

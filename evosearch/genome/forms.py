@@ -66,10 +66,23 @@ def from_json(document: Mapping[str, Sequence[Mapping[str, Any]]]) -> Chromosome
         InvalidChromosomeError: the document is not of that form.
     """
     try:
-        head = tuple(
-            Pool() if gene["kind"] == "pool" else Conv(gene["channels"], gene["batch_norm"])
-            for gene in document["head"]
-        )
-        return Chromosome(head, tuple(Dense(gene["units"]) for gene in document["tail"]))
+        head, tail = document["head"], document["tail"]
     except (KeyError, TypeError) as error:
         raise InvalidChromosomeError(f"{document!r} is no chromosome: {error!r}") from error
+    return Chromosome(tuple(map(_head_gene_of, head)), tuple(map(_dense_of, tail)))
+
+
+def _head_gene_of(document: Mapping[str, Any]) -> HeadGene:
+    match document:
+        case {"kind": "pool"}:
+            return Pool()
+        case {"kind": "conv", "channels": int(channels), "batch_norm": bool(batch_norm)}:
+            return Conv(channels, batch_norm)
+    raise InvalidChromosomeError(f"{document!r} is no gene of a head; its kind is conv or pool")
+
+
+def _dense_of(document: Mapping[str, Any]) -> Dense:
+    match document:
+        case {"kind": "dense", "units": int(units)}:
+            return Dense(units)
+    raise InvalidChromosomeError(f"{document!r} is no gene of a tail; its kind is dense")

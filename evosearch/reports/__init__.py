@@ -1,1 +1,37 @@
-"""reports."""
+"""Reports: what the records say, in words, tables and pictures.
+
+Everything here reads rows of the journal and returns text, documents or files; nothing is computed that was not
+recorded. This room imports no ray and no torch.
+"""
+
+from evosearch.reports.cost import Cost, cost_lines, estimate_cost
+from evosearch.reports.curve import draw_evolution
+from evosearch.reports.data import data_lines
+from evosearch.reports.estimate import seconds_left
+from evosearch.reports.outcome import reading_document, reading_lines, search_lines
+from evosearch.reports.results import best_first, results_csv, results_document, results_table
+from evosearch.reports.status import Standing, status_document, status_lines, status_table
+from evosearch.reports.words import describe, duration, one_line
+
+__all__ = [
+    "Cost",
+    "Standing",
+    "best_first",
+    "cost_lines",
+    "data_lines",
+    "describe",
+    "draw_evolution",
+    "duration",
+    "estimate_cost",
+    "one_line",
+    "reading_document",
+    "reading_lines",
+    "results_csv",
+    "results_document",
+    "results_table",
+    "search_lines",
+    "seconds_left",
+    "status_document",
+    "status_lines",
+    "status_table",
+]

@@ -6,7 +6,7 @@ Budgets, order and retries are decided by the driver's state machine.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from evosearch.evaluation import EvaluationRequest, FailureKind, Outcome, Prediction, PredictionRequest
 
@@ -70,6 +70,11 @@ class WorkerPool(Protocol):
     worker that left is replaced by one of another name while the pool is open; after `close` nothing of the
     pool is left running.
     """
+
+    @property
+    def device(self) -> Literal["cpu", "cuda"]:
+        """The kind of device that all workers of this pool use; known once it is started."""
+        ...
 
     def start(self) -> None:
         """Begin to start workers; returns at once.

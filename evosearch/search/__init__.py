@@ -1,1 +1,44 @@
-"""search."""
+"""Search: strategies that propose chromosomes and learn their fitness.
+
+A *strategy* is ask/tell on frozen state: `ask` answers with candidates to evaluate, `tell` takes their scores
+and, once a *generation* is complete, breeds the next *population* from *elites* (kept with number and
+fitness), *offspring* (selection, crossover, balance, repair) and *immigrants* (new random individuals).
+The one rule of this room: no clock, no I/O, no torch, no ray; all chance comes from (seed, generation,
+purpose). It may import `errors`, `genome`, `blueprint` and `evaluation`.
+"""
+
+from evosearch.search.balance import balance, grow, shrink
+from evosearch.search.candidate import Candidate, Origin, Score
+from evosearch.search.crossover import cross_heads, cross_tails, crossover
+from evosearch.search.drawing import draw_feasible
+from evosearch.search.eavl import EavlSettings, EavlStrategy
+from evosearch.search.random_search import RandomSearchSettings, RandomSearchStrategy
+from evosearch.search.selection import draw_pairs, parent_probabilities
+from evosearch.search.state import SearchState
+from evosearch.search.strategy import Strategy, StrategySettings, make_strategy
+from evosearch.search.survival import elites, ranking
+
+__all__ = [
+    "Candidate",
+    "EavlSettings",
+    "EavlStrategy",
+    "Origin",
+    "RandomSearchSettings",
+    "RandomSearchStrategy",
+    "Score",
+    "SearchState",
+    "Strategy",
+    "StrategySettings",
+    "balance",
+    "cross_heads",
+    "cross_tails",
+    "crossover",
+    "draw_feasible",
+    "draw_pairs",
+    "elites",
+    "grow",
+    "make_strategy",
+    "parent_probabilities",
+    "ranking",
+    "shrink",
+]

@@ -1,1 +1,81 @@
-"""storage."""
+"""Storage: the journal of searches, the one thing that must not be lost.
+
+An *event* is a fact of a search with its sequence number; the *journal* holds the events of many searches,
+and a *replay* gives them back in order. *Rows* are what readers get: tables that every event updates in its
+own transaction, and that can be rebuilt from the events. A *term* counts the drivers of a search; only the
+newest one's writes are accepted. To *hold* a search is to own its lock and its newest term.
+
+The rule: an event is never changed or removed, and a file that is not a journal of this version is never
+written to. This room may import `errors`, `genome`, `evaluation` and `search`.
+"""
+
+from evosearch.storage.events import (
+    Born,
+    Completed,
+    Dispatched,
+    DriverStarted,
+    Event,
+    Extended,
+    Failed,
+    Finished,
+    GenerationStarted,
+    Interrupted,
+    Recalled,
+    Recorded,
+    Reopened,
+    SearchCreated,
+    Stopped,
+    TestRead,
+    TestReadingBegun,
+)
+from evosearch.storage.holder import Held, current_state, lock_is_free, take
+from evosearch.storage.home import Home, default_folder, open_home
+from evosearch.storage.journal import Journal
+from evosearch.storage.names import check_name
+from evosearch.storage.opening import open_journal
+from evosearch.storage.rows import (
+    EvaluationRow,
+    EvaluationStatus,
+    GenerationRow,
+    SearchRow,
+    SearchState,
+    TestReading,
+)
+from evosearch.storage.settings import StorageSettings
+
+__all__ = [
+    "Born",
+    "Completed",
+    "Dispatched",
+    "DriverStarted",
+    "EvaluationRow",
+    "EvaluationStatus",
+    "Event",
+    "Extended",
+    "Failed",
+    "Finished",
+    "GenerationRow",
+    "GenerationStarted",
+    "Held",
+    "Home",
+    "Interrupted",
+    "Journal",
+    "Recalled",
+    "Recorded",
+    "Reopened",
+    "SearchCreated",
+    "SearchRow",
+    "SearchState",
+    "Stopped",
+    "StorageSettings",
+    "TestRead",
+    "TestReading",
+    "TestReadingBegun",
+    "check_name",
+    "current_state",
+    "default_folder",
+    "lock_is_free",
+    "open_home",
+    "open_journal",
+    "take",
+]

@@ -120,9 +120,9 @@ class Stopped:
 
 @dataclass(frozen=True)
 class Completed:
-    """The search ended; `best` is the number of the best candidate."""
+    """The search ended; `best` is the number of the best candidate, None where none ever succeeded."""
 
-    best: int
+    best: int | None
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,14 @@ EvaluationStatus = Literal["waiting", "running", "done", "failed"]
 class SearchRow:
     """A search as its last event left it.
 
-    `state`: as journaled; a driver that was killed leaves "running" behind, see `holder.current_state`.
+    `state`: as journaled, "interrupted" before the first driver, and "done" until it is extended even where a
+    driver holds it to retrain; a driver that was killed leaves "running" behind, see `current_state`.
+    `message`: why it failed or was interrupted, else empty.
     `generation`: the one being evaluated, from 0; -1 before the first population is written. `generations`:
     the total, extensions included. `counts`: evaluations by status; `failed`: failed ones by kind.
     `term`: of the newest driver; `heartbeat`: its last sign of life, seconds since 1970. `seconds`: summed
-    over all drivers, from start to last sign of life.
+    over all drivers, from start to last sign of life. `host`, `pid`: of the newest driver, None before the
+    first.
     """
 
     name: str
@@ -35,6 +38,8 @@ class SearchRow:
     counts: Mapping[EvaluationStatus, int]
     failed: Mapping[str, int]
     message: str
+    host: str | None = None
+    pid: int | None = None
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,9 @@ class EvaluationRow:
 
 @dataclass(frozen=True)
 class GenerationRow:
-    """One generation: its members' numbers, and fitness over those evaluated so far (None: none yet)."""
+    """One generation: its members' numbers, and best, mean and (population) standard deviation of the
+    fitness of those that have one so far, None where none has.
+    """
 
     generation: int
     members: tuple[int, ...]

@@ -1,1 +1,27 @@
-"""testing."""
+"""Testing: doubles to drive evosearch with, and contracts that an implementation inherits to be tested.
+
+The doubles (`FormulaEvaluator` and those that go wrong on purpose, `ScriptedPool`) need no torch and no ray. The
+contracts are pytest classes: `StrategyContract`, `JournalContract` and `PoolContract` live in modules of their
+own, so that importing this room does not import pytest.
+"""
+
+from evosearch.testing.evaluators import (
+    ExitingEvaluator,
+    FailingEvaluator,
+    FormulaEvaluator,
+    RaisingEvaluator,
+    Victims,
+    formula_fitness,
+)
+from evosearch.testing.pools import Script, ScriptedPool
+
+__all__ = [
+    "ExitingEvaluator",
+    "FailingEvaluator",
+    "FormulaEvaluator",
+    "RaisingEvaluator",
+    "Script",
+    "ScriptedPool",
+    "Victims",
+    "formula_fitness",
+]

@@ -1,1 +1,12 @@
-"""training."""
+"""Training: from a request to its outcome.
+
+An *epoch* is one pass over the training images, a *step* one batch: gather, scale, forward, loss, backward,
+optimizer. A `Trainer` holds one data set on one device and answers request after request; equal requests get
+equal outcomes, whatever it did before. Inside a step the host never waits for the device. This room may import
+everything above it in the house, and torch.
+"""
+
+from evosearch.training.metrics import Metrics, classification_metrics
+from evosearch.training.trainer import Trainer
+
+__all__ = ["Metrics", "Trainer", "classification_metrics"]

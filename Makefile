@@ -1,0 +1,47 @@
+VENV ?= .venv
+PYTHON ?= python3
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test test-fast check format bench schema clean
+
+help: ## What can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+# The stamp is renewed when what is to be installed changes.
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV) (torch is large: a few minutes the first time) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+install: $(VENV)/.installed ## Install everything into .venv
+
+run: install ## A search on scikit-learn's digits, on this machine, in under 3 minutes
+	@$(BIN)/evosearch run configs/digits.yaml
+
+test: install ## All tests, those that start Ray among them
+	@$(BIN)/python -m pytest
+
+test-fast: install ## Tests that start neither Ray nor a long search
+	@$(BIN)/python -m pytest -m "not ray and not slow"
+
+check: install ## Lint, format, types, and the house's walls
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache | tail -n 12
+
+format: install ## Format the code
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format .
+
+schema: install ## Write configs/schema.json anew
+	@$(BIN)/python -m evosearch.config > configs/schema.json
+
+bench: install ## Measure driver, journal and replay; prints a table
+	@$(BIN)/python -m evosearch.bench
+
+clean: ## Remove caches; keeps .venv and runs
+	@rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage dist build
+	@find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

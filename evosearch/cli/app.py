@@ -1,0 +1,51 @@
+"""The command line's frame: the commands, and how every way to fail ends."""
+
+import sys
+
+import typer
+
+from evosearch.cli import inspecting, reading, searching
+from evosearch.cli.output import complain
+from evosearch.errors import EvosearchError
+
+EXIT_STATUSES = """\
+Exit status: 0 done; 1 a bug of ours; 2 your input is wrong; 3 this machine or cluster cannot run it;
+4 another driver holds the search; 5 stopped because too many evaluations failed (resumable);
+75 stopped by Ctrl-C or SIGTERM (resumable); 130 a second Ctrl-C.
+
+Searches lie under $EVOSEARCH_HOME, else ./runs; a relative data.root under $EVOSEARCH_DATA, else ./data."""
+
+UsageError: type[Exception] = typer.BadParameter.__mro__[2]
+"""Base of what typer raises for a wrong command line; it is not exported under a name of its own."""
+
+app = typer.Typer(
+    name="evosearch",
+    help="Evolve convolutional networks for image classification.",
+    epilog=EXIT_STATUSES,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+searching.add_to(app)
+reading.add_to(app)
+inspecting.add_to(app)
+
+
+def main() -> None:
+    """Run the command that `sys.argv` names and exit with its status."""
+    try:
+        status = app(standalone_mode=False)
+    except EvosearchError as error:
+        complain(str(error))
+        sys.exit(error.exit_status)
+    except UsageError as error:
+        complain(f"{error.format_message()} (evosearch --help lists commands and options)")  # type: ignore[attr-defined] # of click's base
+        sys.exit(2)
+    except (KeyboardInterrupt, typer.Abort):
+        complain("stopped at once by a second Ctrl-C; the journal is whole, `evosearch resume` goes on")
+        sys.exit(130)
+    except BrokenPipeError:  # `evosearch results NAME | head`
+        sys.stderr.close()
+        sys.exit(0)
+    sys.exit(status if isinstance(status, int) else 0)

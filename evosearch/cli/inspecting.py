@@ -1,0 +1,47 @@
+"""`data` and `validate`: the commands that check before anything is trained."""
+
+import typer
+
+from evosearch.cli.options import CONFIG, JSON, SET
+from evosearch.cli.output import print_json, say
+from evosearch.errors import DataError
+
+
+def data(config: CONFIG, override: SET = None, as_json: JSON = False) -> None:
+    """What the data are: splits, classes, sizes, hash, bad files, images in two splits."""
+    from evosearch import wiring
+    from evosearch.config import load_config
+    from evosearch.reports import data_lines
+
+    report = wiring.data_report(load_config(config, override or []))
+    if as_json:
+        print_json(report.to_json())
+    else:
+        for line in data_lines(report):
+            say(line)
+    if report.bad_files:
+        raise DataError(
+            f"{len(report.bad_files)} bad files in {report.root!r}, listed above; remove or replace them"
+        )
+
+
+def validate(config: CONFIG, override: SET = None, as_json: JSON = False) -> None:
+    """Check a configuration with its data, and print what the search would cost."""
+    from evosearch import wiring
+    from evosearch.config import load_config
+    from evosearch.reports import cost_lines
+
+    loaded = load_config(config, override or [])
+    cost = wiring.validate(loaded)
+    if as_json:
+        print_json({"name": loaded.name, "valid": True, **cost.to_json()})
+        return
+    say(f"{config}: valid")
+    for line in cost_lines(cost):
+        say(line)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands of this file."""
+    for command in (data, validate):
+        app.command()(command)

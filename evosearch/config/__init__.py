@@ -1,0 +1,20 @@
+"""Config: one validated run configuration, composed of the rooms' own frozen dataclasses.
+
+A *document* is what a YAML file says, with the *place* of every key (file and line, or the `--set` that gave it);
+a *section* is a key of it that a room owns (`space`, `training`, ...). The one rule: whatever is wrong is told in
+one line with place, key, found value and repair. pydantic lives here only, and alters no room's class.
+`python -m evosearch.config > configs/schema.json` renews the schema that editors complete from.
+"""
+
+from evosearch.config.loading import config_from_json, config_to_json, load_config
+from evosearch.config.model import RunConfig, differing_keys
+from evosearch.config.schema import config_schema
+
+__all__ = [
+    "RunConfig",
+    "config_from_json",
+    "config_schema",
+    "config_to_json",
+    "differing_keys",
+    "load_config",
+]

@@ -1,0 +1,104 @@
+"""What is wrong with a configuration, in one line: place, key, found value, repair."""
+
+import difflib
+import re
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from evosearch.config.document import Document
+from evosearch.config.model import RunConfig, section_types
+from evosearch.config.strict_yaml import KeyPath, dotted, shown
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+_PAIR = "two values, [lowest, highest]"
+_MAPPING = "keys and values below it, or leave it out"
+_EXPECTED = {
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "string_type": "text",
+    "bool_type": "true or false",
+    "tuple_type": _PAIR,
+    "too_long": _PAIR,
+    "missing": _PAIR,
+    "dataclass_type": _MAPPING,
+    "dict_type": _MAPPING,
+}
+"""What each of pydantic's error types asks for, in the words of a YAML file."""
+
+
+def explain(error: ValidationError, document: Document) -> str:
+    """The first problem in the order of the document, and how many more there are.
+
+    What is missing has no place and comes last: a key that was meant may stand there misspelt.
+    """
+    rank = {path: number for number, path in enumerate(document.places)}
+    problems: dict[KeyPath, ErrorDetails] = {}
+    for details in error.errors(include_url=False, include_input=False):
+        problems.setdefault(_walk(details["loc"], document.values)[0], details)
+    first = min(problems, key=lambda path: rank.get(document.nearest(path), len(rank)))
+    path, text = _problem(problems[first], document.values)
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    return f"{document.place(path)}: {text}{more}"
+
+
+def locate(message: str, document: Document) -> str:
+    """A room's own message, with the place of the key that it begins with."""
+    key = re.match(r"[\w.]*", message)
+    path = tuple(key.group().split(".")) if key else ()
+    return f"{document.place(path)}: {message}"
+
+
+def _problem(details: "ErrorDetails", values: dict[str, Any]) -> tuple[KeyPath, str]:
+    path, found = _walk(details["loc"], values)
+    kind, context = details["type"], details.get("ctx", {})
+    if kind == "missing" and isinstance(found, dict):
+        path = (*path, details["loc"][-1])
+        return path, f"{dotted(path)} is missing; add it"
+    if kind == "unexpected_keyword_argument":
+        return path, f"{dotted(path)} is unknown; {_repair(path, values)}"
+    if kind == "union_tag_invalid":
+        path, found = (*path, "name"), found["name"]
+        expected = context["expected_tags"].replace("', '", "' or '")
+    else:
+        expected = _EXPECTED.get(kind) or context.get("expected", details["msg"])
+    return path, f"{dotted(path)} is {shown(found)}; expected {expected.replace(chr(39), '')}"
+
+
+def _walk(location: tuple[str | int, ...], values: Any) -> tuple[KeyPath, Any]:
+    """The part of pydantic's location that the document has; it also names union members, which are no keys."""
+    path: KeyPath = ()
+    for step in location:
+        inside = isinstance(values, dict) and step in values
+        if inside or (isinstance(values, list) and isinstance(step, int) and step < len(values)):
+            path, values = (*path, step), values[step]
+    return path, values
+
+
+def _repair(path: KeyPath, values: dict[str, Any]) -> str:
+    key = str(path[-1])
+    known = _known_keys(path[:-1], values)
+    for option in section_types(str(path[0])) if len(path) > 1 else ():
+        if key in (field.name for field in fields(option)):
+            return f"it belongs to {path[0]}.name {option.name}; known here are {', '.join(known)}"
+    if near := difflib.get_close_matches(key, known, n=1):
+        return f"did you mean {near[0]}?"
+    sections = [field.name for field in fields(RunConfig)]
+    elsewhere = [f"{section}.{key}" for section in sections if key in _known_keys((section,), values)]
+    if elsewhere:
+        return f"did you mean {' or '.join(elsewhere)}?"
+    return f"known are {', '.join(known)}"
+
+
+def _known_keys(path: KeyPath, values: dict[str, Any]) -> list[str]:
+    if not path:
+        return [field.name for field in fields(RunConfig)]
+    options = section_types(str(path[0]))
+    given = values.get(str(path[0]))
+    name = given.get("name") if isinstance(given, dict) else None
+    chosen = next((option for option in options if getattr(option, "name", None) == name), None)
+    return [field.name for field in fields(chosen or options[0])] if options else []

@@ -1,0 +1,67 @@
+"""Decoded images kept between runs, under the hash of the files they came from.
+
+A cache file is an .npz without pickles, written whole or not at all; one that is broken is made anew.
+"""
+
+import contextlib
+import hashlib
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from evosearch.blueprint import ImageShape
+from evosearch.data.decoding import DECODE_VERSION
+from evosearch.data.reading import DecodedFiles, decode_files
+
+
+def decode_cached(
+    root: Path, names: Sequence[str], shape: ImageShape, max_pixels: int, cache: Path | None
+) -> tuple[DecodedFiles, Mapping[str, str]]:
+    """As `decode_files`, but from the folder `cache` where it holds these files' content; else kept there.
+
+    What has bad files is not kept: they are about to be replaced.
+    """
+    if cache is None:
+        return decode_files(root, names, shape, max_pixels)
+    try:
+        path = cache / f"images-{_content_hash(root, names, shape, max_pixels)}.npz"
+    except OSError:  # a file that cannot be read; decoding names it
+        return decode_files(root, names, shape, max_pixels)
+    kept = _load(path, (len(names), shape.channels, shape.height, shape.width))
+    if kept is not None:
+        return kept, {}
+    decoded, bad = decode_files(root, names, shape, max_pixels)
+    if not bad:
+        _store(path, decoded)
+    return decoded, bad
+
+
+def _content_hash(root: Path, names: Sequence[str], shape: ImageShape, max_pixels: int) -> str:
+    digest = hashlib.sha256(repr((DECODE_VERSION, shape, max_pixels)).encode())
+    for name in names:
+        with (root / name).open("rb") as stream:
+            content = hashlib.file_digest(stream, "sha256").hexdigest()
+        digest.update(f"{name!r} {content}\n".encode())
+    return digest.hexdigest()[:20]
+
+
+def _load(path: Path, shape: tuple[int, ...]) -> DecodedFiles | None:
+    try:
+        # The zip format checks every array's CRC; np.load refuses pickles unless told otherwise.
+        with path.open("rb") as stream, np.load(stream) as file:
+            kept = DecodedFiles(file["images"], file["sizes"], file["modes"])
+    except Exception:  # absent or broken in whatever way: it is made anew
+        return None
+    return kept if kept.images.shape == shape and kept.images.dtype == np.uint8 else None
+
+
+def _store(path: Path, decoded: DecodedFiles) -> None:
+    """Write by rename, so that no reader ever sees half a file; a full or read-only disk costs only the cache."""
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+            whole = Path(folder) / path.name
+            np.savez(whole, images=decoded.images, sizes=decoded.sizes, modes=decoded.modes)
+            whole.replace(path)

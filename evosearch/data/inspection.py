@@ -1,0 +1,89 @@
+"""What a configuration's data are, for `evosearch data CONFIG`: it lists every bad file and stops at none."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from evosearch.data.arrays import content_key
+from evosearch.data.hygiene import Duplicate, duplicate_notes, find_duplicates
+from evosearch.data.listing import Listing
+from evosearch.data.loading import gather
+from evosearch.data.reading import DecodedFiles
+from evosearch.data.settings import DataSettings, SourceName
+
+
+@dataclass(frozen=True)
+class SourceImages:
+    """The readable image files before any change: sides in pixels, and how many have each Pillow mode."""
+
+    shortest_side: int
+    longest_side: int
+    modes: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class DataReport:
+    """`counts`: usable images by split and class. `image`: channels, height, width as networks see them.
+
+    `key`: the data's content hash, None while there are bad files. `source`: None for a source without files.
+    """
+
+    name: SourceName
+    root: str | None
+    classes: tuple[str, ...]
+    counts: Mapping[str, Mapping[str, int]]
+    image: tuple[int, int, int]
+    key: str | None
+    bad_files: tuple[str, ...]
+    duplicates: tuple[Duplicate, ...]
+    source: SourceImages | None
+    notes: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as JSON values; a duplicate is [split, name, split, name]."""
+        return asdict(self) | {"duplicates": [list(duplicate) for duplicate in self.duplicates]}
+
+
+def inspect_data(
+    settings: DataSettings, *, env: Mapping[str, str], cwd: Path, cache: Path | None
+) -> DataReport:
+    """Read everything that `load_dataset` would read and say what is there.
+
+    Raises ConfigError where there is no such folder, DataError where its layout cannot be understood or a
+    class is missing from a split; bad files are reported, not raised.
+    """
+    gathered = gather(settings, env=env, cwd=cwd, cache=cache)
+    listing, arrays, shape = gathered.listing, gathered.arrays, settings.image
+    duplicates = find_duplicates(listing.splits, arrays)
+    return DataReport(
+        name=settings.name,
+        root=None if gathered.root is None else str(gathered.root),
+        classes=listing.classes,
+        counts=_counts(listing),
+        image=(shape.channels, shape.height, shape.width),
+        key=None if listing.problems else content_key(tuple(arrays.values()), listing.classes),
+        bad_files=listing.problems,
+        duplicates=duplicates,
+        source=None if gathered.files is None else _source_images(gathered.files),
+        notes=listing.notes + duplicate_notes(duplicates),
+    )
+
+
+def _counts(listing: Listing) -> dict[str, dict[str, int]]:
+    return {
+        split: {
+            name: sum(item.label == label for item in items) for label, name in enumerate(listing.classes)
+        }
+        for split, items in listing.splits.items()
+    }
+
+
+def _source_images(files: DecodedFiles) -> SourceImages | None:
+    readable = files.sizes[:, 0] > 0
+    if not readable.any():
+        return None
+    sides = files.sizes[readable]
+    modes = Counter(str(mode) for mode in files.modes[readable])
+    return SourceImages(int(sides.min()), int(sides.max()), dict(sorted(modes.items())))

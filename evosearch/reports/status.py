@@ -1,0 +1,99 @@
+"""How a search stands, for scripts and for a person (DESIGN, "The command line")."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.table import Table
+
+from evosearch.reports.estimate import seconds_left
+from evosearch.reports.words import duration
+from evosearch.storage import EvaluationRow, SearchRow, SearchState
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A search now. `state`: see `current_state`; `total`: evaluations of the whole search."""
+
+    row: SearchRow
+    state: SearchState
+    best: EvaluationRow | None
+    total: int
+
+    @property
+    def done(self) -> int:
+        """Evaluations with a fitness."""
+        return self.row.counts.get("done", 0)
+
+    @property
+    def running(self) -> int:
+        """Evaluations under way; what a killed driver left behind is not."""
+        return self.row.counts.get("running", 0) if self.state == "running" else 0
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Estimated seconds until the end; None while nothing is done."""
+        return seconds_left(self.done + self.row.counts.get("failed", 0), self.total, self.row.seconds)
+
+
+def status_document(standing: Standing) -> dict[str, Any]:
+    """The JSON document of `status NAME --json`; its keys are stable."""
+    row, best, left = standing.row, standing.best, standing.seconds_left
+    return {
+        "name": row.name,
+        "state": standing.state,
+        "generation": row.generation,
+        "generations": row.generations,
+        "evaluations": {
+            "done": standing.done,
+            "running": standing.running,
+            "failed": dict(row.failed),
+            "total": standing.total,
+        },
+        "best": best and {"number": best.number, "chromosome": best.chromosome, "fitness": best.fitness},
+        "seconds": round(row.seconds, 1),
+        "estimated_seconds_left": None if left is None else round(left, 1),
+        "message": row.message,
+        "environment": dict(row.environment),
+    }
+
+
+def status_lines(standing: Standing) -> list[str]:
+    """The same for a person."""
+    row, best = standing.row, standing.best
+    failed = ", ".join(f"{count} {kind}" for kind, count in row.failed.items()) or "none"
+    lines = [
+        f"{row.name}: {standing.state}{f' ({row.message})' if row.message else ''}",
+        f"  generation   {_generation(row)}",
+        f"  evaluations  {standing.done} done, {standing.running} running, failed: {failed}; {standing.total} in all",
+        f"  elapsed      {duration(row.seconds)}",
+    ]
+    if standing.state == "running" and standing.seconds_left is not None:
+        lines.append(f"  left         about {duration(standing.seconds_left)}")
+    if best is not None and best.fitness is not None:
+        lines.append(f"  best         {best.fitness:.4f}, candidate {best.number}: {best.chromosome}")
+    return lines
+
+
+def status_table(standings: Sequence[Standing]) -> Table:
+    """All searches of a home, one a row."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("search", "state", "generation", "evaluations", "failed", "best", "elapsed"):
+        table.add_column(heading, no_wrap=True)
+    for standing in standings:
+        row, best = standing.row, standing.best
+        table.add_row(
+            row.name,
+            standing.state,
+            _generation(row),
+            f"{standing.done} of {standing.total}",
+            str(sum(row.failed.values())),
+            f"{best.fitness:.4f}" if best is not None else "",
+            duration(row.seconds),
+        )
+    return table
+
+
+def _generation(row: SearchRow) -> str:
+    """Generations count from 0; a person reads which of how many."""
+    return f"{row.generation} (0 to {row.generations - 1})" if row.generation >= 0 else "not begun"

@@ -1,0 +1,41 @@
+"""A network and a span of time in words for a person."""
+
+from itertools import groupby
+
+from evosearch.genome import Chromosome, Conv, Dense, HeadGene
+
+
+def describe(chromosome: Chromosome, classes: int) -> str:
+    """The network in one sentence, runs of equal blocks counted.
+
+    For instance "a 3x3 convolution to 64 channels with batch norm, a 2x2 max pooling, a fully connected layer
+    of 100, and an output layer for 10 classes".
+    """
+    genes: tuple[HeadGene | Dense, ...] = (*chromosome.head, *chromosome.tail)
+    parts = [_block(gene, len(list(run))) for gene, run in groupby(genes)]
+    return f"{', '.join(parts)}, and an output layer for {classes} classes"
+
+
+def _block(gene: HeadGene | Dense, count: int) -> str:
+    article, plural = ("a", "") if count == 1 else (f"{count}", "s")
+    if isinstance(gene, Conv):
+        norm = " with batch norm" if gene.batch_norm else ""
+        return f"{article} 3x3 convolution{plural} to {gene.channels} channels{norm}"
+    if isinstance(gene, Dense):
+        return f"{article} fully connected layer{plural} of {gene.units}"
+    return f"{article} 2x2 max pooling{plural}"
+
+
+def duration(seconds: float) -> str:
+    """A span of time as a person says it: `48 s`, `3 min 20 s`, `2 h 05 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02} min"
+
+
+def one_line(text: str) -> str:
+    """`text` with its line breaks folded into spaces, for messages that must stay one line."""
+    return " ".join(text.split())

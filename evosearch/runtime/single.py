@@ -1,0 +1,68 @@
+"""One task outside a search, on an ordinary worker: the retraining of the best, and its reading of the test."""
+
+from evosearch.errors import InterruptedSearchError, TooManyFailuresError
+from evosearch.evaluation import Failure, FailureKind, Prediction, Success
+from evosearch.runtime.driver import HEARTBEAT_SECONDS, POLL_SECONDS, Surroundings
+from evosearch.runtime.policy import is_spent
+from evosearch.runtime.pool import Task, TaskDone, Ticket, Worker, WorkerJoined, WorkerLeft
+
+
+class SingleTasks:
+    """Runs one task after another on a pool that has been started, each until it succeeds or its budget is spent."""
+
+    def __init__(self, search: str, term: int, world: Surroundings) -> None:
+        self._search = search
+        self._term = term
+        self._world = world
+        self._free: list[Worker] = []
+        self._beaten = world.clock()
+
+    def run(self, number: int, task: Task) -> Success | Prediction:
+        """What `task`, on behalf of candidate `number`, came to.
+
+        Raises:
+            TooManyFailuresError: it failed as often as its kind allows; the message has the last reason.
+            InterruptedSearchError: a stop was asked for.
+        """
+        failures: list[FailureKind] = []
+        while True:
+            result = self._attempt(Ticket(self._search, self._term, number, len(failures) + 1), task)
+            if not isinstance(result, Failure):
+                return result
+            failures.append(result.kind)
+            if is_spent(failures):
+                raise TooManyFailuresError(
+                    f"candidate {number} of {self._search!r} failed as {result.kind} {len(failures)} times; "
+                    f"the last one: {result.message}"
+                )
+
+    def _attempt(self, ticket: Ticket, task: Task) -> Success | Failure | Prediction:
+        given: Worker | None = None
+        result: Success | Failure | Prediction | None = None
+        while result is None:
+            self._stay_alive()
+            if given is None and self._free:
+                given = self._free.pop()
+                self._world.pool.submit(given, ticket, task)
+            for event in self._world.pool.poll(
+                POLL_SECONDS
+            ):  # all of them: the next attempt needs who joined
+                match event:
+                    case WorkerJoined(worker):
+                        self._free.append(worker)
+                    case TaskDone(worker, done, outcome):
+                        self._free.append(worker)
+                        result = outcome if done == ticket else result
+                    case WorkerLeft(worker, kind, message):
+                        self._free = [other for other in self._free if other != worker]
+                        result = Failure(kind, message) if worker == given else result
+        return result
+
+    def _stay_alive(self) -> None:
+        if reason := self._world.stop_reason():
+            raise InterruptedSearchError(
+                f"{self._search!r} was stopped by {reason}; the same command begins this step again"
+            )
+        if self._world.clock() - self._beaten >= HEARTBEAT_SECONDS:
+            self._world.logbook.beat()
+            self._beaten = self._world.clock()

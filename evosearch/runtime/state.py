@@ -1,0 +1,154 @@
+"""The driver's state, and how each fact changes it. A live driver and a replay go through the same fold."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from evosearch.errors import JournalError
+from evosearch.evaluation import FailureKind
+from evosearch.genome import Chromosome
+from evosearch.runtime.plan import Plan
+from evosearch.runtime.pool import Worker
+from evosearch.search import Candidate, Score, SearchState
+from evosearch.storage import (
+    Born,
+    Completed,
+    Dispatched,
+    DriverStarted,
+    Event,
+    Failed,
+    Finished,
+    GenerationStarted,
+    Interrupted,
+    Recalled,
+    Reopened,
+    Stopped,
+)
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True)
+class DriverState:
+    """All that decides what a driver does next.
+
+    The durable part is a fold of the journal. `search`: the strategy's. `announced`: the newest generation whose
+    population is journaled, -1 before the first. `open`: candidates that are born and have no score, by number.
+    `attempts`: dispatches by number, and `failures`: failed attempts in order, of open candidates.
+    `remembered`: the number that finished each chromosome, with its fitness. `concluded` and `errors`: how many
+    evaluations ended in training, and how many of them in a final `error`.
+
+    `halted`: the newest driver has ended or is ending the search; `stopped`: it did so because too many
+    evaluations failed.
+
+    The rest lives with the driver. `running`: candidate number by worker name. `workers`: by name.
+    """
+
+    search: SearchState
+    announced: int = -1
+    open: Mapping[int, Candidate] = field(default_factory=dict)
+    attempts: Mapping[int, int] = field(default_factory=dict)
+    failures: Mapping[int, tuple[FailureKind, ...]] = field(default_factory=dict)
+    remembered: Mapping[Chromosome, tuple[int, float]] = field(default_factory=dict)
+    concluded: int = 0
+    errors: int = 0
+    halted: bool = False
+    stopped: bool = False
+    running: Mapping[str, int] = field(default_factory=dict)
+    workers: Mapping[str, Worker] = field(default_factory=dict)
+
+
+def replay(plan: Plan, facts: Iterable[Event]) -> DriverState:
+    """The state that `facts`, all events of a search in order, lead to.
+
+    Raises:
+        JournalError: the facts are not what this version's strategy leads to.
+    """
+    state = DriverState(plan.strategy.start())
+    for fact in facts:
+        state = evolve(plan, state, fact)
+    return state
+
+
+def evolve(plan: Plan, state: DriverState, fact: Event) -> DriverState:
+    """The state after `fact`; facts that decide nothing leave it as it is."""
+    match fact:
+        case DriverStarted():
+            return replace(state, running={}, workers={}, halted=False)
+        case Born(candidate):
+            return replace(state, open={**state.open, candidate.number: candidate})
+        case GenerationStarted():
+            return _announced(plan, state, fact)
+        case Dispatched(number, attempt, worker):
+            attempts = {**state.attempts, number: attempt}
+            return replace(state, attempts=attempts, running={**state.running, worker: number})
+        case Finished(number, _, worker, success):
+            remembered = {**state.remembered, state.open[number].chromosome: (number, success.fitness)}
+            freed = replace(_freed(state, worker), remembered=remembered)
+            return _closed(plan, freed, number, Score(fitness=success.fitness), trained=True)
+        case Recalled(number):
+            _, fitness = state.remembered[state.open[number].chromosome]
+            return _closed(plan, state, number, Score(fitness=fitness))
+        case Failed(number, _, worker, failure, final):
+            freed = _freed(state, worker)
+            if final:
+                return _closed(plan, freed, number, Score(failure=failure.kind), trained=True)
+            failures = (*state.failures.get(number, ()), failure.kind)
+            return replace(freed, failures={**state.failures, number: failures})
+        case Reopened(numbers):
+            return _reopened(state, frozenset(numbers))
+        case Interrupted() | Completed():
+            return replace(state, halted=True)
+        case Stopped():
+            return replace(state, halted=True, stopped=True)
+        case _:
+            return state
+
+
+def _announced(plan: Plan, state: DriverState, fact: GenerationStarted) -> DriverState:
+    expected = state.search.generation, tuple(member.number for member in state.search.members)
+    born = tuple(state.open.get(candidate.number) for candidate in plan.strategy.ask(state.search))
+    if expected != (fact.generation, fact.members) or born != plan.strategy.ask(state.search):
+        raise JournalError(
+            f"this version of evosearch would breed another generation {fact.generation} than the journal of "
+            f"{plan.name!r} holds; resume with the version that began it, or begin anew under another name"
+        )
+    return replace(state, announced=fact.generation)
+
+
+def _closed(
+    plan: Plan, state: DriverState, number: int, score: Score, *, trained: bool = False
+) -> DriverState:
+    return replace(
+        state,
+        search=plan.strategy.tell(state.search, {number: score}),
+        open=_without(state.open, {number}),
+        attempts=_without(state.attempts, {number}),
+        failures=_without(state.failures, {number}),
+        concluded=state.concluded + trained,
+        errors=state.errors + (score.failure is FailureKind.ERROR),
+    )
+
+
+def _reopened(state: DriverState, numbers: frozenset[int]) -> DriverState:
+    """Scores and failures are forgotten; attempts are not, so that each keeps a number of its own."""
+    again = {member.number: member for member in state.search.members if member.number in numbers}
+    return replace(
+        state,
+        search=state.search.without_scores(numbers),
+        open={**state.open, **again},
+        failures=_without(state.failures, numbers),
+        concluded=0,
+        errors=0,
+        stopped=False,
+    )
+
+
+def _freed(state: DriverState, worker: str) -> DriverState:
+    return replace(state, running=_without(state.running, {worker}))
+
+
+def _without(mapping: Mapping[Key, Value], keys: Iterable[Key]) -> dict[Key, Value]:
+    dropped = set(keys)
+    return {key: value for key, value in mapping.items() if key not in dropped}

@@ -1,0 +1,57 @@
+"""Balance, which stands in place of mutation: it keeps children's heads near the best one's length.
+
+Source: FACTS, "One generation", step 4. `best` is the head of the individual with the highest fitness over
+the finished generations; `phi` the paper's threshold (4).
+"""
+
+import numpy as np
+
+from evosearch.genome import Chromosome, Head
+
+
+def balance(
+    child: Chromosome, best: Head, phi: int, deviation: float, rng: np.random.Generator
+) -> tuple[Chromosome, tuple[str, ...]]:
+    """Shrink a child whose head is at least `phi` longer than `best`, or grow one shorter than `phi`.
+
+    Args:
+        child: any chromosome; its tail stays.
+        best: reference head.
+        phi: threshold in genes, at least 1.
+        deviation: spread of the cut length around the surplus, in genes (1 in the paper).
+        rng: chance.
+
+    Returns: the child, and what was done in words (empty: nothing).
+    """
+    surplus = len(child.head) - len(best)
+    if surplus >= phi:
+        cut = draw_cut_length(surplus, deviation, rng)
+        start = int(rng.integers(1, len(child.head) - cut, endpoint=True))
+        return Chromosome(shrink(child.head, start, cut), child.tail), (f"shrink {cut} at {start}",)
+    if len(child.head) < phi:
+        length = min(phi, len(best))
+        start = int(rng.integers(1, len(best) - length + 1, endpoint=True))
+        before = int(rng.integers(1, len(child.head), endpoint=True))
+        genes = best[start - 1 : start - 1 + length]
+        return Chromosome(grow(child.head, genes, before), child.tail), (f"grow {length} at {before}",)
+    return child, ()
+
+
+def draw_cut_length(surplus: int, deviation: float, rng: np.random.Generator) -> int:
+    """Draw how many genes to cut: 1..surplus, in proportion to the density of N(surplus, deviation²) there."""
+    lengths = np.arange(1, surplus + 1)
+    density = np.exp(-((lengths - surplus) ** 2) / (2 * deviation**2))
+    return int(rng.choice(lengths, p=density / density.sum()))
+
+
+def shrink(head: Head, start: int, count: int) -> Head:
+    """Remove `count` consecutive genes from `start`, counted from 1; the last gene always stays.
+
+    `start` lies in 1..len(head) - count.
+    """
+    return head[: start - 1] + head[start - 1 + count :]
+
+
+def grow(head: Head, genes: Head, before: int) -> Head:
+    """Insert `genes` before the gene `before` of `head`, counted from 1."""
+    return head[: before - 1] + genes + head[before - 1 :]

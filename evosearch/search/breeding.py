@@ -1,0 +1,78 @@
+"""Offspring: from the scored population of one generation to the children of the next."""
+
+from dataclasses import dataclass
+
+from evosearch.blueprint import Limits, infeasibility, repair_head
+from evosearch.genome import Chromosome
+from evosearch.search.balance import balance
+from evosearch.search.candidate import Candidate
+from evosearch.search.chance import Purpose, stream
+from evosearch.search.crossover import crossover
+from evosearch.search.selection import draw_pairs
+from evosearch.search.state import SearchState
+from evosearch.search.survival import ranking
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A chromosome, the numbers of its two parents, and the operators that made it, in words."""
+
+    chromosome: Chromosome
+    parents: tuple[int, int]
+    operators: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Breeding:
+    """How children are made: the thresholds of EAVL, the limits they must meet, and the search's seed."""
+
+    crossover_probability: float
+    phi: int
+    shrink_deviation: float
+    limits: Limits
+    seed: int
+
+
+def breed(state: SearchState, count: int, breeding: Breeding) -> tuple[Child, ...]:
+    """Make `count` children for the generation after `state`'s, all of whose members have a score.
+
+    Each pair gives two children; with an odd count the last pair's second child is dropped. Every child is
+    balanced, copied ones too (the released code balances crossed ones only), then repaired.
+    """
+    generation = state.generation + 1
+    scores = [state.scores[member.number] for member in state.members]
+    pairs = draw_pairs(scores, (count + 1) // 2, stream(breeding.seed, generation, Purpose.SELECTION))
+    best = _reference(state)
+    children: list[Child] = []
+    for pair, (first, second) in enumerate(pairs):
+        parents = (state.members[first], state.members[second])
+        crossed = crossover(
+            parents[0].chromosome,
+            parents[1].chromosome,
+            breeding.crossover_probability,
+            stream(breeding.seed, generation, Purpose.CROSSOVER, pair),
+        )
+        fitter = ranking(parents, state.scores)[0]
+        for chromosome in (crossed.first, crossed.second):
+            rng = stream(breeding.seed, generation, Purpose.BALANCE, len(children))
+            balanced, steps = balance(chromosome, best.head, breeding.phi, breeding.shrink_deviation, rng)
+            mended, repairs = _mend(balanced, best, fitter, breeding.limits)
+            operators = (crossed.operator, *steps, *repairs)
+            children.append(Child(mended, (parents[0].number, parents[1].number), operators))
+    return tuple(children[:count])
+
+
+def _reference(state: SearchState) -> Chromosome:
+    best = state.best_with_members()
+    # Where nothing has ever succeeded there is no best; the lowest number stands in, so that breeding goes on.
+    return best[0].chromosome if best else ranking(state.members, state.scores)[0].chromosome
+
+
+def _mend(
+    child: Chromosome, best: Chromosome, fitter: Candidate, limits: Limits
+) -> tuple[Chromosome, tuple[str, ...]]:
+    repaired = repair_head(child, limits, best.convolutions[0])
+    too_big = infeasibility(repaired.chromosome, limits)
+    if too_big is None:
+        return repaired.chromosome, repaired.repairs
+    return fitter.chromosome, (*repaired.repairs, f"became a copy of {fitter.number} ({too_big})")

@@ -1,0 +1,47 @@
+"""Crossover of two chromosomes: heads cut at a point of their own, tails exchanged gene by gene."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from evosearch.genome import Chromosome, Head, Tail
+
+
+@dataclass(frozen=True, slots=True)
+class Crossed:
+    """Two children, and what was done in words, for instance "crossed heads 3|5" or "copied"."""
+
+    first: Chromosome
+    second: Chromosome
+    operator: str
+
+
+def crossover(a: Chromosome, b: Chromosome, probability: float, rng: np.random.Generator) -> Crossed:
+    """Cross `a` and `b` with `probability`, else copy them; the parents do not change.
+
+    The heads' cut points are drawn for each parent separately, 0 < cut < length; where either head has
+    length 1 the heads are not cut and each child keeps its own parent's.
+
+    Returns: children whose heads may have other lengths than their parents'. Source: FACTS, step 3.
+    """
+    if rng.random() >= probability:
+        return Crossed(a, b, "copied")
+    tails = cross_tails(a.tail, b.tail)
+    if min(len(a.head), len(b.head)) < 2:
+        return Crossed(Chromosome(a.head, tails[0]), Chromosome(b.head, tails[1]), "crossed tails")
+    cut_a, cut_b = int(rng.integers(1, len(a.head))), int(rng.integers(1, len(b.head)))
+    heads = cross_heads(a.head, b.head, cut_a, cut_b)
+    return Crossed(
+        Chromosome(heads[0], tails[0]), Chromosome(heads[1], tails[1]), f"crossed heads {cut_a}|{cut_b}"
+    )
+
+
+def cross_heads(a: Head, b: Head, cut_a: int, cut_b: int) -> tuple[Head, Head]:
+    """Exchange the genes before the cuts, 0 < cut < length; together the children hold each gene once."""
+    return b[:cut_b] + a[cut_a:], a[:cut_a] + b[cut_b:]
+
+
+def cross_tails(a: Tail, b: Tail) -> tuple[Tail, Tail]:
+    """Exchange the genes at positions that both tails have; the longer tail's surplus stays where it was."""
+    shared = min(len(a), len(b))
+    return b[:shared] + a[shared:], a[:shared] + b[shared:]

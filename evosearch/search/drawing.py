@@ -1,0 +1,31 @@
+"""Random individuals that can be trained: drawn, repaired, and drawn again where they are too big."""
+
+import numpy as np
+
+from evosearch.blueprint import Limits, infeasibility, repair_head
+from evosearch.errors import InfeasibleSpaceError
+from evosearch.genome import Chromosome, SearchSpace, sample
+
+
+def draw_feasible(
+    space: SearchSpace, limits: Limits, redraws: int, rng: np.random.Generator
+) -> tuple[Chromosome, tuple[str, ...]]:
+    """Draw a random chromosome within `limits`; surplus poolings are repaired before its size is judged.
+
+    Returns: the chromosome, and what was mended in words.
+
+    Raises:
+        InfeasibleSpaceError: the first draw and `redraws` further ones were all too big; names the limit.
+    """
+    reason = None
+    for redrawn in range(redraws + 1):
+        repaired = repair_head(sample(space, rng), limits)
+        too_big = infeasibility(repaired.chromosome, limits)
+        if too_big is None:
+            note = (f"redrawn {redrawn} times ({reason})",) if redrawn else ()
+            return repaired.chromosome, note + repaired.repairs
+        reason = too_big
+    raise InfeasibleSpaceError(
+        f"none of {redraws + 1} random chromosomes is feasible: in the last one {reason}; "
+        "raise that limit or lower the ranges under space"
+    )

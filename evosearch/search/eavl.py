@@ -1,0 +1,167 @@
+"""EAVL: evolution of variable-length chromosomes in a dynamic search space.
+
+Source: Gong et al., "Analyze COVID-19 CT images based on evolutionary algorithm with dynamic searching
+space", Complex & Intelligent Systems, 2021, doi 10.1007/s40747-021-00513-8. Read `EavlStrategy.tell` first.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from evosearch.blueprint import Limits
+from evosearch.errors import ConfigError
+from evosearch.genome import SearchSpace
+from evosearch.search.breeding import Breeding, breed
+from evosearch.search.candidate import Candidate, Origin, Score
+from evosearch.search.chance import Purpose, stream
+from evosearch.search.drawing import draw_feasible
+from evosearch.search.state import SearchState
+from evosearch.search.survival import elites
+
+
+@dataclass(frozen=True)
+class EavlSettings:
+    """The evolution's size and thresholds. Each field is a key under `strategy`; defaults are the paper's."""
+
+    name: Literal["eavl"] = "eavl"
+    """Which strategy."""
+    population: int = 50
+    """Individuals per generation."""
+    generations: int = 20
+    """Generations in all, the initial population included: 20 are 0..19."""
+    elites: int = 10
+    """Best distinct individuals that live on with their fitness."""
+    immigrants: int = 10
+    """New random individuals per generation; the rest of the population are children."""
+    crossover_probability: float = 0.9
+    """Chance that a pair of parents is crossed; otherwise it is copied."""
+    phi: int = 4
+    """Balance threshold in genes: a head this much longer than the best one shrinks, a shorter one than this grows."""
+    shrink_deviation: float = 1.0
+    """Spread of the number of genes that a shrink removes."""
+    redraws: int = 100
+    """How often a random individual above a size limit is drawn again before the search gives up."""
+
+    def __post_init__(self) -> None:
+        for name, least in (
+            ("population", 2),
+            ("generations", 1),
+            ("elites", 0),
+            ("immigrants", 0),
+            ("phi", 1),
+            ("redraws", 0),
+        ):
+            if getattr(self, name) < least:
+                raise ConfigError(f"strategy.{name} is {getattr(self, name)}; it must be at least {least}")
+        if self.elites + self.immigrants > self.population:
+            raise ConfigError(
+                f"strategy.population is {self.population}, smaller than elites + immigrants = "
+                f"{self.elites} + {self.immigrants}; raise the population or lower the others"
+            )
+        if self.elites == self.population:
+            raise ConfigError(
+                f"strategy.elites is {self.elites}, the whole population; nothing new would be born"
+            )
+        if not 0 <= self.crossover_probability <= 1:
+            raise ConfigError(
+                f"strategy.crossover_probability is {self.crossover_probability}; a chance lies between 0 and 1"
+            )
+        if not 0 < self.shrink_deviation < float("inf"):
+            raise ConfigError(
+                f"strategy.shrink_deviation is {self.shrink_deviation}; it must be above 0 and finite"
+            )
+
+    @property
+    def born(self) -> int:
+        """Children and immigrants per generation after the first."""
+        return self.population - self.elites
+
+    def evaluations_of(self, generations: int) -> int:
+        """How many candidates `generations` generations evaluate: 810 in the paper."""
+        return self.population + (generations - 1) * self.born
+
+
+@dataclass(frozen=True)
+class EavlStrategy:
+    """EAVL as ask/tell; see `Strategy` for the contract."""
+
+    settings: EavlSettings
+    space: SearchSpace
+    limits: Limits
+    seed: int
+
+    @property
+    def evaluations(self) -> int:
+        """As the settings say."""
+        return self.settings.evaluations_of(self.settings.generations)
+
+    def start(self) -> SearchState:
+        """Generation 0: random individuals."""
+        return SearchState(
+            0, tuple(self._random(0, slot, Origin.INITIAL) for slot in range(self.settings.population))
+        )
+
+    def ask(self, state: SearchState, *, early: bool = False) -> tuple[Candidate, ...]:
+        """Members without a score; with `early` also the next generation's immigrants, from their own stream."""
+        wanted = state.members
+        if early and state.generation + 1 < self.settings.generations:
+            wanted += self._immigrants(state.generation + 1)
+        unscored = (candidate for candidate in wanted if candidate.number not in state.scores)
+        return tuple(sorted(unscored, key=lambda candidate: candidate.number))
+
+    def tell(self, state: SearchState, scores: Mapping[int, Score]) -> SearchState:
+        """Note the scores; a complete generation gives way to elites, then children, then immigrants."""
+        state = state.with_scores(scores)
+        if not state.complete or self._is_last(state):
+            return state
+        generation = state.generation + 1
+        members = (
+            *elites(state.members, state.scores, self.settings.elites),
+            *self._children(state),
+            *self._immigrants(generation),
+        )
+        known = {m.number: state.scores[m.number] for m in members if m.number in state.scores}
+        return SearchState(generation, members, known, state.best_with_members())
+
+    def finished(self, state: SearchState) -> bool:
+        """Whether the last generation is complete."""
+        return state.complete and self._is_last(state)
+
+    def _is_last(self, state: SearchState) -> bool:
+        return state.generation + 1 >= self.settings.generations
+
+    def _number(self, generation: int, slot: int) -> int:
+        """Computed, not counted, so that asking early for immigrants changes no number (DESIGN, decision 3)."""
+        if generation == 0:
+            return slot
+        return self.settings.population + (generation - 1) * self.settings.born + slot
+
+    def _children(self, state: SearchState) -> tuple[Candidate, ...]:
+        settings = self.settings
+        breeding = Breeding(
+            settings.crossover_probability, settings.phi, settings.shrink_deviation, self.limits, self.seed
+        )
+        generation = state.generation + 1
+        children = breed(state, self.settings.born - settings.immigrants, breeding)
+        return tuple(
+            Candidate(
+                self._number(generation, slot),
+                generation,
+                child.chromosome,
+                Origin.CROSSOVER,
+                child.parents,
+                child.operators,
+            )
+            for slot, child in enumerate(children)
+        )
+
+    def _immigrants(self, generation: int) -> tuple[Candidate, ...]:
+        first = self.settings.born - self.settings.immigrants
+        return tuple(
+            self._random(generation, slot, Origin.IMMIGRANT) for slot in range(first, self.settings.born)
+        )
+
+    def _random(self, generation: int, slot: int, origin: Origin) -> Candidate:
+        rng = stream(self.seed, generation, Purpose.RANDOM_INDIVIDUAL, slot)
+        chromosome, notes = draw_feasible(self.space, self.limits, self.settings.redraws, rng)
+        return Candidate(self._number(generation, slot), generation, chromosome, origin, operators=notes)

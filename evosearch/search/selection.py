@@ -1,0 +1,37 @@
+"""Parent selection: fitness-proportionate, shifted and squared as in the authors' released code."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from evosearch.search.candidate import Score
+
+
+def parent_probabilities(scores: Sequence[Score]) -> npt.NDArray[np.float64]:
+    """Chance of each individual to be drawn as a parent: p_i ∝ (fitness_i - lowest fitness)².
+
+    The lowest fitness is that of the successes; a failed individual has weight 0 while a success exists.
+    Where every weight is 0 (all equal, or one success only) the successes are equally likely; where all
+    failed, everyone is.
+
+    Returns: (len(scores),) float64, summing to 1. Source: FACTS, "One generation", step 2.
+    """
+    succeeded = np.array([score.fitness is not None for score in scores])
+    if not succeeded.any():
+        return np.full(len(scores), 1 / len(scores))
+    fitness = np.array([score.fitness if score.fitness is not None else np.nan for score in scores])
+    weights = np.where(succeeded, (fitness - np.nanmin(fitness)) ** 2, 0.0)
+    if not weights.any():
+        weights = succeeded.astype(np.float64)
+    probabilities: npt.NDArray[np.float64] = weights / weights.sum()
+    return probabilities
+
+
+def draw_pairs(scores: Sequence[Score], pairs: int, rng: np.random.Generator) -> list[tuple[int, int]]:
+    """Draw `pairs` pairs of parents with replacement; a pair may be one individual twice.
+
+    Returns: positions in `scores`.
+    """
+    drawn = rng.choice(len(scores), size=(pairs, 2), p=parent_probabilities(scores))
+    return [(int(first), int(second)) for first, second in drawn]

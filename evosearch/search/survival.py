@@ -1,0 +1,37 @@
+"""Who is best, and who survives. A failed evaluation never wins."""
+
+from collections.abc import Iterable, Mapping
+
+from evosearch.genome import Chromosome
+from evosearch.search.candidate import Candidate, Score
+
+
+def ranking(members: Iterable[Candidate], scores: Mapping[int, Score]) -> list[Candidate]:
+    """All members, best first: successes by fitness, ties to the lower number; then failed ones by number."""
+
+    def key(member: Candidate) -> tuple[bool, float, int]:
+        fitness = scores[member.number].fitness
+        return fitness is None, -(fitness or 0.0), member.number
+
+    return sorted(members, key=key)
+
+
+def elites(members: Iterable[Candidate], scores: Mapping[int, Score], count: int) -> tuple[Candidate, ...]:
+    """The `count` members that live on with number and fitness.
+
+    The best *distinct* chromosomes first; where those are too few, the next best duplicates, then failed
+    ones by number. Source: FACTS, "One generation", step 6 (the released code lets a tie duplicate one).
+    """
+    distinct: list[Candidate] = []
+    duplicates: list[Candidate] = []
+    failed: list[Candidate] = []
+    seen: set[Chromosome] = set()
+    for member in ranking(members, scores):
+        if scores[member.number].fitness is None:
+            failed.append(member)
+        elif member.chromosome in seen:
+            duplicates.append(member)
+        else:
+            seen.add(member.chromosome)
+            distinct.append(member)
+    return tuple((distinct + duplicates + failed)[:count])

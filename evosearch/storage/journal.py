@@ -1,0 +1,252 @@
+"""The journal: every fact of every search, in SQL, and what readers ask of them."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Self
+
+from sqlalchemy import Connection, Engine, Row, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from evosearch.errors import JournalError, SearchConflictError, StaleTermError
+from evosearch.storage import readers
+from evosearch.storage.codec import decode, encode
+from evosearch.storage.events import DriverStarted, Event, Recorded, SearchCreated
+from evosearch.storage.names import check_name
+from evosearch.storage.projection import Place, project
+from evosearch.storage.rows import EvaluationRow, GenerationRow, SearchRow, TestReading
+from evosearch.storage.sqlite import verify
+from evosearch.storage.tables import READER_TABLES, drivers, events, searches
+
+PAGE = 1000
+"""Events that a replay holds at a time."""
+
+
+class Journal:
+    """A journal that has been opened (`open_journal`).
+
+    Contract (tested by `evosearch.testing.JournalContract`): each writing method is one transaction that
+    happens in full or not at all, and is durable when it returns; events are only ever added, numbered from 1
+    without gaps in each search; only the newest term may write; what is returned is the caller's own; readers
+    never wait for a driver's training, nor it for them. Several processes may use one journal at once, and
+    several threads one `Journal`; a forked child must open its own.
+
+    Every method that takes a `name` but `find` raises `SearchConflictError` where there is no such search.
+    All raise `JournalError` where the journal proves damaged and `CannotRunError` where its disk is full,
+    read-only or gone. Times `at` are seconds since 1970.
+    """
+
+    def __init__(self, engine: Engine, place: str) -> None:
+        self.place = place
+        """Where it lies, for messages."""
+        self._reader = engine
+        self._writer = engine.execution_options(writes=True)
+
+    def close(self) -> None:
+        """Close every connection; the journal may be opened again."""
+        self._reader.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # What drivers write
+
+    def create_search(self, name: str, event: SearchCreated, at: float) -> None:
+        """Add a search, at term 0 until a driver takes it.
+
+        Raises:
+            InputError: `name` cannot name a search.
+            SearchConflictError: a search of that name exists.
+        """
+        row = {"name": check_name(name), "term": 0, "sequence": 0, "created": at}
+        with self._writer.begin() as connection:
+            try:
+                added = connection.execute(insert(searches).values(row)).inserted_primary_key
+            except IntegrityError as error:
+                raise SearchConflictError(
+                    f"a search named {name!r} exists in {self.place}; resume it or choose another name"
+                ) from error
+            assert added is not None  # noqa: S101 - a single insert always has a key
+            _add(connection, Place(added[0], 0), 0, [event], at)
+
+    def begin_term(self, name: str, expected: int, event: DriverStarted, at: float) -> int:
+        """Raise the term from `expected` by one, with the event and the new driver's first heartbeat.
+
+        Returns: the new term.
+
+        Raises:
+            StaleTermError: the term is no longer `expected`.
+        """
+        with self._writer.begin() as connection:
+            place = self._fenced(connection, name, expected)
+            term = expected + 1
+            connection.execute(update(searches).where(searches.c.id == place.search).values(term=term))
+            driver = {"host": event.host, "pid": event.pid, "executor": event.executor}
+            times = {"started": at, "last": at}
+            connection.execute(insert(drivers).values(search=place.search, term=term, **driver, **times))
+            _add(connection, place, term, [event], at)
+        return term
+
+    def append(self, name: str, term: int, facts: Sequence[Event], at: float) -> int:
+        """Add `facts` in order, all or none; a sign of life of the driver too.
+
+        Returns: the sequence number of the last event of the search.
+
+        Raises:
+            StaleTermError: a newer driver has taken the search over; nothing is written.
+            TypeError: a fact holds something that JSON cannot give back; nothing is written.
+        """
+        with self._writer.begin() as connection:
+            return _add(connection, self._fenced(connection, name, term), term, facts, at)
+
+    def beat(self, name: str, term: int, at: float) -> None:
+        """Overwrite the driver's last sign of life.
+
+        Raises:
+            StaleTermError: a newer driver has taken the search over.
+        """
+        with self._writer.begin() as connection:
+            _alive(connection, self._fenced(connection, name, term).search, term, at)
+
+    def rebuild(self) -> None:
+        """Write every reader table anew from the events, in one transaction."""
+        with self._writer.begin() as connection:
+            for table in READER_TABLES:
+                connection.execute(delete(table))
+            for search in connection.scalars(select(searches.c.id)).all():
+                for recorded in _pages(partial(_page, connection, search), 0):
+                    _project(connection, recorded.event, Place(search, recorded.sequence))
+
+    # What readers ask
+
+    def find(self, name: str) -> SearchRow | None:
+        """The search of that name, or None."""
+        with self._reading() as connection:
+            return next(iter(readers.search_rows(connection, searches.c.name == name)), None)
+
+    def searches(self) -> tuple[SearchRow, ...]:
+        """All searches, in order of creation."""
+        with self._reading() as connection:
+            return readers.search_rows(connection)
+
+    def replay(self, name: str, after: int = 0) -> Iterator[Recorded]:
+        """The events of a search with a sequence number above `after`, in order.
+
+        A page of events is held at a time and no transaction between pages, so the journal may be written
+        meanwhile; what is appended before the end is reached is replayed too.
+        """
+        with self._reading() as connection:
+            search = self._id(connection, name)
+
+        def page(after: int) -> list[Recorded]:
+            with self._reading() as connection:
+                return _page(connection, search, after)
+
+        return _pages(page, after)
+
+    def evaluations(self, name: str, *, with_curve: bool = False) -> tuple[EvaluationRow, ...]:
+        """Every candidate of a search, by number; learning curves only where asked for."""
+        with self._reading() as connection:
+            return readers.evaluation_rows(connection, self._id(connection, name), with_curve=with_curve)
+
+    def best(self, name: str) -> EvaluationRow | None:
+        """The candidate of the highest fitness, of equals the lowest number; with its curve."""
+        with self._reading() as connection:
+            return readers.best_row(connection, self._id(connection, name))
+
+    def generations(self, name: str) -> tuple[GenerationRow, ...]:
+        """Every generation that was begun, with its statistics."""
+        with self._reading() as connection:
+            return readers.generation_rows(connection, self._id(connection, name))
+
+    def test_readings(self, name: str) -> tuple[TestReading, ...]:
+        """Every reading of the test split, ended or not."""
+        with self._reading() as connection:
+            return readers.test_reading_rows(connection, self._id(connection, name))
+
+    def check(self) -> None:
+        """Look quickly through the whole journal.
+
+        Raises:
+            JournalError: it is damaged.
+        """
+        verify(self._reader, self.place)
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        with self._reader.connect() as connection:
+            try:
+                yield connection
+            except (
+                KeyError,
+                TypeError,
+                ValueError,
+            ) as error:  # a flipped bit inside a text passes the database unseen
+                raise JournalError(
+                    f"the journal {self.place} is damaged ({error!r}); restore it from a copy"
+                ) from error
+
+    def _id(self, connection: Connection, name: str) -> int:
+        return self._row(connection, name).id  # type: ignore[no-any-return] # typed by position only
+
+    def _row(self, connection: Connection, name: str, *, lock: bool = False) -> Row[int, int, int]:
+        columns = searches.c.id, searches.c.term, searches.c.sequence
+        query = select(*columns).where(searches.c.name == name)
+        row = connection.execute(query.with_for_update() if lock else query).one_or_none()
+        if row is None:
+            raise SearchConflictError(f"there is no search named {name!r} in {self.place}")
+        return row
+
+    def _fenced(self, connection: Connection, name: str, term: int) -> Place:
+        row = self._row(connection, name, lock=True)
+        if row.term != term:
+            raise StaleTermError(
+                f"search {name!r} was taken over by a newer driver (term {row.term} > {term}); this one stops"
+            )
+        return Place(row.id, row.sequence)
+
+
+def _add(connection: Connection, end: Place, term: int, facts: Sequence[Event], at: float) -> int:
+    """Write `facts` after the event at `end`, bring the reader tables up to date, and beat."""
+    if not facts:
+        return end.sequence
+    numbered = list(enumerate(facts, end.sequence + 1))
+    shared = {"search": end.search, "term": term, "at": at}
+    rows = []
+    for sequence, fact in numbered:
+        kind, payload = encode(fact)
+        rows.append({**shared, "sequence": sequence, "kind": kind, "payload": payload})
+    connection.execute(insert(events), rows)
+    for sequence, fact in numbered:
+        _project(connection, fact, Place(end.search, sequence))
+    last = end.sequence + len(facts)
+    connection.execute(update(searches).where(searches.c.id == end.search).values(sequence=last))
+    _alive(connection, end.search, term, at)
+    return last
+
+
+def _project(connection: Connection, event: Event, place: Place) -> None:
+    for statement in project(event, place):
+        connection.execute(statement)
+
+
+def _alive(connection: Connection, search: int, term: int, at: float) -> None:
+    driver = drivers.c.search == search, drivers.c.term == term
+    connection.execute(update(drivers).where(*driver).values(last=at))
+
+
+def _pages(page: Callable[[int], list[Recorded]], after: int) -> Iterator[Recorded]:
+    while found := page(after):
+        yield from found
+        after = found[-1].sequence
+
+
+def _page(connection: Connection, search: int, after: int) -> list[Recorded]:
+    """The next events after sequence number `after`, at most `PAGE`."""
+    columns = events.c.sequence, events.c.term, events.c.at, events.c.kind, events.c.payload
+    query = select(*columns).where(events.c.search == search, events.c.sequence > after)
+    rows = connection.execute(query.order_by(events.c.sequence).limit(PAGE))
+    return [Recorded(sequence, term, at, decode(kind, payload)) for sequence, term, at, kind, payload in rows]

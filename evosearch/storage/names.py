@@ -1,0 +1,24 @@
+"""What a search may be called: its name becomes a folder."""
+
+import re
+
+from evosearch.errors import InputError
+
+_SEGMENT = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
+
+
+def check_name(name: str) -> str:
+    """Return `name` where it can name a search: `digits`, or `digits/seed-3` for a member of a group.
+
+    Raises:
+        InputError: it has other characters than A-Z a-z 0-9 . _ -, more than one '/', a segment that is empty
+            or begins with '.', two dots in a row, or more than 100 characters.
+    """
+    segments = name.split("/")
+    fits = len(name) <= 100 and len(segments) <= 2 and ".." not in name
+    if fits and all(_SEGMENT.fullmatch(segment) for segment in segments):
+        return name
+    raise InputError(
+        f"{name!r} cannot name a search: use up to 100 letters, digits, '.', '_' and '-', not beginning with "
+        "'.' and without '..'; a group and its member are written group/member"
+    )

@@ -1,0 +1,209 @@
+"""What each event does to the tables that readers query: pure functions from an event to SQL statements."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import singledispatch
+
+from sqlalchemy import Executable, Update, exists, insert, literal, select, update
+
+from evosearch.evaluation import EpochRecord
+from evosearch.storage.events import (
+    Born,
+    Completed,
+    Dispatched,
+    DriverStarted,
+    Event,
+    Extended,
+    Failed,
+    Finished,
+    GenerationStarted,
+    Interrupted,
+    Recalled,
+    Reopened,
+    SearchCreated,
+    Stopped,
+    TestRead,
+    TestReadingBegun,
+)
+from evosearch.storage.tables import evaluations, generations, reasons, searches, test_readings
+
+Statements = Sequence[Executable]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an event stands: the id of its search in this journal, and its sequence number."""
+
+    search: int
+    sequence: int
+
+
+@singledispatch
+def project(event: Event, place: Place) -> Statements:
+    """The statements that bring the reader tables up to date with `event`."""
+    raise NotImplementedError(f"no table follows {event!r} at {place}")
+
+
+@project.register
+def _(event: SearchCreated, place: Place) -> Statements:
+    total = event.configuration.get("strategy", {}).get("generations", 1)
+    return [
+        _search(place).values(
+            state="interrupted",  # nothing drives it yet
+            message="",
+            configuration=json.dumps(event.configuration),
+            environment=json.dumps(event.environment),
+            data_key=event.data_key,
+            generation=-1,
+            generations=total,
+        )
+    ]
+
+
+@project.register
+def _(event: DriverStarted, place: Place) -> Statements:
+    configured = _search(place).values(configuration=json.dumps(event.configuration))
+    return [configured, *_comes_to(place, "running", "")]
+
+
+@project.register
+def _(event: Born, place: Place) -> Statements:
+    candidate = event.candidate
+    return [
+        insert(evaluations).values(
+            search=place.search,
+            number=candidate.number,
+            generation=candidate.generation,
+            origin=candidate.origin.value,
+            parents=json.dumps(candidate.parents),
+            operators=json.dumps(candidate.operators),
+            chromosome=str(candidate.chromosome),
+            status="waiting",
+            parameters=event.parameters,
+            flops=event.flops,
+            seconds=0.0,
+            attempts=0,
+            cached=False,
+            curve="[]",
+        )
+    ]
+
+
+@project.register
+def _(event: GenerationStarted, place: Place) -> Statements:
+    members = json.dumps(event.members)
+    row = insert(generations).values(search=place.search, generation=event.generation, members=members)
+    return [row, _search(place).values(generation=event.generation)]
+
+
+@project.register
+def _(event: Dispatched, place: Place) -> Statements:
+    attempts = evaluations.c.attempts + 1
+    return [_evaluation(place, event.number).values(status="running", worker=event.worker, attempts=attempts)]
+
+
+@project.register
+def _(event: Finished, place: Place) -> Statements:
+    success = event.success
+    return [
+        _evaluation(place, event.number).values(
+            status="done",
+            fitness=success.fitness,
+            worker=event.worker,
+            seconds=success.seconds,
+            curve=_curve(success.curve),
+        )
+    ]
+
+
+@project.register
+def _(event: Recalled, place: Place) -> Statements:
+    twin = evaluations.alias()
+    fitness = select(twin.c.fitness).where(twin.c.search == place.search, twin.c.number == event.source)
+    return [
+        _evaluation(place, event.number).values(
+            status="done", fitness=fitness.scalar_subquery(), seconds=0.0, cached=True
+        )
+    ]
+
+
+@project.register
+def _(event: Failed, place: Place) -> Statements:
+    failure = event.failure
+    reason = f"attempt {event.attempt} on {event.worker}: {failure.kind}: {failure.message}"
+    told = {"search": place.search, "sequence": place.sequence, "number": event.number, "reason": reason}
+    return [
+        insert(reasons).values(told),
+        _evaluation(place, event.number).values(
+            status="failed" if event.final else "waiting",
+            failure=failure.kind.value if event.final else None,
+            worker=event.worker,
+            seconds=failure.seconds,
+            curve=_curve(failure.curve),
+        ),
+    ]
+
+
+@project.register
+def _(event: Reopened, place: Place) -> Statements:
+    chosen = evaluations.c.search == place.search, evaluations.c.number.in_(event.numbers)
+    return [update(evaluations).where(*chosen).values(status="waiting", fitness=None, failure=None)]
+
+
+@project.register
+def _(event: Extended, place: Place) -> Statements:
+    return [_search(place).values(generations=event.generations, state="running")]
+
+
+@project.register
+def _(event: Interrupted, place: Place) -> Statements:
+    return _comes_to(place, "interrupted", event.reason)
+
+
+@project.register
+def _(event: Stopped, place: Place) -> Statements:
+    return _comes_to(place, "failed", event.message)
+
+
+@project.register
+def _(_event: Completed, place: Place) -> Statements:
+    return [_search(place).values(state="done", message="")]
+
+
+@project.register
+def _(event: TestReadingBegun, place: Place) -> Statements:
+    """The first reading of a key stays: a network reads the test split once."""
+    row = (place.search, event.key, event.number, event.epochs, event.seed)
+    names = ("search", "key", "number", "epochs", "seed")
+    known = exists().where(test_readings.c.search == place.search, test_readings.c.key == event.key)
+    columns = (literal(value, test_readings.c[name].type) for name, value in zip(names, row, strict=True))
+    return [insert(test_readings).from_select(names, select(*columns).where(~known))]
+
+
+@project.register
+def _(event: TestRead, place: Place) -> Statements:
+    row = test_readings.c.search == place.search, test_readings.c.key == event.key
+    values = {"metrics": json.dumps(event.metrics), "weights": event.weights}
+    return [update(test_readings).where(*row).values(values)]
+
+
+def _comes_to(place: Place, state: str, message: str) -> Statements:
+    """What was in flight is abandoned. A search that is done stays so: a driver may hold it to retrain."""
+    abandoned = update(evaluations).where(
+        evaluations.c.search == place.search, evaluations.c.status == "running"
+    )
+    changed = _search(place).where(searches.c.state != "done")
+    return [abandoned.values(status="waiting"), changed.values(state=state, message=message)]
+
+
+def _search(place: Place) -> Update:
+    return update(searches).where(searches.c.id == place.search)
+
+
+def _evaluation(place: Place, number: int) -> Update:
+    return update(evaluations).where(evaluations.c.search == place.search, evaluations.c.number == number)
+
+
+def _curve(curve: Sequence[EpochRecord]) -> str:
+    return json.dumps([(record.loss, record.accuracy) for record in curve])

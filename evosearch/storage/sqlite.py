@@ -1,0 +1,163 @@
+"""The one place that knows SQLite: how its file is created, opened and checked, and what its errors mean."""
+
+import sqlite3
+from collections.abc import Mapping
+from importlib.metadata import version
+from os import O_RDONLY, close, fsync
+from os import open as open_descriptor
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from urllib.parse import quote
+
+from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, insert, select
+
+from evosearch.errors import CannotRunError, JournalError
+from evosearch.storage.header import APPLICATION_ID, Header
+from evosearch.storage.mounts import JournalMode
+from evosearch.storage.tables import SCHEMA, meta, metadata
+
+BUSY_SECONDS = 30.0
+"""Longest wait for another process's transaction."""
+
+_DAMAGED = {
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_ERROR,
+    sqlite3.SQLITE_NOTADB,
+}  # ERROR: a table is not there
+_UNUSABLE = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_PROTOCOL,
+    sqlite3.SQLITE_READONLY,
+}
+
+
+def create(path: Path, mode: JournalMode) -> None:
+    """Put an empty journal at `path`, complete from its first instant; where another process was first, its
+    journal stays.
+
+    Raises:
+        CannotRunError: the folder cannot be written to.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=path.parent, prefix=".new-journal-") as folder:
+            fresh = Path(folder, path.name)
+            engine = _engine(fresh, {"mode": "rwc"}, mode)
+            with engine.begin() as connection:
+                metadata.create_all(connection)
+                connection.execute(insert(meta).values(schema=SCHEMA, evosearch=version("evosearch")))
+                connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
+                connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA}")
+            engine.dispose()
+            _publish(fresh, path)
+    except OSError as error:
+        raise CannotRunError(
+            f"no journal can be created at {path} ({error.strerror}); choose another home with EVOSEARCH_HOME"
+        ) from error
+
+
+def _publish(fresh: Path, path: Path) -> None:
+    try:
+        path.hardlink_to(fresh)  # atomic, and never replaces what is there
+    except FileExistsError:
+        return
+    except OSError:  # a file system without hard links, for instance exFAT
+        if not path.exists():
+            fresh.rename(path)
+    folder = open_descriptor(path.parent, O_RDONLY)
+    try:
+        fsync(folder)  # else the name may be lost with the power, and the journal with it
+    finally:
+        close(folder)
+
+
+def connect(path: Path, header: Header, mode: JournalMode) -> Engine:
+    """An engine for the journal at `path`; where it may not be written, one that only reads.
+
+    Raises:
+        JournalError: SQLite finds it damaged.
+        CannotRunError: it cannot be used.
+    """
+    engine = _engine(path, *_access(path, header, mode))
+    try:
+        with engine.connect() as connection:
+            connection.execute(select(meta)).all()
+    except BaseException as error:
+        engine.dispose()
+        if isinstance(
+            error, UnicodeDecodeError
+        ):  # Python's driver fails to read SQLite's own message of damage
+            raise _damage(path, error) from error
+        raise
+    return engine
+
+
+def _access(path: Path, header: Header, mode: JournalMode) -> tuple[Mapping[str, str], JournalMode | None]:
+    """SQLite's parameters for opening the file, and the journal mode to set if any."""
+    try:
+        path.open("r+b").close()
+    except OSError:
+        # WAL keeps two files beside the journal even for readers. Where they are not there and cannot be made,
+        # nobody writes, and SQLite may be told so (https://sqlite.org/wal.html#read_only_databases).
+        unattended = header.wal and not path.with_name(f"{path.name}-wal").exists()
+        return {"immutable": "1"} if unattended else {"mode": "ro"}, None
+    return {"mode": "rw"}, mode
+
+
+def _engine(path: Path, access: Mapping[str, str], mode: JournalMode | None) -> Engine:
+    url = URL.create("sqlite", database=f"file:{quote(str(path))}", query={"uri": "true", **access})
+    # isolation_level None: Python's driver begins no transactions of its own, `begin` below does
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "isolation_level": None})
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: sqlite3.Connection, _record: Any) -> None:
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        if mode:
+            connection.execute(f"PRAGMA journal_mode = {mode}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # A writer takes its lock at once: one that has read before cannot wait for another writer.
+        writes = connection.get_execution_options().get("writes")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    @event.listens_for(engine, "handle_error")
+    def explain(context: ExceptionContext) -> None:
+        _explain(context.original_exception, path)
+
+    return engine
+
+
+def _explain(error: BaseException, path: Path) -> None:
+    """Raise our own error for what a user can mend; anything else stays as it is."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without the extension of the code
+    if code in _DAMAGED or "Could not decode" in str(error):
+        raise _damage(path, error) from error
+    if code in _UNUSABLE:
+        raise CannotRunError(
+            f"the journal {path} cannot be used ({error}); see to its disk, permissions and other users"
+        ) from error
+
+
+def _damage(place: object, found: object) -> JournalError:
+    return JournalError(f"the journal {place} is damaged ({found}); restore it from a copy")
+
+
+def verify(engine: Engine, place: str) -> None:
+    """Look quickly through the whole file; databases other than SQLite do so themselves.
+
+    Raises:
+        JournalError: SQLite finds it damaged.
+    """
+    if engine.dialect.name != "sqlite":
+        return
+    with engine.connect() as connection:
+        found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
+    if found != "ok":
+        raise _damage(place, found)

@@ -1,0 +1,138 @@
+"""The tables of a journal, for any SQL database.
+
+`meta`, `searches`, `drivers` and `events` are the truth: which schema, which term may write, who drives, and
+the facts. All others, and the columns of `searches` from `state` on, are for readers; they follow from the
+events.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+)
+
+SCHEMA = 1
+"""Version of the tables; a journal of a higher one is refused."""
+
+metadata = MetaData()
+
+meta = Table(
+    "meta",
+    metadata,
+    Column("schema", Integer, primary_key=True, autoincrement=False),
+    Column("evosearch", Text, nullable=False),  # the version that created the journal
+)
+
+searches = Table(
+    "searches",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("term", Integer, nullable=False),  # of the newest driver, 0 before the first; the fence
+    Column("sequence", Integer, nullable=False),  # of the newest event
+    Column("created", Float, nullable=False),
+    Column("state", Text, nullable=False, default=""),  # defaults: until SearchCreated is projected, at once
+    Column("message", Text, nullable=False, default=""),
+    Column("configuration", Text, nullable=False, default=""),  # JSON, as every Mapping and tuple below
+    Column("environment", Text, nullable=False, default=""),
+    Column("data_key", Text, nullable=False, default=""),
+    Column("generation", Integer, nullable=False, default=-1),
+    Column("generations", Integer, nullable=False, default=1),
+)
+
+
+def _of_search() -> Column[int]:
+    return Column("search", ForeignKey(searches.c.id), primary_key=True, autoincrement=False)
+
+
+def _key(name: str) -> Column[int]:
+    return Column(name, Integer, primary_key=True, autoincrement=False)
+
+
+drivers = Table(
+    "drivers",
+    metadata,
+    _of_search(),
+    _key("term"),
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("executor", Text, nullable=False),
+    Column("started", Float, nullable=False),
+    Column("last", Float, nullable=False),  # the newest sign of life, overwritten
+)
+
+events = Table(
+    "events",
+    metadata,
+    _of_search(),
+    _key("sequence"),
+    Column("term", Integer, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column(
+        "payload", Text, nullable=False
+    ),  # not a JSON column: Python's JSON knows NaN, which a loss can be
+)
+
+evaluations = Table(
+    "evaluations",
+    metadata,
+    _of_search(),
+    _key("number"),
+    Column("generation", Integer, nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("parents", Text, nullable=False),
+    Column("operators", Text, nullable=False),
+    Column("chromosome", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("fitness", Float),
+    Column("failure", Text),
+    Column("parameters", BigInteger, nullable=False),
+    Column("flops", BigInteger, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("worker", Text),
+    Column("attempts", Integer, nullable=False),
+    Column("cached", Boolean, nullable=False),
+    Column("curve", Text, nullable=False),
+)
+Index("evaluations_by_status", evaluations.c.search, evaluations.c.status, evaluations.c.failure)
+Index("evaluations_by_fitness", evaluations.c.search, evaluations.c.fitness, evaluations.c.number)
+
+reasons = Table(
+    "reasons",
+    metadata,
+    _of_search(),
+    _key("sequence"),  # of the event that told it
+    Column("number", Integer, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+
+generations = Table(
+    "generations",
+    metadata,
+    _of_search(),
+    _key("generation"),
+    Column("members", Text, nullable=False),
+)
+
+test_readings = Table(
+    "test_readings",
+    metadata,
+    _of_search(),
+    Column("key", Text, primary_key=True),
+    Column("number", Integer, nullable=False),
+    Column("epochs", Integer, nullable=False),
+    Column("seed", BigInteger, nullable=False),
+    Column("metrics", Text),
+    Column("weights", Text),
+)
+
+READER_TABLES = (evaluations, reasons, generations, test_readings)
+"""Dropped and written anew by a rebuild."""

@@ -1,0 +1,67 @@
+"""The final step: the best chromosome trained anew, and the test split read once by what came of it."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from evosearch.data import Dataset
+from evosearch.evaluation import EvaluationRequest, Prediction, PredictionRequest, Success
+from evosearch.genome import Chromosome
+from evosearch.runtime import Logbook, Plan, SingleTasks
+from evosearch.storage import TestRead, TestReadingBegun
+from evosearch.training.metrics import classification_metrics
+
+REPEAT = 1
+"""Repeat 0 is the search's own training; another one gives the retraining a seed of its own."""
+
+
+@dataclass(frozen=True)
+class Retraining:
+    """What is to be trained anew: candidate `number` with `chromosome`, by `request`."""
+
+    number: int
+    chromosome: Chromosome
+    request: EvaluationRequest
+
+    @classmethod
+    def of(cls, plan: Plan, number: int, chromosome: Chromosome, epochs: int) -> "Retraining":
+        """The retraining of a search's best for `epochs` epochs; equal arguments give an equal one."""
+        request = plan.request(chromosome, repeat=REPEAT)
+        return cls(number, chromosome, replace(request, settings=replace(request.settings, epochs=epochs)))
+
+    @property
+    def key(self) -> str:
+        """Names its reading of the test split within the search: candidate, epochs and seed."""
+        return f"candidate-{self.number}-epochs-{self.request.settings.epochs}-seed-{self.request.seed}"
+
+
+def retrain_best(
+    retraining: Retraining, dataset: Dataset, tasks: SingleTasks, logbook: Logbook, folder: Path
+) -> TestRead:
+    """Train, then send the test images to the trained network, and journal intent and result of that reading.
+
+    `folder`: the search's own; the weights are left in `final/KEY/model.safetensors` below it.
+
+    Returns: the reading as journaled; `weights` is relative to `folder`.
+
+    Raises:
+        TooManyFailuresError, InterruptedSearchError: as `SingleTasks.run`; the test split has then not been read,
+        or its result was journaled.
+    """
+    weights = Path("final") / retraining.key / "model.safetensors"
+    request = replace(retraining.request, weights=str(folder / weights))
+    trained = tasks.run(retraining.number, request)
+    if not isinstance(trained, Success):
+        raise TypeError(f"a training ends in a Success, found {trained!r}")
+    settings = request.settings
+    logbook.append([TestReadingBegun(retraining.key, retraining.number, settings.epochs, request.seed)])
+    reading = PredictionRequest(
+        retraining.chromosome, settings, request.data_key, str(folder / weights), dataset.test.images
+    )
+    predicted = tasks.run(retraining.number, reading)
+    if not isinstance(predicted, Prediction):
+        raise TypeError(f"a prediction ends in a Prediction, found {predicted!r}")
+    metrics = classification_metrics(dataset.test.labels, predicted.probabilities, dataset.classes)
+    measured = {**metrics.to_json(), "validation_accuracy": trained.fitness, "seconds": trained.seconds}
+    read = TestRead(retraining.key, measured, weights.as_posix())
+    logbook.append([read])
+    return read

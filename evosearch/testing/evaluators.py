@@ -1,0 +1,137 @@
+"""Evaluators without torch: one that computes a fitness by formula, and three that go wrong on purpose.
+
+Each is a frozen, picklable value and its own factory: called with (data, device), as a worker does, it returns an
+evaluator.
+"""
+
+import hashlib
+import os
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from threading import Event
+
+import numpy as np
+
+from evosearch.data import SearchData
+from evosearch.evaluation import (
+    EpochRecord,
+    EvaluationRequest,
+    Evaluator,
+    Failure,
+    FailureKind,
+    Outcome,
+    Prediction,
+    PredictionRequest,
+    Success,
+)
+from evosearch.genome import Chromosome
+
+
+@dataclass(frozen=True)
+class FormulaEvaluator:
+    """Fitness without training: `formula_fitness`. `seconds`: how long each evaluation pretends to take."""
+
+    seconds: float = 0.0
+    classes: int = 2
+
+    def __call__(self, data: SearchData, _device: str) -> Evaluator:
+        return replace(self, classes=len(data.classes))
+
+    def evaluate(self, request: EvaluationRequest) -> Outcome:
+        Event().wait(self.seconds)
+        fitness = formula_fitness(request.network, request.seed)
+        return Success(fitness, self.seconds, (EpochRecord(1 - fitness, fitness),))
+
+    def predict(self, request: PredictionRequest) -> Prediction:
+        rng = np.random.default_rng(int(request.network.key, 16))
+        return Prediction(rng.dirichlet(np.ones(self.classes), len(request.images)).astype(np.float32))
+
+
+def formula_fitness(network: Chromosome, seed: int) -> float:
+    """0 to 1, the same everywhere: up to 0.75 for depth (full at 20 genes), up to 0.25 by hash of network and seed."""
+    depth = min(len(network.head) + len(network.tail), 20) / 20
+    digest = hashlib.sha256(f"{network}/{seed}".encode()).digest()
+    return 0.75 * depth + 0.25 * int.from_bytes(digest[:4], "big") / 2**32
+
+
+@dataclass(frozen=True)
+class Victims:
+    """Which tasks go wrong: those on `chromosomes`, given as texts, and on every `every`-th chromosome by its
+    content key (1: all, 0: none), the same on every worker.
+
+    `once_in`: a folder, where a file is left for each chromosome that was struck; from then on it is spared.
+    """
+
+    chromosomes: frozenset[str] = frozenset()
+    every: int = 0
+    once_in: str | None = None
+
+    def strike(self, network: Chromosome) -> bool:
+        """Whether the task on `network` goes wrong this time."""
+        if str(network) not in self.chromosomes and not (
+            self.every and int(network.key, 16) % self.every == 0
+        ):
+            return False
+        if self.once_in is None:
+            return True
+        try:
+            (Path(self.once_in) / network.key).touch(exist_ok=False)
+        except FileExistsError:
+            return False
+        return True
+
+
+@dataclass(frozen=True)
+class _Striking:
+    """Does `go_wrong` for its victims, and what `inner` does for all others."""
+
+    victims: Victims
+    inner: FormulaEvaluator = field(default_factory=FormulaEvaluator, kw_only=True)
+
+    def __call__(self, _data: SearchData, _device: str) -> Evaluator:
+        return self
+
+    def evaluate(self, request: EvaluationRequest) -> Outcome:
+        return self.go_wrong() if self.victims.strike(request.network) else self.inner.evaluate(request)
+
+    def predict(self, request: PredictionRequest) -> Prediction:
+        if self.victims.strike(request.network):
+            self.go_wrong()
+        return self.inner.predict(request)
+
+    def go_wrong(self) -> Outcome:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class FailingEvaluator(_Striking):
+    """Evaluates its victims to a `Failure` of `kind`."""
+
+    kind: FailureKind = FailureKind.DIVERGED
+
+    def go_wrong(self) -> Outcome:
+        return Failure(self.kind, "fails on purpose")
+
+
+@dataclass(frozen=True)
+class RaisingEvaluator(_Striking):
+    """Raises `error` for its victims."""
+
+    error: Exception = field(default_factory=lambda: ValueError("raised on purpose"))
+
+    def go_wrong(self) -> Outcome:
+        raise self.error
+
+
+@dataclass(frozen=True)
+class ExitingEvaluator(_Striking):
+    """Ends its own process for its victims: by `signal`, or without one by `SystemExit(3)`, which a pool inside
+    this process survives.
+    """
+
+    signal: int | None = None
+
+    def go_wrong(self) -> Outcome:
+        if self.signal is not None:
+            os.kill(os.getpid(), self.signal)
+        raise SystemExit(3)

@@ -1,0 +1,190 @@
+"""What every `WorkerPool` promises, as tests to inherit."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+
+from evosearch.data import SearchData, Split
+from evosearch.evaluation import (
+    EvaluationRequest,
+    Failure,
+    FailureKind,
+    Prediction,
+    PredictionRequest,
+    Success,
+    TrainingSettings,
+)
+from evosearch.genome import parse
+from evosearch.runtime import PoolEvent, TaskDone, Ticket, Worker, WorkerJoined, WorkerLeft, WorkerPool
+from evosearch.runtime.settings import EvaluatorFactory
+from evosearch.testing.evaluators import ExitingEvaluator, FormulaEvaluator, RaisingEvaluator, Victims
+
+PATIENCE = 60.0
+"""Seconds until a pool that tells nothing has failed the test; a Ray actor needs a few to start."""
+
+GOOD = "C8 P | F16"
+BAD = "C16 P | F16"
+BAD_ONES = Victims(frozenset({BAD}))
+
+
+def tiny_data() -> SearchData:
+    """8 training and 4 validation images of 8 x 8 pixels in two classes, the same each time."""
+    pixels = np.random.default_rng(0).integers(0, 256, (12, 1, 8, 8), np.uint8)
+    labels = np.arange(12) % 2
+    return SearchData(Split(pixels[:8], labels[:8]), Split(pixels[8:], labels[8:]), ("no", "yes"), "tiny")
+
+
+def request(network: str = GOOD, seed: int = 1) -> EvaluationRequest:
+    """A request for `tiny_data`."""
+    return EvaluationRequest(parse(network), TrainingSettings(epochs=1, batch_size=4), "tiny", seed)
+
+
+def ticket(number: int, attempt: int = 1) -> Ticket:
+    """An attempt of a search named "contract"."""
+    return Ticket("contract", 1, number, attempt)
+
+
+def gather(pool: WorkerPool, enough: Callable[[list[PoolEvent]], bool]) -> list[PoolEvent]:
+    """All events until they are `enough`; fails after `PATIENCE` seconds with what came until then."""
+    events: list[PoolEvent] = []
+    deadline = time.monotonic() + PATIENCE
+    while not enough(events):
+        assert time.monotonic() < deadline, f"the pool told nothing more after {events}"
+        events += pool.poll(0.2)
+    return events
+
+
+def joined(pool: WorkerPool, count: int) -> list[Worker]:
+    """The first `count` workers of a pool that was just started."""
+    events = gather(pool, lambda events: len(events) >= count)
+    return [event.worker for event in events if isinstance(event, WorkerJoined)]
+
+
+class PoolContract:
+    """Inherit this and say how to make a pool; see `WorkerPool` for the contract in words."""
+
+    def make_pool(self, factory: EvaluatorFactory, workers: int) -> WorkerPool:
+        """A pool of `workers` workers that hold `tiny_data`, not started."""
+        raise NotImplementedError
+
+    def worker_processes(self) -> set[int]:
+        """Ids of all worker processes of this kind of pool that run now."""
+        raise NotImplementedError
+
+    @contextmanager
+    def running(self, factory: EvaluatorFactory, workers: int = 1) -> Iterator[WorkerPool]:
+        pool = self.make_pool(factory, workers)
+        try:
+            pool.start()
+            yield pool
+        finally:
+            pool.close()
+
+    def test_each_worker_is_announced_once_under_a_name_of_its_own(self) -> None:
+        with self.running(FormulaEvaluator(), 2) as pool:
+            workers = joined(pool, 2)
+            assert len({worker.name for worker in workers}) == 2
+            assert not pool.poll(0.1)
+
+    def test_each_task_ends_in_exactly_one_result(self) -> None:
+        with self.running(FormulaEvaluator(), 2) as pool:
+            free = joined(pool, 2)
+            waiting = [ticket(number) for number in range(12)]
+            told: list[PoolEvent] = []
+            while len(told) < 12:
+                for worker, one in zip(free, waiting, strict=False):
+                    pool.submit(worker, one, request(seed=one.number))
+                del waiting[: len(free)]
+                news = gather(pool, bool)
+                told += news
+                free = [event.worker for event in news]
+            assert not pool.poll(0.1)
+        assert sorted(_tickets(told), key=lambda one: one.number) == [ticket(number) for number in range(12)]
+
+    def test_equal_requests_give_equal_results_on_every_worker(self) -> None:
+        with self.running(FormulaEvaluator(), 2) as pool:
+            for number, worker in enumerate(joined(pool, 2)):
+                pool.submit(worker, ticket(number), request(seed=7))
+            events = gather(pool, lambda events: len(events) == 2)
+        expected = FormulaEvaluator().evaluate(request(seed=7))
+        assert [event.result for event in events if isinstance(event, TaskDone)] == [expected, expected]
+
+    def test_a_prediction_comes_back_with_a_row_per_image(self) -> None:
+        with self.running(FormulaEvaluator()) as pool:
+            (worker,) = joined(pool, 1)
+            images = np.zeros((5, 1, 8, 8), np.uint8)
+            asked = request()
+            task = PredictionRequest(asked.network, asked.settings, "tiny", "weights", images)
+            pool.submit(worker, ticket(0), task)
+            (event,) = gather(pool, bool)
+        assert isinstance(event, TaskDone)
+        assert isinstance(event.result, Prediction)
+        assert event.result.probabilities.shape == (5, 2)
+
+    def test_an_exception_is_a_failure_and_the_worker_lives_on(self) -> None:
+        with self.running(RaisingEvaluator(BAD_ONES, error=KeyError("no such gene"))) as pool:
+            (worker,) = joined(pool, 1)
+            pool.submit(worker, ticket(0), request(BAD))
+            (failed,) = gather(pool, bool)
+            pool.submit(worker, ticket(1), request(GOOD))
+            (done,) = gather(pool, bool)
+        assert isinstance(failed, TaskDone)
+        assert isinstance(failed.result, Failure)
+        assert failed.result.kind is FailureKind.ERROR
+        assert "KeyError" in failed.result.message
+        assert "no such gene" in failed.result.message
+        assert isinstance(done, TaskDone)
+        assert (done.worker, done.ticket) == (worker, ticket(1))
+        assert isinstance(done.result, Success)
+
+    def test_a_worker_that_dies_takes_its_task_along_and_is_replaced_under_another_name(self) -> None:
+        with self.running(ExitingEvaluator(BAD_ONES), 2) as pool:
+            doomed, other = joined(pool, 2)
+            pool.submit(doomed, ticket(0), request(BAD))
+            pool.submit(other, ticket(1), request(GOOD))
+            events = gather(pool, lambda events: len(events) == 3)
+            (heir,) = (event.worker for event in events if isinstance(event, WorkerJoined))
+            pool.submit(heir, ticket(2), request(GOOD))
+            (last,) = gather(pool, bool)
+        (left,) = (event for event in events if isinstance(event, WorkerLeft))
+        assert (left.worker, left.kind) == (doomed, FailureKind.CRASHED)
+        assert left.message
+        assert "\n" not in left.message
+        assert heir.name not in (doomed.name, other.name)
+        assert _tickets([*events, last]) == [ticket(1), ticket(2)]
+
+    def test_a_task_for_a_worker_that_left_is_no_error_and_changes_nothing(self) -> None:
+        with self.running(ExitingEvaluator(BAD_ONES)) as pool:
+            (doomed,) = joined(pool, 1)
+            pool.submit(doomed, ticket(0), request(BAD))
+            gather(pool, lambda events: any(isinstance(event, WorkerJoined) for event in events))
+            pool.submit(doomed, ticket(1), request(GOOD))
+            assert not pool.poll(0.1)
+
+    def test_a_poll_without_news_ends_at_about_its_timeout(self) -> None:
+        with self.running(FormulaEvaluator()) as pool:
+            joined(pool, 1)
+            start = time.monotonic()
+            assert not pool.poll(0.1)
+            assert time.monotonic() - start < 2
+
+    def test_close_ends_every_process_in_the_middle_of_its_task_and_may_come_twice(self) -> None:
+        before = self.worker_processes()
+        pool = self.make_pool(FormulaEvaluator(seconds=600), 2)
+        pool.start()
+        for worker in joined(pool, 2):
+            pool.submit(worker, ticket(0), request())
+        pool.close()
+        deadline = time.monotonic() + 5
+        while remaining := self.worker_processes() - before:
+            assert time.monotonic() < deadline, f"processes {remaining} outlived their pool"
+        pool.close()
+
+    def test_a_pool_that_was_never_started_can_be_closed(self) -> None:
+        self.make_pool(FormulaEvaluator(), 1).close()
+
+
+def _tickets(events: Sequence[PoolEvent]) -> list[Ticket]:
+    return [event.ticket for event in events if isinstance(event, TaskDone)]

@@ -1,0 +1,45 @@
+"""Everything outside a request's own random numbers that could change its bits."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from evosearch.evaluation import TrainingSettings
+
+
+@contextmanager
+def numerics(settings: TrainingSettings) -> Iterator[None]:
+    """Set threads, kernels and fp32 arithmetic as `settings` say; on leaving, all is as it was.
+
+    fp32 means IEEE: TF32 is off, which cuDNN would use by default. cuDNN never benchmarks, since its choice
+    of kernel depends on what else the device does. The number of threads decides how sums are split, so it
+    belongs here too.
+    """
+    # cuBLAS reads it when its first handle is made; without it two equal products may differ
+    # (https://docs.nvidia.com/cuda/cublas/#results-reproducibility)
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    threads, matmul = torch.get_num_threads(), torch.get_float32_matmul_precision()
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    fill = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
+    try:
+        torch.set_num_threads(settings.threads)
+        torch.set_float32_matmul_precision("highest")
+        torch.use_deterministic_algorithms(settings.deterministic)
+        # a debugging aid that overwrites every fresh tensor; no kernel here reads one before writing it
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+        with torch.backends.cudnn.flags(
+            enabled=True,
+            benchmark=False,
+            deterministic=settings.deterministic,
+            allow_tf32=False,
+            fp32_precision="ieee",
+        ):
+            yield
+    finally:
+        torch.utils.deterministic.fill_uninitialized_memory = fill  # type: ignore[attr-defined]
+        torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+        torch.set_float32_matmul_precision(matmul)
+        torch.set_num_threads(threads)

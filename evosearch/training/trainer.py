@@ -1,0 +1,197 @@
+"""The evaluator that search workers run: it trains a network and validates it."""
+
+import math
+import time
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from evosearch.blueprint import draw_up
+from evosearch.data import SearchData, Split
+from evosearch.errors import DivergedError, EvaluationError
+from evosearch.evaluation import (
+    EpochRecord,
+    EvaluationRequest,
+    Failure,
+    FailureKind,
+    Outcome,
+    Prediction,
+    PredictionRequest,
+    Success,
+    TrainingSettings,
+)
+from evosearch.genome import Chromosome
+from evosearch.networks import build, initialise
+from evosearch.training.batches import batch_sizes, epoch_order
+from evosearch.training.normalize import Normalization, Scale, standard, unit
+from evosearch.training.numerics import numerics
+from evosearch.training.optimizers import make_optimizer
+from evosearch.training.step import Network, Resident, classify, train_step
+from evosearch.training.weights import describe, load_weights, save_weights
+
+
+class Trainer:
+    """Trains one network after another on one device; an `Evaluator`.
+
+    `device`: cpu, cuda or cuda:N; the data are copied there once, as uint8. `on_epoch`: told each epoch's
+    number (from 1) and record, in the thread that trains. `clock`: seconds, for `Outcome.seconds`.
+
+    Equal requests give equal outcomes, `seconds` aside, in any order with others: every random number comes
+    from the request's seed, and nothing of an evaluation outlives it.
+    """
+
+    def __init__(
+        self,
+        data: SearchData,
+        device: str = "cpu",
+        *,
+        on_epoch: Callable[[int, EpochRecord], None] | None = None,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._data = data
+        self._device = torch.device(device)
+        self._train = self._resident(data.train)
+        self._validation = self._resident(data.validation)
+        self._on_epoch = on_epoch
+        self._clock = clock
+
+    def evaluate(self, request: EvaluationRequest) -> Outcome:
+        """Train `request.network` from its seed, validate it after every epoch, keep its weights if asked to.
+
+        A loss or a validation logit that is not finite ends it as DIVERGED, a device or host without memory
+        as OUT_OF_MEMORY; both with the curve of the epochs before.
+
+        Raises:
+            EvaluationError: the request names other data than this worker holds.
+            InvalidChromosomeError: the chromosome needs repair first.
+        """
+        self._check_data(request.data_key)
+        curve: list[EpochRecord] = []
+        start = self._clock()
+        failed = self._attempt(
+            request, curve
+        )  # returns first: what it held is free when the cache is emptied
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+        seconds = self._clock() - start
+        if failed:
+            return Failure(*failed, seconds, tuple(curve))
+        return Success(curve[-1].accuracy, seconds, tuple(curve))
+
+    def predict(self, request: PredictionRequest) -> Prediction:
+        """Class probabilities of `request.images`, softmax in fp32.
+
+        Raises:
+            EvaluationError: other data than this worker holds, images of another shape than them, or no
+                weights of this network at `request.weights`.
+        """
+        self._check_data(request.data_key)
+        found, held = request.images.shape[1:], self._data.train.images.shape[1:]
+        if found != held:
+            raise EvaluationError(f"the network takes images of shape {held}, found {found}")
+        with numerics(request.settings):
+            network = self._decode(request.network, request.settings)
+            load_weights(Path(request.weights), network.module)
+            images = torch.tensor(request.images, device=self._device)
+            logits = classify(network, images, request.settings.batch_size)
+            return Prediction(logits.softmax(1).cpu().numpy())
+
+    def _attempt(
+        self, request: EvaluationRequest, curve: list[EpochRecord]
+    ) -> tuple[FailureKind, str] | None:
+        try:
+            with numerics(request.settings):
+                self._run(request, curve)
+        except DivergedError as error:
+            return FailureKind.DIVERGED, str(error)
+        except (MemoryError, RuntimeError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            reason = (str(error) or "MemoryError").splitlines()[0]
+            return FailureKind.OUT_OF_MEMORY, f"'{request.network}' needs more memory than there is: {reason}"
+        return None
+
+    def _run(self, request: EvaluationRequest, curve: list[EpochRecord]) -> None:
+        settings = request.settings
+        generator = torch.manual_seed(
+            request.seed
+        )  # of every device: dropout draws from it after the weights
+        network = self._decode(request.network, settings, generator)
+        optimizer = make_optimizer(network.module.parameters(), settings)
+        sizes = batch_sizes(len(self._data.train), settings.batch_size)
+        for epoch in range(1, settings.epochs + 1):
+            order = torch.from_numpy(epoch_order(len(self._data.train), request.seed, epoch))
+            loss_sum = torch.zeros((), dtype=torch.float64, device=self._device)
+            network.module.train()
+            for rows in torch.split(order.to(self._device), sizes):
+                train_step(network, optimizer, self._train, rows, loss_sum)
+            logits = classify(network, self._validation.images, settings.batch_size)
+            curve.append(self._record(epoch, settings, loss_sum, logits))
+            if self._on_epoch:
+                self._on_epoch(epoch, curve[-1])
+        if request.weights:
+            metadata = describe(
+                request.network, self._data.classes, self._data.image, self._normalization(settings)
+            )
+            save_weights(Path(request.weights), network.module, metadata)
+
+    def _record(
+        self, epoch: int, settings: TrainingSettings, loss_sum: Tensor, logits: Tensor
+    ) -> EpochRecord:
+        correct = (logits.argmax(1) == self._validation.labels).sum()
+        # the epoch's only wait for the device
+        loss, right, finite = torch.stack([loss_sum, correct, logits.isfinite().all()]).tolist()
+        if not (finite and math.isfinite(loss)):
+            what = (
+                "a validation logit is not finite"
+                if math.isfinite(loss)
+                else f"the training loss became {loss}"
+            )
+            raise DivergedError(
+                f"{what} in epoch {epoch} of {settings.epochs} "
+                f"({settings.optimizer}, learning rate {settings.learning_rate:g}, {settings.precision})"
+            )
+        return EpochRecord(loss / len(self._data.train), int(right) / len(self._data.validation))
+
+    def _decode(
+        self, network: Chromosome, settings: TrainingSettings, generator: torch.Generator | None = None
+    ) -> Network:
+        """The network on the device, its weights drawn from `generator` or, without one, undefined."""
+        with torch.device("meta"):  # PyTorch's own initial weights would cost time and random numbers
+            module: nn.Module = build(
+                draw_up(network, self._data.image, len(self._data.classes), settings.dropout)
+            )
+        module.to_empty(device="cpu")
+        if generator:
+            initialise(module, generator)
+        module.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        scale = Scale(self._normalization(settings), self._device)
+        return Network(module, scale, settings.precision == "bf16")
+
+    def _normalization(self, settings: TrainingSettings) -> Normalization:
+        return unit(self._data.image.channels) if settings.normalize == "unit" else self._standard
+
+    @cached_property
+    def _standard(self) -> Normalization:
+        return standard(self._data.train.images)
+
+    def _resident(self, split: Split) -> Resident:
+        # copied, never shared: a worker of the Ray pool gets read-only arrays
+        return Resident(*(torch.tensor(array, device=self._device) for array in (split.images, split.labels)))
+
+    def _check_data(self, key: str) -> None:
+        if key != self._data.key:
+            raise EvaluationError(
+                f"the request is for data {key}, this worker holds {self._data.key}; start workers on that data"
+            )
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    # the CPU's allocator, cuBLAS and cuDNN raise a plain RuntimeError
+    words = ("can't allocate memory", "STATUS_ALLOC_FAILED")
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(
+        word in str(error) for word in words
+    )

@@ -1,0 +1,76 @@
+"""Trained weights as safetensors files that describe themselves."""
+
+import json
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from evosearch.blueprint import ImageShape
+from evosearch.errors import EvaluationError
+from evosearch.genome import Chromosome
+from evosearch.training.normalize import Normalization
+
+
+def describe(
+    network: Chromosome, classes: tuple[str, ...], image: ImageShape, normalization: Normalization
+) -> dict[str, str]:
+    """What a reader without evosearch needs to use the weights; lists and numbers as JSON text."""
+    return {
+        "chromosome": str(network),
+        "classes": json.dumps(classes),
+        "image": json.dumps([image.channels, image.height, image.width]),
+        "mean": json.dumps(normalization.mean),
+        "deviation": json.dumps(normalization.deviation),
+    }
+
+
+def save_weights(path: Path, module: nn.Module, metadata: Mapping[str, str]) -> None:
+    """Write the module's parameters and buffers to `path`; a reader sees the whole file or the one before."""
+    tensors = {name: tensor.contiguous().cpu() for name, tensor in module.state_dict().items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        save_file(tensors, temporary, dict(metadata))
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load_weights(path: Path, module: nn.Module) -> None:
+    """Copy the weights at `path` into `module`.
+
+    Raises:
+        EvaluationError: there is no such file, it is no safetensors file, or it holds another network.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+    except FileNotFoundError as error:
+        raise EvaluationError(f"there are no weights at '{path}'; train the network anew") from error
+    except (SafetensorError, OSError) as error:
+        raise EvaluationError(f"'{path}' is no readable safetensors file ({error})") from error
+    _check(path, _shapes(tensors), _shapes(module.state_dict()))
+    module.load_state_dict(tensors)
+
+
+def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in tensors.items()}
+
+
+def _check(path: Path, found: Mapping[str, torch.Size], expected: Mapping[str, torch.Size]) -> None:
+    if found == expected:
+        return
+    name = next(name for name in (*expected, *found) if found.get(name) != expected.get(name))
+    raise EvaluationError(
+        f"'{path}' holds another network: tensor {name} is {_told(found.get(name))} in the file, "
+        f"{_told(expected.get(name))} in the network"
+    )
+
+
+def _told(shape: torch.Size | None) -> str:
+    return "missing" if shape is None else " x ".join(map(str, shape)) or "a number"

@@ -1,0 +1,144 @@
+"""What a user reads when a configuration is wrong: one line with place, key, found value and repair."""
+
+import pytest
+
+from evosearch.config import load_config
+from evosearch.errors import ConfigError
+
+DATA = "data: {name: digits}\n"
+
+
+@pytest.fixture
+def refusal(write):
+    def load(text, *overrides, name=None):
+        with pytest.raises(ConfigError) as caught:
+            load_config(write(text), overrides, name)
+        assert len(str(caught.value).splitlines()) == 1
+        return str(caught.value)
+
+    return load
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("strategy: {popluation: 8}", "strategy.popluation is unknown; did you mean population?"),
+        ("stratgy: {population: 8}", "stratgy is unknown; did you mean strategy?"),
+        ("epochs: 5", "epochs is unknown; did you mean training.epochs or final.epochs?"),
+        ("population: 5", "population is unknown; did you mean strategy.population?"),
+        (
+            "data: {name: digits, folder: x}",
+            "data.folder is unknown; known are name, root, image_size, channels",
+        ),
+        (
+            "strategy: {name: random, population: 8}",
+            "strategy.population is unknown; it belongs to strategy.name eavl; "
+            "known here are name, evaluations, redraws",
+        ),
+        ("strategy: {evaluations: 8}", "strategy.evaluations is unknown; it belongs to strategy.name random"),
+        ("'a\\nb': 1", r"known are name, data, seed"),
+    ],
+)
+def test_an_unknown_key_is_answered_with_the_nearest_known_one(refusal, text, message):
+    head = "" if text.startswith("data") else DATA
+    line = 1 if text.startswith("data") else 2
+    found = refusal(head + text)
+    assert found.startswith(f"run.yaml:{line}: ")
+    assert message in found
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('strategy: {population: "8"}', 'strategy.population is "8"; expected a whole number'),
+        ("strategy: {population: 8.0}", "strategy.population is 8.0; expected a whole number"),
+        ("strategy: {population: 1e1}", "strategy.population is 10.0; expected a whole number"),
+        ("strategy: {population: true}", "strategy.population is true; expected a whole number"),
+        ("strategy: {population: null}", "strategy.population is null; expected a whole number"),
+        ("training: {learning_rate: fast}", 'training.learning_rate is "fast"; expected a number'),
+        ("training: {learning_rate: true}", "training.learning_rate is true; expected a number"),
+        ("training: {learning_rate: .inf}", "training.learning_rate is Infinity; expected a finite number"),
+        ("training: {dropout: .nan}", "training.dropout is NaN; expected a finite number"),
+        ("training: {deterministic: no}", 'training.deterministic is "no"; expected true or false'),
+        ("training: {deterministic: 1}", "training.deterministic is 1; expected true or false"),
+        (
+            "training: {optimizer: adm}",
+            'training.optimizer is "adm"; expected adam, sgd, adadelta or rmsprop',
+        ),
+        ("workers: {address: 5}", "workers.address is 5; expected text"),
+        ("space: {channels: [8]}", "space.channels is [8]; expected two values, [lowest, highest]"),
+        ("space: {channels: []}", "space.channels is []; expected two values, [lowest, highest]"),
+        (
+            "space: {channels: [8, 9, 10]}",
+            "space.channels is [8, 9, 10]; expected two values, [lowest, highest]",
+        ),
+        ("space: {channels: 8}", "space.channels is 8; expected two values, [lowest, highest]"),
+        ("space: {channels: 8-16}", 'space.channels is "8-16"; expected two values, [lowest, highest]'),
+        ("space: {channels: [8, 9.5]}", "space.channels[1] is 9.5; expected a whole number"),
+        ("space:", "space is null; expected keys and values below it, or leave it out"),
+        ("strategy: random", 'strategy is "random"; expected keys and values below it, or leave it out'),
+        ("strategy: {name: evl}", 'strategy.name is "evl"; expected eavl or random'),
+        ("strategy: {name: 5}", "strategy.name is 5; expected eavl or random"),
+        ("seed: -1", "seed is -1; it must be at least 0"),
+        ("space: {channels: [9, 1]}", "space.channels is [9, 1]; the lower bound comes first: [1, 9]"),
+        ("final: {epochs: 0}", "final.epochs is 0; it must be at least 1"),
+        (
+            "strategy: {population: 8}",
+            "strategy.population is 8, smaller than elites + immigrants = 10 + 10; "
+            "raise the population or lower the others",
+        ),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_was_expected(refusal, text, message):
+    assert refusal(DATA + text) == f"run.yaml:2: {message}"
+
+
+def test_the_line_is_the_keys_own(refusal):
+    text = "data:\n  name: digits\n\nspace:\n  units: [1, 2]\n  dense:\n    - 1\n    - two\n"
+    assert refusal(text) == 'run.yaml:8: space.dense[1] is "two"; expected a whole number'
+
+
+def test_of_several_problems_the_first_in_the_file_is_told(refusal):
+    text = "training: {epochs: x}\nspace: {dense: 1}\nfoo: 1\n" + DATA
+    assert refusal(text) == 'run.yaml:1: training.epochs is "x"; expected a whole number (and 2 more)'
+
+
+def test_a_missing_section_is_asked_for(refusal):
+    assert refusal("seed: 1") == "run.yaml: data is missing; add it"
+    assert refusal("dta: {name: digits}") == "run.yaml:1: dta is unknown; did you mean data? (and 1 more)"
+
+
+def test_a_rooms_own_complaint_about_an_absent_key_names_its_section(refusal):
+    assert refusal("seed: 1\ndata:\n  name: covid_ct") == (
+        "run.yaml:2: data.root is missing; covid_ct needs the folder of the images"
+    )
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("strategy.popluation=8", "strategy.popluation is unknown; did you mean population?"),
+        ("stratgy.population=8", "stratgy is unknown; did you mean strategy?"),
+        ("strategy.population=8.0", "strategy.population is 8.0; expected a whole number"),
+        (
+            "strategy.population=8",
+            "strategy.population is 8, smaller than elites + immigrants = 10 + 10; raise",
+        ),
+        ("seed=1:30", 'seed is "1:30"; expected a whole number'),
+        ("seed.x=1", 'seed is {"x": 1}; expected a whole number'),
+        ("data=null", "data is null; expected keys and values below it"),
+        ("name=../x", "name: '../x' cannot name a search"),
+    ],
+)
+def test_a_wrong_override_is_named_itself(refusal, override, message):
+    assert refusal(DATA, override).startswith(f"--set {override}: {message}")
+
+
+def test_a_name_that_cannot_be_a_folder_is_refused_wherever_it_comes_from(refusal, write):
+    assert refusal(DATA + "name: a b").startswith("run.yaml:2: name: 'a b' cannot name a search")
+    assert refusal(DATA, name="a/b/c").startswith("--name a/b/c: name: 'a/b/c' cannot name a search")
+    odd = write(DATA).rename("my run.yaml")
+    with pytest.raises(
+        ConfigError, match=r"^my run.yaml, whose name names the search: name: 'my run' cannot"
+    ):
+        load_config(odd)

@@ -1,0 +1,60 @@
+from dataclasses import replace
+
+import pytest
+
+from evosearch.config import RunConfig, differing_keys
+from evosearch.data import DataSettings
+from evosearch.errors import ConfigError
+from evosearch.evaluation import FinalSettings, TrainingSettings
+from evosearch.genome import SearchSpace
+from evosearch.runtime import WorkerSettings
+from evosearch.search import EavlSettings, RandomSearchSettings
+from evosearch.storage import StorageSettings
+
+CONFIG = RunConfig("run", DataSettings())
+
+
+def test_what_changes_the_result_differs_in_the_order_of_the_file():
+    other = replace(
+        CONFIG,
+        seed=3,
+        space=SearchSpace(channels=(8, 16)),
+        strategy=EavlSettings(population=60, generations=5),
+        training=TrainingSettings(threads=2, optimizer="sgd"),
+    )
+    assert differing_keys(CONFIG, other) == (
+        "seed: 0 here, 3 in the journal",
+        "space.channels: [50, 100] here, [8, 16] in the journal",
+        "strategy.population: 50 here, 60 in the journal",
+        "strategy.generations: 20 here, 5 in the journal",
+        'training.optimizer: "adam" here, "sgd" in the journal',
+        "training.threads: 1 here, 2 in the journal",
+    )
+
+
+def test_what_cannot_change_the_result_does_not_differ():
+    other = RunConfig(
+        "other",
+        DataSettings(image_size=16),
+        workers=WorkerSettings(count=3),
+        storage=StorageSettings(artifacts="elsewhere"),
+        final=FinalSettings(epochs=3),
+    )
+    assert differing_keys(CONFIG, other) == ()
+
+
+def test_of_two_strategies_only_the_names_are_told():
+    other = replace(CONFIG, strategy=RandomSearchSettings())
+    assert differing_keys(CONFIG, other) == ('strategy.name: "eavl" here, "random" in the journal',)
+
+
+def test_a_configuration_made_in_python_is_checked_too():
+    with pytest.raises(ConfigError, match=r"^name: '\.\./x' cannot name a search"):
+        RunConfig("../x", DataSettings())
+    with pytest.raises(ConfigError, match=r"^seed is -1; it must be at least 0$"):
+        RunConfig("x", DataSettings(), seed=-1)
+
+
+def test_a_retraining_needs_an_epoch():
+    with pytest.raises(ConfigError, match=r"^final.epochs is 0; it must be at least 1$"):
+        FinalSettings(epochs=0)

@@ -1,0 +1,113 @@
+"""Every shipped configuration is loaded, and agrees with the schema that editors use."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from evosearch.config import RunConfig, config_from_json, config_schema, config_to_json, load_config
+from evosearch.config.strict_yaml import parse
+from evosearch.data import DataSettings
+from evosearch.search import RandomSearchSettings
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+SHIPPED = sorted(CONFIGS.glob("*.yaml"))
+SCHEMA = config_schema()
+
+
+def validate(text):
+    jsonschema.Draft202012Validator(SCHEMA).validate(parse(text, str)[0])
+
+
+def test_every_file_in_configs_is_tested_here():
+    assert len(SHIPPED) == 5
+    everything = {path for path in CONFIGS.rglob("*") if path.is_file()}
+    assert everything == {*SHIPPED, CONFIGS / "schema.json"}
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_a_shipped_configuration_loads_and_survives_its_json_form(path):
+    config = load_config(path)
+    assert config_from_json(config_to_json(config)) == config
+    assert path.stem in ("image_folder", config.name)
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_a_shipped_configuration_obeys_the_schema_it_names(path):
+    text = path.read_text(encoding="utf-8")
+    assert text.splitlines()[0] == "# yaml-language-server: $schema=schema.json"
+    validate(text)
+
+
+def test_the_papers_protocol_is_the_defaults_written_out():
+    config = load_config(CONFIGS / "covid_ct.yaml")
+    data = DataSettings(name="covid_ct", root="covid-ct", image_size=224, channels=3)
+    assert config == RunConfig("covid_ct", data)
+    written, _ = parse((CONFIGS / "covid_ct.yaml").read_text(encoding="utf-8"), str)
+    for section in ("space", "strategy", "training", "workers", "final"):
+        assert list(written[section]) == list(config_to_json(config)[section])
+
+
+def test_random_search_competes_with_the_small_search_on_equal_terms():
+    evolved, drawn = load_config(CONFIGS / "covid_ct_small.yaml"), load_config(CONFIGS / "random_search.yaml")
+    assert (evolved.data, evolved.training) == (drawn.data, drawn.training)
+    assert isinstance(drawn.strategy, RandomSearchSettings)
+    born = evolved.strategy.population - evolved.strategy.elites
+    assert (
+        drawn.strategy.evaluations == evolved.strategy.population + (evolved.strategy.generations - 1) * born
+    )
+
+
+def test_the_schema_file_is_in_step_with_the_code():
+    written = json.loads((CONFIGS / "schema.json").read_text(encoding="utf-8"))
+    assert written == SCHEMA, "renew it: python -m evosearch.config > configs/schema.json"
+
+
+def test_the_command_writes_the_schema_file():
+    done = subprocess.run(
+        [sys.executable, "-m", "evosearch.config"], capture_output=True, check=True, text=True
+    )
+    assert done.stdout == (CONFIGS / "schema.json").read_text(encoding="utf-8")
+
+
+def test_the_schema_tells_an_editor_words_defaults_and_shapes():
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    channels = SCHEMA["$defs"]["SearchSpace"]["properties"]["channels"]
+    assert channels == {
+        "default": [50, 100],
+        "description": "Output channels of each convolution.",
+        "maxItems": 2,
+        "minItems": 2,
+        "prefixItems": [{"type": "integer"}, {"type": "integer"}],
+        "type": "array",
+    }
+    for definition in SCHEMA["$defs"].values():
+        assert all("description" in field for field in definition["properties"].values())
+
+
+@pytest.mark.parametrize(
+    "strategy", ["{redraws: 5}", "{}", "{name: random, redraws: 5}", "{name: eavl, phi: 3}"]
+)
+def test_the_schema_accepts_each_strategy(strategy):
+    validate(f"data: {{}}\nstrategy: {strategy}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "seed: 0",
+        "data: {}\nepochs: 5",
+        "data: {}\nstrategy: {popluation: 5}",
+        "data: {}\nstrategy: {evaluations: 5}",
+        "data: {}\nstrategy: {name: random, population: 5}",
+        "data: {}\nspace: {channels: [1]}",
+        "data: {}\nspace: {channels: [1, 2, 3]}",
+        "data: {}\ntraining: {optimizer: adm}",
+    ],
+)
+def test_the_schema_refuses_what_loading_refuses(text):
+    with pytest.raises(jsonschema.ValidationError):
+        validate(text)

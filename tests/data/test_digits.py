@@ -1,0 +1,23 @@
+import numpy as np
+
+from evosearch.data import DataSettings
+from evosearch.data.digits import read_digits
+
+
+def test_digits_fill_the_range_of_eight_bits() -> None:
+    listing, images = read_digits(DataSettings())
+    assert images.shape == (1797, 1, 8, 8)
+    assert (str(images.dtype), images.min(), images.max()) == ("uint8", 0, 255)
+    assert len(np.unique(images)) == 17  # the source's values 0 to 16, each kept apart
+    assert listing.classes == tuple("0123456789")
+    assert {split: len(items) for split, items in listing.splits.items()} == {
+        "train": 1151,
+        "validation": 287,
+        "test": 359,
+    }
+
+
+def test_digits_are_brought_to_the_configured_size_and_channels() -> None:
+    _, images = read_digits(DataSettings(image_size=12, channels=3))
+    assert images.shape == (1797, 3, 12, 12)
+    np.testing.assert_array_equal(images[:, 0], images[:, 2])

@@ -1,0 +1,102 @@
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from evosearch.data import Dataset, DataSettings, load_dataset
+from evosearch.errors import DataError
+
+SETTINGS = DataSettings("image_folder", root="pets", image_size=4)
+
+
+def load(pets: Path, cache: Path | None = None, settings: DataSettings = SETTINGS) -> Dataset:
+    return load_dataset(settings, env={"EVOSEARCH_DATA": str(pets.parent)}, cwd=Path("/nowhere"), cache=cache)
+
+
+def test_images_and_labels_stay_together_through_cut_and_decoding(pets: Path) -> None:
+    for path in (pets / "dog").iterdir():
+        Image.new("RGB", (6, 6), "white").save(path)
+    data = load(pets)
+    for split, count in ((data.train, 9), (data.validation, 3), (data.test, 3)):
+        assert split.images.shape == (count, 3, 4, 4)
+        white = split.images.min(axis=(1, 2, 3)) == 255
+        np.testing.assert_array_equal(split.labels, white)
+
+
+def test_the_key_does_not_depend_on_place_cache_or_order_of_writing(pets: Path, tmp_path: Path) -> None:
+    first = load(pets, tmp_path / "cache")
+    elsewhere = tmp_path / "elsewhere" / "pets"
+    for path in sorted(pets.rglob("*.png"), reverse=True):
+        copy = elsewhere / path.relative_to(pets)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, copy)
+    assert load(pets, tmp_path / "cache").key == load(elsewhere).key == first.key
+
+
+def test_another_cut_or_size_has_another_key(pets: Path) -> None:
+    settings = [
+        SETTINGS,
+        DataSettings("image_folder", root="pets", image_size=4, split_seed=1),
+        DataSettings("image_folder", root="pets", image_size=5),
+    ]
+    assert len({load(pets, settings=one).key for one in settings}) == 3
+
+
+def test_every_bad_file_is_named_in_one_error(pets: Path) -> None:
+    (pets / "cat/1.png").write_bytes(b"")
+    (pets / "cat/2.png").write_text("no image")
+    whole = (pets / "dog/3.png").read_bytes()
+    (pets / "dog/3.png").write_bytes(whole[: len(whole) // 2])
+    (pets / "dog/4.png").write_bytes(b"BM")
+    with pytest.raises(DataError) as caught:
+        load(pets)
+    assert [problem.split()[0] for problem in caught.value.problems] == [
+        "'cat/1.png'",
+        "'cat/2.png'",
+        "'dog/3.png'",
+        "'dog/4.png'",
+    ]
+    start = f"bad files (4) in '{pets}': 'cat/1.png' is empty; 'cat/2.png' is not an image"
+    assert str(caught.value).startswith(start)
+    assert str(caught.value).endswith(
+        "; and 1 more; remove or replace them (`evosearch data CONFIG` lists all)"
+    )
+    assert "\n" not in str(caught.value)
+
+
+def test_a_decompression_bomb_is_named_by_its_path(pets: Path) -> None:
+    settings = DataSettings("image_folder", root="pets", max_image_pixels=35)
+    with pytest.raises(DataError, match=re.escape("'cat/0.png' is a decompression bomb: 6 x 6 pixels")):
+        load(pets, settings=settings)
+
+
+def test_a_missing_image_is_told_before_its_class_is_found_empty(covid_ct: Path) -> None:
+    (covid_ct / "Images/CT_COVID/2.png").unlink()
+    with pytest.raises(DataError, match=r"testCT_COVID.txt' line 1 names '2.png', which is not in"):
+        load(covid_ct, settings=DataSettings("covid_ct", root="covid-ct"))
+
+
+def test_an_image_in_two_splits_is_noted_not_refused(covid_ct: Path) -> None:
+    images = covid_ct / "Images/CT_COVID"
+    shutil.copy(images / "0.png", images / "2.png")
+    data = load(covid_ct, settings=DataSettings("covid_ct", root="covid-ct", image_size=4))
+    assert data.notes == (
+        "1 images stand in two splits, first 'Images/CT_COVID/0.png' of train as 'Images/CT_COVID/2.png' of test; "
+        "accuracy on them shows memory, not skill",
+    )
+
+
+def test_what_the_operating_system_refuses_is_one_line_too(covid_ct: Path) -> None:
+    with (covid_ct / "Data-split/COVID/trainCT_COVID.txt").open("a") as file:
+        file.write("x" * 300)
+    with pytest.raises(DataError, match="x' cannot be read: File name too long"):
+        load(covid_ct, settings=DataSettings("covid_ct", root="covid-ct"))
+
+
+def test_digits_need_no_root_and_no_cache(tmp_path: Path) -> None:
+    data = load_dataset(DataSettings(), env={}, cwd=tmp_path, cache=tmp_path)
+    assert (data.train.images.shape, data.notes) == ((1151, 1, 8, 8), ())
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,66 @@
+"""A small search without I/O: its plan, a logbook in memory, and a way to drive it."""
+
+import itertools
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from evosearch.blueprint import ImageShape, Limits
+from evosearch.evaluation import Evaluator, TrainingSettings
+from evosearch.genome import SearchSpace
+from evosearch.runtime import DriverState, Plan, Silence, Surroundings, drive, replay
+from evosearch.search import EavlSettings, make_strategy
+from evosearch.storage import DriverStarted, Event
+from evosearch.testing import FormulaEvaluator, Script, ScriptedPool
+
+SMALL = SearchSpace(convolutions=(1, 4), channels=(4, 8), poolings=(0, 2), dense=(1, 2), units=(4, 8))
+SETTINGS = EavlSettings(population=8, generations=4, elites=2, immigrants=2)
+
+
+def make_plan(settings: EavlSettings = SETTINGS, space: SearchSpace = SMALL, seed: int = 0) -> Plan:
+    training = TrainingSettings(epochs=1)
+    limits = Limits.of(
+        space, ImageShape(1, 8, 8), 2, training.batch_size, training.optimizer, training.dropout
+    )
+    return Plan("small", seed, make_strategy(settings, space, limits, seed), training, limits, "data")
+
+
+@dataclass
+class MemoryLogbook:
+    """Transactions in a list; `beats` counts the heartbeats."""
+
+    transactions: list[tuple[Event, ...]] = field(default_factory=list)
+    beats: int = 0
+
+    def append(self, facts: Sequence[Event]) -> None:
+        self.transactions.append(tuple(facts))
+
+    def beat(self) -> None:
+        self.beats += 1
+
+    @property
+    def facts(self) -> list[Event]:
+        return list(itertools.chain(*self.transactions))
+
+    def of(self, kind: type) -> list[Any]:
+        return [fact for fact in self.facts if isinstance(fact, kind)]
+
+
+@dataclass
+class Drive:
+    """Drives `plan` on a scripted pool; what was journaled before can be given, as a resume has it."""
+
+    plan: Plan
+    evaluator: Evaluator = field(default_factory=FormulaEvaluator)
+    script: Script = field(default_factory=Script)
+    logbook: MemoryLogbook = field(default_factory=MemoryLogbook)
+    clock: Callable[[], float] = lambda: 0.0
+    stop_reason: Callable[[], str | None] = lambda: None
+
+    def __call__(self, before: Iterable[Event] = ()) -> DriverState:
+        started = DriverStarted("host", 1, "local", {})
+        self.logbook.append([*before, started])
+        self.pool = ScriptedPool(self.evaluator, self.script)
+        self.pool.start()
+        world = Surroundings(self.pool, self.logbook, self.clock, self.stop_reason, Silence())
+        return drive(self.plan, replay(self.plan, self.logbook.facts), 1, world)

@@ -1,0 +1,215 @@
+"""The driver as a whole: the loop, the machine and a scripted pool."""
+
+import itertools
+
+import pytest
+
+from evosearch.errors import InterruptedSearchError, TooManyFailuresError
+from evosearch.evaluation import FailureKind
+from evosearch.genome import SearchSpace
+from evosearch.search import EavlSettings
+from evosearch.storage import (
+    Born,
+    Completed,
+    Dispatched,
+    Failed,
+    Finished,
+    GenerationStarted,
+    Interrupted,
+    Recalled,
+    Reopened,
+    Stopped,
+)
+from evosearch.testing import FailingEvaluator, RaisingEvaluator, Script, Victims
+from tests.runtime.small_search import Drive, MemoryLogbook, make_plan
+
+
+def population(state):
+    """What must be equal, bit for bit: members, their fitness, and the best."""
+    members = [
+        (m.number, str(m.chromosome), m.parents, state.search.scores[m.number]) for m in state.search.members
+    ]
+    return members, state.search.best_with_members()
+
+
+def test_a_search_evaluates_every_candidate_once_and_ends(plan):
+    drive = Drive(plan)
+    state = drive()
+    assert len(drive.logbook.of(Born)) == plan.strategy.evaluations == 8 + 3 * 6
+    finished = [f.number for f in drive.logbook.of(Finished)] + [f.number for f in drive.logbook.of(Recalled)]
+    assert sorted(finished) == list(range(26))
+    best = max(drive.logbook.of(Finished), key=lambda fact: (fact.success.fitness, -fact.number))
+    assert drive.logbook.facts[-1] == Completed(best.number)
+    assert [g.generation for g in drive.logbook.of(GenerationStarted)] == [0, 1, 2, 3]
+    assert state.halted
+
+
+def test_a_generation_is_written_in_one_transaction_before_any_of_it_is_dispatched(plan):
+    drive = Drive(plan)
+    drive()
+    for transaction in drive.logbook.transactions:
+        for started in (fact for fact in transaction if isinstance(fact, GenerationStarted)):
+            born = [fact.candidate.number for fact in transaction if isinstance(fact, Born)]
+            assert set(born) == {n for n in started.members if n >= min(born)}
+    seen = set()
+    for fact in drive.logbook.facts:
+        if isinstance(fact, Born):
+            seen.add(fact.candidate.number)
+        if isinstance(fact, Dispatched):
+            assert fact.number in seen
+
+
+@pytest.mark.parametrize("workers", [1, 2, 5, 16])
+@pytest.mark.parametrize("shuffle", [1, 2, 3])
+def test_neither_the_number_of_workers_nor_the_order_of_results_changes_the_search(plan, workers, shuffle):
+    assert population(Drive(plan, script=Script(workers, shuffle=shuffle))()) == population(Drive(plan)())
+
+
+def test_a_driver_killed_after_any_transaction_goes_on_to_the_same_end(plan):
+    undisturbed = Drive(plan, script=Script(3, shuffle=0))
+    expected = population(undisturbed())
+    assert len(undisturbed.logbook.transactions) > 26
+    for kept in range(len(undisturbed.logbook.transactions)):
+        before = list(itertools.chain(*undisturbed.logbook.transactions[:kept]))
+        resumed = Drive(plan, script=Script(2, shuffle=kept))
+        assert population(resumed(before)) == expected
+        ended = [fact.number for fact in resumed.logbook.facts if isinstance(fact, Finished | Recalled)]
+        assert len(ended) == len(set(ended)) == 26
+
+
+def test_an_extended_search_equals_one_configured_so_from_the_start():
+    short = Drive(make_plan(EavlSettings(population=6, generations=2, elites=2, immigrants=1)))
+    short()
+    long = make_plan(EavlSettings(population=6, generations=4, elites=2, immigrants=1))
+    assert population(Drive(long)(short.logbook.facts)) == population(Drive(long)())
+
+
+def test_of_equal_chromosomes_the_lowest_number_trains_and_the_others_are_recalled():
+    one = SearchSpace(
+        convolutions=(1, 1), channels=(4, 4), batch_norm=0, poolings=(0, 0), dense=(1, 1), units=(4, 4)
+    )
+    drive = Drive(
+        make_plan(EavlSettings(population=4, generations=1, elites=1, immigrants=1), one), script=Script(4)
+    )
+    drive()
+    assert [fact.number for fact in drive.logbook.of(Dispatched)] == [0]
+    assert drive.logbook.of(Recalled) == [Recalled(1, 0), Recalled(2, 0), Recalled(3, 0)]
+
+
+def test_where_the_lowest_of_equals_fails_the_next_one_trains():
+    one = SearchSpace(
+        convolutions=(1, 1), channels=(4, 4), batch_norm=0, poolings=(0, 0), dense=(1, 1), units=(4, 4)
+    )
+    plan = make_plan(EavlSettings(population=3, generations=1, elites=1, immigrants=1), one)
+    drive = Drive(plan, FailingEvaluator(Victims(every=1)), Script(3))
+    drive()
+    assert [fact.number for fact in drive.logbook.of(Dispatched)] == [0, 1, 2]
+    assert drive.logbook.facts[-1] == Completed(None)
+
+
+def test_the_longest_training_goes_first(plan):
+    drive = Drive(plan)
+    drive()
+    first = [fact.number for fact in drive.logbook.of(Dispatched)][:8]
+    flops = {fact.candidate.number: fact.flops for fact in drive.logbook.of(Born)}
+    assert [flops[number] for number in first] == sorted((flops[number] for number in first), reverse=True)
+
+
+def test_a_lost_worker_is_never_held_against_the_chromosome(plan):
+    losses = {(3, attempt): FailureKind.WORKER_LOST for attempt in (1, 2, 3, 4)}
+    drive = Drive(plan, script=Script(2, losses=losses))
+    assert population(drive()) == population(Drive(plan)())
+    assert [fact.final for fact in drive.logbook.of(Failed)] == [False] * 4
+    workers = [fact.worker for fact in drive.logbook.of(Dispatched) if fact.number == 3]
+    assert len(set(workers)) == 5
+
+
+def test_five_losses_of_one_evaluation_stop_the_search_and_a_resume_opens_it_anew(plan):
+    losses = {(3, attempt): FailureKind.WORKER_LOST for attempt in range(1, 6)}
+    drive = Drive(plan, script=Script(2, losses=losses))
+    with pytest.raises(
+        TooManyFailuresError, match=r"candidate 3 lost its worker 5 times.*evosearch resume small"
+    ):
+        drive()
+    assert isinstance(drive.logbook.facts[-1], Stopped)
+    assert not any(fact.final for fact in drive.logbook.of(Failed))
+    resumed = Drive(plan)
+    assert population(resumed(drive.logbook.facts)) == population(Drive(plan)())
+    assert resumed.logbook.of(Reopened) == [Reopened((3,))]
+    attempts = [fact.attempt for fact in resumed.logbook.of(Dispatched) if fact.number == 3]
+    assert attempts == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_process_that_crashes_three_times_leaves_the_worst_fitness(plan):
+    losses = {(3, attempt): FailureKind.CRASHED for attempt in (1, 2, 3)}
+    drive = Drive(plan, script=Script(3, losses=losses))
+    state = drive()
+    assert [fact.final for fact in drive.logbook.of(Failed)] == [False, False, True]
+    assert [fact.number for fact in drive.logbook.of(Dispatched)].count(3) == 3
+    assert 3 not in [member.number for member in state.search.members]
+
+
+def test_an_error_is_tried_once_more_then_keeps_the_worst_fitness(plan):
+    victim = str(plan.strategy.start().members[5].chromosome)
+    drive = Drive(plan, RaisingEvaluator(Victims(frozenset({victim}))))
+    drive()
+    failed = drive.logbook.of(Failed)
+    assert [(fact.number, fact.attempt, fact.final) for fact in failed] == [(5, 1, False), (5, 2, True)]
+    assert failed[0].failure.message == "ValueError: raised on purpose"
+
+
+def test_when_the_first_three_evaluations_all_end_as_error_the_search_stops(plan):
+    drive = Drive(plan, RaisingEvaluator(Victims(every=1)))
+    with pytest.raises(
+        TooManyFailuresError, match=r"first 3 evaluations all ended as error; the last one: ValueError"
+    ):
+        drive()
+    assert len(drive.logbook.of(Failed)) == 6
+    resumed = Drive(plan)
+    assert population(resumed(drive.logbook.facts)) == population(Drive(plan)())
+    assert len(resumed.logbook.of(Reopened)[0].numbers) == 3
+
+
+def test_errors_after_a_success_do_not_stop_the_search(plan):
+    spared = max(plan.strategy.start().members, key=plan.cost)
+    others = frozenset(str(m.chromosome) for m in plan.strategy.start().members) - {str(spared.chromosome)}
+    drive = Drive(plan, RaisingEvaluator(Victims(others)))
+    state = drive()
+    assert isinstance(drive.logbook.facts[-1], Completed)
+    assert sum(fact.final for fact in drive.logbook.of(Failed)) >= 7
+    assert state.search.best is not None
+
+
+def test_a_diverged_training_is_final_at_once_and_never_wins(plan):
+    drive = Drive(plan, FailingEvaluator(Victims(every=3), kind=FailureKind.DIVERGED))
+    state = drive()
+    failed = {fact.number for fact in drive.logbook.of(Failed) if fact.final}
+    assert failed
+    assert len(drive.logbook.of(Failed)) == len(failed)
+    parents = {n for fact in drive.logbook.of(Born) for n in fact.candidate.parents}
+    assert not parents & failed
+    assert state.search.best_with_members()[0].number not in failed
+
+
+def test_a_stop_is_journaled_last_and_the_next_driver_trains_what_was_in_flight_again(plan):
+    polls = itertools.count()
+    drive = Drive(plan, script=Script(2), stop_reason=lambda: "SIGTERM" if next(polls) > 9 else None)
+    with pytest.raises(InterruptedSearchError, match=r"stopped by SIGTERM; `evosearch resume small`"):
+        drive()
+    assert drive.logbook.facts[-1] == Interrupted("SIGTERM")
+    running = {f.number for f in drive.logbook.of(Dispatched)} - {
+        f.number for f in drive.logbook.of(Finished)
+    }
+    assert running
+    resumed = Drive(plan)
+    assert population(resumed(drive.logbook.facts)) == population(Drive(plan)())
+    again = {fact.number for fact in resumed.logbook.of(Dispatched) if fact.attempt == 2}
+    assert again == running
+
+
+def test_the_heartbeat_comes_every_five_seconds_of_the_clock(plan):
+    ticks = itertools.count()
+    logbook = MemoryLogbook()
+    Drive(plan, logbook=logbook, clock=lambda: next(ticks) / 2)()
+    polls = len(logbook.transactions)
+    assert polls / 14 < logbook.beats < polls / 6

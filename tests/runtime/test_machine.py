@@ -1,0 +1,105 @@
+"""The state machine by itself: one event at a time, no pool, no journal."""
+
+import pytest
+
+from evosearch.evaluation import Failure, FailureKind, Success
+from evosearch.runtime import (
+    Assign,
+    Begun,
+    Record,
+    StopAsked,
+    TaskDone,
+    Ticket,
+    Worker,
+    WorkerJoined,
+    WorkerLeft,
+    replay,
+    step,
+)
+from evosearch.storage import Born, Dispatched, Failed, Finished, GenerationStarted, Interrupted
+
+A, B = Worker("a", "host/cpu"), Worker("b", "host/cpu")
+
+
+def facts_of(commands):
+    return [fact for command in commands if isinstance(command, Record) for fact in command.facts]
+
+
+@pytest.fixture
+def busy(plan):
+    """A search with one worker, which has just been given its first candidate."""
+    state, _ = step(plan, replay(plan, ()), Begun())
+    state, commands = step(plan, state, WorkerJoined(A))
+    return state, commands[-1]
+
+
+def ticket(assign):
+    return Ticket("small", 1, assign.number, assign.attempt)
+
+
+def test_a_new_search_begins_with_its_first_population(plan):
+    state, commands = step(plan, replay(plan, ()), Begun())
+    facts = facts_of(commands)
+    assert [type(fact) for fact in facts] == [Born] * 8 + [GenerationStarted]
+    assert facts[0].parameters == plan.blueprint(facts[0].candidate).parameters
+    assert sorted(state.open) == list(range(8))
+
+
+def test_step_changes_nothing_it_is_given(plan, busy):
+    state, assign = busy
+    before = dict(state.running), dict(state.open), state.search
+    step(plan, state, TaskDone(A, ticket(assign), Success(0.5, 1.0)))
+    assert (dict(state.running), dict(state.open), state.search) == before
+
+
+def test_a_fact_is_recorded_before_anything_that_rests_on_it_is_commanded(plan, busy):
+    state, assign = busy
+    _, commands = step(plan, state, TaskDone(A, ticket(assign), Success(0.5, 1.0)))
+    assert [type(command) for command in commands] == [Record, Assign]
+    assert [type(fact) for fact in commands[0].facts] == [Finished, Dispatched]
+
+
+def test_a_result_of_a_given_up_attempt_changes_nothing(plan, busy):
+    state, assign = busy
+    late = Ticket("small", 1, assign.number, assign.attempt + 1)
+    assert step(plan, state, TaskDone(A, late, Success(0.5, 1.0))) == (state, ())
+    assert step(plan, state, TaskDone(B, ticket(assign), Success(0.5, 1.0))) == (state, ())
+
+
+def test_a_worker_that_leaves_idle_costs_no_attempt(plan, busy):
+    state, _ = busy
+    state, _ = step(plan, state, WorkerJoined(B))
+    idle = {name for name in state.workers if name not in state.running}
+    assert not idle  # B was given work at once
+    searched, commands = step(plan, replay(plan, ()), WorkerLeft(A, FailureKind.CRASHED, "gone"))
+    assert not [fact for fact in facts_of(commands) if isinstance(fact, Failed)]
+    assert not searched.workers
+
+
+def test_after_a_stop_nothing_more_happens(plan, busy):
+    state, assign = busy
+    state, commands = step(plan, state, StopAsked("Ctrl-C"))
+    assert facts_of(commands) == [Interrupted("Ctrl-C")]
+    assert step(plan, state, TaskDone(A, ticket(assign), Success(0.5, 1.0))) == (state, ())
+    assert step(plan, state, WorkerJoined(B)) == (state, ())
+
+
+def test_an_evaluation_goes_to_another_worker_when_its_own_is_lost(plan, busy):
+    state, assign = busy
+    state, _ = step(plan, state, WorkerLeft(A, FailureKind.WORKER_LOST, "node gone"))
+    assert not state.running
+    _, commands = step(plan, state, WorkerJoined(B))
+    assert (commands[-1].worker, commands[-1].number, commands[-1].attempt) == (B, assign.number, 2)
+
+
+def test_the_seed_belongs_to_the_chromosome_not_to_the_number(plan, busy):
+    _, assign = busy
+    assert assign.request == plan.request(assign.request.network)
+    assert assign.request.seed != plan.request(assign.request.network, repeat=1).seed
+
+
+def test_a_failure_is_recorded_with_its_attempt_worker_and_reason(plan, busy):
+    state, assign = busy
+    failure = Failure(FailureKind.ERROR, "ValueError: no", 2.0)
+    _, commands = step(plan, state, TaskDone(A, ticket(assign), failure))
+    assert facts_of(commands)[0] == Failed(assign.number, 1, "a", failure, final=False)

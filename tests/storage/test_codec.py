@@ -1,0 +1,135 @@
+"""Every event survives JSON; a new kind of event is covered without a line here."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import is_dataclass
+from enum import Enum
+from typing import Any, get_args, get_origin, get_type_hints
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evosearch.errors import JournalError
+from evosearch.evaluation import EpochRecord, Failure, FailureKind, Success
+from evosearch.genome import Chromosome, Conv, Dense, Pool
+from evosearch.storage import Completed, Event, Failed, Finished, SearchCreated
+from evosearch.storage.codec import KINDS, decode, encode
+from evosearch.storage.projection import project
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+GENES = st.builds(Conv, st.integers(1, 999), st.booleans()) | st.just(Pool())
+CHROMOSOMES = st.builds(
+    Chromosome,
+    st.lists(GENES, min_size=1, max_size=5).map(tuple),
+    st.lists(st.builds(Dense, st.integers(1, 999)), max_size=3).map(tuple),
+)
+
+
+def values(hint: Any) -> st.SearchStrategy[Any]:
+    """Values of an annotated type, nested ones included."""
+    if hint is Chromosome:
+        return CHROMOSOMES
+    if hint is Success:  # a fitness is not any number
+        return st.builds(Success, st.floats(0, 1), values(float), values(tuple[EpochRecord, ...]))
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        return st.sampled_from(hint)
+    if isinstance(hint, type) and is_dataclass(hint):
+        return st.builds(hint, **{name: values(of) for name, of in get_type_hints(hint).items()})
+    if get_origin(hint) is tuple:
+        return st.lists(values(get_args(hint)[0]), max_size=3).map(tuple)
+    if get_origin(hint) is Mapping:
+        return st.dictionaries(st.text(), JSON, max_size=3)
+    if hint is float:
+        return st.floats(allow_nan=False)
+    return st.from_type(hint)
+
+
+def test_all_kinds_of_events_are_known() -> None:
+    assert len(KINDS) == len(get_args(Event)) == 15
+
+
+@pytest.mark.parametrize("event_type", KINDS.values())
+@given(data=st.data())
+def test_an_event_reads_back_equal(event_type: type[Event], data: st.DataObject) -> None:
+    event = data.draw(values(event_type))
+    kind, payload = encode(event)
+    assert json.loads(payload) is not None
+    assert decode(kind, payload) == event
+    assert type(decode(kind, payload)) is event_type
+
+
+@pytest.mark.parametrize("event_type", KINDS.values())
+def test_every_event_has_its_place_in_the_tables(event_type: type[Event]) -> None:
+    assert project.dispatch(event_type) is not project.dispatch(object)
+
+
+def test_a_loss_that_is_no_number_survives() -> None:
+    curve = (EpochRecord(float("nan"), 0.5), EpochRecord(float("inf"), 0.5))
+    event = Failed(1, 1, "w", Failure(FailureKind.DIVERGED, "loss is NaN", 1.0, curve), final=True)
+    assert repr(decode(*encode(event))) == repr(event)
+
+
+def test_a_chromosome_is_written_as_a_person_would() -> None:
+    event_type = KINDS["Born"]
+    assert '"chromosome":"C64 P | F256"' in encode(_born(event_type))[1]
+
+
+def _born(event_type: type[Event]) -> Event:
+    payload = {
+        "candidate": {
+            "number": 0,
+            "generation": 0,
+            "chromosome": "C64 P | F256",
+            "origin": "initial",
+            "parents": [],
+            "operators": [],
+        },
+        "parameters": 1,
+        "flops": 1,
+    }
+    return decode(event_type.__name__, json.dumps(payload))
+
+
+def test_an_unknown_kind_asks_for_a_newer_version() -> None:
+    with pytest.raises(JournalError, match="unknown kind 'Merged', written by a newer evosearch; upgrade"):
+        decode("Merged", "{}")
+
+
+@pytest.mark.parametrize(
+    ("kind", "payload"),
+    [
+        ("Completed", "{"),
+        ("Completed", "7"),
+        ("Completed", '{"worst": 1}'),
+        ("Finished", '{"number": 1}'),
+        ("Finished", '{"number": 1, "attempt": 1, "worker": "w", "success": {"fitness": 2, "seconds": 1}}'),
+        (
+            "Failed",
+            '{"number":1,"attempt":1,"worker":"w","failure":{"kind":"tired","message":""},"final":true}',
+        ),
+        ("Born", '{"candidate": {"chromosome": "Q7"}, "parameters": 1, "flops": 1}'),
+    ],
+)
+def test_a_payload_that_does_not_fit_its_kind_is_damage(kind: str, payload: str) -> None:
+    with pytest.raises(JournalError, match=f"the journal is damaged: a {kind} event reads"):
+        decode(kind, payload)
+
+
+@pytest.mark.parametrize("value", [(1, 2), {1: "a"}, {"a": {"b": (1,)}}, object(), {1, 2}])
+def test_what_json_would_change_unseen_is_refused(value: object) -> None:
+    with pytest.raises(TypeError, match=r"SearchCreated\.configuration.+plain JSON values"):
+        encode(SearchCreated({"key": value}, "k", {}))
+
+
+def test_fields_that_a_dataclass_can_default_may_be_missing() -> None:
+    payload = '{"number":1,"attempt":1,"worker":"w","success":{"fitness":0.5,"seconds":1.0}}'
+    assert decode("Finished", payload) == Finished(1, 1, "w", Success(0.5, 1.0))
+
+
+def test_a_search_without_a_best_candidate_ends_all_the_same() -> None:
+    assert decode(*encode(Completed(None))) == Completed(None)

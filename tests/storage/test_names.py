@@ -1,0 +1,18 @@
+import pytest
+
+from evosearch.errors import InputError
+from evosearch.storage import check_name
+
+
+@pytest.mark.parametrize("name", ["digits", "covid_ct.v2", "a/seed-3", "7", "x" * 100])
+def test_a_name_that_makes_a_folder_is_kept(name: str) -> None:
+    assert check_name(name) == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", ".hidden", "a/.b", "a/b/c", "/a", "a/", "a//b", "..", "a..b", "a b", "a\n", "ä", "a\\b", "x" * 101],
+)
+def test_a_name_that_would_leave_its_folder_or_hide_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match="cannot name a search: use up to 100 letters, digits"):
+        check_name(name)

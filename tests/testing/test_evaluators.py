@@ -1,0 +1,80 @@
+import pickle
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evosearch.evaluation import Evaluator, Failure, FailureKind, PredictionRequest, Success
+from evosearch.genome import parse
+from evosearch.testing.evaluators import (
+    ExitingEvaluator,
+    FailingEvaluator,
+    FormulaEvaluator,
+    RaisingEvaluator,
+    Victims,
+    formula_fitness,
+)
+from evosearch.testing.pool_contract import request, tiny_data
+
+ALL = Victims(every=1)
+
+
+@given(st.integers(1, 60), st.integers(0, 2**63 - 1))
+def test_a_formula_fitness_lies_between_0_and_1(depth: int, seed: int) -> None:
+    assert 0 <= formula_fitness(parse("C8 " * depth + "|"), seed) <= 1
+
+
+def test_a_formula_fitness_depends_on_network_and_seed_and_grows_with_depth() -> None:
+    shallow, deep = parse("C8 |"), parse("C8 C8 C8 C8 C8 C8 C8 C8 | F8 F8")
+    assert formula_fitness(shallow, 1) != formula_fitness(shallow, 2)
+    assert formula_fitness(shallow, 1) != formula_fitness(parse("C9 |"), 1)
+    assert formula_fitness(deep, 1) > formula_fitness(shallow, 1)
+
+
+def test_a_formula_prediction_has_the_classes_of_the_data_and_rows_that_sum_to_1() -> None:
+    evaluator = FormulaEvaluator()(tiny_data(), "cpu")
+    asked = request()
+    images = tiny_data().validation.images
+    prediction = evaluator.predict(PredictionRequest(asked.network, asked.settings, "tiny", "", images))
+    assert prediction.probabilities.shape == (4, 2)
+    assert prediction.probabilities.sum(1) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    "evaluator",
+    [FormulaEvaluator(0.1), FailingEvaluator(ALL), RaisingEvaluator(ALL), ExitingEvaluator(ALL, signal=9)],
+)
+def test_every_double_is_its_own_factory_and_can_be_sent_to_a_worker(evaluator: FormulaEvaluator) -> None:
+    sent = pickle.loads(pickle.dumps(evaluator))
+    made: Evaluator = sent(tiny_data(), "cpu")
+    assert hasattr(made, "evaluate")
+
+
+def test_victims_fail_with_the_kind_asked_for_and_others_succeed() -> None:
+    evaluator = FailingEvaluator(Victims(frozenset({"C8 | F8"})), kind=FailureKind.TIMED_OUT)
+    failure = evaluator.evaluate(request("C8 | F8"))
+    assert isinstance(failure, Failure)
+    assert failure.kind is FailureKind.TIMED_OUT
+    assert isinstance(evaluator.evaluate(request("C9 | F8")), Success)
+
+
+def test_every_nth_victim_is_about_one_in_n_and_the_same_each_time() -> None:
+    networks = [parse(f"C{channels} | F8") for channels in range(1, 301)]
+    struck = [network for network in networks if Victims(every=3).strike(network)]
+    assert 60 < len(struck) < 140
+    assert struck == [network for network in networks if Victims(every=3).strike(network)]
+
+
+def test_a_chromosome_marked_in_a_folder_is_struck_once(tmp_path: Path) -> None:
+    evaluator = RaisingEvaluator(Victims(every=1, once_in=str(tmp_path)), error=OSError("gone"))
+    with pytest.raises(OSError, match="gone"):
+        evaluator.evaluate(request())
+    assert isinstance(evaluator.evaluate(request()), Success)
+    with pytest.raises(OSError, match="gone"):
+        evaluator.evaluate(request("C9 | F8"))
+
+
+def test_an_exiting_evaluator_without_a_signal_raises_system_exit() -> None:
+    with pytest.raises(SystemExit, match="3"):
+        ExitingEvaluator(ALL).evaluate(request())

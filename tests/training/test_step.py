@@ -1,0 +1,121 @@
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from evosearch.blueprint import draw_up
+from evosearch.data import SearchData
+from evosearch.evaluation import TrainingSettings
+from evosearch.genome import parse
+from evosearch.networks import build, initialise
+from evosearch.training.normalize import Scale, unit
+from evosearch.training.optimizers import make_optimizer
+from evosearch.training.step import Network, Resident, classify, train_step
+
+
+def prepared(
+    data: SearchData, bf16: bool = False, device: str = "cpu", text: str = "C6 B8 P | F8"
+) -> tuple[Network, Resident]:
+    module = build(draw_up(parse(text), data.image, 2))
+    initialise(module, torch.manual_seed(0))
+    split = Resident(
+        torch.tensor(data.train.images, device=device), torch.tensor(data.train.labels, device=device)
+    )
+    return Network(module.to(device), Scale(unit(3), torch.device(device)), bf16), split
+
+
+class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Notes every operator that runs, those of the backward pass among them."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.ran: set[str] = set()
+
+    def __torch_dispatch__(
+        self,
+        func: Any,
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        self.ran.add(func.overloadpacket.__name__)
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd", "adadelta", "rmsprop"])
+@pytest.mark.parametrize("bf16", [False, True])
+def test_a_step_never_waits_for_the_device(data: SearchData, optimizer: str, bf16: bool) -> None:
+    network, split = prepared(data, bf16)
+    kept = make_optimizer(network.module.parameters(), TrainingSettings(optimizer=optimizer))  # type: ignore[arg-type]
+    rows, loss_sum = torch.arange(4), torch.zeros((), dtype=torch.float64)
+    with Recorder() as recorder:
+        for _ in range(2):  # the first one also makes the optimizer's state
+            train_step(network, kept, split, rows, loss_sum)
+    assert {"convolution", "convolution_backward", "index_select"} <= recorder.ran
+    assert not recorder.ran & {"_local_scalar_dense", "nonzero", "masked_select", "equal"}
+
+
+def test_validation_never_waits_for_the_device_either(data: SearchData) -> None:
+    network, split = prepared(data)
+    with Recorder() as recorder:
+        classify(network, split.images, 4)
+    assert "conv2d" in recorder.ran
+    assert not recorder.ran & {"_local_scalar_dense", "nonzero", "masked_select"}
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no GPU")
+@pytest.mark.parametrize("optimizer", ["adam", "sgd", "adadelta", "rmsprop"])
+def test_a_gpu_sees_no_synchronisation_in_a_step(data: SearchData, optimizer: str) -> None:
+    network, split = prepared(data, device="cuda")
+    kept = make_optimizer(network.module.parameters(), TrainingSettings(optimizer=optimizer))  # type: ignore[arg-type]
+    rows, loss_sum = torch.arange(4).cuda(), torch.zeros((), dtype=torch.float64, device="cuda")
+    train_step(network, kept, split, rows, loss_sum)
+    try:
+        torch.cuda.set_sync_debug_mode("error")
+        train_step(network, kept, split, rows, loss_sum)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+def test_a_step_is_an_ordinary_pytorch_step(data: SearchData) -> None:
+    # no batch norm: Adam turns the rounding noise in the gradient of a bias before one into whole steps
+    network, split = prepared(data, text="C6 C8 P | F8")
+    plain, _ = prepared(data, text="C6 C8 P | F8")
+    network.module.train()[-2].p = plain.module.train()[-2].p = 0.0  # type: ignore[index]
+    ours = make_optimizer(network.module.parameters(), TrainingSettings(learning_rate=1e-3))
+    theirs = torch.optim.Adam(plain.module.parameters(), lr=1e-3, weight_decay=1e-8)
+    loss_sum, expected = torch.zeros((), dtype=torch.float64), 0.0
+    for rows in torch.split(torch.arange(20), 5):
+        train_step(network, ours, split, rows, loss_sum)
+        loss = functional.cross_entropy(plain.module(split.images[rows].float() / 255), split.labels[rows])
+        expected += 5 * loss.item()
+        theirs.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        theirs.step()
+    assert loss_sum.item() == pytest.approx(expected, rel=1e-5)
+    torch.testing.assert_close(network.module.state_dict(), plain.module.state_dict(), rtol=1e-3, atol=1e-5)
+
+
+def test_bf16_keeps_weights_logits_and_optimizer_in_fp32(data: SearchData) -> None:
+    network, split = prepared(data, bf16=True)
+    seen: list[torch.dtype] = []
+    note: Callable[..., None] = lambda module, inputs, output: seen.append(output.dtype)  # noqa: E731
+    next(iter(network.module)).register_forward_hook(note)  # type: ignore[call-overload]
+    optimizer = make_optimizer(network.module.parameters(), TrainingSettings())
+    train_step(network, optimizer, split, torch.arange(4), torch.zeros((), dtype=torch.float64))
+    assert seen == [torch.bfloat16]
+    assert network.logits(split.images).dtype == torch.float32
+    assert {parameter.dtype for parameter in network.module.parameters()} == {torch.float32}
+    assert {value.dtype for state in optimizer.state.values() for value in state.values()} == {torch.float32}
+
+
+def test_the_batch_never_changes_a_classification(data: SearchData) -> None:
+    network, split = prepared(data)
+    torch.testing.assert_close(classify(network, split.images, 4), classify(network, split.images, 21))
+    assert not network.module.training
+    assert isinstance(network.module, nn.Module)

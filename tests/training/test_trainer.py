@@ -1,0 +1,279 @@
+import gc
+import math
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from evosearch.data import SearchData, Split
+from evosearch.errors import EvaluationError, InvalidChromosomeError
+from evosearch.evaluation import (
+    EpochRecord,
+    EvaluationRequest,
+    Evaluator,
+    Failure,
+    FailureKind,
+    Outcome,
+    PredictionRequest,
+    Success,
+)
+from evosearch.genome import parse
+from evosearch.training import Trainer, step, trainer
+
+Ask = Callable[..., EvaluationRequest]
+
+
+def timeless(outcome: Outcome) -> Outcome:
+    return replace(outcome, seconds=0.0)
+
+
+def test_a_network_learns_and_its_fitness_is_its_last_validation_accuracy(
+    data: SearchData, device: str, ask: Ask
+) -> None:
+    evaluator: Evaluator = Trainer(data, device)
+    outcome = evaluator.evaluate(ask(epochs=15, dropout=0.0))
+    assert isinstance(outcome, Success)
+    assert outcome.fitness == 1.0 == outcome.curve[-1].accuracy
+    assert len(outcome.curve) == 15
+    assert outcome.curve[-1].loss < outcome.curve[0].loss / 4
+    assert all(record.accuracy * 10 == round(record.accuracy * 10) for record in outcome.curve)
+
+
+def test_equal_requests_have_equal_outcomes_in_any_order(data: SearchData, device: str, ask: Ask) -> None:
+    requests = [
+        ask(),
+        ask(seed=8),
+        ask("P C5 | F9 F7", optimizer="sgd"),
+        ask("B16 |", precision="bf16", normalize="standard"),
+        ask(deterministic=False, threads=2, batch_size=16),
+        ask(learning_rate=1e30),
+    ]
+    worker = Trainer(data, device)
+    forward = [timeless(worker.evaluate(request)) for request in requests]
+    torch.rand(3)
+    backward = [timeless(worker.evaluate(request)) for request in reversed(requests)]
+    alone = [timeless(Trainer(data, device).evaluate(request)) for request in requests]
+    assert forward == backward[::-1] == alone
+    assert len({outcome.curve for outcome in forward}) == len(requests)
+
+
+FRESH_PROCESS = """
+import pickle, sys
+from evosearch.training import Trainer
+data, requests = pickle.load(sys.stdin.buffer)
+sys.stdout.buffer.write(pickle.dumps([Trainer(data).evaluate(request) for request in requests]))
+"""
+
+
+def test_a_fresh_process_gives_the_very_same_bits(data: SearchData, ask: Ask) -> None:
+    requests = [ask(), ask("B40 C30 P | F50", precision="bf16", optimizer="rmsprop", learning_rate=1e-3)]
+    worker = Trainer(data)
+    worker.evaluate(ask("C9 | F3"))
+    here = [timeless(worker.evaluate(request)) for request in requests]
+    run = subprocess.run(
+        [sys.executable, "-W", "error", "-c", FRESH_PROCESS],
+        input=pickle.dumps((data, requests)),
+        capture_output=True,
+        check=True,
+    )
+    assert [timeless(outcome) for outcome in pickle.loads(run.stdout)] == here
+
+
+@pytest.mark.parametrize(
+    "setting", ["seed", "learning_rate", "dropout", "normalize", "precision", "batch_size"]
+)
+def test_what_a_request_asks_for_reaches_the_training(data: SearchData, ask: Ask, setting: str) -> None:
+    other = {
+        "seed": 8,
+        "learning_rate": 1e-3,
+        "dropout": 0.1,
+        "normalize": "standard",
+        "precision": "bf16",
+        "batch_size": 5,
+    }
+    worker = Trainer(data)
+    assert timeless(worker.evaluate(ask(**{setting: other[setting]}))) != timeless(worker.evaluate(ask()))
+
+
+def test_a_single_image_left_over_does_not_break_batch_norm_at_one_pixel(data: SearchData, ask: Ask) -> None:
+    assert isinstance(
+        Trainer(data).evaluate(ask("B4 P P P |", batch_size=5, epochs=1)), Success
+    )  # 21 = 4 * 5 + 1
+
+
+def test_a_loss_that_explodes_is_diverged(data: SearchData, device: str, ask: Ask) -> None:
+    outcome = Trainer(data, device).evaluate(ask("C6 | F8", optimizer="sgd", learning_rate=1e30))
+    assert isinstance(outcome, Failure)
+    assert outcome.kind is FailureKind.DIVERGED
+    assert outcome.message == "the training loss became nan in epoch 1 of 3 (sgd, learning rate 1e+30, fp32)"
+    assert outcome.curve == ()
+
+
+def poison(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
+    """Let the weights become NaN after that many steps."""
+    steps = count(1)
+
+    def poisoned(network: step.Network, *arguments: object) -> None:
+        step.train_step(network, *arguments)  # type: ignore[arg-type]
+        if next(steps) == after:
+            nn.init.constant_(next(network.module.parameters()), math.nan)
+
+    monkeypatch.setattr(trainer, "train_step", poisoned)
+
+
+def test_a_diverged_network_keeps_the_curve_of_the_epochs_before(
+    data: SearchData, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = Trainer(data).evaluate(ask())
+    poison(monkeypatch, after=2 * 5 + 3)  # 21 images make 5 batches
+    outcome = Trainer(data).evaluate(ask())
+    assert isinstance(outcome, Failure)
+    assert "the training loss became nan in epoch 3 of 3" in outcome.message
+    assert outcome.curve == whole.curve[:2]
+
+
+def test_logits_that_are_not_finite_after_the_last_step_are_diverged(
+    data: SearchData, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poison(monkeypatch, after=3 * 5)
+    outcome = Trainer(data).evaluate(ask())
+    assert isinstance(outcome, Failure)
+    assert outcome.kind is FailureKind.DIVERGED
+    assert "a validation logit is not finite in epoch 3 of 3" in outcome.message
+
+
+def test_a_network_that_no_memory_holds_is_out_of_memory(data: SearchData, device: str, ask: Ask) -> None:
+    worker = Trainer(data, device)
+    before = timeless(worker.evaluate(ask()))
+    outcome = worker.evaluate(ask("C9999999 | F9999999"))  # 26 petabytes of weights
+    assert isinstance(outcome, Failure)
+    assert outcome.kind is FailureKind.OUT_OF_MEMORY
+    assert outcome.message.startswith("'C9999999 | F9999999' needs more memory than there is: ")
+    assert "\n" not in outcome.message
+    assert timeless(worker.evaluate(ask())) == before
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory.\nTried"), MemoryError()])
+def test_an_allocator_that_fails_on_the_way_is_out_of_memory(
+    data: SearchData, ask: Ask, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fails(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(trainer, "classify", fails)
+    outcome = Trainer(data).evaluate(ask())
+    assert isinstance(outcome, Failure)
+    assert outcome.kind is FailureKind.OUT_OF_MEMORY
+    assert "\n" not in outcome.message
+
+
+def test_a_bug_is_never_taken_for_a_failed_candidate(
+    data: SearchData, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    monkeypatch.setattr(trainer, "classify", fails)
+    with pytest.raises(RuntimeError, match="mat1 and mat2"):
+        Trainer(data).evaluate(ask())
+
+
+def test_a_chromosome_that_needs_repair_is_refused(data: SearchData, ask: Ask) -> None:
+    with pytest.raises(InvalidChromosomeError, match="the pooling at gene 4"):
+        Trainer(data).evaluate(ask("P P P P C8 |"))
+
+
+def test_a_request_for_other_data_is_refused(data: SearchData, ask: Ask) -> None:
+    with pytest.raises(
+        EvaluationError, match="the request is for data other, this worker holds key-of-the-data"
+    ):
+        Trainer(data).evaluate(ask(data_key="other"))
+
+
+def held(device: str) -> tuple[int, int]:
+    """Modules and tensors alive, without help from the garbage collector, and bytes held on the device."""
+    alive = sum(issubclass(type(value), nn.Module | torch.Tensor) for value in gc.get_objects())
+    return alive, torch.cuda.memory_allocated() if device == "cuda" else 0
+
+
+def test_nothing_of_an_evaluation_is_left_behind(data: SearchData, device: str, ask: Ask) -> None:
+    worker = Trainer(data, device)
+    worker.evaluate(ask())  # torch loads some of itself on first use
+    gc.collect()
+    gc.disable()
+    try:
+        before = held(device)
+        for request in (ask(), ask(learning_rate=1e30), ask("C9999999 | F9999999")):
+            worker.evaluate(request)
+        after = held(device)
+    finally:
+        gc.enable()
+    assert after == before
+
+
+def test_each_epoch_is_told_as_it_ends(data: SearchData, ask: Ask) -> None:
+    told: list[tuple[int, EpochRecord]] = []
+    outcome = Trainer(data, on_epoch=lambda epoch, record: told.append((epoch, record))).evaluate(ask())
+    assert told == list(enumerate(outcome.curve, 1))
+
+
+def test_seconds_are_those_of_the_clock(data: SearchData, ask: Ask) -> None:
+    ticks = iter([100.0, 107.5])
+    assert Trainer(data, clock=lambda: next(ticks)).evaluate(ask()).seconds == 7.5
+
+
+def test_read_only_arrays_as_ray_hands_them_out_are_accepted(data: SearchData, ask: Ask) -> None:
+    frozen = pickle.loads(pickle.dumps(data))
+    for split in (frozen.train, frozen.validation):
+        split.images.setflags(write=False)
+        split.labels.setflags(write=False)
+    assert timeless(Trainer(frozen).evaluate(ask())) == timeless(Trainer(data).evaluate(ask()))
+
+
+def kept(request: EvaluationRequest, split: Split) -> PredictionRequest:
+    assert request.weights
+    return PredictionRequest(
+        request.network, request.settings, request.data_key, request.weights, split.images
+    )
+
+
+@pytest.mark.parametrize("settings", [{}, {"normalize": "standard"}, {"precision": "bf16"}])
+def test_saved_weights_predict_what_the_training_measured(
+    data: SearchData, device: str, ask: Ask, tmp_path: Path, settings: dict[str, str]
+) -> None:
+    request = ask(weights=str(tmp_path / "deep" / "best.safetensors"), **settings)
+    outcome = Trainer(data, device).evaluate(request)
+    assert isinstance(outcome, Success)
+    assert timeless(outcome) == timeless(Trainer(data, device).evaluate(replace(request, weights=None)))
+    found = Trainer(data, device).predict(kept(request, data.validation)).probabilities
+    assert found.shape == (10, 2)
+    assert found.dtype == np.float32
+    assert found.sum(axis=1) == pytest.approx(np.ones(10))
+    assert (found.argmax(axis=1) == data.validation.labels).mean() == outcome.fitness
+
+
+def test_predictions_need_the_right_data_images_and_network(
+    data: SearchData, ask: Ask, tmp_path: Path
+) -> None:
+    worker, request = Trainer(data), ask(weights=str(tmp_path / "w"))
+    worker.evaluate(request)
+    right = kept(request, data.validation)
+    with pytest.raises(EvaluationError, match="the request is for data other"):
+        worker.predict(replace(right, data_key="other"))
+    with pytest.raises(EvaluationError, match=r"takes images of shape \(3, 8, 8\), found \(3, 8, 4\)"):
+        worker.predict(replace(right, images=right.images[..., :4]))
+    with pytest.raises(EvaluationError, match=r"holds another network: tensor 0\.weight is 6 x"):
+        worker.predict(replace(right, network=parse("C7 B8 P | F8")))
+
+
+def test_a_failed_training_leaves_no_weights(data: SearchData, ask: Ask, tmp_path: Path) -> None:
+    Trainer(data).evaluate(ask(learning_rate=1e30, weights=str(tmp_path / "w")))
+    assert list(tmp_path.iterdir()) == []

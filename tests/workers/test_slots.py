@@ -1,0 +1,59 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evosearch.errors import CannotRunError
+from evosearch.runtime import Worker, WorkerSettings
+from workers.slots import Slot, check_cluster_holds, name_worker, plan_slots
+
+
+def test_without_a_gpu_there_is_a_worker_per_core_divided_by_the_threads() -> None:
+    assert plan_slots(WorkerSettings(), threads=1, gpus=0, cores=4) == (Slot("cpu", 1),) * 4
+    assert plan_slots(WorkerSettings(), threads=2, gpus=0, cores=5) == (Slot("cpu", 2),) * 2
+
+
+def test_there_is_one_worker_even_where_its_threads_outnumber_the_cores() -> None:
+    assert plan_slots(WorkerSettings(), threads=4, gpus=0, cores=2) == (Slot("cpu", 4),)
+
+
+def test_with_gpus_there_is_one_worker_on_each() -> None:
+    slots = plan_slots(WorkerSettings(), threads=1, gpus=2, cores=64)
+    assert slots == (Slot("cuda:0", 1), Slot("cuda:1", 1))
+
+
+def test_device_cpu_leaves_gpus_alone() -> None:
+    assert plan_slots(WorkerSettings(device="cpu"), threads=1, gpus=2, cores=2) == (Slot("cpu", 1),) * 2
+
+
+def test_a_count_is_obeyed_on_cores_beyond_their_number() -> None:
+    assert len(plan_slots(WorkerSettings(count=3), threads=1, gpus=0, cores=1)) == 3
+
+
+def test_more_workers_than_gpus_cannot_run_and_the_message_has_both_numbers() -> None:
+    with pytest.raises(CannotRunError, match=r"workers\.count is 3, but 2 GPUs were found"):
+        plan_slots(WorkerSettings(count=3), threads=1, gpus=2, cores=64)
+
+
+def test_device_cuda_without_a_gpu_cannot_run() -> None:
+    with pytest.raises(CannotRunError, match=r"workers\.device is cuda, but no GPU was found"):
+        plan_slots(WorkerSettings(device="cuda"), threads=1, gpus=0, cores=64)
+
+
+@given(st.integers(1, 8), st.integers(0, 8), st.integers(1, 64))
+def test_default_slots_never_book_more_than_there_is(threads: int, gpus: int, cores: int) -> None:
+    slots = plan_slots(WorkerSettings(), threads, gpus, cores)
+    assert slots
+    assert len(slots) == gpus or len(slots) == 1 or len(slots) * threads <= cores
+
+
+def test_a_cluster_with_too_few_cores_is_refused_with_the_numbers() -> None:
+    slots = (Slot("cpu", 2),) * 3
+    check_cluster_holds(slots, cores=6)
+    with pytest.raises(CannotRunError, match="3 workers with 2 threads each need 6 cores, but the Ray cluster has 5"):
+        check_cluster_holds(slots, cores=5)
+
+
+def test_workers_are_named_by_host_device_and_serial_number() -> None:
+    assert name_worker("node1", "cuda:0", 2) == Worker("node1-gpu0-2", "node1/cuda:0")
+    assert name_worker("node1", "cpu", 3) == Worker("node1-cpu-3", "node1/cpu")
+

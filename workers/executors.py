@@ -1,0 +1,38 @@
+"""The pool for an executor; ray is imported only where it is chosen."""
+
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:  # a worker process imports this package, and needs neither the driver nor its journal
+    from evosearch.data import SearchData
+    from evosearch.runtime import WorkerPool, WorkerSettings
+    from evosearch.runtime.settings import EvaluatorFactory
+
+
+def make_pool(
+    executor: Literal["ray", "local"],
+    settings: "WorkerSettings",
+    threads: int,
+    factory: "EvaluatorFactory",
+    data: "SearchData",
+) -> "WorkerPool":
+    """A pool that has not been started; close it even if its start fails.
+
+    Args:
+        executor: ray: actors on a Ray cluster. local: processes of this machine.
+        settings: how many workers, and where.
+        threads: threads of each worker, `training.threads`.
+        factory: makes the evaluator in each worker.
+        data: what every worker holds.
+
+    Raises:
+        CannotRunError: this machine does not hold the workers; of a cluster, `start` tells.
+    """
+    if executor == "ray":
+        from workers.ray_pool import RayPool
+
+        return RayPool(factory, data, settings, threads)
+    from workers.machine import count_cores, count_gpus
+    from workers.process_pool import ProcessPool
+    from workers.slots import plan_slots
+
+    return ProcessPool(factory, data, plan_slots(settings, threads, count_gpus(), count_cores()))

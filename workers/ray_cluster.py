@@ -1,0 +1,97 @@
+"""Which Ray cluster a search runs on: never silently another one that happens to run on this machine."""
+
+import logging
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from evosearch.errors import CannotRunError
+from evosearch.runtime import WorkerSettings
+from workers.machine import count_cores, count_gpus
+from workers.slots import Slot, check_cluster_holds, plan_slots
+
+LOCAL = "local"
+"""The address that makes Ray start a cluster of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A cluster this process is connected to. `ours`: made by `connect`, so to be ended by `disconnect`."""
+
+    slots: tuple[Slot, ...]
+    ours: bool
+
+
+def connect(settings: WorkerSettings, threads: int) -> Connection:
+    """Connect to the cluster of this process, of `settings.address` or of RAY_ADDRESS, else start a private one.
+
+    A private cluster has just the cores and GPUs of its workers, no dashboard, and sends no usage statistics; it
+    ends with `disconnect`, or with this process. `ray.init` replaces this process' SIGTERM handler.
+
+    Raises:
+        CannotRunError: the cluster cannot be reached, or does not hold the workers.
+    """
+    import ray
+
+    if ray.is_initialized():  # by the user's own program
+        return Connection(_shared_slots(settings, threads), ours=False)
+    address = settings.address or os.environ.get("RAY_ADDRESS") or LOCAL
+    try:
+        if address == LOCAL:
+            slots = plan_slots(settings, threads, count_gpus(), count_cores())
+            os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+            _init(address, include_dashboard=False, **_resources(slots))
+            return Connection(slots, ours=True)
+        _init(address)
+    except (ConnectionError, OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+        what = (
+            "a private Ray cluster could not be started"
+            if address == LOCAL
+            else f"no Ray cluster at {address}"
+        )
+        raise CannotRunError(f"{what}: {' '.join(str(error).split())}") from error
+    try:
+        return Connection(_shared_slots(settings, threads), ours=True)
+    except CannotRunError:
+        disconnect(Connection((), ours=True))
+        raise
+
+
+def disconnect(connection: Connection) -> None:
+    """End a private cluster, leave another one running; a connection of the user's own stays as it is."""
+    import ray
+
+    if connection.ours:
+        ray.shutdown()
+        _print_worker_logs(True)
+
+
+def _init(address: str, **options: Any) -> None:
+    import ray
+
+    ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **options)
+    _print_worker_logs(False)
+
+
+def _print_worker_logs(wanted: bool) -> None:
+    # Ray tells of each dead worker on standard output, even without log_to_driver; the switch is its debugger's
+    import ray._private.worker
+
+    ray._private.worker._worker_logs_enabled = wanted
+
+
+def _resources(slots: tuple[Slot, ...]) -> dict[str, int]:
+    return {
+        "num_cpus": sum(slot.threads for slot in slots),
+        "num_gpus": sum(slot.device != "cpu" for slot in slots),
+    }
+
+
+def _shared_slots(settings: WorkerSettings, threads: int) -> tuple[Slot, ...]:
+    import ray
+
+    resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    cores = int(resources.get("CPU", 0))
+    slots = plan_slots(settings, threads, int(resources.get("GPU", 0)), cores)
+    check_cluster_holds(slots, cores)
+    return slots

@@ -1,0 +1,63 @@
+"""Room for workers: how many a machine or cluster holds, and what each may use."""
+
+from dataclasses import dataclass
+
+from evosearch.errors import CannotRunError
+from evosearch.runtime import Worker, WorkerSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """Room for one worker at a time. `device`: cpu, or cuda:N as counted on this machine. `threads`: host threads."""
+
+    device: str
+    threads: int
+
+
+def plan_slots(settings: WorkerSettings, threads: int, gpus: int, cores: int) -> tuple[Slot, ...]:
+    """One slot per worker: a GPU each where GPUs are used, else `threads` cores each.
+
+    Args:
+        settings: count and device; a count of CPU workers beyond the cores is obeyed, they take turns.
+        threads: threads of each worker, at least 1.
+        gpus: GPUs that the pool sees.
+        cores: cores that the pool sees.
+
+    Raises:
+        CannotRunError: more GPU workers than GPUs, or device cuda without any.
+    """
+    if settings.device == "cpu" or (settings.device == "auto" and gpus == 0):
+        count = settings.count or max(1, cores // threads)
+        return (Slot("cpu", threads),) * count
+    if gpus == 0:
+        raise CannotRunError("workers.device is cuda, but no GPU was found; use workers.device=auto or cpu")
+    count = settings.count or gpus
+    if count > gpus:
+        raise CannotRunError(
+            f"workers.count is {count}, but {gpus} GPU{'s were' if gpus > 1 else ' was'} found and each worker "
+            "takes one; lower workers.count or leave it out"
+        )
+    return tuple(Slot(f"cuda:{index}", threads) for index in range(count))
+
+
+def check_cluster_holds(slots: tuple[Slot, ...], cores: int) -> None:
+    """See that a shared cluster has the cores that Ray will book for these workers.
+
+    Ray lets an actor that fits nowhere wait for ever without a word (ray-project/ray, RELIABILITY R20), so this
+    is found here.
+
+    Raises:
+        CannotRunError: it has fewer; the message has the numbers.
+    """
+    needed = sum(slot.threads for slot in slots)
+    if needed > cores:
+        raise CannotRunError(
+            f"{len(slots)} workers with {slots[0].threads} threads each need {needed} cores, but the Ray cluster "
+            f"has {cores}; lower workers.count or training.threads"
+        )
+
+
+def name_worker(host: str, device: str, serial: int) -> Worker:
+    """The worker on `device` of `host`; `serial` makes its name unique within the pool."""
+    short = device.replace("cuda:", "gpu")
+    return Worker(f"{host}-{short}-{serial}", f"{host}/{device}")
