@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from itertools import count
 from multiprocessing.connection import Connection, Pipe, wait
 from pathlib import Path
+from typing import Literal
 
 from evosearch.data import SearchData
 from evosearch.errors import CannotRunError
@@ -29,7 +30,7 @@ from evosearch.runtime import (
 )
 from evosearch.runtime.settings import EvaluatorFactory
 from workers.machine import gpu_environment, thread_environment
-from workers.slots import Slot, name_worker
+from workers.slots import Slot, kind_of, name_worker
 from workers.task import Broken
 
 STARTS = 3
@@ -75,6 +76,11 @@ class ProcessPool:
         self._payload = tempfile.TemporaryFile()  # noqa: SIM115 - open until `close`
         self._serials = count(1)
         self._processes: dict[Worker, _Process] = {}
+
+    @property
+    def device(self) -> Literal["cpu", "cuda"]:
+        """That of the slots, which are all of one kind."""
+        return kind_of(self._slots)
 
     def start(self) -> None:
         """Write factory and data once to an unnamed file, and start a process per slot that reads it."""

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import socket
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,8 @@ from workers.slots import Slot, check_cluster_holds, plan_slots
 
 LOCAL = "local"
 """The address that makes Ray start a cluster of its own."""
+
+KNOCK_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,7 @@ def connect(settings: WorkerSettings, threads: int) -> Connection:
             os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
             _init(address, include_dashboard=False, **_resources(slots))
             return Connection(slots, ours=True)
+        _knock(address)
         _init(address)
     except (ConnectionError, OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         what = (
@@ -64,6 +68,13 @@ def disconnect(connection: Connection) -> None:
     if connection.ours:
         ray.shutdown()
         _print_worker_logs(True)
+
+
+def _knock(address: str) -> None:
+    """Fail at once where nobody listens: Ray 2.60 tries for more than five minutes."""
+    host, _, port = address.rpartition("://")[-1].rpartition(":")
+    if port.isdigit():  # and not "auto"
+        socket.create_connection((host.strip("[]"), int(port)), KNOCK_SECONDS).close()
 
 
 def _init(address: str, **options: Any) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
-from typing import Any
+from typing import Any, Literal
 
 from evosearch.data import SearchData
 from evosearch.errors import CannotRunError
@@ -28,7 +28,7 @@ from evosearch.runtime import (
 from evosearch.runtime.settings import EvaluatorFactory
 from workers.actor import Address, WorkerActor
 from workers.ray_cluster import Connection, connect, disconnect
-from workers.slots import Slot, name_worker
+from workers.slots import Slot, kind_of, name_worker
 from workers.task import Broken
 
 STARTS = 3
@@ -70,6 +70,13 @@ class RayPool:
         self._connection: Connection | None = None
         self._reference: Any = None
         self._standing: list[_Standing] = []
+
+    @property
+    def device(self) -> Literal["cpu", "cuda"]:
+        """That of the slots, which are all of one kind."""
+        if self._connection is None:
+            raise RuntimeError("the pool's device is known once it is started")
+        return kind_of(self._connection.slots)
 
     def start(self) -> None:
         """Connect (seconds, where a private cluster is started), put the data into the object store once, and order

@@ -1,6 +1,8 @@
 """Room for workers: how many a machine or cluster holds, and what each may use."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from evosearch.errors import CannotRunError
 from evosearch.runtime import Worker, WorkerSettings
@@ -38,6 +40,11 @@ def plan_slots(settings: WorkerSettings, threads: int, gpus: int, cores: int) ->
             "takes one; lower workers.count or leave it out"
         )
     return tuple(Slot(f"cuda:{index}", threads) for index in range(count))
+
+
+def kind_of(slots: Sequence[Slot]) -> Literal["cpu", "cuda"]:
+    """The kind of device that `slots`, as planned, all use."""
+    return "cpu" if slots[0].device == "cpu" else "cuda"
 
 
 def check_cluster_holds(slots: tuple[Slot, ...], cores: int) -> None:

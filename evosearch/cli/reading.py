@@ -57,7 +57,7 @@ def results(
 
     home = open_home(storage, env=os.environ, cwd=Path.cwd(), create=False)
     home.find_search(name)
-    rows = home.journal.evaluations(name)
+    rows = list(home.journal.evaluations(name))
     if top is not None:
         rows = best_first(rows)[:top]
     match form:
@@ -72,9 +72,9 @@ def results(
 def _standing(home: "Home", row: "SearchRow") -> "Standing":
     from evosearch.config import config_from_json
     from evosearch.reports import Standing
-    from evosearch.storage import current_state
+    from evosearch.storage import current_state, lock_is_free
 
-    state = current_state(row, home.folder_of(row.name), time.time())
+    state = current_state(row, lock_is_free(home.folder_of(row.name), row.term), time.time())
     total = config_from_json(row.configuration).strategy.evaluations_of(row.generations)
     return Standing(row, state, home.journal.best(row.name), total)
 

@@ -27,7 +27,7 @@ def build(blueprint: Blueprint) -> nn.Sequential:
     return nn.Sequential(*(_module(layer) for layer in blueprint.layers))
 
 
-def _module(layer: Layer) -> nn.Module:  # noqa: PLR0911 - one return per kind of layer
+def _module(layer: Layer) -> nn.Module:
     match layer:
         case ConvLayer():
             return nn.Conv2d(layer.inputs, layer.outputs, layer.kernel, padding=layer.kernel // 2)

@@ -43,7 +43,8 @@ class Strategy(Protocol):
 
     def tell(self, state: SearchState, scores: Mapping[int, Score]) -> SearchState:
         """The state knowing `scores` too; once the generation is complete, the next one's start, unless it
-        was the last. Telling nothing to a complete state goes on likewise, after an extension."""
+        was the last. Telling nothing to a complete state goes on likewise, after an extension.
+        """
         ...
 
     def finished(self, state: SearchState) -> bool:

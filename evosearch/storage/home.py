@@ -38,14 +38,14 @@ class Home:
 
 
 def open_home(storage: str | None, *, env: Mapping[str, str], cwd: Path, create: bool) -> Home:
-    """The home whose journal is `storage` (a file or `sqlite:///` URL; None: `journal.db` in the default folder).
+    """The home whose journal is `storage` (a file or SQLAlchemy URL; None: `journal.db` in the default folder).
 
     Raises:
         JournalError: there is no journal (unless `create`), or this version cannot read it.
     """
-    default = default_folder(env, cwd) / "journal.db"
-    path = (cwd / storage.removeprefix("sqlite:///") if storage else default).absolute()
-    return Home(path.parent, path, open_journal(path, must_exist=not create))
+    journal = open_journal(storage or default_folder(env, cwd) / "journal.db", must_exist=not create)
+    path = Path(journal.place)
+    return Home(path.parent, path, journal)
 
 
 def default_folder(env: Mapping[str, str], cwd: Path) -> Path:

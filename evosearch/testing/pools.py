@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -38,6 +39,11 @@ class ScriptedPool:
         self._news: list[PoolEvent] = []
         self._alive: set[Worker] = set()
         self._running: dict[Worker, tuple[Ticket, Task]] = {}
+
+    @property
+    def device(self) -> Literal["cpu", "cuda"]:
+        """Always the CPU."""
+        return "cpu"
 
     def start(self) -> None:
         """All workers join at the first poll."""

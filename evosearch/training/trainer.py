@@ -71,9 +71,8 @@ class Trainer:
         self._check_data(request.data_key)
         curve: list[EpochRecord] = []
         start = self._clock()
-        failed = self._attempt(
-            request, curve
-        )  # returns first: what it held is free when the cache is emptied
+        failed = self._attempt(request, curve)
+        # only now is everything that the attempt held free
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
         seconds = self._clock() - start
@@ -116,9 +115,8 @@ class Trainer:
 
     def _run(self, request: EvaluationRequest, curve: list[EpochRecord]) -> None:
         settings = request.settings
-        generator = torch.manual_seed(
-            request.seed
-        )  # of every device: dropout draws from it after the weights
+        # seeds every device; on the CPU dropout draws on where the weights ended
+        generator = torch.manual_seed(request.seed)
         network = self._decode(request.network, settings, generator)
         optimizer = make_optimizer(network.module.parameters(), settings)
         sizes = batch_sizes(len(self._data.train), settings.batch_size)
@@ -145,11 +143,9 @@ class Trainer:
         # the epoch's only wait for the device
         loss, right, finite = torch.stack([loss_sum, correct, logits.isfinite().all()]).tolist()
         if not (finite and math.isfinite(loss)):
-            what = (
-                "a validation logit is not finite"
-                if math.isfinite(loss)
-                else f"the training loss became {loss}"
-            )
+            what = f"the training loss became {loss}"
+            if math.isfinite(loss):
+                what = "a validation logit is not finite"
             raise DivergedError(
                 f"{what} in epoch {epoch} of {settings.epochs} "
                 f"({settings.optimizer}, learning rate {settings.learning_rate:g}, {settings.precision})"

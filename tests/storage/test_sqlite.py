@@ -164,6 +164,16 @@ def test_a_damaged_page_is_told_and_never_guessed_over(journal: Journal, path: P
             damaged.check()
 
 
+def test_a_damaged_text_is_told(journal: Journal, path: Path) -> None:
+    started(journal)
+    connection = sqlite3.connect(path)
+    connection.execute("UPDATE searches SET configuration = '{'")
+    connection.commit()
+    connection.close()
+    with pytest.raises(JournalError, match="is damaged"):
+        journal.find("s")
+
+
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """The bytes of a small journal."""

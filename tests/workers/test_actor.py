@@ -3,7 +3,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from evosearch.evaluation import Failure, FailureKind
 from evosearch.testing.evaluators import FormulaEvaluator
 from evosearch.testing.pool_contract import request, tiny_data
 from workers.actor import WorkerActor

@@ -3,21 +3,19 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 
 from evosearch.errors import CannotRunError
-from evosearch.evaluation import Evaluator, FailureKind
+from evosearch.evaluation import FailureKind
 from evosearch.runtime import Worker, WorkerJoined, WorkerLeft, WorkerPool
 from evosearch.runtime.settings import EvaluatorFactory
 from evosearch.testing.evaluators import ExitingEvaluator, FormulaEvaluator, RaisingEvaluator, Victims
 from evosearch.testing.pool_contract import PoolContract, gather, joined, request, ticket, tiny_data
+from tests.workers.sent import Sent
 from workers.process_pool import ProcessPool
 from workers.slots import Slot
 
@@ -109,27 +107,13 @@ def test_a_signal_to_the_whole_group_leaves_workers_to_the_driver(number: signal
     assert not isinstance(done, WorkerLeft)
 
 
-@dataclass(frozen=True)
-class _Sent:
-    """Calls `function(*arguments)` where it is unpickled."""
-
-    function: Callable[..., Any]
-    arguments: tuple[Any, ...]
-
-    def __call__(self, _data: object, _device: str) -> Evaluator:
-        raise AssertionError("is never called where it was made")
-
-    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        return self.function, self.arguments
-
-
 @pytest.mark.parametrize(
     ("factory", "message"),
     [
         (operator.truediv, "TypeError: unsupported operand"),  # called with (data, device)
-        (_Sent(operator.truediv, (1, 0)), "ZeroDivisionError: division by zero"),
-        (_Sent(signal.raise_signal, (signal.SIGKILL,)), "killed by SIGKILL"),
-        (_Sent(os._exit, (7,)), "exit status 7"),
+        (Sent(operator.truediv, (1, 0)), "ZeroDivisionError: division by zero"),
+        (Sent(signal.raise_signal, (signal.SIGKILL,)), "killed by SIGKILL"),
+        (Sent(os._exit, (7,)), "exit status 7"),
     ],
 )
 def test_a_worker_that_never_becomes_ready_ends_the_pool_and_says_why(
@@ -137,7 +121,9 @@ def test_a_worker_that_never_becomes_ready_ends_the_pool_and_says_why(
 ) -> None:
     with closing(_pool(factory)) as pool:
         pool.start()
-        with pytest.raises(CannotRunError, match=f"no worker process became ready, 3 times in a row: .*{message}"):
+        with pytest.raises(
+            CannotRunError, match=f"no worker process became ready, 3 times in a row: .*{message}"
+        ):
             gather(pool, bool)
     assert not _children()
 

@@ -1,6 +1,4 @@
-import os
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import psutil
@@ -15,44 +13,34 @@ from workers.slots import Slot
 pytestmark = pytest.mark.ray
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[Any]:
-    """A cluster that happens to run on this machine."""
-    from ray.cluster_utils import Cluster
-
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 3, "include_dashboard": False})
-    yield made
-    made.shutdown()
-
-
 def _address() -> str:
     return str(ray.get_runtime_context().gcs_address)
 
 
-def test_a_given_address_is_used_and_left_running(running: Any) -> None:
+def test_a_given_address_is_used_and_left_running(cluster: Any) -> None:
     for _ in range(2):
-        connection = connect(WorkerSettings(address=running.address), threads=1)
-        assert _address() == running.address
-        assert connection.slots == (Slot("cpu", 1),) * 3
+        connection = connect(WorkerSettings(address=cluster.address), threads=1)
+        assert _address() == cluster.address
+        assert connection.slots == (Slot("cpu", 1),) * 2
         disconnect(connection)
         assert not ray.is_initialized()
 
 
-def test_ray_address_is_used_where_no_address_is_given(running: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RAY_ADDRESS", running.address)
-    connection = connect(WorkerSettings(), threads=3)
-    assert _address() == running.address
-    assert connection.slots == (Slot("cpu", 3),)
+def test_ray_address_is_used_where_no_address_is_given(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", cluster.address)
+    connection = connect(WorkerSettings(), threads=2)
+    assert _address() == cluster.address
+    assert connection.slots == (Slot("cpu", 2),)
     disconnect(connection)
 
 
 def test_without_an_address_a_private_cluster_starts_beside_the_running_one_and_ends_with_all_its_processes(
-    running: Any, monkeypatch: pytest.MonkeyPatch
+    cluster: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     before = set(psutil.Process().children(recursive=True))
     connection = connect(WorkerSettings(count=2, device="cpu"), threads=2)
-    assert _address() != running.address
+    assert _address() != cluster.address
     assert ray.cluster_resources()["CPU"] == 4
     own = set(psutil.Process().children(recursive=True)) - before
     assert own
@@ -63,8 +51,8 @@ def test_without_an_address_a_private_cluster_starts_beside_the_running_one_and_
     assert time.monotonic() - start < 10
 
 
-def test_a_connection_of_the_users_own_program_is_used_and_kept(running: Any) -> None:
-    ray.init(running.address, log_to_driver=False)
+def test_a_connection_of_the_users_own_program_is_used_and_kept(cluster: Any) -> None:
+    ray.init(cluster.address, log_to_driver=False)
     connection = connect(WorkerSettings(count=2), threads=1)
     disconnect(connection)
     assert ray.is_initialized()

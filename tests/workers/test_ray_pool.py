@@ -1,13 +1,11 @@
-"""Ray on this machine: a cluster of one process group per node, and private clusters."""
-
 import operator
-import os
-from collections.abc import Iterator
+import signal
 from contextlib import closing
 from typing import Any
 
 import psutil
 import pytest
+import ray
 
 from evosearch.errors import CannotRunError
 from evosearch.evaluation import FailureKind
@@ -15,34 +13,18 @@ from evosearch.runtime import WorkerJoined, WorkerLeft, WorkerPool, WorkerSettin
 from evosearch.runtime.settings import EvaluatorFactory
 from evosearch.testing.evaluators import ExitingEvaluator, FormulaEvaluator, RaisingEvaluator, Victims
 from evosearch.testing.pool_contract import PoolContract, gather, joined, request, ticket, tiny_data
+from tests.workers.sent import Sent
 from workers.ray_pool import RayPool
 
 pytestmark = pytest.mark.ray
 
 ALL = Victims(every=1)
-QUICK_HEALTH_CHECKS = {
-    "health_check_initial_delay_ms": 1000,
-    "health_check_period_ms": 1000,
-    "health_check_timeout_ms": 1000,
-    "health_check_failure_threshold": 3,
-}
-"""A dead node is noticed after 5 instead of 15 seconds."""
 
 
 def _actors() -> set[int]:
     """Ids of this machine's processes that are actors of ours."""
     processes = psutil.process_iter(["cmdline"])
     return {process.pid for process in processes if "WorkerActor" in " ".join(process.info["cmdline"] or ())}
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Any]:
-    from ray.cluster_utils import Cluster
-
-    head = {"num_cpus": 2, "include_dashboard": False, "_system_config": QUICK_HEALTH_CHECKS}
-    made = Cluster(initialize_head=True, head_node_args=head)
-    yield made
-    made.shutdown()
 
 
 class TestRayPool(PoolContract):
@@ -121,12 +103,17 @@ def test_an_actor_that_never_becomes_ready_ends_the_pool_and_says_why(
 ) -> None:
     with closing(_pool(cluster, factory, count=1)) as pool:
         pool.start()
-        with pytest.raises(CannotRunError, match=f"no Ray worker became ready, 3 times in a row: .*{message}"):
+        with pytest.raises(
+            CannotRunError, match=f"no Ray worker became ready, 3 times in a row: .*{message}"
+        ):
             gather(pool, bool)
 
 
 def test_more_workers_than_the_cluster_has_cores_cannot_run(cluster: Any) -> None:
-    with closing(_pool(cluster, FormulaEvaluator(), count=3)) as pool:
-        with pytest.raises(CannotRunError, match="3 workers with 1 threads each need 3 cores, but the Ray cluster has 2"):
-            pool.start()
+    too_many = _pool(cluster, FormulaEvaluator(), count=3)
+    with pytest.raises(
+        CannotRunError, match="3 workers with 1 threads each need 3 cores, but the Ray cluster has 2"
+    ):
+        too_many.start()
+    too_many.close()
     assert not ray.is_initialized()

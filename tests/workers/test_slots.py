@@ -49,11 +49,12 @@ def test_default_slots_never_book_more_than_there_is(threads: int, gpus: int, co
 def test_a_cluster_with_too_few_cores_is_refused_with_the_numbers() -> None:
     slots = (Slot("cpu", 2),) * 3
     check_cluster_holds(slots, cores=6)
-    with pytest.raises(CannotRunError, match="3 workers with 2 threads each need 6 cores, but the Ray cluster has 5"):
+    with pytest.raises(
+        CannotRunError, match="3 workers with 2 threads each need 6 cores, but the Ray cluster has 5"
+    ):
         check_cluster_holds(slots, cores=5)
 
 
 def test_workers_are_named_by_host_device_and_serial_number() -> None:
     assert name_worker("node1", "cuda:0", 2) == Worker("node1-gpu0-2", "node1/cuda:0")
     assert name_worker("node1", "cpu", 3) == Worker("node1-cpu-3", "node1/cpu")
-
