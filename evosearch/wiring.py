@@ -223,11 +223,10 @@ class _Undertaking:
                 world.logbook.append([Extended(total)])
             events = (recorded.event for recorded in self.home.journal.replay(self.config.name))
             state = replay(plan, events)
+            self._curve.unlink(missing_ok=True)  # it would show fewer generations than there will be
             signals.defer()
             self.watcher.begin(plan, state)
             drive(plan, state, held.term, world)
-        curve = self.home.folder_of(self.config.name) / "evolution.png"
-        draw_evolution(self.config.name, self.home.journal.generations(self.config.name), curve)
         return self._finished(dataset)
 
     def retrain(self, epochs: int | None) -> TestReading:
@@ -309,8 +308,15 @@ class _Undertaking:
         return Surroundings(pool, logbook, time.monotonic, signals.reason, self.watcher)
 
     def _finished(self, dataset: Dataset) -> Finished:
-        name = self.config.name
-        return Finished(self.home.find_search(name), self.home.journal.best(name), len(dataset.classes))
+        """What to print; the curve is drawn here, since a driver may be killed once the search is done."""
+        name, journal = self.config.name, self.home.journal
+        if not self._curve.exists():
+            draw_evolution(name, journal.generations(name), self._curve)
+        return Finished(self.home.find_search(name), journal.best(name), len(dataset.classes))
+
+    @property
+    def _curve(self) -> Path:
+        return self.home.folder_of(self.config.name) / "evolution.png"
 
     def _reading(self, retraining: Retraining) -> TestReading | None:
         readings = self.home.journal.test_readings(self.config.name)

@@ -27,6 +27,7 @@ from evosearch.runtime import (
 )
 from evosearch.runtime.settings import EvaluatorFactory
 from workers.actor import Address, WorkerActor
+from workers.classify import LONGEST
 from workers.ray_cluster import Connection, connect, disconnect
 from workers.slots import Slot, kind_of, name_worker
 from workers.task import Broken
@@ -218,6 +219,9 @@ def _kind(error: Exception, address: Address | None) -> FailureKind:
 
 
 def _describe(error: Exception) -> str:
-    """The last line of Ray's message, which has the cause, without its guesses."""
-    cause = str(error).strip().splitlines()[-1].partition(" Some common causes")[0]
-    return f"{type(error).__name__}: {cause.strip()}"
+    """The line of Ray's message that has the cause: the last one of an actor's death, else the first."""
+    from ray.exceptions import ActorDiedError
+
+    lines = str(error).strip().splitlines()
+    cause = lines[-1 if isinstance(error, ActorDiedError) else 0].partition(" Some common causes")[0]
+    return f"{type(error).__name__}: {cause.strip()[:LONGEST]}"

@@ -18,11 +18,13 @@ Searches lie under $EVOSEARCH_HOME, else ./runs; a relative data.root under $EVO
 UsageError: type[Exception] = typer.BadParameter.__mro__[2]
 """Base of what typer raises for a wrong command line; it is not exported under a name of its own."""
 
+INTERRUPTED = 130
+"""What typer returns for a KeyboardInterrupt, and the shell's own convention."""
+
 app = typer.Typer(
     name="evosearch",
     help="Evolve convolutional networks for image classification.",
     epilog=EXIT_STATUSES,
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -42,10 +44,6 @@ def main() -> None:
     except UsageError as error:
         complain(f"{error.format_message()} (evosearch --help lists commands and options)")  # type: ignore[attr-defined] # of click's base
         sys.exit(2)
-    except (KeyboardInterrupt, typer.Abort):
-        complain("stopped at once by a second Ctrl-C; the journal is whole, `evosearch resume` goes on")
-        sys.exit(130)
-    except BrokenPipeError:  # `evosearch results NAME | head`
-        sys.stderr.close()
-        sys.exit(0)
+    if status == INTERRUPTED:
+        complain("stopped at once by Ctrl-C; the journal is whole, `evosearch resume NAME` goes on")
     sys.exit(status if isinstance(status, int) else 0)

@@ -1,17 +1,26 @@
 """What the commands print, and where."""
 
 import json
+import os
 import sys
+from io import StringIO
 from typing import Any
 
+import typer
 from rich.console import Console
+from rich.table import Table
 
 from evosearch.reports import one_line
 
 
 def say(text: str = "") -> None:
-    """A line of the result, on standard output."""
-    sys.stdout.write(f"{text}\n")
+    """A line of the result, on standard output at once; a reader that has gone ends the command with 0."""
+    try:
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
+    except BrokenPipeError:  # `evosearch results NAME | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at its end
+        raise typer.Exit from None
 
 
 def tell(text: str) -> None:
@@ -30,6 +39,10 @@ def print_json(document: Any) -> None:
     say(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
 
 
-def console() -> Console:
-    """For tables on standard output; a file or pipe gets full width and no colour codes."""
-    return Console(width=None if sys.stdout.isatty() else 200, highlight=False, soft_wrap=False)
+def say_table(table: Table) -> None:
+    """A table on standard output; a file or pipe gets one line per row and no colour codes."""
+    text = StringIO()
+    terminal = sys.stdout.isatty()
+    width = None if terminal else 10_000  # more than any row needs
+    Console(file=text, force_terminal=terminal, width=width, emoji=False).print(table)
+    say(text.getvalue().rstrip("\n"))

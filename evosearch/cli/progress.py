@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from statistics import fmean
 
 from rich.console import Console, Group, RenderableType
@@ -20,7 +20,7 @@ from evosearch.storage import Event, Failed, Finished, Recalled
 @contextmanager
 def show_progress() -> Iterator[Watcher]:
     """A watcher that prints to standard error for as long as the context lasts."""
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False, emoji=False)
     if not console.is_terminal:
         yield Lines(lambda text: console.print(text, soft_wrap=True, markup=False))
         return
@@ -37,14 +37,21 @@ class Tally:
 
     plan: Plan
     state: DriverState
-    begun: float = field(default_factory=time.monotonic)
-    done_before: int = 0
+    clock: Callable[[], float]
+
+    def __post_init__(self) -> None:
+        self.begun, self.done_before = self.clock(), self.done
 
     @property
     def done(self) -> int:
-        """Evaluations that have ended, in all generations: every candidate born so far but the open ones."""
-        newest = max(member.number for member in self.state.search.members)
-        return newest + 1 - len(self.state.open)
+        """Evaluations that have ended, in all generations: every candidate born so far but the open ones.
+
+        A generation that is not journaled yet, as after an extension, has members that are not born.
+        """
+        search, is_open = self.state.search, self.state.open
+        numbers = [member.number for member in search.members]
+        unborn = (number for number in numbers if number not in search.scores and number not in is_open)
+        return min(unborn, default=max(numbers) + 1) - len(is_open)
 
     @property
     def done_here(self) -> tuple[int, int]:
@@ -61,17 +68,17 @@ class Tally:
     @property
     def left(self) -> str:
         """Estimated time until the search ends, in words."""
-        spent = time.monotonic() - self.begun
-        since = self.done - self.done_before
-        seconds = seconds_left(since, self.plan.strategy.evaluations - self.done_before, spent)
-        return "unknown" if seconds is None else duration(seconds)
+        since, total = self.done - self.done_before, self.plan.strategy.evaluations - self.done_before
+        seconds = seconds_left(since, total, self.clock() - self.begun)
+        return "time left unknown" if seconds is None else f"{duration(seconds)} left"
 
 
 class Lines:
     """One line per finished evaluation: for job logs, files and pipes."""
 
-    def __init__(self, write: Callable[[str], None]) -> None:
+    def __init__(self, write: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
         self._write = write
+        self._clock = clock
         self._tally: Tally | None = None
 
     def note(self, text: str) -> None:
@@ -80,7 +87,7 @@ class Lines:
 
     def begin(self, plan: Plan, state: DriverState) -> None:
         """Remember what to count from; say so where the search goes on."""
-        self._tally = _tally(plan, state)
+        self._tally = Tally(plan, state, self._clock)
         if self._tally.done_before:
             self._write(
                 f"{plan.name}: going on at generation {state.search.generation}, {self._tally.done} evaluations done"
@@ -99,8 +106,9 @@ class Lines:
 class Display:
     """A panel that is redrawn in place; failures and notes scroll by above it."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
         self._console = console
+        self._clock = clock
         self._tally: Tally | None = None
         self._history: list[float] = []
         self._live = Live(console=console, get_renderable=self._draw, refresh_per_second=4, transient=True)
@@ -116,7 +124,7 @@ class Display:
 
     def begin(self, plan: Plan, state: DriverState) -> None:
         """Show the panel from here on."""
-        self._tally = _tally(plan, state)
+        self._tally = Tally(plan, state, self._clock)
 
     def observe(self, state: DriverState, facts: Sequence[Event]) -> None:
         """Redraw soon; a failed attempt is told above the panel."""
@@ -141,9 +149,7 @@ class Display:
         table.add_row("search", Text(tally.plan.name, style="bold"))
         table.add_row("generation", f"{state.search.generation}, {done} of {size} evaluated")
         table.add_row("evaluations", ProgressBar(total, tally.done, width=40))
-        table.add_row(
-            "", f"{tally.done} of {total} done, {len(state.running)} running, about {tally.left} left"
-        )
+        table.add_row("", f"{tally.done} of {total} done, {len(state.running)} running, {tally.left}")
         if fitness := tally.fitness:
             table.add_row("fitness", f"best {max(fitness):.4f}   mean {fmean(fitness):.4f}")
         if self._history:
@@ -156,12 +162,6 @@ class Display:
                 worker, Text(f"{number}: {chromosome}", style="dim", overflow="ellipsis", no_wrap=True)
             )
         return Group(table)
-
-
-def _tally(plan: Plan, state: DriverState) -> Tally:
-    tally = Tally(plan, state)
-    tally.done_before = tally.done if state.announced >= 0 else 0
-    return tally
 
 
 def _told(fact: Event) -> str | None:
@@ -185,5 +185,5 @@ def _standing(tally: Tally) -> str:
     figures = f", best {max(fitness):.4f}, mean {fmean(fitness):.4f}" if fitness else ""
     return (
         f"generation {tally.state.search.generation}: {done} of {size}{figures}"
-        f" | {tally.done} of {tally.plan.strategy.evaluations}, {len(tally.state.running)} running, {tally.left} left"
+        f" | {tally.done} of {tally.plan.strategy.evaluations}, {len(tally.state.running)} running, {tally.left}"
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from evosearch.cli.options import JSON, NAME, STORAGE
-from evosearch.cli.output import console, print_json, say
+from evosearch.cli.output import print_json, say, say_table
 
 if TYPE_CHECKING:
     from evosearch.reports import Standing
@@ -29,20 +29,17 @@ def status(
     from evosearch.reports import status_document, status_lines, status_table
     from evosearch.storage import open_home
 
-    home = open_home(storage, env=os.environ, cwd=Path.cwd(), create=False)
-    if name is not None:
-        standing = _standing(home, home.find_search(name))
-        if as_json:
-            print_json(status_document(standing))
-            return
-        for line in status_lines(standing):
-            say(line)
-        return
-    standings = [_standing(home, row) for row in home.journal.searches()]
+    with open_home(storage, env=os.environ, cwd=Path.cwd(), create=False) as home:
+        rows = home.journal.searches() if name is None else (home.find_search(name),)
+        standings = [_standing(home, row) for row in rows]
+    documents = [status_document(standing) for standing in standings]
     if as_json:
-        print_json([status_document(standing) for standing in standings])
+        print_json(documents if name is None else documents[0])
+    elif name is None:
+        say_table(status_table(standings))
     else:
-        console().print(status_table(standings))
+        for line in status_lines(standings[0]):
+            say(line)
 
 
 def results(
@@ -55,9 +52,9 @@ def results(
     from evosearch.reports import best_first, results_csv, results_document, results_table
     from evosearch.storage import open_home
 
-    home = open_home(storage, env=os.environ, cwd=Path.cwd(), create=False)
-    home.find_search(name)
-    rows = list(home.journal.evaluations(name))
+    with open_home(storage, env=os.environ, cwd=Path.cwd(), create=False) as home:
+        home.find_search(name)
+        rows = list(home.journal.evaluations(name))
     if top is not None:
         rows = best_first(rows)[:top]
     match form:
@@ -66,7 +63,7 @@ def results(
         case "csv":
             say(results_csv(rows).rstrip("\n"))
         case _:
-            console().print(results_table(rows))
+            say_table(results_table(rows))
 
 
 def _standing(home: "Home", row: "SearchRow") -> "Standing":

@@ -42,10 +42,11 @@ def run(
     from evosearch.storage import open_home
 
     loaded = load_config(config, override or [], name=name)
-    home = open_home(storage or loaded.storage.journal, env=os.environ, cwd=Path.cwd(), create=True)
-    tell(f"journal {home.journal_path}")
-    with show_progress() as watcher:
-        finished = wiring.run(loaded, home, executor=executor, address=address, watcher=watcher)
+    where = storage or loaded.storage.journal
+    with open_home(where, env=os.environ, cwd=Path.cwd(), create=True) as home:
+        tell(f"journal {home.journal_path}")
+        with show_progress() as watcher:
+            finished = wiring.run(loaded, home, executor=executor, address=address, watcher=watcher)
     _print_finished(finished, home.folder_of(loaded.name))
 
 
@@ -61,12 +62,12 @@ def resume(
     from evosearch.cli.progress import show_progress
     from evosearch.storage import open_home
 
-    home = open_home(storage, env=os.environ, cwd=Path.cwd(), create=False)
-    tell(f"journal {home.journal_path}")
-    with show_progress() as watcher:
-        finished = wiring.resume(
-            name, home, generations=generations, executor=executor, address=address, watcher=watcher
-        )
+    with open_home(storage, env=os.environ, cwd=Path.cwd(), create=False) as home:
+        tell(f"journal {home.journal_path}")
+        with show_progress() as watcher:
+            finished = wiring.resume(
+                name, home, generations=generations, executor=executor, address=address, watcher=watcher
+            )
     _print_finished(finished, home.folder_of(name))
 
 
@@ -77,8 +78,7 @@ def retrain(name: NAME, epochs: EPOCHS = None, as_json: JSON = False, storage: S
     from evosearch.reports import reading_document, reading_lines
     from evosearch.storage import open_home
 
-    home = open_home(storage, env=os.environ, cwd=Path.cwd(), create=False)
-    with show_progress() as watcher:
+    with open_home(storage, env=os.environ, cwd=Path.cwd(), create=False) as home, show_progress() as watcher:
         reading = wiring.retrain(name, home, epochs=epochs, watcher=watcher)
     if as_json:
         print_json(reading_document(name, reading))

@@ -22,7 +22,7 @@ def draw_feasible(
         repaired = repair_head(sample(space, rng), limits)
         too_big = infeasibility(repaired.chromosome, limits)
         if too_big is None:
-            note = (f"redrawn {redrawn} times ({reason})",) if redrawn else ()
+            note = (f"redrawn {redrawn} time{'s' * (redrawn > 1)} ({reason})",) if redrawn else ()
             return repaired.chromosome, note + repaired.repairs
         reason = too_big
     raise InfeasibleSpaceError(

@@ -66,9 +66,9 @@ class EavlSettings:
             raise ConfigError(
                 f"strategy.crossover_probability is {self.crossover_probability}; a chance lies between 0 and 1"
             )
-        if not 0 < self.shrink_deviation < float("inf"):
+        if not 0.01 <= self.shrink_deviation <= 100:
             raise ConfigError(
-                f"strategy.shrink_deviation is {self.shrink_deviation}; it must be above 0 and finite"
+                f"strategy.shrink_deviation is {self.shrink_deviation}; it must lie between 0.01 and 100 genes"
             )
 
     @property
@@ -112,20 +112,20 @@ class EavlStrategy:
     def tell(self, state: SearchState, scores: Mapping[int, Score]) -> SearchState:
         """Note the scores; a complete generation gives way to elites, then children, then immigrants."""
         state = state.with_scores(scores)
-        if not state.complete or self._is_last(state):
-            return state
-        generation = state.generation + 1
-        members = (
-            *elites(state.members, state.scores, self.settings.elites),
-            *self._children(state),
-            *self._immigrants(generation),
-        )
-        known = {m.number: state.scores[m.number] for m in members if m.number in state.scores}
-        return SearchState(generation, members, known, state.best_with_members())
+        while state.complete and not self._is_last(state):  # all may have been told early: immigrants only
+            state = self._next_generation(state)
+        return state
 
     def finished(self, state: SearchState) -> bool:
         """Whether the last generation is complete."""
         return state.complete and self._is_last(state)
+
+    def _next_generation(self, state: SearchState) -> SearchState:
+        generation = state.generation + 1
+        survivors = elites(state.members, state.scores, self.settings.elites)
+        members = (*survivors, *self._children(state), *self._immigrants(generation))
+        known = {m.number: state.scores[m.number] for m in members if m.number in state.scores}
+        return SearchState(generation, members, known, state.best_with_members())
 
     def _is_last(self, state: SearchState) -> bool:
         return state.generation + 1 >= self.settings.generations

@@ -16,7 +16,7 @@ StrategySettings: TypeAlias = EavlSettings | RandomSearchSettings
 class Strategy(Protocol):
     """Ask/tell on frozen state; nothing is remembered between calls.
 
-    Contract (tested by `evosearch.testing.StrategyContract`): equal arguments give equal results; the order
+    Contract (tested by `evosearch.testing.strategy_contract.StrategyContract`): equal arguments give equal results; the order
     in which scores are told never changes what follows; a candidate's number depends on its generation and
     slot alone.
     """
@@ -44,6 +44,9 @@ class Strategy(Protocol):
     def tell(self, state: SearchState, scores: Mapping[int, Score]) -> SearchState:
         """The state knowing `scores` too; once the generation is complete, the next one's start, unless it
         was the last. Telling nothing to a complete state goes on likewise, after an extension.
+
+        Raises:
+            InfeasibleSpaceError: as `start`, for an immigrant.
         """
         ...
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from evosearch.errors import SearchConflictError
 from evosearch.storage.journal import Journal
@@ -12,11 +13,20 @@ from evosearch.storage.rows import SearchRow
 
 @dataclass(frozen=True)
 class Home:
-    """`folder` holds the journal and each search's folder; all paths inside are relative, so it can be moved."""
+    """`folder` holds the journal and each search's folder; all paths inside are relative, so it can be moved.
+
+    As a context it closes the journal at its end.
+    """
 
     folder: Path
     journal_path: Path
     journal: Journal
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.journal.close()
 
     def folder_of(self, name: str) -> Path:
         """The search's own folder, absolute: its locks, pictures and weights."""

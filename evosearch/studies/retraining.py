@@ -8,7 +8,6 @@ from evosearch.evaluation import EvaluationRequest, Prediction, PredictionReques
 from evosearch.genome import Chromosome
 from evosearch.runtime import Logbook, Plan, SingleTasks
 from evosearch.storage import TestRead, TestReadingBegun
-from evosearch.training.metrics import classification_metrics
 
 REPEAT = 1
 """Repeat 0 is the search's own training; another one gives the retraining a seed of its own."""
@@ -60,6 +59,8 @@ def retrain_best(
     predicted = tasks.run(retraining.number, reading)
     if not isinstance(predicted, Prediction):
         raise TypeError(f"a prediction ends in a Prediction, found {predicted!r}")
+    from evosearch.training.metrics import classification_metrics  # noqa: PLC0415 - a search's driver needs no torch
+
     metrics = classification_metrics(dataset.test.labels, predicted.probabilities, dataset.classes)
     measured = {**metrics.to_json(), "validation_accuracy": trained.fitness, "seconds": trained.seconds}
     read = TestRead(retraining.key, measured, weights.as_posix())

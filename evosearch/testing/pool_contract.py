@@ -86,6 +86,7 @@ class PoolContract:
         with self.running(FormulaEvaluator(), 2) as pool:
             workers = joined(pool, 2)
             assert len({worker.name for worker in workers}) == 2
+            assert {worker.device.endswith("/cpu") for worker in workers} == {pool.device == "cpu"}
             assert not pool.poll(0.1)
 
     def test_each_task_ends_in_exactly_one_result(self) -> None:

@@ -56,6 +56,9 @@ def rounds(
         asked = strategy.ask(state, early=early)
         assert asked, f"generation {state.generation} asks for nothing and is not finished"
         told.append((state, asked))
+        assert len(told) <= strategy.evaluations, (
+            "each round evaluates something, so the search must have ended"
+        )
         state = strategy.tell(state, scores_of(asked, judge))
     return [*told, (state, strategy.ask(state, early=early))]
 

@@ -30,7 +30,10 @@ class Metrics:
 
     def to_json(self) -> dict[str, Any]:
         """JSON form, keys as the fields."""
-        return asdict(self)
+        return asdict(self) | {
+            "classes": list(self.classes),
+            "confusion": [list(row) for row in self.confusion],
+        }
 
 
 def classification_metrics(

@@ -7,7 +7,7 @@ from evosearch.errors import CannotRunError
 from evosearch.runtime import WorkerSettings
 from evosearch.testing.evaluators import FormulaEvaluator
 from evosearch.testing.pool_contract import tiny_data
-from workers import make_pool, train_on
+from workers import make_pool
 from workers.process_pool import ProcessPool
 from workers.ray_pool import RayPool
 
@@ -29,7 +29,3 @@ def test_a_machine_without_a_gpu_refuses_device_cuda(monkeypatch: pytest.MonkeyP
 def test_a_driver_loads_neither_torch_nor_ray_before_it_starts_a_pool(module: str) -> None:
     code = f"import sys, {module}; sys.exit(bool({{'torch', 'ray'}} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
-def test_the_factory_of_real_searches_makes_a_trainer() -> None:
-    assert type(train_on(tiny_data(), "cpu")).__name__ == "Trainer"

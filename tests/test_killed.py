@@ -1,0 +1,219 @@
+"""The promise that matters most: a killed search goes on, and ends as if nothing had happened.
+
+These tests start the real command as a process of its own, train real networks, and kill it.
+"""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import ClassVar
+
+import psutil
+import pytest
+
+CONFIG = """
+seed: 3
+data: {name: digits}
+space: {convolutions: [1, 3], channels: [4, 12], poolings: [0, 2], dense: [1, 1], units: [8, 24]}
+strategy: {population: 8, generations: 6, elites: 2, immigrants: 2}
+training: {epochs: 2, batch_size: 64, learning_rate: 3e-3}
+workers: {count: 2}
+"""
+EVALUATIONS = 8 + 5 * 6
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / "tiny.yaml"
+    path.write_text(CONFIG)
+    return path
+
+
+class Command:
+    """`evosearch ...` in a home; its standard error is read as it comes."""
+
+    begun: ClassVar[list["Command"]] = []
+
+    def __init__(self, home: Path, *arguments: str) -> None:
+        env = {**os.environ, "EVOSEARCH_HOME": str(home), "RAY_ADDRESS": ""}
+        del env["RAY_ADDRESS"]
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "evosearch", *arguments],
+            env=env,
+            cwd=home.parent,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        self.lines: list[str] = []
+        self._new_line = threading.Condition()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        self.begun.append(self)
+
+    def _read(self) -> None:
+        for line in self.process.stderr:
+            with self._new_line:
+                self.lines.append(line)
+                self._new_line.notify_all()
+
+    def wait_for_evaluations(self, count: int) -> None:
+        """Until so many evaluations have been reported, or the process has ended."""
+        with self._new_line:
+            self._new_line.wait_for(
+                lambda: (
+                    sum(line.startswith("#") for line in self.lines) >= count
+                    or self.process.poll() is not None
+                ),
+                timeout=60,
+            )
+
+    def end(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+        self.wait()
+
+    def wait(self) -> int:
+        status = self.process.wait(timeout=90)
+        self._reader.join(10)
+        return status
+
+    def close(self) -> None:
+        self.process.kill()
+        self.wait()
+        self.process.stderr.close()
+        self.process.stdout.close()
+
+    def output(self) -> str:
+        text = self.process.stdout.read()
+        self.wait()
+        return text
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_running():
+    yield
+    while Command.begun:
+        Command.begun.pop().close()
+
+
+def run(home: Path, *arguments: str) -> str:
+    command = Command(home, *arguments)
+    text = command.output()
+    assert command.process.returncode == 0, "".join(command.lines)
+    return text
+
+
+def outcome(home: Path) -> tuple[object, ...]:
+    """What must not depend on what happened in between: every candidate and the best, bit for bit."""
+    rows = json.loads(run(home, "results", "tiny", "--format", "json"))
+    kept = (
+        "number",
+        "generation",
+        "origin",
+        "parents",
+        "operators",
+        "chromosome",
+        "status",
+        "fitness",
+        "cached",
+    )
+    status = json.loads(run(home, "status", "tiny", "--json"))
+    assert status["state"] == "done"
+    return [{key: row[key] for key in kept} for row in rows], status["best"]
+
+
+def test_a_search_killed_at_eight_random_instants_equals_the_undisturbed_one(tmp_path, config):
+    undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
+    run(undisturbed, "run", str(config), "--executor", "local")
+    chance = random.Random(int(os.environ.get("KILL_SEED", "0")))
+    # Each driver gets a few evaluations done, or none at all, then up to 0.4 s into whatever comes next.
+    deaths = [chance.randint(1, 2) for _ in range(6)] + [0, 0]
+    chance.shuffle(deaths)
+    for evaluations in deaths:
+        command = Command(killed, "run", str(config), "--executor", "local")
+        command.wait_for_evaluations(evaluations)
+        time.sleep(chance.uniform(0, 0.4 if evaluations else 1.5))  # the instant itself is what is random
+        assert command.process.poll() is None, "it ended before it could be killed: give the test more work"
+        command.end(signal.SIGKILL)
+    run(killed, "run", str(config), "--executor", "local")
+    rows, best = outcome(undisturbed)
+    assert len(rows) == EVALUATIONS
+    assert outcome(killed) == (rows, best)
+
+
+@pytest.mark.ray
+def test_ray_workers_end_with_the_same_bits_as_processes_and_a_change_between_them_is_harmless(
+    tmp_path, config
+):
+    local, ray = tmp_path / "local", tmp_path / "ray"
+    run(local, "run", str(config), "--executor", "local")
+    command = Command(ray, "run", str(config))
+    command.wait_for_evaluations(9)
+    command.end(signal.SIGKILL)
+    run(ray, "resume", "tiny", "--executor", "local")
+    assert outcome(ray) == outcome(local)
+    rows = json.loads(run(ray, "results", "tiny", "--format", "json"))
+    assert len({row["worker"] for row in rows if row["worker"]}) >= 3
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_it_within_three_seconds_with_exit_75_and_nothing_is_left_running(
+    tmp_path, config, number
+):
+    command = Command(tmp_path / "home", "run", str(config), "--executor", "local")
+    command.wait_for_evaluations(2)
+    workers = psutil.Process(command.process.pid).children(recursive=True)
+    asked = time.monotonic()
+    command.process.send_signal(number)
+    assert command.wait() == 75
+    assert time.monotonic() - asked < 3  # the promise of DESIGN's exit statuses, not a speed
+    assert "evosearch resume tiny" in command.lines[-1]
+    assert "Traceback" not in "".join(command.lines)
+    assert workers
+    _, alive = psutil.wait_procs(workers, timeout=10)
+    assert not alive
+    status = json.loads(run(tmp_path / "home", "status", "tiny", "--json"))
+    assert (status["state"], status["evaluations"]["running"]) == ("interrupted", 0)
+
+
+@pytest.mark.ray
+def test_a_stopped_ray_driver_takes_its_private_cluster_with_it(tmp_path, config):
+    command = Command(tmp_path / "home", "run", str(config))
+    command.wait_for_evaluations(2)
+    cluster = psutil.Process(command.process.pid).children(recursive=True)
+    assert any("raylet" in process.name() for process in cluster)
+    command.process.send_signal(signal.SIGTERM)
+    assert command.wait() == 75
+    _, alive = psutil.wait_procs(cluster, timeout=10)
+    assert not alive
+
+
+def test_a_second_driver_is_refused_with_exit_4_and_a_killed_one_reads_as_interrupted(tmp_path, config):
+    home = tmp_path / "home"
+    first = Command(home, "run", str(config), "--executor", "local")
+    first.wait_for_evaluations(1)
+    second = Command(home, "resume", "tiny")
+    assert second.wait() == 4
+    assert f"process {first.process.pid}" in second.lines[-1]
+    first.end(signal.SIGKILL)
+    status = json.loads(run(home, "status", "tiny", "--json"))
+    assert (status["state"], status["evaluations"]["running"]) == ("interrupted", 0)
+
+
+def test_a_home_that_was_moved_goes_on(tmp_path, config):
+    home, elsewhere = tmp_path / "home", tmp_path / "elsewhere"
+    first = Command(home, "run", str(config), "--executor", "local")
+    first.wait_for_evaluations(3)
+    first.end(signal.SIGKILL)
+    home.rename(elsewhere)
+    run(elsewhere, "resume", "tiny")
+    assert len(outcome(elsewhere)[0]) == EVALUATIONS
+    assert not [
+        path for path in elsewhere.rglob("*") if str(home).encode() in path.read_bytes() if path.is_file()
+    ]

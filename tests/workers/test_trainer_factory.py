@@ -1,0 +1,30 @@
+from contextlib import closing
+from typing import Any
+
+import pytest
+
+from evosearch.evaluation import Outcome, Success
+from evosearch.runtime import TaskDone, WorkerPool, WorkerSettings
+from evosearch.testing.pool_contract import gather, joined, request, ticket, tiny_data
+from workers import make_pool, train_on
+
+
+def _trained_by(pool: WorkerPool) -> Outcome:
+    with closing(pool):
+        pool.start()
+        (worker,) = joined(pool, 1)
+        pool.submit(worker, ticket(0), request())
+        (done,) = gather(pool, bool)
+    assert isinstance(done, TaskDone)
+    assert isinstance(done.result, Success)
+    return done.result
+
+
+@pytest.mark.ray
+def test_a_training_gives_the_same_bits_in_this_process_and_in_a_worker_of_each_pool(cluster: Any) -> None:
+    settings = WorkerSettings(count=1, address=cluster.address)
+    here = train_on(tiny_data(), "cpu").evaluate(request())
+    local = _trained_by(make_pool("local", settings, 1, train_on, tiny_data()))
+    ray = _trained_by(make_pool("ray", settings, 1, train_on, tiny_data()))
+    assert isinstance(here, Success)
+    assert here.curve == local.curve == ray.curve
