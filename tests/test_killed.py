@@ -22,7 +22,7 @@ seed: 3
 data: {name: digits}
 space: {convolutions: [1, 3], channels: [4, 12], poolings: [0, 2], dense: [1, 1], units: [8, 24]}
 strategy: {population: 8, generations: 6, elites: 2, immigrants: 2}
-training: {epochs: 2, batch_size: 64, learning_rate: 3e-3}
+training: {epochs: 8, batch_size: 64, learning_rate: 3e-3}
 workers: {count: 2}
 """
 EVALUATIONS = 8 + 5 * 6
@@ -159,7 +159,7 @@ def test_ray_workers_end_with_the_same_bits_as_processes_and_a_change_between_th
     run(ray, "resume", "tiny", "--executor", "local")
     assert outcome(ray) == outcome(local)
     rows = json.loads(run(ray, "results", "tiny", "--format", "json"))
-    assert len({row["worker"] for row in rows if row["worker"]}) >= 3
+    assert max(row["attempts"] for row in rows) == 2  # what was in flight when the Ray driver died
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -214,6 +214,6 @@ def test_a_home_that_was_moved_goes_on(tmp_path, config):
     home.rename(elsewhere)
     run(elsewhere, "resume", "tiny")
     assert len(outcome(elsewhere)[0]) == EVALUATIONS
-    assert not [
-        path for path in elsewhere.rglob("*") if str(home).encode() in path.read_bytes() if path.is_file()
-    ]
+    files = [path for path in elsewhere.rglob("*") if path.is_file()]
+    assert files
+    assert not [path for path in files if str(home).encode() in path.read_bytes()]

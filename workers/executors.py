@@ -4,8 +4,7 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:  # a worker process imports this package, and needs neither the driver nor its journal
     from evosearch.data import SearchData
-    from evosearch.runtime import WorkerPool, WorkerSettings
-    from evosearch.runtime.settings import EvaluatorFactory
+    from evosearch.runtime import EvaluatorFactory, WorkerPool, WorkerSettings
 
 
 def make_pool(

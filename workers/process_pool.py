@@ -20,6 +20,7 @@ from evosearch.data import SearchData
 from evosearch.errors import CannotRunError
 from evosearch.evaluation import FailureKind
 from evosearch.runtime import (
+    EvaluatorFactory,
     PoolEvent,
     Task,
     TaskDone,
@@ -28,7 +29,6 @@ from evosearch.runtime import (
     WorkerJoined,
     WorkerLeft,
 )
-from evosearch.runtime.settings import EvaluatorFactory
 from workers.machine import gpu_environment, thread_environment
 from workers.slots import Slot, kind_of, name_worker
 from workers.task import Broken

@@ -16,6 +16,7 @@ from evosearch.data import SearchData
 from evosearch.errors import CannotRunError
 from evosearch.evaluation import FailureKind
 from evosearch.runtime import (
+    EvaluatorFactory,
     PoolEvent,
     Task,
     TaskDone,
@@ -25,7 +26,6 @@ from evosearch.runtime import (
     WorkerLeft,
     WorkerSettings,
 )
-from evosearch.runtime.settings import EvaluatorFactory
 from workers.actor import Address, WorkerActor
 from workers.classify import LONGEST
 from workers.ray_cluster import Connection, connect, disconnect

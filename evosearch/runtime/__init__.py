@@ -19,7 +19,7 @@ from evosearch.runtime.pool import (
     WorkerLeft,
     WorkerPool,
 )
-from evosearch.runtime.settings import WorkerSettings
+from evosearch.runtime.settings import EvaluatorFactory, WorkerSettings
 from evosearch.runtime.signals import StopSignals
 from evosearch.runtime.single import SingleTasks
 from evosearch.runtime.state import DriverState, evolve, replay
@@ -30,6 +30,7 @@ __all__ = [
     "Assign",
     "Begun",
     "DriverState",
+    "EvaluatorFactory",
     "Logbook",
     "Plan",
     "Policy",

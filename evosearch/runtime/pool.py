@@ -13,8 +13,10 @@ from evosearch.evaluation import EvaluationRequest, FailureKind, Outcome, Predic
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """A worker process that is ready. `name`: never used again after it is gone, for instance "node1-gpu0-2".
-    `device`: what it shares with other workers, for instance "node1/cuda:0"; workers of one device compete.
+    """A worker process that is ready.
+
+    `name`: ends in a serial that its pool never uses again, for instance "node1-gpu0-2". `device`: what it shares
+    with other workers, for instance "node1/cuda:0"; workers of one device compete.
     """
 
     name: str
@@ -23,7 +25,7 @@ class Worker:
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """One attempt at one candidate of one search; the worker returns it unread."""
+    """One attempt at one candidate of one search; the pool gives it back with the result, unread."""
 
     search: str
     term: int
@@ -40,8 +42,10 @@ class WorkerJoined:
 
 @dataclass(frozen=True, slots=True)
 class WorkerLeft:
-    """A worker is gone, and with it the task it had. `kind`: CRASHED where its own process died while its
-    node lived, WORKER_LOST where node or network went away. `message`: one line.
+    """A worker is gone, and with it the task it had.
+
+    `kind`: CRASHED where its own process died while its node lived, WORKER_LOST where node or network went away,
+    OUT_OF_MEMORY where its host ran out of it. `message`: one line.
     """
 
     worker: Worker
@@ -85,8 +89,9 @@ class WorkerPool(Protocol):
         ...
 
     def submit(self, worker: Worker, ticket: Ticket, task: Task) -> None:
-        """Give a free worker a task; returns at once. A worker that has just died is no error: its
-        `WorkerLeft` follows.
+        """Give a free worker a task; returns at once.
+
+        A worker that has died is no error: its `WorkerLeft` follows, or was told already and the task is ignored.
         """
         ...
 

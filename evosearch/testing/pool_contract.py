@@ -17,8 +17,16 @@ from evosearch.evaluation import (
     TrainingSettings,
 )
 from evosearch.genome import parse
-from evosearch.runtime import PoolEvent, TaskDone, Ticket, Worker, WorkerJoined, WorkerLeft, WorkerPool
-from evosearch.runtime.settings import EvaluatorFactory
+from evosearch.runtime import (
+    EvaluatorFactory,
+    PoolEvent,
+    TaskDone,
+    Ticket,
+    Worker,
+    WorkerJoined,
+    WorkerLeft,
+    WorkerPool,
+)
 from evosearch.testing.evaluators import ExitingEvaluator, FormulaEvaluator, RaisingEvaluator, Victims
 
 PATIENCE = 60.0

@@ -1,6 +1,13 @@
 from evosearch.evaluation import Failure, FailureKind
-from evosearch.runtime import PoolEvent, TaskDone, Ticket, WorkerJoined, WorkerLeft, WorkerPool
-from evosearch.runtime.settings import EvaluatorFactory
+from evosearch.runtime import (
+    EvaluatorFactory,
+    PoolEvent,
+    TaskDone,
+    Ticket,
+    WorkerJoined,
+    WorkerLeft,
+    WorkerPool,
+)
 from evosearch.testing.evaluators import FailingEvaluator, FormulaEvaluator, Victims
 from evosearch.testing.pool_contract import PoolContract, joined, request, ticket, tiny_data
 from evosearch.testing.pools import Script, ScriptedPool

@@ -11,8 +11,7 @@ import pytest
 
 from evosearch.errors import CannotRunError
 from evosearch.evaluation import FailureKind
-from evosearch.runtime import Worker, WorkerJoined, WorkerLeft, WorkerPool
-from evosearch.runtime.settings import EvaluatorFactory
+from evosearch.runtime import EvaluatorFactory, Worker, WorkerJoined, WorkerLeft, WorkerPool
 from evosearch.testing.evaluators import ExitingEvaluator, FormulaEvaluator, RaisingEvaluator, Victims
 from evosearch.testing.pool_contract import PoolContract, gather, joined, request, ticket, tiny_data
 from tests.workers.sent import Sent

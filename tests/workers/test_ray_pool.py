@@ -9,8 +9,7 @@ import ray
 
 from evosearch.errors import CannotRunError
 from evosearch.evaluation import FailureKind
-from evosearch.runtime import WorkerJoined, WorkerLeft, WorkerPool, WorkerSettings
-from evosearch.runtime.settings import EvaluatorFactory
+from evosearch.runtime import EvaluatorFactory, WorkerJoined, WorkerLeft, WorkerPool, WorkerSettings
 from evosearch.testing.evaluators import ExitingEvaluator, FormulaEvaluator, RaisingEvaluator, Victims
 from evosearch.testing.pool_contract import PoolContract, gather, joined, request, ticket, tiny_data
 from tests.workers.sent import Sent

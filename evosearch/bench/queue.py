@@ -1,0 +1,71 @@
+"""What driver, queue and journal cost per evaluation, beside the same tasks handed to the same pool bare."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+from evosearch.bench.search import NAME, make_plan, run_search, tiny_data
+from evosearch.bench.table import Figure
+from evosearch.evaluation import EvaluationRequest
+from evosearch.runtime import Plan, TaskDone, Ticket, Worker, WorkerJoined, WorkerPool
+from evosearch.testing import FormulaEvaluator
+from workers.process_pool import ProcessPool
+from workers.slots import Slot
+
+WORKERS = 4
+ROUNDS = 3
+
+
+def measure_queue() -> list[Figure]:
+    """A search of the paper's size (810 evaluations) whose trainings take no time, on 4 worker processes.
+
+    The whole driver is measured: asking the strategy, breeding, committing every dispatch and result with a
+    full sync, handing out, waiting. Rounds are interleaved with the bare pool's; medians are given.
+    """
+    plan = make_plan(population=50, generations=20, elites=10)
+    count = plan.strategy.evaluations
+    driven, bare = [], []
+    for _ in range(ROUNDS):
+        with TemporaryDirectory() as folder:
+            pool = _start_pool()
+            driven.append(run_search(plan, pool, Path(folder)) / count)
+            pool.close()
+        pool = _start_pool()
+        bare.append(_hand_out(pool, _requests(plan, count)) / count)
+        pool.close()
+    per, alone = median(driven) * 1e3, median(bare) * 1e3
+    return [
+        Figure(f"driver, queue and journal per evaluation, {WORKERS} workers, no training", per, "ms", 5.0),
+        Figure("the same tasks handed to the same pool bare", alone, "ms"),
+        Figure("ratio", per / alone, "times"),
+    ]
+
+
+def _start_pool() -> WorkerPool:
+    pool = ProcessPool(FormulaEvaluator(), tiny_data(), (Slot("cpu", 1),) * WORKERS)
+    pool.start()
+    return pool
+
+
+def _requests(plan: Plan, count: int) -> list[EvaluationRequest]:
+    members = plan.strategy.start().members
+    return [plan.request(members[number % len(members)].chromosome) for number in range(count)]
+
+
+def _hand_out(pool: WorkerPool, requests: Sequence[EvaluationRequest]) -> float:
+    waiting = list(enumerate(requests))
+    free: list[Worker] = []
+    ended = 0
+    begun = None
+    while ended < len(requests):
+        for event in pool.poll(1.0):
+            if isinstance(event, WorkerJoined | TaskDone):
+                begun = begun or time.perf_counter()
+                free.append(event.worker)
+            ended += isinstance(event, TaskDone)
+        while free and waiting:
+            number, request = waiting.pop()
+            pool.submit(free.pop(), Ticket(NAME, 1, number, 1), request)
+    return time.perf_counter() - (begun or 0.0)

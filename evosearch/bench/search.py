@@ -1,0 +1,67 @@
+"""A search without training, for benchmarks: real driver, real journal, a formula for a fitness."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from evosearch.blueprint import ImageShape, Limits
+from evosearch.data import SearchData, Split
+from evosearch.evaluation import TrainingSettings
+from evosearch.genome import SearchSpace
+from evosearch.runtime import Plan, Silence, Surroundings, WorkerPool, drive, replay
+from evosearch.search import EavlSettings, make_strategy
+from evosearch.storage import DriverStarted, Event, Journal, SearchCreated, open_journal, take
+
+NAME = "bench"
+
+
+def make_plan(population: int, generations: int, elites: int) -> Plan:
+    """The paper's space at 32 pixels, with a population of any size; a fifth of it are immigrants."""
+    settings = EavlSettings(
+        population=population, generations=generations, elites=elites, immigrants=population // 5
+    )
+    space, training = SearchSpace(), TrainingSettings()
+    limits = Limits.of(
+        space, ImageShape(3, 32, 32), 2, training.batch_size, training.optimizer, training.dropout
+    )
+    return Plan(NAME, 0, make_strategy(settings, space, limits, 0), training, limits, "bench")
+
+
+def tiny_data() -> SearchData:
+    """Data for workers that do not train."""
+    split = Split(np.zeros((4, 1, 8, 8), np.uint8), np.array([0, 1, 0, 1], np.int64))
+    return SearchData(split, split, ("no", "yes"), "bench")
+
+
+@dataclass(frozen=True)
+class JournalLogbook:
+    """A logbook in a real journal."""
+
+    journal: Journal
+    term: int
+
+    def append(self, facts: Sequence[Event]) -> None:
+        """One transaction."""
+        self.journal.append(NAME, self.term, facts, time.time())
+
+    def beat(self) -> None:
+        """Overwrite the heartbeat."""
+        self.journal.beat(NAME, self.term, time.time())
+
+
+def run_search(plan: Plan, pool: WorkerPool, folder: Path) -> float:
+    """Drive `plan` on a started pool with a new journal in `folder`; the seconds it took."""
+    configuration = {"strategy": {"generations": 1}}
+    with open_journal(folder / "journal.db", must_exist=False) as journal:
+        journal.create_search(NAME, SearchCreated(configuration, "bench", {}), time.time())
+        started = DriverStarted("bench", 0, "local", configuration)
+        with take(journal, folder / NAME, NAME, started, time.time) as held:
+            world = Surroundings(
+                pool, JournalLogbook(journal, held.term), time.monotonic, lambda: None, Silence()
+            )
+            begun = time.perf_counter()
+            drive(plan, replay(plan, ()), held.term, world)
+            return time.perf_counter() - begun

@@ -1,0 +1,80 @@
+"""The commands, run inside this process."""
+
+import shutil
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from evosearch.cli import main
+from tests.finished_search import TINY
+
+
+class Ended(NamedTuple):
+    """How a command ended."""
+
+    status: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def command(monkeypatch, tmp_path):
+    """Runs `evosearch ARGUMENTS` in an empty folder that holds `tiny.yaml` and the home `runs`."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # typer puts its own in place
+    monkeypatch.setenv("COLUMNS", "100")
+    for name in ("EVOSEARCH_HOME", "EVOSEARCH_DATA", "RAY_ADDRESS", "FORCE_COLOR", "TTY_COMPATIBLE"):
+        monkeypatch.delenv(name, raising=False)
+    Path("tiny.yaml").write_text(TINY)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["evosearch", *map(str, arguments)])
+        out, err = StringIO(), StringIO()
+        with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as ended:
+            main()
+        return Ended(ended.value.code, out.getvalue(), err.getvalue())
+
+    return run
+
+
+@pytest.fixture
+def refused(command):
+    """Runs a command that must end with 2 and one line, beside the journal's; returns what that line says."""
+
+    def run(*arguments):
+        ended = command(*arguments)
+        lines = [line for line in ended.err.splitlines() if not line.startswith("journal ")]
+        assert (ended.status, ended.out, len(lines)) == (2, "", 1), ended
+        head, _, message = lines[0].partition(": ")
+        assert head == "evosearch"
+        return message
+
+    return run
+
+
+@pytest.fixture
+def read_finished(command, finished, monkeypatch):
+    """`command` on the home of the search that was really trained; for commands that change nothing."""
+    monkeypatch.setenv("EVOSEARCH_HOME", str(finished.home))
+    return command
+
+
+@pytest.fixture
+def own_finished(command, finished, tmp_path):
+    """`command` on a copy of that home."""
+    shutil.copytree(finished.home, tmp_path / "runs")
+    return command
+
+
+@pytest.fixture
+def no_workers(monkeypatch):
+    """Whoever asks for workers fails."""
+
+    def make_pool(*_):
+        raise AssertionError("workers were asked for")
+
+    monkeypatch.setattr("evosearch.wiring.make_pool", make_pool)

@@ -1,0 +1,340 @@
+"""`run`, `resume` and `retrain` as a user types them."""
+
+import json
+import os
+import signal
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from safetensors.numpy import load_file
+
+from evosearch.evaluation import FailureKind
+from evosearch.storage import DriverStarted, open_home, take
+from evosearch.testing import FailingEvaluator, FormulaEvaluator, Victims
+from tests.finished_search import EVALUATIONS, TINY, script_workers
+
+KEPT = ("number", "generation", "origin", "parents", "operators", "chromosome", "status", "fitness", "cached")
+"""What must not depend on how often a search was stopped."""
+
+
+def outcome(command, name="tiny"):
+    rows = json.loads(command("results", name, "--format", "json").out)
+    return [{key: row[key] for key in KEPT} for row in rows]
+
+
+def status_of(command, name="tiny"):
+    return json.loads(command("status", name, "--json").out)
+
+
+@dataclass
+class Disturbed:
+    """The formula, until the evaluation that `left` counts down to, where `disturb` is called instead."""
+
+    left: int
+    disturb: object
+    inner: FormulaEvaluator = field(default_factory=FormulaEvaluator)
+
+    def __call__(self, data, device):
+        self.inner = self.inner(data, device)
+        return self
+
+    def evaluate(self, request):
+        self.left -= 1
+        if self.left == 0:
+            self.disturb()
+        return self.inner.evaluate(request)
+
+
+def interrupt():
+    raise KeyboardInterrupt
+
+
+# run
+
+
+def test_a_search_ends_with_its_best_in_words_and_where_everything_lies(command, scripted):
+    ended = command("run", "tiny.yaml")
+    assert ended.status == 0
+    home = Path.cwd() / "runs"
+    best = status_of(command)["best"]
+    assert ended.out.splitlines()[0] == f"tiny: done, 2 generations, {EVALUATIONS} evaluations in 0 s"
+    assert f"Best: validation accuracy {best['fitness']:.4f}, candidate {best['number']} of" in ended.out
+    assert f"\n  {best['chromosome']}\n" in ended.out
+    assert "and an output layer for 10 classes" in ended.out
+    assert f"Evolution curve  {home / 'tiny' / 'evolution.png'}" in ended.out
+    assert (home / "tiny" / "evolution.png").stat().st_size > 10_000
+
+
+def test_the_first_line_of_progress_names_the_absolute_journal_and_the_rest_its_evaluations(
+    command, scripted
+):
+    lines = command("run", "tiny.yaml").err.splitlines()
+    assert lines[0] == f"journal {Path.cwd() / 'runs' / 'journal.db'}"
+    assert [line[0] for line in lines[1:]] == ["#"] * EVALUATIONS
+    assert lines[-1].endswith(f"| {EVALUATIONS} of {EVALUATIONS}, 0 running, 0 s left")
+
+
+def test_a_finished_search_run_again_prints_its_result_and_trains_nothing(
+    read_finished, finished, no_workers
+):
+    with open_home(None, env=os.environ, cwd=Path.cwd(), create=False) as home:
+        before = list(home.journal.replay("tiny"))
+        ended = read_finished("run", finished.config)
+        assert list(home.journal.replay("tiny")) == before
+    assert ended.status == 0
+    assert ended.out.startswith(f"tiny: done, 2 generations, {EVALUATIONS} evaluations in ")
+    assert ended.err == f"journal {finished.home / 'journal.db'}\n"
+
+
+@pytest.mark.parametrize(
+    "change", ["workers.count=7", "workers.device=cpu", "final.epochs=9", "storage.artifacts=null"]
+)
+def test_what_cannot_change_a_result_makes_no_other_search(read_finished, finished, no_workers, change):
+    assert read_finished("run", finished.config, "--set", change).status == 0
+
+
+def test_another_configuration_under_the_same_name_is_refused_with_the_keys_that_differ(
+    refused, read_finished, finished
+):
+    changes = ("seed=4", "training.epochs=2", "space.channels=[4, 9]", "strategy.generations=3")
+    overrides = [argument for change in changes for argument in ("--set", change)]
+    message = refused("run", finished.config, *overrides)
+    assert message.startswith(
+        "'tiny' is a search of another configuration: seed: 4 here, 3 in the journal; "
+        "space.channels: [4, 9] here, [4, 8] in the journal; "
+        "strategy.generations: 3 here, 2 in the journal; training.epochs: 2 here, 1 in the journal; take these"
+    )
+    assert "another --name" in message
+
+
+def test_a_name_makes_another_search_of_the_same_file(command, scripted):
+    assert command("run", "tiny.yaml").status == 0
+    ended = command("run", "tiny.yaml", "--name", "other", "--set", "seed=4")
+    assert ended.out.startswith("other: done")
+    assert [search["name"] for search in json.loads(command("status", "--json").out)] == ["tiny", "other"]
+    assert outcome(command, "other") != outcome(command)
+
+
+def test_set_changes_a_key_and_the_last_one_counts(command, scripted):
+    overrides = ("--set", "strategy.population=9", "--set", "strategy.population=5")
+    assert command("run", "tiny.yaml", *overrides).status == 0
+    assert len(outcome(command)) == 5 + 4
+
+
+def test_the_journal_lies_where_storage_says_and_readers_find_it_there(command, scripted):
+    assert command("run", "tiny.yaml", "--storage", "elsewhere/journal.db").status == 0
+    assert Path("elsewhere/tiny/evolution.png").exists()
+    assert not Path("runs/journal.db").exists()
+    url = f"sqlite:///{Path.cwd()}/elsewhere/journal.db"
+    assert json.loads(command("status", "--json", "--storage", url).out)[0]["name"] == "tiny"
+    assert command("run", "tiny.yaml", "--set", "storage.journal=third/x.db").status == 0
+    assert Path("third/x.db").exists()
+
+
+# stopped, and gone on with
+
+
+@pytest.mark.parametrize("again", [("run", "tiny.yaml"), ("resume", "tiny")], ids=["run", "resume"])
+def test_a_driver_that_died_is_gone_on_with_and_the_end_is_the_same(command, monkeypatch, again):
+    script_workers(monkeypatch)
+    assert command("run", "tiny.yaml", "--name", "undisturbed").status == 0
+    script_workers(monkeypatch, Disturbed(6, interrupt))
+    assert command("run", "tiny.yaml").status == 130
+    state = status_of(command)
+    assert (state["state"], state["evaluations"]["running"]) == ("interrupted", 0)
+    script_workers(monkeypatch)
+    ended = command(*again)
+    assert ended.status == 0
+    assert "tiny: going on at generation 1, 5 evaluations done" in ended.err.splitlines()
+    assert outcome(command) == outcome(command, "undisturbed")
+
+
+@pytest.mark.parametrize(("number", "word"), [(signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM")])
+def test_a_signal_stops_a_search_with_75_and_says_how_to_go_on(command, monkeypatch, number, word):
+    script_workers(monkeypatch, Disturbed(3, lambda: os.kill(os.getpid(), number)))
+    before = signal.getsignal(number)
+    ended = command("run", "tiny.yaml")
+    assert (ended.status, ended.out) == (75, "")
+    assert ended.err.splitlines()[-1] == (
+        f"evosearch: 'tiny' was stopped by {word}; `evosearch resume tiny` goes on where it stood"
+    )
+    assert signal.getsignal(number) is before
+    state = status_of(command)
+    assert (state["state"], state["message"]) == ("interrupted", word)
+    assert command("resume", "tiny").status == 0
+
+
+def test_too_many_failures_stop_a_search_with_5_and_a_resume_tries_them_again(command, monkeypatch):
+    everything = Victims(every=1)
+    script_workers(monkeypatch, FailingEvaluator(everything, kind=FailureKind.ERROR))
+    ended = command("run", "tiny.yaml")
+    assert (ended.status, ended.out) == (5, "")
+    assert ended.err.splitlines()[-1] == (
+        "evosearch: 'tiny' stopped: the first 3 evaluations all ended as error; the last one: fails on purpose; "
+        "mend the cause, then `evosearch resume tiny` tries them again"
+    )
+    assert status_of(command)["state"] == "failed"
+    script_workers(monkeypatch)
+    assert command("resume", "tiny").status == 0
+    assert status_of(command)["evaluations"]["failed"] == {}
+
+
+def test_a_search_that_another_driver_holds_is_refused_with_4(command, monkeypatch):
+    script_workers(monkeypatch, Disturbed(3, interrupt))
+    command("run", "tiny.yaml")
+    with open_home(None, env={}, cwd=Path.cwd(), create=False) as home:
+        other = DriverStarted("elsewhere", 77, "local", home.find_search("tiny").configuration)
+        with take(home.journal, home.folder_of("tiny"), "tiny", other, time.time):
+            ended = command("resume", "tiny")
+    assert (ended.status, ended.out) == (4, "")
+    assert "held by a driver on elsewhere (process 77, term 2" in ended.err.splitlines()[-1]
+
+
+def test_a_running_search_reads_as_running(command, monkeypatch):
+    seen = []
+    script_workers(monkeypatch, Disturbed(3, lambda: seen.append(status_of(command))))
+    assert command("run", "tiny.yaml").status == 0
+    assert (seen[0]["state"], seen[0]["generation"]) == ("running", 0)
+    assert seen[0]["evaluations"] == {"done": 2, "running": 1, "failed": {}, "total": EVALUATIONS}
+
+
+def test_a_picture_that_a_kill_prevented_is_drawn_by_the_next_run(own_finished, finished, no_workers):
+    picture = Path("runs/tiny/evolution.png")
+    picture.unlink()
+    assert own_finished("run", "tiny.yaml").status == 0
+    assert picture.exists()
+
+
+# resume --generations
+
+
+def test_an_extended_search_equals_one_configured_so_from_the_start(command, scripted):
+    three = ("--set", "strategy.generations=3")
+    assert command("run", "tiny.yaml", "--name", "from-the-start", *three).status == 0
+    assert command("run", "tiny.yaml").status == 0
+    picture = Path("runs/tiny/evolution.png")
+    before = picture.read_bytes()
+    ended = command("resume", "tiny", "--generations", "3")
+    assert ended.status == 0
+    assert ended.out.startswith("tiny: done, 3 generations, 10 evaluations")
+    assert outcome(command) == outcome(command, "from-the-start")
+    assert picture.read_bytes() != before
+
+
+def test_an_extension_counts_on_from_what_is_done(command, scripted):
+    command("run", "tiny.yaml")
+    lines = command("resume", "tiny", "--generations", "3").err.splitlines()
+    assert lines[1] == "tiny: going on at generation 2, 7 evaluations done"
+    assert " of 10, " in lines[2]
+    assert "-" not in lines[2].rpartition("running, ")[2]
+
+
+def test_an_extended_search_is_the_same_with_the_generations_of_before_or_of_now(
+    command, refused, scripted, monkeypatch
+):
+    command("run", "tiny.yaml")
+    command("resume", "tiny", "--generations", "4")
+    for same in (1, 2, 3, 4):
+        ended = command("run", "tiny.yaml", "--set", f"strategy.generations={same}")
+        assert ended.out.startswith("tiny: done, 4 generations")
+    message = refused("run", "tiny.yaml", "--set", "strategy.generations=5")
+    assert "strategy.generations: 5 here" in message
+    assert "resume NAME --generations N" in message
+
+
+def test_fewer_generations_than_there_are_cannot_be_resumed_to(refused, read_finished):
+    message = refused("resume", "tiny", "--generations", "1")
+    assert message == "--generations is 1, below the 2 of 'tiny'; give the new total"
+
+
+def test_a_finished_search_resumed_as_it_is_prints_its_result(read_finished, no_workers):
+    for arguments in ((), ("--generations", "2")):
+        assert read_finished("resume", "tiny", *arguments).out.startswith("tiny: done, 2 generations")
+
+
+def test_random_search_has_one_generation_and_cannot_be_extended(command, refused, scripted):
+    Path("random.yaml").write_text(
+        TINY.replace(
+            "population: 4, generations: 2, elites: 1, immigrants: 1", "name: random, evaluations: 3"
+        )
+    )
+    assert command("run", "random.yaml").out.startswith("random: done, 1 generations, 3 evaluations")
+    message = refused("resume", "random", "--generations", "2")
+    assert message == "'random' is a random search, all one generation; leave --generations out"
+
+
+@pytest.mark.parametrize("command_of", ["resume", "retrain", "status", "results"])
+def test_an_unknown_name_is_answered_with_the_names_there_are(refused, read_finished, finished, command_of):
+    message = refused(command_of, "tyni")
+    assert message == f"there is no search 'tyni' in {finished.home / 'journal.db'}; it holds tiny"
+
+
+# retrain
+
+READING = {
+    *("name", "number", "epochs", "seed", "weights", "accuracy", "precision", "recall", "f1", "auroc"),
+    *("auroc_undefined", "confusion", "classes", "images", "validation_accuracy", "seconds"),
+}
+
+
+def test_retrain_reads_the_test_split_once_and_prints_the_recorded_reading_ever_after(
+    own_finished, monkeypatch
+):
+    ended = own_finished("retrain", "tiny", "--json")
+    assert ended.status == 0
+    reading = json.loads(ended.out)
+    assert set(reading) == READING
+    best = status_of(own_finished)["best"]
+    assert (reading["number"], reading["epochs"], reading["images"]) == (best["number"], 1, 359)
+    assert sum(map(sum, reading["confusion"])) == 359
+    assert ended.err.splitlines() == [
+        f"training candidate {best['number']} for 1 epochs, then reading the test split"
+    ]
+    weights = load_file(Path("runs/tiny") / reading["weights"])
+    assert all(array.size for array in weights.values())
+
+    monkeypatch.setattr("evosearch.wiring.make_pool", interrupt)
+    again = own_finished("retrain", "tiny", "--json")
+    assert (again.status, json.loads(again.out)) == (0, reading)
+    assert again.err == "recorded earlier: each network reads the test split once\n"
+    text = own_finished("retrain", "tiny", "--epochs", "1").out
+    assert text.startswith(f"tiny: candidate {best['number']} after 1 epochs, on 359 test images\n")
+    assert f"  accuracy   {reading['accuracy']:.4f}\n" in text
+    assert str(Path.cwd() / "runs" / "tiny" / reading["weights"]) in text
+
+
+def test_other_epochs_are_another_reading(command, scripted):
+    command("run", "tiny.yaml")
+    one, two = (json.loads(command("retrain", "tiny", "--json", "--epochs", epochs).out) for epochs in (1, 2))
+    assert (one["epochs"], two["epochs"], one["seed"] == two["seed"]) == (1, 2, True)
+    assert one["weights"] != two["weights"]
+
+
+def test_an_unfinished_search_cannot_be_retrained(command, refused, monkeypatch):
+    script_workers(monkeypatch, Disturbed(3, interrupt))
+    command("run", "tiny.yaml")
+    assert refused("retrain", "tiny") == "'tiny' is unfinished; `evosearch resume tiny` comes first"
+
+
+def test_a_search_in_which_nothing_succeeded_says_so_and_cannot_be_retrained(command, refused, monkeypatch):
+    script_workers(monkeypatch, FailingEvaluator(Victims(every=1)))
+    ended = command("run", "tiny.yaml")
+    assert ended.status == 0
+    assert ended.out.splitlines() == [
+        f"tiny: done, 2 generations, {EVALUATIONS} evaluations ({EVALUATIONS} failed) in 0 s",
+        "No evaluation succeeded; `evosearch results tiny` has every reason",
+    ]
+    assert refused("retrain", "tiny") == "no evaluation of 'tiny' succeeded; there is nothing to retrain"
+
+
+def test_a_retraining_that_fails_reads_nothing_and_ends_with_5(command, monkeypatch):
+    script_workers(monkeypatch)
+    command("run", "tiny.yaml")
+    script_workers(monkeypatch, FailingEvaluator(Victims(every=1)))
+    ended = command("retrain", "tiny", "--json")
+    assert (ended.status, ended.out) == (5, "")
+    assert "failed as diverged 1 times; the last one: fails on purpose" in ended.err.splitlines()[-1]
+    with open_home(None, env={}, cwd=Path.cwd(), create=False) as home:
+        assert home.journal.test_readings("tiny") == ()
