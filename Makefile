@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-fast check format bench schema clean
+.PHONY: help install run test test-fast check format bench docs clean
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -36,8 +36,11 @@ format: install ## Format the code
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format .
 
-schema: install ## Write configs/schema.json anew
-	@$(BIN)/python -m evosearch.config > configs/schema.json
+docs: install ## Write configs/schema.json and the README's configuration reference anew
+	@$(BIN)/python -m evosearch.config schema > configs/schema.json
+	@$(BIN)/python -m evosearch.config reference > README.reference
+	@sed -i -e '/<!-- reference -->/,/<!-- end of reference -->/{//!d}' -e '/<!-- reference -->/r README.reference' README.md
+	@rm README.reference
 
 bench: install ## Measure driver, journal and replay; prints a table
 	@$(BIN)/python -m evosearch.bench

@@ -1,1 +1,23 @@
-"""evosearch."""
+"""Evosearch evolves convolutional networks for image classification.
+
+The field's words, as they are used throughout:
+
+chromosome   a network as the search sees it: a head of convolutions and poolings, a tail of dense layers
+gene         one block of a chromosome
+population   the individuals of one generation
+generation   a population and its evaluation; the first is 0
+offspring    children of two parents, by crossover, balance and repair
+elite        one of the best, which lives on with its number and fitness
+immigrant    a new random individual in a later generation
+balance      shrinking long heads and growing short ones, in place of mutation
+fitness      validation accuracy after training, 0 to 1
+evaluation   one training of one chromosome, and what it came to
+
+`evosearch.wiring` runs searches; `evosearch.config` reads their configurations. Importing this package loads neither
+torch nor ray.
+"""
+
+from evosearch.errors import EvosearchError
+from evosearch.genome import Chromosome, Conv, Dense, Pool, SearchSpace, parse, sample
+
+__all__ = ["Chromosome", "Conv", "Dense", "EvosearchError", "Pool", "SearchSpace", "parse", "sample"]

@@ -56,11 +56,12 @@ Executor = Literal["ray", "local"]
 
 @dataclass(frozen=True)
 class Finished:
-    """A search that is done. `classes`: how many the data have."""
+    """A search that is done. `classes`: how many the data have; `folder`: where its pictures and weights lie."""
 
     row: SearchRow
     best: EvaluationRow | None
     classes: int
+    folder: Path
 
 
 def run(
@@ -151,6 +152,12 @@ def validate(config: RunConfig) -> Cost:
     return estimate_cost(first, plan.strategy.evaluations, len(dataset.train), config.training)
 
 
+def artifact_folder(home: Home, config: RunConfig) -> Path:
+    """Where the search's pictures and weights lie: its folder in the home, or below `storage.artifacts`."""
+    artifacts = config.storage.artifacts
+    return Path(artifacts).absolute() / config.name if artifacts else home.folder_of(config.name)
+
+
 def make_plan(config: RunConfig, dataset: Dataset, generations: int | None = None) -> Plan:
     """The search of `config` on `dataset`, with `generations` in all where an extension made them more."""
     training, strategy = config.training, config.strategy
@@ -219,10 +226,10 @@ class _Undertaking:
                 self._create(dataset, pool)
                 held = stack.enter_context(self._hold())
             world = self._surroundings(held, pool, signals)
-            if extended and total is not None:
-                world.logbook.append([Extended(total)])
             events = (recorded.event for recorded in self.home.journal.replay(self.config.name))
             state = replay(plan, events)
+            if extended and total is not None:  # only now: what cannot be replayed is not extended either
+                world.logbook.append([Extended(total)])
             self._curve.unlink(missing_ok=True)  # it would show fewer generations than there will be
             signals.defer()
             self.watcher.begin(plan, state)
@@ -253,7 +260,7 @@ class _Undertaking:
                 f"training candidate {best.number} for {epochs} epochs, then reading the test split"
             )
             tasks = SingleTasks(name, held.term, world)
-            retrain_best(retraining, dataset, tasks, world.logbook, self.home.folder_of(name))
+            retrain_best(retraining, dataset, tasks, world.logbook, artifact_folder(self.home, self.config))
         reading = self._reading(retraining)
         if reading is None:
             raise RuntimeError(f"the reading {retraining.key} was journaled and is not there")

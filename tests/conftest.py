@@ -23,3 +23,18 @@ def finished(tmp_path_factory):
 def scripted(monkeypatch):
     """No worker is a process: fitness comes from a formula. Holds the pools that were made."""
     return script_workers(monkeypatch)
+
+
+KINDS = ("ray", "gpu", "slow")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How many tests of each kind ran, so that a kind that is empty or skipped is seen."""
+    counts = {kind: [0, 0] for kind in (*KINDS, "plain")}
+    for outcome, column in (("passed", 0), ("failed", 0), ("skipped", 1)):
+        for report in terminalreporter.stats.get(outcome, ()):
+            kinds = [kind for kind in KINDS if kind in report.keywords] or ["plain"]
+            for kind in kinds:
+                counts[kind][column] += 1
+    told = ", ".join(f"{kind} {ran} ran {skipped} skipped" for kind, (ran, skipped) in counts.items())
+    terminalreporter.write_line(f"by kind: {told}")

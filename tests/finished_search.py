@@ -21,6 +21,7 @@ workers: {count: 1}
 final: {epochs: 1}
 """
 EVALUATIONS = 4 + 3
+FORMULA = FormulaEvaluator()
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def train(folder: Path) -> FinishedSearch:
 
 
 def script_workers(
-    monkeypatch: pytest.MonkeyPatch, factory: EvaluatorFactory = FormulaEvaluator()
+    monkeypatch: pytest.MonkeyPatch, factory: EvaluatorFactory = FORMULA
 ) -> list[ScriptedPool]:
     """From here on no worker is a process, and `factory` makes its evaluator. Returns the pools that are made."""
     made: list[ScriptedPool] = []

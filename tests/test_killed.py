@@ -128,6 +128,7 @@ def outcome(home: Path) -> tuple[object, ...]:
     return [{key: row[key] for key in kept} for row in rows], status["best"]
 
 
+@pytest.mark.slow
 def test_a_search_killed_at_eight_random_instants_equals_the_undisturbed_one(tmp_path, config):
     undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
     run(undisturbed, "run", str(config), "--executor", "local")

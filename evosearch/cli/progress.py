@@ -67,7 +67,7 @@ class Tally:
 
     @property
     def left(self) -> str:
-        """Estimated time until the search ends, in words."""
+        """When the search will end, in words."""
         since, total = self.done - self.done_before, self.plan.strategy.evaluations - self.done_before
         seconds = seconds_left(since, total, self.clock() - self.begun)
         return "time left unknown" if seconds is None else f"{duration(seconds)} left"

@@ -47,7 +47,7 @@ def run(
         tell(f"journal {home.journal_path}")
         with show_progress() as watcher:
             finished = wiring.run(loaded, home, executor=executor, address=address, watcher=watcher)
-    _print_finished(finished, home.folder_of(loaded.name))
+    _print_finished(finished)
 
 
 def resume(
@@ -68,13 +68,14 @@ def resume(
             finished = wiring.resume(
                 name, home, generations=generations, executor=executor, address=address, watcher=watcher
             )
-    _print_finished(finished, home.folder_of(name))
+    _print_finished(finished)
 
 
 def retrain(name: NAME, epochs: EPOCHS = None, as_json: JSON = False, storage: STORAGE = None) -> None:
     """Train the best chromosome anew, then read the test split, once."""
     from evosearch import wiring
     from evosearch.cli.progress import show_progress
+    from evosearch.config import config_from_json
     from evosearch.reports import reading_document, reading_lines
     from evosearch.storage import open_home
 
@@ -83,14 +84,15 @@ def retrain(name: NAME, epochs: EPOCHS = None, as_json: JSON = False, storage: S
     if as_json:
         print_json(reading_document(name, reading))
         return
-    for line in reading_lines(name, reading, home.folder_of(name)):
+    config = config_from_json(home.find_search(name).configuration)
+    for line in reading_lines(name, reading, wiring.artifact_folder(home, config)):
         say(line)
 
 
-def _print_finished(finished: "Finished", folder: Path) -> None:
+def _print_finished(finished: "Finished") -> None:
     from evosearch.reports import search_lines
 
-    for line in search_lines(finished.row, finished.best, finished.classes, folder):
+    for line in search_lines(finished.row, finished.best, finished.classes, finished.folder):
         say(line)
 
 

@@ -1,7 +1,8 @@
-"""`python -m evosearch.config > configs/schema.json` renews the schema beside the configurations."""
+"""What is generated from the configuration: `python -m evosearch.config schema|reference` prints it."""
 
 import sys
 
+from evosearch.config.reference import config_reference
 from evosearch.config.schema import schema_text
 
-sys.stdout.write(schema_text())
+sys.stdout.write(f"{config_reference()}\n" if sys.argv[1:] == ["reference"] else schema_text())

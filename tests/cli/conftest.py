@@ -7,7 +7,9 @@ from io import StringIO
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from evosearch.cli import main
 from tests.finished_search import TINY
@@ -78,3 +80,30 @@ def no_workers(monkeypatch):
         raise AssertionError("workers were asked for")
 
     monkeypatch.setattr("evosearch.wiring.make_pool", make_pool)
+
+
+class Pictures(NamedTuple):
+    """An image folder and the configuration that names it."""
+
+    config: Path
+    root: Path
+
+
+@pytest.fixture
+def write_pictures(command, tmp_path):
+    """Writes ten noise images into each folder below `data/pictures`, and `pictures.yaml` beside."""
+
+    def write(*folders):
+        root = tmp_path / "data" / "pictures"
+        rng = np.random.default_rng(0)
+        for folder in folders:
+            (root / folder).mkdir(parents=True)
+            for number in range(10):
+                pixels = rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(root / folder / f"{number}.png")
+        text = TINY.replace("{name: digits}", "{name: image_folder, root: pictures, image_size: 8}")
+        config = Path("pictures.yaml")
+        config.write_text(text)
+        return Pictures(config, root)
+
+    return write

@@ -85,7 +85,11 @@ def test_a_bug_of_ours_ends_with_its_traceback_and_1(tmp_path):
         "main()"
     )
     ended = subprocess.run(
-        [sys.executable, "-c", program, "data", "tiny.yaml"], cwd=tmp_path, capture_output=True, text=True
+        [sys.executable, "-c", program, "data", "tiny.yaml"],
+        check=False,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
     )
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr.startswith("Traceback")
@@ -123,6 +127,7 @@ def test_a_reader_that_has_gone_ends_a_command_with_0_and_in_silence(finished, f
     with os.fdopen(writer) as gone:
         ended = subprocess.run(
             [sys.executable, "-m", "evosearch", "results", "tiny", "--format", form],
+            check=False,
             env={**os.environ, "EVOSEARCH_HOME": str(finished.home)},
             stdout=gone,
             stderr=subprocess.PIPE,

@@ -48,7 +48,7 @@ CONFIGURATIONS = st.builds(
         max_memory=st.none() | positive(),
     ),
     strategy=st.builds(
-        EavlSettings, population=st.integers(20, 10**6), shrink_deviation=st.floats(0.1, 1e300)
+        EavlSettings, population=st.integers(20, 10**6), shrink_deviation=st.floats(0.01, 100)
     )
     | st.builds(RandomSearchSettings, evaluations=positive()),
     training=st.builds(

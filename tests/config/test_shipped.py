@@ -63,7 +63,7 @@ def test_random_search_competes_with_the_small_search_on_equal_terms():
 
 def test_the_schema_file_is_in_step_with_the_code():
     written = json.loads((CONFIGS / "schema.json").read_text(encoding="utf-8"))
-    assert written == SCHEMA, "renew it: python -m evosearch.config > configs/schema.json"
+    assert written == SCHEMA, "renew it: make docs"
 
 
 def test_the_command_writes_the_schema_file():

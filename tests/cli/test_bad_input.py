@@ -1,0 +1,229 @@
+"""Issue 2, "Bad input gets one line, exit 2, nothing lost": every kind once, as a user meets it."""
+
+import sqlite3
+import struct
+import zlib
+from pathlib import Path
+
+import pytest
+
+from tests.finished_search import TINY
+
+
+@pytest.fixture
+def refuses_text(refused):
+    """Refuses `tiny.yaml` with a part of it replaced."""
+
+    def refuse(old, new):
+        assert old in TINY
+        Path("tiny.yaml").write_text(TINY.replace(old, new))
+        messages = {refused(command, "tiny.yaml") for command in ("run", "validate", "data")}
+        assert not Path("runs").exists()
+        (message,) = messages
+        return message
+
+    return refuse
+
+
+# The configuration
+
+
+def test_a_missing_file_is_named_with_the_one_that_was_meant(refused):
+    assert refused("run", "tyny.yaml") == "tyny.yaml does not exist; did you mean tiny.yaml?"
+    assert refused("run", ".") == ". is a folder; name a configuration file in it"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("population:", "popluation:", "strategy.popluation is unknown; did you mean population?"),
+        ("epochs: 1, batch", "epochs: many, batch", 'training.epochs is "many"; expected a whole number'),
+        ("[4, 8]", "[8, 4]", "space.channels is [8, 4]; the lower bound comes first: [4, 8]"),
+        (
+            "population: 4",
+            "population: 1",
+            "strategy.population is 1; it must be at least 2",
+        ),
+        (
+            "elites: 1, immigrants: 1",
+            "elites: 3, immigrants: 2",
+            "strategy.population is 4, smaller than elites + immigrants = 3 + 2; raise the population or lower "
+            "the others",
+        ),
+        ("name: digits", "name: digit", 'data.name is "digit"; expected digits, covid_ct or image_folder'),
+    ],
+    ids=["wrong key", "wrong type", "reversed range", "too small", "no room for children", "wrong source"],
+)
+def test_a_wrong_value_is_told_with_file_and_line_and_nothing_is_made(refuses_text, old, new, message):
+    line = next(number for number, text in enumerate(TINY.splitlines(), 1) if old in text)
+    assert refuses_text(old, new) == f"tiny.yaml:{line}: {message}"
+
+
+def test_the_same_key_twice_is_refused(refuses_text):
+    assert refuses_text("seed: 3", "seed: 3\nseed: 4").startswith("tiny.yaml:3: ")
+
+
+def test_a_wrong_override_is_named_itself(refused):
+    assert refused("run", "tiny.yaml", "--set", "training.epochs=x") == (
+        '--set training.epochs=x: training.epochs is "x"; expected a whole number'
+    )
+
+
+def test_a_name_that_cannot_be_a_folder_is_refused(refused, tmp_path):
+    assert refused("run", "tiny.yaml", "--name", "../../etc").startswith("--name ../../etc: name: ")
+    assert {path.name for path in tmp_path.iterdir()} == {"tiny.yaml"}
+
+
+# The data
+
+
+def png(width, height):
+    """The head of a PNG that claims to be so large."""
+
+    def chunk(kind, content):
+        return (
+            struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        )
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (lambda good: good[: len(good) // 2], "cannot be decoded ("),
+        (lambda good: b"", "is empty"),
+        (lambda good: b"a shopping list", "is not an image (or its header is broken)"),
+        (
+            lambda good: png(9000, 9000),
+            "is a decompression bomb: 9000 x 9000 pixels, data.max_image_pixels allows 64000000",
+        ),
+        (lambda good: png(50000, 50000), "is a decompression bomb ("),
+    ],
+    ids=["truncated", "empty", "not an image", "bomb", "greater bomb"],
+)
+def test_an_image_that_cannot_be_used_is_named_by_its_path(refused, write_pictures, content, reason):
+    made = write_pictures("cat", "dog")
+    bad = made.root / "cat" / "3.png"
+    bad.write_bytes(content(bad.read_bytes()))
+    for command in ("run", "validate"):
+        message = refused(command, made.config)
+        assert message.startswith(f"bad files (1) in {str(made.root)!r}: 'cat/3.png' {reason}")
+        assert message.endswith("remove or replace them (`evosearch data CONFIG` lists all)")
+
+
+def test_many_bad_images_make_one_line(refused, write_pictures):
+    made = write_pictures("cat", "dog")
+    for path in made.root.glob("*/*.png"):
+        path.write_bytes(b"")
+    message = refused("run", made.config)
+    assert message.startswith(f"bad files (20) in {str(made.root)!r}: 'cat/0.png' is empty; ")
+    assert "; and 17 more; " in message
+
+
+def test_one_class_only_is_no_task(refused, write_pictures):
+    message = refused("run", write_pictures("cat").config)
+    assert message == "only one class ('cat') was found; a classifier needs at least two class folders"
+
+
+def test_a_folder_that_is_not_there_is_named_with_where_it_was_looked_for(refused, write_pictures, tmp_path):
+    made = write_pictures("cat", "dog")
+    message = refused("run", made.config, "--set", "data.root=pixtures")
+    assert str(tmp_path / "data" / "pixtures") in message
+    assert "EVOSEARCH_DATA" in message
+
+
+def test_a_split_file_that_names_a_missing_image_is_told_with_its_line(refused, write_pictures):
+    made = write_pictures("Images/CT_COVID", "Images/CT_NonCOVID")
+    for name in ("COVID", "NonCOVID"):
+        folder = made.root / "Data-split" / name
+        folder.mkdir(parents=True)
+        for number, word in enumerate(("train", "val", "test")):
+            (folder / f"{word}CT_{name}.txt").write_text(f"{number}.png\n")
+    (made.root / "Data-split/COVID/valCT_COVID.txt").write_text("1.png\n99.png\n")
+    made.config.write_text(TINY.replace("{name: digits}", "{name: covid_ct, root: pictures, image_size: 8}"))
+    message = refused("run", made.config)
+    assert (
+        "'Data-split/COVID/valCT_COVID.txt' line 2 names '99.png', which is not in 'Images/CT_COVID'"
+        in message
+    )
+
+
+# The journal
+
+
+def newer(content):
+    return content[:60] + struct.pack(">I", 9) + content[64:]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (lambda good: good[: len(good) // 2], " is truncated: "),
+        (lambda good: good[:40], " is truncated: it ends within its header"),
+        (lambda good: b"dear diary, " * 500, " is no journal but begins with b'dear diary"),
+        (lambda good: b"", " is empty, so it is no journal"),
+        (newer, " has schema 9, and this evosearch "),
+    ],
+    ids=["truncated", "truncated head", "garbage", "empty", "newer"],
+)
+def test_a_journal_that_cannot_be_read_is_refused_by_every_command_and_left_as_it_is(
+    refused, own_finished, spoil, reason
+):
+    journal = Path.cwd() / "runs" / "journal.db"
+    spoiled = spoil(journal.read_bytes())
+    journal.write_bytes(spoiled)
+    for command in (
+        ("run", "tiny.yaml"),
+        ("resume", "tiny"),
+        ("retrain", "tiny"),
+        ("status",),
+        ("results", "tiny"),
+    ):
+        assert refused(*command).startswith(f"{journal}{reason}")
+    assert journal.read_bytes() == spoiled
+
+
+def test_pages_of_garbage_inside_a_journal_are_told_as_damage(refused, own_finished):
+    journal = Path.cwd() / "runs" / "journal.db"
+    content = journal.read_bytes()
+    spoiled = content[:4096] + b"\xff" * (len(content) - 4096)
+    journal.write_bytes(spoiled)
+    for command in (("run", "tiny.yaml"), ("status",)):
+        message = refused(*command)
+        assert message.startswith(f"the journal {journal} is damaged (")
+        assert message.endswith("; restore it from a copy")
+    assert journal.read_bytes() == spoiled
+
+
+def test_a_newer_event_in_a_journal_of_this_schema_is_told_and_nothing_is_extended(refused, own_finished):
+    with sqlite3.connect("runs/journal.db") as connection:
+        connection.execute("UPDATE events SET kind = 'Teleported' WHERE kind = 'Completed'")
+    connection.close()
+    message = refused("resume", "tiny", "--generations", "3", "--executor", "local")
+    assert message.startswith(
+        "the journal holds an event of the unknown kind 'Teleported', written by a newer"
+    )
+    assert "  generation   1 (0 to 1)\n" in own_finished("status", "tiny").out
+
+
+@pytest.mark.parametrize("url", ["postgresql://me:secret@host/db", "sqlite://"])
+def test_a_storage_that_is_no_file_is_refused_without_its_password(refused, url):
+    message = refused("status", "--storage", url)
+    assert "write sqlite:////folder/journal.db" in message
+    assert "secret" not in message
+
+
+# The search
+
+
+def test_a_name_that_belongs_to_another_configuration_says_which_keys_differ(refused, own_finished):
+    message = refused("run", "tiny.yaml", "--set", "training.batch_size=32")
+    assert message.startswith("'tiny' is a search of another configuration: training.batch_size: 32 here, 64")
+
+
+def test_data_that_have_changed_are_told_by_their_hash(refused, own_finished):
+    message = refused("run", "tiny.yaml", "--set", "data.split_seed=1")
+    assert message.startswith("the data of 'tiny' have changed: their hash is ")
+    assert message.endswith("bring the images back, or take another --name")

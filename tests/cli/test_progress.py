@@ -1,0 +1,262 @@
+"""What a search tells while it runs: the plain lines, and the panel on a terminal."""
+
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from evosearch.cli.progress import Display, Lines, show_progress
+from evosearch.errors import InterruptedSearchError
+from evosearch.evaluation import FailureKind
+from evosearch.runtime import Surroundings, drive, replay
+from evosearch.search import EavlSettings
+from evosearch.storage import DriverStarted, Extended
+from evosearch.testing import FormulaEvaluator, Script, ScriptedPool
+from tests.runtime.small_search import MemoryLogbook, make_plan
+
+SETTINGS = EavlSettings(population=4, generations=2, elites=1, immigrants=1)
+TOTAL = 4 + 3
+
+
+@dataclass
+class Clock:
+    """Two seconds pass with each evaluation."""
+
+    now: float = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def evaluate(self, request):
+        self.now += 2.0
+        return FormulaEvaluator(seconds=0.0).evaluate(request)
+
+
+@dataclass
+class Watched:
+    """A small search that a watcher sees from its beginning, or from where it was left."""
+
+    clock: Clock = field(default_factory=Clock)
+    logbook: MemoryLogbook = field(default_factory=MemoryLogbook)
+
+    def __call__(
+        self, watcher, *, script=None, settings=SETTINGS, stop: Callable[[], str | None] = lambda: None
+    ):
+        plan = make_plan(settings)
+        self.logbook.append([DriverStarted("host", 1, "local", {})])
+        pool = ScriptedPool(self.clock, script)
+        pool.start()
+        state = replay(plan, self.logbook.facts)
+        watcher.begin(plan, state)
+        return drive(plan, state, 1, Surroundings(pool, self.logbook, self.clock, stop, watcher))
+
+    def until(self, evaluations: int) -> Callable[[], str | None]:
+        """A stop as soon as so many evaluations are over, while the next ones run."""
+        return lambda: "SIGTERM" if self.clock.now >= 2 * evaluations else None
+
+
+@pytest.fixture
+def watched():
+    return Watched()
+
+
+class Told(Lines):
+    """Lines into a list."""
+
+    def __init__(self, clock):
+        self.lines: list[str] = []
+        super().__init__(self.lines.append, clock)
+
+
+# Lines
+
+
+def test_every_evaluation_is_a_line_with_fitness_worker_standing_and_estimated_end(watched):
+    told = Told(watched.clock)
+    watched(told)
+    assert len(told.lines) == TOTAL
+    first, last = told.lines[0], told.lines[-1]
+    assert re.fullmatch(
+        r"#\d 0\.\d{4} in 0\.0 s on scripted-1  \| generation 0: 1 of 4, best (0\.\d{4}), mean \1"
+        r" \| 1 of 7, 1 running, 12 s left",
+        first,
+    )
+    assert re.search(
+        r"\| generation 1: 4 of 4, best 0\.\d{4}, mean 0\.\d{4} \| 7 of 7, 0 running, 0 s left$", last
+    )
+
+
+def test_best_and_mean_are_those_of_the_generation(watched):
+    told = Told(watched.clock)
+    state = watched(told)
+    fitness = [state.search.scores[member.number].fitness for member in state.search.members]
+    assert f"best {max(fitness):.4f}, mean {sum(fitness) / len(fitness):.4f} |" in told.lines[-1]
+
+
+def test_the_time_left_is_that_of_the_evaluations_to_come_at_the_speed_so_far(watched):
+    told = Told(watched.clock)
+    watched(told)
+    trained = [line for line in told.lines if " as #" not in line]
+    assert len(trained) >= 5
+    for line in trained:
+        done = int(re.search(r"\| (\d) of 7, ", line)[1])
+        spent = 2 * (trained.index(line) + 1)
+        assert line.endswith(f", {round(spent / done * (TOTAL - done))} s left")
+
+
+def test_a_failed_attempt_says_why_and_what_follows_and_time_is_unknown_before_the_first_end(watched):
+    told = Told(watched.clock)
+    losses = {(number, 1): FailureKind.WORKER_LOST for number in range(4)}
+    watched(told, script=Script(losses=losses))
+    assert re.fullmatch(
+        r"#\d failed on scripted-1, attempt 1: worker_lost: lost by the script; will be tried again"
+        r"  \| generation 0: 0 of 4 \| 0 of 7, 0 running, time left unknown",
+        told.lines[0],
+    )
+    assert sum(" failed on " in line for line in told.lines) == 4
+
+
+def test_a_failure_for_good_is_worst_fitness_and_counts_as_done(watched):
+    told = Told(watched.clock)
+    watched(told, script=Script(losses={(number, 1): FailureKind.DIVERGED for number in range(3)}))
+    failed = [line for line in told.lines if " failed on " in line]
+    assert all("diverged: lost by the script; worst fitness  |" in line for line in failed)
+    assert "| 1 of 7, " in told.lines[0]
+
+
+def test_an_equal_chromosome_is_told_with_the_one_that_was_trained(watched):
+    told = Told(watched.clock)
+    watched(
+        told,
+        settings=EavlSettings(population=8, generations=6, elites=2, immigrants=0, crossover_probability=0),
+    )
+    recalled = [line for line in told.lines if re.match(r"#\d+ as #\d+, an equal chromosome  \| ", line)]
+    assert recalled
+
+
+def test_going_on_says_from_where_and_estimates_by_what_is_done_since(watched):
+    with pytest.raises(InterruptedSearchError):
+        watched(Told(watched.clock), stop=watched.until(3))
+    told = Told(watched.clock)
+    watched(told)
+    assert told.lines[0] == "small: going on at generation 0, 3 evaluations done"
+    assert told.lines[1].endswith("| 4 of 7, 1 running, 6 s left")
+
+
+def test_an_extended_search_counts_from_what_is_done(watched):
+    watched(Told(watched.clock))
+    watched.logbook.append([Extended(3)])
+    told = Told(watched.clock)
+    watched(told, settings=EavlSettings(population=4, generations=3, elites=1, immigrants=1))
+    assert told.lines[0] == "small: going on at generation 2, 7 evaluations done"
+    assert re.search(r"\| 8 of 10, \d running, 4 s left$", told.lines[1])
+    assert " 10 of 10, 0 running, 0 s left" in told.lines[-1]
+
+
+def test_a_new_search_says_nothing_before_its_first_evaluation(watched):
+    told = Told(watched.clock)
+    with pytest.raises(InterruptedSearchError):
+        watched(told, stop=lambda: "SIGTERM")
+    assert told.lines == []
+
+
+def test_a_note_is_told_as_it_is_and_facts_before_the_begin_are_not(watched):
+    told = Told(watched.clock)
+    told.note("data: 3 files are ignored")
+    told.observe(replay(make_plan(SETTINGS), ()), [Extended(3)])
+    assert told.lines == ["data: 3 files are ignored"]
+
+
+# The display
+
+
+@pytest.fixture
+def terminal():
+    return Console(
+        file=StringIO(), force_terminal=True, width=100, height=40, color_system=None, legacy_windows=False
+    )
+
+
+def shown(terminal) -> list[str]:
+    """The panel as it was last drawn, and what scrolled by above it."""
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", terminal.file.getvalue()).replace("\r", "\n")
+    return [line.rstrip() for line in plain.splitlines() if line.strip()]
+
+
+def last(lines: list[str], heading: str) -> str:
+    return next(line for line in reversed(lines) if line.startswith(heading))
+
+
+def test_the_display_begins_with_what_it_waits_for(terminal):
+    display = Display(terminal)
+    display.note("data: 3 files are ignored")
+    display.close()
+    lines = shown(terminal)
+    assert "data: 3 files are ignored" in lines
+    assert lines[-1] == "preparing data and workers ..."
+
+
+def test_the_display_shows_generation_counts_workers_and_the_estimated_end(terminal, watched):
+    display = Display(terminal, watched.clock)
+    with pytest.raises(InterruptedSearchError):
+        watched(display, stop=watched.until(5))
+    display.close()
+    lines = shown(terminal)
+    assert last(lines, "search").split() == ["search", "small"]
+    assert last(lines, "generation") == "generation   1, 2 of 4 evaluated"
+    assert "5 of 7 done, 1 running, 4 s left" in last(lines, "             5")
+    assert re.fullmatch(r"fitness      best 0\.\d{4}   mean 0\.\d{4}", last(lines, "fitness"))
+    assert re.fullmatch(r"best so far  0\.\d{3}", last(lines, "best so far"))
+    assert re.fullmatch(r"scripted-1   \d: [BCP]\S* .*\| .*", last(lines, "scripted-1"))
+
+
+def test_the_display_shows_the_best_chromosome_of_all_generations(terminal, watched):
+    display = Display(terminal, watched.clock)
+    state = watched(display)
+    display.close()
+    best, fitness = state.search.best_with_members()
+    lines = shown(terminal)
+    assert last(lines, "chromosome") == f"chromosome   {best.chromosome}"
+    assert f"best {fitness:.4f}" in last(lines, "fitness")
+    assert "7 of 7 done, 0 running, 0 s left" in last(lines, "             7")
+
+
+def test_failures_scroll_by_above_the_display(terminal, watched):
+    display = Display(terminal, watched.clock)
+    watched(display, script=Script(losses={(1, 1): FailureKind.CRASHED}))
+    display.close()
+    told = [line for line in shown(terminal) if line.startswith("#")]
+    assert len(told) == 1
+    assert told[0].startswith("#1 failed on scripted-")
+    assert "crashed: lost by the script; will be" in told[0]
+
+
+# The choice
+
+
+class Terminal(StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize(("stream", "kind"), [(StringIO, Lines), (Terminal, Display)])
+def test_a_terminal_gets_the_display_and_everything_else_lines(monkeypatch, stream, kind):
+    for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(sys, "stderr", stream())
+    with show_progress() as watcher:
+        assert type(watcher) is kind
+        watcher.note("trainer.py:100: [bold]nothing[/bold] is changed in a text")
+    assert "trainer.py:100: [bold]nothing[/bold] is changed in a text" in sys.stderr.getvalue()
+
+
+def test_the_terminal_is_given_back_when_a_search_fails(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    with pytest.raises(ValueError, match="on purpose"), show_progress():
+        raise ValueError("on purpose")
+    text = sys.stderr.getvalue()
+    assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")  # the cursor is there again

@@ -1,0 +1,77 @@
+"""The tree of errors: exit statuses, one line each, and the way through a process boundary."""
+
+import pickle
+import re
+
+import pytest
+
+from evosearch import errors
+from evosearch.errors import DataError, EvosearchError
+
+
+def tree(root=EvosearchError):
+    return [root, *(below for child in root.__subclasses__() for below in tree(child))]
+
+
+TREE = [error for error in tree() if error.__module__ == errors.__name__]
+EXIT_STATUSES = {
+    "EvosearchError": 1,
+    "InputError": 2,
+    "ConfigError": 2,
+    "InvalidChromosomeError": 2,
+    "InfeasibleSpaceError": 2,
+    "DataError": 2,
+    "JournalError": 2,
+    "SearchConflictError": 2,
+    "CannotRunError": 3,
+    "HeldError": 4,
+    "StaleTermError": 4,
+    "TooManyFailuresError": 5,
+    "InterruptedSearchError": 75,
+    "EvaluationError": 1,
+    "DivergedError": 1,
+}
+"""DESIGN, "The command line"."""
+
+
+def test_every_error_ends_a_command_with_its_documented_status():
+    assert {error.__name__: error.exit_status for error in TREE} == EXIT_STATUSES
+
+
+def test_the_drawn_tree_is_the_tree_with_the_statuses_that_the_classes_have():
+    drawn, above = {}, {}
+    for line in errors.__doc__.splitlines():
+        if found := re.match(r"(?P<indent>[│├└─ ]*)(?P<name>\w+Error)\b +(\( *(?P<status>\d+)\))?", line):
+            depth = len(found["indent"]) // 4
+            parent = above.get(depth - 1)
+            status = int(found["status"]) if found["status"] else drawn.get(parent, (None, 1))[1]
+            drawn[found["name"]] = (parent, status)
+            above[depth] = found["name"]
+    assert drawn == {
+        error.__name__: (
+            None if error is EvosearchError else error.__base__.__name__,
+            error.exit_status,
+        )
+        for error in TREE
+    }
+
+
+@pytest.mark.parametrize("error", TREE, ids=lambda error: error.__name__)
+@pytest.mark.parametrize("protocol", [2, pickle.HIGHEST_PROTOCOL])
+def test_every_error_survives_a_process_boundary(error, protocol):
+    back = pickle.loads(pickle.dumps(error("cat/3.png is empty; remove it"), protocol))
+    assert type(back) is error
+    assert str(back) == "cat/3.png is empty; remove it"
+    assert back.exit_status == error.exit_status
+
+
+def test_a_data_error_keeps_every_bad_file_and_shows_its_message_only():
+    back = pickle.loads(pickle.dumps(DataError("2 bad files", ("a.png is empty", "b.png is no image"))))
+    assert str(back) == "2 bad files"
+    assert back.problems == ("a.png is empty", "b.png is no image")
+
+
+def test_every_error_says_what_it_is_for():
+    for error in TREE:
+        assert error.__doc__ != (error.__base__.__doc__ or "")
+        assert error.__doc__.strip()
