@@ -75,9 +75,13 @@ class TrainingSettings:
         if self.batch_size < 2:  # batch norm has no variance over one image at 1x1
             raise ConfigError("training.batch_size is 1; batch norm needs at least 2 images")
         if not 0 < self.learning_rate < float("inf"):
-            raise ConfigError(f"training.learning_rate is {self.learning_rate}; it must be above 0 and finite")
+            raise ConfigError(
+                f"training.learning_rate is {self.learning_rate}; it must be above 0 and finite"
+            )
         if not 0 <= self.weight_decay < float("inf"):
-            raise ConfigError(f"training.weight_decay is {self.weight_decay}; it must be 0 or above, and finite")
+            raise ConfigError(
+                f"training.weight_decay is {self.weight_decay}; it must be 0 or above, and finite"
+            )
         if not 0 <= self.dropout < 1:
             raise ConfigError(f"training.dropout is {self.dropout}; a rate lies between 0 and 1, 1 excluded")
 

@@ -19,7 +19,7 @@ from typing import Literal
 from evosearch.blueprint import Limits
 from evosearch.config import RunConfig, config_from_json, config_to_json, differing_keys
 from evosearch.data import DataReport, Dataset, inspect_data, load_dataset
-from evosearch.errors import SearchConflictError
+from evosearch.errors import HeldError, SearchConflictError
 from evosearch.genome import parse
 from evosearch.reports import Cost, draw_evolution, estimate_cost
 from evosearch.runtime import (
@@ -260,7 +260,7 @@ class _Undertaking:
                 f"training candidate {best.number} for {epochs} epochs, then reading the test split"
             )
             tasks = SingleTasks(name, held.term, world)
-            retrain_best(retraining, dataset, tasks, world.logbook, artifact_folder(self.home, self.config))
+            retrain_best(retraining, dataset, tasks, world.logbook, self._folder)
         reading = self._reading(retraining)
         if reading is None:
             raise RuntimeError(f"the reading {retraining.key} was journaled and is not there")
@@ -308,7 +308,12 @@ class _Undertaking:
     def _create(self, dataset: Dataset, pool: WorkerPool) -> None:
         environment = {**_versions(), "device": pool.device}
         created = SearchCreated(config_to_json(self.config), dataset.key, environment)
-        self.home.journal.create_search(self.config.name, created, time.time())
+        try:
+            self.home.journal.create_search(self.config.name, created, time.time())
+        except SearchConflictError as error:  # there was none a moment ago
+            raise HeldError(
+                f"another driver has just begun {self.config.name!r}; look with `evosearch status`"
+            ) from error
 
     def _surroundings(self, held: Held, pool: WorkerPool, signals: StopSignals) -> Surroundings:
         logbook = _Logbook(self.home, self.config.name, held.term)
@@ -319,11 +324,15 @@ class _Undertaking:
         name, journal = self.config.name, self.home.journal
         if not self._curve.exists():
             draw_evolution(name, journal.generations(name), self._curve)
-        return Finished(self.home.find_search(name), journal.best(name), len(dataset.classes))
+        return Finished(self.home.find_search(name), journal.best(name), len(dataset.classes), self._folder)
+
+    @property
+    def _folder(self) -> Path:
+        return artifact_folder(self.home, self.config)
 
     @property
     def _curve(self) -> Path:
-        return self.home.folder_of(self.config.name) / "evolution.png"
+        return self._folder / "evolution.png"
 
     def _reading(self, retraining: Retraining) -> TestReading | None:
         readings = self.home.journal.test_readings(self.config.name)

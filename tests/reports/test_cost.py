@@ -1,0 +1,57 @@
+"""What a search would cost."""
+
+import json
+
+import pytest
+
+from evosearch.blueprint import ImageShape, draw_up, training_memory
+from evosearch.evaluation import TrainingSettings
+from evosearch.genome import parse
+from evosearch.reports import cost_lines, estimate_cost
+
+IMAGE = ImageShape(1, 8, 8)
+SMALL, LARGE = (draw_up(parse(text), IMAGE, 2, 0.0) for text in ("C4 |", "C4 C8 | F16"))
+TRAINING = TrainingSettings(epochs=10, batch_size=16)
+
+
+def test_a_training_is_three_forward_passes_over_every_image_in_every_epoch():
+    forward = 64 * 9 * 4  # multiplications of the convolution: 64 pixels, 3x3, 1 to 4 channels
+    assert SMALL.flops >= forward
+    cost = estimate_cost([SMALL], 1, 100, TRAINING)
+    assert cost.training_flops.median == 3 * SMALL.flops * 100 * 10
+    assert cost.total_flops == cost.training_flops.median
+
+
+def test_the_whole_search_is_the_mean_of_the_first_population_times_the_trainings():
+    cost = estimate_cost([SMALL, LARGE, LARGE], 810, 100, TRAINING)
+    mean = (SMALL.flops + 2 * LARGE.flops) / 3
+    assert cost.total_flops == pytest.approx(810 * 3 * mean * 100 * 10)
+    assert (cost.parameters.least, cost.parameters.median, cost.parameters.greatest) == (
+        *(SMALL.parameters, LARGE.parameters, LARGE.parameters),
+    )
+    assert cost.memory.greatest == training_memory(LARGE, 16, "adam").total
+
+
+@pytest.mark.parametrize(
+    ("images", "steps"),
+    [(16, 1), (32, 2), (33, 2), (34, 3), (47, 3), (2, 1), (1, 1)],
+)
+def test_the_last_batch_counts_unless_it_is_a_single_image(images, steps):
+    """The trainer puts a single left-over image into the batch before it."""
+    cost = estimate_cost([SMALL], 1, images, TRAINING)
+    assert cost.steps == 10 * steps
+
+
+def test_as_json():
+    document = json.loads(json.dumps(estimate_cost([SMALL], 7, 100, TRAINING).to_json()))
+    assert document["trainings"] == 7
+    assert document["parameters"] == dict.fromkeys(("least", "median", "greatest"), SMALL.parameters)
+
+
+def test_as_lines():
+    lines = cost_lines(estimate_cost([SMALL, LARGE], 1000, 100, TRAINING))
+    assert lines[0] == "1000 trainings of 10 epochs (70 steps each)"
+    assert [line.split("  ")[1] for line in lines[1:5]] == [
+        *("parameters", "memory per step", "one training", "the whole search"),
+    ]
+    assert lines[1].split(" / ")[2] == f"{LARGE.parameters / 1e6:.3g}M"

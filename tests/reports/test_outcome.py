@@ -1,0 +1,108 @@
+"""The end of a search, and a reading of the test split, for a person and as JSON."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from evosearch.reports import reading_document, reading_lines, search_lines
+from evosearch.storage import TestReading
+from tests.reports.rows import DONE, SEARCH
+
+FOLDER = Path("/home/me/runs/pets")
+METRICS = {
+    "accuracy": 0.75,
+    "precision": 0.5,
+    "recall": 0.25,
+    "f1": 1 / 3,
+    "auroc": 0.875,
+    "auroc_undefined": None,
+    "confusion": [[1234, 5], [67, 8]],
+    "classes": ["NonCOVID", "COVID"],
+    "images": 1314,
+    "validation_accuracy": 0.8125,
+    "seconds": 12.0,
+}
+READING = TestReading("candidate-7", 7, 30, 99, METRICS, "final/candidate-7/model.safetensors")
+
+
+def test_a_finished_search_says_what_was_done_the_best_in_words_and_where_everything_lies():
+    lines = search_lines(SEARCH, DONE, 2, FOLDER)
+    assert lines[0] == "pets: done, 5 generations, 10 evaluations (1 failed) in 1 min 40 s"
+    assert "Best: validation accuracy 0.8750, candidate 7 of generation 1" in lines
+    assert "  C8 P | F5" in lines
+    assert any(line.startswith("  In words: a 3x3 convolution to 8 channels, a 2x2 max") for line in lines)
+    assert "  12,345 parameters, 67.9 MFLOPs per image" in lines
+    assert f"Evolution curve  {FOLDER}/evolution.png" in lines
+    assert f"Everything else  {FOLDER}" in lines
+    assert any(
+        line.endswith("evosearch retrain pets    train the best anew, read the test split once")
+        for line in lines
+    )
+
+
+@pytest.mark.parametrize("best", [None, replace(DONE, fitness=None)])
+def test_a_search_in_which_nothing_succeeded_points_to_the_reasons(best):
+    row = replace(SEARCH, counts={"done": 0, "failed": 10})
+    assert search_lines(row, best, 2, FOLDER) == [
+        "pets: done, 5 generations, 10 evaluations (10 failed) in 1 min 40 s",
+        "No evaluation succeeded; `evosearch results pets` has every reason",
+    ]
+
+
+def test_a_reading_as_json_is_the_network_and_its_metrics():
+    assert reading_document("pets", READING) == {
+        "name": "pets",
+        "number": 7,
+        "epochs": 30,
+        "seed": 99,
+        "weights": "final/candidate-7/model.safetensors",
+        **METRICS,
+    }
+
+
+def test_a_reading_for_a_person():
+    assert reading_lines("pets", READING, FOLDER) == [
+        "pets: candidate 7 after 30 epochs, on 1314 test images",
+        "",
+        "  accuracy   0.7500",
+        "  precision  0.5000",
+        "  recall     0.2500",
+        "  F1         0.3333",
+        "  AUROC      0.8750",
+        "  validation accuracy of the same network: 0.8125",
+        "",
+        "  confusion (rows: true class, columns: predicted)",
+        "              NonCOVID     COVID",
+        "    NonCOVID      1234         5",
+        "    COVID           67         8",
+        "",
+        f"Weights  {FOLDER}/final/candidate-7/model.safetensors",
+    ]
+
+
+def test_an_undefined_auroc_says_why():
+    undefined = METRICS | {"auroc": None, "auroc_undefined": "no image of class COVID"}
+    lines = reading_lines("pets", replace(READING, metrics=undefined), FOLDER)
+    assert "  AUROC      undefined: no image of class COVID" in lines
+
+
+@pytest.mark.parametrize(
+    ("classes", "confusion"),
+    [
+        (["0", "1", "2"], [[1, 0, 0], [0, 123456, 0], [0, 0, 3]]),
+        (["a cat with a long name", "b"], [[1, 2], [3, 4]]),
+    ],
+)
+def test_the_columns_of_the_confusion_table_end_under_their_classes(classes, confusion):
+    metrics = METRICS | {"classes": classes, "confusion": confusion}
+    lines = reading_lines("pets", replace(READING, metrics=metrics), FOLDER)
+    start = lines.index("  confusion (rows: true class, columns: predicted)") + 1
+    header, *rows = lines[start : start + 1 + len(classes)]
+    assert {len(row) for row in rows} == {len(header)}
+    position = 4 + max(6, *map(len, classes))
+    for number, name in enumerate(classes):
+        end = header.index(name, position) + len(name)
+        for row, counts in zip(rows, confusion, strict=True):
+            assert row[position:end].split()[-1] == str(counts[number])
+        position = end

@@ -1,0 +1,78 @@
+"""Every evaluated chromosome as JSON, CSV and a table."""
+
+import csv
+import io
+import json
+from dataclasses import replace
+
+from rich.console import Console
+
+from evosearch.reports import best_first, results_csv, results_document, results_table
+from tests.reports.rows import DONE, FAILED, RECALLED, WAITING
+
+ROWS = (DONE, FAILED, RECALLED, WAITING)
+
+
+def table(rows):
+    text = io.StringIO()
+    Console(file=text, width=200).print(results_table(rows))
+    return text.getvalue().splitlines()
+
+
+def test_as_json_every_key_is_there_also_where_nothing_is_known():
+    done, failed, recalled, waiting = json.loads(json.dumps(results_document(ROWS), allow_nan=False))
+    assert done == {
+        "number": 7,
+        "generation": 1,
+        "origin": "crossover",
+        "parents": [2, 3],
+        "operators": ["head crossover", "shrink by 2"],
+        "chromosome": "C8 P | F5",
+        "status": "done",
+        "fitness": 0.875,
+        "failure": None,
+        "parameters": 12345,
+        "flops": 67890123,
+        "seconds": 3.25,
+        "worker": "node-cpu-1",
+        "attempts": 2,
+        "reasons": ["attempt 1 on node-cpu-2: crashed: killed"],
+        "cached": False,
+    }
+    assert list(failed) == list(recalled) == list(waiting) == list(done)
+    assert (failed["fitness"], failed["failure"], failed["parents"]) == (None, "diverged", [])
+    assert (recalled["cached"], recalled["seconds"]) == (True, 0.0)
+
+
+def test_as_csv_lists_are_joined_and_the_unknown_is_empty():
+    commas = replace(DONE, reasons=('a "quoted", and\nbroken text',))
+    first, second = csv.DictReader(io.StringIO(results_csv((commas, WAITING))))
+    assert first["parents"] == "2; 3"
+    assert first["operators"] == "head crossover; shrink by 2"
+    assert first["reasons"] == 'a "quoted", and\nbroken text'
+    assert (second["fitness"], second["worker"], second["failure"]) == ("", "", "")
+
+
+def test_as_csv_no_row_is_a_header():
+    assert results_csv(()).count("\n") == 1
+
+
+def test_as_a_table_a_verdict_stands_where_there_is_no_fitness():
+    heading, done, failed, recalled, waiting = table(ROWS)
+    assert heading.split() == [
+        *("no.", "gen.", "origin", "parents", "fitness", "parameters", "MFLOPs", "seconds", "worker"),
+        "chromosome",
+    ]
+    assert done.split()[:9] == [
+        *("7", "1", "crossover", "2+3", "0.8750", "12,345", "67.9", "3.2", "node-cpu-1"),
+    ]
+    assert failed.split()[2:4] == ["immigrant", "diverged"]
+    assert recalled.split()[7] == "recalled"
+    assert waiting.split()[4] == "waiting"
+
+
+def test_the_best_come_first_and_equals_by_number_and_the_unknown_last():
+    better = replace(DONE, number=11, fitness=0.9)
+    worst = replace(DONE, number=12, fitness=0.0)
+    ranked = best_first((WAITING, worst, RECALLED, DONE, FAILED, better))
+    assert [row.number for row in ranked] == [11, 7, 9, 12, 8, 10]

@@ -1,0 +1,80 @@
+"""How a search stands, as JSON, lines and a table."""
+
+import io
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from evosearch.reports import Standing, status_document, status_lines, status_table
+from tests.reports.rows import DONE, SEARCH
+
+RUNNING = Standing(SEARCH, "running", DONE, 20)
+NEW = Standing(
+    replace(SEARCH, generation=-1, seconds=0.0, counts=dict.fromkeys(SEARCH.counts, 0), failed={}),
+    "interrupted",
+    None,
+    20,
+)
+
+
+def test_as_json_failures_count_as_done_for_the_estimate_only():
+    assert status_document(RUNNING) == {
+        "name": "pets",
+        "state": "running",
+        "generation": 2,
+        "generations": 5,
+        "evaluations": {"done": 9, "running": 2, "failed": {"diverged": 1}, "total": 20},
+        "best": {"number": 7, "chromosome": "C8 P | F5", "fitness": 0.875},
+        "seconds": 100.0,
+        "estimated_seconds_left": 100.0,  # 10 of 20 took 100 s
+        "message": "",
+        "environment": {"device": "cpu"},
+    }
+
+
+def test_as_json_what_is_not_known_is_null():
+    document = status_document(NEW)
+    assert (document["best"], document["estimated_seconds_left"]) == (None, None)
+
+
+@pytest.mark.parametrize("state", ["interrupted", "failed", "done"])
+def test_what_a_killed_driver_left_behind_is_not_running(state):
+    assert status_document(replace(RUNNING, state=state))["evaluations"]["running"] == 0
+
+
+def test_as_lines():
+    assert status_lines(RUNNING) == [
+        "pets: running",
+        "  generation   2 (0 to 4)",
+        "  evaluations  9 done, 2 running, failed: 1 diverged; 20 in all",
+        "  elapsed      1 min 40 s",
+        "  left         about 1 min 40 s",
+        "  best         0.8750, candidate 7: C8 P | F5",
+    ]
+
+
+def test_as_lines_a_search_that_stands_still_has_its_reason_and_no_end():
+    row = replace(SEARCH, message="SIGTERM", failed={"diverged": 1, "error": 2})
+    lines = status_lines(Standing(row, "interrupted", DONE, 20))
+    assert lines[0] == "pets: interrupted (SIGTERM)"
+    assert "failed: 1 diverged, 2 error; 20 in all" in lines[2]
+    assert not any(line.startswith("  left") for line in lines)
+
+
+def test_as_lines_a_search_that_was_never_driven():
+    assert status_lines(NEW) == [
+        "pets: interrupted",
+        "  generation   not begun",
+        "  evaluations  0 done, 0 running, failed: none; 20 in all",
+        "  elapsed      0 s",
+    ]
+
+
+def test_as_a_table_one_search_a_row():
+    text = io.StringIO()
+    Console(file=text, width=200).print(status_table([RUNNING, NEW]))
+    heading, running, new = (" ".join(line.split()) for line in text.getvalue().splitlines())
+    assert heading == "search state generation evaluations failed best elapsed"
+    assert running == "pets running 2 (0 to 4) 9 of 20 1 0.8750 1 min 40 s"
+    assert new == "pets interrupted not begun 0 of 20 0 0 s"

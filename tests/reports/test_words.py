@@ -1,0 +1,54 @@
+"""Networks and spans of time as a person says them."""
+
+import pytest
+
+from evosearch.genome import parse
+from evosearch.reports import describe, duration, one_line
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("C8 |", "a 3x3 convolution to 8 channels, and an output layer for 2 classes"),
+        (
+            "C64 B99 P C50 | F256 F100",
+            "a 3x3 convolution to 64 channels, a 3x3 convolution to 99 channels with batch norm, a 2x2 max "
+            "pooling, a 3x3 convolution to 50 channels, a fully connected layer of 256, a fully connected layer "
+            "of 100, and an output layer for 2 classes",
+        ),
+        (
+            "B8 B8 B8 P P C8 | F5 F5",
+            "3 3x3 convolutions to 8 channels with batch norm, 2 2x2 max poolings, a 3x3 convolution to 8 "
+            "channels, 2 fully connected layers of 5, and an output layer for 2 classes",
+        ),
+        (
+            "C8 B8 C9 |",
+            "a 3x3 convolution to 8 channels, a 3x3 convolution to 8 channels with batch norm, a 3x3 convolution "
+            "to 9 channels, and an output layer for 2 classes",
+        ),
+    ],
+)
+def test_a_network_is_a_sentence_in_which_equal_neighbours_are_counted(text, words):
+    assert describe(parse(text), 2) == words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "0 s"),
+        (0.4, "0 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min 00 s"),
+        (61, "1 min 01 s"),
+        (3599.4, "59 min 59 s"),
+        (3599.6, "1 h 00 min"),
+        (7500, "2 h 05 min"),
+        (90_000, "25 h 00 min"),
+    ],
+)
+def test_a_span_of_time_is_told_in_the_two_units_that_matter(seconds, words):
+    assert duration(seconds) == words
+
+
+def test_a_text_of_several_lines_becomes_one():
+    assert one_line(" a\n\tb\r\n\n c ") == "a b c"

@@ -1,0 +1,274 @@
+"""The Python API: where a configuration, a journal, data and workers become a search."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from evosearch import wiring
+from evosearch.config import config_to_json, load_config
+from evosearch.data import DataSettings, load_dataset
+from evosearch.errors import ConfigError, HeldError, InfeasibleSpaceError, SearchConflictError
+from evosearch.search import EavlSettings
+from evosearch.storage import Completed, DriverStarted, Extended, SearchCreated, open_home
+from evosearch.testing import ScriptedPool
+from tests.finished_search import EVALUATIONS, TINY
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("EVOSEARCH_HOME", raising=False)
+    with open_home(None, env={}, cwd=tmp_path, create=True) as made:
+        yield made
+
+
+@pytest.fixture
+def config(home):
+    Path("tiny.yaml").write_text(TINY)
+    return load_config(Path("tiny.yaml"))
+
+
+def facts(home, kind, name="tiny"):
+    return [recorded.event for recorded in home.journal.replay(name) if isinstance(recorded.event, kind)]
+
+
+def with_generations(config, count):
+    return replace(config, strategy=replace(config.strategy, generations=count))
+
+
+# run
+
+
+def test_a_trained_search_leaves_its_record(finished):
+    with open_home(None, env={"EVOSEARCH_HOME": str(finished.home)}, cwd=Path.cwd(), create=False) as home:
+        rows = home.journal.evaluations("tiny", with_curve=True)
+        (created,) = facts(home, SearchCreated)
+    assert finished.result.row.state == "done"
+    assert finished.result.classes == 10
+    assert finished.result.best.fitness == max(row.fitness for row in rows)
+    assert len(rows) == EVALUATIONS
+    assert all(len(row.curve) == 1 for row in rows if not row.cached)
+    assert set(created.environment) >= {"python", "torch", "torchvision", "numpy", "evosearch", "device"}
+    assert (finished.home / "tiny" / "evolution.png").is_file()
+    assert not list((finished.home / "tiny").glob("lock-*"))
+
+
+def test_a_finished_search_is_returned_without_a_driver(home, config, scripted):
+    first = wiring.run(config, home)
+    again = wiring.run(config, home)
+    assert again == first
+    assert len(scripted) == len(facts(home, DriverStarted)) == 1
+
+
+def test_an_unfinished_search_goes_on_as_before_with_what_may_change_journaled(
+    home, config, scripted, monkeypatch
+):
+    with monkeypatch.context() as patched:
+        patched.setattr(wiring, "drive", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            wiring.run(config, home, executor="local")
+    wiring.run(replace(config, final=replace(config.final, epochs=9)), home)
+    first, second = facts(home, DriverStarted)
+    assert (first.configuration["final"]["epochs"], second.configuration["final"]["epochs"]) == (1, 9)
+    assert (first.executor, second.executor) == ("local", "local")
+    assert home.find_search("tiny").state == "done"
+
+
+def test_every_pool_is_closed_whatever_happens(home, config, scripted, monkeypatch):
+    closed, close = [], ScriptedPool.close
+
+    def note(pool):
+        closed.append(pool)
+        close(pool)
+
+    monkeypatch.setattr(ScriptedPool, "close", note)
+    wiring.run(config, home)
+    monkeypatch.setattr(wiring, "drive", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        wiring.resume("tiny", home, generations=3)
+    assert closed == scripted
+    assert len(closed) == 2
+
+
+def test_nothing_is_journaled_of_a_search_that_cannot_start(home, config, scripted):
+    with pytest.raises(InfeasibleSpaceError):
+        wiring.run(replace(config, space=replace(config.space, max_parameters=1)), home)
+    with pytest.raises(ConfigError):
+        wiring.run(replace(config, data=DataSettings("image_folder", "gone")), home)
+    assert home.journal.searches() == ()
+    assert scripted == []
+
+
+def test_of_two_drivers_that_begin_a_search_at_once_one_is_told_of_the_other(
+    home, config, scripted, monkeypatch
+):
+    load, begun = wiring.load_dataset, []
+
+    def load_while_another_begins(*arguments, **named):
+        if not begun:
+            begun.append(True)
+            wiring.run(config, home)
+        return load(*arguments, **named)
+
+    monkeypatch.setattr(wiring, "load_dataset", load_while_another_begins)
+    with pytest.raises(
+        HeldError, match=r"another driver has just begun 'tiny'; look with `evosearch status`"
+    ):
+        wiring.run(config, home)
+    assert home.find_search("tiny").state == "done"
+
+
+def test_numerics_stay_those_of_the_device_a_search_began_on(home, config, scripted, monkeypatch):
+    wiring.run(config, home)
+    asked = []
+    scripted_pool = wiring.make_pool
+    monkeypatch.setattr(wiring, "make_pool", lambda *given: asked.append(given) or scripted_pool(*given))
+    wiring.resume("tiny", home, generations=3)
+    wiring.retrain("tiny", home)
+    assert config.workers.device == "auto"
+    assert [workers.device for _, workers, *_ in asked] == ["cpu", "cpu"]
+    assert [workers.count for _, workers, *_ in asked] == [1, 1]
+    assert [threads for _, _, threads, *_ in asked] == [1, 1]
+
+
+def test_workers_get_no_test_images(home, config, monkeypatch):
+    given = []
+
+    def make_pool(executor, workers, threads, factory, data):
+        given.append(data)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(wiring, "make_pool", make_pool)
+    with pytest.raises(KeyboardInterrupt):
+        wiring.run(config, home)
+    assert not hasattr(given[0], "test")
+
+
+@pytest.mark.parametrize(
+    ("executor", "address", "expected"),
+    [(None, None, ("ray", None)), ("local", None, ("local", None)), ("ray", "a:1", ("ray", "a:1"))],
+)
+def test_executor_and_address_reach_the_pool(
+    home, config, scripted, monkeypatch, executor, address, expected
+):
+    asked = []
+    scripted_pool = wiring.make_pool
+    monkeypatch.setattr(wiring, "make_pool", lambda *given: asked.append(given) or scripted_pool(*given))
+    wiring.run(config, home, executor=executor, address=address)
+    assert (asked[0][0], asked[0][1].address) == expected
+    assert facts(home, DriverStarted)[0].executor == expected[0]
+
+
+# What is the same search
+
+
+def test_images_that_changed_are_another_search(home, config, scripted, monkeypatch):
+    wiring.run(config, home)
+    key = home.find_search("tiny").data_key
+    load = wiring.load_dataset
+    monkeypatch.setattr(wiring, "load_dataset", lambda *a, **k: replace(load(*a, **k), key="other"))
+    for go_on in (
+        lambda: wiring.run(config, home),
+        lambda: wiring.resume("tiny", home, generations=3),
+        lambda: wiring.retrain("tiny", home),
+    ):
+        with pytest.raises(SearchConflictError) as refused:
+            go_on()
+        assert str(refused.value) == (
+            f"the data of 'tiny' have changed: their hash is other here, {key} in the journal; "
+            "bring the images back, or take another --name"
+        )
+    assert len(facts(home, DriverStarted)) == 1
+
+
+@pytest.mark.parametrize("section", ["seed", "space", "strategy", "training"])
+def test_each_section_that_decides_the_result_makes_another_search(home, config, scripted, section):
+    wiring.run(config, home)
+    changed = {
+        "seed": {"seed": 4},
+        "space": {"space": replace(config.space, batch_norm=0.25)},
+        "strategy": {"strategy": replace(config.strategy, phi=5)},
+        "training": {"training": replace(config.training, threads=2)},
+    }
+    with pytest.raises(SearchConflictError, match=rf"of another configuration: {section}"):
+        wiring.run(replace(config, **changed[section]), home)
+
+
+def test_the_same_images_from_elsewhere_are_the_same_search(home, config, scripted):
+    wiring.run(config, home)
+    assert wiring.run(replace(config, data=replace(config.data, root="/gone")), home).row.state == "done"
+
+
+def test_generations_up_to_those_of_an_extension_are_no_other_search(home, config, scripted):
+    wiring.run(config, home)
+    wiring.resume("tiny", home, generations=4)
+    for configured in (1, 2, 3, 4):
+        assert wiring.run(with_generations(config, configured), home).row.generations == 4
+    with pytest.raises(SearchConflictError, match=r"strategy\.generations: 5 here, 2 in the journal"):
+        wiring.run(with_generations(config, 5), home)
+
+
+def test_without_an_extension_other_generations_are_another_search(home, config, scripted):
+    wiring.run(config, home)
+    for configured in (1, 3):
+        with pytest.raises(SearchConflictError, match=rf"strategy\.generations: {configured} here, 2 in the"):
+            wiring.run(with_generations(config, configured), home)
+
+
+def test_another_strategy_is_another_search(home, config, scripted):
+    wiring.run(config, home)
+    other = load_config(Path("tiny.yaml"), ["strategy={name: random, evaluations: 3}"])
+    with pytest.raises(SearchConflictError, match=r'strategy\.name: "random" here, "eavl" in the journal'):
+        wiring.run(other, home)
+
+
+# resume
+
+
+def test_an_extension_is_journaled_once_and_completed_again(home, config, scripted):
+    wiring.run(config, home)
+    extended = wiring.resume("tiny", home, generations=3)
+    assert (extended.row.generations, extended.row.generation, extended.row.state) == (3, 2, "done")
+    assert facts(home, Extended) == [Extended(3)]
+    assert len(facts(home, Completed)) == 2
+    assert wiring.resume("tiny", home, generations=3) == extended
+    assert facts(home, Extended) == [Extended(3)]
+
+
+def test_the_configuration_of_an_extended_search_stays_the_configured_one(home, config, scripted):
+    wiring.run(config, home)
+    wiring.resume("tiny", home, generations=3)
+    assert home.find_search("tiny").configuration == config_to_json(config)
+
+
+# make_plan and validate
+
+
+def test_a_plan_takes_its_limits_from_configuration_and_images(config):
+    dataset = load_dataset(config.data, env=os.environ, cwd=Path.cwd(), cache=None)
+    plan = wiring.make_plan(config, dataset)
+    limits = plan.limits
+    assert (plan.name, plan.seed, plan.data_key) == ("tiny", 3, dataset.key)
+    assert (limits.image.channels, limits.image.height, limits.image.width) == (1, 8, 8)
+    assert (limits.classes, limits.batch_size, limits.optimizer) == (10, 64, "adam")
+    assert limits.max_parameters == config.space.max_parameters
+    assert plan.strategy.evaluations == EVALUATIONS
+    assert plan.training == config.training
+
+
+def test_a_plan_of_an_extended_search_differs_in_its_generations_only(config):
+    dataset = load_dataset(config.data, env=os.environ, cwd=Path.cwd(), cache=None)
+    plan = wiring.make_plan(config, dataset)
+    extended = wiring.make_plan(config, dataset, 5)
+    assert isinstance(config.strategy, EavlSettings)
+    assert extended.strategy.evaluations == config.strategy.evaluations_of(5) == 4 + 4 * 3
+    assert replace(extended, strategy=plan.strategy) == plan
+
+
+def test_validate_counts_the_whole_search_and_starts_nothing(config, scripted, tmp_path):
+    before = sorted(tmp_path.rglob("*"))
+    cost = wiring.validate(config)
+    assert (cost.trainings, cost.epochs, cost.steps) == (EVALUATIONS, 1, -(-1151 // 64))
+    assert (scripted, sorted(tmp_path.rglob("*"))) == ([], before)
