@@ -21,7 +21,7 @@ from evosearch.config import RunConfig, config_from_json, config_to_json, differ
 from evosearch.data import DataReport, Dataset, inspect_data, load_dataset
 from evosearch.errors import HeldError, SearchConflictError
 from evosearch.genome import parse
-from evosearch.reports import Cost, draw_evolution, estimate_cost
+from evosearch.reports import Cost, counted, draw_evolution, estimate_cost
 from evosearch.runtime import (
     Logbook,
     Plan,
@@ -155,7 +155,7 @@ def validate(config: RunConfig) -> Cost:
 def artifact_folder(home: Home, config: RunConfig) -> Path:
     """Where the search's pictures and weights lie: its folder in the home, or below `storage.artifacts`."""
     artifacts = config.storage.artifacts
-    return Path(artifacts).absolute() / config.name if artifacts else home.folder_of(config.name)
+    return home.folder / artifacts / config.name if artifacts else home.folder_of(config.name)
 
 
 def make_plan(config: RunConfig, dataset: Dataset, generations: int | None = None) -> Plan:
@@ -218,6 +218,8 @@ class _Undertaking:
             plan = make_plan(self.config, dataset, total)
             extended = self.row is not None and total is not None and total > self.row.generations
             if self.row is not None and self.row.state == "done" and not extended:
+                if config_to_json(self.config) != self.row.configuration:  # what may change is journaled
+                    self._hold().release()
                 return self._finished(dataset)
             state = replay(plan, ())  # a space that holds nothing feasible is found before anything starts
             held = stack.enter_context(self._hold()) if self.row else None
@@ -257,7 +259,7 @@ class _Undertaking:
             world = self._surroundings(held, self._open_pool(stack, dataset, count=1), signals)
             signals.defer()
             self.watcher.note(
-                f"training candidate {best.number} for {epochs} epochs, then reading the test split"
+                f"training candidate {best.number} for {counted(epochs, 'epoch')}, then reading the test split"
             )
             tasks = SingleTasks(name, held.term, world)
             retrain_best(retraining, dataset, tasks, world.logbook, self._folder)
@@ -312,7 +314,7 @@ class _Undertaking:
             self.home.journal.create_search(self.config.name, created, time.time())
         except SearchConflictError as error:  # there was none a moment ago
             raise HeldError(
-                f"another driver has just begun {self.config.name!r}; look with `evosearch status`"
+                f"another driver has just begun {self.config.name!r}; run the same command again once it has ended"
             ) from error
 
     def _surroundings(self, held: Held, pool: WorkerPool, signals: StopSignals) -> Surroundings:

@@ -113,9 +113,7 @@ def test_of_two_drivers_that_begin_a_search_at_once_one_is_told_of_the_other(
         return load(*arguments, **named)
 
     monkeypatch.setattr(wiring, "load_dataset", load_while_another_begins)
-    with pytest.raises(
-        HeldError, match=r"another driver has just begun 'tiny'; look with `evosearch status`"
-    ):
+    with pytest.raises(HeldError, match=r"another driver has just begun 'tiny'; run the same command again"):
         wiring.run(config, home)
     assert home.find_search("tiny").state == "done"
 
@@ -272,3 +270,24 @@ def test_validate_counts_the_whole_search_and_starts_nothing(config, scripted, t
     cost = wiring.validate(config)
     assert (cost.trainings, cost.epochs, cost.steps) == (EVALUATIONS, 1, -(-1151 // 64))
     assert (scripted, sorted(tmp_path.rglob("*"))) == ([], before)
+
+
+def test_what_may_change_is_journaled_when_the_search_is_done_too(home, config, scripted):
+    wiring.run(config, home, executor="local")
+    changed = replace(config, final=replace(config.final, epochs=7))
+    drivers = len(facts(home, DriverStarted))
+    finished = wiring.run(changed, home)
+    assert finished.row.state == "done"
+    assert finished.row.configuration["final"]["epochs"] == 7
+    assert len(facts(home, DriverStarted)) == drivers + 1
+    wiring.run(changed, home)
+    assert len(facts(home, DriverStarted)) == drivers + 1
+    assert len(scripted) == 1  # a pool was made for the search only
+
+
+def test_artifacts_lie_below_the_home_unless_said_otherwise(home, config):
+    assert wiring.artifact_folder(home, config) == home.folder / "tiny"
+    pictures = replace(config, storage=replace(config.storage, artifacts="pictures"))
+    assert wiring.artifact_folder(home, pictures) == home.folder / "pictures" / "tiny"
+    elsewhere = replace(config, storage=replace(config.storage, artifacts="/elsewhere"))
+    assert wiring.artifact_folder(home, elsewhere) == Path("/elsewhere/tiny")

@@ -8,7 +8,7 @@ from typing import Any
 
 from evosearch.data.arrays import content_key
 from evosearch.data.hygiene import Duplicate, duplicate_notes, find_duplicates
-from evosearch.data.listing import Listing
+from evosearch.data.listing import SPLITS, Listing
 from evosearch.data.loading import gather
 from evosearch.data.reading import DecodedFiles
 from evosearch.data.settings import DataSettings, SourceName
@@ -76,7 +76,8 @@ def _counts(listing: Listing) -> dict[str, dict[str, int]]:
         split: {
             name: sum(item.label == label for item in items) for label, name in enumerate(listing.classes)
         }
-        for split, items in listing.splits.items()
+        for split in SPLITS
+        for items in (listing.splits[split],)
     }
 
 

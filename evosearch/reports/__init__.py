@@ -11,13 +11,14 @@ from evosearch.reports.estimate import seconds_left
 from evosearch.reports.outcome import reading_document, reading_lines, search_lines
 from evosearch.reports.results import best_first, results_csv, results_document, results_table
 from evosearch.reports.status import Standing, status_document, status_lines, status_table
-from evosearch.reports.words import describe, duration, one_line
+from evosearch.reports.words import counted, describe, duration, one_line
 
 __all__ = [
     "Cost",
     "Standing",
     "best_first",
     "cost_lines",
+    "counted",
     "data_lines",
     "describe",
     "draw_evolution",

@@ -7,6 +7,7 @@ from typing import Any
 
 from evosearch.blueprint import Blueprint, training_memory
 from evosearch.evaluation import TrainingSettings
+from evosearch.reports.words import counted
 
 BACKWARD = 2
 """The backward pass costs about twice the forward one: gradients for weights and for inputs."""
@@ -70,11 +71,11 @@ def estimate_cost(
 def cost_lines(cost: Cost) -> list[str]:
     """The estimate for a person."""
     return [
-        f"{cost.trainings} trainings of {cost.epochs} epochs ({cost.steps:,} steps each)",
+        f"{counted(cost.trainings, 'training')} of {counted(cost.epochs, 'epoch')}, {counted(cost.steps, 'step')} each",
         f"  parameters        {_three(cost.parameters, 1e6, 'M')}",
         f"  memory per step   {_three(cost.memory, 2**20, ' MiB')}",
         f"  one training      {_three(cost.training_flops, 1e12, ' TFLOP')}",
-        f"  the whole search  {cost.total_flops / 1e15:,.4g} PFLOP",
+        f"  the whole search  {cost.total_flops / 1e12:,.4g} TFLOP",
         "  (least / median / greatest over the first population; children may grow beyond it)",
     ]
 

@@ -48,4 +48,6 @@ def draw_evolution(name: str, generations: Sequence[GenerationRow], file: Path) 
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, loc="lower right")
     file.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(file)
+    unfinished = file.with_suffix(".part")  # a picture that is there is whole
+    figure.savefig(unfinished, format="png")
+    unfinished.replace(file)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from evosearch.genome import parse
-from evosearch.reports.words import describe, duration
+from evosearch.reports.words import counted, describe, duration
 from evosearch.storage import EvaluationRow, SearchRow, TestReading
 
 
@@ -13,7 +13,7 @@ def search_lines(row: SearchRow, best: EvaluationRow | None, classes: int, folde
     """The end of a search: how much was done, the best chromosome in words, and where everything lies."""
     done, failed = row.counts.get("done", 0), row.counts.get("failed", 0)
     lines = [
-        f"{row.name}: done, {row.generations} generations, {done + failed} evaluations"
+        f"{row.name}: done, {counted(row.generations, 'generation')}, {counted(done + failed, 'evaluation')}"
         f"{f' ({failed} failed)' if failed else ''} in {duration(row.seconds)}"
     ]
     if best is None or best.fitness is None:
@@ -24,7 +24,7 @@ def search_lines(row: SearchRow, best: EvaluationRow | None, classes: int, folde
         f"Best: validation accuracy {best.fitness:.4f}, candidate {best.number} of generation {best.generation}",
         f"  {best.chromosome}",
         f"  In words: {describe(parse(best.chromosome), classes)}",
-        f"  {best.parameters:,} parameters, {best.flops / 1e6:,.1f} MFLOPs per image",
+        f"  {best.parameters:,} parameters, {best.flops / 1e6:,.3g} MFLOPs per image",
         "",
         f"Evolution curve  {folder / 'evolution.png'}",
         f"Everything else  {folder}",
@@ -51,7 +51,8 @@ def reading_lines(name: str, reading: TestReading, folder: Path) -> list[str]:
     undefined = metrics["auroc_undefined"]
     auroc = f"undefined: {undefined}" if metrics["auroc"] is None else f"{metrics['auroc']:.4f}"
     return [
-        f"{name}: candidate {reading.number} after {reading.epochs} epochs, on {metrics['images']} test images",
+        f"{name}: candidate {reading.number} after {counted(reading.epochs, 'epoch')}, "
+        f"on {counted(metrics['images'], 'test image')}",
         "",
         f"  accuracy   {metrics['accuracy']:.4f}",
         f"  precision  {metrics['precision']:.4f}",

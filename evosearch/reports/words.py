@@ -26,6 +26,11 @@ def _block(gene: HeadGene | Dense, count: int) -> str:
     return f"{article} 2x2 max pooling{plural}"
 
 
+def counted(count: int, noun: str) -> str:
+    """A number with its noun: `1 epoch`, `1,000 epochs`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def duration(seconds: float) -> str:
     """A span of time as a person says it: `48 s`, `3 min 20 s`, `2 h 05 min`."""
     whole = round(seconds)

@@ -32,7 +32,7 @@ class SingleTasks:
             failures.append(result.kind)
             if is_spent(failures):
                 raise TooManyFailuresError(
-                    f"candidate {number} of {self._search!r} failed as {result.kind} {len(failures)} times; "
+                    f"candidate {number} of {self._search!r} failed as {result.kind} in attempt {len(failures)}; "
                     f"the last one: {result.message}"
                 )
 

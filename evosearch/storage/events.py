@@ -139,7 +139,7 @@ class TestReadingBegun:
 
 @dataclass(frozen=True)
 class TestRead:
-    """What the reading gave: metrics as JSON; `weights`: path of the safetensors file relative to the home."""
+    """What the reading gave: metrics as JSON; `weights`: path of the safetensors file, relative to the search's own folder."""
 
     __test__ = False
 

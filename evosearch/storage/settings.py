@@ -10,4 +10,4 @@ class StorageSettings:
     journal: str | None = None
     """Where the journal lies, as a SQLAlchemy URL (`sqlite:////folder/journal.db`); None: HOME/journal.db."""
     artifacts: str | None = None
-    """Folder of the artifacts, one folder per search inside; None: HOME."""
+    """Folder of pictures and weights, one folder per search inside, relative to HOME; None: HOME itself."""

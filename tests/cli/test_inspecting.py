@@ -84,7 +84,7 @@ def test_validate_prints_what_the_search_would_cost_and_leaves_nothing_behind(co
     ended = command("validate", "tiny.yaml")
     assert (ended.status, ended.err) == (0, "")
     lines = ended.out.splitlines()
-    assert lines[:2] == ["tiny.yaml: valid", "7 trainings of 1 epochs (18 steps each)"]
+    assert lines[:2] == ["tiny.yaml: valid", "7 trainings of 1 epoch, 18 steps each"]
     assert [path.name for path in tmp_path.iterdir()] == ["tiny.yaml"]
 
 

@@ -269,7 +269,7 @@ def test_random_search_has_one_generation_and_cannot_be_extended(command, refuse
             "population: 4, generations: 2, elites: 1, immigrants: 1", "name: random, evaluations: 3"
         )
     )
-    assert command("run", "random.yaml").out.startswith("random: done, 1 generations, 3 evaluations")
+    assert command("run", "random.yaml").out.startswith("random: done, 1 generation, 3 evaluations")
     message = refused("resume", "random", "--generations", "2")
     assert message == "'random' is a random search, all one generation; leave --generations out"
 
@@ -299,7 +299,7 @@ def test_retrain_reads_the_test_split_once_and_prints_the_recorded_reading_ever_
     assert (reading["number"], reading["epochs"], reading["images"]) == (best["number"], 1, 359)
     assert sum(map(sum, reading["confusion"])) == 359
     assert ended.err.splitlines() == [
-        f"training candidate {best['number']} for 1 epochs, then reading the test split"
+        f"training candidate {best['number']} for 1 epoch, then reading the test split"
     ]
     weights = load_file(Path("runs/tiny") / reading["weights"])
     assert all(array.size for array in weights.values())
@@ -309,7 +309,7 @@ def test_retrain_reads_the_test_split_once_and_prints_the_recorded_reading_ever_
     assert (again.status, json.loads(again.out)) == (0, reading)
     assert again.err == "recorded earlier: each network reads the test split once\n"
     text = own_finished("retrain", "tiny", "--epochs", "1").out
-    assert text.startswith(f"tiny: candidate {best['number']} after 1 epochs, on 359 test images\n")
+    assert text.startswith(f"tiny: candidate {best['number']} after 1 epoch, on 359 test images\n")
     assert f"  accuracy   {reading['accuracy']:.4f}\n" in text
     assert str(Path.cwd() / "runs" / "tiny" / reading["weights"]) in text
 
@@ -345,6 +345,6 @@ def test_a_retraining_that_fails_reads_nothing_and_ends_with_5(command, monkeypa
     script_workers(monkeypatch, FailingEvaluator(Victims(every=1)))
     ended = command("retrain", "tiny", "--json")
     assert (ended.status, ended.out) == (5, "")
-    assert "failed as diverged 1 times; the last one: fails on purpose" in ended.err.splitlines()[-1]
+    assert "failed as diverged in attempt 1; the last one: fails on purpose" in ended.err.splitlines()[-1]
     with open_home(None, env={}, cwd=Path.cwd(), create=False) as home:
         assert home.journal.test_readings("tiny") == ()

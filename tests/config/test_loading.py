@@ -47,9 +47,7 @@ CONFIGURATIONS = st.builds(
         poolings=ranges(0),
         max_memory=st.none() | positive(),
     ),
-    strategy=st.builds(
-        EavlSettings, population=st.integers(20, 10**6), shrink_deviation=st.floats(0.01, 100)
-    )
+    strategy=st.builds(EavlSettings, population=st.integers(20, 10**6), shrink_deviation=st.floats(0.01, 100))
     | st.builds(RandomSearchSettings, evaluations=positive()),
     training=st.builds(
         TrainingSettings,

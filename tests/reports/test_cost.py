@@ -50,7 +50,7 @@ def test_as_json():
 
 def test_as_lines():
     lines = cost_lines(estimate_cost([SMALL, LARGE], 1000, 100, TRAINING))
-    assert lines[0] == "1000 trainings of 10 epochs (70 steps each)"
+    assert lines[0] == "1,000 trainings of 10 epochs, 70 steps each"
     assert [line.split("  ")[1] for line in lines[1:5]] == [
         *("parameters", "memory per step", "one training", "the whole search"),
     ]

@@ -63,7 +63,7 @@ def test_a_reading_as_json_is_the_network_and_its_metrics():
 
 def test_a_reading_for_a_person():
     assert reading_lines("pets", READING, FOLDER) == [
-        "pets: candidate 7 after 30 epochs, on 1314 test images",
+        "pets: candidate 7 after 30 epochs, on 1,314 test images",
         "",
         "  accuracy   0.7500",
         "  precision  0.5000",

@@ -41,7 +41,8 @@ def test_a_lost_worker_is_replaced_and_the_task_tried_again(request_):
 def test_a_task_that_fails_for_good_says_why(request_):
     tasks, _ = tasks_on(FailingEvaluator(Victims(every=1), kind=FailureKind.DIVERGED))
     with pytest.raises(
-        TooManyFailuresError, match="candidate 0 of 'small' failed as diverged 1 times; the last one: fails"
+        TooManyFailuresError,
+        match="candidate 0 of 'small' failed as diverged in attempt 1; the last one: fails",
     ):
         tasks.run(0, request_)
 
