@@ -19,6 +19,7 @@ install: $(VENV)/.installed ## Install everything into .venv
 
 run: install ## A search on scikit-learn's digits, on this machine, in under 3 minutes
 	@$(BIN)/evosearch run configs/digits.yaml
+	@echo "(\`source $(BIN)/activate\` puts evosearch on your PATH)"
 
 test: install ## All tests, those that start Ray among them
 	@$(BIN)/python -m pytest
@@ -36,14 +37,20 @@ format: install ## Format the code
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format .
 
+# What is generated stands in the README between <!-- NAME --> and <!-- end of NAME -->.
+define into_readme
+@sed -i -e '/<!-- $(1) -->/,/<!-- end of $(1) -->/{//!d}' -e '/<!-- $(1) -->/r $(2)' README.md
+@rm $(2)
+endef
+
 docs: install ## Write configs/schema.json and the README's configuration reference anew
 	@$(BIN)/python -m evosearch.config schema > configs/schema.json
 	@$(BIN)/python -m evosearch.config reference > README.reference
-	@sed -i -e '/<!-- reference -->/,/<!-- end of reference -->/{//!d}' -e '/<!-- reference -->/r README.reference' README.md
-	@rm README.reference
+	$(call into_readme,reference,README.reference)
 
-bench: install ## Measure driver, journal and replay; prints a table
-	@$(BIN)/python -m evosearch.bench
+bench: install ## Measure driver, journal and replay; writes the README's table
+	@$(BIN)/python -m evosearch.bench | tee README.bench
+	$(call into_readme,bench,README.bench)
 
 clean: ## Remove caches; keeps .venv and runs
 	@rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage dist build
