@@ -35,7 +35,8 @@ class DriverState:
 
     The durable part is a fold of the journal. `search`: the strategy's. `announced`: the newest generation whose
     population is journaled, -1 before the first. `open`: candidates that are born and have no score, by number.
-    `attempts`: dispatches by number, and `failures`: failed attempts in order, of open candidates.
+    `attempts`: dispatches by number, of candidates without a fitness. `failures`: failed attempts in order, of
+    open ones.
     `remembered`: the number that finished each chromosome, with its fitness. `concluded` and `errors`: how many
     evaluations ended in training, and how many of them in a final `error`.
 
@@ -124,7 +125,7 @@ def _closed(
         state,
         search=plan.strategy.tell(state.search, {number: score}),
         open=_without(state.open, {number}),
-        attempts=_without(state.attempts, {number}),
+        attempts=state.attempts if score.failure else _without(state.attempts, {number}),
         failures=_without(state.failures, {number}),
         concluded=state.concluded + trained,
         errors=state.errors + (score.failure is FailureKind.ERROR),
