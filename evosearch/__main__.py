@@ -1,5 +1,23 @@
-"""`python -m evosearch` is the `evosearch` command."""
+"""The `evosearch` command, and `python -m evosearch`."""
 
-from evosearch.cli import main
+import os
+import signal
+from types import FrameType
 
-main()
+
+def _stop_at_once(_number: int, _frame: FrameType | None) -> None:
+    os.write(2, b"evosearch: stopped before anything began\n")
+    os._exit(75)
+
+
+def main() -> None:
+    """Run the command that `sys.argv` names and exit with its status."""
+    for number in (signal.SIGINT, signal.SIGTERM):  # the imports take a moment, too
+        signal.signal(number, _stop_at_once)
+    from evosearch import cli  # noqa: PLC0415
+
+    cli.main()
+
+
+if __name__ == "__main__":
+    main()

@@ -6,10 +6,9 @@ the seam: the real one lives in `training/`, doubles in `testing/`.
 """
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -189,16 +188,3 @@ def evaluation_seed(search_seed: int, content_key: str, repeat: int = 0) -> int:
     """
     digest = hashlib.sha256(f"{search_seed}/{content_key}/{repeat}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
-
-
-def outcome_to_json(outcome: Outcome) -> dict[str, Any]:
-    """JSON form; a `kind` key marks a failure."""
-    return asdict(outcome)
-
-
-def outcome_from_json(document: Mapping[str, Any]) -> Outcome:
-    """Read an outcome back; the inverse of `outcome_to_json`."""
-    curve = tuple(EpochRecord(**record) for record in document["curve"])
-    if "kind" in document:
-        return Failure(FailureKind(document["kind"]), document["message"], document["seconds"], curve)
-    return Success(document["fitness"], document["seconds"], curve)

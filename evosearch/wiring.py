@@ -14,12 +14,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Literal
 
 from evosearch.blueprint import Limits
 from evosearch.config import RunConfig, config_from_json, config_to_json, differing_keys
 from evosearch.data import DataReport, Dataset, inspect_data, load_dataset
-from evosearch.errors import HeldError, SearchConflictError
+from evosearch.errors import CannotRunError, HeldError, SearchConflictError
 from evosearch.genome import parse
 from evosearch.reports import Cost, counted, draw_evolution, estimate_cost
 from evosearch.runtime import (
@@ -45,7 +46,6 @@ from evosearch.storage import (
     SearchCreated,
     SearchRow,
     TestReading,
-    default_folder,
     take,
 )
 from evosearch.studies import Retraining, retrain_best
@@ -88,7 +88,7 @@ def run(
     row = home.journal.find(config.name)
     if row is not None:
         config = _merged(config, row)
-    return _Undertaking(home, config, row, executor, address, watcher or Silence()).search()
+    return _Undertaking(home, _at(config, address), row, executor, watcher or Silence()).search()
 
 
 def resume(
@@ -116,7 +116,7 @@ def resume(
             raise SearchConflictError(
                 f"--generations is {generations}, below the {row.generations} of {name!r}; give the new total"
             )
-    undertaking = _Undertaking(home, config, row, executor, address, watcher or Silence())
+    undertaking = _Undertaking(home, _at(config, address), row, executor, watcher or Silence())
     return undertaking.search(generations)
 
 
@@ -132,7 +132,7 @@ def retrain(
     """
     row = home.find_search(name)
     config = config_from_json(row.configuration)
-    return _Undertaking(home, config, row, None, None, watcher or Silence()).retrain(epochs)
+    return _Undertaking(home, config, row, None, watcher or Silence()).retrain(epochs)
 
 
 def data_report(config: RunConfig) -> DataReport:
@@ -175,20 +175,24 @@ def make_plan(config: RunConfig, dataset: Dataset, generations: int | None = Non
     return Plan(config.name, config.seed, made, training, limits, dataset.key)
 
 
+def _at(config: RunConfig, address: str | None) -> RunConfig:
+    """`config` on the Ray cluster at `address`, where one is given; it is journaled, so a resume goes there too."""
+    if address is None:
+        return config
+    return replace(config, workers=replace(config.workers, address=address))
+
+
 def _merged(config: RunConfig, row: SearchRow) -> RunConfig:
     """The journaled configuration, with what may change taken from `config`."""
     journaled = config_from_json(row.configuration)
-    compared = config
+    compared = journaled
     ours, theirs = config.strategy, journaled.strategy
-    # Fewer generations than an extension made them is not another search (DESIGN, the command line).
-    if (
-        isinstance(ours, EavlSettings)
-        and isinstance(theirs, EavlSettings)
-        and theirs.generations < row.generations
-        and ours.generations <= row.generations
-    ):
-        compared = replace(config, strategy=replace(ours, generations=theirs.generations))
-    if different := differing_keys(compared, journaled):
+    if isinstance(ours, EavlSettings) and isinstance(theirs, EavlSettings):
+        # Fewer generations than an extension made them is not another search (DESIGN, the command line).
+        extended = theirs.generations < row.generations
+        total = ours.generations if extended and ours.generations <= row.generations else row.generations
+        compared = replace(journaled, strategy=replace(theirs, generations=total))
+    if different := differing_keys(config, compared):
         raise SearchConflictError(
             f"{config.name!r} is a search of another configuration: {'; '.join(different)}; take these values, "
             "or another --name (`evosearch resume NAME --generations N` extends a search)"
@@ -206,7 +210,6 @@ class _Undertaking:
     config: RunConfig
     row: SearchRow | None
     executor: Executor | None
-    address: str | None
     watcher: Watcher
 
     def search(self, generations: int | None = None) -> Finished:
@@ -222,12 +225,16 @@ class _Undertaking:
                     self._hold().release()
                 return self._finished(dataset)
             state = replay(plan, ())  # a space that holds nothing feasible is found before anything starts
+            self._prepare_folder()
             held = stack.enter_context(self._hold()) if self.row else None
-            pool = self._open_pool(stack, dataset)
+            pool = self._open_pool(stack, signals, dataset)
             if held is None:
                 self._create(dataset, pool)
                 held = stack.enter_context(self._hold())
             world = self._surroundings(held, pool, signals)
+            if self.row is not None:
+                self.home.journal.check()
+                self._tell_of_other_versions(self.row)
             events = (recorded.event for recorded in self.home.journal.replay(self.config.name))
             state = replay(plan, events)
             if extended and total is not None:  # only now: what cannot be replayed is not extended either
@@ -251,25 +258,34 @@ class _Undertaking:
             plan = make_plan(self.config, dataset, self.row.generations)
             epochs = epochs or self.config.final.epochs
             retraining = Retraining.of(plan, best.number, parse(best.chromosome), epochs)
-            known = self._reading(retraining)
-            if known is not None and known.metrics is not None:
-                self.watcher.note("recorded earlier: each network reads the test split once")
+            if known := self._recorded(retraining):
                 return known
-            held = stack.enter_context(self._hold())
-            world = self._surroundings(held, self._open_pool(stack, dataset, count=1), signals)
+            self._prepare_folder()
+            held = stack.enter_context(self._hold("retrain"))
+            if known := self._recorded(retraining):  # by a driver that held the search until now
+                return known
+            world = self._surroundings(held, self._open_pool(stack, signals, dataset, count=1), signals)
             signals.defer()
             self.watcher.note(
                 f"training candidate {best.number} for {counted(epochs, 'epoch')}, then reading the test split"
             )
             tasks = SingleTasks(name, held.term, world)
             retrain_best(retraining, dataset, tasks, world.logbook, self._folder)
-        reading = self._reading(retraining)
-        if reading is None:
-            raise RuntimeError(f"the reading {retraining.key} was journaled and is not there")
-        return reading
+        return self._readings()[retraining.key]
+
+    def _tell_of_other_versions(self, row: SearchRow) -> None:
+        changed = [
+            f"{package} {row.environment.get(package)} then, {now} now"
+            for package, now in _versions().items()
+            if row.environment.get(package) != now
+        ]
+        if changed:
+            self.watcher.note(
+                f"other versions than the search began with, so its bits may differ: {'; '.join(changed)}"
+            )
 
     def _load(self) -> Dataset:
-        cache = default_folder(os.environ, Path.cwd()) / "cache"
+        cache = self.home.folder / "cache"
         dataset = load_dataset(self.config.data, env=os.environ, cwd=Path.cwd(), cache=cache)
         for line in dataset.notes:
             self.watcher.note(f"data: {line}")
@@ -280,10 +296,9 @@ class _Undertaking:
             )
         return dataset
 
-    def _hold(self) -> Held:
-        started = DriverStarted(
-            socket.gethostname(), os.getpid(), self._chosen_executor, config_to_json(self.config)
-        )
+    def _hold(self, purpose: Literal["search", "retrain"] = "search") -> Held:
+        host, pid, configuration = socket.gethostname(), os.getpid(), config_to_json(self.config)
+        started = DriverStarted(host, pid, self._chosen_executor, configuration, purpose)
         name = self.config.name
         return take(self.home.journal, self.home.folder_of(name), name, started, time.time)
 
@@ -293,10 +308,10 @@ class _Undertaking:
             return self.executor
         return "local" if self.row is not None and self.row.executor == "local" else "ray"
 
-    def _open_pool(self, stack: ExitStack, dataset: Dataset, count: int | None = None) -> WorkerPool:
+    def _open_pool(
+        self, stack: ExitStack, signals: StopSignals, dataset: Dataset, count: int | None = None
+    ) -> WorkerPool:
         workers = self.config.workers
-        if self.address is not None:
-            workers = replace(workers, address=self.address)
         if count is not None:
             workers = replace(workers, count=count)
         if self.row is not None:  # what decided numerics when the search began is kept
@@ -305,6 +320,7 @@ class _Undertaking:
         pool = make_pool(self._chosen_executor, workers, training.threads, train_on, dataset.for_search())
         stack.callback(pool.close)
         pool.start()
+        signals.reclaim()
         return pool
 
     def _create(self, dataset: Dataset, pool: WorkerPool) -> None:
@@ -324,8 +340,11 @@ class _Undertaking:
     def _finished(self, dataset: Dataset) -> Finished:
         """What to print; the curve is drawn here, since a driver may be killed once the search is done."""
         name, journal = self.config.name, self.home.journal
-        if not self._curve.exists():
-            draw_evolution(name, journal.generations(name), self._curve)
+        try:
+            if not self._curve.exists():
+                draw_evolution(name, journal.generations(name), self._curve)
+        except OSError as error:  # a full or read-only disk does not take the result away
+            self.watcher.note(f"no evolution curve could be drawn: {error}")
         return Finished(self.home.find_search(name), journal.best(name), len(dataset.classes), self._folder)
 
     @property
@@ -336,9 +355,26 @@ class _Undertaking:
     def _curve(self) -> Path:
         return self._folder / "evolution.png"
 
-    def _reading(self, retraining: Retraining) -> TestReading | None:
-        readings = self.home.journal.test_readings(self.config.name)
-        return next((reading for reading in readings if reading.key == retraining.key), None)
+    def _prepare_folder(self) -> None:
+        """Find out now, and not after hours of training, whether pictures and weights can be written."""
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with TemporaryFile(dir=self._folder):
+                pass
+        except OSError as error:
+            raise CannotRunError(
+                f"nothing can be written to {self._folder} ({error.strerror}); give storage.artifacts another folder"
+            ) from error
+
+    def _readings(self) -> dict[str, TestReading]:
+        return {reading.key: reading for reading in self.home.journal.test_readings(self.config.name)}
+
+    def _recorded(self, retraining: Retraining) -> TestReading | None:
+        reading = self._readings().get(retraining.key)
+        if reading is None or reading.metrics is None:  # begun and never ended: nobody has seen a result
+            return None
+        self.watcher.note("recorded earlier: each network reads the test split once")
+        return reading
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """What passes between search and workers: settings that refuse nonsense, seeds, and outcomes as JSON."""
 
-import json
 import math
 
 import pytest
@@ -9,41 +8,11 @@ from hypothesis import strategies as st
 
 from evosearch.errors import ConfigError
 from evosearch.evaluation import (
-    EpochRecord,
-    Failure,
-    FailureKind,
     FinalSettings,
     Success,
     TrainingSettings,
     evaluation_seed,
-    outcome_from_json,
-    outcome_to_json,
 )
-
-unit = st.floats(0, 1)
-seconds = st.floats(0, 1e9)
-curves = st.lists(st.builds(EpochRecord, st.floats(0, allow_infinity=False), unit), max_size=3).map(tuple)
-outcomes = st.one_of(
-    st.builds(Success, unit, seconds, curves),
-    st.builds(Failure, st.sampled_from(FailureKind), st.text(), seconds, curves),
-)
-
-
-@given(outcomes)
-def test_an_outcome_survives_its_json_form(outcome):
-    text = json.dumps(outcome_to_json(outcome), allow_nan=False)
-    assert outcome_from_json(json.loads(text)) == outcome
-
-
-def test_a_failure_is_told_from_a_success_by_its_kind():
-    assert "kind" not in outcome_to_json(Success(0.5, 1.0))
-    failed = outcome_to_json(Failure(FailureKind.OUT_OF_MEMORY, "2 GiB wanted, 1 GiB free"))
-    assert failed == {
-        "kind": "out_of_memory",
-        "message": "2 GiB wanted, 1 GiB free",
-        "seconds": 0.0,
-        "curve": (),
-    }
 
 
 @pytest.mark.parametrize("fitness", [-0.1, 1.1, math.nan, math.inf])

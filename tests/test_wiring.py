@@ -204,7 +204,7 @@ def test_generations_up_to_those_of_an_extension_are_no_other_search(home, confi
     wiring.resume("tiny", home, generations=4)
     for configured in (1, 2, 3, 4):
         assert wiring.run(with_generations(config, configured), home).row.generations == 4
-    with pytest.raises(SearchConflictError, match=r"strategy\.generations: 5 here, 2 in the journal"):
+    with pytest.raises(SearchConflictError, match=r"strategy\.generations: 5 here, 4 in the journal"):
         wiring.run(with_generations(config, 5), home)
 
 

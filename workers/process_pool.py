@@ -1,6 +1,7 @@
 """Workers as processes of this machine, for `--executor local`; ray is not imported."""
 
 import contextlib
+import logging
 import os
 import pickle
 import signal
@@ -32,6 +33,8 @@ from evosearch.runtime import (
 from workers.machine import gpu_environment, thread_environment
 from workers.slots import Slot, kind_of, name_worker
 from workers.task import Broken
+
+LOG = logging.getLogger(__name__)
 
 STARTS = 3
 """So many processes of one slot may die in a row before they were ready; then the pool gives up."""
@@ -100,7 +103,7 @@ class ProcessPool:
         """Wait for messages and deaths; those who left come first, so that nobody is given work in vain.
 
         Raises:
-            CannotRunError: no process of a slot became ready, `STARTS` times in a row.
+            CannotRunError: no process of a slot became ready, `STARTS` times in a row, and no other is at work.
         """
         told = wait([process.channel for process in self._processes.values()], timeout)
         processes = [process for process in self._processes.values() if process.channel in told]
@@ -160,7 +163,10 @@ class ProcessPool:
             self._start(process.slot)
             return [WorkerLeft(process.worker, FailureKind.CRASHED, message)]
         if process.attempt == STARTS:
-            raise CannotRunError(f"no worker process became ready, {STARTS} times in a row: {message}")
+            if not any(other.ready for other in self._processes.values()):
+                raise CannotRunError(f"no worker process became ready, {STARTS} times in a row: {message}")
+            LOG.warning("gave up a slot whose worker died %d times while it started: %s", STARTS, message)
+            return []
         self._start(process.slot, process.attempt + 1)
         return []
 

@@ -6,7 +6,7 @@ import socket
 from dataclasses import dataclass
 from typing import Any
 
-from evosearch.errors import CannotRunError
+from evosearch.errors import CannotRunError, InterruptedSearchError
 from evosearch.runtime import WorkerSettings
 from workers.machine import count_cores, count_gpus
 from workers.slots import Slot, check_cluster_holds, plan_slots
@@ -80,7 +80,12 @@ def _knock(address: str) -> None:
 def _init(address: str, **options: Any) -> None:
     import ray
 
-    ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **options)
+    try:
+        ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **options)
+    except SystemExit as error:  # how Ray answers a SIGTERM from the moment it has put its own handler in
+        raise InterruptedSearchError(
+            "stopped by SIGTERM while Ray was starting; run the same command again"
+        ) from error
     _print_worker_logs(False)
 
 

@@ -5,6 +5,7 @@ call per actor is in flight, and each is fetched alone, since `ray.get` on a lis
 although another died (ray-project/ray#47204).
 """
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -32,6 +33,8 @@ from workers.ray_cluster import Connection, connect, disconnect
 from workers.slots import Slot, kind_of, name_worker
 from workers.task import Broken
 
+LOG = logging.getLogger(__name__)
+
 STARTS = 3
 """So many actors of one slot may die in a row before they were ready; then the pool gives up."""
 
@@ -42,9 +45,11 @@ after about 15; whoever says nothing for longer is killed."""
 
 @dataclass(eq=False)
 class _Standing:
-    """One actor. `call`: its call in flight, and `replied` what its reply means. `attempt`: 1 for the first of
-    its slot, one more after each that died before it was ready. `address`, `worker`: None until it is ready.
-    `suspect_until`: monotonic seconds, while it cannot be reached.
+    """One actor.
+
+    `call`: its call in flight, and `replied` what its reply means. `knock`: the call before its task. `attempt`: 1
+    for the first of its slot, one more after each that died before it was ready. `address`, `worker`: None until it
+    is ready. `suspect_until`: monotonic seconds, while it cannot be reached.
     """
 
     slot: Slot
@@ -54,6 +59,7 @@ class _Standing:
     replied: Callable[[Any], PoolEvent] = field(init=False)
     address: Address | None = None
     worker: Worker | None = None
+    knock: Any = None
     suspect_until: float | None = None
 
 
@@ -95,16 +101,17 @@ class RayPool:
         """Call the actor; one that is gone already gets nothing."""
         for standing in self._standing:
             if standing.worker == worker:
+                standing.knock = standing.actor.ping.remote()  # answered before the task begins
                 standing.call = standing.actor.run.remote(task)
                 standing.replied = partial(TaskDone, worker, ticket)
 
     def poll(self, timeout: float) -> Sequence[PoolEvent]:
         """Wait for replies and deaths; those who left come first, so that nobody is given work in vain.
 
-        An idle actor's death is told when it is given its next task.
+        An idle actor's death is told when it is given its next task, as WORKER_LOST.
 
         Raises:
-            CannotRunError: no actor of a slot became ready, `STARTS` times in a row.
+            CannotRunError: no actor of a slot became ready, `STARTS` times in a row, and no other is at work.
         """
         called = {standing.call: standing for standing in self._standing if standing.call is not None}
         events = [event for call in _answered(list(called), timeout) for event in self._fetch(called[call])]
@@ -153,7 +160,10 @@ class RayPool:
             self._suspect(standing)
             return []
         except RayError as error:
-            return self._bury(standing, _kind(error, standing.address), _describe(error))
+            # One that died idle did not die of the task that was the first to notice.
+            died_idle = standing.knock is not None and not _has_answered(standing.knock)
+            kind = FailureKind.WORKER_LOST if died_idle else _kind(error, standing.address)
+            return self._bury(standing, kind, _describe(error))
         standing.call = None
         if standing.suspect_until is not None:
             message = "the connection to the worker broke, and its result with it"
@@ -186,9 +196,25 @@ class RayPool:
             self._start(standing.slot)
             return [WorkerLeft(standing.worker, kind, message)]
         if standing.attempt == STARTS:
-            raise CannotRunError(f"no Ray worker became ready, {STARTS} times in a row: {message}")
+            if not any(other.worker for other in self._standing):
+                raise CannotRunError(f"no Ray worker became ready, {STARTS} times in a row: {message}")
+            LOG.warning("gave up a slot whose worker died %d times while it started: %s", STARTS, message)
+            return []
         self._start(standing.slot, standing.attempt + 1)
         return []
+
+
+def _has_answered(call: Any) -> bool:
+    """Whether a call has ended without an error."""
+    import ray
+    from ray.exceptions import RayError
+
+    ended, _ = ray.wait([call], timeout=0)
+    try:
+        ray.get(ended)
+    except RayError:
+        return False
+    return bool(ended)
 
 
 def _answered(calls: list[Any], timeout: float) -> list[Any]:

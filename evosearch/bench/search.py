@@ -12,17 +12,23 @@ from evosearch.data import SearchData, Split
 from evosearch.evaluation import TrainingSettings
 from evosearch.genome import SearchSpace
 from evosearch.runtime import Plan, Silence, Surroundings, WorkerPool, drive, replay
-from evosearch.search import EavlSettings, make_strategy
+from evosearch.search import EavlSettings, StrategySettings, make_strategy
 from evosearch.storage import DriverStarted, Event, Journal, SearchCreated, open_journal, take
 
 NAME = "bench"
 
 
 def make_plan(population: int, generations: int, elites: int) -> Plan:
-    """The paper's space at 32 pixels, with a population of any size; a fifth of it are immigrants."""
-    settings = EavlSettings(
-        population=population, generations=generations, elites=elites, immigrants=population // 5
+    """EAVL with a population of any size, a fifth of which are immigrants."""
+    return plan_of(
+        EavlSettings(
+            population=population, generations=generations, elites=elites, immigrants=population // 5
+        )
     )
+
+
+def plan_of(settings: StrategySettings) -> Plan:
+    """Any strategy on the paper's space at 32 pixels."""
     space, training = SearchSpace(), TrainingSettings()
     limits = Limits.of(
         space, ImageShape(3, 32, 32), 2, training.batch_size, training.optimizer, training.dropout

@@ -1,11 +1,15 @@
 """The command line's frame: the commands, and how every way to fail ends."""
 
+import os
 import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from evosearch.cli import inspecting, reading, searching
-from evosearch.cli.output import complain
+from evosearch.cli.output import complain, say
 from evosearch.errors import EvosearchError
 
 EXIT_STATUSES = """\
@@ -16,19 +20,37 @@ Exit status: 0 done; 1 a bug of ours; 2 your input is wrong; 3 this machine or c
 Searches lie under $EVOSEARCH_HOME, else ./runs; a relative data.root under $EVOSEARCH_DATA, else ./data."""
 
 UsageError: type[Exception] = typer.BadParameter.__mro__[2]
-"""Base of what typer raises for a wrong command line; it is not exported under a name of its own."""
+"""`ClickException`, the base of what typer raises for a wrong command line; it is not exported under a name of its own."""
 
 INTERRUPTED = 130
 """What typer returns for a KeyboardInterrupt, and the shell's own convention."""
 
 app = typer.Typer(
     name="evosearch",
-    help="Evolve convolutional networks for image classification.",
     epilog=EXIT_STATUSES,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        say(f"evosearch {metadata.version('evosearch')}")
+        raise typer.Exit
+
+
+VERSION = Annotated[
+    bool,
+    typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True),
+]
+
+
+@app.callback()
+def about(version: VERSION = False) -> None:
+    """Evolve convolutional networks for image classification."""
+
+
 searching.add_to(app)
 reading.add_to(app)
 inspecting.add_to(app)
@@ -36,6 +58,8 @@ inspecting.add_to(app)
 
 def main() -> None:
     """Run the command that `sys.argv` names and exit with its status."""
+    nowhere = Path(os.devnull).open("w")  # noqa: SIM115 - stands in until the process ends
+    sys.stdout, sys.stderr = sys.stdout or nowhere, sys.stderr or nowhere  # none where the caller closed them
     try:
         status = app(standalone_mode=False)
     except EvosearchError as error:

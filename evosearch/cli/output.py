@@ -1,5 +1,6 @@
 """What the commands print, and where."""
 
+import contextlib
 import json
 import os
 import sys
@@ -10,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from evosearch.reports import one_line
+from evosearch.errors import CannotRunError
 
 
 def say(text: str = "") -> None:
@@ -18,20 +19,25 @@ def say(text: str = "") -> None:
     try:
         sys.stdout.write(f"{text}\n")
         sys.stdout.flush()
-    except BrokenPipeError:  # `evosearch results NAME | head`
+    except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at its end
-        raise typer.Exit from None
+        if isinstance(error, BrokenPipeError):  # `evosearch results NAME | head`
+            raise typer.Exit from None
+        raise CannotRunError(
+            f"standard output cannot be written: {error.strerror}; send it elsewhere"
+        ) from error
 
 
 def tell(text: str) -> None:
-    """A line of progress, on standard error at once."""
-    sys.stderr.write(f"{text}\n")
-    sys.stderr.flush()
+    """A line of progress, on standard error at once; a search does not end because nobody reads any more."""
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
 
 
 def complain(text: str) -> None:
     """One line about what is wrong, on standard error."""
-    tell(f"evosearch: {one_line(text)}")
+    tell(f"evosearch: {' '.join(text.split())}")
 
 
 def print_json(document: Any) -> None:
@@ -43,6 +49,6 @@ def say_table(table: Table) -> None:
     """A table on standard output; a file or pipe gets one line per row and no colour codes."""
     text = StringIO()
     terminal = sys.stdout.isatty()
-    width = None if terminal else 10_000  # more than any row needs
-    Console(file=text, force_terminal=terminal, width=width, emoji=False).print(table)
+    # A row that is wider than the terminal is wrapped by it, which reads better than squeezed columns.
+    Console(file=text, force_terminal=terminal, width=10_000, emoji=False).print(table)
     say(text.getvalue().rstrip("\n"))

@@ -12,6 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from evosearch.cli.output import tell
 from evosearch.reports import duration, seconds_left
 from evosearch.runtime import DriverState, Plan, Watcher
 from evosearch.storage import Event, Failed, Finished, Recalled
@@ -22,7 +23,7 @@ def show_progress() -> Iterator[Watcher]:
     """A watcher that prints to standard error for as long as the context lasts."""
     console = Console(stderr=True, highlight=False, emoji=False)
     if not console.is_terminal:
-        yield Lines(lambda text: console.print(text, soft_wrap=True, markup=False))
+        yield Lines(tell)
         return
     display = Display(console)
     try:

@@ -82,10 +82,11 @@ def retrain(name: NAME, epochs: EPOCHS = None, as_json: JSON = False, storage: S
     with open_home(storage, env=os.environ, cwd=Path.cwd(), create=False) as home, show_progress() as watcher:
         reading = wiring.retrain(name, home, epochs=epochs, watcher=watcher)
         config = config_from_json(home.find_search(name).configuration)
+    folder = wiring.artifact_folder(home, config)
     if as_json:
-        print_json(reading_document(name, reading))
+        print_json(reading_document(name, reading, folder))
         return
-    for line in reading_lines(name, reading, wiring.artifact_folder(home, config)):
+    for line in reading_lines(name, reading, folder):
         say(line)
 
 

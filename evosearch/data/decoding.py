@@ -74,7 +74,9 @@ def _opened(stream: BinaryIO, max_pixels: int) -> Image.Image:
     except UnidentifiedImageError:
         raise UndecodableError("is not an image (or its header is broken)") from None
     except Image.DecompressionBombError as error:
-        raise UndecodableError(f"is a decompression bomb ({_line(error)})") from error
+        raise UndecodableError(
+            f"is a decompression bomb: more pixels than data.max_image_pixels allows ({max_pixels})"
+        ) from error
     except Exception as error:  # as above
         raise UndecodableError(f"has a broken header ({_line(error)})") from error
     width, height = image.size

@@ -11,9 +11,12 @@ from evosearch.errors import DataError
 
 _SPLIT_OF: dict[str, SplitName] = {
     "train": "train",
+    "training": "train",
     "val": "validation",
+    "valid": "validation",
     "validation": "validation",
     "test": "test",
+    "testing": "test",
 }
 
 

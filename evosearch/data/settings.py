@@ -24,7 +24,7 @@ class DataSettings:
     root: str | None = None
     """Folder of the images; a relative one is looked for under $EVOSEARCH_DATA, else ./data. digits needs none."""
     image_size: int | None = None
-    """Side in pixels to which every image is brought, at least 4. None: 8 for digits, 224 for the others."""
+    """Side in pixels to which every image is brought, 4 to 4096. None: 8 for digits, 224 for the others."""
     channels: int | None = None
     """1 (gray) or 3 (colour). None: 1 for digits, 3 for the others."""
     test_fraction: float = 0.2
@@ -41,8 +41,8 @@ class DataSettings:
             raise ConfigError(f"data.name is {self.name!r}; choose one of {', '.join(get_args(SourceName))}")
         if self.name != "digits" and not self.root:
             raise ConfigError(f"data.root is missing; {self.name} needs the folder of the images")
-        if self.image_size is not None and self.image_size < 4:
-            raise ConfigError(f"data.image_size is {self.image_size}; it must be at least 4 pixels")
+        if self.image_size is not None and not 4 <= self.image_size <= 4096:
+            raise ConfigError(f"data.image_size is {self.image_size}; it must lie between 4 and 4096 pixels")
         if self.channels not in (None, 1, 3):
             raise ConfigError(f"data.channels is {self.channels}; choose 1 (gray) or 3 (colour)")
         for key in ("test_fraction", "validation_fraction"):

@@ -2,12 +2,13 @@
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 
 from evosearch.errors import InvalidChromosomeError
 from evosearch.genome.genes import Conv, Dense, Head, Pool, Tail
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Chromosome:
     """A variable-length chromosome (EAVL-COVID, "Genotype"); the class-count output layer is not a gene.
 
@@ -34,7 +35,19 @@ class Chromosome:
     def __str__(self) -> str:
         return f"{' '.join(map(str, self.head))} | {' '.join(map(str, self.tail))}".rstrip()
 
-    @property
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.head, self.tail))
+
+    def __hash__(self) -> int:
+        """Worked out once: a driver looks chromosomes up again at every result."""
+        return self._hash
+
+    def __reduce__(self) -> tuple[type["Chromosome"], tuple[Head, Tail]]:
+        """Without what is worked out."""
+        return Chromosome, (self.head, self.tail)
+
+    @cached_property
     def key(self) -> str:
         """Content key: equal for equal chromosomes on every machine, 20 hexadecimal digits."""
         return hashlib.sha256(str(self).encode()).hexdigest()[:20]

@@ -11,7 +11,7 @@ from evosearch.reports.estimate import seconds_left
 from evosearch.reports.outcome import reading_document, reading_lines, search_lines
 from evosearch.reports.results import best_first, results_csv, results_document, results_table
 from evosearch.reports.status import Standing, status_document, status_lines, status_table
-from evosearch.reports.words import counted, describe, duration, one_line
+from evosearch.reports.words import counted, describe, duration
 
 __all__ = [
     "Cost",
@@ -24,7 +24,6 @@ __all__ = [
     "draw_evolution",
     "duration",
     "estimate_cost",
-    "one_line",
     "reading_document",
     "reading_lines",
     "results_csv",

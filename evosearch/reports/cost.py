@@ -7,7 +7,7 @@ from typing import Any
 
 from evosearch.blueprint import Blueprint, training_memory
 from evosearch.evaluation import TrainingSettings
-from evosearch.reports.words import counted
+from evosearch.reports.words import counted, scaled
 
 BACKWARD = 2
 """The backward pass costs about twice the forward one: gradients for weights and for inputs."""
@@ -72,15 +72,13 @@ def cost_lines(cost: Cost) -> list[str]:
     """The estimate for a person."""
     return [
         f"{counted(cost.trainings, 'training')} of {counted(cost.epochs, 'epoch')}, {counted(cost.steps, 'step')} each",
-        f"  parameters        {_three(cost.parameters, 1e6, 'M')}",
-        f"  memory per step   {_three(cost.memory, 2**20, ' MiB')}",
-        f"  one training      {_three(cost.training_flops, 1e12, ' TFLOP')}",
-        f"  the whole search  {cost.total_flops / 1e12:,.4g} TFLOP",
+        f"  parameters        {_three(cost.parameters, '')}",
+        f"  memory per step   {_three(cost.memory, 'B')}",
+        f"  one training      {_three(cost.training_flops, 'FLOP')}",
+        f"  the whole search  {scaled(cost.total_flops, 'FLOP')}",
         "  (least / median / greatest over the first population; children may grow beyond it)",
     ]
 
 
-def _three(spread: Spread, unit: float, name: str) -> str:
-    return " / ".join(
-        f"{value / unit:,.3g}{name}" for value in (spread.least, spread.median, spread.greatest)
-    )
+def _three(spread: Spread, unit: str) -> str:
+    return " / ".join(scaled(value, unit) for value in (spread.least, spread.median, spread.greatest))

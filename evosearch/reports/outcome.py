@@ -17,7 +17,11 @@ def search_lines(row: SearchRow, best: EvaluationRow | None, classes: int, folde
         f"{f' ({failed} failed)' if failed else ''} in {duration(row.seconds)}"
     ]
     if best is None or best.fitness is None:
-        return [*lines, f"No evaluation succeeded; `evosearch results {row.name}` has every reason"]
+        kinds = ", ".join(f"{count} {kind}" for kind, count in row.failed.items())
+        return [
+            *lines,
+            f"No evaluation succeeded ({kinds}); `evosearch results {row.name} --format csv` has every reason",
+        ]
     return [
         *lines,
         "",
@@ -33,14 +37,14 @@ def search_lines(row: SearchRow, best: EvaluationRow | None, classes: int, folde
     ]
 
 
-def reading_document(name: str, reading: TestReading) -> dict[str, Any]:
-    """A reading of the test split as JSON: the network it was of, and the metrics."""
+def reading_document(name: str, reading: TestReading, folder: Path) -> dict[str, Any]:
+    """A reading of the test split as JSON: the network it was of, and the metrics. `folder`: the search's own."""
     return {
         "name": name,
         "number": reading.number,
         "epochs": reading.epochs,
         "seed": reading.seed,
-        "weights": reading.weights,
+        "weights": str(folder / (reading.weights or "")),
         **(reading.metrics or {}),
     }
 

@@ -31,6 +31,16 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
+def scaled(value: float, unit: str) -> str:
+    """A quantity with a prefix that leaves one to three digits before the point: `1.2 GB`, `488.7 PFLOP`, `24.2 k`."""
+    prefixes = ("", "k", "M", "G", "T", "P", "E")
+    step = 0
+    while value >= 999.95 and step + 1 < len(prefixes):
+        value, step = value / 1000, step + 1
+    figure = f"{value:,.1f}" if step else f"{value:,.0f}"
+    return f"{figure} {prefixes[step]}{unit}".rstrip()
+
+
 def duration(seconds: float) -> str:
     """A span of time as a person says it: `48 s`, `3 min 20 s`, `2 h 05 min`."""
     whole = round(seconds)
@@ -39,8 +49,3 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02} min"
-
-
-def one_line(text: str) -> str:
-    """`text` with its line breaks folded into spaces, for messages that must stay one line."""
-    return " ".join(text.split())

@@ -1,7 +1,7 @@
 """What a driver knows of its search that never changes: how candidates become requests, and what they cost."""
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 from evosearch.blueprint import Blueprint, ImageShape, Limits, draw_up
 from evosearch.evaluation import EvaluationRequest, TrainingSettings, evaluation_seed
@@ -27,13 +27,14 @@ class Plan:
 
     def blueprint(self, candidate: Candidate) -> Blueprint:
         """The candidate's network for this search's images."""
-        return _draw_up(candidate.chromosome, self.limits.image, self.limits.classes, self.limits.dropout)
+        return draw_up(candidate.chromosome, self.limits.image, self.limits.classes, self.limits.dropout)
 
     def cost(self, candidate: Candidate) -> int:
         """How long the candidate's training takes compared with others: its forward FLOPs."""
-        return self.blueprint(candidate).flops
+        return _flops(candidate.chromosome, self.limits.image, self.limits.classes)
 
 
-@lru_cache(maxsize=4096)
-def _draw_up(chromosome: Chromosome, image: ImageShape, classes: int, dropout: float) -> Blueprint:
-    return draw_up(chromosome, image, classes, dropout)
+@cache
+def _flops(chromosome: Chromosome, image: ImageShape, classes: int) -> int:
+    """Asked for every open candidate at every result; one number each is kept."""
+    return draw_up(chromosome, image, classes).flops

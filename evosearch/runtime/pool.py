@@ -69,7 +69,7 @@ Task: TypeAlias = EvaluationRequest | PredictionRequest
 class WorkerPool(Protocol):
     """Standing workers that evaluate one task at a time.
 
-    Contract (tested by `evosearch.testing.PoolContract`): a worker is announced once by `WorkerJoined` before
+    Contract (tested by `evosearch.testing.pool_contract.PoolContract`): a worker is announced once by `WorkerJoined` before
     it is given anything; every task ends in exactly one `TaskDone` or in the `WorkerLeft` of its worker; a
     worker that left is replaced by one of another name while the pool is open; after `close` nothing of the
     pool is left running.

@@ -15,9 +15,7 @@ def assignments(plan: Plan, state: DriverState) -> tuple[tuple[Worker, Candidate
     A candidate that must run alone waits until every worker of one device is free, and that device takes
     nothing else until it has ended: the others' wait is what "alone" costs.
     """
-    if len(state.running) == len(
-        state.workers
-    ):  # the common case: every result frees one worker, filled below
+    if len(state.running) == len(state.workers):
         return ()
     closed = {state.workers[name].device for name, number in state.running.items() if _alone(state, number)}
     chosen: list[tuple[Worker, Candidate]] = []

@@ -26,13 +26,13 @@ class StopSignals:
         self._install()
         return self
 
-    def defer(self) -> None:
-        """From here on a signal waits to be asked for.
-
-        To be called after `ray.init`, which puts handlers of its own in place of ours (ray, RELIABILITY R23).
-        """
-        self._deferred = True
+    def reclaim(self) -> None:
+        """Take the signals back from `ray.init`, which puts a handler of its own in place of ours."""
         self._install()
+
+    def defer(self) -> None:
+        """From here on a signal waits to be asked for."""
+        self._deferred = True
 
     def reason(self) -> str | None:
         """The name of the signal that asked for a stop; None as long as none did."""
@@ -52,7 +52,7 @@ class StopSignals:
         self._reason = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
         if not self._deferred:
             raise InterruptedSearchError(
-                f"stopped by {self._reason} before the first evaluation; nothing is lost"
+                f"stopped by {self._reason} before training began; run the same command again"
             )
 
     def __exit__(

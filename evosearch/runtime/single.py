@@ -1,5 +1,7 @@
 """One task outside a search, on an ordinary worker: the retraining of the best, and its reading of the test."""
 
+from collections.abc import Callable
+
 from evosearch.errors import InterruptedSearchError, TooManyFailuresError
 from evosearch.evaluation import Failure, FailureKind, Prediction, Success
 from evosearch.runtime.driver import HEARTBEAT_SECONDS, POLL_SECONDS, Surroundings
@@ -11,14 +13,17 @@ class SingleTasks:
     """Runs one task after another on a pool that has been started, each until it succeeds or its budget is spent."""
 
     def __init__(self, search: str, term: int, world: Surroundings) -> None:
+        self.term = term
         self._search = search
-        self._term = term
         self._world = world
         self._free: list[Worker] = []
         self._beaten = world.clock()
 
-    def run(self, number: int, task: Task) -> Success | Prediction:
-        """What `task`, on behalf of candidate `number`, came to.
+    def run(self, number: int, task_of: Callable[[int], Task]) -> tuple[int, Success | Prediction]:
+        """The first attempt, from 1, that succeeded on behalf of candidate `number`, and what it came to.
+
+        `task_of(attempt)` makes the task, so that what an attempt leaves behind can carry its number: a worker given
+        up as lost may still come back and write.
 
         Raises:
             TooManyFailuresError: it failed as often as its kind allows; the message has the last reason.
@@ -26,9 +31,10 @@ class SingleTasks:
         """
         failures: list[FailureKind] = []
         while True:
-            result = self._attempt(Ticket(self._search, self._term, number, len(failures) + 1), task)
+            attempt = len(failures) + 1
+            result = self._attempt(Ticket(self._search, self.term, number, attempt), task_of(attempt))
             if not isinstance(result, Failure):
-                return result
+                return attempt, result
             failures.append(result.kind)
             if is_spent(failures):
                 raise TooManyFailuresError(

@@ -109,8 +109,9 @@ def evolve(plan: Plan, state: DriverState, fact: Event) -> DriverState:
 
 def _announced(plan: Plan, state: DriverState, fact: GenerationStarted) -> DriverState:
     expected = state.search.generation, tuple(member.number for member in state.search.members)
-    born = tuple(state.open.get(candidate.number) for candidate in plan.strategy.ask(state.search))
-    if expected != (fact.generation, fact.members) or born != plan.strategy.ask(state.search):
+    asked = plan.strategy.ask(state.search)
+    born = tuple(state.open.get(candidate.number) for candidate in asked)
+    if expected != (fact.generation, fact.members) or born != asked:
         raise JournalError(
             f"this version of evosearch would breed another generation {fact.generation} than the journal of "
             f"{plan.name!r} holds; resume with the version that began it, or begin anew under another name"

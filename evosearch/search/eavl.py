@@ -18,6 +18,9 @@ from evosearch.search.drawing import draw_feasible
 from evosearch.search.state import SearchState
 from evosearch.search.survival import elites
 
+MOST = 100_000
+"""More than any cluster trains; candidates' numbers must fit the journal."""
+
 
 @dataclass(frozen=True)
 class EavlSettings:
@@ -53,6 +56,9 @@ class EavlSettings:
         ):
             if getattr(self, name) < least:
                 raise ConfigError(f"strategy.{name} is {getattr(self, name)}; it must be at least {least}")
+        for name in ("population", "generations"):
+            if getattr(self, name) > MOST:
+                raise ConfigError(f"strategy.{name} is {getattr(self, name)}; it must be at most {MOST:,}")
         if self.elites + self.immigrants > self.population:
             raise ConfigError(
                 f"strategy.population is {self.population}, smaller than elites + immigrants = "

@@ -13,6 +13,7 @@ from evosearch.genome import SearchSpace
 from evosearch.search.candidate import Candidate, Origin, Score
 from evosearch.search.chance import Purpose, stream
 from evosearch.search.drawing import draw_feasible
+from evosearch.search.eavl import MOST
 from evosearch.search.state import SearchState
 
 
@@ -28,8 +29,10 @@ class RandomSearchSettings:
     """How often a random individual above a size limit is drawn again before the search gives up."""
 
     def __post_init__(self) -> None:
-        if self.evaluations < 1:
-            raise ConfigError(f"strategy.evaluations is {self.evaluations}; it must be at least 1")
+        if not 1 <= self.evaluations <= MOST:
+            raise ConfigError(
+                f"strategy.evaluations is {self.evaluations}; it must be at least 1 and at most {MOST:,}"
+            )
         if self.redraws < 0:
             raise ConfigError(f"strategy.redraws is {self.redraws}; it must be at least 0")
 

@@ -6,7 +6,7 @@ the wall-clock time stand beside it in the journal (`Recorded`), not in it.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from evosearch.evaluation import Failure, Success
 from evosearch.search.candidate import Candidate
@@ -25,14 +25,17 @@ class SearchCreated:
 
 @dataclass(frozen=True)
 class DriverStarted:
-    """A driver took the search; what ran under the term before is abandoned. `executor`: ray or local.
-    `configuration`: the full configuration from here on (workers, storage and final may change).
+    """A driver took the search; what ran under the term before is abandoned.
+
+    `executor`: ray or local. `configuration`: the full configuration from here on (workers, storage and final may
+    change). `purpose`: what it took the search for; only searching counts as the search's time.
     """
 
     host: str
     pid: int
     executor: str
     configuration: Mapping[str, Any]
+    purpose: Literal["search", "retrain"] = "search"
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ PAGE = 1000
 class Journal:
     """A journal that has been opened (`open_journal`).
 
-    Contract (tested by `evosearch.testing.JournalContract`): each writing method is one transaction that
+    Contract (tested by `evosearch.testing.journal_contract.JournalContract`): each writing method is one transaction that
     happens in full or not at all, and is durable when it returns; events are only ever added, numbered from 1
     without gaps in each search; only the newest term may write; what is returned is the caller's own; readers
     never wait for a driver's training, nor it for them. Several processes may use one journal at once, and
@@ -84,7 +84,12 @@ class Journal:
             place = self._fenced(connection, name, expected)
             term = expected + 1
             connection.execute(update(searches).where(searches.c.id == place.search).values(term=term))
-            driver = {"host": event.host, "pid": event.pid, "executor": event.executor}
+            driver = {
+                "host": event.host,
+                "pid": event.pid,
+                "executor": event.executor,
+                "purpose": event.purpose,
+            }
             times = {"started": at, "last": at}
             connection.execute(insert(drivers).values(search=place.search, term=term, **driver, **times))
             _add(connection, place, term, [event], at)

@@ -6,15 +6,23 @@ from evosearch.errors import InputError
 
 _SEGMENT = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 
+_KEPT = re.compile(r"final|lock-\d+|evolution\.(png|part)")
+"""What a search's own folder holds, where a member of a group would lie."""
+
 
 def check_name(name: str) -> str:
     """Return `name` where it can name a search: `digits`, or `digits/seed-3` for a member of a group.
 
     Raises:
         InputError: it has other characters than A-Z a-z 0-9 . _ -, more than one '/', a segment that is empty
-            or begins with '.', two dots in a row, or more than 100 characters.
+            or begins with '.', two dots in a row, or more than 100 characters; or it is what the home calls its
+            cache, its journal, or a search's final weights.
     """
     segments = name.split("/")
+    if segments[0] == "cache" or segments[0].startswith("journal.db") or _KEPT.fullmatch(segments[-1]):
+        raise InputError(
+            f"{name!r} cannot name a search: the home keeps something else under that name; take another"
+        )
     fits = len(name) <= 100 and len(segments) <= 2 and ".." not in name
     if fits and all(_SEGMENT.fullmatch(segment) for segment in segments):
         return name

@@ -36,7 +36,7 @@ def _search_row(connection: Connection, row: Row[Any]) -> SearchRow:
         executor=newest.executor if newest else "",
         term=row.term,
         heartbeat=newest.last if newest else row.created,
-        seconds=sum(max(0.0, driver.last - driver.started) for driver in driven),
+        seconds=sum(max(0.0, one.last - one.started) for one in driven if one.purpose == "search"),
         generation=row.generation,
         generations=row.generations,
         counts=counts,

@@ -20,7 +20,7 @@ class SearchRow:
     `generation`: the one being evaluated, from 0; -1 before the first population is written. `generations`:
     the total, extensions included. `counts`: evaluations by status; `failed`: failed ones by kind.
     `term`: of the newest driver; `heartbeat`: its last sign of life, seconds since 1970. `seconds`: summed
-    over all drivers, from start to last sign of life. `host`, `pid`: of the newest driver, None before the
+    over the drivers that searched, from start to last sign of life. `host`, `pid`: of the newest driver, None before the
     first.
     """
 

@@ -64,6 +64,7 @@ drivers = Table(
     Column("host", Text, nullable=False),
     Column("pid", Integer, nullable=False),
     Column("executor", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
     Column("started", Float, nullable=False),
     Column("last", Float, nullable=False),  # the newest sign of life, overwritten
 )

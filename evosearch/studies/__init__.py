@@ -5,6 +5,7 @@ a study gets its workers, its journal and its data as arguments, and test images
 training they judge has ended.
 """
 
+from evosearch.studies.metrics import Metrics, classification_metrics
 from evosearch.studies.retraining import Retraining, retrain_best
 
-__all__ = ["Retraining", "retrain_best"]
+__all__ = ["Metrics", "Retraining", "classification_metrics", "retrain_best"]

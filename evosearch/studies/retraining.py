@@ -8,6 +8,7 @@ from evosearch.evaluation import EvaluationRequest, Prediction, PredictionReques
 from evosearch.genome import Chromosome
 from evosearch.runtime import Logbook, Plan, SingleTasks
 from evosearch.storage import TestRead, TestReadingBegun
+from evosearch.studies.metrics import classification_metrics
 
 REPEAT = 1
 """Repeat 0 is the search's own training; another one gives the retraining a seed of its own."""
@@ -38,7 +39,7 @@ def retrain_best(
 ) -> TestRead:
     """Train, then send the test images to the trained network, and journal intent and result of that reading.
 
-    `folder`: the search's own; the weights are left in `final/KEY/model.safetensors` below it.
+    `folder`: the search's own; the weights are left in `final/KEY/` below it, named by term and attempt.
 
     Returns: the reading as journaled; `weights` is relative to `folder`.
 
@@ -46,23 +47,26 @@ def retrain_best(
         TooManyFailuresError, InterruptedSearchError: as `SingleTasks.run`; the test split has then not been read,
         or its result was journaled.
     """
-    weights = Path("final") / retraining.key / "model.safetensors"
-    request = replace(retraining.request, weights=str(folder / weights))
-    trained = tasks.run(retraining.number, request)
+
+    def weights(attempt: int) -> Path:
+        return Path("final") / retraining.key / f"term-{tasks.term}-attempt-{attempt}.safetensors"
+
+    request = retraining.request
+    attempt, trained = tasks.run(
+        retraining.number, lambda attempt: replace(request, weights=str(folder / weights(attempt)))
+    )
     if not isinstance(trained, Success):
         raise TypeError(f"a training ends in a Success, found {trained!r}")
     settings = request.settings
     logbook.append([TestReadingBegun(retraining.key, retraining.number, settings.epochs, request.seed)])
     reading = PredictionRequest(
-        retraining.chromosome, settings, request.data_key, str(folder / weights), dataset.test.images
+        retraining.chromosome, settings, request.data_key, str(folder / weights(attempt)), dataset.test.images
     )
-    predicted = tasks.run(retraining.number, reading)
+    _, predicted = tasks.run(retraining.number, lambda _: reading)
     if not isinstance(predicted, Prediction):
         raise TypeError(f"a prediction ends in a Prediction, found {predicted!r}")
-    from evosearch.training.metrics import classification_metrics  # noqa: PLC0415 - a search's driver needs no torch
-
     metrics = classification_metrics(dataset.test.labels, predicted.probabilities, dataset.classes)
     measured = {**metrics.to_json(), "validation_accuracy": trained.fitness, "seconds": trained.seconds}
-    read = TestRead(retraining.key, measured, weights.as_posix())
+    read = TestRead(retraining.key, measured, weights(attempt).as_posix())
     logbook.append([read])
     return read

@@ -6,7 +6,6 @@ equal outcomes, whatever it did before. Inside a step the host never waits for t
 everything above it in the house, and torch.
 """
 
-from evosearch.training.metrics import Metrics, classification_metrics
 from evosearch.training.trainer import Trainer
 
-__all__ = ["Metrics", "Trainer", "classification_metrics"]
+__all__ = ["Trainer"]

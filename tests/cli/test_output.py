@@ -39,7 +39,7 @@ def test_a_table_in_a_pipe_has_one_line_per_row_and_its_texts_as_they_are(capsys
     assert row.split() == ["node:100:", *["word"] * 100]
 
 
-def test_a_table_on_a_terminal_fits_into_it(monkeypatch):
+def test_a_table_on_a_narrow_terminal_is_wrapped_by_it_and_not_squeezed(monkeypatch):
     class Terminal(StringIO):
         def isatty(self):
             return True
@@ -47,5 +47,5 @@ def test_a_table_on_a_terminal_fits_into_it(monkeypatch):
     monkeypatch.setattr(sys, "stdout", Terminal())
     monkeypatch.setenv("COLUMNS", "60")
     say_table(wide_table())
-    lines = sys.stdout.getvalue().splitlines()
-    assert len(lines) > 5
+    _, row = sys.stdout.getvalue().splitlines()
+    assert row.count("word ") >= 99

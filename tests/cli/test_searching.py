@@ -335,7 +335,9 @@ def test_a_search_in_which_nothing_succeeded_says_so_and_cannot_be_retrained(com
     assert summary.startswith(
         f"tiny: done, 2 generations, {EVALUATIONS} evaluations ({EVALUATIONS} failed) in "
     )
-    assert hint == "No evaluation succeeded; `evosearch results tiny` has every reason"
+    assert (
+        hint == "No evaluation succeeded (7 diverged); `evosearch results tiny --format csv` has every reason"
+    )
     assert refused("retrain", "tiny") == "no evaluation of 'tiny' succeeded; there is nothing to retrain"
 
 

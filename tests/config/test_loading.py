@@ -33,7 +33,7 @@ CONFIGURATIONS = st.builds(
         DataSettings,
         name=st.sampled_from(["digits", "covid_ct", "image_folder"]),
         root=st.text(st.characters(codec="utf-8"), min_size=1),
-        image_size=st.none() | st.integers(4, 10**6),
+        image_size=st.none() | st.integers(4, 4096),
         channels=st.sampled_from([None, 1, 3]),
         test_fraction=st.floats(0.01, 0.99),
         split_seed=st.integers(0),
@@ -47,8 +47,8 @@ CONFIGURATIONS = st.builds(
         poolings=ranges(0),
         max_memory=st.none() | positive(),
     ),
-    strategy=st.builds(EavlSettings, population=st.integers(20, 10**6), shrink_deviation=st.floats(0.01, 100))
-    | st.builds(RandomSearchSettings, evaluations=positive()),
+    strategy=st.builds(EavlSettings, population=st.integers(20, 10**5), shrink_deviation=st.floats(0.01, 100))
+    | st.builds(RandomSearchSettings, evaluations=st.integers(1, 10**5)),
     training=st.builds(
         TrainingSettings,
         epochs=positive(),

@@ -109,7 +109,9 @@ def test_what_cannot_be_decoded_says_why(content: bytes, reason: str) -> None:
 
 def test_a_bomb_is_refused_from_its_header_before_a_pixel_is_decoded() -> None:
     header_only = file_of(Image.new("1", (20_000, 20_000)))[:60]
-    with pytest.raises(UndecodableError, match=r"bomb .*400000000 pixels"):
+    with pytest.raises(
+        UndecodableError, match=r"bomb: more pixels than data\.max_image_pixels allows \(170000000\)"
+    ):
         pixels_of(header_only, max_pixels=170_000_000)
     header_only = file_of(Image.new("1", (11_000, 11_000)))[:60]  # Pillow itself would only warn
     with pytest.raises(UndecodableError, match="bomb: 11000 x 11000 pixels"):

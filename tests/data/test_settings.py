@@ -21,7 +21,7 @@ def test_each_source_has_its_own_image_shape_unless_one_is_configured() -> None:
     [
         ({"name": "mnist"}, "data.name is 'mnist'; choose one of digits, covid_ct, image_folder"),
         ({"name": "covid_ct"}, "data.root is missing; covid_ct needs the folder of the images"),
-        ({"image_size": 3}, "data.image_size is 3; it must be at least 4 pixels"),
+        ({"image_size": 3}, "data.image_size is 3; it must lie between 4 and 4096 pixels"),
         ({"channels": 2}, "data.channels is 2; choose 1 (gray) or 3 (colour)"),
         ({"test_fraction": 1.0}, "data.test_fraction is 1.0; it must lie between 0 and 1"),
         (

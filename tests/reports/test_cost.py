@@ -54,4 +54,4 @@ def test_as_lines():
     assert [line.split("  ")[1] for line in lines[1:5]] == [
         *("parameters", "memory per step", "one training", "the whole search"),
     ]
-    assert lines[1].split(" / ")[2] == f"{LARGE.parameters / 1e6:.3g}M"
+    assert lines[1].split(" / ")[2] == f"{LARGE.parameters / 1e3:.1f} k"

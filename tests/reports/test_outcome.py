@@ -46,17 +46,17 @@ def test_a_search_in_which_nothing_succeeded_points_to_the_reasons(best):
     row = replace(SEARCH, counts={"done": 0, "failed": 10})
     assert search_lines(row, best, 2, FOLDER) == [
         "pets: done, 5 generations, 10 evaluations (10 failed) in 1 min 40 s",
-        "No evaluation succeeded; `evosearch results pets` has every reason",
+        "No evaluation succeeded (1 diverged); `evosearch results pets --format csv` has every reason",
     ]
 
 
 def test_a_reading_as_json_is_the_network_and_its_metrics():
-    assert reading_document("pets", READING) == {
+    assert reading_document("pets", READING, FOLDER) == {
         "name": "pets",
         "number": 7,
         "epochs": 30,
         "seed": 99,
-        "weights": "final/candidate-7/model.safetensors",
+        "weights": "/home/me/runs/pets/final/candidate-7/model.safetensors",
         **METRICS,
     }
 

@@ -3,7 +3,8 @@
 import pytest
 
 from evosearch.genome import parse
-from evosearch.reports import describe, duration, one_line
+from evosearch.reports import counted, describe, duration
+from evosearch.reports.words import scaled
 
 
 @pytest.mark.parametrize(
@@ -50,5 +51,16 @@ def test_a_span_of_time_is_told_in_the_two_units_that_matter(seconds, words):
     assert duration(seconds) == words
 
 
-def test_a_text_of_several_lines_becomes_one():
-    assert one_line(" a\n\tb\r\n\n c ") == "a b c"
+def test_a_noun_is_counted():
+    assert [counted(n, "epoch") for n in (0, 1, 2, 1000)] == [
+        "0 epochs",
+        "1 epoch",
+        "2 epochs",
+        "1,000 epochs",
+    ]
+
+
+def test_a_quantity_has_the_prefix_that_suits_it():
+    words = [scaled(value, "B") for value in (0, 999, 1000, 999_949, 999_950, 1.24e9, 4.887e17)]
+    assert words == ["0 B", "999 B", "1.0 kB", "999.9 kB", "1.0 MB", "1.2 GB", "488.7 PB"]
+    assert scaled(24_200, "") == "24.2 k"

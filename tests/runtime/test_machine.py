@@ -68,12 +68,14 @@ def test_a_result_of_a_given_up_attempt_changes_nothing(plan, busy):
 
 def test_a_worker_that_leaves_idle_costs_no_attempt(plan, busy):
     state, _ = busy
+    for number in range(plan.strategy.settings.population - 1):
+        state, _ = step(plan, state, WorkerJoined(Worker(f"other-{number}", "host/cpu")))
     state, _ = step(plan, state, WorkerJoined(B))
-    idle = {name for name in state.workers if name not in state.running}
-    assert not idle  # B was given work at once
-    searched, commands = step(plan, replay(plan, ()), WorkerLeft(A, FailureKind.CRASHED, "gone"))
-    assert not [fact for fact in facts_of(commands) if isinstance(fact, Failed)]
-    assert not searched.workers
+    assert set(state.workers) - set(state.running) == {"b"}
+    left, commands = step(plan, state, WorkerLeft(B, FailureKind.CRASHED, "gone"))
+    assert commands == ()
+    assert (left.failures, left.attempts, left.running) == (state.failures, state.attempts, state.running)
+    assert "b" not in left.workers
 
 
 def test_after_a_stop_nothing_more_happens(plan, busy):

@@ -11,7 +11,7 @@ from evosearch.runtime import StopSignals
 
 def test_before_it_is_deferred_a_signal_ends_the_preparation():
     with (
-        pytest.raises(InterruptedSearchError, match="stopped by SIGTERM before the first evaluation"),
+        pytest.raises(InterruptedSearchError, match="stopped by SIGTERM before training began"),
         StopSignals(),
     ):
         os.kill(os.getpid(), signal.SIGTERM)
@@ -33,9 +33,10 @@ def test_a_second_ctrl_c_ends_at_once():
             os.kill(os.getpid(), signal.SIGINT)
 
 
-def test_deferring_takes_the_signals_back_from_whoever_took_them():
+def test_reclaiming_takes_the_signals_back_from_whoever_took_them():
     with StopSignals() as signals:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # as ray.init does
+        signals.reclaim()
         signals.defer()
         os.kill(os.getpid(), signal.SIGTERM)
         assert signals.reason() == "SIGTERM"

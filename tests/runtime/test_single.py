@@ -23,10 +23,10 @@ def request_(plan):
 
 def test_one_task_after_another_on_the_same_worker(request_):
     tasks, pool = tasks_on(FormulaEvaluator())
-    assert isinstance(tasks.run(0, request_), Success)
+    assert isinstance(tasks.run(0, lambda _: request_)[1], Success)
     images = np.zeros((3, 1, 8, 8), np.uint8)
     reading = PredictionRequest(request_.network, request_.settings, "data", "weights", images)
-    predicted = tasks.run(0, reading)
+    _, predicted = tasks.run(0, lambda _: reading)
     assert isinstance(predicted, Prediction)
     assert predicted.probabilities.shape == (3, 2)
     assert [ticket.attempt for ticket in pool.submitted] == [1, 1]
@@ -34,7 +34,7 @@ def test_one_task_after_another_on_the_same_worker(request_):
 
 def test_a_lost_worker_is_replaced_and_the_task_tried_again(request_):
     tasks, pool = tasks_on(FormulaEvaluator(), Script(losses={(0, 1): FailureKind.WORKER_LOST}))
-    assert isinstance(tasks.run(0, request_), Success)
+    assert isinstance(tasks.run(0, lambda _: request_)[1], Success)
     assert [ticket.attempt for ticket in pool.submitted] == [1, 2]
 
 
@@ -44,10 +44,10 @@ def test_a_task_that_fails_for_good_says_why(request_):
         TooManyFailuresError,
         match="candidate 0 of 'small' failed as diverged in attempt 1; the last one: fails",
     ):
-        tasks.run(0, request_)
+        tasks.run(0, lambda _: request_)
 
 
 def test_a_stop_is_heard_between_two_polls(request_):
     tasks, _ = tasks_on(FormulaEvaluator(), reason=lambda: "SIGTERM")
     with pytest.raises(InterruptedSearchError, match="stopped by SIGTERM"):
-        tasks.run(0, request_)
+        tasks.run(0, lambda _: request_)

@@ -87,7 +87,7 @@ def test_nonsense_in_the_evolutions_settings_is_refused(change, message):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"evaluations": 0}, "strategy.evaluations is 0; it must be at least 1"),
+        ({"evaluations": 0}, "strategy.evaluations is 0; it must be at least 1 and at most 100,000"),
         ({"redraws": -1}, "strategy.redraws is -1; it must be at least 0"),
     ],
 )

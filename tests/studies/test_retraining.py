@@ -116,7 +116,7 @@ def test_the_test_images_leave_the_driver_after_training_and_after_the_intent_is
     read = retrain(recorder, retraining)
     trained, begun, predicted, ended = recorder.story
     assert trained == replace(
-        retraining.request, weights=f"/home/small/final/{retraining.key}/model.safetensors"
+        retraining.request, weights=f"/home/small/final/{retraining.key}/term-3-attempt-1.safetensors"
     )
     assert begun == TestReadingBegun(retraining.key, 5, 30, retraining.request.seed)
     assert isinstance(predicted, PredictionRequest)
@@ -128,7 +128,7 @@ def test_the_test_images_leave_the_driver_after_training_and_after_the_intent_is
 def test_what_is_journaled_are_the_metrics_of_the_predictions_and_a_relative_path(retraining):
     read = retrain(Recorder(), retraining)
     assert isinstance(read, TestRead)
-    assert read.weights == f"final/{retraining.key}/model.safetensors"
+    assert read.weights == f"final/{retraining.key}/term-3-attempt-1.safetensors"
     request = PredictionRequest(
         retraining.chromosome, retraining.request.settings, "data", "", DATASET.test.images
     )

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from evosearch.training import Metrics, classification_metrics
+from evosearch.studies import Metrics, classification_metrics
 
 
 def probabilities(*rows: tuple[float, ...]) -> npt.NDArray[np.float32]:
