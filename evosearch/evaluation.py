@@ -23,6 +23,10 @@ Labels: TypeAlias = npt.NDArray[np.int64]
 """Class numbers (count,), int64, from 0."""
 
 
+MOST_THREADS = 256
+"""Of one worker; starting many more takes minutes."""
+
+
 class FailureKind(StrEnum):
     """Why an evaluation has no fitness; the kind decides what happens next (DESIGN, decision 4)."""
 
@@ -71,6 +75,8 @@ class TrainingSettings:
         for name in ("epochs", "batch_size", "threads"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"training.{name} is {getattr(self, name)}; it must be at least 1")
+        if self.threads > MOST_THREADS:
+            raise ConfigError(f"training.threads is {self.threads}; it must be at most {MOST_THREADS}")
         if self.batch_size < 2:  # batch norm has no variance over one image at 1x1
             raise ConfigError("training.batch_size is 1; batch norm needs at least 2 images")
         if not 0 < self.learning_rate < float("inf"):

@@ -26,13 +26,8 @@ def plan_slots(settings: WorkerSettings, threads: int, gpus: int, cores: int) ->
         cores: cores that the pool sees.
 
     Raises:
-        CannotRunError: more threads than cores, more GPU workers than GPUs, or device cuda without any.
+        CannotRunError: more GPU workers than GPUs, or device cuda without any.
     """
-    if threads > cores:
-        raise CannotRunError(
-            f"training.threads is {threads}, but there are only {cores} cores; a search keeps its threads, since they "
-            "decide its bits, so it needs a machine with as many"
-        )
     if settings.device == "cpu" or (settings.device == "auto" and gpus == 0):
         count = settings.count or max(1, cores // threads)
         return (Slot("cpu", threads),) * count

@@ -1,9 +1,7 @@
 """The command line's frame: the commands, and how every way to fail ends."""
 
-import os
 import sys
 from importlib import metadata
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -58,8 +56,6 @@ inspecting.add_to(app)
 
 def main() -> None:
     """Run the command that `sys.argv` names and exit with its status."""
-    nowhere = Path(os.devnull).open("w")  # noqa: SIM115 - stands in until the process ends
-    sys.stdout, sys.stderr = sys.stdout or nowhere, sys.stderr or nowhere  # none where the caller closed them
     try:
         status = app(standalone_mode=False)
     except EvosearchError as error:

@@ -95,13 +95,20 @@ class Lines:
             )
 
     def observe(self, state: DriverState, facts: Sequence[Event]) -> None:
-        """A line per evaluation that ended or will be tried again."""
+        """A line per evaluation that ended or will be tried again, and one per generation that is done."""
         if self._tally is None:
             return
-        self._tally.state = state
+        before, self._tally.state = self._tally.state.search, state
+        turned = state.search.generation > before.generation
         for fact in facts:
             if text := _told(fact):
-                self._write(f"{text}  | {_standing(self._tally)}")
+                self._write(text if turned else f"{text}  | {_standing(self._tally)}")
+        if turned:
+            known = state.remembered  # holds every success, those of members that have just died out too
+            fitness = [known[m.chromosome][1] for m in before.members if m.chromosome in known]
+            self._write(
+                f"generation {before.generation} is done{_figures(fitness)}  | {_standing(self._tally)}"
+            )
 
 
 class Display:
@@ -182,9 +189,11 @@ def _told(fact: Event) -> str | None:
 
 def _standing(tally: Tally) -> str:
     done, size = tally.done_here
-    fitness = tally.fitness
-    figures = f", best {max(fitness):.4f}, mean {fmean(fitness):.4f}" if fitness else ""
     return (
-        f"generation {tally.state.search.generation}: {done} of {size}{figures}"
+        f"generation {tally.state.search.generation}: {done} of {size}{_figures(tally.fitness)}"
         f" | {tally.done} of {tally.plan.strategy.evaluations}, {len(tally.state.running)} running, {tally.left}"
     )
+
+
+def _figures(fitness: Sequence[float]) -> str:
+    return f", best {max(fitness):.4f}, mean {fmean(fitness):.4f}" if fitness else ""

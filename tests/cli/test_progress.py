@@ -14,7 +14,7 @@ from evosearch.errors import InterruptedSearchError
 from evosearch.evaluation import FailureKind
 from evosearch.runtime import Surroundings, drive, replay
 from evosearch.search import EavlSettings
-from evosearch.storage import DriverStarted, Extended
+from evosearch.storage import DriverStarted, Extended, Finished
 from evosearch.testing import FormulaEvaluator, Script, ScriptedPool
 from tests.runtime.small_search import MemoryLogbook, make_plan
 
@@ -78,7 +78,7 @@ class Told(Lines):
 def test_every_evaluation_is_a_line_with_fitness_worker_standing_and_estimated_end(watched):
     told = Told(watched.clock)
     watched(told)
-    assert len(told.lines) == TOTAL
+    assert len([line for line in told.lines if line.startswith("#")]) == TOTAL
     first, last = told.lines[0], told.lines[-1]
     assert re.fullmatch(
         r"#\d 0\.\d{4} in 0\.0 s on scripted-1  \| generation 0: 1 of 4, best (0\.\d{4}), mean \1"
@@ -100,12 +100,26 @@ def test_best_and_mean_are_those_of_the_generation(watched):
 def test_the_time_left_is_that_of_the_evaluations_to_come_at_the_speed_so_far(watched):
     told = Told(watched.clock)
     watched(told)
-    trained = [line for line in told.lines if " as #" not in line]
+    trained = [line for line in told.lines if " as #" not in line and not line.startswith("generation")]
     assert len(trained) >= 5
-    for line in trained:
-        done = int(re.search(r"\| (\d) of 7, ", line)[1])
-        spent = 2 * (trained.index(line) + 1)
-        assert line.endswith(f", {round(spent / done * (TOTAL - done))} s left")
+    estimates = 0
+    for spent, line in enumerate(trained, 1):
+        if standing := re.search(r"\| (\d) of 7, ", line):
+            done = int(standing[1])
+            assert line.endswith(f", {round(2 * spent / done * (TOTAL - done))} s left")
+            estimates += 1
+    assert estimates >= 4
+
+
+def test_a_generation_that_is_done_is_summed_up_before_the_next_one(watched):
+    told = Told(watched.clock)
+    watched(told)
+    (turn,) = [line for line in told.lines if line.startswith("generation 0 is done")]
+    finished = {f.number: f.success.fitness for f in watched.logbook.of(Finished)}
+    first = [finished[number] for number in range(4)]
+    assert turn.startswith(
+        f"generation 0 is done, best {max(first):.4f}, mean {sum(first) / 4:.4f}  | generation 1: "
+    )
 
 
 def test_a_failed_attempt_says_why_and_what_follows_and_time_is_unknown_before_the_first_end(watched):
@@ -124,7 +138,7 @@ def test_a_failure_for_good_is_worst_fitness_and_counts_as_done(watched):
     told = Told(watched.clock)
     watched(told, script=Script(losses={(number, 1): FailureKind.DIVERGED for number in range(3)}))
     failed = [line for line in told.lines if " failed on " in line]
-    assert all("diverged: lost by the script; worst fitness  |" in line for line in failed)
+    assert all("diverged: lost by the script; worst fitness" in line for line in failed)
     assert "| 1 of 7, " in told.lines[0]
 
 
@@ -144,7 +158,7 @@ def test_going_on_says_from_where_and_estimates_by_what_is_done_since(watched):
     told = Told(watched.clock)
     watched(told)
     assert told.lines[0] == "small: going on at generation 0, 3 evaluations done"
-    assert told.lines[1].endswith("| 4 of 7, 1 running, 6 s left")
+    assert told.lines[2].endswith("| 4 of 7, 1 running, 6 s left")
 
 
 def test_an_extended_search_counts_from_what_is_done(watched):

@@ -72,7 +72,7 @@ def test_the_first_line_of_progress_names_the_absolute_journal_and_the_rest_its_
 ):
     lines = command("run", "tiny.yaml").err.splitlines()
     assert lines[0] == f"journal {Path.cwd() / 'runs' / 'journal.db'}"
-    assert [line[0] for line in lines[1:]] == ["#"] * EVALUATIONS
+    assert [line[0] for line in lines[1:]].count("#") == EVALUATIONS
     assert lines[-1].endswith(f"| {EVALUATIONS} of {EVALUATIONS}, 0 running, 0 s left")
 
 
