@@ -1,10 +1,14 @@
 """The `evosearch` command, and `python -m evosearch`."""
 
+import contextlib
 import os
 import signal
 import sys
 from pathlib import Path
 from types import FrameType
+
+STOPPED = (75, 130)
+"""Exit statuses of a command that was told to stop."""
 
 
 def _stop_at_once(_number: int, _frame: FrameType | None) -> None:
@@ -21,7 +25,15 @@ def main() -> None:
         sys.stdout, sys.stderr = sys.stdout or nowhere, sys.stderr or nowhere
     from evosearch import cli  # noqa: PLC0415
 
-    cli.main()
+    try:
+        cli.main()
+    except SystemExit as ended:
+        if ended.code in STOPPED:
+            for stream in (sys.stdout, sys.stderr):
+                with contextlib.suppress(OSError):
+                    stream.flush()
+            os._exit(ended.code)  # what Ray still does at exit would outlast the 3 seconds that were promised
+        raise
 
 
 if __name__ == "__main__":
