@@ -54,7 +54,7 @@ def results(
 
     with open_home(storage, env=os.environ, cwd=Path.cwd(), create=False) as home:
         home.find_search(name)
-        rows = list(home.journal.evaluations(name))
+        rows = list(home.journal.evaluations(name, with_curve=form == "json"))
     if top is not None:
         rows = best_first(rows)[:top]
     match form:

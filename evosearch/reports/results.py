@@ -27,7 +27,7 @@ COLUMNS = (
     "reasons",
     "cached",
 )
-"""Columns of the CSV and keys of the JSON, in order: scripts rely on them."""
+"""Columns of the CSV, and with `curve` the keys of the JSON, in order: scripts rely on them."""
 
 
 def best_first(rows: Sequence[EvaluationRow]) -> list[EvaluationRow]:
@@ -36,14 +36,17 @@ def best_first(rows: Sequence[EvaluationRow]) -> list[EvaluationRow]:
 
 
 def results_document(rows: Sequence[EvaluationRow]) -> list[dict[str, Any]]:
-    """One JSON object per candidate with the keys of `COLUMNS`; `flops`: forward, one image."""
-    return [
-        {
-            column: list(value) if isinstance(value := getattr(row, column), tuple) else value
-            for column in COLUMNS
-        }
-        for row in rows
-    ]
+    """One JSON object per candidate with the keys of `COLUMNS` and `curve`.
+
+    `flops`: forward, one image. `curve`: [training loss, validation accuracy] of each epoch of the last attempt, as
+    far as the rows were read with it.
+    """
+    return [_values(row) | {"curve": [list(epoch) for epoch in row.curve]} for row in rows]
+
+
+def _values(row: EvaluationRow) -> dict[str, Any]:
+    values = {column: getattr(row, column) for column in COLUMNS}
+    return {column: list(value) if isinstance(value, tuple) else value for column, value in values.items()}
 
 
 def results_csv(rows: Sequence[EvaluationRow]) -> str:
@@ -51,8 +54,9 @@ def results_csv(rows: Sequence[EvaluationRow]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    for document in results_document(rows):
-        writer.writerow("; ".join(map(str, v)) if isinstance(v, list) else v for v in document.values())
+    for row in rows:
+        values = _values(row).values()
+        writer.writerow("; ".join(map(str, value)) if isinstance(value, list) else value for value in values)
     return text.getvalue()
 
 

@@ -71,7 +71,7 @@ def test_status_of_all_searches(read_finished):
 def test_results_as_json_have_the_keys_that_scripts_rely_on_by_number(read_finished):
     rows = document(read_finished, "results", "tiny", "--format", "json")
     assert set(KEYS) >= DESIGNED
-    assert [list(row) for row in rows] == [KEYS] * EVALUATIONS
+    assert [list(row) for row in rows] == [[*KEYS, "curve"]] * EVALUATIONS
     assert [row["number"] for row in rows] == list(range(EVALUATIONS))
     assert [row["origin"] for row in rows] == ["initial"] * 4 + ["crossover"] * 2 + ["immigrant"]
     assert [len(row["parents"]) for row in rows] == [0] * 4 + [2] * 2 + [0]
@@ -81,6 +81,7 @@ def test_results_as_json_have_the_keys_that_scripts_rely_on_by_number(read_finis
         assert row["parameters"] > 0
         assert row["flops"] > 0
         assert (row["seconds"], row["attempts"]) == (0, 0) if row["cached"] else row["seconds"] > 0
+        assert [accuracy for _, accuracy in row["curve"]] == ([] if row["cached"] else [row["fitness"]])
 
 
 def test_results_as_csv_read_back_as_the_same(read_finished):
@@ -90,7 +91,8 @@ def test_results_as_csv_read_back_as_the_same(read_finished):
     rows = document(read_finished, "results", "tiny", "--format", "json")
     assert list(read[0]) == KEYS
     for text, row in zip(read, rows, strict=True):
-        for key, value in row.items():
+        for key in KEYS:
+            value = row[key]
             if isinstance(value, list):
                 assert text[key] == "; ".join(map(str, value))
             else:

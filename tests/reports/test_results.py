@@ -38,6 +38,7 @@ def test_as_json_every_key_is_there_also_where_nothing_is_known():
         "attempts": 2,
         "reasons": ["attempt 1 on node-cpu-2: crashed: killed"],
         "cached": False,
+        "curve": [],
     }
     assert list(failed) == list(recalled) == list(waiting) == list(done)
     assert (failed["fitness"], failed["failure"], failed["parents"]) == (None, "diverged", [])
