@@ -195,6 +195,21 @@ def test_a_stopped_ray_driver_takes_its_private_cluster_with_it(tmp_path, config
     assert not alive
 
 
+@pytest.mark.ray
+@pytest.mark.parametrize("seconds", [0.3, 1.5, 3.0, 5.0])
+def test_a_signal_at_any_instant_of_the_start_ends_with_75_and_one_line(tmp_path, config, seconds):
+    command = Command(tmp_path / "home", "run", str(config))
+    time.sleep(
+        seconds
+    )  # into the imports, into the start of Ray, into that of its workers, into the first training
+    command.process.send_signal(signal.SIGTERM)
+    assert command.wait() == 75
+    complaints = [line for line in command.lines if line.startswith("evosearch: ")]
+    assert len(complaints) == 1, command.lines
+    assert "stopped" in complaints[0]
+    assert "Traceback" not in "".join(command.lines)
+
+
 def test_a_second_driver_is_refused_with_exit_4_and_a_killed_one_reads_as_interrupted(tmp_path, config):
     home = tmp_path / "home"
     first = Command(home, "run", str(config), "--executor", "local")

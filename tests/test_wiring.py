@@ -9,9 +9,10 @@ import pytest
 from evosearch import wiring
 from evosearch.config import config_to_json, load_config
 from evosearch.data import DataSettings, load_dataset
-from evosearch.errors import ConfigError, HeldError, InfeasibleSpaceError, SearchConflictError
+from evosearch.errors import CannotRunError, ConfigError, HeldError, InfeasibleSpaceError, SearchConflictError
+from evosearch.runtime import Silence
 from evosearch.search import EavlSettings
-from evosearch.storage import Completed, DriverStarted, Extended, SearchCreated, open_home
+from evosearch.storage import Completed, DriverStarted, Extended, SearchCreated, TestReadingBegun, open_home
 from evosearch.testing import ScriptedPool
 from tests.finished_search import EVALUATIONS, TINY
 
@@ -291,3 +292,46 @@ def test_artifacts_lie_below_the_home_unless_said_otherwise(home, config):
     assert wiring.artifact_folder(home, pictures) == home.folder / "pictures" / "tiny"
     elsewhere = replace(config, storage=replace(config.storage, artifacts="/elsewhere"))
     assert wiring.artifact_folder(home, elsewhere) == Path("/elsewhere/tiny")
+
+
+def test_two_retrainings_at_once_read_the_test_split_once_and_cost_the_search_no_time(
+    home, config, scripted, monkeypatch
+):
+    wiring.run(config, home)
+    seconds = home.find_search("tiny").seconds
+    take, others = wiring.take, [True]
+
+    def take_late(*arguments):
+        if others.pop() if others else False:
+            wiring.retrain("tiny", home)  # another process ends the same retraining just now
+        return take(*arguments)
+
+    monkeypatch.setattr(wiring, "take", take_late)
+    reading = wiring.retrain("tiny", home)
+    assert len(facts(home, TestReadingBegun)) == 1
+    assert reading.metrics is not None
+    assert home.find_search("tiny").seconds == seconds
+
+
+def test_a_folder_that_takes_no_artifacts_is_found_before_anything_is_trained(home, config, scripted):
+    nowhere = replace(config, storage=replace(config.storage, artifacts="/dev/null/pictures"))
+    with pytest.raises(
+        CannotRunError, match=r"nothing can be written to /dev/null/pictures/tiny .*storage\.artifacts"
+    ):
+        wiring.run(nowhere, home)
+    assert not scripted
+    assert home.journal.find("tiny") is None
+
+
+def test_other_versions_than_a_search_began_with_are_told(home, config, scripted, monkeypatch):
+    told = []
+    monkeypatch.setattr(wiring, "version", lambda package: "0.0" if package == "torch" else "1.0")
+    wiring.run(with_generations(config, 1), home)
+    monkeypatch.setattr(wiring, "version", lambda package: "1.0")
+
+    class Notes(Silence):
+        def note(self, text):
+            told.append(text)
+
+    wiring.resume("tiny", home, generations=2, watcher=Notes())
+    assert any("torch 0.0 then, 1.0 now" in text for text in told)
