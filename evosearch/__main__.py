@@ -23,7 +23,7 @@ def main() -> None:
     if sys.stdout is None or sys.stderr is None:  # the caller closed them
         nowhere = Path(os.devnull).open("w")  # noqa: SIM115 - until the process ends
         sys.stdout, sys.stderr = sys.stdout or nowhere, sys.stderr or nowhere
-    from evosearch import cli  # noqa: PLC0415
+    from evosearch import cli  # noqa: PLC0415 - once a signal is answered
 
     try:
         cli.main()

@@ -25,7 +25,7 @@ def count_gpus(environment: Mapping[str, str] = os.environ) -> int:
     command = shutil.which("nvidia-smi", path=environment.get("PATH"))
     if command is None:
         return 0
-    listing = subprocess.run([command, "-L"], capture_output=True, text=True, check=False)  # noqa: S603
+    listing = subprocess.run([command, "-L"], capture_output=True, text=True, check=False)  # noqa: S603 - of PATH, no input
     present = sum(line.startswith("GPU ") for line in listing.stdout.splitlines())
     chosen = environment.get("CUDA_VISIBLE_DEVICES")
     return present if chosen is None else min(present, len(_chosen(chosen)))

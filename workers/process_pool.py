@@ -129,7 +129,7 @@ class ProcessPool:
         here, there = Pipe()
         descriptors = (there.fileno(), self._payload.fileno())
         device = "cpu" if slot.device == "cpu" else "cuda:0"
-        process = subprocess.Popen(  # noqa: S603
+        process = subprocess.Popen(  # noqa: S603 - our own program
             (sys.executable, "-P", "-c", PROGRAM.format(*descriptors, device)),
             env=_environment(slot),
             pass_fds=descriptors,

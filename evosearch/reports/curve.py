@@ -12,7 +12,7 @@ def draw_evolution(name: str, generations: Sequence[GenerationRow], file: Path) 
     Failed members have no fitness and stand in neither curve.
     """
     from matplotlib.figure import Figure  # noqa: PLC0415 - half a second that only this picture needs
-    from matplotlib.ticker import MaxNLocator  # noqa: PLC0415
+    from matplotlib.ticker import MaxNLocator  # noqa: PLC0415 - likewise
 
     rows = [row for row in generations if row.best is not None and row.mean is not None]
     x = [row.generation for row in rows]

@@ -45,7 +45,7 @@ def classification_metrics(
     images counts 0. Source: FACTS, part B, for the choice of metrics.
     """
     # half a second and 60 MB that search workers never need
-    from sklearn.metrics import confusion_matrix, precision_recall_fscore_support  # noqa: PLC0415
+    from sklearn.metrics import confusion_matrix, precision_recall_fscore_support  # noqa: PLC0415 - only here
 
     predicted = probabilities.argmax(axis=1)
     numbers = np.arange(len(classes))
@@ -73,7 +73,7 @@ def classification_metrics(
 def _auroc(
     labels: Labels, probabilities: npt.NDArray[np.float32], classes: tuple[str, ...]
 ) -> tuple[float | None, str | None]:
-    from sklearn.metrics import roc_auc_score  # noqa: PLC0415
+    from sklearn.metrics import roc_auc_score  # noqa: PLC0415 - likewise
 
     missing = [name for number, name in enumerate(classes) if number not in labels]
     if missing:

@@ -6,7 +6,7 @@ NETWORK = parse("C4 P | F5")  # 143 parameters; with Adam at batch 2: 4 * (4 * 1
 
 
 def limits(**space: int) -> Limits:
-    return Limits.of(SearchSpace(**space), IMAGE, 3, batch_size=2, optimizer="adam", dropout=0.5)  # type: ignore[arg-type]
+    return Limits.of(SearchSpace(**space), IMAGE, 3, batch_size=2, optimizer="adam", dropout=0.5)
 
 
 def test_the_limits_are_those_of_the_space() -> None:

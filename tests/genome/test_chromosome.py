@@ -41,6 +41,6 @@ def test_a_gene_in_the_wrong_part_is_named() -> None:
     with pytest.raises(
         InvalidChromosomeError, match="the head holds convolutions and poolings only, found F8"
     ):
-        Chromosome((Dense(8),), ())  # type: ignore[arg-type]
+        Chromosome((Dense(8),), ())
     with pytest.raises(InvalidChromosomeError, match="the tail holds fully connected layers only, found P"):
-        Chromosome((Conv(8),), (Pool(),))  # type: ignore[arg-type]
+        Chromosome((Conv(8),), (Pool(),))

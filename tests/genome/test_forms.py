@@ -76,4 +76,4 @@ def test_a_text_that_is_no_chromosome_is_refused_by_its_word(text: str, message:
 )
 def test_a_document_that_is_no_chromosome_is_refused(document: object) -> None:
     with pytest.raises(InvalidChromosomeError):
-        from_json(document)  # type: ignore[arg-type]
+        from_json(document)

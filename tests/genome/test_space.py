@@ -76,4 +76,4 @@ def test_a_narrow_space_draws_what_it_says() -> None:
 )
 def test_nonsense_is_refused_by_the_name_of_its_key(values: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        SearchSpace(**values)  # type: ignore[arg-type]
+        SearchSpace(**values)

@@ -84,7 +84,7 @@ def test_100_networks_of_the_papers_space_at_224_pixels_are_what_their_blueprint
 def test_optimizers_keep_as_many_bytes_as_the_blueprint_says(optimizer: str) -> None:
     for blueprint in random_blueprints(SMALL, 30, (1, 6)):
         network = build(blueprint)
-        kept = make_optimizer(network.parameters(), TrainingSettings(optimizer=optimizer))  # type: ignore[arg-type]
+        kept = make_optimizer(network.parameters(), TrainingSettings(optimizer=optimizer))
         for parameter in network.parameters():
             parameter.grad = torch.ones_like(parameter)
         kept.step()

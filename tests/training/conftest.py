@@ -57,6 +57,6 @@ def ask() -> Ask:
         **settings: object,
     ) -> EvaluationRequest:
         base = TrainingSettings(epochs=3, batch_size=4, learning_rate=1e-2)
-        return EvaluationRequest(parse(text), replace(base, **settings), data_key, seed, weights)  # type: ignore[arg-type]
+        return EvaluationRequest(parse(text), replace(base, **settings), data_key, seed, weights)
 
     return made

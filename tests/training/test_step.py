@@ -28,11 +28,11 @@ def prepared(
     return Network(module.to(device), Scale(unit(3), torch.device(device)), bf16), split
 
 
-class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class Recorder(TorchDispatchMode):
     """Notes every operator that runs, those of the backward pass among them."""
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.ran: set[str] = set()
 
     def __torch_dispatch__(
@@ -50,7 +50,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 @pytest.mark.parametrize("bf16", [False, True])
 def test_a_step_never_waits_for_the_device(data: SearchData, optimizer: str, bf16: bool) -> None:
     network, split = prepared(data, bf16)
-    kept = make_optimizer(network.module.parameters(), TrainingSettings(optimizer=optimizer))  # type: ignore[arg-type]
+    kept = make_optimizer(network.module.parameters(), TrainingSettings(optimizer=optimizer))
     rows, loss_sum = torch.arange(4), torch.zeros((), dtype=torch.float64)
     with Recorder() as recorder:
         for _ in range(2):  # the first one also makes the optimizer's state
@@ -72,7 +72,7 @@ def test_validation_never_waits_for_the_device_either(data: SearchData) -> None:
 @pytest.mark.parametrize("optimizer", ["adam", "sgd", "adadelta", "rmsprop"])
 def test_a_gpu_sees_no_synchronisation_in_a_step(data: SearchData, optimizer: str) -> None:
     network, split = prepared(data, device="cuda")
-    kept = make_optimizer(network.module.parameters(), TrainingSettings(optimizer=optimizer))  # type: ignore[arg-type]
+    kept = make_optimizer(network.module.parameters(), TrainingSettings(optimizer=optimizer))
     rows, loss_sum = torch.arange(4).cuda(), torch.zeros((), dtype=torch.float64, device="cuda")
     train_step(network, kept, split, rows, loss_sum)
     try:
@@ -86,7 +86,7 @@ def test_a_step_is_an_ordinary_pytorch_step(data: SearchData) -> None:
     # no batch norm: Adam turns the rounding noise in the gradient of a bias before one into whole steps
     network, split = prepared(data, text="C6 C8 P | F8")
     plain, _ = prepared(data, text="C6 C8 P | F8")
-    network.module.train()[-2].p = plain.module.train()[-2].p = 0.0  # type: ignore[index]
+    network.module.train()[-2].p = plain.module.train()[-2].p = 0.0
     ours = make_optimizer(network.module.parameters(), TrainingSettings(learning_rate=1e-3))
     theirs = torch.optim.Adam(plain.module.parameters(), lr=1e-3, weight_decay=1e-8)
     loss_sum, expected = torch.zeros((), dtype=torch.float64), 0.0
@@ -95,7 +95,7 @@ def test_a_step_is_an_ordinary_pytorch_step(data: SearchData) -> None:
         loss = functional.cross_entropy(plain.module(split.images[rows].float() / 255), split.labels[rows])
         expected += 5 * loss.item()
         theirs.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         theirs.step()
     assert loss_sum.item() == pytest.approx(expected, rel=1e-5)
     torch.testing.assert_close(network.module.state_dict(), plain.module.state_dict(), rtol=1e-3, atol=1e-5)
@@ -104,8 +104,8 @@ def test_a_step_is_an_ordinary_pytorch_step(data: SearchData) -> None:
 def test_bf16_keeps_weights_logits_and_optimizer_in_fp32(data: SearchData) -> None:
     network, split = prepared(data, bf16=True)
     seen: list[torch.dtype] = []
-    note: Callable[..., None] = lambda module, inputs, output: seen.append(output.dtype)  # noqa: E731
-    next(iter(network.module)).register_forward_hook(note)  # type: ignore[call-overload]
+    note: Callable[..., None] = lambda module, inputs, output: seen.append(output.dtype)  # noqa: E731 - a hook is no more
+    next(iter(network.module)).register_forward_hook(note)
     optimizer = make_optimizer(network.module.parameters(), TrainingSettings())
     train_step(network, optimizer, split, torch.arange(4), torch.zeros((), dtype=torch.float64))
     assert seen == [torch.bfloat16]

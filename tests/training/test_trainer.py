@@ -122,7 +122,7 @@ def poison(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
     steps = count(1)
 
     def poisoned(network: step.Network, *arguments: object) -> None:
-        step.train_step(network, *arguments)  # type: ignore[arg-type]
+        step.train_step(network, *arguments)
         if next(steps) == after:
             nn.init.constant_(next(network.module.parameters()), math.nan)
 

@@ -46,7 +46,7 @@ def test_a_failed_save_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> N
     save_weights(path, network(), {})
     before = path.read_bytes()
     with pytest.raises(TypeError):
-        save_weights(path, network(), {"number": 5})  # type: ignore[dict-item]
+        save_weights(path, network(), {"number": 5})
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 

@@ -26,4 +26,4 @@ def test_an_actor_that_was_never_prepared_is_broken() -> None:
 
 
 def test_an_actor_answers_a_ping() -> None:
-    assert WorkerActor(FormulaEvaluator(), tiny_data(), 1).ping() is None  # type: ignore[func-returns-value]
+    assert WorkerActor(FormulaEvaluator(), tiny_data(), 1).ping() is None

@@ -14,7 +14,7 @@ from workers.ray_pool import RayPool
 
 def test_each_executor_has_its_pool() -> None:
     for executor, pool_class in (("local", ProcessPool), ("ray", RayPool)):
-        pool = make_pool(executor, WorkerSettings(count=1), 1, FormulaEvaluator(), tiny_data())  # type: ignore[arg-type]
+        pool = make_pool(executor, WorkerSettings(count=1), 1, FormulaEvaluator(), tiny_data())
         assert isinstance(pool, pool_class)
         pool.close()
 

@@ -33,4 +33,4 @@ def test_an_error_that_ruins_the_process_makes_it_broken() -> None:
 
 def test_what_is_meant_to_end_the_process_is_not_caught() -> None:
     with pytest.raises(KeyboardInterrupt):
-        run_task(RaisingEvaluator(ALL, error=KeyboardInterrupt()), request())  # type: ignore[arg-type]
+        run_task(RaisingEvaluator(ALL, error=KeyboardInterrupt()), request())
