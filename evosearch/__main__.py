@@ -12,7 +12,7 @@ STOPPED = (75, 130)
 
 
 def _stop_at_once(_number: int, _frame: FrameType | None) -> None:
-    os.write(2, b"evosearch: stopped before anything began\n")
+    os.write(2, b"evosearch: stopped; nothing is lost\n")
     os._exit(75)
 
 

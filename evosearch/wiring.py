@@ -300,7 +300,11 @@ class _Undertaking:
         host, pid, configuration = socket.gethostname(), os.getpid(), config_to_json(self.config)
         started = DriverStarted(host, pid, self._chosen_executor, configuration, purpose)
         name = self.config.name
-        return take(self.home.journal, self.home.folder_of(name), name, started, time.time)
+        held = take(self.home.journal, self.home.folder_of(name), name, started, time.time)
+        if self.row is not None and self.home.find_search(name).generations != self.row.generations:
+            held.release()  # all that was decided before rests on a search that has since changed
+            raise HeldError(f"another driver has just extended {name!r}; run the same command again")
+        return held
 
     @property
     def _chosen_executor(self) -> Executor:

@@ -13,7 +13,7 @@ from evosearch.errors import CannotRunError, ConfigError, HeldError, InfeasibleS
 from evosearch.runtime import Silence
 from evosearch.search import EavlSettings
 from evosearch.storage import Completed, DriverStarted, Extended, SearchCreated, TestReadingBegun, open_home
-from evosearch.testing import ScriptedPool
+from evosearch.testing import FormulaEvaluator, ScriptedPool
 from tests.finished_search import EVALUATIONS, TINY
 
 
@@ -335,3 +335,28 @@ def test_other_versions_than_a_search_began_with_are_told(home, config, scripted
 
     wiring.resume("tiny", home, generations=2, watcher=Notes())
     assert any("torch 0.0 then, 1.0 now" in text for text in told)
+
+
+@pytest.mark.parametrize("command", [wiring.retrain, wiring.resume])
+def test_a_search_that_was_extended_just_before_it_was_taken_is_left_alone(
+    home, config, scripted, monkeypatch, command
+):
+    wiring.run(config, home)
+    if command is wiring.resume:
+        monkeypatch.setattr(wiring, "drive", lambda *_: None)  # extended, and not yet finished
+        wiring.resume("tiny", home, generations=3)
+        monkeypatch.undo()
+    take, others = wiring.take, [True]
+
+    def take_late(*arguments):
+        if others and others.pop():
+            wiring.resume("tiny", home, generations=5)  # another driver, which has finished just now
+        return take(*arguments)
+
+    monkeypatch.setattr(wiring, "make_pool", lambda *_: ScriptedPool(FormulaEvaluator()))
+    monkeypatch.setattr(wiring, "take", take_late)
+    with pytest.raises(
+        HeldError, match="another driver has just extended 'tiny'; run the same command again"
+    ):
+        command("tiny", home)
+    assert not facts(home, TestReadingBegun)

@@ -103,7 +103,7 @@ class ProcessPool:
         """Wait for messages and deaths; those who left come first, so that nobody is given work in vain.
 
         Raises:
-            CannotRunError: no process of a slot became ready, `STARTS` times in a row, and no other is at work.
+            CannotRunError: no process of a slot became ready, `STARTS` times in a row, and no other slot is left.
         """
         told = wait([process.channel for process in self._processes.values()], timeout)
         processes = [process for process in self._processes.values() if process.channel in told]
@@ -163,7 +163,7 @@ class ProcessPool:
             self._start(process.slot)
             return [WorkerLeft(process.worker, FailureKind.CRASHED, message)]
         if process.attempt == STARTS:
-            if not any(other.ready for other in self._processes.values()):
+            if not self._processes:
                 raise CannotRunError(f"no worker process became ready, {STARTS} times in a row: {message}")
             LOG.warning("gave up a slot whose worker died %d times while it started: %s", STARTS, message)
             return []

@@ -106,7 +106,7 @@ def _resources(slots: tuple[Slot, ...]) -> dict[str, int]:
 def _shared_slots(settings: WorkerSettings, threads: int) -> tuple[Slot, ...]:
     import ray
 
-    resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    resources = ray.cluster_resources()  # type: ignore[no-untyped-call] # of Ray
     cores = int(resources.get("CPU", 0))
     slots = plan_slots(settings, threads, int(resources.get("GPU", 0)), cores)
     check_cluster_holds(slots, cores)

@@ -115,7 +115,7 @@ class RayPool:
         An idle actor's death is told when it is given its next task, as WORKER_LOST.
 
         Raises:
-            CannotRunError: no actor of a slot became ready, `STARTS` times in a row, and no other is at work.
+            CannotRunError: no actor of a slot became ready, `STARTS` times in a row, and no other slot is left.
         """
         called = {standing.call: standing for standing in self._standing if standing.call is not None}
         events = [event for call in _answered(list(called), timeout) for event in self._fetch(called[call])]
@@ -206,7 +206,7 @@ class RayPool:
             self._start(standing.slot)
             return [WorkerLeft(standing.worker, kind, message)]
         if standing.attempt == STARTS:
-            if not any(other.worker for other in self._standing):
+            if not self._standing:
                 raise CannotRunError(f"no Ray worker became ready, {STARTS} times in a row: {message}")
             LOG.warning("gave up a slot whose worker died %d times while it started: %s", STARTS, message)
             return []
@@ -248,7 +248,7 @@ def _kind(error: Exception, address: Address | None) -> FailureKind:
 
     if isinstance(error, OutOfMemoryError):  # Ray's monitor killed it to save the node
         return FailureKind.OUT_OF_MEMORY
-    alive = {node["NodeID"] for node in ray.nodes() if node["Alive"]}  # type: ignore[no-untyped-call]
+    alive = {node["NodeID"] for node in ray.nodes() if node["Alive"]}  # type: ignore[no-untyped-call] # of Ray
     if isinstance(error, ActorDiedError) and address is not None and address.node in alive:
         return FailureKind.CRASHED
     return FailureKind.WORKER_LOST

@@ -50,9 +50,8 @@ class SingleTasks:
             if given is None and self._free:
                 given = self._free.pop()
                 self._world.pool.submit(given, ticket, task)
-            for event in self._world.pool.poll(
-                POLL_SECONDS
-            ):  # all of them: the next attempt needs who joined
+            # All of them, also once there is a result: the next attempt needs to know who joined.
+            for event in self._world.pool.poll(POLL_SECONDS):
                 match event:
                     case WorkerJoined(worker):
                         self._free.append(worker)

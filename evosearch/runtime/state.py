@@ -136,13 +136,14 @@ def _closed(
 def _reopened(state: DriverState, numbers: frozenset[int]) -> DriverState:
     """Scores and failures are forgotten; attempts are not, so that each keeps a number of its own."""
     again = {member.number: member for member in state.search.members if member.number in numbers}
+    undone = [state.search.scores[number] for number in numbers if number in state.search.scores]
     return replace(
         state,
         search=state.search.without_scores(numbers),
         open={**state.open, **again},
         failures=_without(state.failures, numbers),
-        concluded=0,
-        errors=0,
+        concluded=state.concluded - len(undone),
+        errors=state.errors - sum(score.failure is FailureKind.ERROR for score in undone),
         stopped=False,
     )
 

@@ -23,13 +23,13 @@ def numerics(settings: TrainingSettings) -> Iterator[None]:
     threads, matmul = torch.get_num_threads(), torch.get_float32_matmul_precision()
     deterministic = torch.are_deterministic_algorithms_enabled()
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
-    fill = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
+    fill = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined] # set by torch at run time
     try:
         torch.set_num_threads(settings.threads)
         torch.set_float32_matmul_precision("highest")
         torch.use_deterministic_algorithms(settings.deterministic)
         # a debugging aid that overwrites every fresh tensor; no kernel here reads one before writing it
-        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined] # set by torch at run time
         with torch.backends.cudnn.flags(
             enabled=True,
             benchmark=False,
@@ -39,7 +39,7 @@ def numerics(settings: TrainingSettings) -> Iterator[None]:
         ):
             yield
     finally:
-        torch.utils.deterministic.fill_uninitialized_memory = fill  # type: ignore[attr-defined]
+        torch.utils.deterministic.fill_uninitialized_memory = fill  # type: ignore[attr-defined] # set by torch at run time
         torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
         torch.set_float32_matmul_precision(matmul)
         torch.set_num_threads(threads)

@@ -51,7 +51,7 @@ def train_step(
     logits = network.logits(split.images.index_select(0, rows))
     loss = functional.cross_entropy(logits, split.labels.index_select(0, rows))
     optimizer.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()  # type: ignore[no-untyped-call] # of torch
     optimizer.step()
     loss_sum.add_(loss.detach(), alpha=rows.numel())
 

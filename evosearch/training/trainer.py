@@ -163,7 +163,7 @@ class Trainer:
         module.to_empty(device="cpu")
         if generator:
             initialise(module, generator)
-        module.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        module.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload] # torch has no such overload
         scale = Scale(self._normalization(settings), self._device)
         return Network(module, scale, settings.precision == "bf16")
 

@@ -173,6 +173,23 @@ def test_when_the_first_three_evaluations_all_end_as_error_the_search_stops(plan
         assert [f.attempt for f in resumed.logbook.of(Dispatched) if f.number == number] == [1, 2, 3]
 
 
+def test_a_resume_after_lost_workers_remembers_that_evaluations_have_succeeded(plan):
+    """Three errors in a later generation are the candidates' own, also after a stop for another reason."""
+    undisturbed = Drive(plan)
+    undisturbed()
+    later = [f.candidate for f in undisturbed.logbook.of(Born) if f.candidate.generation == 1]
+    longest = max(later, key=lambda candidate: (plan.cost(candidate), -candidate.number))
+    losses = {(longest.number, attempt): FailureKind.WORKER_LOST for attempt in range(1, 6)}
+    stopped = Drive(plan, script=Script(losses=losses))
+    with pytest.raises(TooManyFailuresError, match="lost its worker 5 times"):
+        stopped()
+    broken = frozenset(str(candidate.chromosome) for candidate in later)
+    resumed = Drive(plan, RaisingEvaluator(Victims(broken)))
+    resumed(stopped.logbook.facts)
+    assert isinstance(resumed.logbook.facts[-1], Completed)
+    assert sum(fact.final for fact in resumed.logbook.of(Failed)) >= 3
+
+
 def test_errors_after_a_success_do_not_stop_the_search(plan):
     spared = max(plan.strategy.start().members, key=plan.cost)
     others = frozenset(str(m.chromosome) for m in plan.strategy.start().members) - {str(spared.chromosome)}

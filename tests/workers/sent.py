@@ -1,10 +1,13 @@
-"""A factory that goes wrong on its way to a worker."""
+"""Factories that go wrong: on their way to a worker, or in all workers but one."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from evosearch.data import SearchData
 from evosearch.evaluation import Evaluator
+from evosearch.testing import FormulaEvaluator
 
 
 @dataclass(frozen=True)
@@ -19,3 +22,14 @@ class Sent:
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         return self.function, self.arguments
+
+
+@dataclass(frozen=True)
+class FirstOnly:
+    """A factory that works once: for whoever first leaves a file in `folder`."""
+
+    folder: str
+
+    def __call__(self, data: SearchData, device: str) -> Evaluator:
+        (Path(self.folder) / "taken").touch(exist_ok=False)
+        return FormulaEvaluator()(data, device)

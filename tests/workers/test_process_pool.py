@@ -11,10 +11,10 @@ import pytest
 
 from evosearch.errors import CannotRunError
 from evosearch.evaluation import FailureKind
-from evosearch.runtime import EvaluatorFactory, Worker, WorkerJoined, WorkerLeft, WorkerPool
+from evosearch.runtime import EvaluatorFactory, TaskDone, Worker, WorkerJoined, WorkerLeft, WorkerPool
 from evosearch.testing.evaluators import ExitingEvaluator, FormulaEvaluator, RaisingEvaluator, Victims
 from evosearch.testing.pool_contract import PoolContract, gather, joined, request, ticket, tiny_data
-from tests.workers.sent import Sent
+from tests.workers.sent import FirstOnly, Sent
 from workers.process_pool import ProcessPool
 from workers.slots import Slot
 
@@ -157,3 +157,15 @@ def test_the_workers_of_a_killed_driver_are_gone_at_once_though_they_train() -> 
         driver.kill()
     _, alive = psutil.wait_procs(workers, timeout=5)
     assert not alive
+
+
+def test_a_slot_that_cannot_start_is_given_up_with_a_warning_while_another_works(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with closing(_pool(FirstOnly(str(tmp_path)), workers=2)) as pool:
+        pool.start()
+        (worker,) = joined(pool, 1)
+        gather(pool, lambda _: "gave up a slot" in caplog.text)
+        assert "died 3 times while it started: FileExistsError" in caplog.text
+        pool.submit(worker, ticket(0), request())
+        assert [type(event) for event in gather(pool, bool)] == [TaskDone]

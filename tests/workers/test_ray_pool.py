@@ -1,6 +1,7 @@
 import operator
 import signal
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -9,10 +10,10 @@ import ray
 
 from evosearch.errors import CannotRunError
 from evosearch.evaluation import FailureKind
-from evosearch.runtime import EvaluatorFactory, WorkerJoined, WorkerLeft, WorkerPool, WorkerSettings
+from evosearch.runtime import EvaluatorFactory, TaskDone, WorkerJoined, WorkerLeft, WorkerPool, WorkerSettings
 from evosearch.testing.evaluators import ExitingEvaluator, FormulaEvaluator, RaisingEvaluator, Victims
 from evosearch.testing.pool_contract import PoolContract, gather, joined, request, ticket, tiny_data
-from tests.workers.sent import Sent
+from tests.workers.sent import FirstOnly, Sent
 from workers.ray_pool import RayPool
 
 pytestmark = pytest.mark.ray
@@ -116,3 +117,30 @@ def test_more_workers_than_the_cluster_has_cores_cannot_run(cluster: Any) -> Non
         too_many.start()
     too_many.close()
     assert not ray.is_initialized()
+
+
+def test_an_actor_that_died_idle_is_lost_and_not_the_crash_of_its_next_task(cluster: Any) -> None:
+    with closing(_pool(cluster, FormulaEvaluator(), count=1)) as pool:
+        pool.start()
+        (worker,) = joined(pool, 1)
+        victims = [psutil.Process(pid) for pid in _actors()]
+        for victim in victims:
+            victim.kill()
+        assert not psutil.wait_procs(victims, timeout=10)[1]
+        pool.submit(worker, ticket(0), request())
+        left, heir = gather(pool, lambda events: len(events) == 2)
+    assert isinstance(left, WorkerLeft)
+    assert (left.worker, left.kind) == (worker, FailureKind.WORKER_LOST)
+    assert isinstance(heir, WorkerJoined)
+
+
+def test_a_slot_that_cannot_start_is_given_up_with_a_warning_while_another_works(
+    cluster: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with closing(_pool(cluster, FirstOnly(str(tmp_path)), count=2)) as pool:
+        pool.start()
+        (worker,) = joined(pool, 1)
+        gather(pool, lambda _: "gave up a slot" in caplog.text)
+        assert "died 3 times while it started: FileExistsError" in caplog.text
+        pool.submit(worker, ticket(0), request())
+        assert [type(event) for event in gather(pool, bool)] == [TaskDone]
