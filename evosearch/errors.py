@@ -14,7 +14,8 @@ EvosearchError                      a command ends with its `exit_status` and pr
 ├── TooManyFailuresError     (5)    stopped because too many evaluations failed; resumable
 ├── InterruptedSearchError  (75)    stopped by Ctrl-C, SIGTERM or `ray job stop`; resumable
 └── EvaluationError                 raised inside a worker; the driver sees a `Failure`, never this
-    └── DivergedError               the loss became NaN or infinite
+    ├── DivergedError               the loss became NaN or infinite
+    └── TimedOutError               it passed `workers.soft_seconds`
 
 Callers catch the branch they can repair; the command line catches `EvosearchError`. All of them survive
 pickling, since they cross process boundaries.
@@ -101,3 +102,7 @@ class EvaluationError(EvosearchError):
 
 class DivergedError(EvaluationError):
     """The training loss became NaN or infinite."""
+
+
+class TimedOutError(EvaluationError):
+    """The evaluation passed its soft time limit; raised between two epochs."""

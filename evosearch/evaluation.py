@@ -172,13 +172,43 @@ class Prediction:
     probabilities: npt.NDArray[np.float32]
 
 
+class Progress(Protocol):
+    """Told by an evaluator how it gets on; a worker that tells nothing for long is taken for hung."""
+
+    def step(self) -> None:
+        """A batch is done. Costs next to nothing and may be called from the innermost loop."""
+        ...
+
+    def epoch(self) -> None:
+        """A pass over the training images is done.
+
+        Raises:
+            TimedOutError: the evaluation has passed its soft time limit.
+        """
+        ...
+
+
+class Unwatched:
+    """A `Progress` that nobody looks at."""
+
+    def step(self) -> None:
+        """Nothing."""
+
+    def epoch(self) -> None:
+        """Nothing."""
+
+
+UNWATCHED = Unwatched()
+
+
 class Evaluator(Protocol):
     """What a worker runs. Created once per worker process, with the data; then asked again and again."""
 
-    def evaluate(self, request: EvaluationRequest) -> Outcome:
+    def evaluate(self, request: EvaluationRequest, progress: Progress = UNWATCHED) -> Outcome:
         """Train and validate one network. Equal requests give equal fitness on every worker.
 
-        Failures of the candidate come back as `Failure`; any exception is a bug or a dying process.
+        Failures of the candidate come back as `Failure`; a `TimedOutError` of `progress` passes through, and any
+        other exception is a bug or a dying process.
         """
         ...
 

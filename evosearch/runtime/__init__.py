@@ -10,6 +10,7 @@ from evosearch.runtime.machine import Assign, Begun, Record, StopAsked, step
 from evosearch.runtime.plan import Plan
 from evosearch.runtime.policy import POLICIES, Policy
 from evosearch.runtime.pool import (
+    PoolChanged,
     PoolEvent,
     Task,
     TaskDone,
@@ -18,6 +19,7 @@ from evosearch.runtime.pool import (
     WorkerJoined,
     WorkerLeft,
     WorkerPool,
+    WorkerProgressed,
 )
 from evosearch.runtime.settings import EvaluatorFactory, WorkerSettings
 from evosearch.runtime.signals import StopSignals
@@ -34,6 +36,7 @@ __all__ = [
     "Logbook",
     "Plan",
     "Policy",
+    "PoolChanged",
     "PoolEvent",
     "Record",
     "Silence",
@@ -49,6 +52,7 @@ __all__ = [
     "WorkerJoined",
     "WorkerLeft",
     "WorkerPool",
+    "WorkerProgressed",
     "WorkerSettings",
     "drive",
     "evolve",

@@ -16,11 +16,18 @@ class Worker:
     """A worker process that is ready.
 
     `name`: ends in a serial that its pool never uses again, for instance "node1-gpu0-2". `device`: what it shares
-    with other workers, for instance "node1/cuda:0"; workers of one device compete.
+    with other workers, for instance "node1/cuda:0"; workers of one device compete. `memory`: bytes of that device;
+    None where it is not known, and on a CPU.
     """
 
     name: str
     device: str
+    memory: int | None = None
+
+    @property
+    def node(self) -> str:
+        """The machine it runs on; two nodes of a cluster never have the same."""
+        return self.device.rpartition("/")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +52,7 @@ class WorkerLeft:
     """A worker is gone, and with it the task it had.
 
     `kind`: CRASHED where its own process died while its node lived, WORKER_LOST where node or network went away,
-    OUT_OF_MEMORY where its host ran out of it. `message`: one line.
+    OUT_OF_MEMORY where its host ran out of it, or as `WorkerPool.stop` was told. `message`: one line.
     """
 
     worker: Worker
@@ -55,14 +62,32 @@ class WorkerLeft:
 
 @dataclass(frozen=True, slots=True)
 class TaskDone:
-    """A worker finished its task and is free. An exception inside a task comes back as a `Failure`."""
+    """A worker finished its task. An exception inside a task comes back as a `Failure`.
+
+    `leaves`: why the worker leaves with this task, its successor already on its way; empty where it is free again.
+    """
 
     worker: Worker
     ticket: Ticket
     result: Outcome | Prediction
+    leaves: str = ""
 
 
-PoolEvent: TypeAlias = WorkerJoined | WorkerLeft | TaskDone
+@dataclass(frozen=True, slots=True)
+class WorkerProgressed:
+    """A worker's task made progress since this was last told; told every few seconds at most."""
+
+    worker: Worker
+
+
+@dataclass(frozen=True, slots=True)
+class PoolChanged:
+    """Something a person may want to know of the machines, in one line: a node came, went, or is draining."""
+
+    text: str
+
+
+PoolEvent: TypeAlias = WorkerJoined | WorkerLeft | TaskDone | WorkerProgressed | PoolChanged
 Task: TypeAlias = EvaluationRequest | PredictionRequest
 
 
@@ -71,8 +96,8 @@ class WorkerPool(Protocol):
 
     Contract (tested by `evosearch.testing.pool_contract.PoolContract`): a worker is announced once by `WorkerJoined` before
     it is given anything; every task ends in exactly one `TaskDone` or in the `WorkerLeft` of its worker; a
-    worker that left is replaced by one of another name while the pool is open; after `close` nothing of the
-    pool is left running.
+    worker that left is replaced by one of another name while the pool is open and its node can hold one; after
+    `close` nothing of the pool is left running.
     """
 
     @property
@@ -97,6 +122,18 @@ class WorkerPool(Protocol):
 
     def poll(self, timeout: float) -> Sequence[PoolEvent]:
         """What has happened since the last call; waits at most `timeout` seconds for the first event."""
+        ...
+
+    def stop(self, worker: Worker, kind: FailureKind, message: str) -> None:
+        """Kill a worker that hangs or takes too long, after its stack was written to the log where it still answers.
+
+        Its `WorkerLeft` follows with this kind, and this message followed by the place where it stood; one that has
+        left already is no error. Returns within seconds, whatever the worker does.
+        """
+        ...
+
+    def exclude(self, node: str) -> None:
+        """Start no worker on this node any more, and dismiss idle ones there without a word; busy ones end their task."""
         ...
 
     def close(self) -> None:

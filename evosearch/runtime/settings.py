@@ -18,15 +18,39 @@ class WorkerSettings:
     """Where candidates are trained. Each field is a key under `workers`; none can change a result."""
 
     count: int | None = None
-    """Workers, at least 1. None: one per GPU; without a GPU one per core divided by training.threads."""
+    """Most workers, at least 1. None: as many as the GPUs hold; without a GPU one per core divided by training.threads."""
+    per_gpu: int = 1
+    """Workers that share one GPU; several pay where the networks are small."""
     address: str | None = None
     """Address of the Ray cluster. None: RAY_ADDRESS where it is set, else a private cluster on this machine."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto: GPUs where there are any, else the CPU."""
+    stall_seconds: float = 600.0
+    """A worker whose training makes no step for so long hangs: it is killed, and the evaluation runs elsewhere."""
+    soft_seconds: float | None = None
+    """A training that has taken so long ends with its epoch, as timed_out. None: no limit."""
+    hard_seconds: float | None = None
+    """A training that has taken so long is killed, as timed_out. None: no limit."""
+    recycle_after: int | None = 200
+    """A worker is replaced after so many evaluations. None: never."""
+    recycle_growth: int | None = 2048
+    """A worker is replaced when it holds so many MiB more, on host or device, than after its first evaluation. None: never."""
 
     def __post_init__(self) -> None:
         if self.count is not None and self.count < 1:
             raise ConfigError(f"workers.count is {self.count}; it must be at least 1, or left out")
+        for name in ("per_gpu", "recycle_after", "recycle_growth"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
+                raise ConfigError(f"workers.{name} is {getattr(self, name)}; it must be at least 1")
+        for name in ("stall_seconds", "soft_seconds", "hard_seconds"):
+            limit = getattr(self, name)
+            if limit is not None and not 0 < limit < float("inf"):
+                raise ConfigError(f"workers.{name} is {limit}; it must be above 0 and finite")
+        if self.soft_seconds and self.hard_seconds and self.soft_seconds > self.hard_seconds:
+            raise ConfigError(
+                f"workers.soft_seconds is {self.soft_seconds}, above workers.hard_seconds = {self.hard_seconds}; "
+                "the soft limit comes first"
+            )
         if self.address is not None and not self.address.strip():
             raise ConfigError(
                 "workers.address is empty; give an address such as 10.0.0.1:6379, or leave it out"

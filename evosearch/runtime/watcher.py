@@ -16,11 +16,11 @@ class Watcher(Protocol):
         ...
 
     def begin(self, plan: Plan, state: DriverState) -> None:
-        """The driver is about to go on from `state`."""
+        """The driver is about to go on from `state`; told once of each search of a group, before anything else."""
         ...
 
-    def observe(self, state: DriverState, facts: Sequence[Event]) -> None:
-        """`facts` were journaled; `state` is the state after them."""
+    def observe(self, plan: Plan, state: DriverState, facts: Sequence[Event]) -> None:
+        """`facts` of the search of `plan` were journaled; `state` is its state after them."""
         ...
 
 
@@ -33,5 +33,5 @@ class Silence:
     def begin(self, plan: Plan, state: DriverState) -> None:
         """Nothing."""
 
-    def observe(self, state: DriverState, facts: Sequence[Event]) -> None:
+    def observe(self, plan: Plan, state: DriverState, facts: Sequence[Event]) -> None:
         """Nothing."""
