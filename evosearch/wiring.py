@@ -24,12 +24,16 @@ from evosearch.errors import CannotRunError, HeldError, SearchConflictError
 from evosearch.genome import parse
 from evosearch.reports import Cost, counted, draw_evolution, estimate_cost
 from evosearch.runtime import (
+    DriverState,
+    Fleet,
     Logbook,
+    Member,
     Plan,
     Silence,
     SingleTasks,
     StopSignals,
     Surroundings,
+    TimeLimits,
     Watcher,
     WorkerPool,
     drive,
@@ -71,6 +75,7 @@ def run(
     executor: Executor | None = None,
     address: str | None = None,
     watcher: Watcher | None = None,
+    takeover: bool = False,
 ) -> Finished:
     """Start the search `config.name`; go on with it where it is unfinished; return it where it is done.
 
@@ -80,15 +85,60 @@ def run(
         executor: None: as last time, at first ray.
         address: of a Ray cluster; None: `workers.address`, else RAY_ADDRESS, else a private one.
         watcher: is told how it goes.
+        takeover: take the search from a driver that is alive; its next commit fails.
 
     Raises:
-        SearchConflictError: the name belongs to a search of another configuration or of other data.
+        SearchConflictError: the name belongs to a search of another configuration or of other data, or to a group.
         EvosearchError: as `evosearch.runtime.drive`.
     """
-    row = home.journal.find(config.name)
-    if row is not None:
-        config = _merged(config, row)
-    return _Undertaking(home, _at(config, address), row, executor, watcher or Silence()).search()
+    if members := home.members_of(config.name):
+        raise SearchConflictError(
+            f"{config.name!r} is a group of {counted(len(members), 'search')}; "
+            f"give the seeds it has with --seeds, or take another --name"
+        )
+    undertaking = _begun(config, home, _Manner(executor, address, takeover, watcher or Silence()))
+    return _search([undertaking])[0]
+
+
+def run_group(
+    config: RunConfig,
+    seeds: Sequence[int],
+    home: Home,
+    *,
+    executor: Executor | None = None,
+    address: str | None = None,
+    watcher: Watcher | None = None,
+    takeover: bool = False,
+) -> tuple[Finished, ...]:
+    """Run a search of `config` for each seed, side by side on the same workers, as `run` would run each.
+
+    Returns: the searches `NAME/seed-N`, in the order of `seeds`. Each is what it would have been alone.
+    """
+    if home.journal.find(config.name) is not None:
+        raise SearchConflictError(
+            f"{config.name!r} is a single search, run without --seeds; take another --name for the group"
+        )
+    manner = _Manner(executor, address, takeover, watcher or Silence())
+    members = (replace(config, name=f"{config.name}/seed-{seed}", seed=seed) for seed in seeds)
+    return _search([_begun(member, home, manner) for member in members])
+
+
+def resume_group(
+    name: str,
+    home: Home,
+    *,
+    generations: int | None = None,
+    executor: Executor | None = None,
+    address: str | None = None,
+    watcher: Watcher | None = None,
+    takeover: bool = False,
+) -> tuple[Finished, ...]:
+    """Go on with every search of the group `name`, side by side, as `resume` would with each."""
+    manner = _Manner(executor, address, takeover, watcher or Silence())
+    members = [_resumed(member, home, generations, manner) for member in home.members_of(name)]
+    if not members:
+        home.find_search(name)  # neither a group nor a search: says what there is
+    return _search(members, generations)
 
 
 def resume(
@@ -99,14 +149,26 @@ def resume(
     executor: Executor | None = None,
     address: str | None = None,
     watcher: Watcher | None = None,
+    takeover: bool = False,
 ) -> Finished:
     """Go on with the search `name`, to `generations` generations in all where given; otherwise as `run`.
 
     Raises:
         SearchConflictError: there is no such search, or `generations` lies below its present total.
     """
-    row = home.find_search(name)
-    config = config_from_json(row.configuration)
+    manner = _Manner(executor, address, takeover, watcher or Silence())
+    return _search([_resumed(home.find_search(name), home, generations, manner)], generations)[0]
+
+
+def _begun(config: RunConfig, home: Home, manner: "_Manner") -> "_Undertaking":
+    row = home.journal.find(config.name)
+    if row is not None:
+        config = _merged(config, row)
+    return _Undertaking(home, _at(config, manner.address), row, manner)
+
+
+def _resumed(row: SearchRow, home: Home, generations: int | None, manner: "_Manner") -> "_Undertaking":
+    name, config = row.name, config_from_json(row.configuration)
     if generations is not None:
         if not isinstance(config.strategy, EavlSettings):
             raise SearchConflictError(
@@ -116,8 +178,7 @@ def resume(
             raise SearchConflictError(
                 f"--generations is {generations}, below the {row.generations} of {name!r}; give the new total"
             )
-    undertaking = _Undertaking(home, _at(config, address), row, executor, watcher or Silence())
-    return undertaking.search(generations)
+    return _Undertaking(home, _at(config, manner.address), row, manner)
 
 
 def retrain(
@@ -132,7 +193,7 @@ def retrain(
     """
     row = home.find_search(name)
     config = config_from_json(row.configuration)
-    return _Undertaking(home, config, row, None, watcher or Silence()).retrain(epochs)
+    return _Undertaking(home, config, row, _Manner(None, None, False, watcher or Silence())).retrain(epochs)
 
 
 def data_report(config: RunConfig) -> DataReport:
@@ -203,47 +264,116 @@ def _merged(config: RunConfig, row: SearchRow) -> RunConfig:
 
 
 @dataclass(frozen=True)
+class _Manner:
+    """How a command deals with its searches, whichever they are."""
+
+    executor: Executor | None
+    address: str | None
+    takeover: bool
+    watcher: Watcher
+
+
+def _search(undertakings: Sequence["_Undertaking"], generations: int | None = None) -> tuple[Finished, ...]:
+    """Drive searches side by side to their ends; `generations` extends them."""
+    with ExitStack() as stack:
+        signals = stack.enter_context(StopSignals())
+        dataset = undertakings[0].load()
+        for one in undertakings:
+            one.check_data(dataset)
+        unfinished = [one for one in undertakings if not one.is_done(generations)]
+        for one in undertakings:
+            if one not in unfinished:
+                one.journal_what_changed()
+        if unfinished:
+            _drive(unfinished, dataset, generations, stack, signals)
+    return tuple(one.finished(dataset) for one in undertakings)
+
+
+def _drive(
+    undertakings: Sequence["_Undertaking"],
+    dataset: Dataset,
+    generations: int | None,
+    stack: ExitStack,
+    signals: StopSignals,
+) -> None:
+    plans = [make_plan(one.config, dataset, one.total(generations)) for one in undertakings]
+    for plan, one in zip(plans, undertakings, strict=True):
+        replay(plan, ())  # a space that holds nothing feasible is found before anything starts
+        one.prepare_folder()
+    held = {one.config.name: stack.enter_context(one.hold()) for one in undertakings if one.row}
+    pool = _open_pool(undertakings, stack, signals, dataset)
+    for one in undertakings:
+        if one.row is None:
+            one.create(dataset, pool)
+            held[one.config.name] = stack.enter_context(one.hold())
+    logbooks = {name: _Logbook(undertakings[0].home, name, one.term) for name, one in held.items()}
+    workers, watcher = undertakings[0].config.workers, undertakings[0].manner.watcher
+    limits = TimeLimits(workers.stall_seconds, workers.hard_seconds)
+    world = Surroundings(pool, logbooks, time.monotonic, signals.reason, watcher, limits)
+    if any(one.row for one in undertakings):
+        undertakings[0].home.journal.check()
+    members = [
+        Member(plan, one.replayed(plan, logbooks[one.config.name], generations))
+        for plan, one in zip(plans, undertakings, strict=True)
+    ]
+    signals.defer()
+    for member in members:
+        watcher.begin(member.plan, member.state)
+    drive(Fleet.of(*members), world)
+
+
+def _open_pool(
+    undertakings: Sequence["_Undertaking"], stack: ExitStack, signals: StopSignals, dataset: Dataset
+) -> WorkerPool:
+    """The pool that they share, started; the first of them that was begun before decides on what devices."""
+    first = next((one for one in undertakings if one.row), undertakings[0])
+    workers, training = first.config.workers, first.config.training
+    if first.row is not None:  # what decided numerics when the search began is kept
+        workers = replace(workers, device=first.row.environment["device"])
+    pool = make_pool(first.executor, workers, training.threads, train_on, dataset.for_search())
+    stack.callback(pool.close)
+    pool.start()
+    signals.reclaim()
+    return pool
+
+
+@dataclass(frozen=True)
 class _Undertaking:
     """One command's dealings with one search: load, hold, replay, train. `row` is None for a new search."""
 
     home: Home
     config: RunConfig
     row: SearchRow | None
-    executor: Executor | None
-    watcher: Watcher
+    manner: _Manner
 
-    def search(self, generations: int | None = None) -> Finished:
-        """Drive the search to its end; `generations` extends it."""
-        with ExitStack() as stack:
-            signals = stack.enter_context(StopSignals())
-            dataset = self._load()
-            total = generations or (self.row.generations if self.row else None)
-            plan = make_plan(self.config, dataset, total)
-            extended = self.row is not None and total is not None and total > self.row.generations
-            if self.row is not None and self.row.state == "done" and not extended:
-                if config_to_json(self.config) != self.row.configuration:  # what may change is journaled
-                    self._hold().release()
-                return self._finished(dataset)
-            state = replay(plan, ())  # a space that holds nothing feasible is found before anything starts
-            self._prepare_folder()
-            held = stack.enter_context(self._hold()) if self.row else None
-            pool = self._open_pool(stack, signals, dataset)
-            if held is None:
-                self._create(dataset, pool)
-                held = stack.enter_context(self._hold())
-            world = self._surroundings(held, pool, signals)
-            if self.row is not None:
-                self.home.journal.check()
-                self._tell_of_other_versions(self.row)
-            events = (recorded.event for recorded in self.home.journal.replay(self.config.name))
-            state = replay(plan, events)
-            if extended and total is not None:  # only now: what cannot be replayed is not extended either
-                world.logbook.append([Extended(total)])
-            self._curve.unlink(missing_ok=True)  # it would show fewer generations than there will be
-            signals.defer()
-            self.watcher.begin(plan, state)
-            drive(plan, state, held.term, world)
-        return self._finished(dataset)
+    def is_done(self, generations: int | None) -> bool:
+        """Whether nothing is left to train."""
+        return self.row is not None and self.row.state == "done" and not self._extended(generations)
+
+    def total(self, generations: int | None) -> int | None:
+        """Generations in all, where they are others than configured."""
+        return generations or (self.row.generations if self.row else None)
+
+    def _extended(self, generations: int | None) -> bool:
+        return self.row is not None and generations is not None and generations > self.row.generations
+
+    def journal_what_changed(self) -> None:
+        """Of a search that is done, what may change is journaled too."""
+        if self.row is not None and config_to_json(self.config) != self.row.configuration:
+            self.hold().release()
+
+    def replayed(self, plan: Plan, logbook: Logbook, generations: int | None) -> DriverState:
+        """The search as its journal left it, extended where that is wanted."""
+        if self.row is not None:
+            self._tell_of_other_versions(self.row)
+        events = (recorded.event for recorded in self.home.journal.replay(self.config.name))
+        state = replay(plan, events)
+        if self._extended(generations) and generations is not None:
+            logbook.append(
+                [Extended(generations)]
+            )  # only now: what cannot be replayed is not extended either
+        self._curve.unlink(missing_ok=True)  # it would show fewer generations than there will be
+        return state
 
     def retrain(self, epochs: int | None) -> TestReading:
         """Retrain the best and read the test split, or return what an equal retraining read."""
@@ -254,23 +384,31 @@ class _Undertaking:
             raise SearchConflictError(f"no evaluation of {name!r} succeeded; there is nothing to retrain")
         with ExitStack() as stack:
             signals = stack.enter_context(StopSignals())
-            dataset = self._load()
+            dataset = self.load()
+            self.check_data(dataset)
             plan = make_plan(self.config, dataset, self.row.generations)
             epochs = epochs or self.config.final.epochs
             retraining = Retraining.of(plan, best.number, parse(best.chromosome), epochs)
             if known := self._recorded(retraining):
                 return known
-            self._prepare_folder()
-            held = stack.enter_context(self._hold("retrain"))
+            self.prepare_folder()
+            held = stack.enter_context(self.hold("retrain"))
             if known := self._recorded(retraining):  # by a driver that held the search until now
                 return known
-            world = self._surroundings(held, self._open_pool(stack, signals, dataset, count=1), signals)
+            # One worker, and no time limit but for hanging: the limits are of a search's shorter trainings.
+            one = replace(self.config.workers, count=1, soft_seconds=None, hard_seconds=None)
+            alone = replace(self, config=replace(self.config, workers=one))
+            pool = _open_pool([alone], stack, signals, dataset)
+            logbook = _Logbook(self.home, name, held.term)
+            limits = TimeLimits(one.stall_seconds)
+            world = Surroundings(
+                pool, {name: logbook}, time.monotonic, signals.reason, self.manner.watcher, limits
+            )
             signals.defer()
-            self.watcher.note(
+            self.manner.watcher.note(
                 f"training candidate {best.number} for {counted(epochs, 'epoch')}, then reading the test split"
             )
-            tasks = SingleTasks(name, held.term, world)
-            retrain_best(retraining, dataset, tasks, world.logbook, self._folder)
+            retrain_best(retraining, dataset, SingleTasks(name, world), logbook, self._folder)
         return self._readings()[retraining.key]
 
     def _tell_of_other_versions(self, row: SearchRow) -> None:
@@ -280,25 +418,34 @@ class _Undertaking:
             if row.environment.get(package) != now
         ]
         if changed:
-            self.watcher.note(
+            self.manner.watcher.note(
                 f"other versions than the search began with, so its bits may differ: {'; '.join(changed)}"
             )
 
-    def _load(self) -> Dataset:
+    def load(self) -> Dataset:
+        """The configured data."""
         cache = self.home.folder / "cache"
         dataset = load_dataset(self.config.data, env=os.environ, cwd=Path.cwd(), cache=cache)
         for line in dataset.notes:
-            self.watcher.note(f"data: {line}")
+            self.manner.watcher.note(f"data: {line}")
+        return dataset
+
+    def check_data(self, dataset: Dataset) -> None:
+        """See that they are what the search began with."""
         if self.row is not None and dataset.key != self.row.data_key:
             raise SearchConflictError(
                 f"the data of {self.config.name!r} have changed: their hash is {dataset.key} here, "
                 f"{self.row.data_key} in the journal; bring the images back, or take another --name"
             )
-        return dataset
 
-    def _hold(self, purpose: Literal["search", "retrain"] = "search") -> Held:
+    def hold(self, purpose: Literal["search", "retrain"] = "search") -> Held:
+        """Become its driver.
+
+        Raises:
+            HeldError: another one has it, or has just extended it.
+        """
         host, pid, configuration = socket.gethostname(), os.getpid(), config_to_json(self.config)
-        started = DriverStarted(host, pid, self._chosen_executor, configuration, purpose)
+        started = DriverStarted(host, pid, self.executor, configuration, purpose)
         name = self.config.name
         held = take(self.home.journal, self.home.folder_of(name), name, started, time.time)
         if self.row is not None and self.home.find_search(name).generations != self.row.generations:
@@ -307,27 +454,14 @@ class _Undertaking:
         return held
 
     @property
-    def _chosen_executor(self) -> Executor:
-        if self.executor is not None:
-            return self.executor
+    def executor(self) -> Executor:
+        """As asked for, else as last time, at first ray."""
+        if self.manner.executor is not None:
+            return self.manner.executor
         return "local" if self.row is not None and self.row.executor == "local" else "ray"
 
-    def _open_pool(
-        self, stack: ExitStack, signals: StopSignals, dataset: Dataset, count: int | None = None
-    ) -> WorkerPool:
-        workers = self.config.workers
-        if count is not None:
-            workers = replace(workers, count=count)
-        if self.row is not None:  # what decided numerics when the search began is kept
-            workers = replace(workers, device=self.row.environment["device"])
-        training = self.config.training
-        pool = make_pool(self._chosen_executor, workers, training.threads, train_on, dataset.for_search())
-        stack.callback(pool.close)
-        pool.start()
-        signals.reclaim()
-        return pool
-
-    def _create(self, dataset: Dataset, pool: WorkerPool) -> None:
+    def create(self, dataset: Dataset, pool: WorkerPool) -> None:
+        """Journal a new search; only now that it has workers."""
         environment = {**_versions(), "device": pool.device}
         created = SearchCreated(config_to_json(self.config), dataset.key, environment)
         try:
@@ -337,18 +471,14 @@ class _Undertaking:
                 f"another driver has just begun {self.config.name!r}; run the same command again once it has ended"
             ) from error
 
-    def _surroundings(self, held: Held, pool: WorkerPool, signals: StopSignals) -> Surroundings:
-        logbook = _Logbook(self.home, self.config.name, held.term)
-        return Surroundings(pool, logbook, time.monotonic, signals.reason, self.watcher)
-
-    def _finished(self, dataset: Dataset) -> Finished:
+    def finished(self, dataset: Dataset) -> Finished:
         """What to print; the curve is drawn here, since a driver may be killed once the search is done."""
         name, journal = self.config.name, self.home.journal
         try:
             if not self._curve.exists():
                 draw_evolution(name, journal.generations(name), self._curve)
         except OSError as error:  # a full or read-only disk does not take the result away
-            self.watcher.note(f"no evolution curve could be drawn: {error}")
+            self.manner.watcher.note(f"no evolution curve could be drawn: {error}")
         return Finished(self.home.find_search(name), journal.best(name), len(dataset.classes), self._folder)
 
     @property
@@ -359,7 +489,7 @@ class _Undertaking:
     def _curve(self) -> Path:
         return self._folder / "evolution.png"
 
-    def _prepare_folder(self) -> None:
+    def prepare_folder(self) -> None:
         """Find out now, and not after hours of training, whether pictures and weights can be written."""
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -377,12 +507,12 @@ class _Undertaking:
         reading = self._readings().get(retraining.key)
         if reading is None or reading.metrics is None:  # begun and never ended: nobody has seen a result
             return None
-        self.watcher.note("recorded earlier: each network reads the test split once")
+        self.manner.watcher.note("recorded earlier: each network reads the test split once")
         return reading
 
 
 @dataclass(frozen=True)
-class _Logbook(Logbook):
+class _Logbook:
     """One search's journal under one term."""
 
     home: Home

@@ -1,5 +1,6 @@
 """The Python API: where a configuration, a journal, data and workers become a search."""
 
+import itertools
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -9,10 +10,25 @@ import pytest
 from evosearch import wiring
 from evosearch.config import config_to_json, load_config
 from evosearch.data import DataSettings, load_dataset
-from evosearch.errors import CannotRunError, ConfigError, HeldError, InfeasibleSpaceError, SearchConflictError
+from evosearch.errors import (
+    CannotRunError,
+    ConfigError,
+    HeldError,
+    InfeasibleSpaceError,
+    InterruptedSearchError,
+    SearchConflictError,
+)
 from evosearch.runtime import Silence
 from evosearch.search import EavlSettings
-from evosearch.storage import Completed, DriverStarted, Extended, SearchCreated, TestReadingBegun, open_home
+from evosearch.storage import (
+    Completed,
+    Dispatched,
+    DriverStarted,
+    Extended,
+    SearchCreated,
+    TestReadingBegun,
+    open_home,
+)
 from evosearch.testing import FormulaEvaluator, ScriptedPool
 from tests.finished_search import EVALUATIONS, TINY
 
@@ -360,3 +376,53 @@ def test_a_search_that_was_extended_just_before_it_was_taken_is_left_alone(
     ):
         command("tiny", home)
     assert not facts(home, TestReadingBegun)
+
+
+def seeds_of(home):
+    return {row.name: (row.state, row.configuration["seed"]) for row in home.journal.searches()}
+
+
+def test_the_searches_of_a_group_are_what_they_would_have_been_alone(home, config, scripted):
+    group = wiring.run_group(config, [0, 3], home)
+    assert seeds_of(home) == {"tiny/seed-0": ("done", 0), "tiny/seed-3": ("done", 3)}
+    for member, seed in zip(group, (0, 3), strict=True):
+        alone = wiring.run(replace(config, name=f"alone-{seed}", seed=seed), home)
+        assert (member.best.chromosome, member.best.fitness) == (alone.best.chromosome, alone.best.fitness)
+    assert wiring.run_group(config, [0, 3], home) == group
+
+
+def test_a_group_that_was_stopped_goes_on_whole(home, config, scripted, monkeypatch):
+    whole = wiring.run_group(replace(config, name="whole"), [0, 1], home)
+    turns = itertools.count()
+    with monkeypatch.context() as patched:
+        patched.setattr(wiring.StopSignals, "reason", lambda _self: "SIGTERM" if next(turns) > 6 else None)
+        with pytest.raises(InterruptedSearchError, match="evosearch resume tiny"):
+            wiring.run_group(config, [0, 1], home)
+    assert {state for name, (state, _) in seeds_of(home).items() if "tiny" in name} == {"interrupted"}
+    resumed = wiring.resume_group("tiny", home)
+    assert [one.best.fitness for one in resumed] == [one.best.fitness for one in whole]
+
+
+def test_a_seed_can_be_added_to_a_group_later(home, config, scripted):
+    wiring.run_group(config, [0], home)
+    before = len(facts(home, Dispatched, "tiny/seed-0"))
+    wiring.run_group(config, [0, 1], home)
+    assert [row.name for row in home.members_of("tiny")] == ["tiny/seed-0", "tiny/seed-1"]
+    assert len(facts(home, Dispatched, "tiny/seed-0")) == before
+
+
+def test_a_name_is_a_search_or_a_group_never_both(home, config, scripted):
+    wiring.run_group(config, [0], home)
+    with pytest.raises(SearchConflictError, match="'tiny' is a group of 1 search"):
+        wiring.run(config, home)
+    wiring.run(replace(config, name="single"), home)
+    with pytest.raises(SearchConflictError, match="'single' is a single search"):
+        wiring.run_group(replace(config, name="single"), [0], home)
+    with pytest.raises(SearchConflictError, match="no search 'gone'"):
+        wiring.resume_group("gone", home)
+
+
+def test_a_group_can_be_extended(home, config, scripted):
+    wiring.run_group(config, [0, 1], home)
+    extended = wiring.resume_group("tiny", home, generations=3)
+    assert [one.row.generations for one in extended] == [3, 3]

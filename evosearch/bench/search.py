@@ -11,7 +11,7 @@ from evosearch.blueprint import ImageShape, Limits
 from evosearch.data import SearchData, Split
 from evosearch.evaluation import TrainingSettings
 from evosearch.genome import SearchSpace
-from evosearch.runtime import Plan, Silence, Surroundings, WorkerPool, drive, replay
+from evosearch.runtime import Fleet, Member, Plan, Silence, Surroundings, WorkerPool, drive, replay
 from evosearch.search import EavlSettings, StrategySettings, make_strategy
 from evosearch.storage import DriverStarted, Event, Journal, SearchCreated, open_journal, take
 
@@ -65,9 +65,8 @@ def run_search(plan: Plan, pool: WorkerPool, folder: Path) -> float:
         journal.create_search(NAME, SearchCreated(configuration, "bench", {}), time.time())
         started = DriverStarted("bench", 0, "local", configuration)
         with take(journal, folder / NAME, NAME, started, time.time) as held:
-            world = Surroundings(
-                pool, JournalLogbook(journal, held.term), time.monotonic, lambda: None, Silence()
-            )
+            logbook = JournalLogbook(journal, held.term)
+            world = Surroundings(pool, {NAME: logbook}, time.monotonic, lambda: None, Silence())
             begun = time.perf_counter()
-            drive(plan, replay(plan, ()), held.term, world)
+            drive(Fleet.of(Member(plan, replay(plan, ()))), world)
             return time.perf_counter() - begun

@@ -1,12 +1,14 @@
 """Runtime: the driver, as a state machine and a loop that carries out what it commands.
 
-A *fact* is an event of the journal; the driver's *state* is the fold of its facts, so that a replay and a live
-driver cannot differ. `step(plan, state, event) -> (state, commands)` decides; `drive` executes. Budgets, order and
-retries are decided here and nowhere else; a `WorkerPool` has no policy. No ray, no torch in this room.
+A *fact* is an event of the journal; a search's *state* is the fold of its facts, so that a replay and a live
+driver cannot differ. A *fleet* is the searches of one driver, usually one, with the workers they share.
+`step(fleet, event) -> (fleet, commands)` decides; `drive` executes. Budgets, order, limits and retries are decided here and
+nowhere else; a `WorkerPool` has no policy. No ray, no torch in this room.
 """
 
 from evosearch.runtime.driver import Logbook, Surroundings, drive
-from evosearch.runtime.machine import Assign, Begun, Record, StopAsked, step
+from evosearch.runtime.fleet import Fleet, Member
+from evosearch.runtime.machine import Assign, Begun, Exclude, Record, StopAsked, step
 from evosearch.runtime.plan import Plan
 from evosearch.runtime.policy import POLICIES, Policy
 from evosearch.runtime.pool import (
@@ -25,6 +27,7 @@ from evosearch.runtime.settings import EvaluatorFactory, WorkerSettings
 from evosearch.runtime.signals import StopSignals
 from evosearch.runtime.single import SingleTasks
 from evosearch.runtime.state import DriverState, evolve, replay
+from evosearch.runtime.vigil import TimeLimits, Vigil
 from evosearch.runtime.watcher import Silence, Watcher
 
 __all__ = [
@@ -33,7 +36,10 @@ __all__ = [
     "Begun",
     "DriverState",
     "EvaluatorFactory",
+    "Exclude",
+    "Fleet",
     "Logbook",
+    "Member",
     "Plan",
     "Policy",
     "PoolChanged",
@@ -47,6 +53,8 @@ __all__ = [
     "Task",
     "TaskDone",
     "Ticket",
+    "TimeLimits",
+    "Vigil",
     "Watcher",
     "Worker",
     "WorkerJoined",

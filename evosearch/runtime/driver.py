@@ -1,16 +1,16 @@
-"""The loop around the state machine: pool events in, commands executed, the journal kept alive."""
+"""The loop around the state machine: pool events in, commands executed, journals kept alive, workers watched."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from evosearch.errors import InterruptedSearchError, TooManyFailuresError
-from evosearch.runtime.machine import Assign, Begun, Command, DriverEvent, Record, StopAsked, step
-from evosearch.runtime.plan import Plan
-from evosearch.runtime.pool import Ticket, WorkerPool
-from evosearch.runtime.state import DriverState
+from evosearch.runtime.fleet import Fleet
+from evosearch.runtime.machine import Assign, Begun, Command, DriverEvent, Exclude, Record, StopAsked, step
+from evosearch.runtime.pool import PoolChanged, Ticket, WorkerPool
+from evosearch.runtime.vigil import TimeLimits, Vigil
 from evosearch.runtime.watcher import Watcher
-from evosearch.storage import Event, Interrupted, Stopped
+from evosearch.storage import Event, Stopped
 
 HEARTBEAT_SECONDS = 5.0
 POLL_SECONDS = 0.25
@@ -19,6 +19,11 @@ POLL_SECONDS = 0.25
 
 class Logbook(Protocol):
     """Where a driver writes: one search's journal under one term."""
+
+    @property
+    def term(self) -> int:
+        """The driver's term; every task it gives out carries it."""
+        ...
 
     def append(self, facts: Sequence[Event]) -> None:
         """Make the facts durable, all or none.
@@ -35,71 +40,105 @@ class Logbook(Protocol):
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What the loop touches of the world. `clock`: monotonic seconds. `stop_reason`: the name of the signal that
-    asked for a stop, None as long as none did.
+    """What the loop touches of the world. `logbooks`: by search. `clock`: monotonic seconds. `stop_reason`: the name
+    of the signal that asked for a stop, None as long as none did. `limits`: how long a worker may take.
     """
 
     pool: WorkerPool
-    logbook: Logbook
+    logbooks: Mapping[str, Logbook]
     clock: Callable[[], float]
     stop_reason: Callable[[], str | None]
     watcher: Watcher
+    limits: TimeLimits = field(default_factory=TimeLimits)
 
 
-def drive(plan: Plan, state: DriverState, term: int, world: Surroundings) -> DriverState:
-    """Run the search from `state` to its end on a pool that has been started; the caller closes the pool.
+def drive(fleet: Fleet, world: Surroundings) -> Fleet:
+    """Run the searches of `fleet` to their ends on a pool that has been started; the caller closes the pool.
 
-    Returns: the final state, the search complete.
+    Returns: the final fleet, every search complete.
 
     Raises:
         InterruptedSearchError: a stop was asked for; journaled, resumable.
-        TooManyFailuresError: a failure budget of the whole search is spent; journaled, resumable.
-        StaleTermError: a newer driver has taken the search over.
+        TooManyFailuresError: a failure budget of a whole search is spent; journaled, resumable. The others of its
+            fleet have ended by then.
+        StaleTermError: a newer driver has taken a search over.
         CannotRunError: the pool cannot keep a single worker.
     """
-    state = _advance(plan, state, term, world, Begun())
-    beaten = world.clock()
-    while not state.halted:
-        if reason := world.stop_reason():
-            state = _advance(plan, state, term, world, StopAsked(reason))
-            break
-        for event in world.pool.poll(POLL_SECONDS):
-            state = _advance(plan, state, term, world, event)
-        if world.clock() - beaten >= HEARTBEAT_SECONDS:
-            world.logbook.beat()
-            beaten = world.clock()
-    return state
+    return _Loop(fleet, world).run()
 
 
-def _advance(
-    plan: Plan, state: DriverState, term: int, world: Surroundings, event: DriverEvent
-) -> DriverState:
-    state, commands = step(plan, state, event)
-    for command in commands:
-        _execute(plan, state, term, world, command)
-    return state
+class _Loop:
+    """One driver at work. `vigil`: who has been busy since when; it dies with the driver."""
 
+    def __init__(self, fleet: Fleet, world: Surroundings) -> None:
+        self._fleet = fleet
+        self._world = world
+        self._vigil = Vigil()
+        self._stopped: list[str] = []
 
-def _execute(plan: Plan, state: DriverState, term: int, world: Surroundings, command: Command) -> None:
-    match command:
-        case Record(facts):
-            world.logbook.append(facts)
-            world.watcher.observe(state, facts)
-            _raise_if_ended(plan, facts)
-        case Assign(worker, number, attempt, request):
-            world.pool.submit(worker, Ticket(plan.name, term, number, attempt), request)
+    def run(self) -> Fleet:
+        world = self._world
+        self._advance(Begun())
+        beaten = world.clock()
+        while not self._fleet.halted:
+            if reason := world.stop_reason():
+                self._advance(StopAsked(reason))
+                break
+            for event in world.pool.poll(POLL_SECONDS):
+                self._vigil = self._vigil.saw(event, world.clock())
+                if isinstance(event, PoolChanged):
+                    world.watcher.note(event.text)
+                self._advance(event)
+            self._stop_the_overdue()
+            if world.clock() - beaten >= HEARTBEAT_SECONDS:
+                for name, member in self._fleet.members.items():
+                    if not member.state.halted:
+                        world.logbooks[name].beat()
+                beaten = world.clock()
+        if self._stopped:
+            raise TooManyFailuresError("; ".join(self._stopped))
+        return self._fleet
 
+    def _stop_the_overdue(self) -> None:
+        for late in self._vigil.overdue(self._world.limits, self._world.clock()):
+            self._vigil = self._vigil.without(late.worker)
+            self._world.pool.stop(late.worker, late.kind, late.message)
 
-def _raise_if_ended(plan: Plan, facts: Sequence[Event]) -> None:
-    for fact in facts:
-        match fact:
-            case Interrupted(reason):
-                raise InterruptedSearchError(
-                    f"{plan.name!r} was stopped by {reason}; `evosearch resume {plan.name}` goes on where it stood"
+    def _advance(self, event: DriverEvent) -> None:
+        self._fleet, commands = step(self._fleet, event)
+        for command in commands:
+            self._execute(command)
+        if isinstance(event, StopAsked):
+            names = list(self._fleet.members)
+            raise InterruptedSearchError(
+                f"{' and '.join(map(repr, names))} {'was' if len(names) == 1 else 'were'} stopped by {event.reason}; "
+                f"`evosearch resume {_common(names)}` goes on where it stood"
+            )
+
+    def _execute(self, command: Command) -> None:
+        world = self._world
+        match command:
+            case Record(search, facts):
+                world.logbooks[search].append(facts)
+                member = self._fleet.members[search]
+                world.watcher.observe(member.plan, member.state, facts)
+                self._stopped += [
+                    _stopped(search, fact.message) for fact in facts if isinstance(fact, Stopped)
+                ]
+            case Assign(search, worker, number, attempt, request):
+                self._vigil = self._vigil.began(worker, world.clock())
+                world.pool.submit(
+                    worker, Ticket(search, world.logbooks[search].term, number, attempt), request
                 )
-            case Stopped(message):
-                raise TooManyFailuresError(
-                    f"{plan.name!r} stopped: {message}; mend the cause, then `evosearch resume {plan.name}` tries them again"
-                )
-            case _:
-                pass
+            case Exclude(node, message):
+                world.watcher.note(message)
+                world.pool.exclude(node)
+
+
+def _stopped(search: str, message: str) -> str:
+    return f"{search!r} stopped: {message}; mend the cause, then `evosearch resume {search}` tries them again"
+
+
+def _common(names: Sequence[str]) -> str:
+    """The search, or the group whose members they are."""
+    return names[0] if len(names) == 1 else names[0].partition("/")[0]

@@ -1,172 +1,161 @@
-"""The driver as a state machine: `step(plan, state, event) -> (state, commands)`, without I/O, clock or chance.
+"""The driver as a state machine: `step(fleet, event) -> (fleet, commands)`, without I/O, clock or chance.
 
-Read `step` first: an event is turned into facts; the facts change the state by the same fold that a replay
-uses; what then becomes possible (a new generation, a remembered fitness, a dispatch) follows at once. Commands are
-to be executed in order: a fact is durable before anything that rests on it happens.
+Read `step` first: an event is turned into facts of the searches it concerns; the facts change their states by the
+same fold that a replay uses; what then becomes possible (a new generation, a remembered fitness, a dispatch) follows at
+once. Commands are to be executed in order: a fact is durable before anything that rests on it happens.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from evosearch.evaluation import EvaluationRequest, Failure, FailureKind, Success
-from evosearch.runtime.plan import Plan
-from evosearch.runtime.policy import FIRST_ERRORS, POLICIES, REOPENED, is_spent
-from evosearch.runtime.pool import PoolEvent, TaskDone, Worker, WorkerJoined, WorkerLeft
+from evosearch.evaluation import EvaluationRequest
+from evosearch.runtime.breaker import LOSSES, closed, node_to_close, with_pool
+from evosearch.runtime.fleet import Fleet
+from evosearch.runtime.pool import PoolEvent, TaskDone, Worker, WorkerLeft
+from evosearch.runtime.rules import early_births, follows, reopened, told
 from evosearch.runtime.scheduling import assignments
-from evosearch.runtime.state import DriverState, evolve
-from evosearch.storage import (
-    Born,
-    Completed,
-    Dispatched,
-    Event,
-    Failed,
-    Finished,
-    GenerationStarted,
-    Interrupted,
-    Recalled,
-    Reopened,
-    Stopped,
-)
+from evosearch.runtime.state import evolve
+from evosearch.storage import Dispatched, Event, Interrupted
 
 
 @dataclass(frozen=True)
 class Begun:
-    """The driver holds the search, and its state is replayed."""
+    """The driver holds the searches, and their states are replayed."""
 
 
 @dataclass(frozen=True)
 class StopAsked:
-    """A signal asked the search to stop; `reason` is its name."""
+    """A signal asked the searches to stop; `reason` is its name."""
 
     reason: str
 
 
 @dataclass(frozen=True)
 class Record:
-    """Write these facts to the journal in one transaction."""
+    """Write these facts to the journal of `search` in one transaction."""
 
+    search: str
     facts: tuple[Event, ...]
 
 
 @dataclass(frozen=True)
 class Assign:
-    """Give `worker` attempt `attempt` at candidate `number`."""
+    """Give `worker` attempt `attempt` at candidate `number` of `search`."""
 
+    search: str
     worker: Worker
     number: int
     attempt: int
     request: EvaluationRequest
 
 
+@dataclass(frozen=True)
+class Exclude:
+    """Let the pool start no worker on `node` any more; `message`: why, for a person."""
+
+    node: str
+    message: str
+
+
 DriverEvent: TypeAlias = Begun | StopAsked | PoolEvent
-Command: TypeAlias = Record | Assign
+Command: TypeAlias = Record | Assign | Exclude
 
 
-def step(plan: Plan, state: DriverState, event: DriverEvent) -> tuple[DriverState, tuple[Command, ...]]:
-    """The state after `event`, and what to do about it."""
-    if state.halted:  # whatever still arrives is trained again on resume
-        return state, ()
-    facts: list[Event] = []
-    state = _with_workers(state, event)
-    for fact in _facts(state, event):
-        facts.append(fact)
-        state = evolve(plan, state, fact)
-    while not state.halted and (news := _next_facts(plan, state)):
-        facts += news
-        for fact in news:
-            state = evolve(plan, state, fact)
-    assigned: list[Assign] = []
-    for worker, candidate in () if state.halted else assignments(plan, state):
-        dispatched = Dispatched(candidate.number, state.attempts.get(candidate.number, 0) + 1, worker.name)
-        facts.append(dispatched)
-        state = evolve(plan, state, dispatched)
-        request = plan.request(candidate.chromosome)
-        assigned.append(Assign(worker, candidate.number, dispatched.attempt, request))
-    return state, (*((Record(tuple(facts)),) if facts else ()), *assigned)
+def step(fleet: Fleet, event: DriverEvent) -> tuple[Fleet, tuple[Command, ...]]:
+    """The fleet after `event`, and what to do about it."""
+    if fleet.halted:  # whatever still arrives is trained again on resume
+        return fleet, ()
+    turn = _Turn(fleet)
+    turn.tell(event)
+    turn.fleet = with_pool(turn.fleet, event) if not isinstance(event, Begun | StopAsked) else turn.fleet
+    turn.close_node()
+    turn.assign()
+    if turn.workers_idle:  # a generation drains: its successor's immigrants fill the gap (DESIGN, decision 3)
+        turn.bear_early()
+        turn.assign()
+    return turn.fleet, turn.commands()
 
 
-def _with_workers(state: DriverState, event: DriverEvent) -> DriverState:
-    match event:
-        case WorkerJoined(worker):
-            return replace(state, workers={**state.workers, worker.name: worker})
-        case WorkerLeft(worker):
-            return replace(state, workers={n: w for n, w in state.workers.items() if n != worker.name})
-        case _:
-            return state
+class _Turn:
+    """One step being taken: the fleet so far, and the commands that brought it there."""
 
+    def __init__(self, fleet: Fleet) -> None:
+        self.fleet = fleet
+        self._facts: dict[str, list[Event]] = {}
+        self._assigned: list[Assign] = []
+        self._excluded: list[Exclude] = []
 
-def _facts(state: DriverState, event: DriverEvent) -> Iterator[Event]:
-    """What `event` alone makes true."""
-    match event:
-        case Begun():
-            yield from _reopen(state)
-        case StopAsked(reason):
-            yield Interrupted(reason)
-        case TaskDone(worker, ticket, result):
-            # A result that nobody waits for any more (its driver stopped, its attempt was given up) changes nothing.
-            if (
-                state.running.get(worker.name) != ticket.number
-                or state.attempts.get(ticket.number) != ticket.attempt
-            ):
+    def tell(self, event: DriverEvent) -> None:
+        """Turn `event` into facts of those it concerns, and these into what follows from them."""
+        for name in self._concerned(event):
+            state = self.fleet.members[name].state
+            match event:
+                case Begun():
+                    self._add(name, reopened(state))
+                case StopAsked(reason):
+                    self._add(name, [Interrupted(reason)])
+                case TaskDone(worker) | WorkerLeft(worker) if state.halted:  # only its worker matters still
+                    running = {w: number for w, number in state.running.items() if w != worker.name}
+                    self.fleet = self.fleet.with_state(name, replace(state, running=running))
+                case TaskDone() | WorkerLeft():
+                    self._add(name, told(state, event))
+            self._settle(name)
+
+    def close_node(self) -> None:
+        """Close a node that loses worker after worker."""
+        if node := node_to_close(self.fleet):
+            self.fleet = closed(self.fleet, node)
+            message = f"{node} lost {LOSSES} workers and finished nothing in between; it gets no more work"
+            self._excluded.append(Exclude(node, message))
+
+    @property
+    def workers_idle(self) -> bool:
+        """Whether somebody has nothing to do."""
+        return not self.fleet.halted and len(self.fleet.running) < len(self.fleet.workers)
+
+    def bear_early(self) -> None:
+        """Let every search's next immigrants be born now."""
+        for name, member in self.fleet.members.items():
+            if not member.state.halted:
+                self._add(name, early_births(member.plan, member.state))
+                self._settle(name)
+
+    def assign(self) -> None:
+        """Give free workers what waits."""
+        for worker, waiting in assignments(self.fleet):
+            number, member = waiting.candidate.number, self.fleet.members[waiting.search]
+            dispatched = Dispatched(number, member.state.attempts.get(number, 0) + 1, worker.name)
+            self._add(waiting.search, [dispatched])
+            request = member.plan.request(waiting.candidate.chromosome)
+            self._assigned.append(Assign(waiting.search, worker, number, dispatched.attempt, request))
+
+    def commands(self) -> tuple[Command, ...]:
+        """What was decided; every fact before anything that rests on it."""
+        records = (Record(name, tuple(facts)) for name, facts in self._facts.items() if facts)
+        return (*records, *self._excluded, *self._assigned)
+
+    def _concerned(self, event: DriverEvent) -> Iterable[str]:
+        match event:
+            case Begun() | StopAsked():
+                return [name for name, member in self.fleet.members.items() if not member.state.halted]
+            case TaskDone(worker) | WorkerLeft(worker) if worker.name in self.fleet.running:
+                return [self.fleet.running[worker.name][0]]
+            case _:
+                return []
+
+    def _settle(self, name: str) -> None:
+        """Draw every conclusion that the state of a search allows."""
+        while not (member := self.fleet.members[name]).state.halted:
+            news = follows(member.plan, member.state)
+            if not news:
                 return
-            if isinstance(result, Success):
-                yield Finished(ticket.number, ticket.attempt, worker.name, result)
-            elif isinstance(result, Failure):
-                yield from _failure(state, ticket.number, worker, result)
-        case WorkerLeft(worker, kind, message) if worker.name in state.running:
-            yield from _failure(state, state.running[worker.name], worker, Failure(kind, message))
+            self._add(name, news)
 
-
-def _failure(state: DriverState, number: int, worker: Worker, failure: Failure) -> Iterator[Event]:
-    kinds = (*state.failures.get(number, ()), failure.kind)
-    spent = is_spent(kinds)
-    reason = _reason_to_stop(state, number, kinds) if spent else None
-    # The failure that stops a search is not final: no fitness is invented, and a resume tries it again.
-    yield Failed(number, state.attempts[number], worker.name, failure, final=spent and reason is None)
-    if reason is not None:
-        yield Stopped(f"{reason}; the last one: {failure.message}")
-
-
-def _reason_to_stop(state: DriverState, number: int, kinds: tuple[FailureKind, ...]) -> str | None:
-    if POLICIES[kinds[-1]].stops:
-        return f"candidate {number} lost its worker {kinds.count(kinds[-1])} times"
-    first = min(FIRST_ERRORS, len(state.search.members))
-    if kinds[-1] is FailureKind.ERROR and state.errors == state.concluded == first - 1:
-        return f"the first {first} evaluations all ended as error"
-    return None
-
-
-def _reopen(state: DriverState) -> Iterator[Event]:
-    """After exit 5, what may succeed now is opened anew: such failed members, and what is open with failures."""
-    scores = state.search.scores
-    failed = [
-        m.number for m in state.search.members if m.number in scores and scores[m.number].failure in REOPENED
-    ]
-    open_again = [number for number, kinds in state.failures.items() if REOPENED & set(kinds)]
-    if state.stopped and (failed or open_again):
-        yield Reopened(tuple(sorted({*failed, *open_again})))
-
-
-def _next_facts(plan: Plan, state: DriverState) -> tuple[Event, ...]:
-    """What follows from the state itself: a generation to announce, a fitness to recall, or the end."""
-    if state.search.generation > state.announced:
-        born = (
-            Born(candidate, blueprint.parameters, blueprint.flops)
-            for candidate in plan.strategy.ask(state.search)
-            if candidate.number not in state.open
-            for blueprint in (plan.blueprint(candidate),)
-        )
-        members = tuple(member.number for member in state.search.members)
-        return (*born, GenerationStarted(state.search.generation, members))
-    recalled = tuple(
-        Recalled(number, state.remembered[candidate.chromosome][0])
-        for number, candidate in sorted(state.open.items())
-        if candidate.chromosome in state.remembered and number not in state.running.values()
-    )
-    if recalled:
-        return recalled
-    best = state.search.best_with_members()
-    if plan.strategy.finished(state.search):
-        return (Completed(best[0].number if best else None),)
-    return ()
+    def _add(self, name: str, facts: Iterable[Event]) -> None:
+        member = self.fleet.members[name]
+        state, known = member.state, self._facts.setdefault(name, [])
+        for fact in facts:
+            known.append(fact)
+            state = evolve(member.plan, state, fact)
+        self.fleet = self.fleet.with_state(name, state)

@@ -35,6 +35,14 @@ REOPENED = frozenset({FailureKind.ERROR, FailureKind.CRASHED, FailureKind.WORKER
 FIRST_ERRORS = 3
 """When the first so many evaluations all end as `error`, the code or the data are wrong, not the candidates."""
 
+TOO_MANY = 0.3
+"""The share of a generation that may fail in these kinds, at least `FIRST_ERRORS` of it; more is no bad luck."""
+
+
+def too_many_failed(failed: int, size: int) -> bool:
+    """Whether so many failures, of the kinds in `REOPENED`, in a generation of `size` stop its search."""
+    return failed >= FIRST_ERRORS and failed > TOO_MANY * size
+
 
 def is_spent(failures: Sequence[FailureKind]) -> bool:
     """Whether the newest of an evaluation's failures used up the budget of its kind."""

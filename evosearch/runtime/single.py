@@ -6,16 +6,18 @@ from evosearch.errors import InterruptedSearchError, TooManyFailuresError
 from evosearch.evaluation import Failure, FailureKind, Prediction, Success
 from evosearch.runtime.driver import HEARTBEAT_SECONDS, POLL_SECONDS, Surroundings
 from evosearch.runtime.policy import is_spent
-from evosearch.runtime.pool import Task, TaskDone, Ticket, Worker, WorkerJoined, WorkerLeft
+from evosearch.runtime.pool import PoolChanged, Task, TaskDone, Ticket, Worker, WorkerJoined, WorkerLeft
+from evosearch.runtime.vigil import Vigil
 
 
 class SingleTasks:
     """Runs one task after another on a pool that has been started, each until it succeeds or its budget is spent."""
 
-    def __init__(self, search: str, term: int, world: Surroundings) -> None:
-        self.term = term
+    def __init__(self, search: str, world: Surroundings) -> None:
+        self.term = world.logbooks[search].term
         self._search = search
         self._world = world
+        self._vigil = Vigil()
         self._free: list[Worker] = []
         self._beaten = world.clock()
 
@@ -50,17 +52,21 @@ class SingleTasks:
             if given is None and self._free:
                 given = self._free.pop()
                 self._world.pool.submit(given, ticket, task)
+                self._vigil = self._vigil.began(given, self._world.clock())
             # All of them, also once there is a result: the next attempt needs to know who joined.
             for event in self._world.pool.poll(POLL_SECONDS):
+                self._vigil = self._vigil.saw(event, self._world.clock())
                 match event:
                     case WorkerJoined(worker):
                         self._free.append(worker)
-                    case TaskDone(worker, done, outcome):
-                        self._free.append(worker)
+                    case TaskDone(worker, done, outcome, leaves):
+                        self._free += [] if leaves else [worker]
                         result = outcome if done == ticket else result
                     case WorkerLeft(worker, kind, message):
                         self._free = [other for other in self._free if other != worker]
                         result = Failure(kind, message) if worker == given else result
+                    case PoolChanged(text):
+                        self._world.watcher.note(text)
         return result
 
     def _stay_alive(self) -> None:
@@ -68,6 +74,9 @@ class SingleTasks:
             raise InterruptedSearchError(
                 f"{self._search!r} was stopped by {reason}; the same command begins this step again"
             )
+        for late in self._vigil.overdue(self._world.limits, self._world.clock()):
+            self._vigil = self._vigil.without(late.worker)
+            self._world.pool.stop(late.worker, late.kind, late.message)
         if self._world.clock() - self._beaten >= HEARTBEAT_SECONDS:
-            self._world.logbook.beat()
+            self._world.logbooks[self._search].beat()
             self._beaten = self._world.clock()

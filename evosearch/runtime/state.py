@@ -7,8 +7,8 @@ from typing import TypeVar
 from evosearch.errors import JournalError
 from evosearch.evaluation import FailureKind
 from evosearch.genome import Chromosome
+from evosearch.runtime.costs import Timings
 from evosearch.runtime.plan import Plan
-from evosearch.runtime.pool import Worker
 from evosearch.search import Candidate, Score, SearchState
 from evosearch.storage import (
     Born,
@@ -37,13 +37,13 @@ class DriverState:
     population is journaled, -1 before the first. `open`: candidates that are born and have no score, by number.
     `attempts`: dispatches by number, of candidates without a fitness. `failures`: failed attempts in order, of
     open ones.
-    `remembered`: the number that finished each chromosome, with its fitness. `concluded` and `errors`: how many
+    `ended`: evaluations that have ended, in whatever way. `timings`: what finished ones took. `remembered`: the number that finished each chromosome, with its fitness. `concluded` and `errors`: how many
     evaluations ended in training, and how many of them in a final `error`.
 
     `halted`: the newest driver has ended or is ending the search; `stopped`: it did so because too many
     evaluations failed.
 
-    The rest lives with the driver. `running`: candidate number by worker name. `workers`: by name.
+    `running`: candidate number by worker name, of the newest driver.
     """
 
     search: SearchState
@@ -52,12 +52,13 @@ class DriverState:
     attempts: Mapping[int, int] = field(default_factory=dict)
     failures: Mapping[int, tuple[FailureKind, ...]] = field(default_factory=dict)
     remembered: Mapping[Chromosome, tuple[int, float]] = field(default_factory=dict)
+    ended: int = 0
+    timings: Timings = field(default_factory=Timings)
     concluded: int = 0
     errors: int = 0
     halted: bool = False
     stopped: bool = False
     running: Mapping[str, int] = field(default_factory=dict)
-    workers: Mapping[str, Worker] = field(default_factory=dict)
 
 
 def replay(plan: Plan, facts: Iterable[Event]) -> DriverState:
@@ -76,17 +77,19 @@ def evolve(plan: Plan, state: DriverState, fact: Event) -> DriverState:
     """The state after `fact`; facts that decide nothing leave it as it is."""
     match fact:
         case DriverStarted():
-            return replace(state, running={}, workers={}, halted=False)
+            return replace(state, running={}, halted=False)
         case Born(candidate):
-            return replace(state, open={**state.open, candidate.number: candidate})
+            return _born(plan, state, candidate)
         case GenerationStarted():
             return _announced(plan, state, fact)
         case Dispatched(number, attempt, worker):
             attempts = {**state.attempts, number: attempt}
             return replace(state, attempts=attempts, running={**state.running, worker: number})
         case Finished(number, _, worker, success):
-            remembered = {**state.remembered, state.open[number].chromosome: (number, success.fitness)}
-            freed = replace(_freed(state, worker), remembered=remembered)
+            candidate = state.open[number]
+            remembered = {**state.remembered, candidate.chromosome: (number, success.fitness)}
+            timings = state.timings.with_one(plan.work(candidate), success.seconds)
+            freed = replace(_freed(state, worker), remembered=remembered, timings=timings)
             return _closed(plan, freed, number, Score(fitness=success.fitness), trained=True)
         case Recalled(number):
             _, fitness = state.remembered[state.open[number].chromosome]
@@ -98,7 +101,7 @@ def evolve(plan: Plan, state: DriverState, fact: Event) -> DriverState:
             failures = (*state.failures.get(number, ()), failure.kind)
             return replace(freed, failures={**state.failures, number: failures})
         case Reopened(numbers):
-            return _reopened(state, frozenset(numbers))
+            return _reopened(plan, state, frozenset(numbers))
         case Interrupted() | Completed():
             return replace(state, halted=True)
         case Stopped():
@@ -107,16 +110,30 @@ def evolve(plan: Plan, state: DriverState, fact: Event) -> DriverState:
             return state
 
 
+def _born(plan: Plan, state: DriverState, candidate: Candidate) -> DriverState:
+    if (
+        state.announced == state.search.generation
+    ):  # a generation under way: this is an early immigrant of the next
+        early = plan.strategy.ask(state.search, early=True)
+        if candidate not in early:
+            raise _bred_otherwise(plan, candidate.generation)
+    return replace(state, open={**state.open, candidate.number: candidate})
+
+
 def _announced(plan: Plan, state: DriverState, fact: GenerationStarted) -> DriverState:
     expected = state.search.generation, tuple(member.number for member in state.search.members)
     asked = plan.strategy.ask(state.search)
     born = tuple(state.open.get(candidate.number) for candidate in asked)
     if expected != (fact.generation, fact.members) or born != asked:
-        raise JournalError(
-            f"this version of evosearch would breed another generation {fact.generation} than the journal of "
-            f"{plan.name!r} holds; resume with the version that began it, or begin anew under another name"
-        )
+        raise _bred_otherwise(plan, fact.generation)
     return replace(state, announced=fact.generation)
+
+
+def _bred_otherwise(plan: Plan, generation: int) -> JournalError:
+    return JournalError(
+        f"this version of evosearch would breed another generation {generation} than the journal of "
+        f"{plan.name!r} holds; resume with the version that began it, or begin anew under another name"
+    )
 
 
 def _closed(
@@ -128,20 +145,23 @@ def _closed(
         open=_without(state.open, {number}),
         attempts=state.attempts if score.failure else _without(state.attempts, {number}),
         failures=_without(state.failures, {number}),
+        ended=state.ended + 1,
         concluded=state.concluded + trained,
         errors=state.errors + (score.failure is FailureKind.ERROR),
     )
 
 
-def _reopened(state: DriverState, numbers: frozenset[int]) -> DriverState:
+def _reopened(plan: Plan, state: DriverState, numbers: frozenset[int]) -> DriverState:
     """Scores and failures are forgotten; attempts are not, so that each keeps a number of its own."""
-    again = {member.number: member for member in state.search.members if member.number in numbers}
+    search = state.search.without_scores(numbers)
+    again = {c.number: c for c in plan.strategy.ask(search, early=True) if c.number in numbers}
     undone = [state.search.scores[number] for number in numbers if number in state.search.scores]
     return replace(
         state,
-        search=state.search.without_scores(numbers),
+        search=search,
         open={**state.open, **again},
         failures=_without(state.failures, numbers),
+        ended=state.ended - len(undone),
         concluded=state.concluded - len(undone),
         errors=state.errors - sum(score.failure is FailureKind.ERROR for score in undone),
         stopped=False,

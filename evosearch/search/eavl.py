@@ -6,6 +6,7 @@ space", Complex & Intelligent Systems, 2021, doi 10.1007/s40747-021-00513-8. Rea
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from evosearch.blueprint import Limits
@@ -162,12 +163,16 @@ class EavlStrategy:
         )
 
     def _immigrants(self, generation: int) -> tuple[Candidate, ...]:
-        first = self.settings.born - self.settings.immigrants
-        return tuple(
-            self._random(generation, slot, Origin.IMMIGRANT) for slot in range(first, self.settings.born)
-        )
+        return _immigrants(self, generation)
 
     def _random(self, generation: int, slot: int, origin: Origin) -> Candidate:
         rng = stream(self.seed, generation, Purpose.RANDOM_INDIVIDUAL, slot)
         chromosome, notes = draw_feasible(self.space, self.limits, self.settings.redraws, rng)
         return Candidate(self._number(generation, slot), generation, chromosome, origin, operators=notes)
+
+
+@lru_cache(maxsize=64)
+def _immigrants(strategy: EavlStrategy, generation: int) -> tuple[Candidate, ...]:
+    """A driver with idle workers asks for them at every result."""
+    first, born = strategy.settings.born - strategy.settings.immigrants, strategy.settings.born
+    return tuple(strategy._random(generation, slot, Origin.IMMIGRANT) for slot in range(first, born))

@@ -8,7 +8,17 @@ from typing import Any
 from evosearch.blueprint import ImageShape, Limits
 from evosearch.evaluation import Evaluator, TrainingSettings
 from evosearch.genome import SearchSpace
-from evosearch.runtime import DriverState, Plan, Silence, Surroundings, drive, replay
+from evosearch.runtime import (
+    DriverState,
+    Fleet,
+    Member,
+    Plan,
+    Silence,
+    Surroundings,
+    TimeLimits,
+    drive,
+    replay,
+)
 from evosearch.search import EavlSettings, make_strategy
 from evosearch.storage import DriverStarted, Event
 from evosearch.testing import FormulaEvaluator, Script, ScriptedPool
@@ -17,12 +27,14 @@ SMALL = SearchSpace(convolutions=(1, 4), channels=(4, 8), poolings=(0, 2), dense
 SETTINGS = EavlSettings(population=8, generations=4, elites=2, immigrants=2)
 
 
-def make_plan(settings: EavlSettings = SETTINGS, space: SearchSpace = SMALL, seed: int = 0) -> Plan:
+def make_plan(
+    settings: EavlSettings = SETTINGS, space: SearchSpace = SMALL, seed: int = 0, name: str = "small"
+) -> Plan:
     training = TrainingSettings(epochs=1)
     limits = Limits.of(
         space, ImageShape(1, 8, 8), 2, training.batch_size, training.optimizer, training.dropout
     )
-    return Plan("small", seed, make_strategy(settings, space, limits, seed), training, limits, "data")
+    return Plan(name, seed, make_strategy(settings, space, limits, seed), training, limits, "data")
 
 
 @dataclass
@@ -31,6 +43,7 @@ class MemoryLogbook:
 
     transactions: list[tuple[Event, ...]] = field(default_factory=list)
     beats: int = 0
+    term: int = 1
 
     def append(self, facts: Sequence[Event]) -> None:
         self.transactions.append(tuple(facts))
@@ -56,11 +69,14 @@ class Drive:
     logbook: MemoryLogbook = field(default_factory=MemoryLogbook)
     clock: Callable[[], float] = lambda: 0.0
     stop_reason: Callable[[], str | None] = lambda: None
+    limits: TimeLimits = field(default_factory=TimeLimits)
 
     def __call__(self, before: Iterable[Event] = ()) -> DriverState:
         started = DriverStarted("host", 1, "local", {})
         self.logbook.append([*before, started])
         self.pool = ScriptedPool(self.evaluator, self.script)
         self.pool.start()
-        world = Surroundings(self.pool, self.logbook, self.clock, self.stop_reason, Silence())
-        return drive(self.plan, replay(self.plan, self.logbook.facts), 1, world)
+        logbooks = {self.plan.name: self.logbook}
+        world = Surroundings(self.pool, logbooks, self.clock, self.stop_reason, Silence(), self.limits)
+        fleet = drive(Fleet.of(Member(self.plan, replay(self.plan, self.logbook.facts))), world)
+        return fleet.members[self.plan.name].state

@@ -6,6 +6,8 @@ from evosearch.evaluation import Failure, FailureKind, Success
 from evosearch.runtime import (
     Assign,
     Begun,
+    Fleet,
+    Member,
     Record,
     StopAsked,
     TaskDone,
@@ -25,12 +27,20 @@ def facts_of(commands):
     return [fact for command in commands if isinstance(command, Record) for fact in command.facts]
 
 
+def fresh(plan):
+    return Fleet.of(Member(plan, replay(plan, ())))
+
+
+def state_of(fleet):
+    return fleet.members["small"].state
+
+
 @pytest.fixture
 def busy(plan):
     """A search with one worker, which has just been given its first candidate."""
-    state, _ = step(plan, replay(plan, ()), Begun())
-    state, commands = step(plan, state, WorkerJoined(A))
-    return state, commands[-1]
+    fleet, _ = step(fresh(plan), Begun())
+    fleet, commands = step(fleet, WorkerJoined(A))
+    return fleet, commands[-1]
 
 
 def ticket(assign):
@@ -38,59 +48,60 @@ def ticket(assign):
 
 
 def test_a_new_search_begins_with_its_first_population(plan):
-    state, commands = step(plan, replay(plan, ()), Begun())
+    fleet, commands = step(fresh(plan), Begun())
     facts = facts_of(commands)
     assert [type(fact) for fact in facts] == [Born] * 8 + [GenerationStarted]
     assert facts[0].parameters == plan.blueprint(facts[0].candidate).parameters
-    assert sorted(state.open) == list(range(8))
+    assert sorted(state_of(fleet).open) == list(range(8))
 
 
 def test_step_changes_nothing_it_is_given(plan, busy):
-    state, assign = busy
+    fleet, assign = busy
+    state = state_of(fleet)
     before = dict(state.running), dict(state.open), state.search
-    step(plan, state, TaskDone(A, ticket(assign), Success(0.5, 1.0)))
+    step(fleet, TaskDone(A, ticket(assign), Success(0.5, 1.0)))
     assert (dict(state.running), dict(state.open), state.search) == before
 
 
 def test_a_fact_is_recorded_before_anything_that_rests_on_it_is_commanded(plan, busy):
-    state, assign = busy
-    _, commands = step(plan, state, TaskDone(A, ticket(assign), Success(0.5, 1.0)))
+    fleet, assign = busy
+    _, commands = step(fleet, TaskDone(A, ticket(assign), Success(0.5, 1.0)))
     assert [type(command) for command in commands] == [Record, Assign]
     assert [type(fact) for fact in commands[0].facts] == [Finished, Dispatched]
 
 
 def test_a_result_of_a_given_up_attempt_changes_nothing(plan, busy):
-    state, assign = busy
+    fleet, assign = busy
     late = Ticket("small", 1, assign.number, assign.attempt + 1)
-    assert step(plan, state, TaskDone(A, late, Success(0.5, 1.0))) == (state, ())
-    assert step(plan, state, TaskDone(B, ticket(assign), Success(0.5, 1.0))) == (state, ())
+    assert step(fleet, TaskDone(A, late, Success(0.5, 1.0))) == (fleet, ())
+    assert step(fleet, TaskDone(B, ticket(assign), Success(0.5, 1.0))) == (fleet, ())
 
 
 def test_a_worker_that_leaves_idle_costs_no_attempt(plan, busy):
-    state, _ = busy
-    for number in range(plan.strategy.settings.population - 1):
-        state, _ = step(plan, state, WorkerJoined(Worker(f"other-{number}", "host/cpu")))
-    state, _ = step(plan, state, WorkerJoined(B))
-    assert set(state.workers) - set(state.running) == {"b"}
-    left, commands = step(plan, state, WorkerLeft(B, FailureKind.CRASHED, "gone"))
+    fleet, _ = busy
+    for number in range(plan.strategy.settings.population + plan.strategy.settings.immigrants - 1):
+        fleet, _ = step(fleet, WorkerJoined(Worker(f"other-{number}", "host/cpu")))
+    fleet, _ = step(fleet, WorkerJoined(B))
+    assert set(fleet.workers) - set(fleet.running) == {"b"}
+    left, commands = step(fleet, WorkerLeft(B, FailureKind.CRASHED, "gone"))
     assert commands == ()
-    assert (left.failures, left.attempts, left.running) == (state.failures, state.attempts, state.running)
+    assert state_of(left) == state_of(fleet)
     assert "b" not in left.workers
 
 
 def test_after_a_stop_nothing_more_happens(plan, busy):
-    state, assign = busy
-    state, commands = step(plan, state, StopAsked("Ctrl-C"))
+    fleet, assign = busy
+    fleet, commands = step(fleet, StopAsked("Ctrl-C"))
     assert facts_of(commands) == [Interrupted("Ctrl-C")]
-    assert step(plan, state, TaskDone(A, ticket(assign), Success(0.5, 1.0))) == (state, ())
-    assert step(plan, state, WorkerJoined(B)) == (state, ())
+    assert step(fleet, TaskDone(A, ticket(assign), Success(0.5, 1.0))) == (fleet, ())
+    assert step(fleet, WorkerJoined(B)) == (fleet, ())
 
 
 def test_an_evaluation_goes_to_another_worker_when_its_own_is_lost(plan, busy):
-    state, assign = busy
-    state, _ = step(plan, state, WorkerLeft(A, FailureKind.WORKER_LOST, "node gone"))
-    assert not state.running
-    _, commands = step(plan, state, WorkerJoined(B))
+    fleet, assign = busy
+    fleet, _ = step(fleet, WorkerLeft(A, FailureKind.WORKER_LOST, "node gone"))
+    assert not fleet.running
+    _, commands = step(fleet, WorkerJoined(B))
     assert (commands[-1].worker, commands[-1].number, commands[-1].attempt) == (B, assign.number, 2)
 
 
@@ -101,7 +112,7 @@ def test_the_seed_belongs_to_the_chromosome_not_to_the_number(plan, busy):
 
 
 def test_a_failure_is_recorded_with_its_attempt_worker_and_reason(plan, busy):
-    state, assign = busy
+    fleet, assign = busy
     failure = Failure(FailureKind.ERROR, "ValueError: no", 2.0)
-    _, commands = step(plan, state, TaskDone(A, ticket(assign), failure))
+    _, commands = step(fleet, TaskDone(A, ticket(assign), failure))
     assert facts_of(commands)[0] == Failed(assign.number, 1, "a", failure, final=False)

@@ -2,73 +2,148 @@
 
 from dataclasses import replace
 
+import pytest
+
 from evosearch.evaluation import FailureKind
-from evosearch.runtime import Begun, Worker, replay, step
-from evosearch.runtime.scheduling import assignments, waiting
+from evosearch.runtime import Begun, Fleet, Member, Worker, replay, step
+from evosearch.runtime.scheduling import CONTEXT, assignments, waiting
+from tests.runtime.small_search import make_plan
 
 CRASHED, OUT_OF_MEMORY = FailureKind.CRASHED, FailureKind.OUT_OF_MEMORY
-X1, X2, Y1, Y2 = Worker("x1", "x"), Worker("x2", "x"), Worker("y1", "y"), Worker("y2", "y")
+X1, X2, Y1, Y2 = Worker("x1", "x/0"), Worker("x2", "x/0"), Worker("y1", "y/0"), Worker("y2", "y/0")
 
 
 def begun(plan, *workers, running=None, failures=None):
-    state, _ = step(plan, replay(plan, ()), Begun())
-    by_name = {worker.name: worker for worker in workers}
-    return replace(state, workers=by_name, running=running or {}, failures=failures or {})
+    fleet, _ = step(Fleet.of(Member(plan, replay(plan, ()))), Begun())
+    state = replace(fleet.members[plan.name].state, running=running or {}, failures=failures or {})
+    return replace(fleet.with_state(plan.name, state), workers={worker.name: worker for worker in workers})
 
 
-def longest_first(plan, state):
-    return [c.number for c in sorted(state.open.values(), key=lambda c: (-plan.cost(c), c.number))]
+def with_state(fleet, plan, **changes):
+    return fleet.with_state(plan.name, replace(fleet.members[plan.name].state, **changes))
 
 
-def given(plan, state):
-    return {worker.name: candidate.number for worker, candidate in assignments(plan, state)}
+def longest_first(plan, fleet):
+    """Before anything is timed, FLOPs decide."""
+    candidates = fleet.members[plan.name].state.open.values()
+    return [c.number for c in sorted(candidates, key=lambda c: (-plan.blueprint(c).flops, c.number))]
+
+
+def given(fleet):
+    return {worker.name: one.candidate.number for worker, one in assignments(fleet)}
 
 
 def test_every_free_worker_gets_one_longest_first(plan):
-    state = begun(plan, X1, X2, Y1)
-    first, second, third, *_ = longest_first(plan, state)
-    assert given(plan, state) == {"x1": first, "x2": second, "y1": third}
+    fleet = begun(plan, X1, X2, Y1)
+    first, second, third, *_ = longest_first(plan, fleet)
+    assert given(fleet) == {"x1": first, "x2": second, "y1": third}
 
 
 def test_a_busy_worker_gets_nothing_and_what_runs_is_not_given_twice(plan):
-    state = begun(plan, X1, X2)
-    first, second, *_ = longest_first(plan, state)
-    assert given(plan, replace(state, running={"x1": first})) == {"x2": second}
+    fleet = begun(plan, X1, X2)
+    first, second, *_ = longest_first(plan, fleet)
+    assert given(with_state(fleet, plan, running={"x1": first})) == {"x2": second}
+
+
+def test_what_was_learned_of_finished_trainings_decides_who_is_longest(plan):
+    fleet = begun(plan, X1)
+    state = fleet.members["small"].state
+    by_layers = max(state.open.values(), key=lambda c: (plan.work(c)[1], -plan.work(c)[2]))
+    timings = state.timings
+    for number in range(40):  # time follows the layers alone
+        work = (1.0, 3.0 + number % 7, 0.1 * (number % 5), 0.3 * (number % 3), 0.2 * (number % 4))
+        timings = timings.with_one(work, 2.0 * work[1])
+    (chosen,) = given(with_state(fleet, plan, timings=timings)).values()
+    assert plan.work(state.open[chosen])[1] == plan.work(by_layers)[1]
 
 
 def test_what_must_run_alone_gets_a_whole_device(plan):
-    state = begun(plan, X1, X2, Y1, Y2)
-    last = longest_first(plan, state)[-1]
-    state = replace(state, failures={last: (OUT_OF_MEMORY,)})
-    chosen = given(plan, state)
+    fleet = begun(plan, X1, X2, Y1, Y2)
+    last = longest_first(plan, fleet)[-1]
+    chosen = given(with_state(fleet, plan, failures={last: (OUT_OF_MEMORY,)}))
     assert chosen["x1"] == last
     assert "x2" not in chosen
     assert {"y1", "y2"} <= set(chosen)
 
 
 def test_while_no_device_is_free_one_is_kept_clear_for_it(plan):
-    state = begun(plan, X1, X2, Y1, Y2)
-    first, second, *_, last = longest_first(plan, state)
-    state = replace(state, failures={last: (CRASHED, CRASHED)}, running={"x1": first, "y1": second})
-    chosen = given(plan, state)
+    fleet = begun(plan, X1, X2, Y1, Y2)
+    first, second, *_, last = longest_first(plan, fleet)
+    running = {"x1": first, "y1": second}
+    chosen = given(with_state(fleet, plan, failures={last: (CRASHED, CRASHED)}, running=running))
     assert last not in chosen.values()
     assert len(chosen) == 1  # the other device goes on
 
 
+def test_for_several_that_must_run_alone_only_one_device_is_kept_clear(plan):
+    fleet = begun(plan, X1, X2, Y1, Y2)
+    first, second, *_, other, last = longest_first(plan, fleet)
+    alone = {last: (OUT_OF_MEMORY,), other: (OUT_OF_MEMORY,)}
+    chosen = given(with_state(fleet, plan, failures=alone, running={"x1": first, "y1": second}))
+    assert len(chosen) == 1
+    assert not {last, other} & set(chosen.values())
+
+
 def test_nothing_joins_a_device_on_which_one_runs_alone(plan):
-    state = begun(plan, X1, X2, Y1)
-    first, *_ = longest_first(plan, state)
-    state = replace(state, failures={first: (OUT_OF_MEMORY,)}, running={"x1": first})
-    assert set(given(plan, state)) == {"y1"}
+    fleet = begun(plan, X1, X2, Y1)
+    first, *_ = longest_first(plan, fleet)
+    state = with_state(fleet, plan, failures={first: (OUT_OF_MEMORY,)}, running={"x1": first})
+    assert set(given(state)) == {"y1"}
 
 
 def test_one_crash_does_not_yet_ask_for_a_whole_device(plan):
-    state = begun(plan, X1, X2)
-    first, *_ = longest_first(plan, state)
-    assert len(given(plan, replace(state, failures={first: (CRASHED,)}))) == 2
+    fleet = begun(plan, X1, X2)
+    first, *_ = longest_first(plan, fleet)
+    assert len(given(with_state(fleet, plan, failures={first: (CRASHED,)}))) == 2
 
 
 def test_what_must_run_alone_comes_first(plan):
-    state = begun(plan, X1)
-    last = longest_first(plan, state)[-1]
-    assert waiting(plan, replace(state, failures={last: (OUT_OF_MEMORY,)}))[0].number == last
+    fleet = begun(plan, X1)
+    last = longest_first(plan, fleet)[-1]
+    assert waiting(with_state(fleet, plan, failures={last: (OUT_OF_MEMORY,)}))[0].candidate.number == last
+
+
+@pytest.fixture
+def tight(plan):
+    """Two workers that share a GPU which holds any one of the candidates, but not the largest one twice; and another
+    GPU of the same kind."""
+    fleet = begun(plan)
+    candidates = fleet.members["small"].state.open.values()
+    largest = max(candidates, key=lambda candidate: (plan.peak(candidate), -candidate.number))
+    memory = 2 * (CONTEXT + plan.peak(largest)) - 2
+    workers = [replace(worker, memory=memory) for worker in (X1, X2, Y1, Y2)]
+    return replace(fleet, workers={worker.name: worker for worker in workers}), largest.number
+
+
+def test_a_candidate_whose_predicted_peak_does_not_fit_its_share_runs_alone(tight):
+    fleet, largest = tight
+    chosen = assignments(fleet)
+    (worker,) = (worker for worker, one in chosen if one.candidate.number == largest)
+    assert sum(other.device == worker.device for other, _ in chosen) == 1
+    assert len(chosen) == 3  # the other device is shared as always
+
+
+def test_a_prediction_never_rejects_anything(plan, tight):
+    fleet, _ = tight
+    tiny = {name: replace(worker, memory=1) for name, worker in fleet.workers.items()}
+    chosen = assignments(replace(fleet, workers=tiny))
+    assert len(chosen) == 2
+    assert {worker.device for worker, _ in chosen} == {"x/0", "y/0"}
+
+
+def test_a_closed_node_gets_nothing(plan):
+    fleet = replace(begun(plan, X1, X2, Y1), excluded=frozenset({"x"}))
+    assert set(given(fleet)) == {"y1"}
+
+
+def test_searches_of_a_group_share_the_workers_longest_first(plan):
+    plans = [make_plan(name="group/seed-0", seed=0), make_plan(name="group/seed-1", seed=1)]
+    fleet, _ = step(Fleet.of(*(Member(one, replay(one, ())) for one in plans)), Begun())
+    fleet = replace(fleet, workers={worker.name: worker for worker in (X1, X2, Y1, Y2)})
+    costs = sorted(
+        (one.blueprint(c).flops for one in plans for c in fleet.members[one.name].state.open.values()),
+        reverse=True,
+    )
+    chosen = [fleet.members[one.search].plan.blueprint(one.candidate).flops for _, one in assignments(fleet)]
+    assert chosen == costs[:4]
+    assert {one.search for _, one in assignments(fleet)} <= {"group/seed-0", "group/seed-1"}

@@ -13,7 +13,8 @@ from tests.runtime.small_search import MemoryLogbook
 def tasks_on(evaluator, script=None, reason=lambda: None):
     pool = ScriptedPool(evaluator, script)
     pool.start()
-    return SingleTasks("small", 1, Surroundings(pool, MemoryLogbook(), lambda: 0.0, reason, Silence())), pool
+    world = Surroundings(pool, {"small": MemoryLogbook()}, lambda: 0.0, reason, Silence())
+    return SingleTasks("small", world), pool
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import pytest
 from evosearch.data import Dataset, Split
 from evosearch.errors import InterruptedSearchError, TooManyFailuresError
 from evosearch.evaluation import (
+    UNWATCHED,
     EvaluationRequest,
     Failure,
     FailureKind,
@@ -38,8 +39,9 @@ class Recorder:
     fails: FailureKind | None = None
     fails_at: type = EvaluationRequest
     story: list[object] = field(default_factory=list)
+    term: int = 3
 
-    def evaluate(self, request):
+    def evaluate(self, request, progress=UNWATCHED):
         self.story.append(request)
         if self.fails and self.fails_at is EvaluationRequest:
             return Failure(self.fails, "on purpose")
@@ -61,8 +63,8 @@ class Recorder:
 def retrain(recorder, retraining, script=None, stop=lambda: None):
     pool = ScriptedPool(recorder, script)
     pool.start()
-    world = Surroundings(pool, recorder, lambda: 0.0, stop, Silence())
-    return retrain_best(retraining, DATASET, SingleTasks("small", 3, world), recorder, Path("/home/small"))
+    world = Surroundings(pool, {"small": recorder}, lambda: 0.0, stop, Silence())
+    return retrain_best(retraining, DATASET, SingleTasks("small", world), recorder, Path("/home/small"))
 
 
 @pytest.fixture

@@ -1,0 +1,78 @@
+"""How long a training will take: a cost model over the blueprint, refitted from every finished evaluation.
+
+It orders and packs, and never rejects anything (DESIGN, decision 6). Seconds are a sum of what a training does, each
+with a weight of at least 0: a constant, kernels to launch, FLOPs, bytes of activations, bytes of weights. Steps,
+epochs and images are the same for all candidates of a search, so the weights absorb them.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TypeAlias
+
+import numpy as np
+
+from evosearch.blueprint import Blueprint
+
+FEATURES = 5
+ENOUGH = 2 * FEATURES
+"""Finished evaluations before the fit is believed; until then FLOPs decide."""
+
+Work: TypeAlias = tuple[float, ...]
+
+
+def work_of(blueprint: Blueprint) -> Work:
+    """What one training step has to do: 1, layers, GFLOPs, millions of activations, millions of parameters."""
+    return (
+        1.0,
+        float(len(blueprint.layers)),
+        blueprint.flops / 1e9,
+        blueprint.activations / 1e6,
+        blueprint.parameters / 1e6,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """What finished evaluations took: the sums that a least-squares fit of relative errors needs, of constant size.
+
+    `gram`: of the works, each divided by its seconds, row by row. `moment`: their sum.
+    """
+
+    count: int = 0
+    gram: tuple[float, ...] = (0.0,) * FEATURES**2
+    moment: tuple[float, ...] = (0.0,) * FEATURES
+
+    def __add__(self, other: "Timings") -> "Timings":
+        return Timings(self.count + other.count, _sum(self.gram, other.gram), _sum(self.moment, other.moment))
+
+    def with_one(self, work: Work, seconds: float) -> "Timings":
+        """Knowing an evaluation of `work` too that took `seconds`; one that took no time teaches nothing."""
+        if seconds <= 0:
+            return self
+        row = [value / seconds for value in work]
+        return self + Timings(1, tuple(a * b for a in row for b in row), tuple(row))
+
+    def predict(self, work: Work) -> float:
+        """Seconds that `work` will take; before enough is known, a number in the order of its FLOPs."""
+        if self.count < ENOUGH:
+            return work[2]
+        return float(np.dot(_weights(self), work))
+
+
+@lru_cache(maxsize=16)
+def _weights(timings: Timings) -> tuple[float, ...]:
+    """Seconds per unit of each feature, none negative: of least squares over the relative errors."""
+    from scipy.optimize import nnls  # noqa: PLC0415 - takes half a second, which readers of a journal need not wait
+
+    gram = np.array(timings.gram).reshape(FEATURES, FEATURES)
+    # |Xw - 1|^2 = |Lw - m|^2 + constant for gram = L^T L and L^T m = moment: the rows themselves need not be kept
+    values, vectors = np.linalg.eigh(gram)
+    kept = values > values[-1] * 1e-12
+    root = vectors[:, kept].T * np.sqrt(values[kept])[:, None]
+    target = vectors[:, kept].T @ np.array(timings.moment) / np.sqrt(values[kept])
+    weights, _ = nnls(root, target)
+    return tuple(float(weight) for weight in weights)
+
+
+def _sum(left: tuple[float, ...], right: tuple[float, ...]) -> tuple[float, ...]:
+    return tuple(a + b for a, b in zip(left, right, strict=True))

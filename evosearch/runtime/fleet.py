@@ -1,0 +1,54 @@
+"""The searches that one driver runs side by side, and the workers they share."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from evosearch.runtime.plan import Plan
+from evosearch.runtime.pool import Worker
+from evosearch.runtime.state import DriverState
+
+
+@dataclass(frozen=True)
+class Member:
+    """One search of a fleet."""
+
+    plan: Plan
+    state: DriverState
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """A group's searches by name, or the only one, in order; and the pool they share.
+
+    `workers`: by name, those that may be given work. `losses`: workers that each node lost since it last finished an
+    evaluation. `excluded`: nodes that get no more work.
+    """
+
+    members: Mapping[str, Member]
+    workers: Mapping[str, Worker] = field(default_factory=dict)
+    losses: Mapping[str, int] = field(default_factory=dict)
+    excluded: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, *members: Member) -> "Fleet":
+        """A fleet without workers yet."""
+        return cls({member.plan.name: member for member in members})
+
+    @property
+    def halted(self) -> bool:
+        """Whether every search has ended, one way or another."""
+        return all(member.state.halted for member in self.members.values())
+
+    @property
+    def running(self) -> Mapping[str, tuple[str, int]]:
+        """Search and candidate number by worker name."""
+        return {
+            worker: (name, number)
+            for name, member in self.members.items()
+            for worker, number in member.state.running.items()
+        }
+
+    def with_state(self, name: str, state: DriverState) -> "Fleet":
+        """This fleet with another state of the search `name`."""
+        member = replace(self.members[name], state=state)
+        return replace(self, members={**self.members, name: member})

@@ -1,0 +1,123 @@
+"""Several searches on one pool, and a generation that drains."""
+
+import itertools
+
+import pytest
+
+from evosearch.errors import InterruptedSearchError, TooManyFailuresError
+from evosearch.evaluation import FailureKind
+from evosearch.runtime import Fleet, Member, Silence, Surroundings, drive, replay
+from evosearch.search import EavlSettings
+from evosearch.storage import Born, Completed, Dispatched, Finished, GenerationStarted, Interrupted, Stopped
+from evosearch.testing import FailingEvaluator, FormulaEvaluator, Script, ScriptedPool, Victims
+from tests.runtime.small_search import Drive, MemoryLogbook, make_plan
+
+SETTINGS = EavlSettings(population=8, generations=4, elites=2, immigrants=2)
+
+
+def together(plans, script, evaluator=None, stop_reason=lambda: None):
+    """Drive the plans in one fleet; their logbooks, and the pool."""
+    logbooks = {plan.name: MemoryLogbook() for plan in plans}
+    pool = ScriptedPool(evaluator or FormulaEvaluator(), script)
+    pool.start()
+    world = Surroundings(pool, logbooks, lambda: 0.0, stop_reason, Silence())
+    fleet = Fleet.of(*(Member(plan, replay(plan, ())) for plan in plans))
+    return logbooks, pool, lambda: drive(fleet, world)
+
+
+@pytest.fixture
+def plans():
+    return [make_plan(SETTINGS, name=f"group/seed-{seed}", seed=seed) for seed in range(3)]
+
+
+@pytest.mark.parametrize("workers", [1, 4, 40])
+def test_each_search_of_a_group_ends_as_it_would_have_alone(plans, workers):
+    logbooks, _, go = together(plans, Script(workers, shuffle=workers))
+    fleet = go()
+    for plan in plans:
+        assert fleet.members[plan.name].state.search == Drive(plan)().search
+        assert isinstance(logbooks[plan.name].facts[-1], Completed)
+
+
+def test_the_workers_of_a_group_are_idle_only_when_nothing_is_left_for_any_of_them(plans):
+    _, pool, go = together(plans, Script(4, shuffle=1))
+    busy = []
+    poll = pool.poll
+
+    def watched(timeout):
+        busy.append(len(pool._running))
+        return poll(timeout)
+
+    pool.poll = watched
+    go()
+    full = [index for index, count in enumerate(busy) if count == 4]
+    assert len(full) / len(busy[full[0] : full[-1]]) > 0.95
+
+
+def test_when_one_search_of_a_group_stops_the_others_end_and_the_command_says_which(plans):
+    victims = frozenset(str(member.chromosome) for member in plans[1].strategy.start().members)
+    doomed = FailingEvaluator(Victims(victims), kind=FailureKind.ERROR)
+    logbooks, _, go = together(plans, Script(4), doomed)
+    with pytest.raises(TooManyFailuresError, match=r"'group/seed-1' stopped.*resume group/seed-1"):
+        go()
+    last = {name: type(logbook.facts[-1]) for name, logbook in logbooks.items()}
+    assert last == {"group/seed-0": Completed, "group/seed-1": Stopped, "group/seed-2": Completed}
+
+
+def test_a_stop_reaches_every_search_of_a_group(plans):
+    turns = itertools.count()
+    logbooks, _, go = together(plans, Script(4), stop_reason=lambda: "SIGTERM" if next(turns) > 5 else None)
+    with pytest.raises(InterruptedSearchError, match="evosearch resume group`"):
+        go()
+    assert all(logbook.facts[-1] == Interrupted("SIGTERM") for logbook in logbooks.values())
+
+
+def test_while_a_generation_drains_free_workers_train_the_next_ones_immigrants(plan):
+    drive = Drive(plan, script=Script(5))
+    drive()
+    started = {
+        fact.generation: index
+        for index, fact in enumerate(drive.logbook.facts)
+        if isinstance(fact, GenerationStarted)
+    }
+    generation = {fact.candidate.number: fact.candidate.generation for fact in drive.logbook.of(Born)}
+    early = [
+        fact.number
+        for index, fact in enumerate(drive.logbook.facts)
+        if isinstance(fact, Dispatched) and index < started[generation[fact.number]]
+    ]
+    assert {generation[number] for number in early} == {1, 2, 3}
+
+
+def test_early_immigrants_wait_while_a_member_of_this_generation_can_be_trained(plan):
+    """With one worker nothing is ever early: it always has a member to train."""
+    drive = Drive(plan)
+    drive()
+    generation = {fact.candidate.number: fact.candidate.generation for fact in drive.logbook.of(Born)}
+    order = [generation[fact.number] for fact in drive.logbook.of(Dispatched)]
+    assert order == sorted(order)
+
+
+def test_nothing_is_born_beyond_the_last_generation(plan):
+    drive = Drive(plan, script=Script(40))
+    drive()
+    assert max(fact.candidate.generation for fact in drive.logbook.of(Born)) == SETTINGS.generations - 1
+    assert len(drive.logbook.of(Born)) == len({f.candidate.number for f in drive.logbook.of(Born)}) == 26
+    assert len(drive.logbook.of(Finished)) <= 26
+
+
+def test_a_driver_killed_while_early_immigrants_train_goes_on_to_the_same_end(plan):
+    undisturbed = Drive(plan, script=Script(6, shuffle=3))
+    expected = undisturbed().search
+    for kept in range(1, len(undisturbed.logbook.transactions), 3):
+        before = list(itertools.chain(*undisturbed.logbook.transactions[:kept]))
+        resumed = Drive(plan, script=Script(7, shuffle=kept))
+        assert resumed(before).search == expected
+        ended = [fact.number for fact in resumed.logbook.of(Finished)]
+        assert len(ended) == len(set(ended))
+
+
+def test_an_early_immigrant_that_failed_for_good_keeps_the_worst_fitness(plan):
+    drive = Drive(plan, FailingEvaluator(Victims(every=3), kind=FailureKind.DIVERGED), Script(5))
+    one_worker = Drive(plan, FailingEvaluator(Victims(every=3), kind=FailureKind.DIVERGED))
+    assert drive().search == one_worker().search

@@ -1,0 +1,41 @@
+"""Who is stopped, and when."""
+
+from evosearch.evaluation import FailureKind, Success
+from evosearch.runtime import TaskDone, Ticket, TimeLimits, Vigil, Worker, WorkerLeft, WorkerProgressed
+
+A, B = Worker("a", "host/cpu"), Worker("b", "host/cpu")
+STALL, BOTH = TimeLimits(stall=10.0), TimeLimits(stall=10.0, hard=25.0)
+
+
+def test_a_worker_without_progress_is_lost_after_the_stall_limit_and_not_before():
+    vigil = Vigil().began(A, 100.0).began(B, 105.0)
+    assert vigil.overdue(STALL, 110.0) == ()
+    (late,) = vigil.overdue(STALL, 110.1)
+    assert (late.worker, late.kind) == (A, FailureKind.WORKER_LOST)
+    assert "workers.stall_seconds = 10" in late.message
+
+
+def test_progress_puts_it_off():
+    vigil = Vigil().began(A, 0.0).saw(WorkerProgressed(A), 9.0)
+    assert vigil.overdue(STALL, 18.0) == ()
+    assert vigil.overdue(STALL, 19.5)
+
+
+def test_progress_does_not_put_off_the_hard_limit():
+    vigil = Vigil().began(A, 0.0).saw(WorkerProgressed(A), 24.0)
+    assert vigil.overdue(BOTH, 25.0) == ()
+    (late,) = vigil.overdue(BOTH, 25.1)
+    assert late.kind is FailureKind.TIMED_OUT
+    assert "workers.hard_seconds = 25" in late.message
+
+
+def test_there_is_no_hard_limit_unless_one_is_given():
+    vigil = Vigil().began(A, 0.0).saw(WorkerProgressed(A), 1e6)
+    assert vigil.overdue(STALL, 1e6 + 1) == ()
+
+
+def test_an_idle_worker_is_never_overdue():
+    done = TaskDone(A, Ticket("small", 1, 0, 1), Success(0.5, 1.0))
+    for event in (done, WorkerLeft(A, FailureKind.CRASHED, "gone")):
+        assert Vigil().began(A, 0.0).saw(event, 1.0) == Vigil()
+    assert Vigil().saw(WorkerProgressed(A), 1.0) == Vigil()
