@@ -46,6 +46,25 @@ class FailureKind(StrEnum):
     """A bug or bad data."""
 
 
+OUT_OF_MEMORY_TEXTS = (
+    "can't allocate memory",
+    "CUDA out of memory",
+    "CUDA error: out of memory",
+    "_STATUS_ALLOC_FAILED",
+    "_ALLOCATION_FAILED",
+)
+"""The CPU's allocator, older CUDA allocators, the driver, cuBLAS and cuDNN raise a plain RuntimeError."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether `error` says that a device or a host had no memory left; torch and Ray are known by name."""
+    if isinstance(error, MemoryError) or "OutOfMemoryError" in (
+        base.__name__ for base in type(error).__mro__
+    ):
+        return True
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in OUT_OF_MEMORY_TEXTS)
+
+
 @dataclass(frozen=True)
 class TrainingSettings:
     """How every candidate is trained. Each field is a key under `training`; defaults are the paper's."""
@@ -180,7 +199,7 @@ class Progress(Protocol):
         ...
 
     def epoch(self) -> None:
-        """A pass over the training images is done.
+        """A pass over the training images is done, and another one follows.
 
         Raises:
             TimedOutError: the evaluation has passed its soft time limit.

@@ -12,46 +12,81 @@ from evosearch.data import SearchData
 from evosearch.evaluation import EvaluationRequest, Evaluator, PredictionRequest
 from workers.classify import describe
 from workers.machine import thread_environment
-from workers.task import Broken, Reply, run_task
+from workers.memory import capacity
+from workers.preflight import Introduction, Reach, introduce
+from workers.service import Broken, Reply, Service, Upkeep
+
+WATCH = "watch"
+"""Concurrency group of what must answer while a task runs.
+
+Since there is one, Ray 2.60 runs all other methods in order in a thread of their own, always the same, as torch
+needs it: OpenMP keeps its threads, and CUDA its device, per calling thread.
+"""
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
-    """Where an actor runs. `node`: Ray's id of it. `device`: "cpu", or "cuda:N" as its host counts."""
+class Ready:
+    """A worker can take tasks. `memory`: bytes of its device; None for a CPU."""
 
-    node: str
-    host: str
-    device: str
+    memory: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a task stands: the innermost `place` of this project, and the whole `stack`."""
+
+    place: str
+    stack: str
 
 
 class WorkerActor:
     """Holds an evaluator and runs one task at a time; no exception of a task ever crosses to the driver."""
 
     def __init__(
-        self, factory: Callable[[SearchData, str], Evaluator], data: SearchData, threads: int
+        self,
+        factory: Callable[[SearchData, str], Evaluator],
+        data: SearchData,
+        threads: int,
+        upkeep: Upkeep,
+        reach: Reach | None = None,
     ) -> None:
         os.environ.update(thread_environment(threads))  # before the factory imports torch
         self._factory = factory
         self._data = data
-        self._evaluator: Evaluator | None = None
+        self._upkeep = upkeep
+        self._reach = reach
+        self._service: Service | None = None
 
-    def prepare(self) -> Address | Broken:
-        """Make the evaluator, and tell where; here and not in the constructor, whose errors Ray tells at length."""
+    def introduce(self) -> Introduction:
+        """What the pool must know before it lets this worker prepare."""
         import ray
 
         context = ray.get_runtime_context()
         gpus = context.get_accelerator_ids().get("GPU", [])
+        device = f"cuda:{gpus[0]}" if gpus else "cpu"
+        return introduce(context.get_node_id(), socket.gethostname(), device, self._data.key, self._reach)
+
+    def prepare(self, device: str) -> Ready | Broken:
+        """Make the evaluator for "cpu" or "cuda:0"; here and not in the constructor, whose errors Ray tells at length."""
         try:
-            self._evaluator = self._factory(self._data, "cuda:0" if gpus else "cpu")
+            self._service = Service(self._factory(self._data, device), self._upkeep)
+            return Ready(capacity(device))
         except Exception as error:
             return Broken(describe(error))
-        return Address(context.get_node_id(), socket.gethostname(), f"cuda:{gpus[0]}" if gpus else "cpu")
 
     def run(self, task: EvaluationRequest | PredictionRequest) -> Reply:
         """Evaluate or predict."""
-        if self._evaluator is None:
-            return Broken("given a task before it was prepared")
-        return run_task(self._evaluator, task)
+        return self._service.run(task) if self._service else Broken("given a task before it was prepared")
 
     def ping(self) -> None:
-        """Answer, to show that the connection is up again."""
+        """Answer, in the order of the tasks."""
+
+    def pulse(self) -> int:
+        """A number that grows with the progress of the tasks."""
+        return self._service.pulse() if self._service else 0
+
+    def position(self) -> Position:
+        """Where the task stands that runs now."""
+        if self._service is None:
+            return Position("no evaluator is made", "")
+        return Position(self._service.place(), self._service.stack())

@@ -4,21 +4,20 @@
 |---|---|
 | `MemoryError`; `OutOfMemoryError` of torch or Ray; an allocator's `RuntimeError` | OUT_OF_MEMORY |
 | `DivergedError` | DIVERGED |
+| `TimedOutError` | TIMED_OUT |
 | any other | ERROR |
 """
 
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 
 import evosearch
-from evosearch.errors import DivergedError
-from evosearch.evaluation import Failure, FailureKind
+from evosearch.errors import DivergedError, EvaluationError, TimedOutError
+from evosearch.evaluation import Failure, FailureKind, is_out_of_memory
 
 LONGEST = 400
 """Characters of a message; some of torch's fill a page."""
-
-OUT_OF_MEMORY_TEXTS = ("can't allocate memory", "CUDA out of memory", "_STATUS_ALLOC_FAILED")
-"""The CPU's allocator, older CUDA allocators, cuBLAS and cuDNN raise a plain RuntimeError."""
 
 PACKAGES = (Path(evosearch.__file__).parent, Path(__file__).parent)
 
@@ -29,9 +28,22 @@ def classify(error: Exception, seconds: float = 0.0) -> Failure:
 
 
 def describe(error: BaseException) -> str:
-    """Type, message and innermost line of this project in one line."""
+    """Type, message and innermost line of this project in one line; an `EvaluationError` is its message alone."""
     message = " ".join(str(error).split())[:LONGEST]
-    return f"{type(error).__name__}: {message}{_place(error)}"
+    if isinstance(error, EvaluationError):
+        return message
+    place = innermost_place(traceback.extract_tb(error.__traceback__))
+    return f"{type(error).__name__}: {message}" + (f" ({place})" if place else "")
+
+
+def innermost_place(stack: Sequence[traceback.FrameSummary]) -> str:
+    """The last frame of `stack` that is code of this project, as "workers/task.py:34"; empty without one."""
+    for frame in reversed(stack):
+        path = Path(frame.filename)
+        for package in PACKAGES:
+            if path.is_relative_to(package):
+                return f"{path.relative_to(package.parent)}:{frame.lineno}"
+    return ""
 
 
 def poisons_process(error: Exception) -> bool:
@@ -41,30 +53,14 @@ def poisons_process(error: Exception) -> bool:
     """
     if _kind(error) is FailureKind.OUT_OF_MEMORY:
         return False
-    return "AcceleratorError" in _names(error) or (
-        isinstance(error, RuntimeError) and "CUDA error:" in str(error)
-    )
+    # by name, since torch is imported only where it is used
+    names = {base.__name__ for base in type(error).__mro__}
+    return "AcceleratorError" in names or (isinstance(error, RuntimeError) and "CUDA error:" in str(error))
 
 
 def _kind(error: Exception) -> FailureKind:
     if isinstance(error, DivergedError):
         return FailureKind.DIVERGED
-    # By name, since torch and ray are imported only where they are used.
-    if isinstance(error, MemoryError) or "OutOfMemoryError" in _names(error):
-        return FailureKind.OUT_OF_MEMORY
-    if isinstance(error, RuntimeError) and any(text in str(error) for text in OUT_OF_MEMORY_TEXTS):
-        return FailureKind.OUT_OF_MEMORY
-    return FailureKind.ERROR
-
-
-def _names(error: Exception) -> set[str]:
-    return {base.__name__ for base in type(error).__mro__}
-
-
-def _place(error: BaseException) -> str:
-    for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        path = Path(frame.filename)
-        for package in PACKAGES:
-            if path.is_relative_to(package):
-                return f" ({path.relative_to(package.parent)}:{frame.lineno})"
-    return ""
+    if isinstance(error, TimedOutError):
+        return FailureKind.TIMED_OUT
+    return FailureKind.OUT_OF_MEMORY if is_out_of_memory(error) else FailureKind.ERROR

@@ -32,6 +32,8 @@ def make_pool(
         return RayPool(factory, data, settings, threads)
     from workers.machine import count_cores, count_gpus
     from workers.process_pool import ProcessPool
+    from workers.service import Upkeep
     from workers.slots import plan_slots
 
-    return ProcessPool(factory, data, plan_slots(settings, threads, count_gpus(), count_cores()))
+    slots = plan_slots(settings, threads, count_gpus(), count_cores())
+    return ProcessPool(factory, data, slots, Upkeep.of(settings))

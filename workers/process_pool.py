@@ -11,11 +11,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from multiprocessing.connection import Connection, Pipe, wait
 from pathlib import Path
-from typing import Literal
+from typing import Literal, assert_never
 
 from evosearch.data import SearchData
 from evosearch.errors import CannotRunError
@@ -29,15 +29,25 @@ from evosearch.runtime import (
     Worker,
     WorkerJoined,
     WorkerLeft,
+    WorkerProgressed,
 )
 from workers.machine import gpu_environment, thread_environment
+from workers.process_worker import Asked, Pulse, Ready, Stack, Told, WhereAreYou
+from workers.service import UNLIMITED, Broken, Done, Upkeep
 from workers.slots import Slot, kind_of, name_worker
-from workers.task import Broken
 
 LOG = logging.getLogger(__name__)
 
 STARTS = 3
 """So many processes of one slot may die in a row before they were ready; then the pool gives up."""
+
+START_SECONDS = 300.0
+"""A process that is not ready by then hangs, as CUDA does on a GPU that is ill; importing torch over a network takes
+a minute at worst.
+"""
+
+STACK_SECONDS = 2.0
+"""How long a worker that is to be killed may take to say where it stands."""
 
 KILL_SECONDS = 1.0
 """Longest wait for killed processes to be gone."""
@@ -53,16 +63,24 @@ decision, so both are ignored from the first line on."""
 @dataclass(eq=False)
 class _Process:
     """One worker process. `attempt`: 1 for the first of its slot, one more after each that died before it was
-    ready.
+    ready. `late`: monotonic seconds by which it must be ready.
     """
 
     slot: Slot
     worker: Worker
     process: subprocess.Popen[bytes]
-    channel: Connection
+    channel: "Connection[Asked, Told]"
     attempt: int
+    late: float
     ready: bool = False
     ticket: Ticket | None = None
+
+    def end(self, seconds: float = KILL_SECONDS) -> None:
+        """Kill it, whatever it does, and wait so long for its end; one that was frozen by a signal dies as well."""
+        self.channel.close()
+        self.process.kill()
+        with contextlib.suppress(subprocess.TimeoutExpired):  # stuck in the kernel: it dies on its way out
+            self.process.wait(seconds)
 
 
 class ProcessPool:
@@ -73,12 +91,21 @@ class ProcessPool:
     even a killed driver by milliseconds only.
     """
 
-    def __init__(self, factory: EvaluatorFactory, data: SearchData, slots: Sequence[Slot]) -> None:
-        self._made_from = (factory, data)
+    def __init__(
+        self,
+        factory: EvaluatorFactory,
+        data: SearchData,
+        slots: Sequence[Slot],
+        upkeep: Upkeep = UNLIMITED,
+    ) -> None:
+        self._made_from = (factory, data, upkeep)
         self._slots = tuple(slots)
+        self._node = socket.gethostname()
         self._payload = tempfile.TemporaryFile()  # noqa: SIM115 - open until `close`
         self._serials = count(1)
-        self._processes: dict[Worker, _Process] = {}
+        self._processes: dict[str, _Process] = {}
+        self._news: list[PoolEvent] = []
+        self._excluded = False
 
     @property
     def device(self) -> Literal["cpu", "cuda"]:
@@ -94,7 +121,7 @@ class ProcessPool:
 
     def submit(self, worker: Worker, ticket: Ticket, task: Task) -> None:
         """Send the task; a worker that is gone already gets nothing."""
-        if process := self._processes.get(worker):
+        if process := self._processes.get(worker.name):
             process.ticket = ticket
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # `poll` will find it dead
                 process.channel.send(task)
@@ -105,25 +132,47 @@ class ProcessPool:
         Raises:
             CannotRunError: no process of a slot became ready, `STARTS` times in a row, and no other slot is left.
         """
-        told = wait([process.channel for process in self._processes.values()], timeout)
-        processes = [process for process in self._processes.values() if process.channel in told]
-        events = [event for process in processes for event in self._read(process)]
+        channels = {process.channel: process for process in self._processes.values()}
+        told = wait(list(channels), 0 if self._news else timeout)
+        events, self._news = self._news, []
+        for channel, process in channels.items():
+            if channel in told:
+                events += self._read(process)
+            elif not process.ready and time.monotonic() > process.late:
+                events += self._bury(process, f"the worker process was not ready after {START_SECONDS:.0f} s")
         return sorted(events, key=lambda event: not isinstance(event, WorkerLeft))
+
+    def stop(self, worker: Worker, kind: FailureKind, message: str) -> None:
+        """Ask the process where it stands, for `STACK_SECONDS` at most, and kill it."""
+        process = self._processes.get(worker.name)
+        if process is None:
+            return
+        stack = _ask(process.channel)
+        if stack:
+            LOG.warning("%s is stopped (%s); its stack:\n%s", worker.name, message, stack.text)
+        where = f"it stood at {stack.place}" if stack else "it did not answer when asked where it stood"
+        self._news += self._bury(process, f"{message}; {where}", kind)
+
+    def exclude(self, node: str) -> None:
+        """Dismiss the idle processes if `node` is this machine; once the others have ended their tasks none is left."""
+        if node != self._node:
+            return
+        self._excluded = True
+        for process in list(self._processes.values()):
+            if process.ticket is None:
+                self._replace(process)
 
     def close(self) -> None:
         """Kill every process, whatever it does; nothing in a worker is worth a goodbye."""
         processes = list(self._processes.values())
         self._processes.clear()
+        self._news.clear()
         self._payload.close()
         for process in processes:
             process.process.kill()
-            process.channel.close()
         deadline = time.monotonic() + KILL_SECONDS
         for process in processes:
-            with contextlib.suppress(
-                subprocess.TimeoutExpired
-            ):  # stuck in the kernel: it dies on its way out
-                process.process.wait(max(0.0, deadline - time.monotonic()))
+            process.end(max(0.0, deadline - time.monotonic()))
 
     def _start(self, slot: Slot, attempt: int = 1) -> None:
         here, there = Pipe()
@@ -137,38 +186,72 @@ class ProcessPool:
             stdout=2,  # standard output belongs to the answer of the command
         )
         there.close()
-        worker = name_worker(socket.gethostname(), slot.device, next(self._serials))
-        self._processes[worker] = _Process(slot, worker, process, here, attempt)
+        worker = name_worker(self._node, slot.device, next(self._serials))
+        late = time.monotonic() + START_SECONDS
+        self._processes[worker.name] = _Process(slot, worker, process, here, attempt, late)
 
     def _read(self, process: _Process) -> list[PoolEvent]:
         try:
             message = process.channel.recv()
         except (EOFError, OSError):
             return self._bury(process, _describe_end(process.process))
-        if isinstance(message, Broken):
-            return self._bury(process, message.message)
-        if process.ticket is None:
-            process.ready = True
-            return [WorkerJoined(process.worker)]
-        ticket, process.ticket = process.ticket, None
-        return [TaskDone(process.worker, ticket, message)]
+        match message:
+            case Broken(reason):
+                return self._bury(process, reason)
+            case Ready(memory):
+                process.ready = True
+                process.worker = replace(process.worker, memory=memory)
+                return [WorkerJoined(process.worker)]
+            case Pulse():
+                return [WorkerProgressed(process.worker)]
+            case Done():
+                return self._finish(process, message)
+            case Stack():  # is read where it was asked for, and its worker killed
+                return []
+        assert_never(message)
 
-    def _bury(self, process: _Process, message: str) -> list[PoolEvent]:
-        """See the end of a process that is dead or of no use, and start another in its slot."""
-        del self._processes[process.worker]
-        process.channel.close()
-        process.process.kill()
-        process.process.wait()
-        if process.ready:
-            self._start(process.slot)
-            return [WorkerLeft(process.worker, FailureKind.CRASHED, message)]
-        if process.attempt == STARTS:
-            if not self._processes:
-                raise CannotRunError(f"no worker process became ready, {STARTS} times in a row: {message}")
-            LOG.warning("gave up a slot whose worker died %d times while it started: %s", STARTS, message)
+    def _finish(self, process: _Process, done: Done) -> list[PoolEvent]:
+        ticket, process.ticket = process.ticket, None
+        if ticket is None:  # nobody asked
             return []
-        self._start(process.slot, process.attempt + 1)
+        leaves = done.leaves or ("its node is closed to new work" if self._excluded else "")
+        if leaves:
+            self._replace(process)
+        return [TaskDone(process.worker, ticket, done.result, leaves)]
+
+    def _bury(
+        self, process: _Process, message: str, kind: FailureKind = FailureKind.CRASHED
+    ) -> list[PoolEvent]:
+        """See the end of a process that is dead or of no use, and start another in its slot."""
+        if process.ready:
+            self._replace(process)
+            return [WorkerLeft(process.worker, kind, message)]
+        last = process.attempt == STARTS
+        self._replace(process, process.attempt + 1)
+        if last and not self._processes:
+            raise CannotRunError(f"no worker process became ready, {STARTS} times in a row: {message}")
+        if last:
+            LOG.warning("gave up a slot whose worker died %d times while it started: %s", STARTS, message)
         return []
+
+    def _replace(self, process: _Process, attempt: int = 1) -> None:
+        """End a process and start another in its slot, unless the slot is given up."""
+        del self._processes[process.worker.name]
+        process.end()
+        if attempt <= STARTS and not self._excluded:
+            self._start(process.slot, attempt)
+
+
+def _ask(channel: "Connection[Asked, Told]") -> Stack | None:
+    """Where the worker at the other end stands; None if it does not say in time. What else it says is lost."""
+    deadline = time.monotonic() + STACK_SECONDS
+    with contextlib.suppress(EOFError, OSError):  # it has just died
+        channel.send(WhereAreYou())
+        while channel.poll(max(0.0, deadline - time.monotonic())):
+            answer = channel.recv()
+            if isinstance(answer, Stack):
+                return answer
+    return None
 
 
 def _environment(slot: Slot) -> dict[str, str]:

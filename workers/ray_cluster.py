@@ -4,12 +4,14 @@ import logging
 import os
 import socket
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from evosearch.errors import CannotRunError, InterruptedSearchError
 from evosearch.runtime import WorkerSettings
+from workers.lookout import look
 from workers.machine import count_cores, count_gpus
-from workers.slots import Slot, check_cluster_holds, plan_slots
+from workers.nodes import check_holds_one, choose_device
+from workers.slots import Slot, kind_of, plan_slots
 
 LOCAL = "local"
 """The address that makes Ray start a cluster of its own."""
@@ -19,9 +21,12 @@ KNOCK_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """A cluster this process is connected to. `ours`: made by `connect`, so to be ended by `disconnect`."""
+    """A cluster this process is connected to, and the kind of device that all workers use there.
 
-    slots: tuple[Slot, ...]
+    `ours`: made by `connect`, so to be ended by `disconnect`.
+    """
+
+    device: Literal["cpu", "cuda"]
     ours: bool
 
 
@@ -32,19 +37,19 @@ def connect(settings: WorkerSettings, threads: int) -> Connection:
     ends with `disconnect`, or with this process. `ray.init` replaces this process' SIGTERM handler.
 
     Raises:
-        CannotRunError: the cluster cannot be reached, or does not hold the workers.
+        CannotRunError: the cluster cannot be reached, or holds not a single worker.
     """
     import ray
 
     if ray.is_initialized():  # by the user's own program
-        return Connection(_shared_slots(settings, threads), ours=False)
+        return Connection(_shared_device(settings, threads), ours=False)
     address = settings.address or os.environ.get("RAY_ADDRESS") or LOCAL
     try:
         if address == LOCAL:
             slots = plan_slots(settings, threads, count_gpus(), count_cores())
             os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
             _init(address, include_dashboard=False, **_resources(slots))
-            return Connection(slots, ours=True)
+            return Connection(kind_of(slots), ours=True)
         _knock(address)
         _init(address)
     except (ConnectionError, OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
@@ -55,9 +60,9 @@ def connect(settings: WorkerSettings, threads: int) -> Connection:
         )
         raise CannotRunError(f"{what}: {' '.join(str(error).split())}") from error
     try:
-        return Connection(_shared_slots(settings, threads), ours=True)
+        return Connection(_shared_device(settings, threads), ours=True)
     except CannotRunError:
-        disconnect(Connection((), ours=True))
+        disconnect(Connection("cpu", ours=True))
         raise
 
 
@@ -99,15 +104,12 @@ def _print_worker_logs(wanted: bool) -> None:
 def _resources(slots: tuple[Slot, ...]) -> dict[str, int]:
     return {
         "num_cpus": sum(slot.threads for slot in slots),
-        "num_gpus": sum(slot.device != "cpu" for slot in slots),
+        "num_gpus": len({slot.device for slot in slots if slot.device != "cpu"}),
     }
 
 
-def _shared_slots(settings: WorkerSettings, threads: int) -> tuple[Slot, ...]:
-    import ray
-
-    resources = ray.cluster_resources()  # type: ignore[no-untyped-call] # of Ray
-    cores = int(resources.get("CPU", 0))
-    slots = plan_slots(settings, threads, int(resources.get("GPU", 0)), cores)
-    check_cluster_holds(slots, cores)
-    return slots
+def _shared_device(settings: WorkerSettings, threads: int) -> Literal["cpu", "cuda"]:
+    nodes = look().nodes
+    device = choose_device(nodes, settings)
+    check_holds_one(nodes, settings, threads, device)
+    return device

@@ -1,21 +1,20 @@
-"""Workers as standing Ray actors, one per slot, on this machine or across a cluster.
+"""Workers as standing Ray actors on the nodes that a cluster has now, be it this machine alone.
 
 Ray's own restarts and retries stay off: with them a lost reply runs a task twice, unseen (DESIGN, decision 4). One
-call per actor is in flight, and each is fetched alone, since `ray.get` on a list waits for a hung actor
+task per actor is in flight, and each is fetched alone, since `ray.get` on a list waits for a hung actor
 although another died (ray-project/ray#47204).
 """
 
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import count
-from typing import Any, Literal
+from typing import Literal, assert_never
 
 from evosearch.data import SearchData
-from evosearch.errors import CannotRunError
 from evosearch.evaluation import FailureKind
 from evosearch.runtime import (
     EvaluatorFactory,
@@ -26,18 +25,20 @@ from evosearch.runtime import (
     Worker,
     WorkerJoined,
     WorkerLeft,
+    WorkerProgressed,
     WorkerSettings,
 )
-from workers.actor import Address, WorkerActor
-from workers.classify import LONGEST
+from workers.actor import Ready
+from workers.crew import Crew
+from workers.lookout import Lookout
+from workers.preflight import Introduction, Reach, Standard, check
 from workers.ray_cluster import Connection, connect, disconnect
-from workers.slots import Slot, kind_of, name_worker
-from workers.task import Broken
+from workers.ray_failures import describe_ray, judge
+from workers.service import Broken, Done
+from workers.slots import name_worker
+from workers.standing import Recipe, Standing, answered
 
 LOG = logging.getLogger(__name__)
-
-STARTS = 3
-"""So many actors of one slot may die in a row before they were ready; then the pool gives up."""
 
 LEAVE_SECONDS = 2.2
 """Ray ends a private cluster in 1.4 to 1.9 seconds; a process that is told to stop has 3 in all."""
@@ -46,48 +47,49 @@ SUSPECT_SECONDS = 30.0
 """How long an actor that cannot be reached may take to turn out dead. A crash is told within a second, a dead node
 after about 15; whoever says nothing for longer is killed."""
 
+PULSE_SECONDS = 2.0
+"""How often a worker is asked how it gets on."""
 
-@dataclass(eq=False)
-class _Standing:
-    """One actor.
+PULSES_PER_SECOND = 50
+"""Most questions to all workers together: of a thousand each is asked every 20 seconds."""
 
-    `call`: its call in flight, and `replied` what its reply means. `knock`: the call before its task. `attempt`: 1
-    for the first of its slot, one more after each that died before it was ready. `address`, `worker`: None until it
-    is ready. `suspect_until`: monotonic seconds, while it cannot be reached.
-    """
-
-    slot: Slot
-    actor: Any
-    call: Any
-    attempt: int
-    replied: Callable[[Any], PoolEvent] = field(init=False)
-    address: Address | None = None
-    worker: Worker | None = None
-    knock: Any = None
-    suspect_until: float | None = None
+TEND_SECONDS = 0.25
+"""How often the pool looks after its actors while it waits for replies."""
 
 
 class RayPool:
-    """A `WorkerPool` of Ray actors; see `connect` for the cluster they run on."""
+    """A `WorkerPool` of Ray actors; see `connect` for the cluster they run on.
+
+    As many as the nodes hold at each moment (`workers.nodes.plan`), each pinned to its node: a node that joins gets
+    workers, one that drains or is excluded loses them as they become idle.
+    """
 
     def __init__(
-        self, factory: EvaluatorFactory, data: SearchData, settings: WorkerSettings, threads: int
+        self,
+        factory: EvaluatorFactory,
+        data: SearchData,
+        settings: WorkerSettings,
+        threads: int,
+        reach: Reach | None = None,
     ) -> None:
         self._factory = factory
         self._data = data
         self._settings = settings
         self._threads = threads
+        self._reach = reach
+        self._standard = Standard.of_driver(data.key)
         self._serials = count(1)
         self._connection: Connection | None = None
-        self._reference: Any = None
-        self._standing: list[_Standing] = []
+        self._lookout: Lookout | None = None
+        self._crew: Crew | None = None
+        self._news: list[PoolEvent] = []
 
     @property
     def device(self) -> Literal["cpu", "cuda"]:
-        """That of the slots, which are all of one kind."""
+        """That of all workers, decided by the nodes that were there at the start."""
         if self._connection is None:
             raise RuntimeError("the pool's device is known once it is started")
-        return kind_of(self._connection.slots)
+        return self._connection.device
 
     def start(self) -> None:
         """Connect (seconds, where a private cluster is started), put the data into the object store once, and order
@@ -97,30 +99,50 @@ class RayPool:
         import ray
 
         self._connection = connect(self._settings, self._threads)
-        self._reference = ray.put(self._data)
-        for slot in self._connection.slots:
-            self._start(slot)
+        recipe = Recipe(
+            self._factory, ray.put(self._data), self._settings, self._threads, self.device, self._reach
+        )
+        self._lookout = Lookout()
+        self._crew = Crew(recipe, self._lookout.view, partial(self._lookout.look_now, 1.0))
+        self._news += self._crew.match(self._lookout.view)
 
     def submit(self, worker: Worker, ticket: Ticket, task: Task) -> None:
         """Call the actor; one that is gone already gets nothing."""
-        for standing in self._standing:
-            if standing.worker == worker:
-                standing.knock = standing.actor.ping.remote()  # answered before the task begins
-                standing.call = standing.actor.run.remote(task)
-                standing.replied = partial(TaskDone, worker, ticket)
+        if standing := self._find(worker):
+            standing.begin(ticket, task)
 
     def poll(self, timeout: float) -> Sequence[PoolEvent]:
         """Wait for replies and deaths; those who left come first, so that nobody is given work in vain.
 
-        An idle actor's death is told when it is given its next task, as WORKER_LOST.
+        An idle actor's death is told within seconds, or when it is given its next task, as WORKER_LOST.
 
         Raises:
-            CannotRunError: no actor of a slot became ready, `STARTS` times in a row, and no other slot is left.
+            CannotRunError: no node can run a worker: none became ready, `STARTS` times in a row in every slot, or
+                preflight refused the nodes.
         """
-        called = {standing.call: standing for standing in self._standing if standing.call is not None}
-        events = [event for call in _answered(list(called), timeout) for event in self._fetch(called[call])]
-        events += self._give_up_suspects()
-        return sorted(events, key=lambda event: not isinstance(event, WorkerLeft))
+        deadline = time.monotonic() + timeout
+        while True:
+            events, self._news = [*self._news, *self._tend()], []
+            left = max(0.0, deadline - time.monotonic())
+            events += self._hear(0.0 if events else min(left, TEND_SECONDS))
+            if events or time.monotonic() >= deadline:
+                return _in_order(events)
+
+    def stop(self, worker: Worker, kind: FailureKind, message: str) -> None:
+        """Ask the actor where it stands, for two seconds at most, and kill it."""
+        standing = self._find(worker)
+        if standing is None:
+            return
+        position = standing.find_position()
+        if position:
+            LOG.warning("%s is stopped (%s); its stack:\n%s", worker.name, message, position.stack)
+        where = f"it stood at {position.place}" if position else "it did not answer when asked where it stood"
+        self._news += self._running.bury(standing, kind, f"{message}; {where}")
+
+    def exclude(self, node: str) -> None:
+        """Dismiss the idle actors of the node at the next `poll`, and order none there any more."""
+        if self._crew:
+            self._crew.close_node(node)
 
     def close(self) -> None:
         """Kill every actor, and leave the cluster: a private one ends here, within seconds.
@@ -128,136 +150,125 @@ class RayPool:
         Where its own processes were told to stop too, as schedulers tell a whole process group, Ray waits 8 seconds
         for what is gone already; that is left to a thread, which the end of this process cuts short.
         """
-        import ray
-
-        standing, self._standing = self._standing, []
+        crew, self._crew = self._crew, None
+        lookout, self._lookout = self._lookout, None
         connection, self._connection = self._connection, None
-        for one in standing:
-            ray.kill(one.actor)
-        self._reference = None
+        self._news.clear()
+        for standing in crew.standing if crew else ():
+            standing.kill()
+        del crew  # and with it what Ray holds of it
         if connection:
-            leaving = threading.Thread(target=disconnect, args=(connection,), daemon=True)
+            leaving = threading.Thread(target=_leave, args=(lookout, connection), daemon=True)
             leaving.start()
             leaving.join(LEAVE_SECONDS)
 
-    def _start(self, slot: Slot, attempt: int = 1) -> None:
+    @property
+    def _running(self) -> Crew:
+        if self._crew is None:
+            raise RuntimeError("the pool was not started, or is closed")
+        return self._crew
+
+    def _find(self, worker: Worker) -> Standing | None:
+        return self._crew.find(worker) if self._crew else None
+
+    def _tend(self) -> list[PoolEvent]:
+        """Look after nodes and actors; waits for nothing."""
+        crew = self._running
+        events = crew.match(self._lookout.view) if self._lookout else []
+        period = max(PULSE_SECONDS, len(crew.standing) / PULSES_PER_SECOND)
+        for standing in list(crew.standing):
+            standing.ask_pulse(min(period, self._settings.stall_seconds / 4))
+            if message := standing.late(SUSPECT_SECONDS):
+                events += crew.bury(standing, FailureKind.WORKER_LOST, message)
+        return events
+
+    def _hear(self, timeout: float) -> list[PoolEvent]:
+        """Take in what has been answered; waits at most `timeout` seconds for the first answer."""
+        calls = {one.call: one for one in self._running.standing if one.call is not None}
+        pulses = {one.pulse: one for one in self._running.standing if one.pulse is not None}
+        ended = answered([*calls, *pulses], timeout)
+        events = [event for call in ended if call in pulses for event in self._feel(pulses[call])]
+        return events + [event for call in ended if call in calls for event in self._fetch(calls[call])]
+
+    def _feel(self, standing: Standing) -> list[PoolEvent]:
         import ray
+        from ray.exceptions import ActorDiedError, RayError
 
-        actor_class = ray.remote(WorkerActor).options(
-            num_cpus=slot.threads,
-            num_gpus=0 if slot.device == "cpu" else 1,
-            max_restarts=0,
-            max_task_retries=0,
-            scheduling_strategy="SPREAD",
-        )
-        actor: Any = actor_class.remote(self._factory, self._reference, slot.threads)
-        standing = _Standing(slot, actor, actor.prepare.remote(), attempt)
-        standing.replied = partial(self._joined, standing)
-        self._standing.append(standing)
+        pulse, standing.pulse = standing.pulse, None
+        try:
+            beats = ray.get(pulse)
+        except RayError as error:  # of one that is busy, the task tells
+            if standing.idle and isinstance(error, ActorDiedError):
+                return self._running.bury(standing, FailureKind.WORKER_LOST, describe_ray(error))
+            return []
+        moved, standing.beats = beats != standing.beats, beats
+        return [WorkerProgressed(standing.worker)] if moved and standing.ticket and standing.worker else []
 
-    def _joined(self, standing: _Standing, address: Address) -> WorkerJoined:
-        standing.address = address
-        standing.worker = name_worker(address.host, address.device, next(self._serials))
-        return WorkerJoined(standing.worker)
-
-    def _fetch(self, standing: _Standing) -> list[PoolEvent]:
+    def _fetch(self, standing: Standing) -> list[PoolEvent]:
         import ray
         from ray.exceptions import ActorUnavailableError, RayError
 
         try:
-            reply = ray.get(standing.call)
+            reply: Introduction | Ready | Done | Broken = ray.get(standing.call)
         except ActorUnavailableError:
-            self._suspect(standing)
+            standing.suspect(SUSPECT_SECONDS)
             return []
         except RayError as error:
             # One that died idle did not die of the task that was the first to notice.
-            died_idle = standing.knock is not None and not _has_answered(standing.knock)
-            kind = FailureKind.WORKER_LOST if died_idle else _kind(error, standing.address)
-            return self._bury(standing, kind, _describe(error))
+            lost = standing.died_idle()
+            kind = (
+                FailureKind.WORKER_LOST if lost else judge(error, partial(self._running.node_lives, standing))
+            )
+            return self._running.bury(standing, kind, describe_ray(error))
         standing.call = None
         if standing.suspect_until is not None:
             message = "the connection to the worker broke, and its result with it"
-            return self._bury(standing, FailureKind.WORKER_LOST, message)
-        if isinstance(reply, Broken):
-            return self._bury(standing, FailureKind.CRASHED, reply.message)
-        return [standing.replied(reply)]
+            return self._running.bury(standing, FailureKind.WORKER_LOST, message)
+        match reply:
+            case Introduction():
+                return self._meet(standing, reply)
+            case Ready(memory):
+                return [self._join(standing, memory)]
+            case Done():
+                return self._finish(standing, reply)
+            case Broken(message):
+                return self._running.bury(standing, FailureKind.CRASHED, message)
+        assert_never(reply)
 
-    def _suspect(self, standing: _Standing) -> None:
-        """It may be dead, or merely out of reach; its result is lost either way, but not why. Ask until it is known."""
-        if standing.suspect_until is None:
-            standing.suspect_until = time.monotonic() + SUSPECT_SECONDS
-        standing.call = standing.actor.ping.remote()
+    def _meet(self, standing: Standing, introduction: Introduction) -> list[PoolEvent]:
+        """Let a worker prepare, unless its node cannot run this search."""
+        if problem := check(introduction, self._standard, self._running.name(standing)):
+            return self._running.refuse(standing, problem)
+        self._standard = self._standard.with_torch_of(introduction)
+        standing.device = introduction.device
+        standing.prepare()
+        return []
 
-    def _give_up_suspects(self) -> list[PoolEvent]:
-        now = time.monotonic()
-        late = [s for s in self._standing if s.suspect_until is not None and s.suspect_until < now]
-        message = f"the worker could not be reached for {SUSPECT_SECONDS:.0f} seconds"
-        return [
-            event for standing in late for event in self._bury(standing, FailureKind.WORKER_LOST, message)
-        ]
+    def _join(self, standing: Standing, memory: int | None) -> WorkerJoined:
+        named = name_worker(self._running.name(standing), standing.device, next(self._serials))
+        standing.worker = replace(named, memory=memory)
+        self._running.prove(standing)
+        return WorkerJoined(standing.worker)
 
-    def _bury(self, standing: _Standing, kind: FailureKind, message: str) -> list[PoolEvent]:
-        """See the end of an actor that is dead or of no use, and order another for its slot."""
-        import ray
-
-        self._standing.remove(standing)
-        ray.kill(standing.actor)
-        if standing.worker:
-            self._start(standing.slot)
-            return [WorkerLeft(standing.worker, kind, message)]
-        if standing.attempt == STARTS:
-            if not self._standing:
-                raise CannotRunError(f"no Ray worker became ready, {STARTS} times in a row: {message}")
-            LOG.warning("gave up a slot whose worker died %d times while it started: %s", STARTS, message)
+    def _finish(self, standing: Standing, done: Done) -> list[PoolEvent]:
+        worker, ticket, standing.ticket = standing.worker, standing.ticket, None
+        if worker is None or ticket is None:  # nobody asked
             return []
-        self._start(standing.slot, standing.attempt + 1)
-        return []
+        leaves = standing.leaves or done.leaves
+        if leaves:
+            self._running.end(standing)
+            self._running.refill(standing.node)
+        return [TaskDone(worker, ticket, done.result, leaves)]
 
 
-def _has_answered(call: Any) -> bool:
-    """Whether a call has ended without an error."""
-    import ray
-    from ray.exceptions import RayError
-
-    ended, _ = ray.wait([call], timeout=0)
-    try:
-        ray.get(ended)
-    except RayError:
-        return False
-    return bool(ended)
+def _leave(lookout: Lookout | None, connection: Connection) -> None:
+    if lookout:
+        lookout.close()
+    disconnect(connection)
 
 
-def _answered(calls: list[Any], timeout: float) -> list[Any]:
-    """The calls that have ended; waits at most `timeout` seconds for the first of them."""
-    import ray
-
-    if not calls:
-        time.sleep(timeout)  # all are idle: nothing can come, and the caller must not spin
-        return []
-    first, _ = ray.wait(calls, num_returns=1, timeout=timeout)
-    if not first:
-        return []
-    ended, _ = ray.wait(calls, num_returns=len(calls), timeout=0)
-    return list(ended)
-
-
-def _kind(error: Exception, address: Address | None) -> FailureKind:
-    """CRASHED where the actor's process died while its node lives; what else goes wrong in Ray is the machines'."""
-    import ray
-    from ray.exceptions import ActorDiedError, OutOfMemoryError
-
-    if isinstance(error, OutOfMemoryError):  # Ray's monitor killed it to save the node
-        return FailureKind.OUT_OF_MEMORY
-    alive = {node["NodeID"] for node in ray.nodes() if node["Alive"]}  # type: ignore[no-untyped-call] # of Ray
-    if isinstance(error, ActorDiedError) and address is not None and address.node in alive:
-        return FailureKind.CRASHED
-    return FailureKind.WORKER_LOST
-
-
-def _describe(error: Exception) -> str:
-    """The line of Ray's message that has the cause: the last one of an actor's death, else the first."""
-    from ray.exceptions import ActorDiedError
-
-    lines = str(error).strip().splitlines()
-    cause = lines[-1 if isinstance(error, ActorDiedError) else 0].partition(" Some common causes")[0]
-    return f"{type(error).__name__}: {cause.strip()[:LONGEST]}"
+def _in_order(events: Sequence[PoolEvent]) -> list[PoolEvent]:
+    """Those who left first, and no word of the progress of a task that has ended since."""
+    ended = {event.worker for event in events if isinstance(event, TaskDone | WorkerLeft)}
+    news = [event for event in events if not (isinstance(event, WorkerProgressed) and event.worker in ended)]
+    return sorted(news, key=lambda event: not isinstance(event, WorkerLeft))

@@ -17,29 +17,30 @@ class Slot:
 
 
 def plan_slots(settings: WorkerSettings, threads: int, gpus: int, cores: int) -> tuple[Slot, ...]:
-    """One slot per worker: a GPU each where GPUs are used, else `threads` cores each.
+    """One slot per worker: GPUs in turn, `per_gpu` workers on each, where GPUs are used, else `threads` cores each.
 
     Args:
-        settings: count and device; a count of CPU workers beyond the cores is obeyed, they take turns.
+        settings: count, per_gpu and device; a count of CPU workers beyond the cores is obeyed, they take turns.
         threads: threads of each worker, at least 1.
         gpus: GPUs that the pool sees.
         cores: cores that the pool sees.
 
     Raises:
-        CannotRunError: more GPU workers than GPUs, or device cuda without any.
+        CannotRunError: more GPU workers than the GPUs hold, or device cuda without any.
     """
     if settings.device == "cpu" or (settings.device == "auto" and gpus == 0):
         count = settings.count or max(1, cores // threads)
         return (Slot("cpu", threads),) * count
     if gpus == 0:
         raise CannotRunError("workers.device is cuda, but no GPU was found; use workers.device=auto or cpu")
-    count = settings.count or gpus
-    if count > gpus:
+    most = gpus * settings.per_gpu
+    count = settings.count or most
+    if count > most:
         raise CannotRunError(
-            f"workers.count is {count}, but {gpus} GPU{'s were' if gpus > 1 else ' was'} found and each worker "
-            "takes one; lower workers.count or leave it out"
+            f"workers.count is {count}, but {gpus} GPU{'s were' if gpus > 1 else ' was'} found and each holds "
+            f"workers.per_gpu = {settings.per_gpu}; lower workers.count, leave it out, or raise workers.per_gpu"
         )
-    return tuple(Slot(f"cuda:{index}", threads) for index in range(count))
+    return tuple(Slot(f"cuda:{index % gpus}", threads) for index in range(count))
 
 
 def kind_of(slots: Sequence[Slot]) -> Literal["cpu", "cuda"]:

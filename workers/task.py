@@ -2,9 +2,16 @@
 
 import time
 from dataclasses import dataclass
-from typing import TypeAlias
 
-from evosearch.evaluation import EvaluationRequest, Evaluator, Outcome, Prediction, PredictionRequest
+from evosearch.evaluation import (
+    UNWATCHED,
+    EvaluationRequest,
+    Evaluator,
+    Outcome,
+    Prediction,
+    PredictionRequest,
+    Progress,
+)
 from workers.classify import classify, describe, poisons_process
 
 
@@ -15,16 +22,15 @@ class Broken:
     message: str
 
 
-Reply: TypeAlias = Outcome | Prediction | Broken
-
-
-def run_task(evaluator: Evaluator, task: EvaluationRequest | PredictionRequest) -> Reply:
+def run_task(
+    evaluator: Evaluator, task: EvaluationRequest | PredictionRequest, progress: Progress = UNWATCHED
+) -> Outcome | Prediction | Broken:
     """Evaluate or predict; an exception becomes a `Failure`, or `Broken` where the process must end with it."""
     start = time.perf_counter()
     try:
         if isinstance(task, PredictionRequest):
             return evaluator.predict(task)
-        return evaluator.evaluate(task)
+        return evaluator.evaluate(task, progress)
     except Exception as error:
         if poisons_process(error):
             return Broken(describe(error))

@@ -1,4 +1,4 @@
-"""Evaluators without torch: one that computes a fitness by formula, and three that go wrong on purpose.
+"""Evaluators without torch: one that computes a fitness by formula, and five that go wrong on purpose.
 
 Each is a frozen, picklable value and its own factory: called with (data, device), as a worker does, it returns an
 evaluator.
@@ -6,6 +6,7 @@ evaluator.
 
 import hashlib
 import os
+import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event
@@ -14,6 +15,7 @@ import numpy as np
 
 from evosearch.data import SearchData
 from evosearch.evaluation import (
+    UNWATCHED,
     EpochRecord,
     EvaluationRequest,
     Evaluator,
@@ -22,14 +24,20 @@ from evosearch.evaluation import (
     Outcome,
     Prediction,
     PredictionRequest,
+    Progress,
     Success,
 )
 from evosearch.genome import Chromosome
 
+EPOCH_SECONDS = 0.25
+"""Of those who pretend to train: each takes a step and ends an epoch so often."""
+
 
 @dataclass(frozen=True)
 class FormulaEvaluator:
-    """Fitness without training: `formula_fitness`. `seconds`: how long each evaluation pretends to take."""
+    """Fitness without training: `formula_fitness`. `seconds`: how long each evaluation pretends to take, with steps
+    and epochs on its way.
+    """
 
     seconds: float = 0.0
     classes: int = 2
@@ -37,14 +45,24 @@ class FormulaEvaluator:
     def __call__(self, data: SearchData, _device: str) -> Evaluator:
         return replace(self, classes=len(data.classes))
 
-    def evaluate(self, request: EvaluationRequest) -> Outcome:
-        Event().wait(self.seconds)
+    def evaluate(self, request: EvaluationRequest, progress: Progress = UNWATCHED) -> Outcome:
+        _pretend(self.seconds, progress)
         fitness = formula_fitness(request.network, request.seed)
         return Success(fitness, self.seconds, (EpochRecord(1 - fitness, fitness),))
 
     def predict(self, request: PredictionRequest) -> Prediction:
         rng = np.random.default_rng(int(request.network.key, 16))
         return Prediction(rng.dirichlet(np.ones(self.classes), len(request.images)).astype(np.float32))
+
+
+def _pretend(seconds: float, progress: Progress) -> None:
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > EPOCH_SECONDS:
+        Event().wait(EPOCH_SECONDS)
+        progress.step()
+        progress.epoch()
+    Event().wait(left)
+    progress.step()
 
 
 def formula_fitness(network: Chromosome, seed: int) -> float:
@@ -91,8 +109,10 @@ class _Striking:
     def __call__(self, _data: SearchData, _device: str) -> Evaluator:
         return self
 
-    def evaluate(self, request: EvaluationRequest) -> Outcome:
-        return self.go_wrong() if self.victims.strike(request.network) else self.inner.evaluate(request)
+    def evaluate(self, request: EvaluationRequest, progress: Progress = UNWATCHED) -> Outcome:
+        if self.victims.strike(request.network):
+            return self.go_wrong()
+        return self.inner.evaluate(request, progress)
 
     def predict(self, request: PredictionRequest) -> Prediction:
         if self.victims.strike(request.network):
@@ -135,3 +155,31 @@ class ExitingEvaluator(_Striking):
         if self.signal is not None:
             os.kill(os.getpid(), self.signal)
         raise SystemExit(3)
+
+
+@dataclass(frozen=True)
+class HangingEvaluator(_Striking):
+    """Never ends with its victims and makes no progress on them; only the end of its process helps."""
+
+    def go_wrong(self) -> Outcome:
+        while True:
+            Event().wait()
+
+
+@dataclass(frozen=True)
+class LeakingEvaluator:
+    """Holds `mebibytes` more after each evaluation, which `inner` does."""
+
+    mebibytes: int
+    inner: FormulaEvaluator = field(default_factory=FormulaEvaluator, kw_only=True)
+    _leaked: list[bytes] = field(default_factory=list, init=False, repr=False, compare=False)
+
+    def __call__(self, _data: SearchData, _device: str) -> Evaluator:
+        return self
+
+    def evaluate(self, request: EvaluationRequest, progress: Progress = UNWATCHED) -> Outcome:
+        self._leaked.append(b"x" * (self.mebibytes * 2**20))
+        return self.inner.evaluate(request, progress)
+
+    def predict(self, request: PredictionRequest) -> Prediction:
+        return self.inner.predict(request)

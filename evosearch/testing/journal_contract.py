@@ -173,6 +173,18 @@ class JournalContract:
             journal.append("s", term, [born(0), born(1), born(0)], 1.0)
         assert (len(list(journal.replay("s"))), journal.evaluations("s")) == (2, ())
 
+    def test_a_message_of_any_characters_is_kept_and_readers_get_what_can_be_shown(
+        self, journal: Journal
+    ) -> None:
+        odd = "NUL \0, half a pair \ud83d, Größe, \N{SNOWMAN}"
+        facts = [born(0), Failed(0, 1, "w\0", Failure(FailureKind.ERROR, odd, 1.0), final=True), Stopped(odd)]
+        started(journal, story=facts)
+        assert [one.event for one in journal.replay("s", after=2)] == facts
+        shown = "NUL \\x00, half a pair \\ud83d, Größe, \N{SNOWMAN}"
+        assert found(journal).message == shown
+        assert journal.evaluations("s")[0].reasons == (f"attempt 1 on w\\x00: error: {shown}",)
+        assert journal.find("no\0name") is None
+
     def test_rebuilt_tables_equal_those_kept_up_to_date(self, journal: Journal) -> None:
         started(journal, story=STORY)
         started(journal, "other", story=STORY[:9])

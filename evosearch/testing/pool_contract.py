@@ -3,6 +3,8 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,8 +28,16 @@ from evosearch.runtime import (
     WorkerJoined,
     WorkerLeft,
     WorkerPool,
+    WorkerProgressed,
 )
-from evosearch.testing.evaluators import ExitingEvaluator, FormulaEvaluator, RaisingEvaluator, Victims
+from evosearch.testing.evaluators import (
+    ExitingEvaluator,
+    FormulaEvaluator,
+    HangingEvaluator,
+    LeakingEvaluator,
+    RaisingEvaluator,
+    Victims,
+)
 
 PATIENCE = 60.0
 """Seconds until a pool that tells nothing has failed the test; a Ray actor needs a few to start."""
@@ -66,15 +76,17 @@ def gather(pool: WorkerPool, enough: Callable[[list[PoolEvent]], bool]) -> list[
 
 def joined(pool: WorkerPool, count: int) -> list[Worker]:
     """The first `count` workers of a pool that was just started."""
-    events = gather(pool, lambda events: len(events) >= count)
-    return [event.worker for event in events if isinstance(event, WorkerJoined)]
+    events = gather(pool, lambda events: len(_newcomers(events)) >= count)
+    return _newcomers(events)
 
 
 class PoolContract:
     """Inherit this and say how to make a pool; see `WorkerPool` for the contract in words."""
 
-    def make_pool(self, factory: EvaluatorFactory, workers: int) -> WorkerPool:
-        """A pool of `workers` workers that hold `tiny_data`, not started."""
+    def make_pool(self, factory: EvaluatorFactory, workers: int, **changes: Any) -> WorkerPool:
+        """A pool of `workers` workers that hold `tiny_data`, not started. `changes`: fields of `WorkerSettings`, where
+        they differ from its defaults.
+        """
         raise NotImplementedError
 
     def worker_processes(self) -> set[int]:
@@ -82,8 +94,8 @@ class PoolContract:
         raise NotImplementedError
 
     @contextmanager
-    def running(self, factory: EvaluatorFactory, workers: int = 1) -> Iterator[WorkerPool]:
-        pool = self.make_pool(factory, workers)
+    def running(self, factory: EvaluatorFactory, workers: int = 1, **changes: Any) -> Iterator[WorkerPool]:
+        pool = self.make_pool(factory, workers, **changes)
         try:
             pool.start()
             yield pool
@@ -108,7 +120,7 @@ class PoolContract:
                 del waiting[: len(free)]
                 news = gather(pool, bool)
                 told += news
-                free = [event.worker for event in news]
+                free = [event.worker for event in news if isinstance(event, TaskDone)]
             assert not pool.poll(0.1)
         assert sorted(_tickets(told), key=lambda one: one.number) == [ticket(number) for number in range(12)]
 
@@ -179,6 +191,101 @@ class PoolContract:
             assert not pool.poll(0.1)
             assert time.monotonic() - start < 2
 
+    def test_progress_is_told_while_a_task_goes_on_and_none_before_it(self) -> None:
+        with self.running(FormulaEvaluator(seconds=600)) as pool:
+            (worker,) = joined(pool, 1)
+            assert not pool.poll(1.5)
+            pool.submit(worker, ticket(0), request())
+            assert gather(pool, lambda events: len(events) == 2) == [WorkerProgressed(worker)] * 2
+
+    def test_a_worker_that_hangs_is_stopped_with_the_place_where_it_stood_and_replaced(
+        self, tmp_path: Path
+    ) -> None:
+        begun = Victims(frozenset({BAD}), once_in=str(tmp_path))
+        with self.running(HangingEvaluator(begun)) as pool:
+            (worker,) = joined(pool, 1)
+            pool.submit(worker, ticket(0), request(BAD))
+            assert not gather(pool, lambda _: any(tmp_path.iterdir())), "what hangs tells nothing"
+            pool.stop(worker, FailureKind.TIMED_OUT, "took 60 s")
+            left, heir = gather(pool, lambda events: len(events) == 2)
+            assert isinstance(left, WorkerLeft)
+            assert (left.worker, left.kind) == (worker, FailureKind.TIMED_OUT)
+            assert left.message.startswith("took 60 s; it stood at evosearch/testing/evaluators.py:")
+            assert "\n" not in left.message
+            assert isinstance(heir, WorkerJoined)
+            assert heir.worker.name != worker.name
+            pool.submit(heir.worker, ticket(0, attempt=2), request(BAD))
+            assert _tickets(gather(pool, bool)) == [ticket(0, attempt=2)]
+
+    def test_a_worker_that_left_may_be_stopped_and_nothing_happens(self) -> None:
+        with self.running(ExitingEvaluator(BAD_ONES)) as pool:
+            (doomed,) = joined(pool, 1)
+            pool.submit(doomed, ticket(0), request(BAD))
+            gather(pool, lambda events: any(isinstance(event, WorkerJoined) for event in events))
+            pool.stop(doomed, FailureKind.WORKER_LOST, "made no step for 600 s")
+            assert not pool.poll(0.1)
+
+    def test_a_soft_limit_ends_a_task_as_timed_out_and_the_worker_lives_on(self) -> None:
+        with self.running(FormulaEvaluator(seconds=600), soft_seconds=0.1) as pool:
+            (worker,) = joined(pool, 1)
+            pool.submit(worker, ticket(0), request())
+            (done,) = gather(pool, bool)
+        assert isinstance(done, TaskDone)
+        assert isinstance(done.result, Failure)
+        assert done.result.kind is FailureKind.TIMED_OUT
+        assert "more than workers.soft_seconds = 0.1; stopped after epoch 1" in done.result.message
+        assert not done.leaves
+
+    def test_a_worker_leaves_with_its_last_evaluation_and_is_replaced_under_another_name(self) -> None:
+        with self.running(FormulaEvaluator(), recycle_after=2) as pool:
+            (worker,) = joined(pool, 1)
+            pool.submit(worker, ticket(0), request())
+            (first,) = gather(pool, bool)
+            pool.submit(worker, ticket(1), request())
+            second, heir = gather(pool, lambda events: len(events) == 2)
+            assert isinstance(heir, WorkerJoined)
+            pool.submit(heir.worker, ticket(2), request())
+            (third,) = gather(pool, bool)
+        done = [event for event in (first, second, third) if isinstance(event, TaskDone)]
+        assert [event.leaves for event in done] == ["", "recycled after 2 evaluations", ""]
+        assert all(isinstance(event.result, Success) for event in done)
+        assert heir.worker.name != worker.name
+
+    def test_a_worker_that_grows_leaves_and_says_by_how_much(self) -> None:
+        with self.running(LeakingEvaluator(mebibytes=128), recycle_growth=64) as pool:
+            (worker,) = joined(pool, 1)
+            pool.submit(worker, ticket(0), request())
+            (first,) = gather(pool, bool)
+            pool.submit(worker, ticket(1), request())
+            second, *_ = gather(pool, bool)
+        assert isinstance(first, TaskDone)
+        assert not first.leaves
+        assert isinstance(second, TaskDone)
+        assert isinstance(second.result, Success)
+        assert "0.1 GiB more than after its first evaluation" in second.leaves
+
+    def test_on_an_excluded_node_tasks_end_and_nobody_starts(self) -> None:
+        before = self.worker_processes()
+        with self.running(FormulaEvaluator(), 2) as pool:
+            busy, _ = joined(pool, 2)
+            pool.submit(busy, ticket(0), request())
+            pool.exclude(busy.node)
+            (done,) = gather(pool, bool)
+            assert isinstance(done, TaskDone)
+            assert isinstance(done.result, Success)
+            assert done.leaves
+            assert not pool.poll(0.5)
+            _await_end(self.worker_processes, before)
+
+    def test_excluding_another_node_changes_nothing(self) -> None:
+        with self.running(FormulaEvaluator()) as pool:
+            (worker,) = joined(pool, 1)
+            pool.exclude("another-node")
+            pool.submit(worker, ticket(0), request())
+            (done,) = gather(pool, bool)
+        assert isinstance(done, TaskDone)
+        assert not done.leaves
+
     def test_close_ends_every_process_in_the_middle_of_its_task_and_may_come_twice(self) -> None:
         before = self.worker_processes()
         pool = self.make_pool(FormulaEvaluator(seconds=600), 2)
@@ -186,14 +293,22 @@ class PoolContract:
         for worker in joined(pool, 2):
             pool.submit(worker, ticket(0), request())
         pool.close()
-        deadline = time.monotonic() + 5
-        while remaining := self.worker_processes() - before:
-            assert time.monotonic() < deadline, f"processes {remaining} outlived their pool"
+        _await_end(self.worker_processes, before)
         pool.close()
 
     def test_a_pool_that_was_never_started_can_be_closed(self) -> None:
         self.make_pool(FormulaEvaluator(), 1).close()
 
 
+def _newcomers(events: Sequence[PoolEvent]) -> list[Worker]:
+    return [event.worker for event in events if isinstance(event, WorkerJoined)]
+
+
 def _tickets(events: Sequence[PoolEvent]) -> list[Ticket]:
     return [event.ticket for event in events if isinstance(event, TaskDone)]
+
+
+def _await_end(worker_processes: Callable[[], set[int]], before: set[int]) -> None:
+    deadline = time.monotonic() + 5
+    while remaining := worker_processes() - before:
+        assert time.monotonic() < deadline, f"worker processes {remaining} are still there"

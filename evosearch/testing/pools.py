@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Literal
 
 import numpy as np
@@ -15,12 +16,17 @@ class Script:
     """What happens in a `ScriptedPool`.
 
     `workers`: how many there are at any time. `losses`: the attempts, as (candidate number, attempt), that lose their
-    worker, and how. `shuffle`: seed of the order in which tasks end; None: the order of submission.
+    worker, and how. `shuffle`: seed of the order in which tasks end; None: the order of submission. `hangs`: the
+    attempts that never end. `nodes`: how many the workers are spread over, in turn: "scripted", or where there are
+    several "scripted-0", "scripted-1". `recycle_after`: a worker leaves with so many tasks; None: never.
     """
 
     workers: int = 1
     losses: Mapping[tuple[int, int], FailureKind] | None = None
     shuffle: int | None = None
+    hangs: frozenset[tuple[int, int]] = frozenset()
+    nodes: int = 1
+    recycle_after: int | None = None
 
 
 class ScriptedPool:
@@ -35,10 +41,12 @@ class ScriptedPool:
         self._script = script or Script()
         self._losses = self._script.losses or {}
         self._rng = np.random.default_rng(self._script.shuffle)
-        self._born = 0
+        self._serials = count(1)
         self._news: list[PoolEvent] = []
-        self._alive: set[Worker] = set()
+        self._alive: dict[Worker, int] = {}
+        """With the number of tasks that each has ended."""
         self._running: dict[Worker, tuple[Ticket, Task]] = {}
+        self._excluded: set[str] = set()
 
     @property
     def device(self) -> Literal["cpu", "cuda"]:
@@ -47,8 +55,9 @@ class ScriptedPool:
 
     def start(self) -> None:
         """All workers join at the first poll."""
-        for _ in range(self._script.workers):
-            self._join()
+        nodes = self._script.nodes
+        for index in range(self._script.workers):
+            self._join("scripted/cpu" if nodes == 1 else f"scripted-{index % nodes}/cpu")
 
     def submit(self, worker: Worker, ticket: Ticket, task: Task) -> None:
         """Keep the task for a later poll."""
@@ -59,11 +68,27 @@ class ScriptedPool:
 
     def poll(self, timeout: float) -> Sequence[PoolEvent]:  # noqa: ARG002 - the protocol's name
         """Who joined, or else the end of one task; never waits."""
-        if self._running and not self._news:
-            workers = list(self._running)
-            self._end(workers[0 if self._script.shuffle is None else self._rng.integers(len(workers))])
+        ending = [worker for worker, (ticket, _) in self._running.items() if not self._hangs(ticket)]
+        if ending and not self._news:
+            self._end(ending[0 if self._script.shuffle is None else self._rng.integers(len(ending))])
         news, self._news = self._news, []
         return news
+
+    def stop(self, worker: Worker, kind: FailureKind, message: str) -> None:
+        """The worker has left at the next poll."""
+        if worker in self._alive:
+            self._running.pop(worker, None)
+            self._lose(worker, kind, f"{message}; it stood at a place of the script")
+
+    def exclude(self, node: str) -> None:
+        """Forget the node's idle workers."""
+        self._excluded.add(node)
+        self._news = [
+            one for one in self._news if not (isinstance(one, WorkerJoined) and one.worker.node == node)
+        ]
+        for worker in list(self._alive):
+            if worker.node == node and worker not in self._running:
+                self._replace(worker)
 
     def close(self) -> None:
         """Forget all workers and tasks."""
@@ -71,11 +96,18 @@ class ScriptedPool:
         self._running.clear()
         self._news.clear()
 
-    def _join(self) -> None:
-        self._born += 1
-        worker = Worker(f"scripted-{self._born}", "scripted/cpu")
-        self._alive.add(worker)
+    def _hangs(self, ticket: Ticket) -> bool:
+        return (ticket.number, ticket.attempt) in self._script.hangs
+
+    def _join(self, device: str) -> None:
+        worker = Worker(f"scripted-{next(self._serials)}", device)
+        self._alive[worker] = 0
         self._news.append(WorkerJoined(worker))
+
+    def _replace(self, worker: Worker) -> None:
+        del self._alive[worker]
+        if worker.node not in self._excluded:
+            self._join(worker.device)
 
     def _end(self, worker: Worker) -> None:
         ticket, task = self._running.pop(worker)
@@ -85,8 +117,18 @@ class ScriptedPool:
             result = self._run(task)
         except SystemExit as error:
             return self._lose(worker, FailureKind.CRASHED, f"ended with exit status {error.code}")
-        self._news.append(TaskDone(worker, ticket, result))
+        self._alive[worker] += 1
+        leaves = self._leaves(worker)
+        self._news.append(TaskDone(worker, ticket, result, leaves))
+        if leaves:
+            self._replace(worker)
         return None
+
+    def _leaves(self, worker: Worker) -> str:
+        if worker.node in self._excluded:
+            return "its node is closed to new work"
+        ended = self._alive[worker]
+        return f"recycled after {ended} evaluations" if ended == self._script.recycle_after else ""
 
     def _run(self, task: Task) -> Outcome | Prediction:
         try:
@@ -97,6 +139,5 @@ class ScriptedPool:
             return Failure(FailureKind.ERROR, f"{type(error).__name__}: {error}")
 
     def _lose(self, worker: Worker, kind: FailureKind, message: str = "lost by the script") -> None:
-        self._alive.remove(worker)
         self._news.append(WorkerLeft(worker, kind, message))
-        self._join()
+        self._replace(worker)

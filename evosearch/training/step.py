@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn, optim
 from torch.nn import functional
 
+from evosearch.evaluation import UNWATCHED, Progress
 from evosearch.training.normalize import Scale
 
 
@@ -57,7 +58,11 @@ def train_step(
 
 
 @torch.inference_mode()
-def classify(network: Network, images: Tensor, batch_size: int) -> Tensor:
+def classify(network: Network, images: Tensor, batch_size: int, progress: Progress = UNWATCHED) -> Tensor:
     """Logits (N, K) float32 of images (N, C, H, W) uint8, `batch_size` at a time, in evaluation mode."""
     network.module.eval()
-    return torch.cat([network.logits(batch) for batch in torch.split(images, batch_size)])
+    logits = []
+    for batch in torch.split(images, batch_size):
+        logits.append(network.logits(batch))
+        progress.step()
+    return torch.cat(logits)

@@ -13,6 +13,7 @@ from evosearch.blueprint import draw_up
 from evosearch.data import SearchData, Split
 from evosearch.errors import DivergedError, EvaluationError
 from evosearch.evaluation import (
+    UNWATCHED,
     EpochRecord,
     EvaluationRequest,
     Failure,
@@ -20,8 +21,10 @@ from evosearch.evaluation import (
     Outcome,
     Prediction,
     PredictionRequest,
+    Progress,
     Success,
     TrainingSettings,
+    is_out_of_memory,
 )
 from evosearch.genome import Chromosome
 from evosearch.networks import build, initialise
@@ -51,14 +54,15 @@ class Trainer:
         on_epoch: Callable[[int, EpochRecord], None] | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self._data = data
+        # not `data` itself: its arrays would stay in memory beside their copies
+        self._key, self._image, self._classes = data.key, data.image, data.classes
         self._device = torch.device(device)
         self._train = self._resident(data.train)
         self._validation = self._resident(data.validation)
         self._on_epoch = on_epoch
         self._clock = clock
 
-    def evaluate(self, request: EvaluationRequest) -> Outcome:
+    def evaluate(self, request: EvaluationRequest, progress: Progress = UNWATCHED) -> Outcome:
         """Train `request.network` from its seed, validate it after every epoch, keep its weights if asked to.
 
         A loss or a validation logit that is not finite ends it as DIVERGED, a device or host without memory
@@ -67,11 +71,12 @@ class Trainer:
         Raises:
             EvaluationError: the request names other data than this worker holds.
             InvalidChromosomeError: the chromosome needs repair first.
+            TimedOutError: `progress` says so between two epochs.
         """
         self._check_data(request.data_key)
         curve: list[EpochRecord] = []
         start = self._clock()
-        failed = self._attempt(request, curve)
+        failed = self._attempt(request, progress, curve)
         # only now is everything that the attempt held free
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
@@ -88,7 +93,7 @@ class Trainer:
                 weights of this network at `request.weights`.
         """
         self._check_data(request.data_key)
-        found, held = request.images.shape[1:], self._data.train.images.shape[1:]
+        found, held = request.images.shape[1:], tuple(self._train.images.shape[1:])
         if found != held:
             raise EvaluationError(f"the network takes images of shape {held}, found {found}")
         with numerics(request.settings):
@@ -99,41 +104,43 @@ class Trainer:
             return Prediction(logits.softmax(1).cpu().numpy())
 
     def _attempt(
-        self, request: EvaluationRequest, curve: list[EpochRecord]
+        self, request: EvaluationRequest, progress: Progress, curve: list[EpochRecord]
     ) -> tuple[FailureKind, str] | None:
         try:
             with numerics(request.settings):
-                self._run(request, curve)
+                self._run(request, progress, curve)
         except DivergedError as error:
             return FailureKind.DIVERGED, str(error)
         except (MemoryError, RuntimeError) as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             reason = (str(error) or "MemoryError").splitlines()[0]
             return FailureKind.OUT_OF_MEMORY, f"'{request.network}' needs more memory than there is: {reason}"
         return None
 
-    def _run(self, request: EvaluationRequest, curve: list[EpochRecord]) -> None:
+    def _run(self, request: EvaluationRequest, progress: Progress, curve: list[EpochRecord]) -> None:
         settings = request.settings
         # seeds every device; on the CPU dropout draws on where the weights ended
         generator = torch.manual_seed(request.seed)
         network = self._decode(request.network, settings, generator)
         optimizer = make_optimizer(network.module.parameters(), settings)
-        sizes = batch_sizes(len(self._data.train), settings.batch_size)
+        images = len(self._train.labels)
+        sizes = batch_sizes(images, settings.batch_size)
         for epoch in range(1, settings.epochs + 1):
-            order = torch.from_numpy(epoch_order(len(self._data.train), request.seed, epoch))
+            if epoch > 1:  # no limit takes away what is complete
+                progress.epoch()
+            order = torch.from_numpy(epoch_order(images, request.seed, epoch))
             loss_sum = torch.zeros((), dtype=torch.float64, device=self._device)
             network.module.train()
             for rows in torch.split(order.to(self._device), sizes):
                 train_step(network, optimizer, self._train, rows, loss_sum)
-            logits = classify(network, self._validation.images, settings.batch_size)
+                progress.step()
+            logits = classify(network, self._validation.images, settings.batch_size, progress)
             curve.append(self._record(epoch, settings, loss_sum, logits))
             if self._on_epoch:
                 self._on_epoch(epoch, curve[-1])
         if request.weights:
-            metadata = describe(
-                request.network, self._data.classes, self._data.image, self._normalization(settings)
-            )
+            metadata = describe(request.network, self._classes, self._image, self._normalization(settings))
             save_weights(Path(request.weights), network.module, metadata)
 
     def _record(
@@ -150,16 +157,14 @@ class Trainer:
                 f"{what} in epoch {epoch} of {settings.epochs} "
                 f"({settings.optimizer}, learning rate {settings.learning_rate:g}, {settings.precision})"
             )
-        return EpochRecord(loss / len(self._data.train), int(right) / len(self._data.validation))
+        return EpochRecord(loss / len(self._train.labels), int(right) / len(self._validation.labels))
 
     def _decode(
         self, network: Chromosome, settings: TrainingSettings, generator: torch.Generator | None = None
     ) -> Network:
         """The network on the device, its weights drawn from `generator` or, without one, undefined."""
         with torch.device("meta"):  # PyTorch's own initial weights would cost time and random numbers
-            module: nn.Module = build(
-                draw_up(network, self._data.image, len(self._data.classes), settings.dropout)
-            )
+            module: nn.Module = build(draw_up(network, self._image, len(self._classes), settings.dropout))
         module.to_empty(device="cpu")
         if generator:
             initialise(module, generator)
@@ -168,26 +173,18 @@ class Trainer:
         return Network(module, scale, settings.precision == "bf16")
 
     def _normalization(self, settings: TrainingSettings) -> Normalization:
-        return unit(self._data.image.channels) if settings.normalize == "unit" else self._standard
+        return unit(self._image.channels) if settings.normalize == "unit" else self._standard
 
     @cached_property
     def _standard(self) -> Normalization:
-        return standard(self._data.train.images)
+        return standard(self._train.images.cpu().numpy())
 
     def _resident(self, split: Split) -> Resident:
         # copied, never shared: a worker of the Ray pool gets read-only arrays
         return Resident(*(torch.tensor(array, device=self._device) for array in (split.images, split.labels)))
 
     def _check_data(self, key: str) -> None:
-        if key != self._data.key:
+        if key != self._key:
             raise EvaluationError(
-                f"the request is for data {key}, this worker holds {self._data.key}; start workers on that data"
+                f"the request is for data {key}, this worker holds {self._key}; start workers on that data"
             )
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    # the CPU's allocator, cuBLAS and cuDNN raise a plain RuntimeError
-    words = ("can't allocate memory", "STATUS_ALLOC_FAILED")
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(
-        word in str(error) for word in words
-    )

@@ -1,6 +1,9 @@
 import pickle
+import time
 from pathlib import Path
+from threading import Thread
 
+import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,9 +11,12 @@ from hypothesis import strategies as st
 from evosearch.evaluation import Evaluator, Failure, FailureKind, PredictionRequest, Success
 from evosearch.genome import parse
 from evosearch.testing.evaluators import (
+    EPOCH_SECONDS,
     ExitingEvaluator,
     FailingEvaluator,
     FormulaEvaluator,
+    HangingEvaluator,
+    LeakingEvaluator,
     RaisingEvaluator,
     Victims,
     formula_fitness,
@@ -43,7 +49,14 @@ def test_a_formula_prediction_has_the_classes_of_the_data_and_rows_that_sum_to_1
 
 @pytest.mark.parametrize(
     "evaluator",
-    [FormulaEvaluator(0.1), FailingEvaluator(ALL), RaisingEvaluator(ALL), ExitingEvaluator(ALL, signal=9)],
+    [
+        FormulaEvaluator(0.1),
+        FailingEvaluator(ALL),
+        RaisingEvaluator(ALL),
+        ExitingEvaluator(ALL, signal=9),
+        HangingEvaluator(ALL),
+        LeakingEvaluator(mebibytes=1),
+    ],
 )
 def test_every_double_is_its_own_factory_and_can_be_sent_to_a_worker(evaluator: FormulaEvaluator) -> None:
     sent = pickle.loads(pickle.dumps(evaluator))
@@ -78,3 +91,42 @@ def test_a_chromosome_marked_in_a_folder_is_struck_once(tmp_path: Path) -> None:
 def test_an_exiting_evaluator_without_a_signal_raises_system_exit() -> None:
     with pytest.raises(SystemExit, match="3"):
         ExitingEvaluator(ALL).evaluate(request())
+
+
+class _Counted:
+    """A `Progress` that counts."""
+
+    def __init__(self) -> None:
+        self.steps = 0
+        self.epochs = 0
+
+    def step(self) -> None:
+        self.steps += 1
+
+    def epoch(self) -> None:
+        self.epochs += 1
+
+
+def test_a_formula_that_takes_time_makes_steps_and_epochs_and_takes_no_more() -> None:
+    progress = _Counted()
+    start = time.monotonic()
+    FormulaEvaluator(2.5 * EPOCH_SECONDS).evaluate(request(), progress)
+    assert time.monotonic() - start >= 2.5 * EPOCH_SECONDS
+    assert 1 <= progress.epochs == progress.steps - 1 <= 2, "a slow machine may miss one"
+
+
+def test_only_the_victims_of_a_hanging_evaluator_hang() -> None:
+    evaluator = HangingEvaluator(Victims(frozenset({"C8 | F8"})))
+    assert evaluator.evaluate(request("C9 | F8")) == FormulaEvaluator().evaluate(request("C9 | F8"))
+    hanging = Thread(target=evaluator.evaluate, args=(request("C8 | F8"),), daemon=True)
+    hanging.start()
+    hanging.join(0.2)
+    assert hanging.is_alive()
+
+
+def test_a_leaking_evaluator_holds_more_after_each_evaluation_and_changes_no_fitness() -> None:
+    evaluator = LeakingEvaluator(mebibytes=64)
+    before = psutil.Process().memory_info().rss
+    outcomes = [evaluator.evaluate(request()) for _ in range(2)]
+    assert psutil.Process().memory_info().rss - before > 100 * 2**20
+    assert outcomes == [FormulaEvaluator().evaluate(request())] * 2

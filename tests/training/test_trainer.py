@@ -3,8 +3,9 @@ import math
 import pickle
 import subprocess
 import sys
+import weakref
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import torch
 from torch import nn
 
 from evosearch.data import SearchData, Split
-from evosearch.errors import EvaluationError, InvalidChromosomeError
+from evosearch.errors import EvaluationError, InvalidChromosomeError, TimedOutError
 from evosearch.evaluation import (
     EpochRecord,
     EvaluationRequest,
@@ -223,6 +224,55 @@ def test_each_epoch_is_told_as_it_ends(data: SearchData, ask: Ask) -> None:
     told: list[tuple[int, EpochRecord]] = []
     outcome = Trainer(data, on_epoch=lambda epoch, record: told.append((epoch, record))).evaluate(ask())
     assert told == list(enumerate(outcome.curve, 1))
+
+
+@dataclass
+class Told:
+    """A `Progress` that keeps what it is told, and has enough after so many epochs."""
+
+    enough: int = 99
+    told: list[str] = field(default_factory=list)
+
+    def step(self) -> None:
+        self.told.append("step")
+
+    def epoch(self) -> None:
+        self.told.append("epoch")
+        if self.told.count("epoch") == self.enough:
+            raise TimedOutError("took too long")
+
+
+def test_every_batch_is_a_step_and_every_epoch_but_the_last_is_told_at_its_end(
+    data: SearchData, ask: Ask
+) -> None:
+    progress = Told()
+    outcome = Trainer(data).evaluate(ask(), progress)
+    steps = ["step"] * (5 + 3)  # 21 training and 10 validation images, 4 at a time
+    assert progress.told == [*steps, "epoch", *steps, "epoch", *steps]
+    assert timeless(outcome) == timeless(Trainer(data).evaluate(ask()))
+
+
+def test_a_time_limit_passes_through_between_two_epochs_and_the_next_evaluation_is_as_ever(
+    data: SearchData, ask: Ask
+) -> None:
+    worker, progress = Trainer(data), Told(enough=2)
+    before = timeless(worker.evaluate(ask()))
+    with pytest.raises(TimedOutError, match="took too long"):
+        worker.evaluate(ask(), progress)
+    assert progress.told[-1] == "epoch"
+    assert timeless(worker.evaluate(ask())) == before
+
+
+def test_the_arrays_are_not_kept_beside_their_copies(data: SearchData, ask: Ask) -> None:
+    own = SearchData(
+        Split(data.train.images.copy(), data.train.labels), data.validation, data.classes, data.key
+    )
+    pixels = weakref.ref(own.train)
+    worker = Trainer(own)
+    del own
+    assert pixels() is None
+    settings: dict[str, str] = {"normalize": "standard"}
+    assert timeless(worker.evaluate(ask(**settings))) == timeless(Trainer(data).evaluate(ask(**settings)))
 
 
 def test_seconds_are_those_of_the_clock(data: SearchData, ask: Ask) -> None:

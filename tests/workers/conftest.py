@@ -1,7 +1,7 @@
 """One Ray cluster for all tests that need one; each of its nodes is a set of processes on this machine."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -28,3 +28,18 @@ def cluster() -> Iterator[Any]:
     made = Cluster(initialize_head=True, head_node_args=head)
     yield made
     made.shutdown()
+
+
+@pytest.fixture
+def add_node(cluster: Any) -> Iterator[Callable[..., Any]]:
+    """Adds a node of so many `num_cpus` and pretended `num_gpus`; it is gone when the test ends."""
+    added = []
+
+    def add(**resources: int) -> Any:
+        added.append(cluster.add_node(**resources))
+        return added[-1]
+
+    yield add
+    for node in added:
+        if node in cluster.worker_nodes:
+            cluster.remove_node(node)

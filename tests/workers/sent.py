@@ -1,4 +1,4 @@
-"""Factories that go wrong: on their way to a worker, or in all workers but one."""
+"""What is sent to workers: factories that go wrong on their way or in all workers but one, a store that goes away."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,3 +33,13 @@ class FirstOnly:
     def __call__(self, data: SearchData, device: str) -> Evaluator:
         (Path(self.folder) / "taken").touch(exist_ok=False)
         return FormulaEvaluator()(data, device)
+
+
+@dataclass(frozen=True)
+class GoneWhen:
+    """An artifact store that cannot be reached any more as soon as there is a file at `path`."""
+
+    path: str
+
+    def __call__(self) -> str | None:
+        return "it is gone" if Path(self.path).exists() else None

@@ -3,10 +3,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from evosearch.evaluation import Success
 from evosearch.testing.evaluators import FormulaEvaluator
 from evosearch.testing.pool_contract import request, tiny_data
-from workers.actor import WorkerActor
-from workers.task import Broken
+from workers.actor import Position, Ready, WorkerActor
+from workers.service import UNLIMITED, Broken, Done
 
 
 @pytest.fixture(autouse=True)
@@ -16,14 +17,36 @@ def _environment_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
+def _actor(threads: int = 1) -> WorkerActor:
+    return WorkerActor(FormulaEvaluator(), tiny_data(), threads, UNLIMITED)
+
+
 def test_an_actor_holds_numeric_libraries_to_its_threads_before_anything_is_imported() -> None:
-    WorkerActor(FormulaEvaluator(), tiny_data(), threads=3)
+    _actor(threads=3)
     assert os.environ["OMP_NUM_THREADS"] == "3"
 
 
-def test_an_actor_that_was_never_prepared_is_broken() -> None:
-    assert isinstance(WorkerActor(FormulaEvaluator(), tiny_data(), 1).run(request()), Broken)
+def test_an_actor_that_was_never_prepared_is_broken_and_stands_nowhere() -> None:
+    assert isinstance(_actor().run(request()), Broken)
+    assert _actor().pulse() == 0
+    assert _actor().position() == Position("no evaluator is made", "")
+
+
+def test_an_actor_whose_evaluator_cannot_be_made_says_why() -> None:
+    actor = WorkerActor(lambda data, device: 1 / 0, tiny_data(), 1, UNLIMITED)  # type: ignore[arg-type, return-value]
+    assert "ZeroDivisionError" in actor.prepare("cpu").message  # type: ignore[union-attr]
+
+
+def test_a_prepared_actor_evaluates_and_its_pulse_moves() -> None:
+    actor = _actor()
+    assert actor.prepare("cpu") == Ready(None)
+    before = actor.pulse()
+    reply = actor.run(request())
+    assert isinstance(reply, Done)
+    assert isinstance(reply.result, Success)
+    assert actor.pulse() > before
+    assert not actor.position().place.startswith("evosearch"), "no task runs"
 
 
 def test_an_actor_answers_a_ping() -> None:
-    assert WorkerActor(FormulaEvaluator(), tiny_data(), 1).ping() is None
+    assert _actor().ping() is None

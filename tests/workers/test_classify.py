@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from evosearch.errors import DivergedError, InvalidChromosomeError
+from evosearch.errors import DivergedError, InvalidChromosomeError, TimedOutError
 from evosearch.evaluation import FailureKind
 from evosearch.genome import parse
 from workers.classify import LONGEST, classify, poisons_process
@@ -25,7 +25,9 @@ _RayOutOfMemoryError.__name__ = "OutOfMemoryError"
         (_RayOutOfMemoryError("node ran low"), FailureKind.OUT_OF_MEMORY),
         (RuntimeError(CPU_ALLOCATOR), FailureKind.OUT_OF_MEMORY),
         (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED"), FailureKind.OUT_OF_MEMORY),
+        (RuntimeError("CUDA error: out of memory"), FailureKind.OUT_OF_MEMORY),
         (DivergedError("the loss became nan"), FailureKind.DIVERGED),
+        (TimedOutError("took 12 s"), FailureKind.TIMED_OUT),
         (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), FailureKind.ERROR),
         (FileNotFoundError("no weights"), FailureKind.ERROR),
     ],
@@ -49,6 +51,10 @@ def test_the_message_is_one_line_with_type_text_and_place_in_this_project() -> N
     assert "\n" not in message
 
 
+def test_what_was_raised_on_purpose_inside_a_worker_speaks_for_itself() -> None:
+    assert classify(TimedOutError("took 12 s")).message == "took 12 s"
+
+
 def test_a_page_of_text_is_cut() -> None:
     assert len(classify(ValueError("x\n" * 10_000)).message) < LONGEST + 50
 
@@ -64,6 +70,7 @@ def test_the_time_until_the_failure_is_kept() -> None:
         (torch.AcceleratorError(ASSERTED), True),
         (torch.OutOfMemoryError("CUDA out of memory"), False),
         (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED"), False),
+        (torch.AcceleratorError("CUDA error: out of memory"), False),
         (ValueError("CUDA error: said by someone else"), False),
     ],
 )

@@ -3,19 +3,39 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import psutil
 import pytest
 
+from evosearch.data import SearchData, Split
 from evosearch.errors import CannotRunError
 from evosearch.evaluation import FailureKind
-from evosearch.runtime import EvaluatorFactory, TaskDone, Worker, WorkerJoined, WorkerLeft, WorkerPool
-from evosearch.testing.evaluators import ExitingEvaluator, FormulaEvaluator, RaisingEvaluator, Victims
+from evosearch.runtime import (
+    EvaluatorFactory,
+    TaskDone,
+    Worker,
+    WorkerJoined,
+    WorkerLeft,
+    WorkerPool,
+    WorkerSettings,
+)
+from evosearch.testing.evaluators import (
+    ExitingEvaluator,
+    FormulaEvaluator,
+    HangingEvaluator,
+    RaisingEvaluator,
+    Victims,
+)
 from evosearch.testing.pool_contract import PoolContract, gather, joined, request, ticket, tiny_data
 from tests.workers.sent import FirstOnly, Sent
+from workers import process_pool
 from workers.process_pool import ProcessPool
+from workers.service import Upkeep
 from workers.slots import Slot
 
 ALL = Victims(every=1)
@@ -26,13 +46,14 @@ def _children() -> set[int]:
     return {child.pid for child in psutil.Process().children(recursive=True)}
 
 
-def _pool(factory: EvaluatorFactory, workers: int = 1, threads: int = 1) -> ProcessPool:
-    return ProcessPool(factory, tiny_data(), [Slot("cpu", threads)] * workers)
+def _pool(factory: EvaluatorFactory, workers: int = 1, threads: int = 1, **changes: Any) -> ProcessPool:
+    upkeep = Upkeep.of(WorkerSettings(**changes))
+    return ProcessPool(factory, tiny_data(), [Slot("cpu", threads)] * workers, upkeep)
 
 
 class TestProcessPool(PoolContract):
-    def make_pool(self, factory: EvaluatorFactory, workers: int) -> WorkerPool:
-        return _pool(factory, workers)
+    def make_pool(self, factory: EvaluatorFactory, workers: int, **changes: Any) -> WorkerPool:
+        return _pool(factory, workers, **changes)
 
     def worker_processes(self) -> set[int]:
         return _children()
@@ -169,3 +190,87 @@ def test_a_slot_that_cannot_start_is_given_up_with_a_warning_while_another_works
         assert "died 3 times while it started: FileExistsError" in caplog.text
         pool.submit(worker, ticket(0), request())
         assert [type(event) for event in gather(pool, bool)] == [TaskDone]
+
+
+def test_a_stopped_worker_leaves_its_whole_stack_in_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with closing(_pool(HangingEvaluator(Victims(every=1, once_in=str(tmp_path))))) as pool:
+        pool.start()
+        (worker,) = joined(pool, 1)
+        pool.submit(worker, ticket(0), request())
+        gather(pool, lambda _: any(tmp_path.iterdir()))
+        assert not pool.poll(2.5), "it makes no progress"
+        pool.stop(worker, FailureKind.WORKER_LOST, "made no step for 600 s")
+    assert f"{worker.name} is stopped (made no step for 600 s); its stack:" in caplog.text
+    assert 'evosearch/testing/evaluators.py", line' in caplog.text
+    assert "in run_task" in caplog.text
+
+
+def test_a_frozen_worker_is_stopped_within_seconds_and_replaced() -> None:
+    with closing(_pool(FormulaEvaluator(seconds=600))) as pool:
+        pool.start()
+        (worker,) = joined(pool, 1)
+        pool.submit(worker, ticket(0), request())
+        (number,) = _children()
+        psutil.Process(number).suspend()
+        start = time.monotonic()
+        pool.stop(worker, FailureKind.WORKER_LOST, "made no step for 600 s")
+        assert time.monotonic() - start < process_pool.STACK_SECONDS + process_pool.KILL_SECONDS
+        assert not psutil.pid_exists(number)
+        left, heir = gather(pool, lambda events: len(events) == 2)
+    end = "made no step for 600 s; it did not answer when asked where it stood"
+    assert left == WorkerLeft(worker, FailureKind.WORKER_LOST, end)
+    assert isinstance(heir, WorkerJoined)
+
+
+def test_a_worker_stopped_between_two_tasks_says_so() -> None:
+    with closing(_pool(FormulaEvaluator())) as pool:
+        pool.start()
+        (worker,) = joined(pool, 1)
+        pool.stop(worker, FailureKind.WORKER_LOST, "asked for")
+        (left,) = gather(pool, bool)
+    assert left == WorkerLeft(worker, FailureKind.WORKER_LOST, "asked for; it stood at no task")
+
+
+def test_a_worker_that_died_and_is_stopped_before_that_was_told_leaves_once() -> None:
+    with closing(_pool(FormulaEvaluator())) as pool:
+        pool.start()
+        (worker,) = joined(pool, 1)
+        (number,) = _children()
+        psutil.Process(number).kill()
+        pool.stop(worker, FailureKind.WORKER_LOST, "asked for")
+        left, heir = gather(pool, lambda events: len(events) == 2)
+    assert isinstance(left, WorkerLeft)
+    assert isinstance(heir, WorkerJoined)
+
+
+def test_a_worker_that_hangs_while_it_starts_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process_pool, "START_SECONDS", 0.01)
+    with closing(_pool(Sent(time.sleep, (600,)))) as pool:
+        pool.start()
+        with pytest.raises(
+            CannotRunError, match="3 times in a row: the worker process was not ready after 0 s"
+        ):
+            gather(pool, bool)
+    assert not _children()
+
+
+def test_two_workers_that_share_a_device_are_told_apart() -> None:
+    with closing(_pool(FormulaEvaluator(), workers=2)) as pool:
+        pool.start()
+        one, other = joined(pool, 2)
+    assert one.device == other.device
+    assert one.name != other.name
+    assert one.memory is None
+
+
+def test_a_worker_process_holds_only_what_its_evaluator_keeps_of_the_data() -> None:
+    pixels = np.full((8192, 1, 128, 128), 7, np.uint8)  # 128 MiB
+    split = Split(pixels, np.arange(8192) % 2)
+    data = SearchData(split, tiny_data().validation, ("no", "yes"), "large")
+    with closing(ProcessPool(FormulaEvaluator(), data, [Slot("cpu", 1)])) as pool:
+        pool.start()
+        joined(pool, 1)
+        (number,) = _children()
+        assert psutil.Process(number).memory_info().rss < pixels.nbytes

@@ -7,8 +7,7 @@ import ray
 
 from evosearch.errors import CannotRunError
 from evosearch.runtime import WorkerSettings
-from workers.ray_cluster import connect, disconnect
-from workers.slots import Slot
+from workers.ray_cluster import Connection, connect, disconnect
 
 pytestmark = pytest.mark.ray
 
@@ -21,7 +20,7 @@ def test_a_given_address_is_used_and_left_running(cluster: Any) -> None:
     for _ in range(2):
         connection = connect(WorkerSettings(address=cluster.address), threads=1)
         assert _address() == cluster.address
-        assert connection.slots == (Slot("cpu", 1),) * 2
+        assert connection == Connection("cpu", ours=True)
         disconnect(connection)
         assert not ray.is_initialized()
 
@@ -30,7 +29,6 @@ def test_ray_address_is_used_where_no_address_is_given(cluster: Any, monkeypatch
     monkeypatch.setenv("RAY_ADDRESS", cluster.address)
     connection = connect(WorkerSettings(), threads=2)
     assert _address() == cluster.address
-    assert connection.slots == (Slot("cpu", 2),)
     disconnect(connection)
 
 

@@ -1,5 +1,7 @@
 import operator
 import signal
+import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -10,10 +12,20 @@ import ray
 
 from evosearch.errors import CannotRunError
 from evosearch.evaluation import FailureKind
-from evosearch.runtime import EvaluatorFactory, TaskDone, WorkerJoined, WorkerLeft, WorkerPool, WorkerSettings
+from evosearch.runtime import (
+    EvaluatorFactory,
+    PoolChanged,
+    TaskDone,
+    WorkerJoined,
+    WorkerLeft,
+    WorkerPool,
+    WorkerProgressed,
+    WorkerSettings,
+)
 from evosearch.testing.evaluators import ExitingEvaluator, FormulaEvaluator, RaisingEvaluator, Victims
 from evosearch.testing.pool_contract import PoolContract, gather, joined, request, ticket, tiny_data
 from tests.workers.sent import FirstOnly, Sent
+from workers import preflight, ray_pool, standing
 from workers.ray_pool import RayPool
 
 pytestmark = pytest.mark.ray
@@ -32,8 +44,9 @@ class TestRayPool(PoolContract):
     def _use(self, cluster: Any) -> None:
         self.address = cluster.address
 
-    def make_pool(self, factory: EvaluatorFactory, workers: int) -> WorkerPool:
-        return RayPool(factory, tiny_data(), WorkerSettings(count=workers, address=self.address), threads=1)
+    def make_pool(self, factory: EvaluatorFactory, workers: int, **changes: Any) -> WorkerPool:
+        settings = WorkerSettings(count=workers, address=self.address, **changes)
+        return RayPool(factory, tiny_data(), settings, threads=1)
 
     def worker_processes(self) -> set[int]:
         return _actors()
@@ -72,23 +85,26 @@ def test_a_lost_cuda_context_ends_the_actor_and_its_message_is_kept(cluster: Any
 
 @pytest.mark.parametrize("graceful", [True, False])
 def test_a_worker_whose_node_goes_away_is_lost_and_its_heir_waits_for_another_node(
-    cluster: Any, graceful: bool
+    cluster: Any, add_node: Callable[..., Any], graceful: bool
 ) -> None:
-    node = cluster.add_node(num_cpus=1, num_gpus=1)
+    node = add_node(num_cpus=1, num_gpus=1)
     with closing(_pool(cluster, FormulaEvaluator(seconds=600), device="cuda")) as pool:
         pool.start()
         (worker,) = joined(pool, 1)
         assert worker.device.endswith("/cuda:0")
         pool.submit(worker, ticket(0), request())
         cluster.remove_node(node, allow_graceful=graceful)
-        (left,) = gather(pool, bool)
-        node = cluster.add_node(num_cpus=1, num_gpus=1)
-        (heir,) = gather(pool, bool)
-    cluster.remove_node(node)
-    assert isinstance(left, WorkerLeft)
+        events = gather(pool, lambda events: len(events) == 3)
+        add_node(num_cpus=1, num_gpus=1)
+        came, heir = gather(pool, lambda events: len(events) == 2)
+    (left,) = (event for event in events if isinstance(event, WorkerLeft))
     assert (left.worker, left.kind) == (worker, FailureKind.WORKER_LOST)
+    lines = [event.text for event in events if isinstance(event, PoolChanged)]
+    assert lines[0].startswith(f"node {worker.node} left: ")
+    assert lines[1:] == ["waiting for nodes: none of the cluster has room for a worker now"]
     assert isinstance(heir, WorkerJoined)
     assert heir.worker.name != worker.name
+    assert came == PoolChanged(f"node {heir.worker.node} joined with room for 1 worker")
 
 
 @pytest.mark.parametrize(
@@ -109,14 +125,84 @@ def test_an_actor_that_never_becomes_ready_ends_the_pool_and_says_why(
             gather(pool, bool)
 
 
-def test_more_workers_than_the_cluster_has_cores_cannot_run(cluster: Any) -> None:
-    too_many = _pool(cluster, FormulaEvaluator(), count=3)
-    with pytest.raises(
-        CannotRunError, match="3 workers with 1 threads each need 3 cores, but the Ray cluster has 2"
-    ):
-        too_many.start()
-    too_many.close()
+def test_a_worker_that_no_node_can_hold_cannot_run_and_more_than_all_can_hold_are_as_many_as_they_can(
+    cluster: Any,
+) -> None:
+    settings = WorkerSettings(address=cluster.address)
+    too_wide = RayPool(FormulaEvaluator(), tiny_data(), settings, threads=3)
+    with pytest.raises(CannotRunError, match=r"a worker needs 3 cores on one node, .* has 2 cores"):
+        too_wide.start()
+    too_wide.close()
     assert not ray.is_initialized()
+    with closing(_pool(cluster, FormulaEvaluator(), count=5)) as pool:
+        pool.start()
+        joined(pool, 2)
+        assert not pool.poll(0.5)
+
+
+def test_a_killed_worker_has_left_within_a_second(cluster: Any) -> None:
+    with closing(_pool(cluster, FormulaEvaluator(seconds=600), count=1)) as pool:
+        before = _actors()
+        pool.start()
+        (doomed,) = joined(pool, 1)
+        pool.submit(doomed, ticket(0), request())
+        assert gather(pool, bool) == [WorkerProgressed(doomed)]
+        for pid in _actors() - before:
+            psutil.Process(pid).kill()
+        killed = time.monotonic()
+        left, *_ = gather(pool, bool)
+        assert time.monotonic() - killed < 1
+        assert isinstance(left, WorkerLeft)
+        assert (left.worker, left.kind) == (doomed, FailureKind.CRASHED)
+
+
+def test_a_frozen_worker_is_stopped_although_it_does_not_answer(
+    cluster: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(standing, "STACK_SECONDS", 0.5)
+    with closing(_pool(cluster, FormulaEvaluator(seconds=600), count=1)) as pool:
+        before = _actors()
+        pool.start()
+        (worker,) = joined(pool, 1)
+        pool.submit(worker, ticket(0), request())
+        for pid in _actors() - before:
+            psutil.Process(pid).suspend()
+        start = time.monotonic()
+        pool.stop(worker, FailureKind.WORKER_LOST, "made no step for 600 s")
+        assert time.monotonic() - start < 2
+        left, heir = gather(pool, lambda events: len(events) == 2)
+    message = "made no step for 600 s; it did not answer when asked where it stood"
+    assert left == WorkerLeft(worker, FailureKind.WORKER_LOST, message)
+    assert isinstance(heir, WorkerJoined)
+
+
+def test_an_actor_that_died_idle_is_missed_without_any_task(
+    cluster: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray_pool, "PULSE_SECONDS", 0.2)
+    with closing(_pool(cluster, FormulaEvaluator(), count=1)) as pool:
+        before = _actors()
+        pool.start()
+        (worker,) = joined(pool, 1)
+        for pid in _actors() - before:
+            psutil.Process(pid).kill()
+        left, heir = gather(pool, lambda events: len(events) == 2)
+    assert isinstance(left, WorkerLeft)
+    assert (left.worker, left.kind) == (worker, FailureKind.WORKER_LOST)
+    assert isinstance(heir, WorkerJoined)
+
+
+def test_a_node_of_another_version_cannot_run_the_search(
+    cluster: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = {"python": "3.9.1", "evosearch": "9.9", "ray": "2.0", "torch": "2.2"}
+    monkeypatch.setattr(preflight, "find_versions", lambda: dict(found))
+    with closing(_pool(cluster, FormulaEvaluator(), count=1)) as pool:
+        pool.start()
+        with pytest.raises(
+            CannotRunError, match=r"node .* has python 3\.\d+\.\d+, .* runs with 3\.9\.1; install"
+        ):
+            gather(pool, bool)
 
 
 def test_an_actor_that_died_idle_is_lost_and_not_the_crash_of_its_next_task(cluster: Any) -> None:

@@ -21,6 +21,17 @@ def test_with_gpus_there_is_one_worker_on_each() -> None:
     assert slots == (Slot("cuda:0", 1), Slot("cuda:1", 1))
 
 
+def test_workers_share_gpus_in_turn_where_several_are_asked_for() -> None:
+    slots = plan_slots(WorkerSettings(per_gpu=2), threads=1, gpus=2, cores=64)
+    assert [slot.device for slot in slots] == ["cuda:0", "cuda:1", "cuda:0", "cuda:1"]
+    slots = plan_slots(WorkerSettings(per_gpu=2, count=3), threads=1, gpus=2, cores=64)
+    assert [slot.device for slot in slots] == ["cuda:0", "cuda:1", "cuda:0"]
+
+
+def test_per_gpu_is_nothing_to_cores() -> None:
+    assert len(plan_slots(WorkerSettings(per_gpu=4), threads=1, gpus=0, cores=2)) == 2
+
+
 def test_device_cpu_leaves_gpus_alone() -> None:
     assert plan_slots(WorkerSettings(device="cpu"), threads=1, gpus=2, cores=2) == (Slot("cpu", 1),) * 2
 
@@ -30,8 +41,12 @@ def test_a_count_is_obeyed_on_cores_beyond_their_number() -> None:
 
 
 def test_more_workers_than_gpus_cannot_run_and_the_message_has_both_numbers() -> None:
-    with pytest.raises(CannotRunError, match=r"workers\.count is 3, but 2 GPUs were found"):
+    told = r"workers\.count is 3, but 2 GPUs were found and each holds workers\.per_gpu = 1; "
+    with pytest.raises(CannotRunError, match=told):
         plan_slots(WorkerSettings(count=3), threads=1, gpus=2, cores=64)
+    told = r"workers\.count is 5, but 1 GPU was found and each holds workers\.per_gpu = 4; "
+    with pytest.raises(CannotRunError, match=told):
+        plan_slots(WorkerSettings(count=5, per_gpu=4), threads=1, gpus=1, cores=64)
 
 
 def test_device_cuda_without_a_gpu_cannot_run() -> None:

@@ -4,6 +4,7 @@ from evosearch.errors import DivergedError
 from evosearch.evaluation import Failure, FailureKind, Success
 from evosearch.testing.evaluators import FailingEvaluator, FormulaEvaluator, RaisingEvaluator, Victims
 from evosearch.testing.pool_contract import request
+from workers.service import Watch
 from workers.task import Broken, run_task
 
 ALL = Victims(every=1)
@@ -22,6 +23,12 @@ def test_an_exception_becomes_a_failure_of_its_kind_with_the_time_until_then() -
     assert failure.kind is FailureKind.DIVERGED
     assert "the loss became nan" in failure.message
     assert failure.seconds > 0
+
+
+def test_a_task_tells_its_progress() -> None:
+    watch = Watch(None)
+    run_task(FormulaEvaluator(), request(), watch)
+    assert watch.beats == 1
 
 
 def test_an_error_that_ruins_the_process_makes_it_broken() -> None:

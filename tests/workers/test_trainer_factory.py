@@ -2,11 +2,14 @@ from contextlib import closing
 from typing import Any
 
 import pytest
+import torch
 
+from evosearch.errors import EvaluationError
 from evosearch.evaluation import Outcome, Success
 from evosearch.runtime import TaskDone, WorkerPool, WorkerSettings
 from evosearch.testing.pool_contract import gather, joined, request, ticket, tiny_data
 from workers import make_pool, train_on
+from workers.classify import describe
 
 
 def _trained_by(pool: WorkerPool) -> Outcome:
@@ -18,6 +21,15 @@ def _trained_by(pool: WorkerPool) -> Outcome:
     assert isinstance(done, TaskDone)
     assert isinstance(done.result, Success)
     return done.result
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has the GPU that shall be missing")
+def test_a_device_that_does_not_work_is_found_before_the_first_evaluation_in_one_line() -> None:
+    with pytest.raises(EvaluationError) as caught:
+        train_on(tiny_data(), "cuda:0")
+    message = describe(caught.value)
+    assert message.startswith("the probe step failed: ")
+    assert "\n" not in message
 
 
 @pytest.mark.ray

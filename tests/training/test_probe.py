@@ -1,0 +1,69 @@
+import pickle
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from evosearch.data import SearchData, Split
+from evosearch.errors import EvaluationError
+from evosearch.evaluation import EvaluationRequest, Failure, FailureKind, Success
+from evosearch.training import Trainer, probe
+
+Ask = Callable[..., EvaluationRequest]
+
+AFTER_A_PROBE = """
+import pickle, sys
+from evosearch.training import Trainer, probe
+data, request = pickle.load(sys.stdin.buffer)
+probe(data, "cpu")
+sys.stdout.buffer.write(pickle.dumps(Trainer(data).evaluate(request)))
+"""
+
+
+def test_an_evaluation_after_a_probe_has_the_bits_of_one_without(data: SearchData, ask: Ask) -> None:
+    request = ask("B40 C30 P | F50")
+    here = Trainer(data).evaluate(request)
+    run = subprocess.run(
+        [sys.executable, "-W", "error", "-c", AFTER_A_PROBE],
+        input=pickle.dumps((data, request)),
+        capture_output=True,
+        check=True,
+    )
+    there = pickle.loads(run.stdout)
+    assert isinstance(here, Success)
+    assert there.curve == here.curve
+
+
+@pytest.mark.parametrize(("images", "side"), [(1, 2), (2, 1), (40, 224)])
+def test_a_probe_fits_any_data_and_takes_no_time(images: int, side: int, device: str) -> None:
+    split = Split(np.zeros((images, 1, side, side), np.uint8), np.arange(images) % 2)
+    large = SearchData(split, split, ("no", "yes"), "key")
+    probe(large, device)  # torch loads some of itself on first use, which an evaluation would do otherwise
+    start = time.perf_counter()
+    probe(large, device)
+    assert time.perf_counter() - start < 0.5
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("CUDA error: no kernel image is available"), ImportError("libcudnn.so.9")]
+)
+def test_a_probe_that_goes_wrong_says_so(
+    data: SearchData, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fails(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(Trainer, "evaluate", fails)
+    with pytest.raises(EvaluationError, match=f"^the probe step failed: {type(error).__name__}: {error}"):
+        probe(data, "cpu")
+
+
+def test_a_probe_that_fails_as_a_candidate_would_says_so_too(
+    data: SearchData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Trainer, "evaluate", lambda *_: Failure(FailureKind.OUT_OF_MEMORY, "no memory"))
+    with pytest.raises(EvaluationError, match=r"^the probe step failed: no memory$"):
+        probe(data, "cpu")

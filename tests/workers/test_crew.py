@@ -1,0 +1,237 @@
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import ray
+
+from evosearch.errors import CannotRunError
+from evosearch.evaluation import FailureKind, Success
+from evosearch.runtime import (
+    EvaluatorFactory,
+    PoolChanged,
+    PoolEvent,
+    TaskDone,
+    Worker,
+    WorkerJoined,
+    WorkerLeft,
+    WorkerSettings,
+)
+from evosearch.testing import FormulaEvaluator
+from evosearch.testing.pool_contract import gather, joined, request, ticket, tiny_data
+from tests.workers.sent import GoneWhen
+from workers import crew
+from workers.crew import STARTS, Crew
+from workers.nodes import Node, View
+from workers.ray_pool import RayPool
+from workers.standing import Recipe, Standing
+
+
+class Unreal(Standing):
+    """An actor that is none."""
+
+    def kill(self) -> None:
+        pass
+
+
+class Orders(Recipe):
+    """Orders actors that are none."""
+
+    def order(self, node: str, attempt: int) -> Standing:
+        return Unreal(node, None, attempt, None)
+
+
+def _crew(*nodes: Node, **settings: Any) -> Crew:
+    view = View(nodes, {})
+    orders = Orders(FormulaEvaluator(), None, WorkerSettings(**settings), 1, "cpu", None)
+    made = Crew(orders, view, lambda: view)
+    assert not made.match(view)
+    return made
+
+
+ONE, TWO = Node("a", "one", gpus=0, cores=1), Node("b", "two", gpus=0, cores=1)
+
+
+def test_a_node_that_cannot_run_the_search_ends_it_at_the_start_and_is_refused_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(CannotRunError, match="node one has no disk"):
+        made = _crew(ONE)
+        made.refuse(made.standing[0], "node one has no disk")
+    monkeypatch.setattr(crew, "START_SECONDS", -1.0)
+    made = _crew(ONE, TWO)
+    assert made.refuse(made.standing[0], "node one has no disk") == [
+        PoolChanged("node one has no disk; it gets no work")
+    ]
+    assert not made.match(View((ONE, TWO), {}))
+    assert [standing.node for standing in made.standing] == ["b"]
+
+
+def test_where_a_node_gives_up_its_worker_another_gets_it_and_after_the_last_nothing_can_run(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    made = _crew(ONE, TWO, count=1)
+    for _ in range(STARTS):
+        assert [standing.node for standing in made.standing] == ["a"]
+        made.bury(made.standing[0], FailureKind.CRASHED, "no such library")
+    assert "gave up a slot" in caplog.text
+    made.match(View((ONE, TWO), {}))
+    for _ in range(STARTS - 1):
+        assert [standing.node for standing in made.standing] == ["b"]
+        made.bury(made.standing[0], FailureKind.CRASHED, "no such library")
+    with pytest.raises(CannotRunError, match="no Ray worker became ready, 3 times in a row: no such library"):
+        made.bury(made.standing[0], FailureKind.CRASHED, "no such library")
+
+
+def test_a_start_that_its_node_did_not_survive_is_not_held_against_the_slot() -> None:
+    made = _crew(ONE)
+    gone = View((), {"a": "unplugged"})
+    made._look = lambda: gone
+    for _ in range(STARTS + 1):
+        made.match(View((ONE,), {}))
+        made.bury(made.standing[0], FailureKind.WORKER_LOST, "never ran")
+    assert made.match(gone) == [
+        PoolChanged("node one left: unplugged"),
+        PoolChanged("waiting for nodes: none of the cluster has room for a worker now"),
+    ]
+    assert not made.match(gone), "told once"
+
+
+def _pool(cluster: Any, factory: EvaluatorFactory, reach: Any = None, **settings: Any) -> RayPool:
+    made = WorkerSettings(address=cluster.address, **{"device": "cuda", **settings})
+    return RayPool(factory, tiny_data(), made, threads=1, reach=reach)
+
+
+def _joined(events: list[PoolEvent]) -> list[Worker]:
+    return [event.worker for event in events if isinstance(event, WorkerJoined)]
+
+
+def _lines(events: list[PoolEvent]) -> list[str]:
+    return [event.text for event in events if isinstance(event, PoolChanged)]
+
+
+def _drain(cluster: Any, node: Any) -> None:
+    from ray._raylet import GcsClient
+    from ray.core.generated import autoscaler_pb2
+
+    preemption = autoscaler_pb2.DrainNodeReason.Value("DRAIN_NODE_REASON_PREEMPTION")
+    deadline = int(time.time() * 1000) + 600_000
+    accepted, _ = GcsClient(address=cluster.address).drain_node(node.node_id, preemption, "spot", deadline)
+    assert accepted
+
+
+@pytest.mark.ray
+def test_a_node_that_joins_gets_workers_under_a_name_of_its_own(
+    cluster: Any, add_node: Callable[..., Any]
+) -> None:
+    add_node(num_cpus=1, num_gpus=1)
+    with closing(_pool(cluster, FormulaEvaluator())) as pool:
+        pool.start()
+        (first,) = joined(pool, 1)
+        add_node(num_cpus=2, num_gpus=2)
+        events = gather(pool, lambda events: len(_joined(events)) == 2)
+    second, third = _joined(events)
+    assert second.node == third.node
+    assert first.node != second.node, "they share a host, but are two nodes"
+    assert {second.device, third.device} == {f"{second.node}/cuda:0", f"{second.node}/cuda:1"}
+    assert _lines(events) == [f"node {second.node} joined with room for 2 workers"]
+
+
+@pytest.mark.ray
+def test_a_draining_node_loses_idle_workers_at_once_and_busy_ones_with_their_task(
+    cluster: Any, add_node: Callable[..., Any]
+) -> None:
+    node = add_node(num_cpus=2, num_gpus=2)
+    with closing(_pool(cluster, FormulaEvaluator(seconds=3))) as pool:
+        pool.start()
+        busy, idle = joined(pool, 2)
+        pool.submit(busy, ticket(0), request())
+        _drain(cluster, node)
+        events = gather(pool, lambda events: any(isinstance(event, TaskDone) for event in events))
+        after = gather(pool, bool)
+    assert WorkerLeft(idle, FailureKind.WORKER_LOST, "its node is draining") in events
+    (done,) = (event for event in events if isinstance(event, TaskDone))
+    assert (done.worker, done.leaves) == (busy, "its node is draining")
+    assert isinstance(done.result, Success)
+    assert f"node {busy.node} is draining and gets no new work" in _lines(events)
+    assert "waiting for nodes: none of the cluster has room for a worker now" in _lines(after)
+    assert not _joined([*events, *after])
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_killed_node_takes_its_tasks_along_while_others_go_on(
+    cluster: Any, add_node: Callable[..., Any]
+) -> None:
+    doomed, _ = add_node(num_cpus=2, num_gpus=2), add_node(num_cpus=1, num_gpus=1)
+    with closing(_pool(cluster, FormulaEvaluator(seconds=12))) as pool:
+        pool.start()
+        workers = joined(pool, 3)
+        for number, worker in enumerate(workers):
+            pool.submit(worker, ticket(number), request())
+        cluster.remove_node(doomed, allow_graceful=False)
+        events = gather(pool, lambda events: any(isinstance(event, TaskDone) for event in events))
+    left = [event for event in events if isinstance(event, WorkerLeft)]
+    (done,) = (event for event in events if isinstance(event, TaskDone))
+    assert {event.worker.name for event in left} | {done.worker.name} == {worker.name for worker in workers}
+    assert {event.kind for event in left} == {FailureKind.WORKER_LOST}
+    assert not done.leaves
+    assert not _joined(events)
+
+
+@pytest.mark.ray
+def test_workers_share_a_gpu_as_told(cluster: Any, add_node: Callable[..., Any]) -> None:
+    add_node(num_cpus=4, num_gpus=1)
+    with closing(_pool(cluster, FormulaEvaluator(), per_gpu=3)) as pool:
+        pool.start()
+        workers = joined(pool, 3)
+        assert not pool.poll(0.5)
+    assert len({worker.name for worker in workers}) == 3
+    assert {worker.device for worker in workers} == {f"{workers[0].node}/cuda:0"}
+
+
+@pytest.mark.ray
+def test_a_node_that_joins_and_cannot_run_the_search_is_refused_with_the_reason(
+    cluster: Any, add_node: Callable[..., Any], tmp_path: Path
+) -> None:
+    add_node(num_cpus=1, num_gpus=1)
+    with closing(_pool(cluster, FormulaEvaluator(), reach=GoneWhen(str(tmp_path / "gone")))) as pool:
+        pool.start()
+        (worker,) = joined(pool, 1)
+        (tmp_path / "gone").touch()
+        add_node(num_cpus=1, num_gpus=1)
+        events = gather(pool, lambda events: len(events) == 2)
+        pool.submit(worker, ticket(0), request())
+        (done,) = gather(pool, bool)
+    assert isinstance(done, TaskDone)
+    refusal = _lines(events)[1]
+    assert refusal.endswith("cannot reach the artifact store: it is gone; it gets no work")
+    assert f"node {worker.node} " not in refusal
+
+
+@pytest.mark.ray
+def test_a_cluster_whose_cores_others_hold_is_waited_for_with_a_word(
+    cluster: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crew, "WAIT_SECONDS", 0.5)
+    ray.init(cluster.address, log_to_driver=False)
+    try:
+        holder = ray.remote(num_cpus=2)(Holder).remote()
+        ray.get(holder.hold.remote())
+        with closing(_pool(cluster, FormulaEvaluator(), device="cpu")) as pool:
+            pool.start()
+            (waiting,) = gather(pool, bool)
+            ray.kill(holder)
+            events = gather(pool, lambda events: len(_joined(events)) == 2)
+    finally:
+        ray.shutdown()
+    assert isinstance(waiting, PoolChanged)
+    assert waiting.text.startswith("waiting for room: Ray has started none of 2 workers for ")
+    assert len(events) == 2
+
+
+class Holder:
+    def hold(self) -> None:
+        pass

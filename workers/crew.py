@@ -1,0 +1,203 @@
+"""The actors of a pool, held to what the cluster's nodes can bear at each moment."""
+
+import logging
+import time
+from collections.abc import Callable
+
+from evosearch.errors import CannotRunError
+from evosearch.evaluation import FailureKind
+from evosearch.runtime import PoolChanged, PoolEvent, Worker, WorkerLeft
+from workers.nodes import Names, Node, View, capacity, plan, tell_changes
+from workers.standing import Recipe, Standing, answered
+
+LOG = logging.getLogger(__name__)
+
+STARTS = 3
+"""So many actors of one slot may die in a row before they were ready; then the slot is given up."""
+
+WAIT_SECONDS = 10.0
+"""A worker that was not even started by then waits for what others hold."""
+
+START_SECONDS = 60.0
+"""What preflight finds in this time ends the search; later, it costs the node."""
+
+
+class Crew:
+    """The actors of a pool. `standing`: all that were ordered and have not ended. `names`: of the nodes."""
+
+    def __init__(self, recipe: Recipe, view: View, look: Callable[[], View]) -> None:
+        self.standing: list[Standing] = []
+        self.names = Names()
+        self._recipe = recipe
+        self._view = view
+        self._look = look
+        self._founders = {node.id for node in view.nodes}
+        self._founded = time.monotonic()
+        self._proved: set[str] = set()
+        self._closed: set[str] = set()
+        self._refused: set[str] = set()
+        self._caps: dict[str, int] = {}
+        self._wanted: dict[str, int] = {}
+        self._stale = True
+        self._waiting = ""
+
+    def find(self, worker: Worker) -> Standing | None:
+        """The actor of a worker, unless it has left."""
+        return next((standing for standing in self.standing if standing.worker == worker), None)
+
+    def name(self, standing: Standing) -> str:
+        """What the node of an actor is called."""
+        return self.names.known(standing.node)
+
+    def node_lives(self, standing: Standing) -> bool:
+        """Whether the node of an actor is up, asked now."""
+        return self._look().lives(standing.node)
+
+    def prove(self, standing: Standing) -> None:
+        """Its node has run a worker."""
+        self._proved.add(standing.node)
+
+    def close_node(self, name: str) -> None:
+        """Order nothing on a node any more, and let its idle actors go at the next `match` without a word."""
+        self._closed |= self.names.find(name)
+        self._stale = True
+
+    def refuse(self, standing: Standing, problem: str) -> list[PoolEvent]:
+        """Order nothing any more on the node of an actor, which cannot run this search.
+
+        Raises:
+            CannotRunError: the node was there at the start, which is not long ago, and has run no worker yet.
+        """
+        self.end(standing)
+        early = time.monotonic() - self._founded < START_SECONDS
+        if early and standing.node in self._founders - self._proved:
+            raise CannotRunError(problem)
+        self._refused.add(standing.node)
+        self._stale = True
+        return [PoolChanged(f"{problem}; it gets no work")]
+
+    def match(self, view: View) -> list[PoolEvent]:
+        """Make the actors those that the nodes in `view` shall have; waits for nothing."""
+        if view is self._view and not self._stale:
+            return self._tell_waiting()
+        for node in view.nodes:
+            self.names.of(node)
+        lines = tell_changes(self._view, view, self.names, self._room)
+        self._view, self._stale = view, False
+        events = [*map(PoolChanged, lines), *self._leave_dead_nodes()]
+        self._plan()
+        here = self._here()
+        for key in {**self._wanted, **here}:
+            wanted, staying = self._wanted.get(key, 0), here.get(key, [])
+            for standing in sorted(staying, key=_worth)[: max(0, len(staying) - wanted)]:
+                events += self._dismiss(standing)
+            for _ in range(wanted - len(staying)):
+                self._order(key)
+        return events + self._tell_waiting()
+
+    def bury(self, standing: Standing, kind: FailureKind, message: str) -> list[PoolEvent]:
+        """See the end of an actor that is dead or of no use, and order another in its place.
+
+        Raises:
+            CannotRunError: it was the last of all slots in which none became ready, `STARTS` times in a row.
+        """
+        self.end(standing)
+        if standing.worker:
+            self.refill(standing.node)
+            return [WorkerLeft(standing.worker, kind, message)]
+        if not any(node.id == standing.node and not node.draining for node in self._look().nodes):
+            self._stale = True  # its node went away while it started
+        elif standing.attempt < STARTS:
+            self.refill(standing.node, standing.attempt + 1)
+        else:
+            self._give_up(standing.node, message)
+        return []
+
+    def end(self, standing: Standing) -> None:
+        """Kill an actor and forget it."""
+        self.standing.remove(standing)
+        standing.kill()
+
+    def refill(self, node: str, attempt: int = 1) -> None:
+        """Order a successor, where the node shall have one."""
+        if len(self._here().get(node, [])) < self._wanted.get(node, 0):
+            self._order(node, attempt)
+
+    def _order(self, node: str, attempt: int = 1) -> None:
+        self.standing.append(self._recipe.order(node, attempt))
+
+    def _room(self, node: Node) -> int:
+        return capacity(node, self._recipe.settings, self._recipe.threads, self._recipe.device)
+
+    def _plan(self) -> None:
+        self._wanted = plan(
+            self._view.nodes,
+            self._room,
+            self._recipe.settings.count,
+            closed=self._closed | self._refused,
+            caps=self._caps,
+            present={node: len(standing) for node, standing in self._here().items()},
+        )
+
+    def _here(self) -> dict[str, list[Standing]]:
+        """The actors that are to stay, by node."""
+        here: dict[str, list[Standing]] = {}
+        for standing in self.standing:
+            if not standing.leaves:
+                here.setdefault(standing.node, []).append(standing)
+        return here
+
+    def _leave_dead_nodes(self) -> list[PoolEvent]:
+        events: list[PoolEvent] = []
+        for standing in [one for one in self.standing if not self._view.lives(one.node)]:
+            if standing.worker and standing.call is not None and answered([standing.call], 0):
+                continue  # its last reply came through, or Ray knows better why it has none
+            reason = " ".join(self._view.deaths.get(standing.node, "").split())
+            message = f"node {self.name(standing)} died: {reason or 'no reason was told'}"
+            self.end(standing)
+            if standing.worker:
+                events.append(WorkerLeft(standing.worker, FailureKind.WORKER_LOST, message))
+        return events
+
+    def _dismiss(self, standing: Standing) -> list[PoolEvent]:
+        """Let an actor go that its node shall not have any more; one with a task ends it first."""
+        draining = any(node.id == standing.node and node.draining for node in self._view.nodes)
+        reason = "its node is draining" if draining else "its node is closed to new work"
+        if standing.worker and not standing.idle:
+            standing.leaves = reason
+            return []
+        self.end(standing)
+        if standing.worker is None or standing.node in self._closed:  # who closed it knows
+            return []
+        return [WorkerLeft(standing.worker, FailureKind.WORKER_LOST, reason)]
+
+    def _give_up(self, node: str, message: str) -> None:
+        """One worker less on a node; where it was the last anywhere, the search cannot run."""
+        self._caps[node] = max(0, self._wanted.get(node, 0) - 1)
+        self._plan()
+        self._stale = True
+        if not self._wanted and not self.standing:
+            raise CannotRunError(f"no Ray worker became ready, {STARTS} times in a row: {message}")
+        LOG.warning("gave up a slot whose worker died %d times while it started: %s", STARTS, message)
+
+    def _tell_waiting(self) -> list[PoolEvent]:
+        """Say once why nothing happens."""
+        text = ""
+        unmet = [one.born for one in self.standing if not one.met]
+        closed = any(node.id in self._closed and self._room(node) for node in self._view.nodes)
+        if not self.standing and not closed:
+            text = "waiting for nodes: none of the cluster has room for a worker now"
+        elif unmet and len(unmet) == len(self.standing) and time.monotonic() - unmet[0] > WAIT_SECONDS:
+            text = (
+                f"waiting for room: Ray has started none of {len(unmet)} workers for {WAIT_SECONDS:.0f} seconds; "
+                "others hold the cluster's cores or GPUs"
+            )
+        told, self._waiting = self._waiting, text
+        return [PoolChanged(text)] if text and text != told else []
+
+
+def _worth(standing: Standing) -> int:
+    """Who goes first: whoever is not ready, then the idle, then those with a task."""
+    if standing.worker is None:
+        return 0
+    return 1 if standing.idle else 2

@@ -1,0 +1,296 @@
+"""A driver as a Ray job: what is sent to the cluster, how the job is followed, and how it ended."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import shlex
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+from evosearch.errors import CannotRunError, InputError, InterruptedSearchError
+from evosearch.storage import without_password
+
+if TYPE_CHECKING:
+    from ray.job_submission import JobDetails, JobSubmissionClient
+
+ADDRESS_VARIABLES = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
+"""Where Ray's own command line looks for the cluster, in this order; Ray lets them beat an address that is given."""
+
+NEVER_SENT = (".git", ".venv*", "venv", "__pycache__", ".*_cache", "*.egg-info", ".env", "node_modules")
+"""Names that no job needs, or that may hold secrets; `.gitignore` and `.rayignore` are respected besides."""
+
+ANSWER_SECONDS = 10.0
+SILENT_SECONDS = 60.0
+"""So long may the cluster be out of reach while a job is followed, as when a tunnel is opened anew."""
+LISTENING_SECONDS = 600.0
+"""After so long the log is asked for anew."""
+
+MIB = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """The working directory that a job gets a copy of: all in `folder` but the patterns of `left_out`."""
+
+    folder: Path
+    left_out: tuple[str, ...]
+
+    def check(self, needed: Path) -> None:
+        """See that `needed`, relative to the folder, is in it, and that Ray takes as much as it is.
+
+        Raises:
+            InputError: something ignores `needed`, or the parcel is too large.
+        """
+        from ray._private.runtime_env.packaging import GCS_STORAGE_MAX_SIZE
+
+        sizes = self._sizes()
+        if needed not in sizes:
+            raise InputError(
+                f"{needed} is not sent, since .gitignore, .rayignore or one of {', '.join(self.left_out)} "
+                "leaves it out; move it"
+            )
+        if (total := sum(sizes.values())) >= GCS_STORAGE_MAX_SIZE:
+            part, size = _largest_part(sizes)
+            raise InputError(
+                f"{self.folder} is too large to send: {total / MIB:.0f} MiB, {size / MIB:.0f} of them in {part}, "
+                f"and Ray takes {GCS_STORAGE_MAX_SIZE / MIB:.0f}; list in .rayignore what a job does not need"
+            )
+
+    def _sizes(self) -> dict[Path, int]:
+        """Bytes of every file that Ray would pack, by Ray's own rules, which it does not export."""
+        from ray._private.runtime_env.packaging import _dir_travel, _get_excludes
+
+        sizes: dict[Path, int] = {}
+        excludes = [_get_excludes(self.folder, list(self.left_out))]
+        gitignore = os.environ.get("RAY_RUNTIME_ENV_IGNORE_GITIGNORE") != "1"
+
+        def weigh(path: Path) -> None:
+            if path.is_file():
+                sizes[path.relative_to(self.folder)] = path.stat().st_size
+
+        try:
+            _dir_travel(self.folder, excludes, weigh, include_gitignore=gitignore)
+        except OSError as error:
+            raise InputError(f"{error.filename} cannot be read and so not sent: {error.strerror}") from error
+        return sizes
+
+
+class JobClient:
+    """The jobs of one cluster.
+
+    Raises:
+        InputError: no address is given, or one that Ray's job server does not have.
+        CannotRunError: nobody answers there, or refuses the token.
+    """
+
+    def __init__(self, address: str | None) -> None:
+        given = address or next(filter(None, map(os.environ.get, ADDRESS_VARIABLES)), None)
+        if given is None:
+            raise InputError(
+                "no cluster is named; give --address http://HEAD:8265, or set RAY_API_SERVER_ADDRESS"
+            )
+        self._client = _connected(given)
+
+    @property
+    def address(self) -> str:
+        """URL of the head's job server, without the password it may hold."""
+        return without_password(str(self._client.get_address()))
+
+    def submit(self, command: Sequence[str], parcel: Parcel) -> str:
+        """Start `command` in a copy of the parcel's folder; returns the id that Ray gave the job.
+
+        Nothing is reserved for it (`entrypoint_num_cpus` stays 0): Ray then starts it on the head, also where the
+        head has no cores for workers. The id is Ray's, since it refuses one that it has had before.
+
+        Raises:
+            CannotRunError: Ray does not take it.
+        """
+        environment = {"working_dir": str(parcel.folder), "excludes": list(parcel.left_out)}
+        with self._told("the cluster does not take the job"):
+            return str(self._client.submit_job(entrypoint=shlex.join(command), runtime_env=environment))
+
+    def follow(self, job: str, write: Callable[[str], None]) -> int:
+        """Write the job's log as it comes, line by line, until it has ended; returns its driver's exit status.
+
+        Raises:
+            InterruptedSearchError: by Ctrl-C or SIGTERM, where the job runs on; or the job was stopped.
+            CannotRunError: it never began, or its cluster is lost.
+        """
+        with self._told(f"job {job} may run on, but it is out of reach"):
+            try:
+                details = asyncio.run(self._ended(job, write))
+            except asyncio.CancelledError:
+                raise InterruptedSearchError(
+                    f"stopped waiting; job {job} runs on, `ray job stop --address {self.address} {job}` stops it"
+                ) from None
+        return _exit_status(job, details)
+
+    async def _ended(self, job: str, write: Callable[[str], None]) -> "JobDetails":
+        _cancel_by_signal(asyncio.current_task())
+        lines = _Lines(write)
+        silent_since: float | None = None
+        while True:
+            try:
+                await self._pass_on(job, lines)
+                details = await asyncio.to_thread(self._client.get_job_info, job)
+                if details.status.is_terminal():
+                    lines.close()
+                    return details
+                silent_since = None
+            except _out_of_reach():
+                silent_since = silent_since or time.monotonic()
+                if time.monotonic() - silent_since > SILENT_SECONDS:
+                    raise
+            await asyncio.sleep(1)
+
+    async def _pass_on(self, job: str, lines: "_Lines") -> None:
+        """Pass on what the log holds beyond the lines so far, until it ends; Ray begins at its beginning."""
+        known = lines.seen
+        with contextlib.suppress(
+            TimeoutError
+        ):  # a connection that died in silence would be waited for for ever
+            async with asyncio.timeout(LISTENING_SECONDS):
+                async for text in self._client.tail_job_logs(job):
+                    lines.take(text[known:])
+                    known = max(0, known - len(text))
+
+    @contextlib.contextmanager
+    def _told(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except _out_of_reach() as error:
+            raise CannotRunError(f"{what} at {self.address}: {_in_one_line(error)}") from error
+
+
+@dataclass(slots=True)
+class _Lines:
+    """Chunks of a log to whole lines. `seen`: characters that were taken."""
+
+    write: Callable[[str], None]
+    seen: int = 0
+    _rest: str = ""
+
+    def take(self, text: str) -> None:
+        self.seen += len(text)
+        *whole, self._rest = (self._rest + text).split("\n")
+        for line in whole:
+            self.write(line)
+
+    def close(self) -> None:
+        if self._rest:
+            self.write(self._rest)
+
+
+def _cancel_by_signal(task: "asyncio.Task[JobDetails] | None") -> None:
+    """Ctrl-C and SIGTERM cancel the task; a second one does what it always does."""
+    loop = asyncio.get_running_loop()
+
+    def cancel(number: signal.Signals) -> None:
+        loop.remove_signal_handler(number)
+        if task is not None:
+            task.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, cancel, number)
+
+
+def _largest_part(sizes: dict[Path, int]) -> tuple[str, int]:
+    parts: dict[str, int] = {}
+    for path, size in sizes.items():
+        parts[path.parts[0]] = parts.get(path.parts[0], 0) + size
+    return max(parts.items(), key=lambda part: part[1])
+
+
+def _exit_status(job: str, details: "JobDetails") -> int:
+    status, code = str(details.status), details.driver_exit_code
+    if status == "STOPPED":
+        raise InterruptedSearchError(f"job {job} was stopped; the same command goes on where it stood")
+    if code is None and status == "FAILED":
+        raise CannotRunError(f"job {job} has no driver that ended: {_in_one_line(details.message)}")
+    return 128 - code if code is not None and code < 0 else code or 0  # killed: what a shell makes of it
+
+
+def _out_of_reach() -> tuple[type[Exception], ...]:
+    """What Ray's client raises where the cluster is the reason."""
+    import aiohttp
+    import ray
+    import requests
+
+    network = (OSError, aiohttp.ClientError, requests.RequestException)
+    return (*network, RuntimeError, ValueError, ray.exceptions.RayError)
+
+
+def _connected(address: str) -> "JobSubmissionClient":
+    from ray.exceptions import AuthenticationError
+    from ray.job_submission import JobSubmissionClient
+
+    for handler in logging.getLogger("ray").handlers:
+        handler.setLevel(logging.ERROR)  # it tells of every step, beside our own lines
+    url = _job_server(address)
+    shown = without_password(url)
+    try:
+        with _only_address(url):
+            return JobSubmissionClient()
+    except AuthenticationError as error:
+        reason = str(error).partition("\n")[0].partition(". ")[0]
+        raise CannotRunError(
+            f"the cluster at {shown} refuses this token ({reason}); set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN_PATH "
+            "(or RAY_AUTH_TOKEN) to the cluster's own"
+        ) from error
+    except _out_of_reach() as error:
+        raise CannotRunError(f"no Ray job server at {shown}: {_in_one_line(error)}") from error
+
+
+def _job_server(address: str) -> str:
+    """The address as Ray's client takes it: a URL as it is, HOST:PORT as URL where HTTP is spoken there.
+
+    Ray takes any other HOST:PORT for a cluster's own and asks it for the URL; it gives up after 40 seconds.
+    """
+    if address == "auto":
+        return address
+    scheme, is_url, rest = address.rpartition("://")
+    if is_url and scheme not in ("http", "https"):
+        raise InputError(
+            f"jobs are not submitted to {address}; give the dashboard's address, http://HEAD:8265"
+        )
+    url = f"{scheme or 'http'}://{rest}"
+    shown = without_password(url)
+    try:
+        probe = f"{scheme or 'http'}://{rest.rpartition('@')[-1]}/api/version"
+        urlopen(probe, timeout=ANSWER_SECONDS).close()  # noqa: S310 # http or https, see above
+    except HTTPError:  # 401, since it goes without a token
+        return url
+    except (OSError, HTTPException, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        if is_url or isinstance(reason, ConnectionRefusedError | TimeoutError | socket.gaierror):
+            raise CannotRunError(f"no Ray job server at {shown}: {reason}") from error
+        return address
+    return url
+
+
+@contextlib.contextmanager
+def _only_address(address: str) -> Iterator[None]:
+    """Ray lets its variables beat the address that is given: for as long as the context lasts there is only one."""
+    before = {name: os.environ.pop(name, None) for name in ADDRESS_VARIABLES}
+    os.environ[ADDRESS_VARIABLES[0]] = address
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+
+
+def _in_one_line(error: object) -> str:
+    text = " ".join(str(error).split())
+    return text if len(text) <= 300 else f"{text[:300]} ..."
