@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from evosearch.cli import inspecting, reading, searching
+from evosearch.cli import inspecting, reading, searching, submitting
 from evosearch.cli.output import complain, say
 from evosearch.errors import EvosearchError
 
@@ -50,6 +50,7 @@ def about(version: VERSION = False) -> None:
 
 
 searching.add_to(app)
+submitting.add_to(app)
 reading.add_to(app)
 inspecting.add_to(app)
 

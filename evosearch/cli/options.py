@@ -1,14 +1,23 @@
-"""Options that several commands share."""
+"""Options that several commands share, and the seeds of a group."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
+from evosearch.errors import InputError
+
+MOST_SEEDS = 1000
+"""More searches than this in one driver are a slip of the keyboard."""
+
 CONFIG = Annotated[
     Path, typer.Argument(metavar="CONFIG", help="A YAML configuration, for instance configs/digits.yaml.")
 ]
 NAME = Annotated[str, typer.Argument(metavar="NAME", help="A search.")]
+SEARCH_OR_GROUP = Annotated[
+    str, typer.Argument(metavar="NAME", help="A search, or a group: all searches NAME/...")
+]
 SET = Annotated[
     list[str] | None,
     typer.Option(
@@ -36,3 +45,38 @@ ADDRESS = Annotated[
         "--address", help="Ray cluster. Default: RAY_ADDRESS, else a private cluster on this machine."
     ),
 ]
+TAKEOVER = Annotated[
+    bool,
+    typer.Option("--takeover", help="Take it over from a driver that still holds it."),
+]
+SEEDS = Annotated[
+    str | None,
+    typer.Option(
+        "--seeds",
+        metavar="SEEDS",
+        help="A group: one search NAME/seed-N of each seed, side by side; 0..4 (both included), or 0,3,7.",
+    ),
+]
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """The seeds that `--seeds` names, in its order: `0..4` (both included), `0,3,7`, `5`, or `0..2,7`.
+
+    Raises:
+        InputError: a part is none of these, a range is reversed, a seed comes twice, or there are too many.
+    """
+    seeds: list[int] = []
+    for part in text.split(","):
+        match = re.fullmatch(r"([0-9]{1,18})(?:\.\.([0-9]{1,18}))?", part)
+        if match is None:
+            raise InputError(f"--seeds {text}: {part!r} is no seed; write 0..4 (both included), 0,3,7 or 5")
+        first, last = int(match[1]), int(match[2] or match[1])
+        if last < first:
+            raise InputError(f"--seeds {text}: the lower end comes first: {last}..{first}")
+        if len(seeds) + last - first >= MOST_SEEDS:
+            raise InputError(f"--seeds {text}: these are more than {MOST_SEEDS} seeds; take fewer")
+        seeds.extend(range(first, last + 1))
+    for seed in seeds:
+        if seeds.count(seed) > 1:
+            raise InputError(f"--seeds {text}: {seed} stands there twice; name each seed once")
+    return tuple(seeds)

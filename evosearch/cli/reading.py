@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from evosearch.cli.options import JSON, NAME, STORAGE
+from evosearch.cli.options import JSON, SEARCH_OR_GROUP, STORAGE
 from evosearch.cli.output import print_json, say, say_table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from evosearch.reports import Standing
-    from evosearch.storage import Home, SearchRow
+    from evosearch.storage import EvaluationRow, Home, SearchRow
 
 FORMAT = Annotated[Literal["table", "csv", "json"], typer.Option("--format", help="How to print them.")]
 TOP = Annotated[int | None, typer.Option("--top", metavar="N", min=1, help="Only the N best.")]
@@ -20,58 +22,102 @@ TOP = Annotated[int | None, typer.Option("--top", metavar="N", min=1, help="Only
 
 def status(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="A search. Default: all of them.")
+        str | None, typer.Argument(metavar="[NAME]", help="A search or a group. Default: all searches.")
     ] = None,
     as_json: JSON = False,
     storage: STORAGE = None,
 ) -> None:
-    """How far searches are: generation, evaluations, best, estimated end."""
-    from evosearch.reports import status_document, status_lines, status_table
+    """How far searches are: generation, evaluations, best, estimated end; of a group also mean ± deviation."""
     from evosearch.storage import open_home
 
     with open_home(storage, env=os.environ, cwd=Path.cwd(), create=False) as home:
-        rows = home.journal.searches() if name is None else (home.find_search(name),)
+        members = () if name is None else home.members_of(name)
+        rows = home.journal.searches() if name is None else members or (home.find_search(name),)
         standings = [_standing(home, row) for row in rows]
-    documents = [status_document(standing) for standing in standings]
-    if as_json:
-        print_json(documents if name is None else documents[0])
-    elif name is None:
-        say_table(status_table(standings))
+    if name is None:
+        _print_all(standings, as_json)
+    elif members:
+        _print_group(name, standings, as_json)
     else:
-        for line in status_lines(standings[0]):
-            say(line)
+        _print_search(standings[0], as_json)
 
 
 def results(
-    name: NAME,
+    name: SEARCH_OR_GROUP,
     form: FORMAT = "table",
     top: TOP = None,
     storage: STORAGE = None,
 ) -> None:
     """Every chromosome with parents, operators, fitness, size and cost, by number."""
-    from evosearch.reports import best_first, results_csv, results_document, results_table
+    from evosearch.reports import Spread, best_first, results_csv, results_document, results_table
     from evosearch.storage import open_home
 
     with open_home(storage, env=os.environ, cwd=Path.cwd(), create=False) as home:
-        home.find_search(name)
-        rows = list(home.journal.evaluations(name, with_curve=form == "json"))
+        members = home.members_of(name)
+        rows = _evaluations(home, name, members, with_curve=form == "json")
+        spread = Spread.of([home.journal.best(member.name) for member in members])
     if top is not None:
         rows = best_first(rows)[:top]
     match form:
         case "json":
-            print_json(results_document(rows))
+            print_json(results_document(rows, grouped=bool(members)))
         case "csv":
-            say(results_csv(rows).rstrip("\n"))
+            say(results_csv(rows, grouped=bool(members)).rstrip("\n"))
         case _:
-            say_table(results_table(rows))
+            say_table(results_table(rows, grouped=bool(members)))
+            if members:
+                say(str(spread))
+
+
+def _evaluations(
+    home: "Home", name: str, members: "Sequence[SearchRow]", *, with_curve: bool
+) -> "list[EvaluationRow]":
+    from evosearch.reports import MemberEvaluation
+
+    if not members:
+        home.find_search(name)
+        return list(home.journal.evaluations(name, with_curve=with_curve))
+    return [
+        MemberEvaluation.of(member.name, row)
+        for member in members
+        for row in home.journal.evaluations(member.name, with_curve=with_curve)
+    ]
+
+
+def _print_all(standings: "Sequence[Standing]", as_json: bool) -> None:
+    from evosearch.reports import status_document, status_table
+
+    if as_json:
+        print_json([status_document(standing) for standing in standings])
+    else:
+        say_table(status_table(standings))
+
+
+def _print_group(name: str, standings: "Sequence[Standing]", as_json: bool) -> None:
+    from evosearch.reports import Spread, group_document, status_table
+
+    if as_json:
+        print_json(group_document(name, standings))
+    else:
+        say_table(status_table(standings))
+        say(str(Spread.of(standing.best for standing in standings)))
+
+
+def _print_search(standing: "Standing", as_json: bool) -> None:
+    from evosearch.reports import status_document, status_lines
+
+    if as_json:
+        print_json(status_document(standing))
+    else:
+        for line in status_lines(standing):
+            say(line)
 
 
 def _standing(home: "Home", row: "SearchRow") -> "Standing":
     from evosearch.config import config_from_json
     from evosearch.reports import Standing
-    from evosearch.storage import current_state, lock_is_free
 
-    state = current_state(row, lock_is_free(home.folder_of(row.name), row.term), time.time())
+    state = home.current_state(row, time.time())
     total = config_from_json(row.configuration).strategy.evaluations_of(row.generations)
     return Standing(row, state, home.journal.best(row.name), total)
 

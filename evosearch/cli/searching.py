@@ -2,15 +2,40 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
-from evosearch.cli.options import ADDRESS, CONFIG, EXECUTOR, JSON, NAME, SET, STORAGE
+from evosearch.cli.options import (
+    ADDRESS,
+    CONFIG,
+    EXECUTOR,
+    JSON,
+    NAME,
+    SEARCH_OR_GROUP,
+    SEEDS,
+    SET,
+    STORAGE,
+    TAKEOVER,
+    parse_seeds,
+)
 from evosearch.cli.output import print_json, say, tell
+from evosearch.errors import SearchConflictError
 
 if TYPE_CHECKING:
-    from evosearch.wiring import Finished
+    from evosearch.runtime import Watcher
+    from evosearch.storage import Home
+    from evosearch.wiring import Executor, Finished
+
+
+class Driving(TypedDict):
+    """How a search is driven: what the functions of `wiring` take beside the search itself."""
+
+    executor: "Executor | None"
+    address: str | None
+    watcher: "Watcher"
+    takeover: bool
+
 
 GENERATIONS = Annotated[
     int | None,
@@ -31,44 +56,58 @@ def run(
     config: CONFIG,
     override: SET = None,
     name: SEARCH_NAME = None,
+    seeds: SEEDS = None,
     executor: EXECUTOR = None,
     address: ADDRESS = None,
     storage: STORAGE = None,
+    takeover: TAKEOVER = False,
 ) -> None:
-    """Start a search, or go on with the unfinished one of that name."""
+    """Start a search, or go on with the unfinished one of that name; with --seeds, a group of them."""
     from evosearch import wiring
     from evosearch.cli.progress import show_progress
     from evosearch.config import load_config
     from evosearch.storage import open_home
 
+    chosen = None if seeds is None else parse_seeds(seeds)
     loaded = load_config(config, override or [], name=name)
-    where = storage or loaded.storage.journal
-    with open_home(where, env=os.environ, cwd=Path.cwd(), create=True) as home:
-        tell(f"journal {home.journal_path}")
+    artifacts, place = loaded.storage.artifacts, storage or loaded.storage.journal
+    with open_home(
+        place, env=os.environ, cwd=Path.cwd(), create=True, artifacts=artifacts, name=loaded.name
+    ) as home:
+        _tell_where(home)
         with show_progress() as watcher:
-            finished = wiring.run(loaded, home, executor=executor, address=address, watcher=watcher)
-    _print_finished(finished)
+            ended: Finished | tuple[Finished, ...]
+            how = Driving(executor=executor, address=address, watcher=watcher, takeover=takeover)
+            if chosen is None:
+                ended = wiring.run(loaded, home, **how)
+            else:
+                ended = wiring.run_group(loaded, chosen, home, **how)
+    _print_ended(loaded.name, ended)
 
 
 def resume(
-    name: NAME,
+    name: SEARCH_OR_GROUP,
     generations: GENERATIONS = None,
     executor: EXECUTOR = None,
     address: ADDRESS = None,
     storage: STORAGE = None,
+    takeover: TAKEOVER = False,
 ) -> None:
-    """Go on with a search where it stood; --generations extends it."""
+    """Go on with a search or group where it stood; --generations extends it."""
     from evosearch import wiring
     from evosearch.cli.progress import show_progress
     from evosearch.storage import open_home
 
     with open_home(storage, env=os.environ, cwd=Path.cwd(), create=False) as home:
-        tell(f"journal {home.journal_path}")
+        _tell_where(home)
         with show_progress() as watcher:
-            finished = wiring.resume(
-                name, home, generations=generations, executor=executor, address=address, watcher=watcher
-            )
-    _print_finished(finished)
+            ended: Finished | tuple[Finished, ...]
+            how = Driving(executor=executor, address=address, watcher=watcher, takeover=takeover)
+            if home.members_of(name):
+                ended = wiring.resume_group(name, home, generations=generations, **how)
+            else:
+                ended = wiring.resume(name, home, generations=generations, **how)
+    _print_ended(name, ended)
 
 
 def retrain(name: NAME, epochs: EPOCHS = None, as_json: JSON = False, storage: STORAGE = None) -> None:
@@ -80,6 +119,7 @@ def retrain(name: NAME, epochs: EPOCHS = None, as_json: JSON = False, storage: S
     from evosearch.storage import open_home
 
     with open_home(storage, env=os.environ, cwd=Path.cwd(), create=False) as home, show_progress() as watcher:
+        _refuse_group(name, home)
         reading = wiring.retrain(name, home, epochs=epochs, watcher=watcher)
         config = config_from_json(home.find_search(name).configuration)
     folder = wiring.artifact_folder(home, config)
@@ -90,10 +130,31 @@ def retrain(name: NAME, epochs: EPOCHS = None, as_json: JSON = False, storage: S
         say(line)
 
 
-def _print_finished(finished: "Finished") -> None:
-    from evosearch.reports import search_lines
+def _tell_where(home: "Home") -> None:
+    tell(f"journal {home.journal.place}")
+    for note in home.notes:
+        tell(note)
 
-    for line in search_lines(finished.row, finished.best, finished.classes, finished.folder):
+
+def _refuse_group(name: str, home: "Home") -> None:
+    from evosearch.reports import best_member, counted
+
+    if members := home.members_of(name):
+        best = best_member((row, home.journal.best(row.name)) for row in members) or members[0]
+        raise SearchConflictError(
+            f"{name!r} is a group of {counted(len(members), 'member')}; name one, for instance "
+            f"`evosearch retrain {best.name}`"
+        )
+
+
+def _print_ended(name: str, ended: "Finished | tuple[Finished, ...]") -> None:
+    from evosearch.reports import group_lines, search_lines
+
+    if isinstance(ended, tuple):
+        lines = group_lines(name, [(member.row, member.best) for member in ended])
+    else:
+        lines = search_lines(ended.row, ended.best, ended.classes, ended.folder)
+    for line in lines:
         say(line)
 
 

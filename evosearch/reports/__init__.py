@@ -8,15 +8,25 @@ from evosearch.reports.cost import Cost, cost_lines, estimate_cost
 from evosearch.reports.curve import draw_evolution
 from evosearch.reports.data import data_lines
 from evosearch.reports.estimate import seconds_left
+from evosearch.reports.group import Spread, best_member, group_document, group_lines
 from evosearch.reports.outcome import reading_document, reading_lines, search_lines
-from evosearch.reports.results import best_first, results_csv, results_document, results_table
+from evosearch.reports.results import (
+    MemberEvaluation,
+    best_first,
+    results_csv,
+    results_document,
+    results_table,
+)
 from evosearch.reports.status import Standing, status_document, status_lines, status_table
 from evosearch.reports.words import counted, describe, duration
 
 __all__ = [
     "Cost",
+    "MemberEvaluation",
+    "Spread",
     "Standing",
     "best_first",
+    "best_member",
     "cost_lines",
     "counted",
     "data_lines",
@@ -24,6 +34,8 @@ __all__ = [
     "draw_evolution",
     "duration",
     "estimate_cost",
+    "group_document",
+    "group_lines",
     "reading_document",
     "reading_lines",
     "results_csv",

@@ -3,7 +3,8 @@
 import csv
 import io
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
 
 from rich.table import Table
 
@@ -27,72 +28,98 @@ COLUMNS = (
     "reasons",
     "cached",
 )
-"""Columns of the CSV, and with `curve` the keys of the JSON, in order: scripts rely on them."""
+"""Columns of the CSV, and with `curve` the keys of the JSON, in order: scripts rely on them; of a group `search` is the first."""
 
 
-def best_first(rows: Sequence[EvaluationRow]) -> list[EvaluationRow]:
+@dataclass(frozen=True)
+class MemberEvaluation(EvaluationRow):
+    """A candidate of one member of a group. `search`: the member's name."""
+
+    search: str = ""
+
+    @classmethod
+    def of(cls, search: str, row: EvaluationRow) -> "MemberEvaluation":
+        """`row` as one of the search `search`."""
+        return cls(**vars(row), search=search)
+
+
+AnyRow = TypeVar("AnyRow", bound=EvaluationRow)
+
+
+def best_first(rows: Sequence[AnyRow]) -> list[AnyRow]:
     """By fitness, ties to the lower number; what has none comes last, by number."""
     return sorted(rows, key=lambda row: (row.fitness is None, -(row.fitness or 0.0), row.number))
 
 
-def results_document(rows: Sequence[EvaluationRow]) -> list[dict[str, Any]]:
+def results_document(rows: Sequence[EvaluationRow], *, grouped: bool = False) -> list[dict[str, Any]]:
     """One JSON object per candidate with the keys of `COLUMNS` and `curve`.
 
     `flops`: forward, one image. `curve`: [training loss, validation accuracy] of each epoch of the last attempt, as
-    far as the rows were read with it.
+    far as the rows were read with it. `grouped`: the rows are `MemberEvaluation`s, and `search` is told too.
     """
-    return [_values(row) | {"curve": [list(epoch) for epoch in row.curve]} for row in rows]
+    return [_values(row, grouped) | {"curve": [list(epoch) for epoch in row.curve]} for row in rows]
 
 
-def _values(row: EvaluationRow) -> dict[str, Any]:
-    values = {column: getattr(row, column) for column in COLUMNS}
+def _columns(grouped: bool) -> tuple[str, ...]:
+    return ("search", *COLUMNS) if grouped else COLUMNS
+
+
+def _values(row: EvaluationRow, grouped: bool) -> dict[str, Any]:
+    values = {column: getattr(row, column) for column in _columns(grouped)}
     return {column: list(value) if isinstance(value, tuple) else value for column, value in values.items()}
 
 
-def results_csv(rows: Sequence[EvaluationRow]) -> str:
+def results_csv(rows: Sequence[EvaluationRow], *, grouped: bool = False) -> str:
     """The same as CSV with a header; lists are joined by "; ", what is unknown is empty."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    writer.writerow(_columns(grouped))
     for row in rows:
-        values = _values(row).values()
+        values = _values(row, grouped).values()
         writer.writerow("; ".join(map(str, value)) if isinstance(value, list) else value for value in values)
     return text.getvalue()
 
 
-def results_table(rows: Sequence[EvaluationRow]) -> Table:
+HEADINGS = (
+    "no.",
+    "gen.",
+    "origin",
+    "parents",
+    "fitness",
+    "parameters",
+    "MFLOPs",
+    "seconds",
+    "worker",
+    "chromosome",
+)
+_NUMERIC = {"no.", "gen.", "fitness", "parameters", "MFLOPs", "seconds"}
+
+
+def results_table(rows: Sequence[EvaluationRow], *, grouped: bool = False) -> Table:
     """The same for a terminal, without what a person seldom looks for first."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    right = {"no.", "gen.", "fitness", "parameters", "MFLOPs", "seconds"}
-    for heading in (
-        "no.",
-        "gen.",
-        "origin",
-        "parents",
-        "fitness",
-        "parameters",
-        "MFLOPs",
-        "seconds",
-        "worker",
-        "chromosome",
-    ):
-        table.add_column(
-            heading, justify="right" if heading in right else "left", no_wrap=heading != "chromosome"
-        )
+    for heading in ("search", *HEADINGS) if grouped else HEADINGS:
+        justify: Literal["left", "right"] = "right" if heading in _NUMERIC else "left"
+        table.add_column(heading, justify=justify, no_wrap=heading != "chromosome")
     for row in rows:
-        table.add_row(
-            str(row.number),
-            str(row.generation),
-            row.origin,
-            "+".join(map(str, row.parents)),
-            _verdict(row),
-            f"{row.parameters:,}",
-            f"{row.flops / 1e6:.1f}",
-            "recalled" if row.cached else f"{row.seconds:.1f}",
-            row.worker or "",
-            row.chromosome,
-        )
+        search = [_values(row, grouped)["search"]] if grouped else []
+        table.add_row(*search, *_cells(row))
     return table
+
+
+def _cells(row: EvaluationRow) -> tuple[str, ...]:
+    return (
+        str(row.number),
+        str(row.generation),
+        row.origin,
+        "+".join(map(str, row.parents)),
+        _verdict(row),
+        f"{row.parameters:,}",
+        f"{row.flops / 1e6:.1f}",
+        "recalled" if row.cached else f"{row.seconds:.1f}",
+        row.worker or "",
+        row.chromosome,
+    )
 
 
 def _verdict(row: EvaluationRow) -> str:

@@ -27,8 +27,9 @@ def _block(gene: HeadGene | Dense, count: int) -> str:
 
 
 def counted(count: int, noun: str) -> str:
-    """A number with its noun: `1 epoch`, `1,000 epochs`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+    """A number with its noun: `1 epoch`, `1,000 epochs`, `2 searches`."""
+    plural = "searches" if noun == "search" else f"{noun}s"
+    return f"{count:,} {noun if count == 1 else plural}"
 
 
 def scaled(value: float, unit: str) -> str:

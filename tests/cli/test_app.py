@@ -12,8 +12,9 @@ from evosearch import wiring
 from evosearch.cli.app import app
 
 OPTIONS = {
-    "run": {"CONFIG", "--set", "--name", "--executor", "--address", "--storage"},
-    "resume": {"NAME", "--generations", "--executor", "--address", "--storage"},
+    "run": {"CONFIG", "--set", "--name", "--seeds", "--executor", "--address", "--storage", "--takeover"},
+    "resume": {"NAME", "--generations", "--executor", "--address", "--storage", "--takeover"},
+    "submit": {"CONFIG", "--set", "--name", "--seeds", "--address", "--storage", "--takeover", "--wait"},
     "retrain": {"NAME", "--epochs", "--json", "--storage"},
     "status": {"[NAME]", "--json", "--storage"},
     "results": {"NAME", "--format", "--top", "--storage"},

@@ -208,7 +208,7 @@ def test_a_newer_event_in_a_journal_of_this_schema_is_told_and_nothing_is_extend
     assert "  generation   1 (0 to 1)\n" in own_finished("status", "tiny").out
 
 
-@pytest.mark.parametrize("url", ["postgresql://me:secret@host/db", "sqlite://"])
+@pytest.mark.parametrize("url", ["mysql://me:secret@host/db", "sqlite://"])
 def test_a_storage_that_is_no_file_is_refused_without_its_password(refused, url):
     message = refused("status", "--storage", url)
     assert "write sqlite:////folder/journal.db" in message

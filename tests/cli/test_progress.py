@@ -3,23 +3,27 @@
 import re
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import StringIO
 
 import pytest
 from rich.console import Console
 
+from evosearch.cli.panel import panel
 from evosearch.cli.progress import Display, Lines, show_progress
+from evosearch.cli.tally import Tallies
 from evosearch.errors import InterruptedSearchError
 from evosearch.evaluation import FailureKind
-from evosearch.runtime import Surroundings, drive, replay
-from evosearch.search import EavlSettings
+from evosearch.genome import SearchSpace
+from evosearch.runtime import Fleet, Member, Surroundings, drive, replay
+from evosearch.search import EavlSettings, Score
 from evosearch.storage import DriverStarted, Extended, Finished
 from evosearch.testing import FormulaEvaluator, Script, ScriptedPool
 from tests.runtime.small_search import MemoryLogbook, make_plan
 
 SETTINGS = EavlSettings(population=4, generations=2, elites=1, immigrants=1)
 TOTAL = 4 + 3
+LONG = SearchSpace(convolutions=(9, 12), channels=(4, 8), poolings=(0, 2), dense=(1, 2), units=(4, 8))
 
 
 @dataclass
@@ -38,21 +42,33 @@ class Clock:
 
 @dataclass
 class Watched:
-    """A small search that a watcher sees from its beginning, or from where it was left."""
+    """Small searches that a watcher sees from their beginning, or from where they were left."""
 
     clock: Clock = field(default_factory=Clock)
-    logbook: MemoryLogbook = field(default_factory=MemoryLogbook)
+    logbooks: dict[str, MemoryLogbook] = field(default_factory=dict)
 
     def __call__(
-        self, watcher, *, script=None, settings=SETTINGS, stop: Callable[[], str | None] = lambda: None
+        self,
+        watcher,
+        *,
+        script=None,
+        settings=SETTINGS,
+        names=("small",),
+        stop: Callable[[], str | None] = lambda: None,
     ):
-        plan = make_plan(settings)
-        self.logbook.append([DriverStarted("host", 1, "local", {})])
+        plans = [replace(make_plan(settings, seed=seed), name=name) for seed, name in enumerate(names)]
+        fleet = Fleet.of(*(Member(plan, self.replayed(plan)) for plan in plans))
         pool = ScriptedPool(self.clock, script)
         pool.start()
-        state = replay(plan, self.logbook.facts)
-        watcher.begin(plan, state)
-        return drive(plan, state, 1, Surroundings(pool, self.logbook, self.clock, stop, watcher))
+        for member in fleet.members.values():
+            watcher.begin(member.plan, member.state)
+        ended = drive(fleet, Surroundings(pool, self.logbooks, self.clock, stop, watcher))
+        return [ended.members[name].state for name in names]
+
+    def replayed(self, plan):
+        logbook = self.logbooks.setdefault(plan.name, MemoryLogbook())
+        logbook.append([DriverStarted("host", 1, "local", {})])
+        return replay(plan, logbook.facts)
 
     def until(self, evaluations: int) -> Callable[[], str | None]:
         """A stop as soon as so many evaluations are over, while the next ones run."""
@@ -92,7 +108,7 @@ def test_every_evaluation_is_a_line_with_fitness_worker_standing_and_estimated_e
 
 def test_best_and_mean_are_those_of_the_generation(watched):
     told = Told(watched.clock)
-    state = watched(told)
+    (state,) = watched(told)
     fitness = [state.search.scores[member.number].fitness for member in state.search.members]
     assert f"best {max(fitness):.4f}, mean {sum(fitness) / len(fitness):.4f} |" in told.lines[-1]
 
@@ -115,7 +131,7 @@ def test_a_generation_that_is_done_is_summed_up_before_the_next_one(watched):
     told = Told(watched.clock)
     watched(told)
     (turn,) = [line for line in told.lines if line.startswith("generation 0 is done")]
-    finished = {f.number: f.success.fitness for f in watched.logbook.of(Finished)}
+    finished = {f.number: f.success.fitness for f in watched.logbooks["small"].of(Finished)}
     first = [finished[number] for number in range(4)]
     assert turn.startswith(
         f"generation 0 is done, best {max(first):.4f}, mean {sum(first) / 4:.4f}  | generation 1: "
@@ -163,7 +179,7 @@ def test_going_on_says_from_where_and_estimates_by_what_is_done_since(watched):
 
 def test_an_extended_search_counts_from_what_is_done(watched):
     watched(Told(watched.clock))
-    watched.logbook.append([Extended(3)])
+    watched.logbooks["small"].append([Extended(3)])
     told = Told(watched.clock)
     watched(told, settings=EavlSettings(population=4, generations=3, elites=1, immigrants=1))
     assert told.lines[0] == "small: going on at generation 2, 7 evaluations done"
@@ -181,8 +197,46 @@ def test_a_new_search_says_nothing_before_its_first_evaluation(watched):
 def test_a_note_is_told_as_it_is_and_facts_before_the_begin_are_not(watched):
     told = Told(watched.clock)
     told.note("data: 3 files are ignored")
-    told.observe(replay(make_plan(SETTINGS), ()), [Extended(3)])
+    plan = make_plan(SETTINGS)
+    told.observe(plan, replay(plan, ()), [Extended(3)])
     assert told.lines == ["data: 3 files are ignored"]
+
+
+# Lines of a group
+
+GROUP = ("pets/seed-3", "pets/seed-10")
+
+
+def test_in_a_group_every_line_begins_with_the_member_and_ends_with_the_standing_of_all(watched):
+    told = Told(watched.clock)
+    watched(told, names=GROUP)
+    assert {line.split()[0] for line in told.lines} == {"seed-3", "seed-10"}
+    assert re.fullmatch(
+        r"seed-(3|10) #\d 0\.\d{4} in 0\.0 s on scripted-1  \| generation 0: 1 of 4, best (0\.\d{4}), mean \2"
+        r" \| 1 of 14 in all, 26 s left",
+        told.lines[0],
+    )
+    assert told.lines[-1].endswith("| 14 of 14 in all, 0 s left")
+    for name in ("seed-3", "seed-10"):
+        assert sum(line.startswith(f"{name} #") for line in told.lines) == TOTAL
+        assert sum(line.startswith(f"{name} generation 0 is done, best ") for line in told.lines) == 1
+
+
+def test_in_a_group_best_and_mean_are_those_of_the_member(watched):
+    told = Told(watched.clock)
+    for name, state in zip(GROUP, watched(told, names=GROUP), strict=True):
+        fitness = [state.search.scores[member.number].fitness for member in state.search.members]
+        ends = [line for line in told.lines if line.startswith(f"{name.partition('/')[2]} ")]
+        assert f"best {max(fitness):.4f}, mean {sum(fitness) / len(fitness):.4f} |" in ends[-1]
+
+
+def test_a_group_that_goes_on_says_from_where_for_each_member_that_had_begun(watched):
+    with pytest.raises(InterruptedSearchError):
+        watched(Told(watched.clock), names=GROUP[:1], stop=watched.until(3))
+    told = Told(watched.clock)
+    watched(told, names=GROUP)
+    assert told.lines[0] == "pets/seed-3: going on at generation 0, 3 evaluations done"
+    assert "| 4 of 14 in all, 20 s left" in told.lines[1]
 
 
 # The display
@@ -230,7 +284,7 @@ def test_the_display_shows_generation_counts_workers_and_the_estimated_end(termi
 
 def test_the_display_shows_the_best_chromosome_of_all_generations(terminal, watched):
     display = Display(terminal, watched.clock)
-    state = watched(display)
+    (state,) = watched(display)
     display.close()
     best, fitness = state.search.best_with_members()
     lines = shown(terminal)
@@ -247,6 +301,63 @@ def test_failures_scroll_by_above_the_display(terminal, watched):
     assert len(told) == 1
     assert told[0].startswith("#1 failed on scripted-")
     assert "crashed: lost by the script; will be" in told[0]
+
+
+# The display of a group
+
+
+def test_of_a_group_the_display_shows_a_row_a_member_and_the_workers_of_all(terminal, watched):
+    display = Display(terminal, watched.clock)
+    with pytest.raises(InterruptedSearchError):
+        watched(display, names=GROUP, script=Script(workers=3), stop=watched.until(5))
+    display.close()
+    lines = shown(terminal)
+    assert last(lines, "group").split() == ["group", "pets"]
+    assert last(lines, "             5") == "             5 of 14 done, 3 running, 18 s left"
+    assert last(lines, "search ").split() == ["search", "generation", "done", "best", "chromosome"]
+    rows = [last(lines, name) for name in ("seed-3 ", "seed-10 ")]
+    found = [re.fullmatch(r"seed-\d+ +0, (\d) of 4 +\1 of 7 +0\.\d{4} +[BCP]\S* .*", row) for row in rows]
+    assert sum(int(row[1]) for row in found) == 5
+    tasks = [last(lines, f"scripted-{number} ") for number in (1, 2, 3)]
+    assert all(re.fullmatch(r"scripted-\d +seed-(3|10) \d: [BCP]\S* .*\| .*", task) for task in tasks)
+
+
+def test_of_a_group_the_display_shows_the_best_of_each_member(terminal, watched):
+    display = Display(terminal, watched.clock)
+    states = watched(display, names=GROUP)
+    display.close()
+    lines = shown(terminal)
+    for name, state in zip(GROUP, states, strict=True):
+        best, fitness = state.search.best_with_members()
+        row = last(lines, f"{name.partition('/')[2]} ")
+        assert row.split()[5:9] == ["7", "of", "7", f"{fitness:.4f}"]
+        assert row.endswith(f"  {best.chromosome}")
+
+
+def test_of_a_group_a_failure_is_told_with_its_member(terminal, watched):
+    display = Display(terminal, watched.clock)
+    watched(display, names=GROUP, script=Script(losses={(1, 1): FailureKind.DIVERGED}))
+    display.close()
+    told = [line.split(" failed on ")[0] for line in shown(terminal) if " failed on " in line]
+    assert sorted(told) == ["seed-10 #1", "seed-3 #1"]
+
+
+def test_a_group_of_many_members_and_workers_keeps_to_one_line_each(watched):
+    narrow = Console(file=StringIO(), width=60, emoji=False)
+    tallies = Tallies(watched.clock)
+    settings = EavlSettings(population=8, generations=2, elites=1, immigrants=1)
+    for seed in range(20):
+        plan = replace(make_plan(settings, LONG, seed), name=f"pets/seed-{seed}")
+        state = replay(plan, ())
+        first = state.search.members[0]
+        busy = replace(state, open={0: first}, running={f"node-{seed:02}-gpu-0": 0})
+        tallies.begin(plan, replace(busy, search=state.search.with_scores({1: Score(fitness=0.5)})))
+    narrow.print(panel(tallies))
+    lines = narrow.file.getvalue().splitlines()
+    assert max(map(len, lines)) <= 60
+    assert sum(bool(re.match(r"seed-\d+ +0, 1 of 8 +0 of 15 +0\.5000 ", line)) for line in lines) == 20
+    assert sum(line.startswith("node-") for line in lines) == 20
+    assert len(lines) == 3 + 1 + 21 + 1 + 20
 
 
 # The choice

@@ -3,10 +3,12 @@
 import csv
 import io
 import json
+from statistics import fmean, stdev
 
 import pytest
 
-from tests.finished_search import EVALUATIONS
+from evosearch.testing import FailingEvaluator, Victims
+from tests.finished_search import EVALUATIONS, script_workers
 
 KEYS = [
     *("number", "generation", "origin", "parents", "operators", "chromosome", "status", "fitness", "failure"),
@@ -136,3 +138,92 @@ def test_where_no_search_was_ever_begun_readers_say_so_and_make_nothing(refused,
         "with EVOSEARCH_HOME or --storage"
     )
     assert not (tmp_path / "runs").exists()
+
+
+# groups
+
+MEMBERS = ["tiny/seed-2", "tiny/seed-10"]
+
+
+@pytest.fixture
+def group(command, scripted):
+    """Runs commands beside a group of two and a search that does not belong to it."""
+    for name in ("tiny/seed-10", "other", "tiny/seed-2"):
+        assert command("run", "tiny.yaml", "--name", name, "--set", f"seed={len(name)}").status == 0
+    return command
+
+
+def best_of(read, *names):
+    return [document(read, "status", name, "--json")["best"]["fitness"] for name in names]
+
+
+def test_status_of_a_group_as_json_is_its_members_in_order_with_mean_and_deviation(group):
+    best = best_of(group, *MEMBERS)
+    assert document(group, "status", "tiny", "--json") == {
+        "name": "tiny",
+        "members": [document(group, "status", name, "--json") for name in MEMBERS],
+        "mean": fmean(best),
+        "deviation": stdev(best),
+    }
+
+
+def test_status_of_a_group_for_a_person_is_a_row_a_member_and_mean_and_deviation(group):
+    best = best_of(group, *MEMBERS)
+    ended = group("status", "tiny")
+    assert (ended.status, ended.err) == (0, "")
+    heading, *rows, figures = ended.out.splitlines()
+    assert heading.split()[0] == "search"
+    assert [row.split()[0] for row in rows] == MEMBERS
+    assert figures == (f"mean ± deviation of the best: {fmean(best):.4f} ± {stdev(best):.4f} over 2 members")
+
+
+def test_a_group_in_which_nobody_succeeded_has_no_figures(command, monkeypatch):
+    script_workers(monkeypatch, FailingEvaluator(Victims(every=1)))
+    command("run", "tiny.yaml", "--name", "tiny/seed-0")
+    found = document(command, "status", "tiny", "--json")
+    assert (found["mean"], found["deviation"], found["members"][0]["best"]) == (None, None, None)
+    assert command("status", "tiny").out.endswith("no success in 1 member\n")
+
+
+def test_status_of_all_searches_has_every_member_as_a_row(group):
+    rows = group("status").out.splitlines()[1:]
+    assert [row.split()[0] for row in rows] == ["tiny/seed-10", "other", "tiny/seed-2"]
+
+
+def test_a_member_is_a_search_like_any_other(group):
+    assert group("status", "tiny/seed-2").out.startswith("tiny/seed-2: done\n")
+    assert "search" not in document(group, "results", "tiny/seed-2", "--format", "json")[0]
+
+
+def test_results_of_a_group_are_those_of_its_members_with_their_names(group):
+    rows = document(group, "results", "tiny", "--format", "json")
+    assert rows == [
+        {"search": name} | row
+        for name in MEMBERS
+        for row in document(group, "results", name, "--format", "json")
+    ]
+    text = group("results", "tiny", "--format", "csv").out
+    assert [(row["search"], int(row["number"])) for row in csv.DictReader(io.StringIO(text))] == [
+        (row["search"], row["number"]) for row in rows
+    ]
+
+
+def test_results_of_a_group_as_a_table_end_with_mean_and_deviation(group):
+    heading, *lines, figures = group("results", "tiny").out.splitlines()
+    assert heading.split()[:2] == ["search", "no."]
+    assert [line.split()[0] for line in lines] == [name for name in MEMBERS for _ in range(EVALUATIONS)]
+    assert figures == group("status", "tiny").out.splitlines()[-1]
+
+
+def test_top_of_a_group_is_taken_over_all_its_members_and_leaves_the_figures_alone(group):
+    rows = document(group, "results", "tiny", "--format", "json")
+    best = sorted((row["fitness"] for row in rows), reverse=True)[:3]
+    top = document(group, "results", "tiny", "--format", "json", "--top", "3")
+    assert [row["fitness"] for row in top] == best
+    figures = [group("results", "tiny", *more).out.splitlines()[-1] for more in ((), ("--top", "1"))]
+    assert figures[0] == figures[1]
+
+
+@pytest.mark.parametrize("reader", ["status", "results"])
+def test_an_unknown_name_is_answered_with_the_members_there_are(group, refused, reader):
+    assert refused(reader, "tinny").endswith("; it holds other, tiny/seed-10, tiny/seed-2")

@@ -4,16 +4,19 @@ import json
 import os
 import signal
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 from safetensors.numpy import load_file
 
+from evosearch import wiring
 from evosearch.evaluation import FailureKind
-from evosearch.storage import DriverStarted, open_home, take
+from evosearch.storage import DriverStarted, Home, open_home, take
 from evosearch.testing import FailingEvaluator, FormulaEvaluator, Victims
+from evosearch.wiring import Finished
 from tests.finished_search import EVALUATIONS, TINY, script_workers
+from tests.reports.rows import DONE, SEARCH
 
 KEPT = ("number", "generation", "origin", "parents", "operators", "chromosome", "status", "fitness", "cached")
 """What must not depend on how often a search was stopped."""
@@ -278,6 +281,94 @@ def test_random_search_has_one_generation_and_cannot_be_extended(command, refuse
 def test_an_unknown_name_is_answered_with_the_names_there_are(refused, read_finished, finished, command_of):
     message = refused(command_of, "tyni")
     assert message == f"there is no search 'tyni' in {finished.home / 'journal.db'}; it holds tiny"
+
+
+# groups
+
+PETS = replace(SEARCH, name="pets/seed-3", state="done")
+ENDED = (
+    Finished(PETS, DONE, 2, Path("runs/pets/seed-3")),
+    Finished(replace(PETS, name="pets/seed-10"), replace(DONE, fitness=0.625), 2, Path("runs/pets/seed-10")),
+)
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """Nothing is searched: `wiring` ends at once, and its calls are listed."""
+    made = []
+
+    def stand_in(function, ended):
+        def call(*positional, watcher, **named):
+            made.append((function, [one for one in positional if not isinstance(one, Home)], named))
+            return ended
+
+        monkeypatch.setattr(wiring, function, call)
+
+    stand_in("run", ENDED[0])
+    stand_in("resume", ENDED[0])
+    stand_in("run_group", ENDED)
+    stand_in("resume_group", ENDED)
+    return made
+
+
+def test_seeds_make_a_group_in_their_order(command, calls):
+    ended = command("run", "tiny.yaml", "--name", "pets", "--seeds", "10,3", "--executor", "local")
+    assert ended.status == 0
+    ((function, (config, seeds), named),) = calls
+    assert (function, config.name, seeds) == ("run_group", "pets", (10, 3))
+    assert named == {"executor": "local", "address": None, "takeover": False}
+
+
+def test_the_end_of_a_group_is_a_line_a_member_and_mean_and_deviation(command, calls):
+    lines = command("run", "tiny.yaml", "--name", "pets", "--seeds", "3,10").out.splitlines()
+    assert lines[0] == "pets: done, 2 members, 20 evaluations (2 failed)"
+    assert lines[2:4] == ["pets/seed-3   0.8750  C8 P | F5", "pets/seed-10  0.6250  C8 P | F5"]
+    assert lines[5] == "mean ± deviation of the best: 0.7500 ± 0.1768 over 2 members"
+
+
+def test_without_seeds_there_is_no_group(command, calls):
+    assert command("run", "tiny.yaml").out.startswith("pets/seed-3: done, 5 generations")
+    assert [function for function, _, _ in calls] == ["run"]
+
+
+@pytest.mark.parametrize("seeds", ["4..0", "a", "0..-3", "1,1", "0..1000"])
+def test_what_names_no_seeds_is_refused_before_anything_is_made(refused, calls, seeds):
+    assert refused("run", "tiny.yaml", "--seeds", seeds).startswith(f"--seeds {seeds}: ")
+    assert calls == []
+    assert not Path("runs").exists()
+
+
+def test_a_takeover_is_passed_on(command, scripted, request):
+    command("run", "tiny.yaml", "--name", "pets/seed-3")
+    command("run", "tiny.yaml")
+    calls = request.getfixturevalue("calls")
+    group = ("run", "tiny.yaml", "--name", "pets", "--seeds", "5")
+    for arguments in (("run", "tiny.yaml"), group, ("resume", "tiny"), ("resume", "pets")):
+        assert command(*arguments, "--takeover").status == 0
+    assert [function for function, _, _ in calls] == ["run", "run_group", "resume", "resume_group"]
+    assert all(named["takeover"] for _, _, named in calls)
+
+
+def test_a_group_is_resumed_whole_and_a_member_alone(command, scripted, request):
+    command("run", "tiny.yaml", "--name", "pets/seed-3")
+    calls = request.getfixturevalue("calls")
+    assert command("resume", "pets", "--generations", "7").out.startswith("pets: done, 2 members, ")
+    assert command("resume", "pets/seed-3").out.startswith("pets/seed-3: done, 5 generations")
+    assert [(function, name, named["generations"]) for function, (name,), named in calls] == [
+        ("resume_group", "pets", 7),
+        ("resume", "pets/seed-3", None),
+    ]
+
+
+def test_a_group_cannot_be_retrained_and_its_best_member_is_named(command, refused, scripted):
+    for seed in (1, 2):
+        command("run", "tiny.yaml", "--name", f"tiny/seed-{seed}", "--set", f"seed={seed}")
+    best = max(
+        (f"tiny/seed-{seed}" for seed in (1, 2)), key=lambda name: status_of(command, name)["best"]["fitness"]
+    )
+    assert refused("retrain", "tiny") == (
+        f"'tiny' is a group of 2 members; name one, for instance `evosearch retrain {best}`"
+    )
 
 
 # retrain

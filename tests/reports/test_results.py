@@ -7,15 +7,18 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from evosearch.reports import best_first, results_csv, results_document, results_table
+from evosearch.reports import MemberEvaluation, best_first, results_csv, results_document, results_table
 from tests.reports.rows import DONE, FAILED, RECALLED, WAITING
 
 ROWS = (DONE, FAILED, RECALLED, WAITING)
 
 
-def table(rows):
+GROUPED = (MemberEvaluation.of("pets/seed-1", DONE), MemberEvaluation.of("pets/seed-2", FAILED))
+
+
+def table(rows, **options):
     text = io.StringIO()
-    Console(file=text, width=200).print(results_table(rows))
+    Console(file=text, width=200).print(results_table(rows, **options))
     return text.getvalue().splitlines()
 
 
@@ -77,3 +80,28 @@ def test_the_best_come_first_and_equals_by_number_and_the_unknown_last():
     worst = replace(DONE, number=12, fitness=0.0)
     ranked = best_first((WAITING, worst, RECALLED, DONE, FAILED, better))
     assert [row.number for row in ranked] == [11, 7, 9, 12, 8, 10]
+
+
+def test_of_a_group_every_row_says_which_search_it_is_of():
+    first, second = results_document(GROUPED, grouped=True)
+    (alone,) = results_document((DONE,))
+    assert first == {"search": "pets/seed-1"} | alone
+    assert next(iter(first)) == next(iter(second)) == "search"
+    assert second["search"] == "pets/seed-2"
+    lines = results_csv(GROUPED, grouped=True).splitlines()
+    header, row, _ = (line.partition(",") for line in lines)
+    assert (header[0], row[0]) == ("search", "pets/seed-1")
+    assert [header[2], row[2]] == results_csv((DONE,)).splitlines()
+    heading, *rows = table(GROUPED, grouped=True)
+    assert heading.split()[:2] == ["search", "no."]
+    assert [row.split()[:2] for row in rows] == [["pets/seed-1", "7"], ["pets/seed-2", "8"]]
+
+
+def test_a_group_without_a_candidate_has_its_header_too():
+    assert results_csv((), grouped=True).startswith("search,number,")
+    assert table((), grouped=True)[0].split()[0] == "search"
+
+
+def test_equals_of_a_group_keep_the_order_of_the_members():
+    rows = [MemberEvaluation.of(search, DONE) for search in ("b", "a")]
+    assert [row.search for row in best_first(rows)] == ["b", "a"]

@@ -60,6 +60,10 @@ def test_a_noun_is_counted():
     ]
 
 
+def test_searches_have_a_plural_of_their_own():
+    assert [counted(n, "search") for n in (1, 2)] == ["1 search", "2 searches"]
+
+
 def test_a_quantity_has_the_prefix_that_suits_it():
     words = [scaled(value, "B") for value in (0, 999, 1000, 999_949, 999_950, 1.24e9, 4.887e17)]
     assert words == ["0 B", "999 B", "1.0 kB", "999.9 kB", "1.0 MB", "1.2 GB", "488.7 PB"]

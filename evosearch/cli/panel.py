@@ -1,0 +1,95 @@
+"""The panel that a terminal shows: of one search in full, of several a row each."""
+
+from collections.abc import Iterable
+from statistics import fmean
+
+from rich.console import Group, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from evosearch.cli.tally import Tallies, Tally
+
+
+def panel(tallies: Tallies) -> RenderableType:
+    """What is known now."""
+    if not tallies.by_name:
+        return Text("preparing data and workers ...", style="dim")
+    if tallies.several:
+        return Group(_group(tallies), Text(), _members(tallies.by_name.values()), Text(), _workers(tallies))
+    (tally,) = tallies.by_name.values()
+    return _search(tallies, tally)
+
+
+def _search(tallies: Tallies, tally: Tally) -> Table:
+    state = tally.state
+    table = _labelled()
+    done, size = tally.done_here
+    table.add_row("search", Text(tally.plan.name, style="bold"))
+    table.add_row("generation", f"{state.search.generation}, {done} of {size} evaluated")
+    _add_evaluations(table, tallies)
+    if fitness := tally.fitness:
+        table.add_row("fitness", f"best {max(fitness):.4f}   mean {fmean(fitness):.4f}")
+    if tally.history:
+        table.add_row("best so far", "  ".join(f"{value:.3f}" for value in tally.history[-12:]))
+    if best := state.search.best_with_members():
+        table.add_row("chromosome", Text(str(best[0].chromosome), style="cyan"))
+    for worker, number in sorted(state.running.items()):
+        table.add_row(worker, _dim(f"{number}: {state.open[number].chromosome}"))
+    return table
+
+
+def _group(tallies: Tallies) -> Table:
+    table = _labelled()
+    name = next(iter(tallies.by_name)).rpartition("/")[0]
+    table.add_row("group", Text(name, style="bold"))
+    _add_evaluations(table, tallies)
+    return table
+
+
+def _members(members: Iterable[Tally]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", expand=True)
+    for heading in ("search", "generation", "done", "best"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("chromosome", no_wrap=True, ratio=1, style="cyan")  # long ones are cut, nothing else is
+    for tally in members:
+        done, size = tally.done_here
+        best = tally.state.search.best_with_members()
+        table.add_row(
+            tally.short_name,
+            f"{tally.state.search.generation}, {done} of {size}",
+            f"{tally.done} of {tally.total}",
+            f"{best[1]:.4f}" if best else "",
+            Text(str(best[0].chromosome)) if best else "",
+        )
+    return table
+
+
+def _workers(tallies: Tallies) -> Table:
+    table = _labelled()
+    states = [(tally.short_name, tally.state) for tally in tallies.by_name.values()]
+    running = [
+        (worker, f"{name} {number}: {state.open[number].chromosome}")
+        for name, state in states
+        for worker, number in state.running.items()
+    ]
+    for worker, task in sorted(running):
+        table.add_row(worker, _dim(task))
+    return table
+
+
+def _add_evaluations(table: Table, tallies: Tallies) -> None:
+    done, total = tallies.done, tallies.total
+    table.add_row("evaluations", ProgressBar(total, done, width=40))
+    table.add_row("", f"{done} of {total} done, {tallies.running} running, {tallies.left}")
+
+
+def _labelled() -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim")
+    table.add_column()
+    return table
+
+
+def _dim(text: str) -> Text:
+    return Text(text, style="dim", overflow="ellipsis", no_wrap=True)

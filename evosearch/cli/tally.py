@@ -1,0 +1,96 @@
+"""What every display shows, counted from the driver's states: of one search, and of all that run side by side."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from evosearch.reports import duration, seconds_left
+from evosearch.runtime import DriverState, Plan
+
+
+@dataclass
+class Tally:
+    """One search, as last seen. `history`: the best fitness of all after each generation seen to end."""
+
+    plan: Plan
+    state: DriverState
+    history: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.done_before = self.done
+
+    def see(self, state: DriverState) -> None:
+        """Go on to `state`."""
+        if state.search.generation > self.state.search.generation and state.search.best:
+            self.history.append(state.search.best[1])
+        self.state = state
+
+    @property
+    def short_name(self) -> str:
+        """The member's own part of the name: `seed-3` of `digits/seed-3`."""
+        return self.plan.name.rpartition("/")[2]
+
+    @property
+    def total(self) -> int:
+        """Evaluations of the whole search."""
+        return self.plan.strategy.evaluations
+
+    @property
+    def done(self) -> int:
+        """Evaluations that have ended, in all generations, those of the next one's immigrants too."""
+        return self.state.ended
+
+    @property
+    def done_here(self) -> tuple[int, int]:
+        """Members of this generation that are evaluated, and how many there are."""
+        members = self.state.search.members
+        return sum(m.number in self.state.search.scores for m in members), len(members)
+
+    @property
+    def fitness(self) -> list[float]:
+        """Fitness of this generation's members so far."""
+        scores = (self.state.search.scores.get(member.number) for member in self.state.search.members)
+        return [score.fitness for score in scores if score is not None and score.fitness is not None]
+
+
+@dataclass
+class Tallies:
+    """The searches of one driver, by name, in the order in which they began."""
+
+    clock: Callable[[], float] = time.monotonic
+    by_name: dict[str, Tally] = field(default_factory=dict)
+
+    def begin(self, plan: Plan, state: DriverState) -> Tally:
+        """Count one more search, from `state` on."""
+        if not self.by_name:
+            self.begun = self.clock()
+        tally = Tally(plan, state)
+        self.by_name = {**self.by_name, plan.name: tally}  # the display's thread may be reading the old one
+        return tally
+
+    @property
+    def several(self) -> bool:
+        """Whether a search has to be named."""
+        return len(self.by_name) > 1
+
+    @property
+    def done(self) -> int:
+        """Evaluations of all searches that have ended."""
+        return sum(tally.done for tally in self.by_name.values())
+
+    @property
+    def total(self) -> int:
+        """Evaluations of all searches."""
+        return sum(tally.total for tally in self.by_name.values())
+
+    @property
+    def running(self) -> int:
+        """Evaluations of all searches that are under way."""
+        return sum(len(tally.state.running) for tally in self.by_name.values())
+
+    @property
+    def left(self) -> str:
+        """When all will have ended, in words."""
+        before = sum(tally.done_before for tally in self.by_name.values())
+        seconds = seconds_left(self.done - before, self.total - before, self.clock() - self.begun)
+        return "time left unknown" if seconds is None else f"{duration(seconds)} left"

@@ -1,0 +1,93 @@
+"""A group: the searches whose names begin with `GROUP/`, one a seed, and what they say together."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+from typing import Any, Self
+
+from evosearch.reports.status import Standing, status_document
+from evosearch.reports.words import counted
+from evosearch.storage import EvaluationRow, SearchRow
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The best fitness of each member, taken together.
+
+    `mean`: over the members with a success, None where none has one. `deviation`: the sample standard deviation
+    (divided by n - 1), None below two of them. `successful`: how many have a success; `unsuccessful`: how many none.
+    """
+
+    mean: float | None
+    deviation: float | None
+    successful: int
+    unsuccessful: int
+
+    @classmethod
+    def of(cls, bests: Iterable[EvaluationRow | None]) -> Self:
+        """The spread of the members' best candidates, None where a member has none."""
+        known = list(bests)
+        fitness = [best.fitness for best in known if best is not None and best.fitness is not None]
+        return cls(
+            mean=fmean(fitness) if fitness else None,
+            deviation=stdev(fitness) if len(fitness) > 1 else None,
+            successful=len(fitness),
+            unsuccessful=len(known) - len(fitness),
+        )
+
+    def __str__(self) -> str:
+        """For a person: `mean ± deviation of the best: 0.9100 ± 0.0040 over 4 members, 1 without a success`."""
+        if self.mean is None:
+            return f"no success in {counted(self.unsuccessful, 'member')}"
+        head = f"mean of the best: {self.mean:.4f}"
+        if self.deviation is not None:
+            head = f"mean ± deviation of the best: {self.mean:.4f} ± {self.deviation:.4f}"
+        without = f", {self.unsuccessful} without a success" if self.unsuccessful else ""
+        return f"{head} over {counted(self.successful, 'member')}{without}"
+
+
+def best_member(members: Iterable[tuple[SearchRow, EvaluationRow | None]]) -> SearchRow | None:
+    """The member whose best candidate has the highest fitness, of equals the first; None where none has a success."""
+    successful = [
+        (best.fitness, row) for row, best in members if best is not None and best.fitness is not None
+    ]
+    return max(successful, key=lambda pair: pair[0])[1] if successful else None
+
+
+def group_document(name: str, standings: Sequence[Standing]) -> dict[str, Any]:
+    """The JSON document of `status GROUP --json`; its keys are stable. `mean`, `deviation`: see `Spread`."""
+    spread = Spread.of(standing.best for standing in standings)
+    return {
+        "name": name,
+        "members": [status_document(standing) for standing in standings],
+        "mean": spread.mean,
+        "deviation": spread.deviation,
+    }
+
+
+def group_lines(name: str, members: Sequence[tuple[SearchRow, EvaluationRow | None]]) -> list[str]:
+    """The end of a group: one line a member with its best, mean ± deviation, and what may come next."""
+    done = sum(row.counts.get("done", 0) for row, _ in members)
+    failed = sum(row.counts.get("failed", 0) for row, _ in members)
+    width = max((len(row.name) for row, _ in members), default=0)
+    lines = [
+        f"{name}: done, {counted(len(members), 'member')}, {counted(done + failed, 'evaluation')}"
+        f"{f' ({failed} failed)' if failed else ''}",
+        "",
+        *(f"{row.name.ljust(width)}  {_best(best)}" for row, best in members),
+        "",
+        str(Spread.of(best for _, best in members)),
+        "",
+        f"Next  evosearch results {name}    every chromosome of every member",
+    ]
+    if (winner := best_member(members)) is not None:
+        lines.append(
+            f"      evosearch retrain {winner.name}    train the best anew, read the test split once"
+        )
+    return lines
+
+
+def _best(best: EvaluationRow | None) -> str:
+    if best is None or best.fitness is None:
+        return "no evaluation succeeded"
+    return f"{best.fitness:.4f}  {best.chromosome}"

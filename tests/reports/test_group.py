@@ -1,0 +1,100 @@
+"""A group: mean ± deviation, and its documents and lines."""
+
+from dataclasses import replace
+from math import sqrt
+
+import pytest
+
+from evosearch.reports import (
+    Spread,
+    Standing,
+    best_member,
+    group_document,
+    group_lines,
+    status_document,
+)
+from tests.reports.rows import DONE, SEARCH
+
+
+def member(seed, fitness):
+    best = None if fitness is None else replace(DONE, fitness=fitness)
+    return replace(SEARCH, name=f"pets/seed-{seed}"), best
+
+
+# mean and deviation
+
+
+def test_the_deviation_is_that_of_a_sample():
+    spread = Spread.of(best for _, best in (member(0, 0.5), member(1, 0.75), member(2, 1.0)))
+    assert spread == Spread(
+        mean=0.75, deviation=sqrt((0.0625 + 0.0 + 0.0625) / 2), successful=3, unsuccessful=0
+    )
+
+
+def test_who_has_no_success_is_counted_and_stands_in_neither_figure():
+    spread = Spread.of(
+        [None, replace(DONE, fitness=0.5), replace(DONE, fitness=None), replace(DONE, fitness=0.75)]
+    )
+    assert (spread.mean, spread.successful, spread.unsuccessful) == (0.625, 2, 2)
+    assert spread.deviation == pytest.approx(0.125 * sqrt(2))
+    assert str(spread) == "mean ± deviation of the best: 0.6250 ± 0.1768 over 2 members, 2 without a success"
+
+
+def test_one_success_has_a_mean_and_no_deviation():
+    spread = Spread.of([replace(DONE, fitness=0.5)])
+    assert spread == Spread(0.5, None, 1, 0)
+    assert str(spread) == "mean of the best: 0.5000 over 1 member"
+
+
+def test_no_success_has_neither():
+    spread = Spread.of([None, None])
+    assert spread == Spread(None, None, 0, 2)
+    assert str(spread) == "no success in 2 members"
+
+
+def test_the_best_member_is_the_first_of_the_highest_fitness():
+    members = [member(0, None), member(1, 0.5), member(2, 0.75), member(3, 0.75)]
+    assert best_member(members).name == "pets/seed-2"
+    assert best_member([member(0, None)]) is None
+
+
+# documents and lines
+
+
+def test_as_json_a_group_holds_the_documents_of_its_members_and_both_figures():
+    members = (member(0, 0.5), member(1, 0.75))
+    standings = [Standing(row, "running", best, 20) for row, best in members]
+    assert group_document("pets", standings) == {
+        "name": "pets",
+        "members": [status_document(standing) for standing in standings],
+        "mean": 0.625,
+        "deviation": pytest.approx(0.125 * sqrt(2)),
+    }
+
+
+def test_as_json_unknown_figures_are_null():
+    row, best = member(0, None)
+    document = group_document("pets", [Standing(row, "interrupted", best, 20)])
+    assert (document["mean"], document["deviation"]) == (None, None)
+
+
+def test_the_end_of_a_group_is_a_line_a_member_the_figures_and_what_comes_next():
+    assert group_lines("pets", [member(0, 0.5), member(10, 0.75), member(11, None)]) == [
+        "pets: done, 3 members, 30 evaluations (3 failed)",
+        "",
+        "pets/seed-0   0.5000  C8 P | F5",
+        "pets/seed-10  0.7500  C8 P | F5",
+        "pets/seed-11  no evaluation succeeded",
+        "",
+        "mean ± deviation of the best: 0.6250 ± 0.1768 over 2 members, 1 without a success",
+        "",
+        "Next  evosearch results pets    every chromosome of every member",
+        "      evosearch retrain pets/seed-10    train the best anew, read the test split once",
+    ]
+
+
+def test_where_nothing_succeeded_nothing_is_offered_for_retraining():
+    lines = group_lines("pets", [member(0, None)])
+    assert lines[0] == "pets: done, 1 member, 10 evaluations (1 failed)"
+    assert "no success in 1 member" in lines
+    assert not any("retrain" in line for line in lines)
