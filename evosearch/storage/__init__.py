@@ -3,12 +3,15 @@
 An *event* is a fact of a search with its sequence number; the *journal* holds the events of many searches,
 and a *replay* gives them back in order. *Rows* are what readers get: tables that every event updates in its
 own transaction, and that can be rebuilt from the events. A *term* counts the drivers of a search; only the
-newest one's writes are accepted. To *hold* a search is to own its lock and its newest term.
+newest one's writes are accepted. To *hold* a search is to own its lock and its newest term. *Artifacts* are
+files: pictures, weights, and backups of the journal.
 
 The rule: an event is never changed or removed, and a file that is not a journal of this version is never
 written to. This room may import `errors`, `genome`, `evaluation` and `search`.
 """
 
+from evosearch.storage.artifacts import ArtifactStore
+from evosearch.storage.backup import Backup, restore_newest
 from evosearch.storage.events import (
     Born,
     Completed,
@@ -28,11 +31,12 @@ from evosearch.storage.events import (
     TestRead,
     TestReadingBegun,
 )
-from evosearch.storage.holder import Held, current_state, lock_is_free, take
+from evosearch.storage.holder import Held, current_state, take
 from evosearch.storage.home import Home, default_folder, open_home
 from evosearch.storage.journal import Journal
 from evosearch.storage.names import check_name
 from evosearch.storage.opening import open_journal
+from evosearch.storage.passwords import without_password
 from evosearch.storage.rows import (
     EvaluationRow,
     EvaluationStatus,
@@ -44,6 +48,8 @@ from evosearch.storage.rows import (
 from evosearch.storage.settings import StorageSettings
 
 __all__ = [
+    "ArtifactStore",
+    "Backup",
     "Born",
     "Completed",
     "Dispatched",
@@ -74,8 +80,9 @@ __all__ = [
     "check_name",
     "current_state",
     "default_folder",
-    "lock_is_free",
     "open_home",
     "open_journal",
+    "restore_newest",
     "take",
+    "without_password",
 ]

@@ -1,26 +1,33 @@
-"""Where searches lie: one folder with the journal, and a folder of its own for each search's files."""
+"""Where searches lie: a journal, and one folder with a folder of its own for each search's files."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from sqlalchemy import URL
+
 from evosearch.errors import SearchConflictError
+from evosearch.storage.artifacts import ArtifactStore
+from evosearch.storage.backup import restore_newest
+from evosearch.storage.groups import members_of
+from evosearch.storage.holder import current_state
 from evosearch.storage.journal import Journal
-from evosearch.storage.opening import open_journal
-from evosearch.storage.rows import SearchRow
+from evosearch.storage.opening import exists, open_journal, parse_place
+from evosearch.storage.rows import SearchRow, SearchState
 
 
 @dataclass(frozen=True)
 class Home:
-    """`folder` holds the journal and each search's folder; all paths inside are relative, so it can be moved.
+    """`folder` holds each search's folder, and the journal where that is a file; paths inside are relative, so
+    it can be moved. `notes`: what the user should know of it, one line each.
 
     As a context it closes the journal at its end.
     """
 
     folder: Path
-    journal_path: Path
     journal: Journal
+    notes: tuple[str, ...] = ()
 
     def __enter__(self) -> Self:
         return self
@@ -42,20 +49,58 @@ class Home:
         if row is None:
             others = ", ".join(sorted(other.name for other in self.journal.searches())) or "none at all"
             raise SearchConflictError(
-                f"there is no search {name!r} in {self.journal_path}; it holds {others}"
+                f"there is no search {name!r} in {self.journal.place}; it holds {others}"
             )
         return row
 
+    def members_of(self, name: str) -> tuple[SearchRow, ...]:
+        """The searches of the group `name`; nothing where there is no such group, see `evosearch.storage.groups`."""
+        return members_of(name, self.journal.searches())
 
-def open_home(storage: str | None, *, env: Mapping[str, str], cwd: Path, create: bool) -> Home:
-    """The home whose journal is `storage` (a file or SQLAlchemy URL; None: `journal.db` in the default folder).
+    def current_state(self, row: SearchRow, now: float) -> SearchState:
+        """The state of a search at `now`, seconds since 1970: see `evosearch.storage.current_state`."""
+        if row.state != "running":
+            return row.state
+        locks = self.journal.locks(self.folder_of(row.name), row.name)
+        return current_state(row, locks.is_free(row.term), now)
+
+
+def open_home(
+    storage: str | None,
+    *,
+    env: Mapping[str, str],
+    cwd: Path,
+    create: bool,
+    artifacts: str | None = None,
+    name: str | None = None,
+) -> Home:
+    """The home whose journal is `storage`, a file or SQLAlchemy URL; None: `journal.db` in the default folder.
+
+    The folder is the one that holds the file, the default folder where the journal lies on a server.
+
+    Args:
+        storage: the journal.
+        env: the environment.
+        cwd: the working directory.
+        create: whether a journal that is not there is made.
+        artifacts: `storage.artifacts` of a configuration. Where it is remote and the journal's file is not there,
+            the newest backup of `name` is brought back first.
+        name: the search, or the group, that is to be found.
 
     Raises:
         JournalError: there is no journal (unless `create`), or this version cannot read it.
+        CannotRunError: journal or artifacts cannot be reached.
     """
-    journal = open_journal(storage or default_folder(env, cwd) / "journal.db", must_exist=not create)
-    path = Path(journal.place)
-    return Home(path.parent, path, journal)
+    default = default_folder(env, cwd)
+    place = parse_place(storage or default / "journal.db")
+    notes: tuple[str, ...] = ()
+    if not isinstance(place, URL):
+        place = place.expanduser().resolve()
+        if artifacts is not None and name is not None and not exists(place):
+            notes = restore_newest(ArtifactStore.of(artifacts, place.parent), name, place)
+    journal = open_journal(place, must_exist=not create)
+    folder = default if journal.file is None else journal.file.parent
+    return Home(folder, journal, (*notes, journal.advice) if journal.advice else notes)
 
 
 def default_folder(env: Mapping[str, str], cwd: Path) -> Path:

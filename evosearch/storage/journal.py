@@ -3,19 +3,21 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Self
 
-from sqlalchemy import Connection, Engine, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from evosearch.errors import JournalError, SearchConflictError, StaleTermError
 from evosearch.storage import readers
 from evosearch.storage.codec import decode, encode
+from evosearch.storage.database import Database
 from evosearch.storage.events import DriverStarted, Event, Recorded, SearchCreated
+from evosearch.storage.locks import Locks
 from evosearch.storage.names import check_name
 from evosearch.storage.projection import Place, project
 from evosearch.storage.rows import EvaluationRow, GenerationRow, SearchRow, TestReading
-from evosearch.storage.sqlite import verify
 from evosearch.storage.tables import READER_TABLES, drivers, events, searches
 
 PAGE = 1000
@@ -33,14 +35,19 @@ class Journal:
 
     Every method that takes a `name` but `find` raises `SearchConflictError` where there is no such search.
     All raise `JournalError` where the journal proves damaged and `CannotRunError` where its disk is full,
-    read-only or gone. Times `at` are seconds since 1970.
+    read-only or gone, or its server is. Times `at` are seconds since 1970.
     """
 
-    def __init__(self, engine: Engine, place: str) -> None:
-        self.place = place
-        """Where it lies, for messages."""
-        self._reader = engine
-        self._writer = engine.execution_options(writes=True)
+    def __init__(self, database: Database) -> None:
+        self.place = database.place
+        """Where it lies, for messages: a path, or a URL without its password."""
+        self.file = database.file
+        """The SQLite file; None where the journal lies on a server."""
+        self.advice = database.advice
+        """One line for a user who could keep it better, else None."""
+        self._database = database
+        self._reader = database.reader
+        self._writer = database.writer
 
     def close(self) -> None:
         """Close every connection; the journal may be opened again."""
@@ -119,9 +126,10 @@ class Journal:
     def rebuild(self) -> None:
         """Write every reader table anew from the events, in one transaction."""
         with self._writer.begin() as connection:
-            for table in READER_TABLES:
-                connection.execute(delete(table))
-            for search in connection.scalars(select(searches.c.id)).all():
+            # locked, so that no driver writes behind the end of what is replayed
+            for search in connection.scalars(select(searches.c.id).with_for_update()).all():
+                for table in READER_TABLES:
+                    connection.execute(delete(table).where(table.c.search == search))
                 for recorded in _pages(partial(_page, connection, search), 0):
                     _project(connection, recorded.event, Place(search, recorded.sequence))
 
@@ -178,7 +186,11 @@ class Journal:
         Raises:
             JournalError: it is damaged.
         """
-        verify(self._reader, self.place)
+        self._database.verify()
+
+    def locks(self, folder: Path, name: str) -> Locks:
+        """The locks of the search `name`, whose own folder is `folder`."""
+        return self._database.locks(folder, name)
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:

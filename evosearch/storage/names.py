@@ -6,7 +6,7 @@ from evosearch.errors import InputError
 
 _SEGMENT = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 
-_KEPT = re.compile(r"final|lock-\d+|evolution\.(png|part)")
+_KEPT = re.compile(r"final|journal|(lock|released)-\d+|evolution\.(png|part)")
 """What a search's own folder holds, where a member of a group would lie."""
 
 
@@ -16,7 +16,7 @@ def check_name(name: str) -> str:
     Raises:
         InputError: it has other characters than A-Z a-z 0-9 . _ -, more than one '/', a segment that is empty
             or begins with '.', two dots in a row, or more than 100 characters; or it is what the home calls its
-            cache, its journal, or a search's final weights.
+            cache, its journal, or a search's final weights, locks and backups.
     """
     segments = name.split("/")
     if segments[0] == "cache" or segments[0].startswith("journal.db") or _KEPT.fullmatch(segments[-1]):

@@ -97,10 +97,17 @@ def _evaluation_row(row: Row[Any], told: Mapping[int, Sequence[str]]) -> Evaluat
             "origin": Origin(plain["origin"]),
             "parents": tuple(json.loads(plain["parents"])),
             "operators": tuple(json.loads(plain["operators"])),
-            "reasons": tuple(told.get(plain["number"], ())),
+            "reasons": (*told.get(plain["number"], ()), *_abandoned(row, told.get(plain["number"], ()))),
             "curve": tuple((loss, accuracy) for loss, accuracy in curve),
         }
     )
+
+
+def _abandoned(row: Row[Any], told: Sequence[str]) -> list[str]:
+    """A line for each attempt whose driver ended before it did: no event tells of it, so it is counted."""
+    succeeded = row.status == "done" and not row.cached
+    ended = len(told) + (succeeded or row.status == "running")
+    return ["abandoned: its driver ended before it did"] * max(0, row.attempts - ended)
 
 
 def generation_rows(connection: Connection, search: int) -> tuple[GenerationRow, ...]:

@@ -2,12 +2,24 @@
 
 from dataclasses import dataclass
 
+from evosearch.storage.passwords import without_password
+
 
 @dataclass(frozen=True)
 class StorageSettings:
     """The `storage` section of a configuration."""
 
     journal: str | None = None
-    """Where the journal lies, as a SQLAlchemy URL (`sqlite:////folder/journal.db`); None: HOME/journal.db."""
+    """Where the journal lies, as a file or URL (`postgresql://user@host/database`); None: HOME/journal.db."""
     artifacts: str | None = None
-    """Folder of pictures and weights, one folder per search inside, relative to HOME; None: HOME itself."""
+    """Where pictures and weights lie, one folder per search inside: a folder, relative to HOME, or a URL such as
+    `s3://bucket/folder`, which then has backups of an SQLite journal too; None: HOME itself.
+    """
+
+    @property
+    def public(self) -> "StorageSettings":
+        """The same without passwords, as it may be journaled and shown."""
+        return StorageSettings(
+            self.journal and without_password(self.journal),
+            self.artifacts and without_password(self.artifacts),
+        )

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Mapping
+from functools import partial
 from importlib.metadata import version
 from os import O_RDONLY, close, fsync
 from os import open as open_descriptor
@@ -13,12 +14,20 @@ from urllib.parse import quote
 from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, insert, select
 
 from evosearch.errors import CannotRunError, JournalError
+from evosearch.storage.database import Database
 from evosearch.storage.header import APPLICATION_ID, Header
+from evosearch.storage.locks import Farewells, FileLocks
 from evosearch.storage.mounts import JournalMode
 from evosearch.storage.tables import SCHEMA, meta, metadata
 
 BUSY_SECONDS = 30.0
 """Longest wait for another process's transaction."""
+
+ADVICE = (
+    "the journal lies on a network file system, where a driver that dies is noticed only after a minute and a file "
+    "can be damaged by its server; PostgreSQL is made for this: --storage postgresql://user@host/database"
+)
+"""What is said of a journal in a file that several machines share."""
 
 _DAMAGED = {
     sqlite3.SQLITE_CORRUPT,
@@ -54,14 +63,15 @@ def create(path: Path, mode: JournalMode) -> None:
                 connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
                 connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA}")
             engine.dispose()
-            _publish(fresh, path)
+            publish(fresh, path)
     except OSError as error:
         raise CannotRunError(
             f"no journal can be created at {path} ({error.strerror}); choose another home with EVOSEARCH_HOME"
         ) from error
 
 
-def _publish(fresh: Path, path: Path) -> None:
+def publish(fresh: Path, path: Path) -> None:
+    """Give the complete file `fresh` the name `path` for good, unless something has that name."""
     try:
         path.hardlink_to(fresh)  # atomic, and never replaces what is there
     except FileExistsError:
@@ -76,8 +86,8 @@ def _publish(fresh: Path, path: Path) -> None:
         close(folder)
 
 
-def connect(path: Path, header: Header, mode: JournalMode) -> Engine:
-    """An engine for the journal at `path`; where it may not be written, one that only reads.
+def open_database(path: Path, header: Header, mode: JournalMode) -> Database:
+    """The journal at `path`; where it may not be written, it can only be read.
 
     Raises:
         JournalError: SQLite finds it damaged.
@@ -94,7 +104,20 @@ def connect(path: Path, header: Header, mode: JournalMode) -> Engine:
         ):  # Python's driver fails to read SQLite's own message of damage
             raise _damage(path, error) from error
         raise
-    return engine
+    writer = engine.execution_options(writes=True)
+    if mode == "DELETE":
+        return Database(
+            engine,
+            writer,
+            str(path),
+            path,
+            partial(_verify, engine, path),
+            lambda folder, _: Farewells(folder),
+            ADVICE,
+        )
+    return Database(
+        engine, writer, str(path), path, partial(_verify, engine, path), lambda folder, _: FileLocks(folder)
+    )
 
 
 def _access(path: Path, header: Header, mode: JournalMode) -> tuple[Mapping[str, str], JournalMode | None]:
@@ -149,15 +172,8 @@ def _damage(place: object, found: object) -> JournalError:
     return JournalError(f"the journal {place} is damaged ({found}); restore it from a copy")
 
 
-def verify(engine: Engine, place: str) -> None:
-    """Look quickly through the whole file; databases other than SQLite do so themselves.
-
-    Raises:
-        JournalError: SQLite finds it damaged.
-    """
-    if engine.dialect.name != "sqlite":
-        return
+def _verify(engine: Engine, path: Path) -> None:
     with engine.connect() as connection:
         found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
     if found != "ok":
-        raise _damage(place, found)
+        raise _damage(path, found)

@@ -16,12 +16,30 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    TypeDecorator,
 )
 
 SCHEMA = 1
 """Version of the tables; a journal of a higher one is refused."""
 
 metadata = MetaData()
+
+
+class _Words(TypeDecorator[str]):
+    """Any text, such as the message of a failure; what a database cannot keep of it stands there escaped.
+
+    PostgreSQL refuses the character NUL, and no database has half of a surrogate pair. Events are JSON, which
+    escapes both so that they come back: this is for readers.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, _dialect: object) -> str | None:
+        if value is None:
+            return None
+        return value.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()
+
 
 meta = Table(
     "meta",
@@ -34,15 +52,15 @@ searches = Table(
     "searches",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("name", Text, nullable=False, unique=True),
+    Column("name", _Words, nullable=False, unique=True),
     Column("term", Integer, nullable=False),  # of the newest driver, 0 before the first; the fence
     Column("sequence", Integer, nullable=False),  # of the newest event
     Column("created", Float, nullable=False),
     Column("state", Text, nullable=False, default=""),  # defaults: until SearchCreated is projected, at once
-    Column("message", Text, nullable=False, default=""),
+    Column("message", _Words, nullable=False, default=""),
     Column("configuration", Text, nullable=False, default=""),  # JSON, as every Mapping and tuple below
     Column("environment", Text, nullable=False, default=""),
-    Column("data_key", Text, nullable=False, default=""),
+    Column("data_key", _Words, nullable=False, default=""),
     Column("generation", Integer, nullable=False, default=-1),
     Column("generations", Integer, nullable=False, default=1),
 )
@@ -61,9 +79,9 @@ drivers = Table(
     metadata,
     _of_search(),
     _key("term"),
-    Column("host", Text, nullable=False),
+    Column("host", _Words, nullable=False),
     Column("pid", Integer, nullable=False),
-    Column("executor", Text, nullable=False),
+    Column("executor", _Words, nullable=False),
     Column("purpose", Text, nullable=False),
     Column("started", Float, nullable=False),
     Column("last", Float, nullable=False),  # the newest sign of life, overwritten
@@ -98,7 +116,7 @@ evaluations = Table(
     Column("parameters", BigInteger, nullable=False),
     Column("flops", BigInteger, nullable=False),
     Column("seconds", Float, nullable=False),
-    Column("worker", Text),
+    Column("worker", _Words),
     Column("attempts", Integer, nullable=False),
     Column("cached", Boolean, nullable=False),
     Column("curve", Text, nullable=False),
@@ -112,7 +130,7 @@ reasons = Table(
     _of_search(),
     _key("sequence"),  # of the event that told it
     Column("number", Integer, nullable=False),
-    Column("reason", Text, nullable=False),
+    Column("reason", _Words, nullable=False),
 )
 
 generations = Table(
@@ -127,12 +145,12 @@ test_readings = Table(
     "test_readings",
     metadata,
     _of_search(),
-    Column("key", Text, primary_key=True),
+    Column("key", _Words, primary_key=True),
     Column("number", Integer, nullable=False),
     Column("epochs", Integer, nullable=False),
     Column("seed", BigInteger, nullable=False),
     Column("metrics", Text),
-    Column("weights", Text),
+    Column("weights", _Words),
 )
 
 READER_TABLES = (evaluations, reasons, generations, test_readings)

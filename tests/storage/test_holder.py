@@ -1,44 +1,99 @@
-"""One driver per search: locks that die with their process, heartbeats, and terms."""
+"""One driver per search: locks that die with their process, heartbeats, and terms; wherever the journal lies."""
 
 import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from evosearch.errors import CannotRunError, HeldError, SearchConflictError, StaleTermError
-from evosearch.storage import DriverStarted, Journal, current_state, lock_is_free, open_journal, take
+from evosearch.storage import (
+    Completed,
+    DriverStarted,
+    Held,
+    Journal,
+    current_state,
+    open_journal,
+    opening,
+    take,
+)
+from evosearch.storage.locks import Farewells, FileLocks
 from evosearch.testing.journal_contract import CONFIGURATION, CREATED, born, found
 
 STARTED = DriverStarted("node1", 4711, "local", CONFIGURATION)
+NFS = "server:/homes / nfs4 rw 0 0\n"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a journal lies: for `open_journal`, the search's own folder, and the list of mounts."""
+
+    where: str
+    folder: Path
+    mounts: Path
+
+
+@pytest.fixture(params=["local", "network", "server"])
+def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    where = str(tmp_path / "journal.db")
+    if request.param == "server":
+        where = request.getfixturevalue("database")
+    (tmp_path / "mounts").write_text(NFS if request.param == "network" else "")
+    monkeypatch.setattr(opening, "_MOUNTS", tmp_path / "mounts")
+    return Place(where, tmp_path / "s", tmp_path / "mounts")
 
 
 @pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    with open_journal(tmp_path / "journal.db", must_exist=False) as journal:
+def journal(place: Place) -> Iterator[Journal]:
+    with open_journal(place.where, must_exist=False) as journal:
         journal.create_search("s", CREATED, 100.0)
         yield journal
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "s"
+def folder(place: Place) -> Path:
+    return place.folder
+
+
+local = pytest.mark.parametrize("place", ["local"], indirect=True)
+network = pytest.mark.parametrize("place", ["network"], indirect=True)
+trusted = pytest.mark.parametrize("place", ["local", "server"], indirect=True)
 
 
 def at(seconds: float) -> Callable[[], float]:
     return lambda: seconds
 
 
+def is_free(journal: Journal, folder: Path, term: int) -> bool:
+    return journal.locks(folder, "s").is_free(term)
+
+
+def await_free(journal: Journal, folder: Path, term: int) -> None:
+    """PostgreSQL frees a lock a moment after its owner has died."""
+    for _ in range(500):
+        if is_free(journal, folder, term):
+            return
+        threading.Event().wait(0.01)
+    raise AssertionError(f"the lock of term {term} stays")
+
+
 def test_a_search_that_nobody_drives_is_taken(journal: Journal, folder: Path) -> None:
     with take(journal, folder, "s", STARTED, at(110.0)) as held:
         assert held.term == 1
         assert (found(journal).state, found(journal).term, found(journal).heartbeat) == ("running", 1, 110.0)
-        assert not lock_is_free(folder, 1)
-    assert lock_is_free(folder, 1)
+        assert not is_free(journal, folder, 1)
+    await_free(journal, folder, 1)
+
+
+@local
+def test_a_released_lock_leaves_no_file(journal: Journal, folder: Path) -> None:
+    take(journal, folder, "s", STARTED, at(110.0)).release()
     assert list(folder.iterdir()) == []
 
 
@@ -47,7 +102,8 @@ def test_a_living_driver_is_named_with_what_to_do(journal: Journal, folder: Path
         take(journal, folder, "s", STARTED, at(110.0)),
         pytest.raises(
             HeldError,
-            match=r"'s' is held by a driver on node1 \(process 4711, term 1, last sign of life 20 s ago\); wait",
+            match=r"'s' is held by a driver on node1 \(process 4711, term 1, last sign of life 20 s ago\); wait "
+            "until it ends, stop it, or supersede it with --takeover",
         ),
     ):
         take(journal, folder, "s", STARTED, at(130.0))
@@ -55,7 +111,10 @@ def test_a_living_driver_is_named_with_what_to_do(journal: Journal, folder: Path
 
 
 def test_a_search_that_was_released_is_taken_at_once(journal: Journal, folder: Path) -> None:
-    take(journal, folder, "s", STARTED, at(110.0)).release()
+    held = take(journal, folder, "s", STARTED, at(110.0))
+    held.release()
+    held.release()
+    await_free(journal, folder, 1)
     with take(journal, folder, "s", STARTED, at(110.5)) as held:
         assert held.term == 2
 
@@ -68,9 +127,70 @@ def test_a_driver_that_hangs_is_followed_and_can_write_no_more(journal: Journal,
         assert held.term == 2
         with pytest.raises(StaleTermError):
             journal.append("s", hung.term, [born(0)], 171.0)
-        assert [file.name for file in folder.iterdir()] == ["lock-2"]
         hung.release()
-        assert not lock_is_free(folder, 2)
+        assert not is_free(journal, folder, 2)
+
+
+def test_a_driver_that_lives_is_superseded_on_request_and_can_write_no_more(
+    journal: Journal, folder: Path
+) -> None:
+    with (
+        take(journal, folder, "s", STARTED, at(110.0)) as first,
+        take(journal, folder, "s", STARTED, at(111.0), takeover=True) as second,
+    ):
+        assert second.term == 2
+        with pytest.raises(StaleTermError, match=r"taken over by a newer driver \(term 2 > 1\)"):
+            journal.append("s", first.term, [born(0)], 112.0)
+        with pytest.raises(HeldError, match="term 2"):
+            take(journal, folder, "s", STARTED, at(113.0))
+
+
+def test_of_two_that_supersede_a_driver_at_once_one_wins(
+    journal: Journal, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both have looked before either begins its term."""
+    both_looked = threading.Barrier(2)
+    real = Journal.begin_term
+
+    def begin(self: Journal, name: str, expected: int, event: DriverStarted, now: float) -> int:
+        if expected == 1:
+            with suppress(threading.BrokenBarrierError):  # where locks are trusted, only one comes here
+                both_looked.wait(0.5)
+        return real(self, name, expected, event, now)
+
+    ends: list[object] = []
+
+    def supersede() -> None:
+        try:
+            ends.append(take(journal, folder, "s", STARTED, at(111.0), takeover=True))
+        except HeldError as error:
+            ends.append(error)
+
+    with take(journal, folder, "s", STARTED, at(110.0)):
+        monkeypatch.setattr(Journal, "begin_term", begin)
+        threads = [threading.Thread(target=supersede) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert sorted(type(end).__name__ for end in ends) == ["Held", "HeldError"]
+    assert found(journal).term == 2
+    for end in ends:
+        if isinstance(end, Held):
+            end.release()
+
+
+def test_a_driver_that_holds_a_finished_search_to_retrain_is_respected(
+    journal: Journal, folder: Path
+) -> None:
+    with take(journal, folder, "s", STARTED, at(110.0)) as held:
+        journal.append("s", held.term, [Completed(None)], 120.0)
+    await_free(journal, folder, 1)
+    retraining = replace(STARTED, purpose="retrain")
+    with take(journal, folder, "s", retraining, at(121.0)):
+        assert found(journal).state == "done"
+        with pytest.raises(HeldError):
+            take(journal, folder, "s", retraining, at(122.0))
 
 
 def test_a_missing_search_is_not_taken(journal: Journal, tmp_path: Path) -> None:
@@ -78,6 +198,7 @@ def test_a_missing_search_is_not_taken(journal: Journal, tmp_path: Path) -> None
         take(journal, tmp_path / "other", "other", STARTED, at(1.0))
 
 
+@pytest.mark.parametrize("place", ["local", "network"], indirect=True)
 def test_a_folder_that_cannot_hold_a_lock_is_named(journal: Journal, folder: Path) -> None:
     folder.write_text("a file in its place")
     with pytest.raises(CannotRunError, match=f"no lock can be kept in {folder}"):
@@ -90,20 +211,46 @@ def test_a_lock_is_freed_when_the_term_cannot_begin(
     def full(*_: object) -> int:
         raise CannotRunError("disk full")
 
-    monkeypatch.setattr(journal, "begin_term", full)
-    with pytest.raises(CannotRunError, match="disk full"):
-        take(journal, folder, "s", STARTED, at(110.0))
-    assert lock_is_free(folder, 1)
+    with monkeypatch.context() as patched:
+        patched.setattr(journal, "begin_term", full)
+        with pytest.raises(CannotRunError, match="disk full"):
+            take(journal, folder, "s", STARTED, at(110.0))
+    with take(journal, folder, "s", STARTED, at(110.1)) as held:
+        assert held.term == 1
 
 
+@trusted
 def test_a_driver_that_has_the_next_lock_and_not_yet_the_term_is_waited_for_and_told(
     journal: Journal, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("evosearch.storage.holder._LOCK_SECONDS", 0.01)
-    with take(journal, folder, "s", STARTED, at(110.0)):
-        (folder / "lock-1").rename(folder / "lock-2")  # its lock counts for the term after
-        with pytest.raises(HeldError, match="'s' is just being started by another driver"):
-            take(journal, folder, "s", STARTED, at(120.0))
+    monkeypatch.setattr("evosearch.storage.locks._LOCK_SECONDS", 0.01)
+    starting = journal.locks(folder, "s").acquire(1)
+    assert starting is not None
+    with pytest.raises(HeldError, match="'s' is just being started by another driver"):
+        take(journal, folder, "s", STARTED, at(110.0))
+    starting.release(driven=False)
+
+
+@pytest.mark.parametrize("kind", [FileLocks, Farewells])
+def test_older_terms_leave_no_files(kind: type[FileLocks] | type[Farewells], folder: Path) -> None:
+    locks = kind(folder)
+    for term in (1, 2):
+        lock = locks.acquire(term)
+        assert lock is not None
+        lock.release(driven=True)
+    last = locks.acquire(3)
+    locks.forget(3)
+    assert [file.name for file in folder.iterdir()] == (["lock-3"] if kind is FileLocks else [])
+    assert last is not None
+    last.release(driven=True)
+
+
+@network
+def test_a_farewell_that_cannot_be_said_is_no_error(journal: Journal, folder: Path) -> None:
+    held = take(journal, folder, "s", STARTED, at(110.0))
+    folder.rmdir()
+    held.release()
+    assert not is_free(journal, folder, 1)
 
 
 def test_the_state_of_a_search_without_a_living_driver_is_interrupted(journal: Journal, folder: Path) -> None:
@@ -119,29 +266,37 @@ DRIVER = """
 import os, subprocess, sys, time
 from pathlib import Path
 from evosearch.errors import HeldError
-from evosearch.storage import DriverStarted, open_journal, take
-home = Path(sys.argv[1])
-with open_journal(home / "journal.db", must_exist=True) as journal:
+from evosearch.storage import DriverStarted, open_journal, opening, take
+where, folder, mounts, way = sys.argv[1:]
+opening._MOUNTS = Path(mounts)
+with open_journal(where, must_exist=True) as journal:
     print("ready", flush=True)
     sys.stdin.readline()
     try:
-        held = take(journal, home / "s", "s", DriverStarted("here", os.getpid(), "local", {}), time.time)
+        held = take(journal, Path(folder), "s", DriverStarted("here", os.getpid(), "local", {}), time.time)
     except HeldError as error:
         print("held", error, flush=True)
         sys.exit(error.exit_status)
-    if sys.argv[2] == "forks" and os.fork() == 0:
+    if way == "forks" and os.fork() == 0:
         sys.stdin.readline()  # outlives its parent
         os._exit(0)
-    if sys.argv[2] == "spawns":
+    if way == "forks and ends" and (child := os.fork()) == 0:
+        sys.exit(0)  # with all the cleaning up of an ordinary end
+    elif way == "forks and ends":
+        os.waitpid(child, 0)
+    if way == "spawns":
         subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.readline()"], close_fds=False)
     print("took", held.term, flush=True)
     sys.stdin.readline()
 """
 
 
-def driver(home: Path, way: str = "alone") -> subprocess.Popen[str]:
+def driver(place: Place, way: str = "alone") -> subprocess.Popen[str]:
     process = subprocess.Popen(
-        [sys.executable, "-c", DRIVER, home, way], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", DRIVER, place.where, place.folder, place.mounts, way],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert process.stdout.readline() == "ready\n"
     return process
@@ -152,23 +307,51 @@ def go(process: subprocess.Popen[str]) -> None:
     process.stdin.flush()
 
 
+@trusted
 @pytest.mark.parametrize("way", ["alone", "forks", "spawns"])
 def test_a_killed_driver_is_followed_at_once_even_if_its_children_live(
-    journal: Journal, folder: Path, way: str
+    journal: Journal, folder: Path, place: Place, way: str
 ) -> None:
-    with driver(folder.parent, way) as process:
+    with driver(place, way) as process:
         go(process)
         assert process.stdout.readline() == "took 1\n"
         with pytest.raises(HeldError, match=f"process {process.pid}, term 1"):
             take(journal, folder, "s", STARTED, at(found(journal).heartbeat + 1))
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
+        await_free(journal, folder, 1)
         with take(journal, folder, "s", STARTED, at(found(journal).heartbeat + 1)) as held:
             assert held.term == 2
 
 
-def test_of_two_drivers_that_start_at_once_one_wins(journal: Journal, folder: Path) -> None:
-    with driver(folder.parent) as first, driver(folder.parent) as second:
+@trusted
+def test_a_child_that_ends_does_not_take_the_lock_along(journal: Journal, folder: Path, place: Place) -> None:
+    with driver(place, "forks and ends") as process:
+        go(process)
+        assert process.stdout.readline() == "took 1\n"
+        assert not is_free(journal, folder, 1)
+        process.communicate()
+    await_free(journal, folder, 1)
+
+
+@network
+def test_on_a_network_a_killed_driver_is_followed_when_its_heartbeat_is_old(
+    journal: Journal, folder: Path, place: Place
+) -> None:
+    with driver(place) as process:
+        go(process)
+        assert process.stdout.readline() == "took 1\n"
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    last = found(journal).heartbeat
+    with pytest.raises(HeldError):
+        take(journal, folder, "s", STARTED, at(last + 60))
+    with take(journal, folder, "s", STARTED, at(last + 60.1)) as held:
+        assert held.term == 2
+
+
+def test_of_two_drivers_that_start_at_once_one_wins(journal: Journal, place: Place) -> None:
+    with driver(place) as first, driver(place) as second:
         go(first)
         go(second)
         words = sorted(process.stdout.readline() for process in (first, second))

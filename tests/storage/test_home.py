@@ -5,9 +5,18 @@ from pathlib import Path
 import pytest
 
 from evosearch.errors import JournalError, SearchConflictError
-from evosearch.storage import SearchCreated, default_folder, open_home
+from evosearch.storage import (
+    Completed,
+    DriverStarted,
+    SearchCreated,
+    default_folder,
+    open_home,
+    opening,
+    take,
+)
 
 CREATED = SearchCreated({}, "data", {})
+STARTED = DriverStarted("node1", 4711, "local", {})
 
 
 def test_the_home_is_the_folder_runs_unless_the_environment_names_another(tmp_path):
@@ -27,15 +36,50 @@ def test_in_a_ray_job_it_does_not_depend_on_the_working_directory(tmp_path, monk
 def test_a_new_home_is_made_with_its_journal_and_each_search_gets_a_folder_inside(tmp_path):
     with open_home(None, env={}, cwd=tmp_path, create=True) as home:
         assert home.folder == tmp_path / "runs"
-        assert home.journal_path == tmp_path / "runs" / "journal.db"
-        assert home.journal_path.is_file()
+        assert home.journal.file == tmp_path / "runs" / "journal.db"
+        assert home.journal.file.is_file()
+        assert home.notes == ()
         assert home.folder_of("study/seed-3") == tmp_path / "runs" / "study" / "seed-3"
 
 
 def test_storage_names_the_journal_and_its_folder_is_the_home(tmp_path):
     url = f"sqlite:///{tmp_path}/elsewhere/my.db"
     with open_home(url, env={"EVOSEARCH_HOME": "/nowhere"}, cwd=tmp_path, create=True) as home:
-        assert (home.folder, home.journal_path) == (tmp_path / "elsewhere", tmp_path / "elsewhere" / "my.db")
+        assert (home.folder, home.journal.file) == (tmp_path / "elsewhere", tmp_path / "elsewhere" / "my.db")
+
+
+def test_with_a_journal_on_a_server_the_default_folder_is_the_home(tmp_path, database):
+    with open_home(database, env={"EVOSEARCH_HOME": "mine"}, cwd=tmp_path, create=True) as home:
+        assert (home.folder, home.journal.file) == (tmp_path / "mine", None)
+        assert home.folder_of("s") == tmp_path / "mine" / "s"
+        with pytest.raises(SearchConflictError, match=r"no search 'x' in postgresql://evosearch@"):
+            home.find_search("x")
+
+
+def test_a_home_on_a_network_file_system_says_what_is_better(tmp_path, monkeypatch):
+    monkeypatch.setattr(opening, "_MOUNTS", tmp_path / "mounts")
+    (tmp_path / "mounts").write_text("server:/homes / nfs4 rw 0 0\n")
+    with open_home(None, env={}, cwd=tmp_path, create=True) as home:
+        (note,) = home.notes
+    assert "--storage postgresql://user@host/database" in note
+    assert "\n" not in note
+
+
+@pytest.mark.parametrize("kind", ["file", "server"])
+def test_a_search_whose_driver_died_is_interrupted(tmp_path, kind, request):
+    where = request.getfixturevalue("database") if kind == "server" else None
+    with open_home(where, env={}, cwd=tmp_path, create=True) as home:
+        home.journal.create_search("s", CREATED, 1.0)
+        assert home.current_state(home.find_search("s"), 2.0) == "interrupted"
+        held = take(home.journal, home.folder_of("s"), "s", STARTED, lambda: 10.0)
+        row = home.find_search("s")
+        assert home.current_state(row, 11.0) == "running"
+        assert home.current_state(row, 71.0) == "interrupted"
+        held.release()
+        while home.current_state(row, 12.0) == "running":  # PostgreSQL takes a moment
+            pass
+        home.journal.append("s", 1, [Completed(None)], 13.0)
+        assert home.current_state(home.find_search("s"), 999.0) == "done"
 
 
 def test_readers_make_no_home(tmp_path):

@@ -16,3 +16,26 @@ def test_a_name_that_makes_a_folder_is_kept(name: str) -> None:
 def test_a_name_that_would_leave_its_folder_or_hide_is_refused(name: str) -> None:
     with pytest.raises(InputError, match="cannot name a search: use up to 100 letters, digits"):
         check_name(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "cache",
+        "journal.db",
+        "journal.db-wal",
+        "s/final",
+        "s/journal",
+        "s/lock-3",
+        "s/released-3",
+        "evolution.png",
+    ],
+)
+def test_a_name_that_the_home_uses_itself_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match="the home keeps something else under that name"):
+        check_name(name)
+
+
+@pytest.mark.parametrize("name", ["final-2", "s/journals", "s/lock-x", "released", "caches"])
+def test_a_name_that_only_resembles_one_of_those_is_kept(name: str) -> None:
+    assert check_name(name) == name

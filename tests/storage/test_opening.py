@@ -129,15 +129,20 @@ def test_a_header_ahead_of_its_pages_is_no_truncation_while_a_writer_is_at_work(
 @pytest.mark.parametrize(
     "url",
     [
-        "postgresql://me:secret@host/db",
+        "postgresql://me:secret@host",
+        "postgresql://me:secret@host:port/db",
+        "postgresql+psycopg2://me:secret@host/db",
+        "postgres://me:secret@host/db",
         "sqlite://",
         "sqlite:///:memory:",
         "mysql+pymysql://host/db",
         "no url://x",
     ],
 )
-def test_a_url_of_no_sqlite_file_is_refused_without_its_password(url: str) -> None:
-    with pytest.raises(InputError, match=r"is no journal.*write sqlite:////folder/journal.db") as refused:
+def test_a_url_of_no_journal_is_refused_without_its_password(url: str) -> None:
+    with pytest.raises(
+        InputError, match=r"is no journal.*write sqlite:////folder/.* or postgresql://"
+    ) as refused:
         open_journal(url, must_exist=False)
     assert "secret" not in str(refused.value)
 

@@ -1,0 +1,90 @@
+"""Locks in PostgreSQL: each is owned by a connection of its own, and freed by that connection's end.
+
+https://www.postgresql.org/docs/current/explicit-locking.html#ADVISORY-LOCKS. They belong to a session, so a
+pooler between driver and server must not share sessions among clients (pgbouncer: `pool_mode = session`).
+A server that restarts frees them all: a driver that outlives it can then be superseded, as with --takeover.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from weakref import WeakSet
+
+from sqlalchemy import Connection, Engine, text
+
+_KEY = "hashtextextended(:lock, CAST(CAST('searches' AS regclass) AS oid)::bigint)"
+"""A lock is a number of 64 bits: made from its name, and from this journal's table among others in the database."""
+
+_TRY = text(f"SELECT pg_try_advisory_lock({_KEY})")
+
+# A standby cannot see the locks of its primary, so that nothing is free there for certain.
+_IS_FREE = text(
+    "SELECT NOT pg_is_in_recovery() AND NOT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory'"  # noqa: S608
+    " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    f" AND objsubid = 1 AND ((classid::bigint << 32) | objid::bigint) = {_KEY})"
+)
+
+
+@dataclass(frozen=True)
+class AdvisoryLocks:
+    """The locks of the search `name`; they need no folder."""
+
+    engine: Engine
+    name: str
+
+    def is_free(self, term: int) -> bool:
+        """As `Locks`; without taking it, so that nobody is disturbed."""
+        with self.engine.connect() as connection:
+            return bool(connection.execute(_IS_FREE, self._lock(term)).scalar_one())
+
+    def acquire(self, term: int) -> "OwnedSession | None":
+        """As `Locks`."""
+        # autocommit: an open transaction would keep the server from cleaning up, for as long as a search lasts
+        connection = self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        connection.detach()
+        try:
+            if connection.execute(_TRY, self._lock(term)).scalar_one():
+                return OwnedSession(connection)
+        except BaseException:
+            connection.close()
+            raise
+        connection.close()
+        return None
+
+    def forget(self, before: int) -> None:
+        """As `Locks`: nothing is left of a lock that is free."""
+
+    def _lock(self, term: int) -> Mapping[str, str]:
+        return {"lock": f"evosearch {self.name} {term}"}
+
+
+class OwnedSession:
+    """A connection that owns a lock."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        _OWNED.add(self)
+
+    def release(self, *, driven: bool) -> None:  # noqa: ARG002 - either way, the lock ends with the connection
+        """As `Lock`."""
+        _OWNED.discard(self)
+        self._connection.close()
+
+    def leave_to_parent(self) -> None:
+        """Put nothing in place of the connection: this process is a forked child, and the lock is its parent's."""
+        psycopg_connection = self._connection.connection.dbapi_connection
+        assert psycopg_connection is not None  # noqa: S101 - it is open for as long as the lock is owned
+        nothing = os.open(os.devnull, os.O_RDWR)
+        os.dup2(nothing, psycopg_connection.fileno(), inheritable=False)
+        os.close(nothing)
+
+
+_OWNED: WeakSet[OwnedSession] = WeakSet()
+
+
+def _leave_all_to_parent() -> None:
+    for session in list(_OWNED):
+        session.leave_to_parent()
+
+
+os.register_at_fork(after_in_child=_leave_all_to_parent)

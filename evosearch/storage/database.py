@@ -1,0 +1,31 @@
+"""What a journal needs of the database that holds it, whichever it is."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from evosearch.storage.locks import Locks
+
+
+@dataclass(frozen=True)
+class Database:
+    """An open database with the tables of a journal.
+
+    Transactions of `reader` see one state of the database from their first query to their last; those of
+    `writer` see what others committed before, and wait for rows that another writer has locked. Both raise
+    `JournalError` and `CannotRunError` where the database's own errors are for the user to mend.
+
+    `place`: where it lies, for messages, without password. `file`: the SQLite file, None elsewhere. `verify`: looks
+    quickly through the whole and raises `JournalError`. `locks`: those of a search, by its own folder and name.
+    `advice`: one line for a user who could keep it better, else None.
+    """
+
+    reader: Engine
+    writer: Engine
+    place: str
+    file: Path | None
+    verify: Callable[[], None]
+    locks: Callable[[Path, str], Locks]
+    advice: str | None = None

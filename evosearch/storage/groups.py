@@ -1,0 +1,21 @@
+"""Who belongs to a group: the searches whose names begin with `GROUP/`; nothing else is stored of one."""
+
+import re
+from collections.abc import Sequence
+
+from evosearch.storage.rows import SearchRow
+
+
+def members_of(name: str, rows: Sequence[SearchRow]) -> tuple[SearchRow, ...]:
+    """The members of the group `name` among all searches of a home, `seed-2` before `seed-10`.
+
+    Returns: nothing where `name` is a search or unknown; the name of a search is never that of a group.
+    """
+    if any(row.name == name for row in rows):
+        return ()
+    return tuple(sorted((row for row in rows if row.name.startswith(f"{name}/")), key=_natural))
+
+
+def _natural(row: SearchRow) -> tuple[tuple[str, int], ...]:
+    """Words and numbers of the name in turn, the numbers by size."""
+    return tuple((words, int(digits or -1)) for words, digits in re.findall(r"(\D*)(\d*)", row.name))

@@ -1,0 +1,140 @@
+"""How the driver of a search is known to live: a lock for each term, of three kinds.
+
+On a local file system the operating system's lock on a file, freed by the death of its process. In PostgreSQL
+an advisory lock (`evosearch.storage.advisory`), freed by the end of its connection. On a network file system
+no lock can be trusted; there a driver counts as alive until it says farewell or its heartbeat stops.
+"""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from filelock import FileLock, Timeout
+
+_LOCK_SECONDS = 0.3  # for a driver that is just starting to become the holder, or to die
+_PROBE_SECONDS = 0.05  # for another process's probe to end
+
+
+class Lock(Protocol):
+    """The lock of one term, owned by this process."""
+
+    def release(self, *, driven: bool) -> None:
+        """Let go; may be called twice. `driven`: the term was begun, so this process was its one driver."""
+
+
+class Locks(Protocol):
+    """The locks of one search."""
+
+    def is_free(self, term: int) -> bool:
+        """Whether it is certain that no process drives the search under `term`."""
+
+    def acquire(self, term: int) -> Lock | None:
+        """Own the lock of `term` until it is released or this process dies; None where another process does."""
+
+    def forget(self, before: int) -> None:
+        """Remove what is left of the terms below `before`: who still gets one of their locks, gets nothing."""
+
+
+@dataclass(frozen=True)
+class FileLocks:
+    """Locks on the files `lock-TERM` in a search's own folder; never inherited by child processes."""
+
+    folder: Path
+
+    def is_free(self, term: int) -> bool:
+        """As `Locks`."""
+        if not self._path(term).exists():
+            return True
+        lock = self._lock(term)
+        try:
+            lock.acquire(timeout=_PROBE_SECONDS, poll_interval=_PROBE_SECONDS / 5)
+        except (Timeout, PermissionError):  # of another user's search, only the heartbeat can tell
+            return False
+        lock.release()
+        return True
+
+    def acquire(self, term: int) -> "OwnedFile | None":
+        """As `Locks`.
+
+        Raises:
+            OSError: the folder cannot hold a lock.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        lock = self._lock(term)
+        try:
+            lock.acquire(timeout=_LOCK_SECONDS)
+        except Timeout:
+            return None
+        return OwnedFile(lock)
+
+    def forget(self, before: int) -> None:
+        """As `Locks`."""
+        for older in range(1, before):
+            self._path(older).unlink(missing_ok=True)
+
+    def _path(self, term: int) -> Path:
+        return self.folder / f"lock-{term}"
+
+    def _lock(self, term: int) -> FileLock:
+        # filelock from 4.0 on closes the lock in forked children; one that outlives its parent would keep it else.
+        return FileLock(self._path(term), thread_local=False, fallback_to_soft=False)
+
+
+@dataclass(frozen=True)
+class OwnedFile:
+    """A lock file that this process owns."""
+
+    lock: FileLock
+
+    def release(self, *, driven: bool) -> None:
+        """As `Lock`."""
+        if not self.lock.is_locked:
+            return
+        if driven:  # else another process may be waiting for this very file
+            Path(self.lock.lock_file).unlink(missing_ok=True)
+        self.lock.release()
+
+
+@dataclass(frozen=True)
+class Farewells:
+    """No locks: the files `released-TERM` in a search's own folder say that a driver left on its own accord.
+
+    Any number of processes "own" the lock of a term; that the term begins once decides between them.
+    """
+
+    folder: Path
+
+    def is_free(self, term: int) -> bool:
+        """As `Locks`: before the first term nobody drives; a driver that was killed said no farewell."""
+        return term == 0 or self._path(term).exists()
+
+    def acquire(self, term: int) -> "Farewell":
+        """As `Locks`.
+
+        Raises:
+            OSError: the folder cannot be made.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return Farewell(self._path(term))
+
+    def forget(self, before: int) -> None:
+        """As `Locks`."""
+        for older in range(1, before):
+            self._path(older).unlink(missing_ok=True)
+
+    def _path(self, term: int) -> Path:
+        return self.folder / f"released-{term}"
+
+
+@dataclass(frozen=True)
+class Farewell:
+    """The file with which a driver will say that it left."""
+
+    path: Path
+
+    def release(self, *, driven: bool) -> None:
+        """As `Lock`."""
+        if driven:
+            with suppress(OSError):  # the next driver waits until the heartbeat is old, as after a crash
+                self.path.touch()

@@ -1,0 +1,185 @@
+"""The one place that knows PostgreSQL: how a journal is made and opened there, and what its errors mean."""
+
+from importlib.metadata import version
+from typing import Any
+
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    ExceptionContext,
+    create_engine,
+    event,
+    func,
+    insert,
+    inspect,
+    select,
+)
+
+from evosearch.errors import CannotRunError, InputError, JournalError
+from evosearch.storage.advisory import AdvisoryLocks
+from evosearch.storage.database import Database
+from evosearch.storage.passwords import without_password
+from evosearch.storage.tables import SCHEMA, meta, metadata
+
+LOCK_SECONDS = 40
+"""Longest wait for a row that another writer has locked."""
+
+FROZEN_SECONDS = 30
+"""A writer that stands still in the middle of a transaction for longer loses it: one that is frozen or cut off
+must not keep the next driver out.
+"""
+
+DEFAULTS: dict[str, Any] = {
+    "connect_timeout": 10,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,  # a link that is cut is noticed after half a minute instead of never
+    "client_encoding": "utf8",
+    "fallback_application_name": "evosearch",
+}
+"""Parameters of libpq where the URL does not give them."""
+
+_CREATION = int.from_bytes(b"evosear")
+_GONE = ("08", "57P")  # classes of SQLSTATE: connection exceptions; the server shuts down or starts
+_FOREIGN = {"42P01", "42703"}  # no such table, no such column
+_DAMAGED = {"XX001", "XX002"}
+_REFUSED = ("does not exist", "authentication failed", "no password supplied", "no pg_hba.conf entry")
+
+
+def open_database(url: URL, *, must_exist: bool) -> Database:
+    """The journal in the database at `url`, made there unless it `must_exist`.
+
+    Raises:
+        JournalError: there is no journal, no such database, or the user is refused.
+        CannotRunError: the server cannot be reached or does not let a journal be made; psycopg is missing.
+    """
+    place = without_password(url.render_as_string(hide_password=False))
+    engine = _engine(url, place)
+    reader = engine.execution_options(isolation_level="REPEATABLE READ")
+    try:
+        if not _holds_journal(reader):
+            if must_exist:
+                raise JournalError(
+                    f"there is no journal in {place}; start a search first, or say where it lies with --storage"
+                )
+            _create(engine, place)
+        _check(reader, place)
+    except BaseException:
+        engine.dispose()
+        raise
+    return Database(
+        reader, engine, place, None, verify=_verify, locks=lambda _, name: AdvisoryLocks(engine, name)
+    )
+
+
+def _verify() -> None:
+    """PostgreSQL looks through its own files (`initdb --data-checksums`, pg_amcheck)."""
+
+
+def _engine(url: URL, place: str) -> Engine:
+    if "@" in (url.host or ""):  # the rest of a password, which no message may show
+        raise InputError("the password in the URL of the journal holds an '@'; write it as %40")
+    given = {name: value for name, value in DEFAULTS.items() if name not in url.query}
+    try:
+        engine = create_engine(
+            url.set(drivername="postgresql+psycopg"),
+            isolation_level="READ COMMITTED",
+            pool_pre_ping=True,  # a server that was restarted since costs nothing
+            connect_args=given,
+        )
+    except ImportError as error:
+        raise CannotRunError(
+            f"a journal in PostgreSQL needs the package psycopg, which cannot be loaded ({error}); "
+            "install it with: pip install 'psycopg[binary]'"
+        ) from error
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _record: Any) -> None:
+        connection.execute(f"SET lock_timeout = '{LOCK_SECONDS}s'")
+        connection.execute(f"SET idle_in_transaction_session_timeout = '{FROZEN_SECONDS}s'")
+        connection.commit()
+
+    @event.listens_for(engine, "handle_error")
+    def explain(context: ExceptionContext) -> None:
+        if not context.is_pre_ping:  # else the pool connects anew
+            _explain(context, place)
+
+    return engine
+
+
+def _explain(context: ExceptionContext, place: str) -> None:
+    """Raise our own error for what a user can mend; anything else, a row that is there twice, stays as it is."""
+    error = context.original_exception
+    state = getattr(error, "sqlstate", None) or ""
+    told = " ".join(str(error).split())  # PostgreSQL's words run over several lines
+    if context.connection is None and any(word in told for word in _REFUSED):
+        raise JournalError(
+            f"the journal {place} cannot be opened ({told}); mend the URL, create the database, or give "
+            "its password in PGPASSWORD or ~/.pgpass"
+        ) from error
+    if context.connection is None or context.is_disconnect or state.startswith(_GONE):
+        raise CannotRunError(
+            f"the journal {place} cannot be reached ({told}); see that its server runs and lets this machine "
+            "in, then resume: a search goes on where its journal ends"
+        ) from error
+    if state in _FOREIGN:
+        raise JournalError(
+            f"{place} holds no journal of evosearch ({told}); name another database"
+        ) from error
+    if state in _DAMAGED:
+        raise JournalError(f"the journal {place} is damaged ({told}); restore it from a copy") from error
+    if _is_operational(context):
+        raise CannotRunError(
+            f"the journal {place} cannot be used ({told}); see to its disk, permissions and other users"
+        ) from error
+
+
+def _is_operational(context: ExceptionContext) -> bool:
+    """No permission, read-only, out of resources, locked by others, or a fault of the server's own."""
+    state = getattr(context.original_exception, "sqlstate", None) or ""
+    return state == "42501" or state[:2] in {"25", "40", "53", "54", "55", "57", "58", "XX"}
+
+
+def _holds_journal(engine: Engine) -> bool:
+    with engine.connect() as connection:
+        return inspect(connection).has_table(meta.name)
+
+
+def _create(engine: Engine, place: str) -> None:
+    """Make every table; where another process is first, its journal stays."""
+    with engine.begin() as connection:
+        connection.execute(select(func.pg_advisory_xact_lock(_CREATION)))
+        tables = inspect(connection)
+        if tables.has_table(meta.name):
+            return
+        if taken := sorted(set(tables.get_table_names()) & set(metadata.tables)):
+            raise JournalError(
+                f"{place} holds no journal of evosearch but another program's table {taken[0]!r}; name "
+                "another database"
+            )
+        _check_encoding(connection, place)
+        metadata.create_all(connection, checkfirst=False)
+        connection.execute(insert(meta).values(schema=SCHEMA, evosearch=version("evosearch")))
+
+
+def _check_encoding(connection: Connection, place: str) -> None:
+    encoding = connection.exec_driver_sql("SHOW server_encoding").scalar_one()
+    if encoding not in {"UTF8", "SQL_ASCII"}:  # the latter keeps any bytes
+        raise JournalError(
+            f"the database {place} keeps texts as {encoding}, which cannot hold every message; create one with "
+            "ENCODING 'UTF8' TEMPLATE template0"
+        )
+
+
+def _check(engine: Engine, place: str) -> None:
+    with engine.connect() as connection:
+        row = connection.execute(select(meta)).one_or_none()
+    if row is None:
+        raise JournalError(f"{place} holds no journal of evosearch; name another database")
+    if row.schema > SCHEMA:
+        raise JournalError(
+            f"{place} has schema {row.schema}, and this evosearch {version('evosearch')} reads schemas up to "
+            f"{SCHEMA}; upgrade evosearch to read it"
+        )
