@@ -1,7 +1,9 @@
-"""Figures, and the Markdown table they stand in."""
+"""Figures, and the Markdown tables they stand in."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from statistics import median
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -28,3 +30,77 @@ def markdown(figures: Iterable[Figure]) -> str:
         floor = f"{figure.floor:g} {figure.unit}" if figure.floor is not None else ""
         lines.append(f"| {figure.what} | {figure.value:.3g} {figure.unit} | {floor} | {figure.verdict} |")
     return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One measure of one contender, once per round. `rounds` is empty where it could not be taken, and `note` says why.
+
+    `at_most`, `at_least`: the target in the same unit, if there is one. `detail`: too much for a table that people read.
+    """
+
+    what: str
+    contender: str
+    rounds: tuple[float, ...]
+    unit: str
+    at_most: float | None = None
+    at_least: float | None = None
+    note: str = ""
+    detail: bool = False
+
+    @property
+    def value(self) -> float | None:
+        """The median."""
+        return median(self.rounds) if self.rounds else None
+
+    @property
+    def holds(self) -> bool | None:
+        """Whether the target is met; None without one, or without a value."""
+        if self.value is None or (self.at_most is None and self.at_least is None):
+            return None
+        return (self.at_most is None or self.value <= self.at_most) and (
+            self.at_least is None or self.value >= self.at_least
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """For a document."""
+        return {
+            "measure": self.what,
+            "contender": self.contender,
+            "value": self.value,
+            "unit": self.unit,
+            "rounds": list(self.rounds),
+            "at_most": self.at_most,
+            "at_least": self.at_least,
+            "holds": self.holds,
+            "note": self.note,
+        }
+
+
+def measures_markdown(measures: Sequence[Measure]) -> str:
+    """The measures as a Markdown table, details left out."""
+    lines = ["| measure | value | target | contender |", "|---|---|---|---|"]
+    for measure in measures:
+        if not measure.detail:
+            cells = measure.what, _value(measure), _target(measure), measure.contender
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _value(measure: Measure) -> str:
+    if measure.value is None:
+        return f"not measured: {measure.note}"
+    low, high = min(measure.rounds), max(measure.rounds)
+    spread = f" ({low:.3g} to {high:.3g})" if len(measure.rounds) > 1 else ""
+    note = f"; {measure.note}" if measure.note else ""
+    return f"{measure.value:.3g} {measure.unit}{spread}{note}"
+
+
+def _target(measure: Measure) -> str:
+    if measure.at_most is None and measure.at_least is None:
+        return ""
+    relation, limit = (
+        ("at most", measure.at_most) if measure.at_most is not None else ("at least", measure.at_least)
+    )
+    verdict = {True: "holds", False: "MISSED", None: ""}[measure.holds]
+    return f"{relation} {limit:g} {measure.unit}: {verdict}".rstrip(": ")

@@ -1,0 +1,133 @@
+"""Which share of the slots is busy, by simulation with the real driver: ours, what it would be without its parts, the bound."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from evosearch.bench.durations import LARGE_IMAGES, SMALL_IMAGES, Durations
+from evosearch.bench.search import make_plan
+from evosearch.bench.simulation import Cluster, SimulatedPool, simulate
+from evosearch.bench.table import Measure
+from evosearch.runtime import Plan
+from evosearch.runtime.costs import Work
+from evosearch.search import Candidate, Origin, Score, SearchState, Strategy
+
+TARGET_PERCENT = 95.0
+"""Issue 3: on 8 slots with 40 offspring, and on 40 slots with four seeds."""
+
+GENERATIONS = 20
+IMAGES = {"large images": LARGE_IMAGES, "small images": SMALL_IMAGES}
+OURS = "evosearch"
+
+
+@dataclass(frozen=True)
+class Barrier:
+    """A strategy without early immigrants: nothing of the next generation is known before this one is done."""
+
+    inner: Strategy
+
+    @property
+    def evaluations(self) -> int:
+        """As many."""
+        return self.inner.evaluations
+
+    def start(self) -> SearchState:
+        """The same."""
+        return self.inner.start()
+
+    def ask(self, state: SearchState, *, early: bool = False) -> tuple[Candidate, ...]:  # noqa: ARG002 - the point
+        """Members of this generation only."""
+        return self.inner.ask(state)
+
+    def tell(self, state: SearchState, scores: Mapping[int, Score]) -> SearchState:
+        """The same."""
+        return self.inner.tell(state, scores)
+
+    def finished(self, state: SearchState) -> bool:
+        """The same."""
+        return self.inner.finished(state)
+
+
+@dataclass(frozen=True)
+class FirstCome(Plan):
+    """A plan that knows of no work, so that the lowest number goes first."""
+
+    def work(self, candidate: Candidate) -> Work:  # noqa: ARG002 - the point
+        """The same for all."""
+        return 1.0, 0.0, 0.0, 0.0, 0.0
+
+
+VARIANTS: Mapping[str, Callable[[Plan], Plan]] = {
+    OURS: lambda plan: plan,
+    "first come, first served": lambda plan: FirstCome(**_fields(plan)),
+    "no early immigrants": lambda plan: replace(plan, strategy=Barrier(plan.strategy)),
+    "neither": lambda plan: FirstCome(**_fields(replace(plan, strategy=Barrier(plan.strategy)))),
+}
+
+
+def measure_busy_share(generations: int = GENERATIONS) -> list[Measure]:
+    """Shares of a search of the papers' size (population 50, 10 elites, 10 immigrants), and of four seeds at once."""
+    found: list[Measure] = []
+    for images in IMAGES:
+        for slots in (4, 8, 16, 20, 40):
+            found += _shares(images, slots, 1, generations, promised=slots == 8)
+        found += _shares(images, 40, 4, generations, promised=True)
+    return found
+
+
+def seeds(count: int, generations: int, population: int = 50, elites: int = 10) -> list[Plan]:
+    """Searches of a group that differ in their seeds."""
+    plan = make_plan(population, generations, elites)
+    return [
+        replace(plan, name=f"bench/seed-{seed}", seed=seed, strategy=replace(plan.strategy, seed=seed))  # type: ignore[type-var] # EAVL is a dataclass
+        for seed in range(count)
+    ]
+
+
+def _fields(plan: Plan) -> dict[str, Any]:
+    return {name: getattr(plan, name) for name in plan.__dataclass_fields__}
+
+
+def _shares(images: str, slots: int, count: int, generations: int, *, promised: bool) -> Iterator[Measure]:
+    what = f"slots busy: {slots} slots, {count} {'search' if count == 1 else 'seeds'}, {images}"
+    cluster = Cluster(slots)
+    plans = seeds(count, generations)
+    durations = Durations.of(plans[0], 1.0, IMAGES[images])
+    # tables show what was promised, and the slots where a barrier costs most
+    detail = not promised and (images, slots) != ("large images", 20)
+    for name, variant in VARIANTS.items():
+        run = simulate([variant(plan) for plan in plans], cluster, durations.seconds)
+        target = TARGET_PERCENT if promised and name == OURS else None
+        yield Measure(
+            what, name, (run.busy_percent,), "%", at_least=target, detail=detail or name == "neither"
+        )
+        if name == OURS:
+            highest = bound(run.trained, run.born, slots)
+    yield Measure(what, "bound: no order can be better", (highest * 100,), "%", detail=detail)
+
+
+def bound(
+    trained: Mapping[tuple[str, int], float], born: Mapping[tuple[str, int], Candidate], slots: int
+) -> float:
+    """The busy share that no order exceeds, 0 to 1, knowing how long every evaluation took.
+
+    A search cannot end before its slots have done all work, nor before its generations have ended one after the other:
+    the children of each need the results of the one before, so each takes at least its longest child.
+
+    Args:
+        trained: seconds by search and number.
+        born: the candidates by search and number.
+        slots: how many trained at once.
+    """
+    longest: dict[tuple[str, int], float] = {}
+    for (search, number), seconds in trained.items():
+        candidate = born[search, number]
+        if candidate.origin is not Origin.IMMIGRANT:
+            key = search, candidate.generation
+            longest[key] = max(longest.get(key, 0.0), seconds)
+    names = {search for search, _ in trained}
+    path = max(sum(one for (search, _), one in longest.items() if search == name) for name in names)
+    area = sum(trained.values()) / slots
+    return area / max(area, path)

@@ -1,0 +1,46 @@
+"""An evaluator that eats its host's memory."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from evosearch.data import SearchData
+from evosearch.evaluation import UNWATCHED, EvaluationRequest, Evaluator, Outcome, PredictionRequest, Prediction, Progress
+from evosearch.testing import FormulaEvaluator
+
+WATCHED = "RAY_memory_usage_threshold"
+"""The environment variable of a node whose memory monitor kills early; its workers inherit it."""
+
+
+@dataclass(frozen=True)
+class GreedyEvaluator:
+    """The first evaluation on a node with `WATCHED` takes up to `mebibytes`; all others are `inner`'s.
+
+    `folder`: where it leaves a file when it has struck.
+    """
+
+    folder: str
+    mebibytes: int
+    inner: FormulaEvaluator
+
+    def __call__(self, _data: SearchData, _device: str) -> Evaluator:
+        return self
+
+    def evaluate(self, request: EvaluationRequest, progress: Progress = UNWATCHED) -> Outcome:
+        if WATCHED in os.environ and self._is_first():
+            eaten = []
+            for _ in range(self.mebibytes):
+                eaten.append(bytearray(os.urandom(1024)) * 1024)
+                progress.step()
+            raise AssertionError(f"nobody minded that {len(eaten)} MiB were taken")
+        return self.inner.evaluate(request, progress)
+
+    def predict(self, request: PredictionRequest) -> Prediction:
+        return self.inner.predict(request)
+
+    def _is_first(self) -> bool:
+        try:
+            Path(self.folder, "struck").touch(exist_ok=False)
+        except FileExistsError:
+            return False
+        return True

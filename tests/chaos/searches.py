@@ -1,0 +1,247 @@
+"""A search to be disturbed, the driver that runs it in a process of its own, and what must hold in the end."""
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TypeVar
+from unittest import mock
+
+from evosearch import wiring
+from evosearch.config import load_config
+from evosearch.errors import EvosearchError
+from evosearch.runtime import EvaluatorFactory
+from evosearch.storage import (
+    Dispatched,
+    DriverStarted,
+    Event,
+    Failed,
+    Finished,
+    Recalled,
+    Recorded,
+    open_home,
+)
+from evosearch.testing import FormulaEvaluator, ScriptedPool
+from tests.chaos.arena import Arena, until
+
+ROOT = Path(__file__).parents[2]
+NAME = "disturbed"
+CONFIG = """
+seed: 7
+data: {{name: digits}}
+space: {{convolutions: [1, 3], channels: [4, 12], poolings: [0, 2], dense: [1, 1], units: [8, 24]}}
+strategy: {{population: 8, generations: {generations}, elites: 2, immigrants: 2}}
+training: {{epochs: 1, batch_size: 64, learning_rate: 3e-3}}
+workers: {workers}
+"""
+Kind = TypeVar("Kind", bound=Event)
+Result = tuple[list[dict[str, Any]], list[Any], int | None]
+
+
+class Search:
+    """A search in a home of its own, and its drivers, one after another or side by side."""
+
+    def __init__(
+        self,
+        folder: Path,
+        arena: Arena | None,
+        evaluator: EvaluatorFactory,
+        *,
+        generations: int = 3,
+        workers: str = "{}",
+        home: Path | None = None,
+    ) -> None:
+        self.home = home or folder / "home"
+        self.journal_file = self.home / "journal.db"
+        self.generations = generations
+        self._folder = folder
+        self._arena = arena
+        self._evaluator = evaluator
+        self._drivers: list[Driver] = []
+        self.config = folder / f"{NAME}.yaml"
+        self.config.write_text(CONFIG.format(generations=generations, workers=workers))
+
+    def __enter__(self) -> "Search":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for driver in self._drivers:
+            driver.close()
+
+    def start(self, *options: str, env: dict[str, str] | None = None) -> "Driver":
+        """`evosearch run`, which goes on where the search stands."""
+        to = ["--executor", "ray", "--address", self._arena.address] if self._arena else []
+        command = ["run", str(self.config), *to, *options]
+        place = {"EVOSEARCH_HOME": str(self.home)}
+        self._drivers.append(
+            Driver(self._evaluator, command, place | (env or {}), self._folder / f"log-{len(self._drivers)}")
+        )
+        return self._drivers[-1]
+
+    def events(self) -> list[Recorded]:
+        """All that is journaled; nothing as long as there is no journal or no search in it."""
+        try:
+            with open_home(None, env=self._env, cwd=self._folder, create=False) as home:
+                return list(home.journal.replay(NAME))
+        except EvosearchError:
+            return []
+
+    def all(self, kind: type[Kind]) -> list[Kind]:
+        """The events of one kind."""
+        return [one.event for one in self.events() if isinstance(one.event, kind)]
+
+    def wait_for(self, kind: type[Kind], count: int = 1, seconds: float = 45) -> list[Kind]:
+        """The events of one kind, as soon as there are so many; a driver that ends before fails the test."""
+        newest = self._drivers[-1]
+
+        def look() -> list[Kind]:
+            found = self.all(kind)
+            if len(found) < count:
+                assert newest.process.poll() is None, newest.log()
+            return found if len(found) >= count else []
+
+        try:
+            return until(look, f"{count} of {kind.__name__}", seconds)
+        except TimeoutError as error:
+            raise TimeoutError(f"{error}\n{newest.log()}") from error
+
+    def finish(self, driver: "Driver", seconds: float = 60) -> None:
+        """Let `driver` end the search, and see that it is as if nothing had happened."""
+        assert driver.wait(seconds) == 0, driver.log()
+        self.check()
+
+    def check(self) -> None:
+        """The end is the undisturbed one; nothing was recorded twice; every retry has its reason."""
+        expected = undisturbed(self.generations)
+        assert result_of(self.home) == expected
+        ends = Counter(one.number for one in self.all(Finished) + self.all(Recalled))
+        assert ends == Counter(range(len(expected[0])))
+        self._check_reasons()
+
+    def _check_reasons(self) -> None:
+        """Each attempt ended, or its driver did; `results` tells of each that failed, and of no other."""
+        ended = {(one.number, one.attempt) for one in self.all(Finished) + self.all(Failed)}
+        events = self.events()
+        last_term = max(one.term for one in events)
+        given = Counter(one.number for one in self.all(Dispatched))
+        assert len({(one.number, one.attempt) for one in self.all(Dispatched)}) == given.total()
+        abandoned = Counter(
+            one.event.number
+            for one in events
+            if isinstance(one.event, Dispatched) and (one.event.number, one.event.attempt) not in ended
+        )
+        assert not [
+            one
+            for one in events
+            if one.term == last_term
+            and isinstance(one.event, Dispatched)
+            and (one.event.number, one.event.attempt) not in ended
+        ]
+        with open_home(None, env=self._env, cwd=self._folder, create=False) as home:
+            for row in home.journal.evaluations(NAME):
+                trained = 0 if row.cached else 1
+                assert row.attempts == given[row.number]
+                assert len(row.reasons) == row.attempts - trained - abandoned[row.number], row
+
+    @property
+    def _env(self) -> dict[str, str]:
+        return {"EVOSEARCH_HOME": str(self.home)}
+
+    @property
+    def terms(self) -> int:
+        """How many drivers held it so far."""
+        return len(self.all(DriverStarted))
+
+
+class Driver:
+    """One `evosearch` in a process of its own; its standard error goes to a file."""
+
+    def __init__(
+        self, evaluator: EvaluatorFactory, command: Sequence[str], env: dict[str, str], log: Path
+    ) -> None:
+        self._log = log
+        with log.open("w") as file:
+            self.process = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-m",
+                    "tests.chaos.driver_program",
+                    pickle.dumps(evaluator).hex(),
+                    *command,
+                ],
+                env={**os.environ, **env},
+                cwd=ROOT,
+                stdout=subprocess.DEVNULL,
+                stderr=file,
+            )
+        self.begun = time.monotonic()
+
+    def log(self) -> str:
+        """What it has said so far."""
+        return self._log.read_text()
+
+    def wait_for_line(self, text: str, seconds: float = 30) -> str:
+        """The first line that has `text` in it, as soon as it is there."""
+
+        def look() -> str:
+            return next((line for line in self.log().splitlines() if text in line), "")
+
+        try:
+            return until(look, text, seconds)
+        except TimeoutError as error:
+            raise TimeoutError(f"{error}\n{self.log()}") from error
+
+    def kill(self) -> None:
+        """SIGKILL, at this very instant."""
+        self.process.send_signal(signal.SIGKILL)
+        self.wait(10)
+
+    def wait(self, seconds: float = 60) -> int:
+        """Its exit status."""
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired as error:
+            raise TimeoutError(f"not ended within {seconds:.0f} s:\n{self.log()}") from error
+
+    def close(self) -> None:
+        """End it whatever it does."""
+        self.process.kill()
+        self.process.wait()
+
+
+def result_of(home: Path) -> Result:
+    """Every candidate, every generation's members, and the best: what no disturbance may change."""
+    kept = ("number", "generation", "origin", "parents", "operators", "chromosome", "status", "fitness", "cached")
+    with open_home(None, env={"EVOSEARCH_HOME": str(home)}, cwd=home, create=False) as opened:
+        journal = opened.journal
+        rows = [{key: getattr(row, key) for key in kept} for row in journal.evaluations(NAME)]
+        row = journal.find(NAME)
+        assert row is not None
+        assert row.state == "done"
+        best = journal.best(NAME)
+        return rows, list(journal.generations(NAME)), best.number if best else None
+
+
+@lru_cache
+def undisturbed(generations: int) -> Result:
+    """What the search comes to without a cluster, without time, and with nothing going wrong."""
+    with TemporaryDirectory() as folder:
+        config = Path(folder, f"{NAME}.yaml")
+        config.write_text(CONFIG.format(generations=generations, workers="{}"))
+        home = Path(folder, "home")
+        made: Callable[..., ScriptedPool] = lambda *arguments, **_: ScriptedPool(
+            FormulaEvaluator()(arguments[4], "cpu")
+        )
+        with (
+            mock.patch.object(wiring, "make_pool", made),
+            open_home(None, env={"EVOSEARCH_HOME": str(home)}, cwd=home.parent, create=True) as opened,
+        ):
+            wiring.run(load_config(config), opened, executor="local")
+        return result_of(home)

@@ -1,0 +1,189 @@
+"""The cluster's way in: a search as a Ray job, submitted, stopped, edited and submitted again."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.ray_head import start_cluster
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
+
+CONFIG = """
+seed: 3
+data: {name: digits}
+space: {convolutions: [1, 2], channels: [4, 8], poolings: [0, 1], dense: [1, 1], units: [8, 16]}
+strategy: {population: 4, generations: 12, elites: 1, immigrants: 1}
+training: {epochs: 6, batch_size: 64, learning_rate: 3e-3}
+workers: {count: 2}
+"""
+EVALUATIONS = 4 + 11 * 3
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with start_cluster("--num-cpus=2") as made:
+        yield made
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """What a user submits: a folder with a configuration and a file that changes."""
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "tiny.yaml").write_text(CONFIG)
+    (tmp_path / "notes.txt").write_text("first\n")
+    return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def no_searches(cluster):
+    yield
+    for file in sorted((cluster.home / "evosearch-runs").rglob("*"), reverse=True):
+        file.rmdir() if file.is_dir() else file.unlink()
+
+
+def status_of(cluster, folder):
+    text = cluster.run("evosearch", "status", "tiny", "--json", cwd=folder, EVOSEARCH_HOME=home(cluster))
+    return json.loads(text.stdout)
+
+
+def results_of(cluster, folder):
+    arguments = ("results", "tiny", "--format", "json")
+    text = cluster.run("evosearch", *arguments, cwd=folder, EVOSEARCH_HOME=home(cluster))
+    return json.loads(text.stdout)
+
+
+def home(cluster):
+    return str(cluster.home / "evosearch-runs")
+
+
+def read_until_evaluated(process, count):
+    """The lines up to that of the evaluation so many have ended with."""
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        count -= line.startswith("#")
+        if count == 0:
+            return lines
+    raise AssertionError("".join(lines))
+
+
+def job_in(lines):
+    """The id that Ray gave a job, from what was printed."""
+    return next(word.strip("'") for line in lines for word in line.split() if "raysubmit_" in word)
+
+
+RAY_SUBMIT = ("ray", "job", "submit", "--working-dir", ".", "--")
+RUN = ("python", "-m", "evosearch", "run", "configs/tiny.yaml")
+SUBMIT = ("evosearch", "submit", "configs/tiny.yaml")
+LONG = ("--set", "strategy.generations=60")
+
+
+def test_a_job_that_was_stopped_is_resumed_by_submitting_an_edited_folder_again(cluster, folder):
+    with cluster.running(*RAY_SUBMIT, *RUN, cwd=folder) as first:
+        lines = read_until_evaluated(first, 5)
+        stopped = time.monotonic()
+        cluster.run("ray", "job", "stop", job_in(lines), cwd=folder)
+        # Ray's three seconds, after which it kills, and those that its own commands take
+        assert time.monotonic() - stopped < 3 + 5
+        text = "".join(lines) + first.stdout.read()
+    assert "was stopped" in text
+    assert "evosearch resume tiny" in text  # it was not killed
+    found = status_of(cluster, folder)
+    assert (found["state"], found["evaluations"]["running"]) == ("interrupted", 0)
+    done = found["evaluations"]["done"]
+    assert 5 <= done < EVALUATIONS
+
+    (folder / "notes.txt").write_text("second\n")
+    second = cluster.run(*RAY_SUBMIT, *RUN, cwd=folder)
+    lines = (second.stdout + second.stderr).splitlines()
+    assert f"journal {home(cluster)}/journal.db" in lines
+    (going_on,) = (line for line in lines if "going on at generation" in line)
+    assert f"{done} evaluations done" in going_on
+    rows = results_of(cluster, folder)
+    assert (len(rows), status_of(cluster, folder)["state"]) == (EVALUATIONS, "done")
+    told = [line for line in lines if line.startswith("#")]
+    assert len(told) == EVALUATIONS - done  # nothing was trained twice
+
+
+def test_submit_with_wait_shows_the_log_and_ends_as_the_driver_does(cluster, folder):
+    ended = submit(cluster, folder, "--set", "strategy.generations=2", "--wait")
+    assert ended.returncode == 0, ended.stderr
+    assert "generation 0 is done" in ended.stderr
+    assert "tiny: done, 2 generations" in ended.stderr
+    assert job_in(ended.stdout.splitlines())
+    refused = submit(cluster, folder, "--set", "seed=4", "--wait")
+    assert refused.returncode == 2
+    assert "seed: 4 here, 3 in the journal" in refused.stderr.splitlines()[-1]
+    assert cluster.token not in "".join((ended.stdout, ended.stderr, refused.stdout, refused.stderr))
+
+
+def submit(cluster, folder, *options, **more):
+    return cluster.run(*SUBMIT, *options, cwd=folder, check=False, **more)
+
+
+def test_without_wait_it_returns_at_once_and_what_it_prints_follows_and_stops_the_job(cluster, folder):
+    ended = submit(cluster, folder, *LONG)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    _, follow, end = ended.stdout.splitlines()
+    follow, end = (line.partition("ray ")[2].partition("    ")[0].split() for line in (follow, end))
+    with cluster.running("ray", *follow, cwd=folder) as following:
+        read_until_evaluated(following, 1)
+        cluster.run("ray", *end, cwd=folder)
+        assert "was stopped" in following.stdout.read()
+
+
+def test_ctrl_c_leaves_the_job_running_and_a_stopped_job_ends_the_waiting_with_75(cluster, folder):
+    with cluster.running(*SUBMIT, *LONG, "--wait", cwd=folder) as waiting:
+        lines = read_until_evaluated(waiting, 1)
+        waiting.send_signal(signal.SIGINT)
+        rest = waiting.stdout.read()
+        assert waiting.wait(timeout=10) == 75
+    job = job_in(lines)
+    assert f"job {job} runs on" in rest.splitlines()[-1]
+    assert "Traceback" not in rest
+    assert status_of(cluster, folder)["state"] == "running"
+
+    second = submit(cluster, folder, *LONG, "--wait")
+    assert second.returncode == 4, second.stderr  # the first one holds the search
+    cluster.run("ray", "job", "stop", job, cwd=folder)
+    with cluster.running(*SUBMIT, *LONG, "--wait", cwd=folder) as third:
+        lines = read_until_evaluated(third, 1)
+        cluster.run("ray", "job", "stop", job_in(lines), cwd=folder)
+        rest = third.stdout.read()
+        assert third.wait(timeout=10) == 75
+    assert "was stopped" in rest.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"RAY_AUTH_TOKEN": "f" * 64},
+        {"RAY_AUTH_TOKEN_PATH": "/nowhere/token"},
+        {"RAY_AUTH_MODE": "disabled"},
+    ],
+    ids=["wrong", "no file", "mode not set"],
+)
+def test_a_token_that_is_refused_ends_with_3_and_one_line_that_does_not_hold_it(cluster, folder, more):
+    ended = submit(cluster, folder, **more)
+    assert (ended.returncode, ended.stdout) == (3, "")
+    (line,) = ended.stderr.splitlines()
+    assert "RAY_AUTH_TOKEN_PATH" in line
+    assert cluster.token not in line
+    assert "f" * 64 not in line
+
+
+def test_the_head_itself_may_be_named_instead_of_its_job_server(cluster, folder):
+    program = "import sys; from workers.job_client import JobClient; print(JobClient(sys.argv[1]).address)"
+    ended = subprocess.run(
+        [sys.executable, "-c", program, cluster.address],
+        env=cluster.environment,
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=folder,
+    )
+    assert ended.stdout == f"{cluster.url}\n"
