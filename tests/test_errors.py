@@ -30,6 +30,7 @@ EXIT_STATUSES = {
     "InterruptedSearchError": 75,
     "EvaluationError": 1,
     "DivergedError": 1,
+    "TimedOutError": 1,
 }
 """DESIGN, "The command line"."""
 

@@ -186,9 +186,13 @@ class RayPool:
         """Take in what has been answered; waits at most `timeout` seconds for the first answer."""
         calls = {one.call: one for one in self._running.standing if one.call is not None}
         pulses = {one.pulse: one for one in self._running.standing if one.pulse is not None}
-        ended = answered([*calls, *pulses], timeout)
-        events = [event for call in ended if call in pulses for event in self._feel(pulses[call])]
-        return events + [event for call in ended if call in calls for event in self._fetch(calls[call])]
+        knocks = {one.knock: one for one in self._running.standing if one.waits_behind_knock}
+        ended = set(answered([*calls, *pulses, *knocks], timeout))
+        for knock in ended & knocks.keys():
+            if knocks[knock].call not in ended:
+                knocks[knock].knocked(SUSPECT_SECONDS)
+        events = [event for call in ended & pulses.keys() for event in self._feel(pulses[call])]
+        return events + [event for call in ended & calls.keys() for event in self._fetch(calls[call])]
 
     def _feel(self, standing: Standing) -> list[PoolEvent]:
         import ray

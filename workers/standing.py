@@ -71,6 +71,24 @@ class Standing:
             self.asked = time.monotonic()
             self.pulse = self._watch(self.actor.pulse)
 
+    @property
+    def waits_behind_knock(self) -> bool:
+        """Whether it is not known yet that its task could begin."""
+        return self.knock is not None and self.ticket is not None and self.suspect_until is None
+
+    def knocked(self, patience: float) -> None:
+        """The call before its task has ended. Where that got lost on its way, Ray lets the task wait for it for ever."""
+        import ray
+        from ray.exceptions import ActorUnavailableError, RayError
+
+        try:
+            ray.get(self.knock)
+            self.knock = None
+        except ActorUnavailableError:
+            self.suspect(patience)
+        except RayError:  # it is dead: of that its task tells
+            return
+
     def suspect(self, patience: float) -> None:
         """It may be dead, or merely out of reach; its result is lost either way, but not why. Ask until it is known."""
         if self.suspect_until is None:
