@@ -126,8 +126,8 @@ class FinalSettings:
 class EvaluationRequest:
     """Train `network` with `settings` on the data named by `data_key`, from `seed`.
 
-    `weights`: where to leave the trained weights as safetensors, a path on the worker's machine; None during
-    a search, which keeps no weights.
+    `weights`: where to leave the trained weights as safetensors, a path on the worker's machine or a URL of an
+    artifact store; None during a search, which keeps no weights.
     """
 
     network: Chromosome

@@ -9,9 +9,10 @@ import os
 import platform
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -41,15 +42,19 @@ from evosearch.runtime import (
 )
 from evosearch.search import EavlSettings, make_strategy
 from evosearch.storage import (
+    ArtifactStore,
+    Backup,
     DriverStarted,
     EvaluationRow,
     Event,
     Extended,
+    GenerationStarted,
     Held,
     Home,
     SearchCreated,
     SearchRow,
     TestReading,
+    group_of,
     take,
 )
 from evosearch.studies import Retraining, retrain_best
@@ -214,9 +219,16 @@ def validate(config: RunConfig) -> Cost:
 
 
 def artifact_folder(home: Home, config: RunConfig) -> Path:
-    """Where the search's pictures and weights lie: its folder in the home, or below `storage.artifacts`."""
-    artifacts = config.storage.artifacts
-    return home.folder / artifacts / config.name if artifacts else home.folder_of(config.name)
+    """Where the search's pictures and weights lie on this machine: its folder in the home, or below
+    `storage.artifacts`; where that is a URL, pictures are drawn in the home and copied there.
+    """
+    store = artifact_store(home, config)
+    return home.folder_of(config.name) if store.is_remote else Path(store.url) / config.name
+
+
+def artifact_store(home: Home, config: RunConfig) -> ArtifactStore:
+    """What `storage.artifacts` names, of all searches."""
+    return ArtifactStore.of(config.storage.artifacts, home.folder)
 
 
 def make_plan(config: RunConfig, dataset: Dataset, generations: int | None = None) -> Plan:
@@ -300,18 +312,20 @@ def _drive(
     for plan, one in zip(plans, undertakings, strict=True):
         replay(plan, ())  # a space that holds nothing feasible is found before anything starts
         one.prepare_folder()
+    if any(one.row for one in undertakings):
+        undertakings[0].home.journal.check()  # before the first write: what is damaged is left as it is
     held = {one.config.name: stack.enter_context(one.hold()) for one in undertakings if one.row}
     pool = _open_pool(undertakings, stack, signals, dataset)
     for one in undertakings:
         if one.row is None:
             one.create(dataset, pool)
             held[one.config.name] = stack.enter_context(one.hold())
-    logbooks = {name: _Logbook(undertakings[0].home, name, one.term) for name, one in held.items()}
-    workers, watcher = undertakings[0].config.workers, undertakings[0].manner.watcher
+    home, config, watcher = undertakings[0].home, undertakings[0].config, undertakings[0].manner.watcher
+    backup = Backup.of(home.journal, artifact_store(home, config), group_of(config.name))
+    logbooks = {name: _Logbook(home, name, one.term, watcher, backup) for name, one in held.items()}
+    workers = config.workers
     limits = TimeLimits(workers.stall_seconds, workers.hard_seconds)
     world = Surroundings(pool, logbooks, time.monotonic, signals.reason, watcher, limits)
-    if any(one.row for one in undertakings):
-        undertakings[0].home.journal.check()
     members = [
         Member(plan, one.replayed(plan, logbooks[one.config.name], generations))
         for plan, one in zip(plans, undertakings, strict=True)
@@ -319,7 +333,14 @@ def _drive(
     signals.defer()
     for member in members:
         watcher.begin(member.plan, member.state)
+    stack.callback(_back_up, backup, signals, watcher)  # however it ends
     drive(Fleet.of(*members), world)
+
+
+def _back_up(backup: Backup | None, signals: StopSignals, watcher: Watcher) -> None:
+    """A last backup; a process that is told to stop has not the time for a slow network."""
+    if backup and (trouble := backup.save(0.5 if signals.reason() else 30.0)):
+        watcher.note(trouble)
 
 
 def _open_pool(
@@ -330,7 +351,9 @@ def _open_pool(
     workers, training = first.config.workers, first.config.training
     if first.row is not None:  # what decided numerics when the search began is kept
         workers = replace(workers, device=first.row.environment["device"])
-    pool = make_pool(first.executor, workers, training.threads, train_on, dataset.for_search())
+    store = artifact_store(first.home, first.config)
+    reach = first.prepare_reach(store) if first.config.storage.artifacts else None
+    pool = make_pool(first.executor, workers, training.threads, train_on, dataset.for_search(), reach)
     stack.callback(pool.close)
     pool.start()
     signals.reclaim()
@@ -399,7 +422,7 @@ class _Undertaking:
             one = replace(self.config.workers, count=1, soft_seconds=None, hard_seconds=None)
             alone = replace(self, config=replace(self.config, workers=one))
             pool = _open_pool([alone], stack, signals, dataset)
-            logbook = _Logbook(self.home, name, held.term)
+            logbook = _Logbook(self.home, name, held.term, self.manner.watcher)
             limits = TimeLimits(one.stall_seconds)
             world = Surroundings(
                 pool, {name: logbook}, time.monotonic, signals.reason, self.manner.watcher, limits
@@ -408,8 +431,14 @@ class _Undertaking:
             self.manner.watcher.note(
                 f"training candidate {best.number} for {counted(epochs, 'epoch')}, then reading the test split"
             )
-            retrain_best(retraining, dataset, SingleTasks(name, world), logbook, self._folder)
+            retrain_best(retraining, dataset, SingleTasks(name, world), logbook, self._kept)
         return self._readings()[retraining.key]
+
+    def prepare_reach(self, store: ArtifactStore) -> Callable[[], str | None]:
+        """Leave a mark in the artifact store, and say how a worker finds out whether it has the same one."""
+        mark = f".reach-{self.config.name.replace('/', '-')}"
+        store.write_bytes(mark, b"")
+        return partial(store.find_problem, mark)
 
     def _tell_of_other_versions(self, row: SearchRow) -> None:
         changed = [
@@ -447,7 +476,8 @@ class _Undertaking:
         host, pid, configuration = socket.gethostname(), os.getpid(), config_to_json(self.config)
         started = DriverStarted(host, pid, self.executor, configuration, purpose)
         name = self.config.name
-        held = take(self.home.journal, self.home.folder_of(name), name, started, time.time)
+        journal, folder, takeover = self.home.journal, self.home.folder_of(name), self.manner.takeover
+        held = take(journal, folder, name, started, time.time, takeover=takeover)
         if self.row is not None and self.home.find_search(name).generations != self.row.generations:
             held.release()  # all that was decided before rests on a search that has since changed
             raise HeldError(f"another driver has just extended {name!r}; run the same command again")
@@ -477,13 +507,22 @@ class _Undertaking:
         try:
             if not self._curve.exists():
                 draw_evolution(name, journal.generations(name), self._curve)
-        except OSError as error:  # a full or read-only disk does not take the result away
+                store = artifact_store(self.home, self.config)
+                if store.is_remote:
+                    store.within(name).put(self._curve, self._curve.name)
+        except (OSError, CannotRunError) as error:  # a full or read-only disk does not take the result away
             self.manner.watcher.note(f"no evolution curve could be drawn: {error}")
         return Finished(self.home.find_search(name), journal.best(name), len(dataset.classes), self._folder)
 
     @property
     def _folder(self) -> Path:
         return artifact_folder(self.home, self.config)
+
+    @property
+    def _kept(self) -> str:
+        """Where workers leave what they are to keep."""
+        store = artifact_store(self.home, self.config)
+        return store.within(self.config.name).url if store.is_remote else str(self._folder)
 
     @property
     def _curve(self) -> Path:
@@ -513,17 +552,29 @@ class _Undertaking:
 
 @dataclass(frozen=True)
 class _Logbook:
-    """One search's journal under one term."""
+    """One search's journal under one term, and the backups of it that are due."""
 
     home: Home
     name: str
     term: int
+    watcher: Watcher
+    backup: Backup | None = None
 
     def append(self, facts: Sequence[Event]) -> None:
         self.home.journal.append(self.name, self.term, facts, time.time())
+        self._back_up(any(isinstance(fact, GenerationStarted) for fact in facts))
 
     def beat(self) -> None:
         self.home.journal.beat(self.name, self.term, time.time())
+        self._back_up(False)
+
+    def _back_up(self, turned: bool) -> None:
+        if self.backup is None:
+            return
+        if turned or self.backup.due(time.monotonic()):
+            self.backup.begin(time.monotonic())
+        if trouble := self.backup.note():
+            self.watcher.note(trouble)
 
 
 def _versions() -> dict[str, str]:

@@ -48,7 +48,7 @@ def script_workers(
     """From here on no worker is a process, and `factory` makes its evaluator. Returns the pools that are made."""
     made: list[ScriptedPool] = []
 
-    def make_pool(executor, settings, threads, own_factory, data):
+    def make_pool(executor, settings, threads, own_factory, data, reach=None):
         made.append(ScriptedPool(factory(data, "cpu")))
         return made[-1]
 

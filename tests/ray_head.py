@@ -90,7 +90,7 @@ class Cluster:
             check=False,
             capture_output=True,
             text=True,
-            timeout=110,
+            timeout=240,
         )
         if check:
             assert ended.returncode == 0, ended.stdout + ended.stderr

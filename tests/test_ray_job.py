@@ -10,7 +10,7 @@ import pytest
 
 from tests.ray_head import start_cluster
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow]
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(300)]
 
 CONFIG = """
 seed: 3

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from evosearch.errors import (
     InfeasibleSpaceError,
     InterruptedSearchError,
     SearchConflictError,
+    StaleTermError,
 )
 from evosearch.runtime import Silence
 from evosearch.search import EavlSettings
@@ -25,9 +27,11 @@ from evosearch.storage import (
     Dispatched,
     DriverStarted,
     Extended,
+    Interrupted,
     SearchCreated,
     TestReadingBegun,
     open_home,
+    take,
 )
 from evosearch.testing import FormulaEvaluator, ScriptedPool
 from tests.finished_search import EVALUATIONS, TINY
@@ -151,7 +155,7 @@ def test_numerics_stay_those_of_the_device_a_search_began_on(home, config, scrip
 def test_workers_get_no_test_images(home, config, monkeypatch):
     given = []
 
-    def make_pool(executor, workers, threads, factory, data):
+    def make_pool(executor, workers, threads, factory, data, reach=None):
         given.append(data)
         raise KeyboardInterrupt
 
@@ -317,10 +321,10 @@ def test_two_retrainings_at_once_read_the_test_split_once_and_cost_the_search_no
     seconds = home.find_search("tiny").seconds
     take, others = wiring.take, [True]
 
-    def take_late(*arguments):
+    def take_late(*arguments, **named):
         if others.pop() if others else False:
             wiring.retrain("tiny", home)  # another process ends the same retraining just now
-        return take(*arguments)
+        return take(*arguments, **named)
 
     monkeypatch.setattr(wiring, "take", take_late)
     reading = wiring.retrain("tiny", home)
@@ -364,10 +368,10 @@ def test_a_search_that_was_extended_just_before_it_was_taken_is_left_alone(
         monkeypatch.undo()
     take, others = wiring.take, [True]
 
-    def take_late(*arguments):
+    def take_late(*arguments, **named):
         if others and others.pop():
             wiring.resume("tiny", home, generations=5)  # another driver, which has finished just now
-        return take(*arguments)
+        return take(*arguments, **named)
 
     monkeypatch.setattr(wiring, "make_pool", lambda *_: ScriptedPool(FormulaEvaluator()))
     monkeypatch.setattr(wiring, "take", take_late)
@@ -426,3 +430,52 @@ def test_a_group_can_be_extended(home, config, scripted):
     wiring.run_group(config, [0, 1], home)
     extended = wiring.resume_group("tiny", home, generations=3)
     assert [one.row.generations for one in extended] == [3, 3]
+
+
+def test_a_remote_store_gets_curve_backups_and_weights_and_a_lost_journal_comes_back(
+    home, config, scripted, tmp_path
+):
+    store = f"memory://{tmp_path.name}"
+    config = replace(config, storage=replace(config.storage, artifacts=store))
+    finished = wiring.run(config, home)
+    kept = wiring.artifact_store(home, config).list()
+    assert "tiny/evolution.png" in kept
+    assert any(name.startswith("tiny/journal/") and name.endswith(".db") for name in kept)
+    with open_home(
+        str(tmp_path / "elsewhere" / "journal.db"),
+        env={},
+        cwd=tmp_path,
+        create=True,
+        artifacts=store,
+        name="tiny",
+    ) as restored:
+        assert restored.find_search("tiny").state == "done"
+        assert restored.journal.best("tiny") == finished.best
+
+
+def test_an_artifact_store_that_cannot_be_used_is_found_before_anything_is_journaled(home, config, scripted):
+    blocked = home.folder / "file"
+    blocked.write_text("no folder")
+    broken = replace(config, storage=replace(config.storage, artifacts=str(blocked)))
+    with pytest.raises(CannotRunError, match="file"):
+        wiring.run(broken, home)
+    assert home.journal.searches() == ()
+
+
+def test_a_driver_that_is_alive_is_superseded_where_that_is_asked_for(home, config, scripted):
+    started = DriverStarted("elsewhere", 1, "local", config_to_json(config))
+    home.journal.create_search(
+        "tiny",
+        SearchCreated(
+            config_to_json(config),
+            load_dataset(config.data, env=os.environ, cwd=Path.cwd(), cache=None).key,
+            {**wiring._versions(), "device": "cpu"},
+        ),
+        time.time(),
+    )
+    with take(home.journal, home.folder_of("tiny"), "tiny", started, time.time) as alive:
+        with pytest.raises(HeldError, match="--takeover"):
+            wiring.run(config, home)
+        assert wiring.run(config, home, takeover=True).row.state == "done"
+        with pytest.raises(StaleTermError):
+            home.journal.append("tiny", alive.term, [Interrupted("late")], time.time())

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:  # a worker process imports this package, and needs neither the driver nor its journal
     from evosearch.data import SearchData
     from evosearch.runtime import EvaluatorFactory, WorkerPool, WorkerSettings
+    from workers.preflight import Reach
 
 
 def make_pool(
@@ -13,6 +14,7 @@ def make_pool(
     threads: int,
     factory: "EvaluatorFactory",
     data: "SearchData",
+    reach: "Reach | None" = None,
 ) -> "WorkerPool":
     """A pool that has not been started; close it even if its start fails.
 
@@ -22,6 +24,7 @@ def make_pool(
         threads: threads of each worker, `training.threads`.
         factory: makes the evaluator in each worker.
         data: what every worker holds.
+        reach: tells on each node of a cluster whether the artifact store can be reached from there.
 
     Raises:
         CannotRunError: this machine does not hold the workers; of a cluster, `start` tells.
@@ -29,7 +32,7 @@ def make_pool(
     if executor == "ray":
         from workers.ray_pool import RayPool
 
-        return RayPool(factory, data, settings, threads)
+        return RayPool(factory, data, settings, threads, reach)
     from workers.machine import count_cores, count_gpus
     from workers.process_pool import ProcessPool
     from workers.service import Upkeep

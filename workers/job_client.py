@@ -155,9 +155,8 @@ class JobClient:
     async def _pass_on(self, job: str, lines: "_Lines") -> None:
         """Pass on what the log holds beyond the lines so far, until it ends; Ray begins at its beginning."""
         known = lines.seen
-        with contextlib.suppress(
-            TimeoutError
-        ):  # a connection that died in silence would be waited for for ever
+        # Without a limit a connection that died in silence would be waited for for ever.
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LISTENING_SECONDS):
                 async for text in self._client.tail_job_logs(job):
                     lines.take(text[known:])

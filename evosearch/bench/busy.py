@@ -1,14 +1,12 @@
 """Which share of the slots is busy, by simulation with the real driver: ours, what it would be without its parts, the bound."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
-
-import numpy as np
 
 from evosearch.bench.durations import LARGE_IMAGES, SMALL_IMAGES, Durations
 from evosearch.bench.search import make_plan
-from evosearch.bench.simulation import Cluster, SimulatedPool, simulate
+from evosearch.bench.simulation import Cluster, simulate
 from evosearch.bench.table import Measure
 from evosearch.runtime import Plan
 from evosearch.runtime.costs import Work

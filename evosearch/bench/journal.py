@@ -13,8 +13,9 @@ from evosearch.testing import FormulaEvaluator, ScriptedPool
 POPULATION, GENERATIONS, ELITES = 120, 100, 20  # 120 + 99 x 100 = 10,020 evaluations
 
 PROBE = """
-import json, resource, sys, time
+import json, sys, time
 from pathlib import Path
+from evosearch.bench.memory import resident
 from evosearch.bench.search import NAME, make_plan
 from evosearch.runtime import replay
 from evosearch.storage import open_journal
@@ -28,7 +29,7 @@ with open_journal(home / "journal.db", must_exist=True) as journal:
     else:
         assert journal.find(NAME) and journal.best(NAME) and journal.searches()
 seconds = time.perf_counter() - begun
-print(json.dumps([seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
+print(json.dumps([seconds, resident("VmHWM")]))
 """
 """Run in a process of its own, so that its memory is only its own."""
 

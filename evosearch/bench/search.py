@@ -1,7 +1,7 @@
 """A search without training, for benchmarks: real driver, real journal, a formula for a fitness."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from evosearch.blueprint import ImageShape, Limits
 from evosearch.data import SearchData, Split
 from evosearch.evaluation import TrainingSettings
 from evosearch.genome import SearchSpace
-from evosearch.runtime import Fleet, Member, Plan, Silence, Surroundings, WorkerPool, drive, replay
+from evosearch.runtime import Fleet, Member, Plan, Silence, Surroundings, Watcher, WorkerPool, drive, replay
 from evosearch.search import EavlSettings, StrategySettings, make_strategy
 from evosearch.storage import DriverStarted, Event, Journal, SearchCreated, open_journal, take
 
@@ -58,15 +58,26 @@ class JournalLogbook:
         self.journal.beat(NAME, self.term, time.time())
 
 
-def run_search(plan: Plan, pool: WorkerPool, folder: Path) -> float:
-    """Drive `plan` on a started pool with a new journal in `folder`; the seconds it took."""
+def run_search(
+    plan: Plan,
+    pool: WorkerPool,
+    folder: Path,
+    *,
+    watcher: Watcher | None = None,
+    stop_reason: Callable[[], str | None] = lambda: None,
+) -> float:
+    """Drive `plan` on a started pool with a new journal in `folder`; the seconds it took.
+
+    Raises:
+        InterruptedSearchError: `stop_reason` gave one.
+    """
     configuration = {"strategy": {"generations": 1}}
     with open_journal(folder / "journal.db", must_exist=False) as journal:
         journal.create_search(NAME, SearchCreated(configuration, "bench", {}), time.time())
         started = DriverStarted("bench", 0, "local", configuration)
         with take(journal, folder / NAME, NAME, started, time.time) as held:
             logbook = JournalLogbook(journal, held.term)
-            world = Surroundings(pool, {NAME: logbook}, time.monotonic, lambda: None, Silence())
+            world = Surroundings(pool, {NAME: logbook}, time.monotonic, stop_reason, watcher or Silence())
             begun = time.perf_counter()
             drive(Fleet.of(Member(plan, replay(plan, ()))), world)
             return time.perf_counter() - begun

@@ -27,7 +27,9 @@ SET = Annotated[
 STORAGE = Annotated[
     str | None,
     typer.Option(
-        "--storage", metavar="URL", help="The journal: a file or sqlite:///URL. Default: HOME/journal.db."
+        "--storage",
+        metavar="URL",
+        help="The journal: a file, or postgresql://user@host/database. Default: HOME/journal.db.",
     ),
 ]
 JSON = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +43,12 @@ def config_from_json(document: Mapping[str, Any]) -> RunConfig:
 
 
 def config_to_json(config: RunConfig) -> dict[str, Any]:
-    """Every key with its value, as JSON: ranges become lists. `config_from_json` gives an equal value back."""
-    document: dict[str, Any] = adapter().dump_python(config, mode="json")
+    """Every key with its value, as JSON: ranges become lists. `config_from_json` gives an equal value back.
+
+    It is what a journal keeps and reports show, so passwords in URLs are left out.
+    """
+    public = replace(config, storage=config.storage.public)
+    document: dict[str, Any] = adapter().dump_python(public, mode="json")
     return document
 
 

@@ -31,6 +31,7 @@ from evosearch.storage.events import (
     TestRead,
     TestReadingBegun,
 )
+from evosearch.storage.groups import group_of
 from evosearch.storage.holder import Held, current_state, take
 from evosearch.storage.home import Home, default_folder, open_home
 from evosearch.storage.journal import Journal
@@ -80,6 +81,7 @@ __all__ = [
     "check_name",
     "current_state",
     "default_folder",
+    "group_of",
     "open_home",
     "open_journal",
     "restore_newest",

@@ -6,6 +6,11 @@ from collections.abc import Sequence
 from evosearch.storage.rows import SearchRow
 
 
+def group_of(name: str) -> str:
+    """The group that a search belongs to; one that belongs to none is its own."""
+    return name.partition("/")[0]
+
+
 def members_of(name: str, rows: Sequence[SearchRow]) -> tuple[SearchRow, ...]:
     """The members of the group `name` among all searches of a home, `seed-2` before `seed-10`.
 

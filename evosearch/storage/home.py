@@ -10,7 +10,7 @@ from sqlalchemy import URL
 from evosearch.errors import SearchConflictError
 from evosearch.storage.artifacts import ArtifactStore
 from evosearch.storage.backup import restore_newest
-from evosearch.storage.groups import members_of
+from evosearch.storage.groups import group_of, members_of
 from evosearch.storage.holder import current_state
 from evosearch.storage.journal import Journal
 from evosearch.storage.opening import exists, open_journal, parse_place
@@ -97,7 +97,7 @@ def open_home(
     if not isinstance(place, URL):
         place = place.expanduser().resolve()
         if artifacts is not None and name is not None and not exists(place):
-            notes = restore_newest(ArtifactStore.of(artifacts, place.parent), name, place)
+            notes = restore_newest(ArtifactStore.of(artifacts, place.parent), group_of(name), place)
     journal = open_journal(place, must_exist=not create)
     folder = default if journal.file is None else journal.file.parent
     return Home(folder, journal, (*notes, journal.advice) if journal.advice else notes)

@@ -35,11 +35,11 @@ class Retraining:
 
 
 def retrain_best(
-    retraining: Retraining, dataset: Dataset, tasks: SingleTasks, logbook: Logbook, folder: Path
+    retraining: Retraining, dataset: Dataset, tasks: SingleTasks, logbook: Logbook, folder: str
 ) -> TestRead:
     """Train, then send the test images to the trained network, and journal intent and result of that reading.
 
-    `folder`: the search's own; the weights are left in `final/KEY/` below it, named by term and attempt.
+    `folder`: the search's own for artifacts, a path or URL; the weights are left in `final/KEY/` below it, named by term and attempt.
 
     Returns: the reading as journaled; `weights` is relative to `folder`.
 
@@ -53,14 +53,18 @@ def retrain_best(
 
     request = retraining.request
     attempt, trained = tasks.run(
-        retraining.number, lambda attempt: replace(request, weights=str(folder / weights(attempt)))
+        retraining.number, lambda attempt: replace(request, weights=f"{folder}/{weights(attempt).as_posix()}")
     )
     if not isinstance(trained, Success):
         raise TypeError(f"a training ends in a Success, found {trained!r}")
     settings = request.settings
     logbook.append([TestReadingBegun(retraining.key, retraining.number, settings.epochs, request.seed)])
     reading = PredictionRequest(
-        retraining.chromosome, settings, request.data_key, str(folder / weights(attempt)), dataset.test.images
+        retraining.chromosome,
+        settings,
+        request.data_key,
+        f"{folder}/{weights(attempt).as_posix()}",
+        dataset.test.images,
     )
     _, predicted = tasks.run(retraining.number, lambda _: reading)
     if not isinstance(predicted, Prediction):

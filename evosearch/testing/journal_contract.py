@@ -177,7 +177,11 @@ class JournalContract:
         self, journal: Journal
     ) -> None:
         odd = "NUL \0, half a pair \ud83d, Größe, \N{SNOWMAN}"
-        facts = [born(0), Failed(0, 1, "w\0", Failure(FailureKind.ERROR, odd, 1.0), final=True), Stopped(odd)]
+        facts: list[Event] = [
+            born(0),
+            Failed(0, 1, "w\0", Failure(FailureKind.ERROR, odd, 1.0), final=True),
+            Stopped(odd),
+        ]
         started(journal, story=facts)
         assert [one.event for one in journal.replay("s", after=2)] == facts
         shown = "NUL \\x00, half a pair \\ud83d, Größe, \N{SNOWMAN}"

@@ -4,7 +4,6 @@ import math
 import time
 from collections.abc import Callable
 from functools import cached_property
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -33,7 +32,7 @@ from evosearch.training.normalize import Normalization, Scale, standard, unit
 from evosearch.training.numerics import numerics
 from evosearch.training.optimizers import make_optimizer
 from evosearch.training.step import Network, Resident, classify, train_step
-from evosearch.training.weights import describe, load_weights, save_weights
+from evosearch.training.weights import describe, fetch_weights, keep_weights
 
 
 class Trainer:
@@ -98,7 +97,7 @@ class Trainer:
             raise EvaluationError(f"the network takes images of shape {held}, found {found}")
         with numerics(request.settings):
             network = self._decode(request.network, request.settings)
-            load_weights(Path(request.weights), network.module)
+            fetch_weights(request.weights, network.module)
             images = torch.tensor(request.images, device=self._device)
             logits = classify(network, images, request.settings.batch_size)
             return Prediction(logits.softmax(1).cpu().numpy())
@@ -141,7 +140,7 @@ class Trainer:
                 self._on_epoch(epoch, curve[-1])
         if request.weights:
             metadata = describe(request.network, self._classes, self._image, self._normalization(settings))
-            save_weights(Path(request.weights), network.module, metadata)
+            keep_weights(request.weights, network.module, metadata)
 
     def _record(
         self, epoch: int, settings: TrainingSettings, loss_sum: Tensor, logits: Tensor

@@ -4,6 +4,8 @@ import json
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -14,6 +16,9 @@ from evosearch.blueprint import ImageShape
 from evosearch.errors import EvaluationError
 from evosearch.genome import Chromosome
 from evosearch.training.normalize import Normalization
+
+if TYPE_CHECKING:
+    from evosearch.storage import ArtifactStore
 
 
 def describe(
@@ -60,6 +65,38 @@ def load_weights(path: Path, module: nn.Module) -> None:
 
 def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, torch.Size]:
     return {name: tensor.shape for name, tensor in tensors.items()}
+
+
+def keep_weights(place: str, module: nn.Module, metadata: Mapping[str, str]) -> None:
+    """As `save_weights`, at a path or at a URL of an artifact store."""
+    if "://" not in place:
+        save_weights(Path(place), module, metadata)
+        return
+    with TemporaryDirectory(prefix="evosearch-weights-") as folder:
+        save_weights(Path(folder, "weights"), module, metadata)
+        store, name = _store(place)
+        store.put(Path(folder, "weights"), name)
+
+
+def fetch_weights(place: str, module: nn.Module) -> None:
+    """As `load_weights`, from a path or from a URL of an artifact store."""
+    if "://" not in place:
+        load_weights(Path(place), module)
+        return
+    with TemporaryDirectory(prefix="evosearch-weights-") as folder:
+        store, name = _store(place)
+        try:
+            store.get(name, Path(folder, "weights"))
+        except FileNotFoundError as error:
+            raise EvaluationError(f"there are no weights at '{place}'; train the network anew") from error
+        load_weights(Path(folder, "weights"), module)
+
+
+def _store(url: str) -> tuple["ArtifactStore", str]:
+    from evosearch.storage import ArtifactStore  # noqa: PLC0415 - with SQLAlchemy; most weights stay on a disk
+
+    folder, _, name = url.rpartition("/")
+    return ArtifactStore(folder), name
 
 
 def _check(path: Path, found: Mapping[str, torch.Size], expected: Mapping[str, torch.Size]) -> None:

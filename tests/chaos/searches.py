@@ -17,6 +17,7 @@ from unittest import mock
 from evosearch import wiring
 from evosearch.config import load_config
 from evosearch.errors import EvosearchError
+from evosearch.reports import results_document
 from evosearch.runtime import EvaluatorFactory
 from evosearch.storage import (
     Dispatched,
@@ -126,29 +127,14 @@ class Search:
         self._check_reasons()
 
     def _check_reasons(self) -> None:
-        """Each attempt ended, or its driver did; `results` tells of each that failed, and of no other."""
-        ended = {(one.number, one.attempt) for one in self.all(Finished) + self.all(Failed)}
-        events = self.events()
-        last_term = max(one.term for one in events)
-        given = Counter(one.number for one in self.all(Dispatched))
-        assert len({(one.number, one.attempt) for one in self.all(Dispatched)}) == given.total()
-        abandoned = Counter(
-            one.event.number
-            for one in events
-            if isinstance(one.event, Dispatched) and (one.event.number, one.event.attempt) not in ended
-        )
-        assert not [
-            one
-            for one in events
-            if one.term == last_term
-            and isinstance(one.event, Dispatched)
-            and (one.event.number, one.event.attempt) not in ended
-        ]
+        """`results` tells why each attempt but the last came to nothing; none was dispatched twice."""
+        dispatched = [(one.number, one.attempt) for one in self.all(Dispatched)]
+        assert len(set(dispatched)) == len(dispatched)
+        given = Counter(number for number, _ in dispatched)
         with open_home(None, env=self._env, cwd=self._folder, create=False) as home:
-            for row in home.journal.evaluations(NAME):
-                trained = 0 if row.cached else 1
-                assert row.attempts == given[row.number]
-                assert len(row.reasons) == row.attempts - trained - abandoned[row.number], row
+            for row in results_document(home.journal.evaluations(NAME)):
+                assert row["attempts"] == given[row["number"]], row
+                assert len(row["reasons"]) == row["attempts"] - (0 if row["cached"] else 1), row
 
     @property
     def _env(self) -> dict[str, str]:

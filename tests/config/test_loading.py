@@ -1,6 +1,6 @@
 import json
 import pickle
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 
 import pytest
 from hypothesis import given, settings
@@ -130,6 +130,12 @@ def test_reading_a_journals_configuration_leaves_it_alone():
     document = {"name": "x", "data": {}, "strategy": {"redraws": 5}}
     config_from_json(document)
     assert document == {"name": "x", "data": {}, "strategy": {"redraws": 5}}
+
+
+def test_the_json_form_that_is_journaled_has_no_password():
+    mine = replace(SMALLEST, storage=StorageSettings("postgresql://me:secret@host/db", "s3://bucket/x"))
+    document = config_to_json(mine)
+    assert document["storage"] == {"journal": "postgresql://me@host/db", "artifacts": "s3://bucket/x"}
 
 
 def test_a_journals_configuration_of_another_version_is_refused():

@@ -9,7 +9,7 @@ from tests.docker.shipped import COMPOSE, RAYJOB, load
 from tests.finished_search import EVALUATIONS, TINY
 from tests.ray_head import start_cluster
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow]
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(300)]
 
 SERVICES = load(COMPOSE)["services"]
 

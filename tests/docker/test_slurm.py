@@ -163,6 +163,7 @@ def allocation(tmp_path):
 
 @pytest.mark.ray
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_a_search_on_two_hosts_is_stopped_when_its_time_is_up_queued_again_and_goes_on(allocation):
     with allocation.batch("tiny.yaml") as first:
         lines = read_until_evaluated(first, 3)
@@ -206,6 +207,7 @@ def read_until_evaluated(process, count):
 
 @pytest.mark.ray
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_a_search_that_is_refused_is_not_queued_again(allocation):
     with allocation.batch("tiny.yaml", "--set", "seed=-1") as refused:
         text = refused.stdout.read()

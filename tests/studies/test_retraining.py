@@ -64,7 +64,7 @@ def retrain(recorder, retraining, script=None, stop=lambda: None):
     pool = ScriptedPool(recorder, script)
     pool.start()
     world = Surroundings(pool, {"small": recorder}, lambda: 0.0, stop, Silence())
-    return retrain_best(retraining, DATASET, SingleTasks("small", world), recorder, Path("/home/small"))
+    return retrain_best(retraining, DATASET, SingleTasks("small", world), recorder, "/home/small")
 
 
 @pytest.fixture

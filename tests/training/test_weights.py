@@ -11,7 +11,7 @@ from evosearch.errors import EvaluationError
 from evosearch.genome import parse
 from evosearch.networks import build
 from evosearch.training.normalize import unit
-from evosearch.training.weights import describe, load_weights, save_weights
+from evosearch.training.weights import describe, fetch_weights, keep_weights, load_weights, save_weights
 
 IMAGE = ImageShape(3, 8, 8)
 
@@ -79,3 +79,14 @@ def test_a_file_that_is_no_safetensors_is_named(tmp_path: Path, length: int) -> 
     (tmp_path / "w").write_bytes((tmp_path / "w").read_bytes()[:length])
     with pytest.raises(EvaluationError, match="w' is no readable safetensors file"):
         load_weights(tmp_path / "w", network())
+
+
+def test_weights_go_through_an_artifact_store_by_url(tmp_path: Path) -> None:
+    module = nn.Linear(3, 2)
+    url = f"memory://{tmp_path.name}/final/term-1-attempt-1.safetensors"
+    keep_weights(url, module, {"chromosome": "C1 | F1"})
+    other = nn.Linear(3, 2)
+    fetch_weights(url, other)
+    assert torch.equal(other.weight, module.weight)
+    with pytest.raises(EvaluationError, match=r"no weights at 'memory://.*gone'"):
+        fetch_weights(f"memory://{tmp_path.name}/gone", other)

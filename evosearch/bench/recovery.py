@@ -1,0 +1,115 @@
+"""How soon the evaluation of a killed worker is on another one."""
+
+import os
+import signal
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal
+
+from evosearch.bench.search import plan_of, run_search, tiny_data
+from evosearch.bench.standing import StandingPool
+from evosearch.bench.table import Measure
+from evosearch.errors import InterruptedSearchError
+from evosearch.evaluation import FailureKind
+from evosearch.runtime import PoolEvent, Task, TaskDone, Ticket, Worker, WorkerPool, WorkerSettings
+from evosearch.search import RandomSearchSettings
+from workers import make_pool
+from workers.sleeping import SleepingEvaluator, read_notes
+
+TARGET_SECONDS = 1.0
+LONG_SECONDS = 600.0
+"""Of the training that is killed: longer than anybody waits."""
+
+
+def measure_recovery(rounds: int, executors: Sequence[Literal["ray", "local"]] = ("ray", "local")) -> list[Measure]:
+    """A busy worker is killed by SIGKILL while another one is free; the whole driver, with a journal on disk."""
+    names = {"ray": "evosearch, Ray actors", "local": "evosearch, processes"}
+    what = "from the death of a worker to its evaluation on another one"
+    return [
+        Measure(what, names[one], tuple(_measure(one) for _ in range(rounds)), "s", at_most=TARGET_SECONDS)
+        for one in executors
+    ]
+
+
+def _measure(executor: Literal["ray", "local"]) -> float:
+    plan = plan_of(RandomSearchSettings(evaluations=2))
+    first, second = (member.chromosome.key for member in plan.strategy.start().members)
+    settings = WorkerSettings(count=2, device="cpu", address="local" if executor == "ray" else None)
+    with TemporaryDirectory() as notes, TemporaryDirectory() as home:
+        sleeper = SleepingEvaluator({first: LONG_SECONDS, second: 0.0}, notes)
+        standing = StandingPool(make_pool(executor, settings, 1, sleeper, tiny_data()))
+        pool = KillingPool(standing, Path(notes))
+        try:
+            standing.start()
+            standing.gather(2)
+            standing.introduce()
+            run_search(plan, pool, Path(home), stop_reason=pool.stop_reason)
+        except InterruptedSearchError:
+            pass
+        finally:
+            pool.close()
+    return pool.seconds
+
+
+class KillingPool:
+    """Passes everything on to `pool`, kills the process of a task as soon as another worker is free, and stops the clock
+    when the task is given out again.
+
+    `seconds`: between the two.
+    """
+
+    def __init__(self, pool: WorkerPool, notes: Path) -> None:
+        self.seconds = float("nan")
+        self._pool = pool
+        self._notes = notes
+        self._one_is_free = False
+        self._killed: float | None = None
+        self._done = False
+
+    def stop_reason(self) -> str | None:
+        """For the driver, once everything is known."""
+        return "the benchmark" if self._done else None
+
+    def poll(self, timeout: float) -> Sequence[PoolEvent]:
+        """Kill when it is time, then see what happens."""
+        self._kill()
+        events = self._pool.poll(timeout)
+        self._one_is_free |= any(isinstance(event, TaskDone) for event in events)
+        return events
+
+    def submit(self, worker: Worker, ticket: Ticket, task: Task) -> None:
+        """Stop the clock with the second attempt."""
+        self._pool.submit(worker, ticket, task)
+        if ticket.attempt == 2 and self._killed is not None:
+            self.seconds = time.perf_counter() - self._killed
+            self._done = True
+
+    @property
+    def device(self) -> Literal["cpu", "cuda"]:
+        """Its."""
+        return self._pool.device
+
+    def start(self) -> None:
+        """Pass it on."""
+        self._pool.start()
+
+    def stop(self, worker: Worker, kind: FailureKind, message: str) -> None:
+        """Pass it on."""
+        self._pool.stop(worker, kind, message)
+
+    def exclude(self, node: str) -> None:
+        """Pass it on."""
+        self._pool.exclude(node)
+
+    def close(self) -> None:
+        """Pass it on."""
+        self._pool.close()
+
+    def _kill(self) -> None:
+        if self._killed is None and self._one_is_free:
+            for nap in read_notes(str(self._notes)):
+                if nap.end is None:
+                    self._killed = time.perf_counter()
+                    os.kill(nap.process, signal.SIGKILL)

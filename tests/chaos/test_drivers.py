@@ -1,0 +1,92 @@
+"""Drivers that are killed, and two of them at once."""
+
+import random
+import signal
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from evosearch.storage import Dispatched, DriverStarted, Finished
+from evosearch.testing import FormulaEvaluator
+from tests.chaos.arena import Arena
+from tests.chaos.searches import Search
+
+pytestmark = [pytest.mark.chaos, pytest.mark.ray]
+
+KILLS = 20
+IN_THE_START = 5
+"""Of the kills, so many come before the driver has given out anything, at whatever it is doing then."""
+
+
+def _kill_somewhere(search: Search, chance: random.Random, *, starting: bool) -> None:
+    before = len(search.all(Finished))
+    driver = search.start()
+    if not starting:
+        search.wait_for(Finished, before + chance.randint(1, 3))
+    Event().wait(chance.uniform(0, 4 if starting else 0.5))  # the instant itself is what is random
+    assert driver.process.poll() is None, driver.log()
+    driver.kill()
+    assert driver.process.returncode == -signal.SIGKILL
+
+
+@pytest.mark.timeout(240)
+def test_a_search_whose_driver_is_killed_twenty_times_ends_as_the_undisturbed_one(
+    arena: Arena, tmp_path: Path
+) -> None:
+    chance = random.Random(20)
+    starting = [True] * IN_THE_START + [False] * (KILLS - IN_THE_START)
+    chance.shuffle(starting)
+    evaluator = FormulaEvaluator(seconds=0.3)
+    with Search(tmp_path, arena, evaluator, generations=14, workers="{count: 2}") as search:
+        for early in starting:
+            _kill_somewhere(search, chance, starting=early)
+        search.finish(search.start())
+        assert KILLS - IN_THE_START < search.terms <= KILLS + 1
+
+
+def test_a_second_driver_is_refused_while_the_first_lives(arena: Arena, tmp_path: Path) -> None:
+    with Search(tmp_path, arena, FormulaEvaluator(seconds=0.5)) as search:
+        first = search.start()
+        search.wait_for(Dispatched)
+        second = search.start()
+        assert second.wait() == 4
+        assert f"process {first.process.pid}" in second.log()
+        search.finish(first)
+        assert search.terms == 1
+
+
+def test_a_driver_that_takes_over_ends_the_search_and_the_first_ends_with_4(
+    arena: Arena, tmp_path: Path
+) -> None:
+    with Search(tmp_path, arena, FormulaEvaluator(seconds=2), workers="{count: 2}") as search:
+        first = search.start()
+        search.wait_for(Finished)
+        second = search.start("--takeover")
+        search.wait_for(DriverStarted, 2)
+        assert first.wait(30) == 4
+        assert "taken over by a newer driver" in first.log()
+        assert "Traceback" not in first.log()
+        search.finish(second)
+
+
+def test_of_two_drivers_that_begin_at_once_one_ends_the_search_and_the_other_is_refused(
+    arena: Arena, tmp_path: Path
+) -> None:
+    with Search(tmp_path, arena, FormulaEvaluator(seconds=0.5), workers="{count: 2}") as search:
+        drivers = [search.start(), search.start()]
+        statuses = sorted(driver.wait() for driver in drivers)
+        assert statuses == [0, 4], "\n".join(driver.log() for driver in drivers)
+        search.check()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_driver_that_is_stopped_goes_on_later(
+    arena: Arena, tmp_path: Path, number: signal.Signals
+) -> None:
+    with Search(tmp_path, arena, FormulaEvaluator(seconds=0.5)) as search:
+        first = search.start()
+        search.wait_for(Finished, 3)
+        first.process.send_signal(number)
+        assert first.wait(10) == 75
+        search.finish(search.start())
