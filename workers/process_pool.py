@@ -112,6 +112,11 @@ class ProcessPool:
         """That of the slots, which are all of one kind."""
         return kind_of(self._slots)
 
+    @property
+    def settled(self) -> bool:
+        """Whether every process is ready."""
+        return all(process.ready for process in self._processes.values())
+
     def start(self) -> None:
         """Write factory and data once to an unnamed file, and start a process per slot that reads it."""
         pickle.dump(self._made_from, self._payload, protocol=pickle.HIGHEST_PROTOCOL)

@@ -91,6 +91,11 @@ class RayPool:
             raise RuntimeError("the pool's device is known once it is started")
         return self._connection.device
 
+    @property
+    def settled(self) -> bool:
+        """Whether no actor is still on its way."""
+        return self._crew is not None and all(one.worker for one in self._crew.standing)
+
     def start(self) -> None:
         """Connect (seconds, where a private cluster is started), put the data into the object store once, and order
         the actors, which join in their own time. `ray.init` has returned when this does: install signal

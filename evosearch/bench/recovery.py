@@ -91,6 +91,11 @@ class KillingPool:
         """Its."""
         return self._pool.device
 
+    @property
+    def settled(self) -> bool:
+        """All workers join at once."""
+        return True
+
     def start(self) -> None:
         """Pass it on."""
         self._pool.start()

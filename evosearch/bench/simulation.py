@@ -113,6 +113,11 @@ class SimulatedPool:
         """The virtual time, for the driver's clock."""
         return self._now
 
+    @property
+    def settled(self) -> bool:
+        """All workers join at once."""
+        return True
+
     def start(self) -> None:
         """All nodes come up at the first poll."""
         for place in range(self._cluster.nodes):

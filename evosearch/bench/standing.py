@@ -24,6 +24,11 @@ class StandingPool:
         """Its."""
         return self._pool.device
 
+    @property
+    def settled(self) -> bool:
+        """All workers join at once."""
+        return True
+
     def start(self) -> None:
         """Begin to start workers."""
         self._pool.start()

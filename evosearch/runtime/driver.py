@@ -6,6 +6,7 @@ from typing import Protocol
 
 from evosearch.errors import InterruptedSearchError, TooManyFailuresError
 from evosearch.runtime.fleet import Fleet
+from evosearch.runtime.limits import check_limits
 from evosearch.runtime.machine import Assign, Begun, Command, DriverEvent, Exclude, Record, StopAsked, step
 from evosearch.runtime.pool import PoolChanged, Ticket, WorkerPool
 from evosearch.runtime.vigil import TimeLimits, Vigil
@@ -62,7 +63,7 @@ def drive(fleet: Fleet, world: Surroundings) -> Fleet:
         TooManyFailuresError: a failure budget of a whole search is spent; journaled, resumable. The others of its
             fleet have ended by then.
         StaleTermError: a newer driver has taken a search over.
-        CannotRunError: the pool cannot keep a single worker.
+        CannotRunError: the pool cannot keep a single worker, or no device holds what the limits allow.
     """
     return _Loop(fleet, world).run()
 
@@ -75,6 +76,7 @@ class _Loop:
         self._world = world
         self._vigil = Vigil()
         self._stopped: list[str] = []
+        self._devices_known = False
 
     def run(self) -> Fleet:
         world = self._world
@@ -89,6 +91,7 @@ class _Loop:
                 if isinstance(event, PoolChanged):
                     world.watcher.note(event.text)
                 self._advance(event)
+            self._check_devices()
             self._stop_the_overdue()
             if world.clock() - beaten >= HEARTBEAT_SECONDS:
                 for name, member in self._fleet.members.items():
@@ -98,6 +101,14 @@ class _Loop:
         if self._stopped:
             raise TooManyFailuresError("; ".join(self._stopped))
         return self._fleet
+
+    def _check_devices(self) -> None:
+        """Once all workers have joined: what the configuration allows must fit the largest device."""
+        if self._devices_known or not self._world.pool.settled:
+            return
+        self._devices_known = True
+        for member in self._fleet.members.values():
+            check_limits(member.plan.limits, tuple(self._fleet.workers.values()))
 
     def _stop_the_overdue(self) -> None:
         for late in self._vigil.overdue(self._world.limits, self._world.clock()):

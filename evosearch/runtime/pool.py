@@ -105,6 +105,11 @@ class WorkerPool(Protocol):
         """The kind of device that all workers of this pool use; known once it is started."""
         ...
 
+    @property
+    def settled(self) -> bool:
+        """Whether every worker that was ordered has joined: what devices there are is known then, for now."""
+        ...
+
     def start(self) -> None:
         """Begin to start workers; returns at once.
 

@@ -53,6 +53,11 @@ class ScriptedPool:
         """Always the CPU."""
         return "cpu"
 
+    @property
+    def settled(self) -> bool:
+        """All join at once."""
+        return True
+
     def start(self) -> None:
         """All workers join at the first poll."""
         nodes = self._script.nodes
