@@ -6,10 +6,10 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-fast check format bench docs clean
+.PHONY: help install run test test-fast test-chaos test-network check format bench docs clean
 
 help: ## What can be made
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 # The stamp is renewed when what is to be installed changes.
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -25,11 +25,17 @@ run: install ## A search on scikit-learn's digits, on this machine, in under 3 m
 	@$(BIN)/evosearch run configs/digits.yaml
 	@echo "(\`source $(BIN)/activate\` puts evosearch on your PATH)"
 
-test: install ## All tests, those that start Ray among them
+test: install ## All tests but chaos and network
 	@$(BIN)/python -m pytest
 
 test-fast: install ## Tests that start neither Ray nor a long search
-	@$(BIN)/python -m pytest -m "not ray and not slow"
+	@$(BIN)/python -m pytest -m "not ray and not slow and not chaos and not network"
+
+test-chaos: install ## Kill, freeze, drain and starve workers, nodes, disks and drivers (12 minutes)
+	@$(BIN)/python -m pytest tests/chaos -m chaos
+
+test-network: install ## Two hosts in network namespaces, their link cut for 30 s (root)
+	@$(BIN)/python -m pytest tests/network -m network
 
 check: install ## Lint, format, types, and the house's walls
 	@$(BIN)/ruff check .
@@ -52,7 +58,7 @@ docs: install ## Write configs/schema.json and the README's configuration refere
 	@$(BIN)/python -m evosearch.config reference > README.reference
 	$(call into_readme,reference,README.reference)
 
-bench: install ## Measure driver, journal and replay; writes the README's table
+bench: install ## Measure driver, journal, replay and scheduler (10 minutes); writes the README's tables
 	@$(BIN)/python -m evosearch.bench | tee README.bench
 	$(call into_readme,bench,README.bench)
 

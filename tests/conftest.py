@@ -25,7 +25,7 @@ def scripted(monkeypatch):
     return script_workers(monkeypatch)
 
 
-KINDS = ("ray", "gpu", "slow")
+KINDS = ("ray", "gpu", "slow", "chaos", "network")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

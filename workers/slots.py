@@ -48,23 +48,6 @@ def kind_of(slots: Sequence[Slot]) -> Literal["cpu", "cuda"]:
     return "cpu" if slots[0].device == "cpu" else "cuda"
 
 
-def check_cluster_holds(slots: tuple[Slot, ...], cores: int) -> None:
-    """See that a shared cluster has the cores that Ray will book for these workers.
-
-    Ray lets an actor that fits nowhere wait for ever without a word (ray-project/ray, RELIABILITY R20), so this
-    is found here.
-
-    Raises:
-        CannotRunError: it has fewer; the message has the numbers.
-    """
-    needed = sum(slot.threads for slot in slots)
-    if needed > cores:
-        raise CannotRunError(
-            f"{len(slots)} workers with {slots[0].threads} threads each need {needed} cores, but the Ray cluster "
-            f"has {cores}; lower workers.count or training.threads"
-        )
-
-
 def name_worker(host: str, device: str, serial: int) -> Worker:
     """The worker on `device` of `host`; `serial` makes its name unique within the pool."""
     short = device.replace("cuda:", "gpu")
