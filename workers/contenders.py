@@ -1,5 +1,6 @@
 """The ways to hand out trainings with Ray that evosearch is measured against; used by benchmarks only."""
 
+import importlib
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -10,9 +11,7 @@ from workers.sleeping import Nap, take_nap
 
 QUIET_TUNE = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    "TUNE_DISABLE_AUTO_INIT": "1",
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",
-    "TUNE_MAX_PENDING_TRIALS_PG": "1000",
 }
 """What a user who wants speed turns off: result files for each trial, and snapshots of the experiment."""
 
@@ -26,9 +25,7 @@ def private_cluster(cores: int) -> Iterator[None]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     config = {"prestart_worker_first_driver": False, "num_workers_soft_limit": cores}
     with silence():
-        ray.init(
-            "local", num_cpus=cores, include_dashboard=False, log_to_driver=False, _system_config=config
-        )
+        ray.init("local", num_cpus=cores, include_dashboard=False, log_to_driver=False, _system_config=config)
     ray._private.worker._worker_logs_enabled = False  # or it warns of many processes, on standard output
     try:
         yield
@@ -56,7 +53,7 @@ def run_tasks(naps: Sequence[Nap], slots: int, folder: str) -> None:
 def missing_for_tune() -> str:
     """Why Ray Tune cannot be imported here; empty where it can."""
     try:
-        import ray.tune
+        importlib.import_module("ray.tune")
     except ImportError as error:
         return " ".join(str(error).split())
     return ""
@@ -77,7 +74,7 @@ def run_tuned_tune(naps: Sequence[Nap], slots: int, folder: str) -> None:
     """Ray Tune by its performance guide: a class whose actors are reused, no result files, no snapshots."""
     from ray import tune
 
-    class Sleeper(tune.Trainable):  # type: ignore[misc] # no stubs
+    class Sleeper(tune.Trainable):
         def setup(self, config: dict[str, Any]) -> None:
             self.nap = config["nap"]
 

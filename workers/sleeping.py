@@ -111,5 +111,7 @@ def _wait_for_others(count: int, folder: Path) -> None:
     deadline = time.monotonic() + GATE_SECONDS
     while len(list(folder.glob("gate-*"))) < count:
         if time.monotonic() > deadline:
-            raise TimeoutError(f"{count} processes were to run at once, and did not within {GATE_SECONDS:.0f} s")
+            raise TimeoutError(
+                f"{count} processes were to run at once, and did not within {GATE_SECONDS:.0f} s"
+            )
         time.sleep(0.01)

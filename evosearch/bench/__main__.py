@@ -1,14 +1,23 @@
-"""`make bench`: measure, and print the Markdown table."""
+"""`make bench`: measure, and print a Markdown table; `python -m evosearch.bench scheduler` prints the scheduler's."""
 
 import os
 import platform
 import sys
 from importlib.metadata import version
 
-from evosearch.bench import markdown, measure_journal, measure_queue
+from evosearch.bench import Size, markdown, measure_journal, measure_queue, measure_scheduler
 
-figures = [*measure_queue(), *measure_journal()]
-sys.stdout.write(
-    f"evosearch {version('evosearch')}, Python {platform.python_version()}, {os.cpu_count()} cores\n\n"
-    f"{markdown(figures)}\n"
-)
+
+def _tell(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+
+
+def _table() -> str:
+    if sys.argv[1:] == ["scheduler"]:
+        return measure_scheduler(Size(), _tell).to_markdown()
+    figures = [*measure_queue(), *measure_journal()]
+    here = f"evosearch {version('evosearch')}, Python {platform.python_version()}, {os.cpu_count()} cores"
+    return f"{here}\n\n{markdown(figures)}"
+
+
+sys.stdout.write(f"{_table()}\n")

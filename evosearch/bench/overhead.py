@@ -23,8 +23,6 @@ TARGET_SLOTS, TARGET_MEAN, TARGET_PERCENT = 32, 1.0, 2.0
 """Issue 3: at one-second trainings and 32 slots at most 2 %. Ray Tune's published figure is 14 %."""
 
 
-
-
 @dataclass(frozen=True)
 class Track:
     """The size of the measurement. `mean`: seconds of a training on average. `waves`: trainings per slot."""

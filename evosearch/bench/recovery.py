@@ -23,7 +23,9 @@ LONG_SECONDS = 600.0
 """Of the training that is killed: longer than anybody waits."""
 
 
-def measure_recovery(rounds: int, executors: Sequence[Literal["ray", "local"]] = ("ray", "local")) -> list[Measure]:
+def measure_recovery(
+    rounds: int, executors: Sequence[Literal["ray", "local"]] = ("ray", "local")
+) -> list[Measure]:
     """A busy worker is killed by SIGKILL while another one is free; the whole driver, with a journal on disk."""
     names = {"ray": "evosearch, Ray actors", "local": "evosearch, processes"}
     what = "from the death of a worker to its evaluation on another one"
@@ -46,7 +48,7 @@ def _measure(executor: Literal["ray", "local"]) -> float:
             standing.gather(2)
             standing.introduce()
             run_search(plan, pool, Path(home), stop_reason=pool.stop_reason)
-        except InterruptedSearchError:
+        except InterruptedSearchError:  # by ourselves, once all is known
             pass
         finally:
             pool.close()

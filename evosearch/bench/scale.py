@@ -42,7 +42,13 @@ def _measures(scale: Scale, cluster: Cluster) -> Iterator[Measure]:
     run = simulate(plans, cluster, durations.seconds)
     name = f"{scale.slots:,} GPUs, {scale.searches} seeds of {scale.generations} generations"
     if cluster.life is None:
-        yield Measure(f"slots busy: {name}", OURS, (run.busy_percent,), "%", note=f"no order exceeds {_bound(run):.3g} %")
+        yield Measure(
+            f"slots busy: {name}",
+            OURS,
+            (run.busy_percent,),
+            "%",
+            note=f"no order exceeds {_bound(run):.3g} %",
+        )
         per = run.driver_milliseconds
         yield Measure(f"driver without its journal, per evaluation: {name}", OURS, (per,), "ms")
         yield Measure(f"evaluations that this driver can hand out: {name}", OURS, (1e3 / per,), "per s")

@@ -281,6 +281,4 @@ def simulate(
     begun = time.perf_counter()
     drive(Fleet.of(*(Member(plan, replay(plan, ())) for plan in plans)), world)
     real = time.perf_counter() - begun - pool.spent
-    return Run(
-        cluster.slots, pool.now(), pool.busy, pool.wasted, pool.lost, real, pool.trained, born
-    )
+    return Run(cluster.slots, pool.now(), pool.busy, pool.wasted, pool.lost, real, pool.trained, born)

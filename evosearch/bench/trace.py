@@ -40,8 +40,6 @@ def overhead(naps: Sequence[Slept], slots: int) -> Overhead:
     if not begun:
         raise InputError(f"{len(naps)} trainings on {slots} slots show no overhead; take more than {slots}")
     opened, closed = ordered[slots - 1].begin, ordered[-1].begin
-    slept = sum(
-        max(0.0, min(nap.begin + nap.seconds, closed) - max(nap.begin, opened)) for nap in ordered
-    )
+    slept = sum(max(0.0, min(nap.begin + nap.seconds, closed) - max(nap.begin, opened)) for nap in ordered)
     seconds = ((closed - opened) * slots - slept) / len(begun)
     return Overhead(seconds, seconds / fmean(nap.seconds for nap in ordered))

@@ -56,7 +56,7 @@ class Timings:
         """Seconds that `work` will take; before enough is known, a number in the order of its FLOPs."""
         if self.count < ENOUGH:
             return work[2]
-        return float(np.dot(_weights(self), work))
+        return sum(weight * amount for weight, amount in zip(_weights(self), work, strict=True))
 
 
 @lru_cache(maxsize=16)

@@ -1,6 +1,7 @@
 """Which free worker takes which candidate: longest first, one task per worker, alone where that is due."""
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from evosearch.runtime.costs import Timings
@@ -44,58 +45,58 @@ def assignments(fleet: Fleet) -> tuple[tuple[Worker, Waiting], ...]:
     nothing else until it has ended: the others' wait is what "alone" costs. So does one whose predicted peak does not
     fit the share of any worker: it is not rejected, the prediction may be wrong.
     """
-    running = fleet.running
-    if not any(name not in running and w.node not in fleet.excluded for name, w in fleet.workers.items()):
+    busy = fleet.running
+    idle = tuple(
+        w for n, w in sorted(fleet.workers.items()) if n not in busy and w.node not in fleet.excluded
+    )
+    if not idle:
         return ()
-    room = _Room(fleet, frozenset(running), frozenset(_closed_devices(fleet)))
+    shares = _shares(fleet)
+    closed = frozenset(_closed_devices(fleet, busy, shares))
+    taken = frozenset(fleet.workers[name].device for name in busy if name in fleet.workers)
+    room = _Room(tuple(worker for worker in idle if worker.device not in closed), taken, shares)
     chosen: list[tuple[Worker, Waiting]] = []
-    for one in waiting(fleet):
-        if not room.idle:
-            break
+    for one in waiting(fleet) if room.idle else ():
         room, worker = room.take(one)
         if worker is not None:
             chosen.append((worker, one))
+        if not room.idle:
+            break
     return tuple(chosen)
 
 
 @dataclass(frozen=True)
 class _Room:
-    """Where there is room. `closed`: devices on which one runs alone, or that are kept clear for one that shall."""
+    """Where there is room: `idle` workers, on no device that is closed. `taken`: devices on which something runs.
+    `shares`: bytes that each worker of a device may use. `keeps_clear`: a device is already kept clear for one that
+    must run alone.
+    """
 
-    fleet: Fleet
-    busy: frozenset[str]
-    closed: frozenset[str]
+    idle: tuple[Worker, ...]
+    taken: frozenset[str]
+    shares: Mapping[str, float]
     keeps_clear: bool = False
-
-    @property
-    def idle(self) -> Sequence[Worker]:
-        return [
-            worker
-            for name, worker in sorted(self.fleet.workers.items())
-            if name not in self.busy
-            and worker.device not in self.closed
-            and worker.node not in self.fleet.excluded
-        ]
 
     def take(self, one: Waiting) -> tuple["_Room", Worker | None]:
         """The room that is left, and the worker for `one`; None where it has to wait."""
-        fitting = () if one.alone else [w for w in self.idle if one.peak <= _share(self.fleet, w)]
-        if fitting:
-            worker = fitting[0]
-            return replace(self, busy=self.busy | {worker.name}), worker
+        fits = (worker for worker in self.idle if one.peak <= self.shares[worker.device])
+        if not one.alone and (worker := next(fits, None)):
+            idle = tuple(other for other in self.idle if other != worker)
+            return replace(self, idle=idle, taken=self.taken | {worker.device}), worker
         return self._whole_device()
 
     def _whole_device(self) -> tuple["_Room", Worker | None]:
         """The largest idle device; where none is idle, one is kept clear, but never a second one."""
-        taken = {self.fleet.workers[name].device for name in self.busy if name in self.fleet.workers}
         largest_first = sorted(self.idle, key=lambda worker: -(worker.memory or 0))
         for worker in largest_first:
-            if worker.device not in taken:
-                closed = self.closed | {worker.device}
-                return replace(self, busy=self.busy | {worker.name}, closed=closed), worker
+            if worker.device not in self.taken:
+                return self._without(worker.device), worker
         if self.keeps_clear:
             return self, None
-        return replace(self, closed=self.closed | {largest_first[0].device}, keeps_clear=True), None
+        return replace(self._without(largest_first[0].device), keeps_clear=True), None
+
+    def _without(self, device: str) -> "_Room":
+        return replace(self, idle=tuple(worker for worker in self.idle if worker.device != device))
 
 
 def _of_search(fleet: Fleet, name: str, timings: Timings) -> Iterator[Waiting]:
@@ -113,26 +114,34 @@ def _of_search(fleet: Fleet, name: str, timings: Timings) -> Iterator[Waiting]:
                 name,
                 candidate,
                 timings.predict(plan.work(candidate)),
-                must_run_alone(state.failures.get(number, ())),
+                number in state.failures and must_run_alone(state.failures[number]),
                 plan.peak(candidate),
                 candidate.generation > state.search.generation,
             )
 
 
-def _closed_devices(fleet: Fleet) -> Iterator[str]:
-    for name, (search, number) in fleet.running.items():
-        member = fleet.members[search]
-        worker = fleet.workers.get(name)
-        if worker is None:
+def _closed_devices(
+    fleet: Fleet, running: Mapping[str, tuple[str, int]], shares: Mapping[str, float]
+) -> Iterator[str]:
+    """Those on which something runs alone."""
+    for name, (search, number) in running.items():
+        worker, member = fleet.workers.get(name), fleet.members[search]
+        if worker is None or number not in member.state.open:
             continue
-        peak = member.plan.peak(member.state.open[number])
-        if must_run_alone(member.state.failures.get(number, ())) or peak > _share(fleet, worker):
+        failures = member.state.failures.get(number)
+        crowded = (
+            worker.memory is not None and member.plan.peak(member.state.open[number]) > shares[worker.device]
+        )
+        if crowded or (failures and must_run_alone(failures)):
             yield worker.device
 
 
-def _share(fleet: Fleet, worker: Worker) -> float:
-    """Bytes of its device that a worker may use while its siblings there do the same."""
-    if worker.memory is None:
-        return float("inf")
-    siblings = sum(other.device == worker.device for other in fleet.workers.values())
-    return worker.memory / max(1, siblings) - CONTEXT
+def _shares(fleet: Fleet) -> dict[str, float]:
+    """Bytes of each device that one worker may use while its siblings there do the same."""
+    siblings = Counter(worker.device for worker in fleet.workers.values())
+    return {
+        worker.device: float("inf")
+        if worker.memory is None
+        else worker.memory / siblings[worker.device] - CONTEXT
+        for worker in fleet.workers.values()
+    }

@@ -6,7 +6,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
@@ -52,6 +52,7 @@ class Arena:
     cluster: Any
     nodes: list[Any] = field(default_factory=list)
     damaged: list[Any] = field(default_factory=list)
+    prefix: tuple[str, ...] = ()
 
     @property
     def address(self) -> str:
@@ -202,9 +203,5 @@ def _process(pid: int) -> list[psutil.Process]:
     return []
 
 
-@contextmanager
-def _alive_or_not() -> Iterator[None]:
-    try:
-        yield
-    except psutil.NoSuchProcess:
-        pass
+def _alive_or_not() -> AbstractContextManager[None]:
+    return suppress(psutil.NoSuchProcess)

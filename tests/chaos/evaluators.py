@@ -5,7 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evosearch.data import SearchData
-from evosearch.evaluation import UNWATCHED, EvaluationRequest, Evaluator, Outcome, PredictionRequest, Prediction, Progress
+from evosearch.evaluation import (
+    UNWATCHED,
+    EvaluationRequest,
+    Evaluator,
+    Outcome,
+    Prediction,
+    PredictionRequest,
+    Progress,
+)
 from evosearch.testing import FormulaEvaluator
 
 WATCHED = "RAY_memory_usage_threshold"

@@ -5,13 +5,12 @@ import pickle
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 from unittest import mock
 
 from evosearch import wiring
@@ -23,14 +22,13 @@ from evosearch.storage import (
     Dispatched,
     DriverStarted,
     Event,
-    Failed,
     Finished,
     Recalled,
     Recorded,
     open_home,
 )
 from evosearch.testing import FormulaEvaluator, ScriptedPool
-from tests.chaos.arena import Arena, until
+from tests.chaos.arena import until
 
 ROOT = Path(__file__).parents[2]
 NAME = "disturbed"
@@ -46,13 +44,23 @@ Kind = TypeVar("Kind", bound=Event)
 Result = tuple[list[dict[str, Any]], list[Any], int | None]
 
 
+class Place(Protocol):
+    """Where drivers run. `address`: of the cluster they connect to. `prefix`: of every command."""
+
+    @property
+    def address(self) -> str: ...
+
+    @property
+    def prefix(self) -> Sequence[str]: ...
+
+
 class Search:
     """A search in a home of its own, and its drivers, one after another or side by side."""
 
     def __init__(
         self,
         folder: Path,
-        arena: Arena | None,
+        place: Place | None,
         evaluator: EvaluatorFactory,
         *,
         generations: int = 3,
@@ -63,7 +71,7 @@ class Search:
         self.journal_file = self.home / "journal.db"
         self.generations = generations
         self._folder = folder
-        self._arena = arena
+        self._place = place
         self._evaluator = evaluator
         self._drivers: list[Driver] = []
         self.config = folder / f"{NAME}.yaml"
@@ -78,12 +86,14 @@ class Search:
 
     def start(self, *options: str, env: dict[str, str] | None = None) -> "Driver":
         """`evosearch run`, which goes on where the search stands."""
-        to = ["--executor", "ray", "--address", self._arena.address] if self._arena else []
-        command = ["run", str(self.config), *to, *options]
-        place = {"EVOSEARCH_HOME": str(self.home)}
-        self._drivers.append(
-            Driver(self._evaluator, command, place | (env or {}), self._folder / f"log-{len(self._drivers)}")
-        )
+        assert self._place
+        command = [
+            *self._place.prefix,
+            *(sys.executable, "-m", "tests.chaos.driver_program", pickle.dumps(self._evaluator).hex()),
+            *("run", str(self.config), "--executor", "ray", "--address", self._place.address, *options),
+        ]
+        log = self._folder / f"log-{len(self._drivers)}"
+        self._drivers.append(Driver(command, {"EVOSEARCH_HOME": str(self.home), **(env or {})}, log))
         return self._drivers[-1]
 
     def events(self) -> list[Recorded]:
@@ -149,25 +159,12 @@ class Search:
 class Driver:
     """One `evosearch` in a process of its own; its standard error goes to a file."""
 
-    def __init__(
-        self, evaluator: EvaluatorFactory, command: Sequence[str], env: dict[str, str], log: Path
-    ) -> None:
+    def __init__(self, command: Sequence[str], env: Mapping[str, str], log: Path) -> None:
         self._log = log
         with log.open("w") as file:
             self.process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    "tests.chaos.driver_program",
-                    pickle.dumps(evaluator).hex(),
-                    *command,
-                ],
-                env={**os.environ, **env},
-                cwd=ROOT,
-                stdout=subprocess.DEVNULL,
-                stderr=file,
+                command, env={**os.environ, **env}, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=file
             )
-        self.begun = time.monotonic()
 
     def log(self) -> str:
         """What it has said so far."""
@@ -204,7 +201,17 @@ class Driver:
 
 def result_of(home: Path) -> Result:
     """Every candidate, every generation's members, and the best: what no disturbance may change."""
-    kept = ("number", "generation", "origin", "parents", "operators", "chromosome", "status", "fitness", "cached")
+    kept = (
+        "number",
+        "generation",
+        "origin",
+        "parents",
+        "operators",
+        "chromosome",
+        "status",
+        "fitness",
+        "cached",
+    )
     with open_home(None, env={"EVOSEARCH_HOME": str(home)}, cwd=home, create=False) as opened:
         journal = opened.journal
         rows = [{key: getattr(row, key) for key in kept} for row in journal.evaluations(NAME)]
@@ -222,12 +229,14 @@ def undisturbed(generations: int) -> Result:
         config = Path(folder, f"{NAME}.yaml")
         config.write_text(CONFIG.format(generations=generations, workers="{}"))
         home = Path(folder, "home")
-        made: Callable[..., ScriptedPool] = lambda *arguments, **_: ScriptedPool(
-            FormulaEvaluator()(arguments[4], "cpu")
-        )
         with (
-            mock.patch.object(wiring, "make_pool", made),
+            mock.patch.object(wiring, "make_pool", _scripted),
             open_home(None, env={"EVOSEARCH_HOME": str(home)}, cwd=home.parent, create=True) as opened,
         ):
             wiring.run(load_config(config), opened, executor="local")
         return result_of(home)
+
+
+def _scripted(*arguments: Any, **_: Any) -> ScriptedPool:
+    data = arguments[4]
+    return ScriptedPool(FormulaEvaluator()(data, "cpu"))

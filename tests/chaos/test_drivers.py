@@ -81,9 +81,7 @@ def test_of_two_drivers_that_begin_at_once_one_ends_the_search_and_the_other_is_
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_driver_that_is_stopped_goes_on_later(
-    arena: Arena, tmp_path: Path, number: signal.Signals
-) -> None:
+def test_a_driver_that_is_stopped_goes_on_later(arena: Arena, tmp_path: Path, number: signal.Signals) -> None:
     with Search(tmp_path, arena, FormulaEvaluator(seconds=0.5)) as search:
         first = search.start()
         search.wait_for(Finished, 3)

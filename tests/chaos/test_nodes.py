@@ -19,9 +19,7 @@ def _node_of(worker: str) -> str:
 
 
 @pytest.mark.parametrize("at_once", [True, False], ids=["of a power cut", "of its raylet's crash"])
-def test_what_a_killed_node_evaluated_runs_on_the_others(
-    arena: Arena, tmp_path: Path, at_once: bool
-) -> None:
+def test_what_a_killed_node_evaluated_runs_on_the_others(arena: Arena, tmp_path: Path, at_once: bool) -> None:
     with Search(tmp_path, arena, FormulaEvaluator(seconds=1)) as search:
         driver = search.start()
         search.wait_for(Finished, 2)

@@ -77,7 +77,7 @@ def test_an_evaluation_whose_reply_is_lost_is_recorded_once(arena: Arena, tmp_pa
     broken = {"RAY_testing_rpc_failure": json.dumps({calls: {"num_failures": -1, lost: 10}})}
     with Search(tmp_path, arena, FormulaEvaluator(seconds=0.2), generations=11) as search:
         driver = search.start(env=broken)
-        search.finish(driver, 110)
+        search.finish(driver)
         failed = search.all(Failed)
     assert failed
     assert {one.failure.kind for one in failed} == {FailureKind.WORKER_LOST}

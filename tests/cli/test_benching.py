@@ -1,0 +1,66 @@
+"""`bench scheduler`: its options and its output; what it measures is tested in tests/bench."""
+
+import json
+
+import pytest
+
+from evosearch.bench import QUICK, Measure, Report, Size
+from evosearch.cli.benching import parse_slots
+from evosearch.errors import InputError
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """What was to be measured; nothing is."""
+    sizes = []
+
+    def measure(size, tell):
+        sizes.append(size)
+        tell("something")
+        return Report((Measure("overhead", "evosearch", (1.0, 3.0), "%", at_most=2.0),), quick=size == QUICK)
+
+    monkeypatch.setattr("evosearch.bench.measure_scheduler", measure)
+    return sizes
+
+
+def test_without_options_everything_is_measured_and_a_table_printed(command, asked):
+    ended = command("bench", "scheduler")
+    assert (ended.status, asked) == (0, [Size()])
+    assert ended.err == "something\n"
+    heading, empty, *table = ended.out.splitlines()
+    assert heading.startswith("evosearch ")
+    assert heading.endswith(" cores")
+    assert empty == ""
+    assert table[-1] == "| overhead | 2 % (1 to 3) | at most 2 %: holds | evosearch |"
+
+
+def test_json_is_one_document_and_nothing_else(command, asked):
+    ended = command("bench", "scheduler", "--json", "--quick", "--slots", "2,4")
+    document = json.loads(ended.out)
+    assert {"evosearch", "ray", "python", "cores", "quick", "measures"} == set(document)
+    assert document["measures"][0]["holds"] is True
+    assert asked[0].track.slots == (2, 4)
+    assert asked[0].evaluations == QUICK.evaluations
+
+
+@pytest.mark.parametrize("slots", ["0", "65", "2,,3", "two", "-1", "2.5"])
+def test_wrong_numbers_of_slots_are_refused_in_one_line(refused, slots):
+    assert "is no number from 1 to 64; write for instance 2,8,32" in refused(
+        "bench", "scheduler", f"--slots={slots}"
+    )
+
+
+def test_slots_keep_their_order():
+    assert parse_slots("32,2,8") == (32, 2, 8)
+    with pytest.raises(InputError):
+        parse_slots("")
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_quick_run_measures_every_contender_and_prints_one_document(command):
+    ended = command("bench", "scheduler", "--json", "--quick")
+    document = json.loads(ended.out)
+    assert document["quick"] is True
+    contenders = {measure["contender"] for measure in document["measures"] if measure["rounds"]}
+    assert {"evosearch, Ray actors", "evosearch, processes", "plain Ray tasks", "evosearch"} <= contenders

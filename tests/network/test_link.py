@@ -1,0 +1,56 @@
+"""A link between two machines that is cut for half a minute while a generation is evaluated."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from evosearch.evaluation import FailureKind
+from evosearch.storage import Failed, Finished
+from evosearch.testing import FormulaEvaluator
+from tests.chaos.arena import until
+from tests.chaos.searches import Search
+from tests.network.hosts import Hosts, NotPermittedError, two_hosts
+
+pytestmark = [pytest.mark.network, pytest.mark.ray]
+
+os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * 64, "RAY_USAGE_STATS_ENABLED": "0"}
+
+CUT_SECONDS = 30
+QUICK = {
+    "RAY_health_check_initial_delay_ms": "1000",
+    "RAY_health_check_period_ms": "1000",
+    "RAY_health_check_timeout_ms": "1000",
+    "RAY_health_check_failure_threshold": "3",
+}
+
+
+@pytest.fixture(params=[{}, QUICK], ids=["that Ray waits for", "that Ray gives the node up for"])
+def hosts(request: pytest.FixtureRequest) -> Iterator[Hosts]:
+    """One GPU beside the driver, two on the other host."""
+    try:
+        with two_hosts((1, 2), request.param) as made:
+            yield made
+    except NotPermittedError as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.timeout(240)
+def test_a_search_whose_link_is_cut_and_mended_ends_as_the_undisturbed_one(
+    hosts: Hosts, tmp_path: Path
+) -> None:
+    with Search(tmp_path, hosts, FormulaEvaluator(seconds=2)) as search:
+        driver = search.start()
+        before = search.wait_for(Finished, 3)
+        hosts.cut()
+        try:
+            search.wait_for(Finished, len(before) + 2)  # the host of the driver goes on
+            Event().wait(CUT_SECONDS)  # is the case itself: nothing happens that could be awaited
+        finally:
+            hosts.mend()
+        search.finish(driver, 120)
+        until(lambda: not hosts.workers(), f"no worker is left: {hosts.workers()}", 15)
+        failed = search.all(Failed)
+    assert {one.failure.kind for one in failed} <= {FailureKind.WORKER_LOST}
