@@ -6,71 +6,49 @@ read `evosearch.runtime` for that.
 """
 
 import os
-import platform
-import socket
-import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from functools import partial
-from importlib.metadata import version
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryFile
-from typing import Literal
 
-from evosearch.blueprint import Limits
-from evosearch.config import RunConfig, config_from_json, config_to_json, differing_keys
-from evosearch.data import DataReport, Dataset, inspect_data, load_dataset
-from evosearch.errors import CannotRunError, HeldError, SearchConflictError
-from evosearch.genome import parse
-from evosearch.reports import Cost, counted, draw_evolution, estimate_cost
+from evosearch.config import RunConfig, config_from_json, differing_keys
+from evosearch.data import DataReport, inspect_data, load_dataset
+from evosearch.errors import SearchConflictError
+from evosearch.reports import Cost, counted, estimate_cost
 from evosearch.runtime import (
-    DriverState,
-    Fleet,
-    Logbook,
-    Member,
-    Plan,
     Silence,
-    SingleTasks,
-    StopSignals,
-    Surroundings,
-    TimeLimits,
     Watcher,
-    WorkerPool,
-    drive,
-    replay,
 )
-from evosearch.search import EavlSettings, make_strategy
+from evosearch.search import EavlSettings
 from evosearch.storage import (
-    ArtifactStore,
-    Backup,
-    DriverStarted,
-    EvaluationRow,
-    Event,
-    Extended,
-    GenerationStarted,
-    Held,
     Home,
-    SearchCreated,
     SearchRow,
     TestReading,
-    group_of,
-    take,
 )
-from evosearch.studies import Retraining, retrain_best
-from workers import make_pool, train_on
+from evosearch.undertaking import (
+    Executor,
+    Finished,
+    Manner,
+    Undertaking,
+    artifact_folder,
+    artifact_store,
+    make_plan,
+    search,
+)
 
-Executor = Literal["ray", "local"]
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A search that is done. `classes`: how many the data have; `folder`: where its pictures and weights lie."""
-
-    row: SearchRow
-    best: EvaluationRow | None
-    classes: int
-    folder: Path
+__all__ = [
+    "Executor",
+    "Finished",
+    "artifact_folder",
+    "artifact_store",
+    "data_report",
+    "make_plan",
+    "resume",
+    "resume_group",
+    "retrain",
+    "run",
+    "run_group",
+    "validate",
+]
 
 
 def run(
@@ -101,8 +79,8 @@ def run(
             f"{config.name!r} is a group of {counted(len(members), 'search')}; "
             f"give the seeds it has with --seeds, or take another --name"
         )
-    undertaking = _begun(config, home, _Manner(executor, address, takeover, watcher or Silence()))
-    return _search([undertaking])[0]
+    undertaking = _begun(config, home, Manner(executor, address, takeover, watcher or Silence()))
+    return search([undertaking])[0]
 
 
 def run_group(
@@ -123,9 +101,9 @@ def run_group(
         raise SearchConflictError(
             f"{config.name!r} is a single search, run without --seeds; take another --name for the group"
         )
-    manner = _Manner(executor, address, takeover, watcher or Silence())
+    manner = Manner(executor, address, takeover, watcher or Silence())
     members = (replace(config, name=f"{config.name}/seed-{seed}", seed=seed) for seed in seeds)
-    return _search([_begun(member, home, manner) for member in members])
+    return search([_begun(member, home, manner) for member in members])
 
 
 def resume_group(
@@ -139,11 +117,11 @@ def resume_group(
     takeover: bool = False,
 ) -> tuple[Finished, ...]:
     """Go on with every search of the group `name`, side by side, as `resume` would with each."""
-    manner = _Manner(executor, address, takeover, watcher or Silence())
+    manner = Manner(executor, address, takeover, watcher or Silence())
     members = [_resumed(member, home, generations, manner) for member in home.members_of(name)]
     if not members:
         home.find_search(name)  # neither a group nor a search: says what there is
-    return _search(members, generations)
+    return search(members, generations)
 
 
 def resume(
@@ -161,18 +139,18 @@ def resume(
     Raises:
         SearchConflictError: there is no such search, or `generations` lies below its present total.
     """
-    manner = _Manner(executor, address, takeover, watcher or Silence())
-    return _search([_resumed(home.find_search(name), home, generations, manner)], generations)[0]
+    manner = Manner(executor, address, takeover, watcher or Silence())
+    return search([_resumed(home.find_search(name), home, generations, manner)], generations)[0]
 
 
-def _begun(config: RunConfig, home: Home, manner: "_Manner") -> "_Undertaking":
+def _begun(config: RunConfig, home: Home, manner: "Manner") -> "Undertaking":
     row = home.journal.find(config.name)
     if row is not None:
         config = _merged(config, row)
-    return _Undertaking(home, _at(config, manner.address), row, manner)
+    return Undertaking(home, _at(config, manner.address), row, manner)
 
 
-def _resumed(row: SearchRow, home: Home, generations: int | None, manner: "_Manner") -> "_Undertaking":
+def _resumed(row: SearchRow, home: Home, generations: int | None, manner: "Manner") -> "Undertaking":
     name, config = row.name, config_from_json(row.configuration)
     if generations is not None:
         if not isinstance(config.strategy, EavlSettings):
@@ -183,7 +161,7 @@ def _resumed(row: SearchRow, home: Home, generations: int | None, manner: "_Mann
             raise SearchConflictError(
                 f"--generations is {generations}, below the {row.generations} of {name!r}; give the new total"
             )
-    return _Undertaking(home, _at(config, manner.address), row, manner)
+    return Undertaking(home, _at(config, manner.address), row, manner)
 
 
 def retrain(
@@ -198,7 +176,7 @@ def retrain(
     """
     row = home.find_search(name)
     config = config_from_json(row.configuration)
-    return _Undertaking(home, config, row, _Manner(None, None, False, watcher or Silence())).retrain(epochs)
+    return Undertaking(home, config, row, Manner(None, None, False, watcher or Silence())).retrain(epochs)
 
 
 def data_report(config: RunConfig) -> DataReport:
@@ -216,36 +194,6 @@ def validate(config: RunConfig) -> Cost:
     plan = make_plan(config, dataset)
     first = [plan.blueprint(member) for member in plan.strategy.start().members]
     return estimate_cost(first, plan.strategy.evaluations, len(dataset.train), config.training)
-
-
-def artifact_folder(home: Home, config: RunConfig) -> Path:
-    """Where the search's pictures and weights lie on this machine: its folder in the home, or below
-    `storage.artifacts`; where that is a URL, pictures are drawn in the home and copied there.
-    """
-    store = artifact_store(home, config)
-    return home.folder_of(config.name) if store.is_remote else Path(store.url) / config.name
-
-
-def artifact_store(home: Home, config: RunConfig) -> ArtifactStore:
-    """What `storage.artifacts` names, of all searches."""
-    return ArtifactStore.of(config.storage.artifacts, home.folder)
-
-
-def make_plan(config: RunConfig, dataset: Dataset, generations: int | None = None) -> Plan:
-    """The search of `config` on `dataset`, with `generations` in all where an extension made them more."""
-    training, strategy = config.training, config.strategy
-    if generations is not None and isinstance(strategy, EavlSettings):
-        strategy = replace(strategy, generations=generations)
-    limits = Limits.of(
-        config.space,
-        dataset.for_search().image,
-        len(dataset.classes),
-        training.batch_size,
-        training.optimizer,
-        training.dropout,
-    )
-    made = make_strategy(strategy, config.space, limits, config.seed)
-    return Plan(config.name, config.seed, made, training, limits, dataset.key)
 
 
 def _at(config: RunConfig, address: str | None) -> RunConfig:
@@ -273,310 +221,3 @@ def _merged(config: RunConfig, row: SearchRow) -> RunConfig:
     return replace(
         journaled, data=config.data, workers=config.workers, storage=config.storage, final=config.final
     )
-
-
-@dataclass(frozen=True)
-class _Manner:
-    """How a command deals with its searches, whichever they are."""
-
-    executor: Executor | None
-    address: str | None
-    takeover: bool
-    watcher: Watcher
-
-
-def _search(undertakings: Sequence["_Undertaking"], generations: int | None = None) -> tuple[Finished, ...]:
-    """Drive searches side by side to their ends; `generations` extends them."""
-    with ExitStack() as stack:
-        signals = stack.enter_context(StopSignals())
-        dataset = undertakings[0].load()
-        for one in undertakings:
-            one.check_data(dataset)
-        unfinished = [one for one in undertakings if not one.is_done(generations)]
-        for one in undertakings:
-            if one not in unfinished:
-                one.journal_what_changed()
-        if unfinished:
-            _drive(unfinished, dataset, generations, stack, signals)
-    return tuple(one.finished(dataset) for one in undertakings)
-
-
-def _drive(
-    undertakings: Sequence["_Undertaking"],
-    dataset: Dataset,
-    generations: int | None,
-    stack: ExitStack,
-    signals: StopSignals,
-) -> None:
-    plans = [make_plan(one.config, dataset, one.total(generations)) for one in undertakings]
-    for plan, one in zip(plans, undertakings, strict=True):
-        replay(plan, ())  # a space that holds nothing feasible is found before anything starts
-        one.prepare_folder()
-    if any(one.row for one in undertakings):
-        undertakings[0].home.journal.check()  # before the first write: what is damaged is left as it is
-    held = {one.config.name: stack.enter_context(one.hold()) for one in undertakings if one.row}
-    pool = _open_pool(undertakings, stack, signals, dataset)
-    for one in undertakings:
-        if one.row is None:
-            one.create(dataset, pool)
-            held[one.config.name] = stack.enter_context(one.hold())
-    home, config, watcher = undertakings[0].home, undertakings[0].config, undertakings[0].manner.watcher
-    backup = Backup.of(home.journal, artifact_store(home, config), group_of(config.name))
-    logbooks = {name: _Logbook(home, name, one.term, watcher, backup) for name, one in held.items()}
-    workers = config.workers
-    limits = TimeLimits(workers.stall_seconds, workers.hard_seconds)
-    world = Surroundings(pool, logbooks, time.monotonic, signals.reason, watcher, limits)
-    members = [
-        Member(plan, one.replayed(plan, logbooks[one.config.name], generations))
-        for plan, one in zip(plans, undertakings, strict=True)
-    ]
-    signals.defer()
-    for member in members:
-        watcher.begin(member.plan, member.state)
-    stack.callback(_back_up, backup, signals, watcher)  # however it ends
-    drive(Fleet.of(*members), world)
-
-
-def _back_up(backup: Backup | None, signals: StopSignals, watcher: Watcher) -> None:
-    """A last backup; a process that is told to stop has not the time for a slow network."""
-    if backup and (trouble := backup.save(0.5 if signals.reason() else 30.0)):
-        watcher.note(trouble)
-
-
-def _open_pool(
-    undertakings: Sequence["_Undertaking"], stack: ExitStack, signals: StopSignals, dataset: Dataset
-) -> WorkerPool:
-    """The pool that they share, started; the first of them that was begun before decides on what devices."""
-    first = next((one for one in undertakings if one.row), undertakings[0])
-    workers, training = first.config.workers, first.config.training
-    if first.row is not None:  # what decided numerics when the search began is kept
-        workers = replace(workers, device=first.row.environment["device"])
-    store = artifact_store(first.home, first.config)
-    reach = first.prepare_reach(store) if first.config.storage.artifacts else None
-    pool = make_pool(first.executor, workers, training.threads, train_on, dataset.for_search(), reach)
-    stack.callback(pool.close)
-    pool.start()
-    signals.reclaim()
-    return pool
-
-
-@dataclass(frozen=True)
-class _Undertaking:
-    """One command's dealings with one search: load, hold, replay, train. `row` is None for a new search."""
-
-    home: Home
-    config: RunConfig
-    row: SearchRow | None
-    manner: _Manner
-
-    def is_done(self, generations: int | None) -> bool:
-        """Whether nothing is left to train."""
-        return self.row is not None and self.row.state == "done" and not self._extended(generations)
-
-    def total(self, generations: int | None) -> int | None:
-        """Generations in all, where they are others than configured."""
-        return generations or (self.row.generations if self.row else None)
-
-    def _extended(self, generations: int | None) -> bool:
-        return self.row is not None and generations is not None and generations > self.row.generations
-
-    def journal_what_changed(self) -> None:
-        """Of a search that is done, what may change is journaled too."""
-        if self.row is not None and config_to_json(self.config) != self.row.configuration:
-            self.hold().release()
-
-    def replayed(self, plan: Plan, logbook: Logbook, generations: int | None) -> DriverState:
-        """The search as its journal left it, extended where that is wanted."""
-        if self.row is not None:
-            self._tell_of_other_versions(self.row)
-        events = (recorded.event for recorded in self.home.journal.replay(self.config.name))
-        state = replay(plan, events)
-        if self._extended(generations) and generations is not None:
-            logbook.append(
-                [Extended(generations)]
-            )  # only now: what cannot be replayed is not extended either
-        self._curve.unlink(missing_ok=True)  # it would show fewer generations than there will be
-        return state
-
-    def retrain(self, epochs: int | None) -> TestReading:
-        """Retrain the best and read the test split, or return what an equal retraining read."""
-        name, best = self.config.name, self.home.journal.best(self.config.name)
-        if self.row is None or self.row.state != "done":
-            raise SearchConflictError(f"{name!r} is unfinished; `evosearch resume {name}` comes first")
-        if best is None:
-            raise SearchConflictError(f"no evaluation of {name!r} succeeded; there is nothing to retrain")
-        with ExitStack() as stack:
-            signals = stack.enter_context(StopSignals())
-            dataset = self.load()
-            self.check_data(dataset)
-            plan = make_plan(self.config, dataset, self.row.generations)
-            epochs = epochs or self.config.final.epochs
-            retraining = Retraining.of(plan, best.number, parse(best.chromosome), epochs)
-            if known := self._recorded(retraining):
-                return known
-            self.prepare_folder()
-            held = stack.enter_context(self.hold("retrain"))
-            if known := self._recorded(retraining):  # by a driver that held the search until now
-                return known
-            # One worker, and no time limit but for hanging: the limits are of a search's shorter trainings.
-            one = replace(self.config.workers, count=1, soft_seconds=None, hard_seconds=None)
-            alone = replace(self, config=replace(self.config, workers=one))
-            pool = _open_pool([alone], stack, signals, dataset)
-            logbook = _Logbook(self.home, name, held.term, self.manner.watcher)
-            limits = TimeLimits(one.stall_seconds)
-            world = Surroundings(
-                pool, {name: logbook}, time.monotonic, signals.reason, self.manner.watcher, limits
-            )
-            signals.defer()
-            self.manner.watcher.note(
-                f"training candidate {best.number} for {counted(epochs, 'epoch')}, then reading the test split"
-            )
-            retrain_best(retraining, dataset, SingleTasks(name, world), logbook, self._kept)
-        return self._readings()[retraining.key]
-
-    def prepare_reach(self, store: ArtifactStore) -> Callable[[], str | None]:
-        """Leave a mark in the artifact store, and say how a worker finds out whether it has the same one."""
-        mark = f".reach-{self.config.name.replace('/', '-')}"
-        store.write_bytes(mark, b"")
-        return partial(store.find_problem, mark)
-
-    def _tell_of_other_versions(self, row: SearchRow) -> None:
-        changed = [
-            f"{package} {row.environment.get(package)} then, {now} now"
-            for package, now in _versions().items()
-            if row.environment.get(package) != now
-        ]
-        if changed:
-            self.manner.watcher.note(
-                f"other versions than the search began with, so its bits may differ: {'; '.join(changed)}"
-            )
-
-    def load(self) -> Dataset:
-        """The configured data."""
-        cache = self.home.folder / "cache"
-        dataset = load_dataset(self.config.data, env=os.environ, cwd=Path.cwd(), cache=cache)
-        for line in dataset.notes:
-            self.manner.watcher.note(f"data: {line}")
-        return dataset
-
-    def check_data(self, dataset: Dataset) -> None:
-        """See that they are what the search began with."""
-        if self.row is not None and dataset.key != self.row.data_key:
-            raise SearchConflictError(
-                f"the data of {self.config.name!r} have changed: their hash is {dataset.key} here, "
-                f"{self.row.data_key} in the journal; bring the images back, or take another --name"
-            )
-
-    def hold(self, purpose: Literal["search", "retrain"] = "search") -> Held:
-        """Become its driver.
-
-        Raises:
-            HeldError: another one has it, or has just extended it.
-        """
-        host, pid, configuration = socket.gethostname(), os.getpid(), config_to_json(self.config)
-        started = DriverStarted(host, pid, self.executor, configuration, purpose)
-        name = self.config.name
-        journal, folder, takeover = self.home.journal, self.home.folder_of(name), self.manner.takeover
-        held = take(journal, folder, name, started, time.time, takeover=takeover)
-        if self.row is not None and self.home.find_search(name).generations != self.row.generations:
-            held.release()  # all that was decided before rests on a search that has since changed
-            raise HeldError(f"another driver has just extended {name!r}; run the same command again")
-        return held
-
-    @property
-    def executor(self) -> Executor:
-        """As asked for, else as last time, at first ray."""
-        if self.manner.executor is not None:
-            return self.manner.executor
-        return "local" if self.row is not None and self.row.executor == "local" else "ray"
-
-    def create(self, dataset: Dataset, pool: WorkerPool) -> None:
-        """Journal a new search; only now that it has workers."""
-        environment = {**_versions(), "device": pool.device}
-        created = SearchCreated(config_to_json(self.config), dataset.key, environment)
-        try:
-            self.home.journal.create_search(self.config.name, created, time.time())
-        except SearchConflictError as error:  # there was none a moment ago
-            raise HeldError(
-                f"another driver has just begun {self.config.name!r}; run the same command again once it has ended"
-            ) from error
-
-    def finished(self, dataset: Dataset) -> Finished:
-        """What to print; the curve is drawn here, since a driver may be killed once the search is done."""
-        name, journal = self.config.name, self.home.journal
-        try:
-            if not self._curve.exists():
-                draw_evolution(name, journal.generations(name), self._curve)
-                store = artifact_store(self.home, self.config)
-                if store.is_remote:
-                    store.within(name).put(self._curve, self._curve.name)
-        except (OSError, CannotRunError) as error:  # a full or read-only disk does not take the result away
-            self.manner.watcher.note(f"no evolution curve could be drawn: {error}")
-        return Finished(self.home.find_search(name), journal.best(name), len(dataset.classes), self._folder)
-
-    @property
-    def _folder(self) -> Path:
-        return artifact_folder(self.home, self.config)
-
-    @property
-    def _kept(self) -> str:
-        """Where workers leave what they are to keep."""
-        store = artifact_store(self.home, self.config)
-        return store.within(self.config.name).url if store.is_remote else str(self._folder)
-
-    @property
-    def _curve(self) -> Path:
-        return self._folder / "evolution.png"
-
-    def prepare_folder(self) -> None:
-        """Find out now, and not after hours of training, whether pictures and weights can be written."""
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            with TemporaryFile(dir=self._folder):
-                pass
-        except OSError as error:
-            raise CannotRunError(
-                f"nothing can be written to {self._folder} ({error.strerror}); give storage.artifacts another folder"
-            ) from error
-
-    def _readings(self) -> dict[str, TestReading]:
-        return {reading.key: reading for reading in self.home.journal.test_readings(self.config.name)}
-
-    def _recorded(self, retraining: Retraining) -> TestReading | None:
-        reading = self._readings().get(retraining.key)
-        if reading is None or reading.metrics is None:  # begun and never ended: nobody has seen a result
-            return None
-        self.manner.watcher.note("recorded earlier: each network reads the test split once")
-        return reading
-
-
-@dataclass(frozen=True)
-class _Logbook:
-    """One search's journal under one term, and the backups of it that are due."""
-
-    home: Home
-    name: str
-    term: int
-    watcher: Watcher
-    backup: Backup | None = None
-
-    def append(self, facts: Sequence[Event]) -> None:
-        self.home.journal.append(self.name, self.term, facts, time.time())
-        self._back_up(any(isinstance(fact, GenerationStarted) for fact in facts))
-
-    def beat(self) -> None:
-        self.home.journal.beat(self.name, self.term, time.time())
-        self._back_up(False)
-
-    def _back_up(self, turned: bool) -> None:
-        if self.backup is None:
-            return
-        if turned or self.backup.due(time.monotonic()):
-            self.backup.begin(time.monotonic())
-        if trouble := self.backup.note():
-            self.watcher.note(trouble)
-
-
-def _versions() -> dict[str, str]:
-    packages = ("evosearch", "torch", "torchvision", "ray", "numpy", "pillow", "scikit-learn")
-    return {"python": platform.python_version(), **{package: version(package) for package in packages}}

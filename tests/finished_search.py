@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from evosearch import wiring
+from evosearch import undertaking, wiring
 from evosearch.config import load_config
 from evosearch.runtime import EvaluatorFactory
 from evosearch.storage import open_home
@@ -52,5 +52,5 @@ def script_workers(
         made.append(ScriptedPool(factory(data, "cpu")))
         return made[-1]
 
-    monkeypatch.setattr(wiring, "make_pool", make_pool)
+    monkeypatch.setattr(undertaking, "make_pool", make_pool)
     return made

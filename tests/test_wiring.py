@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from evosearch import wiring
+from evosearch import undertaking, wiring
 from evosearch.config import config_to_json, load_config
 from evosearch.data import DataSettings, load_dataset
 from evosearch.errors import (
@@ -87,7 +87,7 @@ def test_an_unfinished_search_goes_on_as_before_with_what_may_change_journaled(
     home, config, scripted, monkeypatch
 ):
     with monkeypatch.context() as patched:
-        patched.setattr(wiring, "drive", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patched.setattr(undertaking, "drive", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             wiring.run(config, home, executor="local")
     wiring.run(replace(config, final=replace(config.final, epochs=9)), home)
@@ -106,7 +106,7 @@ def test_every_pool_is_closed_whatever_happens(home, config, scripted, monkeypat
 
     monkeypatch.setattr(ScriptedPool, "close", note)
     wiring.run(config, home)
-    monkeypatch.setattr(wiring, "drive", lambda *_: 1 / 0)
+    monkeypatch.setattr(undertaking, "drive", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         wiring.resume("tiny", home, generations=3)
     assert closed == scripted
@@ -125,7 +125,7 @@ def test_nothing_is_journaled_of_a_search_that_cannot_start(home, config, script
 def test_of_two_drivers_that_begin_a_search_at_once_one_is_told_of_the_other(
     home, config, scripted, monkeypatch
 ):
-    load, begun = wiring.load_dataset, []
+    load, begun = undertaking.load_dataset, []
 
     def load_while_another_begins(*arguments, **named):
         if not begun:
@@ -133,7 +133,7 @@ def test_of_two_drivers_that_begin_a_search_at_once_one_is_told_of_the_other(
             wiring.run(config, home)
         return load(*arguments, **named)
 
-    monkeypatch.setattr(wiring, "load_dataset", load_while_another_begins)
+    monkeypatch.setattr(undertaking, "load_dataset", load_while_another_begins)
     with pytest.raises(HeldError, match=r"another driver has just begun 'tiny'; run the same command again"):
         wiring.run(config, home)
     assert home.find_search("tiny").state == "done"
@@ -142,8 +142,8 @@ def test_of_two_drivers_that_begin_a_search_at_once_one_is_told_of_the_other(
 def test_numerics_stay_those_of_the_device_a_search_began_on(home, config, scripted, monkeypatch):
     wiring.run(config, home)
     asked = []
-    scripted_pool = wiring.make_pool
-    monkeypatch.setattr(wiring, "make_pool", lambda *given: asked.append(given) or scripted_pool(*given))
+    scripted_pool = undertaking.make_pool
+    monkeypatch.setattr(undertaking, "make_pool", lambda *given: asked.append(given) or scripted_pool(*given))
     wiring.resume("tiny", home, generations=3)
     wiring.retrain("tiny", home)
     assert config.workers.device == "auto"
@@ -159,7 +159,7 @@ def test_workers_get_no_test_images(home, config, monkeypatch):
         given.append(data)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(wiring, "make_pool", make_pool)
+    monkeypatch.setattr(undertaking, "make_pool", make_pool)
     with pytest.raises(KeyboardInterrupt):
         wiring.run(config, home)
     assert not hasattr(given[0], "test")
@@ -173,8 +173,8 @@ def test_executor_and_address_reach_the_pool(
     home, config, scripted, monkeypatch, executor, address, expected
 ):
     asked = []
-    scripted_pool = wiring.make_pool
-    monkeypatch.setattr(wiring, "make_pool", lambda *given: asked.append(given) or scripted_pool(*given))
+    scripted_pool = undertaking.make_pool
+    monkeypatch.setattr(undertaking, "make_pool", lambda *given: asked.append(given) or scripted_pool(*given))
     wiring.run(config, home, executor=executor, address=address)
     assert (asked[0][0], asked[0][1].address) == expected
     assert facts(home, DriverStarted)[0].executor == expected[0]
@@ -186,8 +186,8 @@ def test_executor_and_address_reach_the_pool(
 def test_images_that_changed_are_another_search(home, config, scripted, monkeypatch):
     wiring.run(config, home)
     key = home.find_search("tiny").data_key
-    load = wiring.load_dataset
-    monkeypatch.setattr(wiring, "load_dataset", lambda *a, **k: replace(load(*a, **k), key="other"))
+    load = undertaking.load_dataset
+    monkeypatch.setattr(undertaking, "load_dataset", lambda *a, **k: replace(load(*a, **k), key="other"))
     for go_on in (
         lambda: wiring.run(config, home),
         lambda: wiring.resume("tiny", home, generations=3),
@@ -319,14 +319,14 @@ def test_two_retrainings_at_once_read_the_test_split_once_and_cost_the_search_no
 ):
     wiring.run(config, home)
     seconds = home.find_search("tiny").seconds
-    take, others = wiring.take, [True]
+    take, others = undertaking.take, [True]
 
     def take_late(*arguments, **named):
         if others.pop() if others else False:
             wiring.retrain("tiny", home)  # another process ends the same retraining just now
         return take(*arguments, **named)
 
-    monkeypatch.setattr(wiring, "take", take_late)
+    monkeypatch.setattr(undertaking, "take", take_late)
     reading = wiring.retrain("tiny", home)
     assert len(facts(home, TestReadingBegun)) == 1
     assert reading.metrics is not None
@@ -345,9 +345,9 @@ def test_a_folder_that_takes_no_artifacts_is_found_before_anything_is_trained(ho
 
 def test_other_versions_than_a_search_began_with_are_told(home, config, scripted, monkeypatch):
     told = []
-    monkeypatch.setattr(wiring, "version", lambda package: "0.0" if package == "torch" else "1.0")
+    monkeypatch.setattr(undertaking, "version", lambda package: "0.0" if package == "torch" else "1.0")
     wiring.run(with_generations(config, 1), home)
-    monkeypatch.setattr(wiring, "version", lambda package: "1.0")
+    monkeypatch.setattr(undertaking, "version", lambda package: "1.0")
 
     class Notes(Silence):
         def note(self, text):
@@ -363,18 +363,18 @@ def test_a_search_that_was_extended_just_before_it_was_taken_is_left_alone(
 ):
     wiring.run(config, home)
     if command is wiring.resume:
-        monkeypatch.setattr(wiring, "drive", lambda *_: None)  # extended, and not yet finished
+        monkeypatch.setattr(undertaking, "drive", lambda *_: None)  # extended, and not yet finished
         wiring.resume("tiny", home, generations=3)
         monkeypatch.undo()
-    take, others = wiring.take, [True]
+    take, others = undertaking.take, [True]
 
     def take_late(*arguments, **named):
         if others and others.pop():
             wiring.resume("tiny", home, generations=5)  # another driver, which has finished just now
         return take(*arguments, **named)
 
-    monkeypatch.setattr(wiring, "make_pool", lambda *_: ScriptedPool(FormulaEvaluator()))
-    monkeypatch.setattr(wiring, "take", take_late)
+    monkeypatch.setattr(undertaking, "make_pool", lambda *_: ScriptedPool(FormulaEvaluator()))
+    monkeypatch.setattr(undertaking, "take", take_late)
     with pytest.raises(
         HeldError, match="another driver has just extended 'tiny'; run the same command again"
     ):
@@ -399,7 +399,9 @@ def test_a_group_that_was_stopped_goes_on_whole(home, config, scripted, monkeypa
     whole = wiring.run_group(replace(config, name="whole"), [0, 1], home)
     turns = itertools.count()
     with monkeypatch.context() as patched:
-        patched.setattr(wiring.StopSignals, "reason", lambda _self: "SIGTERM" if next(turns) > 6 else None)
+        patched.setattr(
+            undertaking.StopSignals, "reason", lambda _self: "SIGTERM" if next(turns) > 6 else None
+        )
         with pytest.raises(InterruptedSearchError, match="evosearch resume tiny"):
             wiring.run_group(config, [0, 1], home)
     assert {state for name, (state, _) in seeds_of(home).items() if "tiny" in name} == {"interrupted"}
@@ -469,7 +471,7 @@ def test_a_driver_that_is_alive_is_superseded_where_that_is_asked_for(home, conf
         SearchCreated(
             config_to_json(config),
             load_dataset(config.data, env=os.environ, cwd=Path.cwd(), cache=None).key,
-            {**wiring._versions(), "device": "cpu"},
+            {**undertaking.versions(), "device": "cpu"},
         ),
         time.time(),
     )

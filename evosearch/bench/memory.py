@@ -79,7 +79,9 @@ class Gauge(Silence):
         """Look."""
         del plan, facts
         step = self._every * (len(self.held) + 1)
-        if state.ended >= step:  # a fitness that is remembered may come on top, so that no number is sure to be met
+        if (
+            state.ended >= step
+        ):  # a fitness that is remembered may come on top, so that no number is sure to be met
             self._forget()
             self.held[step] = resident("VmRSS")
 

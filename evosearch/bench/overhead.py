@@ -102,8 +102,8 @@ def _contenders(track: Track, slots: int) -> Iterator[AbstractContextManager[Con
     yield _theirs("plain Ray tasks", run_tasks, queue, slots)
     if not missing_for_tune():
         yield _theirs("Ray Tune, tuned", run_tuned_tune, queue, slots)
-        # a process per training: one wave beyond the first shows it, and takes long enough
-        yield _theirs("Ray Tune, default", run_tune, queue[: slots + max(4, slots // 2)], slots)
+        few = queue[: slots + max(4, slots // 4)]  # its processes take long enough, and few of them show it
+        yield _theirs("Ray Tune, default", run_tune, few, slots, gated=False)
 
 
 @dataclass
@@ -136,30 +136,51 @@ def _ours(
             begun = time.perf_counter()
             pool.start()
             pool.gather(slots)
-            yield _Ours(name, plan, pool, Path(folder), [time.perf_counter() - begun])
+            seconds = time.perf_counter() - begun
+            _warm_up(pool, slots)
+            for notes in Path(folder).iterdir():
+                notes.unlink()
+            yield _Ours(name, plan, pool, Path(folder), [seconds])
         finally:
             pool.close()
 
 
+def _warm_up(pool: StandingPool, slots: int) -> None:
+    """The first training of each slot, which the others take at their gate."""
+    pool.introduce()
+    with TemporaryDirectory() as home:
+        run_search(plan_of(RandomSearchSettings(evaluations=slots)), pool, Path(home))
+
+
 @dataclass
 class _Theirs:
-    """Others start with a gate that opens when all slots are up, so that their start is not counted either."""
+    """Others start with a gate that opens when all slots are up, so that their start is not counted either; who starts a
+    process for every training needs none.
+    """
 
     name: str
     hand_out: Callable[[Sequence[Nap], int, str], None]
     naps: Sequence[Nap]
     slots: int
+    gated: bool
     start_seconds: list[float] = field(default_factory=list)
 
     def run(self, folder: str) -> None:
         """First the gate, then all naps."""
         begun = time.time()
-        self.hand_out([*(Nap(0.0, gate=self.slots),) * self.slots, *self.naps], self.slots, folder)
-        self.start_seconds.append(read_notes(folder)[0].begin - begun)
+        gate = (Nap(0.0, gate=self.slots),) * (self.slots if self.gated else 0)
+        self.hand_out([*gate, *self.naps], self.slots, folder)
+        if self.gated:
+            self.start_seconds.append(read_notes(folder)[0].begin - begun)
 
 
 @contextmanager
 def _theirs(
-    name: str, hand_out: Callable[[Sequence[Nap], int, str], None], naps: Sequence[Nap], slots: int
+    name: str,
+    hand_out: Callable[[Sequence[Nap], int, str], None],
+    naps: Sequence[Nap],
+    slots: int,
+    *,
+    gated: bool = True,
 ) -> Iterator[Contender]:
-    yield _Theirs(name, hand_out, naps, slots)
+    yield _Theirs(name, hand_out, naps, slots, gated)

@@ -395,7 +395,7 @@ def test_retrain_reads_the_test_split_once_and_prints_the_recorded_reading_ever_
     weights = load_file(Path("runs/tiny") / reading["weights"])
     assert all(array.size for array in weights.values())
 
-    monkeypatch.setattr("evosearch.wiring.make_pool", interrupt)
+    monkeypatch.setattr("evosearch.undertaking.make_pool", interrupt)
     again = own_finished("retrain", "tiny", "--json")
     assert (again.status, json.loads(again.out)) == (0, reading)
     assert again.err == "recorded earlier: each network reads the test split once\n"

@@ -115,7 +115,9 @@ def test_a_configuration_outside_that_folder_is_refused(refused, cluster, tmp_pa
     ],
     ids=["configuration", "override", "name", "seeds"],
 )
-def test_bad_input_is_refused_in_the_words_of_run_before_the_cluster_is_asked(refused, cluster, text, arguments):
+def test_bad_input_is_refused_in_the_words_of_run_before_the_cluster_is_asked(
+    refused, cluster, text, arguments
+):
     Path("tiny.yaml").write_text(text)
     assert refused("submit", "tiny.yaml", *arguments) == refused("run", "tiny.yaml", *arguments)
     assert cluster.asked == []

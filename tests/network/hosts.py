@@ -77,9 +77,11 @@ def two_hosts(gpus: tuple[int, int], env: Mapping[str, str]) -> Iterator[Hosts]:
             stack.callback(_end, name)
         env = {**os.environ, **env, "RAY_TMPDIR": folder}
         head = ["--head", f"--port={PORT}", "--include-dashboard=false", f"--temp-dir={folder}/ray"]
-        _start_ray(hosts.head, HEAD, [*head, f"--num-gpus={gpus[0]}", f"--num-cpus={gpus[0]}"], env)
+        stack.enter_context(
+            _ray(hosts.head, HEAD, [*head, f"--num-gpus={gpus[0]}", f"--num-cpus={gpus[0]}"], env)
+        )
         node = [f"--address={hosts.address}", f"--num-gpus={gpus[1]}", f"--num-cpus={gpus[1]}"]
-        _start_ray(hosts.node, NODE, node, env)
+        stack.enter_context(_ray(hosts.node, NODE, node, env))
         yield hosts
 
 
@@ -95,10 +97,21 @@ def _join(hosts: Hosts) -> None:
             _ip("-n", name, "link", "set", device, "up")
 
 
-def _start_ray(namespace: str, address: str, options: list[str], env: Mapping[str, str]) -> None:
-    command = ["ip", "netns", "exec", namespace, str(RAY), "start", f"--node-ip-address={address}", *options]
-    started = subprocess.run(command, env=dict(env), capture_output=True, text=True, check=False)
-    assert started.returncode == 0, started.stdout + started.stderr
+@contextmanager
+def _ray(namespace: str, address: str, options: list[str], env: Mapping[str, str]) -> Iterator[None]:
+    # --block: with a parent that reaps it, since workers take a raylet that is dead but not reaped for a living one
+    command = ["ip", "netns", "exec", namespace, str(RAY), "start", "--block", f"--node-ip-address={address}"]
+    log = Path(env["RAY_TMPDIR"], namespace)
+    with (
+        log.open("w") as file,
+        subprocess.Popen([*command, *options], env=dict(env), stdout=file, stderr=file) as started,
+    ):
+        try:
+            until(lambda: "Ray runtime started" in log.read_text() or started.poll(), "Ray starts")
+            assert started.poll() is None, log.read_text()
+            yield
+        finally:
+            started.kill()
 
 
 def _add_namespace(name: str) -> None:

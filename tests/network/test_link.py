@@ -51,6 +51,7 @@ def test_a_search_whose_link_is_cut_and_mended_ends_as_the_undisturbed_one(
         finally:
             hosts.mend()
         search.finish(driver, 120)
-        until(lambda: not hosts.workers(), f"no worker is left: {hosts.workers()}", 15)
+        # the lost host learns only now, and late, that it was given up: TCP waits longer with each try
+        until(lambda: not hosts.workers(), f"no worker is left: {hosts.workers()}", 60)
         failed = search.all(Failed)
     assert {one.failure.kind for one in failed} <= {FailureKind.WORKER_LOST}

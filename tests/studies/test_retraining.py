@@ -1,7 +1,6 @@
 """The final step: what is trained anew, and when the test split is opened."""
 
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import numpy as np
 import pytest
