@@ -17,7 +17,9 @@ bench = typer.Typer(help="Benchmarks of evosearch on this machine.", no_args_is_
 
 SLOTS = Annotated[
     str | None,
-    typer.Option("--slots", metavar="NUMBERS", help="How many workers at once, e.g. 2,8,32 (the default)."),
+    typer.Option(
+        "--slots", metavar="NUMBERS", help="How many workers at once, e.g. 2,8,32,64. Default: 8,32."
+    ),
 ]
 QUICK = Annotated[
     bool, typer.Option("--quick", help="Everything once and small, within a minute; judges no target.")
