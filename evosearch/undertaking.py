@@ -112,6 +112,7 @@ def search(undertakings: Sequence["Undertaking"], generations: int | None = None
     with ExitStack() as stack:
         signals = stack.enter_context(StopSignals())
         dataset = undertakings[0].load()
+        _check_alike(undertakings)
         for one in undertakings:
             one.check_data(dataset)
         unfinished = [one for one in undertakings if not one.is_done(generations)]
@@ -121,6 +122,18 @@ def search(undertakings: Sequence["Undertaking"], generations: int | None = None
         if unfinished:
             _drive(unfinished, dataset, generations, stack, signals)
     return tuple(one.finished(dataset) for one in undertakings)
+
+
+def _check_alike(undertakings: Sequence["Undertaking"]) -> None:
+    """Searches that share a pool train on the same images and the same kind of device."""
+    first = undertakings[0]
+    devices = {one.row.environment["device"] for one in undertakings if one.row}
+    for one in undertakings:
+        if one.config.data != first.config.data or len(devices) > 1:
+            raise SearchConflictError(
+                f"{first.config.name!r} and {one.config.name!r} were begun with other data or on other devices, so they "
+                "cannot share workers; resume them one by one"
+            )
 
 
 def _drive(

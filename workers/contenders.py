@@ -4,7 +4,8 @@ import importlib
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
 from typing import Any
 
 from workers.sleeping import Nap, take_nap
@@ -115,13 +116,12 @@ def _fit(trainable: Any, naps: Sequence[Nap], settings: Any, **run: Any) -> None
 def silence() -> Iterator[None]:
     """Nothing that happens meanwhile in this process reaches standard output or standard error."""
     saved = [os.dup(descriptor) for descriptor in (1, 2)]
-    nothing = os.open(os.devnull, os.O_WRONLY)
-    try:
-        for descriptor in (1, 2):
-            os.dup2(nothing, descriptor)
-        yield
-    finally:
-        for descriptor, kept in zip((1, 2), saved, strict=True):
-            os.dup2(kept, descriptor)
-            os.close(kept)
-        os.close(nothing)
+    with Path(os.devnull).open("w") as nothing, redirect_stdout(nothing), redirect_stderr(nothing):
+        try:
+            for descriptor in (1, 2):
+                os.dup2(nothing.fileno(), descriptor)
+            yield
+        finally:
+            for descriptor, kept in zip((1, 2), saved, strict=True):
+                os.dup2(kept, descriptor)
+                os.close(kept)

@@ -185,8 +185,11 @@ class Crew:
         text = ""
         unmet = [one.born for one in self.standing if not one.met]
         closed = any(node.id in self._closed and self._room(node) for node in self._view.nodes)
-        if not self.standing and not closed:
+        if not self.standing:
             text = "waiting for nodes: none of the cluster has room for a worker now"
+            text += (
+                ", but for those that were closed; start the search anew to use them again" if closed else ""
+            )
         elif unmet and len(unmet) == len(self.standing) and time.monotonic() - unmet[0] > WAIT_SECONDS:
             text = (
                 f"waiting for room: Ray has started none of {len(unmet)} workers for {WAIT_SECONDS:.0f} seconds; "

@@ -7,6 +7,9 @@ from typing import Literal
 from evosearch.errors import CannotRunError
 from evosearch.runtime import Worker, WorkerSettings
 
+MOST_PER_CORE = 32
+"""Workers that may take turns on a core; each is a process of some hundred megabytes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Slot:
@@ -30,6 +33,11 @@ def plan_slots(settings: WorkerSettings, threads: int, gpus: int, cores: int) ->
     """
     if settings.device == "cpu" or (settings.device == "auto" and gpus == 0):
         count = settings.count or max(1, cores // threads)
+        if count > MOST_PER_CORE * cores:
+            raise CannotRunError(
+                f"workers.count is {count}, but this machine has {cores} cores and bears {MOST_PER_CORE * cores} workers "
+                "at most; lower workers.count or leave it out"
+            )
         return (Slot("cpu", threads),) * count
     if gpus == 0:
         raise CannotRunError("workers.device is cuda, but no GPU was found; use workers.device=auto or cpu")

@@ -1,33 +1,48 @@
-"""The circuit breaker of a node: one that loses worker after worker gets no more work."""
+"""The circuit breaker of a node: one that loses worker after worker gets no more work.
 
+What is counted are incidents, not workers: those that one incident took along, and a candidate that brings down one
+process after another, count once.
+"""
+
+from collections.abc import Mapping
 from dataclasses import replace
 
 from evosearch.evaluation import FailureKind, Success
-from evosearch.runtime.fleet import Fleet
-from evosearch.runtime.pool import PoolEvent, TaskDone, WorkerJoined, WorkerLeft
+from evosearch.runtime.fleet import Fleet, Losses
+from evosearch.runtime.pool import PoolEvent, TaskDone, Worker, WorkerJoined, WorkerLeft
 
 LOSSES = 3
-"""A node that loses so many workers without finishing an evaluation in between is closed."""
+"""A node that loses workers so many times without finishing an evaluation in between is closed."""
 
 COUNTED = frozenset({FailureKind.WORKER_LOST, FailureKind.CRASHED})
 
 
-def with_pool(fleet: Fleet, event: PoolEvent) -> Fleet:
-    """The fleet knowing who is there after `event`, and how often each node has failed."""
+def with_pool(fleet: Fleet, event: PoolEvent, task: tuple[str, int] | None) -> Fleet:
+    """The fleet knowing who is there after `event`, and how often each node has failed.
+
+    `task`: search and number of what the event's worker had to do before it; None where it was idle.
+    """
     match event:
         case WorkerJoined(worker) if worker.node not in fleet.excluded:
             return replace(fleet, workers={**fleet.workers, worker.name: worker})
         case TaskDone(worker, _, result, leaves):
-            losses = {
-                n: c for n, c in fleet.losses.items() if n != worker.node or not isinstance(result, Success)
-            }
             gone = leaves or worker.node in fleet.excluded
-            return replace(_without(fleet, worker.name) if gone else fleet, losses=losses)
+            if isinstance(result, Success) and task is not None:
+                fleet = replace(fleet, losses=_without(fleet.losses, worker.node))
+                fleet = replace(fleet, shunned={one: n for one, n in fleet.shunned.items() if one != task})
+            return _leave(fleet, worker) if gone else fleet
         case WorkerLeft(worker, kind):
-            fleet = _without(fleet, worker.name)
-            if kind not in COUNTED:
+            known = fleet.losses.get(worker.node, Losses())
+            present = frozenset(n for n, other in fleet.workers.items() if other.node == worker.node)
+            fleet = _leave(fleet, worker)
+            if task is None:  # it was dismissed, or went with its node
                 return fleet
-            return replace(fleet, losses={**fleet.losses, worker.node: fleet.losses.get(worker.node, 0) + 1})
+            nodes = fleet.shunned.get(task, frozenset()) | {worker.node}
+            fleet = replace(fleet, shunned={**fleet.shunned, task: nodes})
+            if kind not in COUNTED or worker.name in known.witnesses or task in known.tasks:
+                return fleet
+            counted = Losses(known.count + 1, present, known.tasks | {task})
+            return replace(fleet, losses={**fleet.losses, worker.node: counted})
         case _:
             return fleet
 
@@ -35,7 +50,7 @@ def with_pool(fleet: Fleet, event: PoolEvent) -> Fleet:
 def node_to_close(fleet: Fleet) -> str | None:
     """A node that has failed too often, if another one can go on without it."""
     others = {worker.node for worker in fleet.workers.values()} - fleet.excluded
-    failing = [n for n, count in fleet.losses.items() if count >= LOSSES and n not in fleet.excluded]
+    failing = [n for n, one in fleet.losses.items() if one.count >= LOSSES and n not in fleet.excluded]
     return next((node for node in failing if others - {node}), None)
 
 
@@ -46,5 +61,9 @@ def closed(fleet: Fleet, node: str) -> Fleet:
     return replace(fleet, workers=kept, excluded=fleet.excluded | {node})
 
 
-def _without(fleet: Fleet, worker: str) -> Fleet:
-    return replace(fleet, workers={name: w for name, w in fleet.workers.items() if name != worker})
+def _leave(fleet: Fleet, worker: Worker) -> Fleet:
+    return replace(fleet, workers={n: w for n, w in fleet.workers.items() if n != worker.name})
+
+
+def _without(losses: Mapping[str, Losses], node: str) -> dict[str, Losses]:
+    return {other: one for other, one in losses.items() if other != node}

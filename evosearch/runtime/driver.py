@@ -111,7 +111,8 @@ class _Loop:
             check_limits(member.plan.limits, tuple(self._fleet.workers.values()))
 
     def _stop_the_overdue(self) -> None:
-        for late in self._vigil.overdue(self._world.limits, self._world.clock()):
+        # One at a time: each may take seconds, and signals and heartbeats come between.
+        for late in self._vigil.overdue(self._world.limits, self._world.clock())[:1]:
             self._vigil = self._vigil.without(late.worker)
             self._world.pool.stop(late.worker, late.kind, late.message)
 

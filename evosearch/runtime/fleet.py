@@ -17,17 +17,31 @@ class Member:
 
 
 @dataclass(frozen=True)
+class Losses:
+    """How often a node lost workers since it last finished an evaluation.
+
+    `count`: incidents. `witnesses`: the workers that were there at the last one; whoever of them is lost too was
+    lost with it. `tasks`: what the lost ones were doing, as (search, number).
+    """
+
+    count: int = 0
+    witnesses: frozenset[str] = frozenset()
+    tasks: frozenset[tuple[str, int]] = frozenset()
+
+
+@dataclass(frozen=True)
 class Fleet:
     """A group's searches by name, or the only one, in order; and the pool they share.
 
-    `workers`: by name, those that may be given work. `losses`: workers that each node lost since it last finished an
-    evaluation. `excluded`: nodes that get no more work.
+    `workers`: by name, those that may be given work. `losses`: of each node. `excluded`: nodes that get no
+    more work. `shunned`: nodes on which a task, as (search, number), lost its worker; others try it first.
     """
 
     members: Mapping[str, Member]
     workers: Mapping[str, Worker] = field(default_factory=dict)
-    losses: Mapping[str, int] = field(default_factory=dict)
+    losses: Mapping[str, Losses] = field(default_factory=dict)
     excluded: frozenset[str] = frozenset()
+    shunned: Mapping[tuple[str, int], frozenset[str]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, *members: Member) -> "Fleet":

@@ -67,8 +67,10 @@ def step(fleet: Fleet, event: DriverEvent) -> tuple[Fleet, tuple[Command, ...]]:
     if fleet.halted:  # whatever still arrives is trained again on resume
         return fleet, ()
     turn = _Turn(fleet)
+    task = fleet.running.get(event.worker.name) if isinstance(event, TaskDone | WorkerLeft) else None
     turn.tell(event)
-    turn.fleet = with_pool(turn.fleet, event) if not isinstance(event, Begun | StopAsked) else turn.fleet
+    if not isinstance(event, Begun | StopAsked):
+        turn.fleet = with_pool(turn.fleet, event, task)
     turn.close_node()
     turn.assign()
     if turn.workers_idle:  # a generation drains: its successor's immigrants fill the gap (DESIGN, decision 3)
@@ -106,7 +108,9 @@ class _Turn:
         """Close a node that loses worker after worker."""
         if node := node_to_close(self.fleet):
             self.fleet = closed(self.fleet, node)
-            message = f"{node} lost {LOSSES} workers and finished nothing in between; it gets no more work"
+            message = (
+                f"{node} lost workers {LOSSES} times and finished nothing in between; it gets no more work"
+            )
             self._excluded.append(Exclude(node, message))
 
     @property

@@ -105,7 +105,10 @@ def _reason_to_stop(state: DriverState, number: int, kinds: tuple[FailureKind, .
     first = min(FIRST_ERRORS, size)
     if kinds[-1] is FailureKind.ERROR and state.errors == state.concluded == first - 1:
         return f"the first {first} evaluations all ended as error"
-    failed = 1 + sum(score.failure in REOPENED for score in state.search.scores.values())
-    if too_many_failed(failed, size):
+    # An early immigrant is judged with its own generation: else the number of workers would decide.
+    members = {member.number for member in state.search.members}
+    scores = (state.search.scores.get(member) for member in members)
+    failed = (number in members) + sum(s is not None and s.failure in REOPENED for s in scores)
+    if number in members and too_many_failed(failed, size):
         return f"{failed} of generation {state.search.generation}'s {size} failed as error or crashed"
     return None

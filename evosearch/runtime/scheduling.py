@@ -17,7 +17,7 @@ CONTEXT = 768 * 2**20
 @dataclass(frozen=True)
 class Waiting:
     """A candidate to dispatch. `seconds`: predicted. `alone`: after what happened to it. `peak`: bytes, predicted.
-    `early`: it belongs to the next generation.
+    `early`: it belongs to the next generation. `shunned`: nodes on which it lost a worker.
     """
 
     search: str
@@ -26,6 +26,7 @@ class Waiting:
     alone: bool
     peak: int
     early: bool
+    shunned: frozenset[str] = frozenset()
 
 
 def waiting(fleet: Fleet) -> list[Waiting]:
@@ -79,8 +80,9 @@ class _Room:
 
     def take(self, one: Waiting) -> tuple["_Room", Worker | None]:
         """The room that is left, and the worker for `one`; None where it has to wait."""
-        fits = (worker for worker in self.idle if one.peak <= self.shares[worker.device])
-        if not one.alone and (worker := next(fits, None)):
+        fits = [worker for worker in self.idle if one.peak <= self.shares[worker.device]]
+        if fits and not one.alone:
+            worker = min(fits, key=lambda worker: worker.node in one.shunned)  # elsewhere first
             idle = tuple(other for other in self.idle if other != worker)
             return replace(self, idle=idle, taken=self.taken | {worker.device}), worker
         return self._whole_device()
@@ -100,23 +102,24 @@ class _Room:
 
 
 def _of_search(fleet: Fleet, name: str, timings: Timings) -> Iterator[Waiting]:
-    plan, state = fleet.members[name].plan, fleet.members[name].state
+    state = fleet.members[name].state
     if state.halted:
         return
     first: dict[object, int] = {}
     for number in sorted(state.open):
         first.setdefault(state.open[number].chromosome, number)
-    running = set(state.running.values())
-    for number in first.values():
-        if number not in running:
+    running = {state.open[n].chromosome for n in state.running.values() if n in state.open}
+    for chromosome, number in first.items():
+        if chromosome not in running:
             candidate = state.open[number]
             yield Waiting(
                 name,
                 candidate,
-                timings.predict(plan.work(candidate)),
+                timings.predict(state.sizes[number].work),
                 number in state.failures and must_run_alone(state.failures[number]),
-                plan.peak(candidate),
+                state.sizes[number].peak,
                 candidate.generation > state.search.generation,
+                fleet.shunned.get((name, number), frozenset()),
             )
 
 
@@ -129,9 +132,7 @@ def _closed_devices(
         if worker is None or number not in member.state.open:
             continue
         failures = member.state.failures.get(number)
-        crowded = (
-            worker.memory is not None and member.plan.peak(member.state.open[number]) > shares[worker.device]
-        )
+        crowded = worker.memory is not None and member.state.sizes[number].peak > shares[worker.device]
         if crowded or (failures and must_run_alone(failures)):
             yield worker.device
 

@@ -12,6 +12,9 @@ EvaluatorFactory: TypeAlias = Callable[[SearchData, str], Evaluator]
 """Called once in each worker process with the data and a torch device name, "cpu" or "cuda:0"; it is sent there,
 so it must be picklable."""
 
+LEAST_STALL = 5.0
+"""Seconds; with less, a worker would be killed between two words of its progress."""
+
 
 @dataclass(frozen=True)
 class WorkerSettings:
@@ -46,6 +49,11 @@ class WorkerSettings:
             limit = getattr(self, name)
             if limit is not None and not 0 < limit < float("inf"):
                 raise ConfigError(f"workers.{name} is {limit}; it must be above 0 and finite")
+        if self.stall_seconds < LEAST_STALL:
+            raise ConfigError(
+                f"workers.stall_seconds is {self.stall_seconds}; workers tell of their progress every second or two, "
+                f"so it must be at least {LEAST_STALL:.0f}"
+            )
         if self.soft_seconds and self.hard_seconds and self.soft_seconds > self.hard_seconds:
             raise ConfigError(
                 f"workers.soft_seconds is {self.soft_seconds}, above workers.hard_seconds = {self.hard_seconds}; "

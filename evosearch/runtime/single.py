@@ -74,7 +74,7 @@ class SingleTasks:
             raise InterruptedSearchError(
                 f"{self._search!r} was stopped by {reason}; the same command begins this step again"
             )
-        for late in self._vigil.overdue(self._world.limits, self._world.clock()):
+        for late in self._vigil.overdue(self._world.limits, self._world.clock())[:1]:
             self._vigil = self._vigil.without(late.worker)
             self._world.pool.stop(late.worker, late.kind, late.message)
         if self._world.clock() - self._beaten >= HEARTBEAT_SECONDS:

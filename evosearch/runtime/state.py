@@ -8,7 +8,7 @@ from evosearch.errors import JournalError
 from evosearch.evaluation import FailureKind
 from evosearch.genome import Chromosome
 from evosearch.runtime.costs import Timings
-from evosearch.runtime.plan import Plan
+from evosearch.runtime.plan import Plan, Size
 from evosearch.search import Candidate, Score, SearchState
 from evosearch.storage import (
     Born,
@@ -35,7 +35,7 @@ class DriverState:
 
     The durable part is a fold of the journal. `search`: the strategy's. `announced`: the newest generation whose
     population is journaled, -1 before the first. `open`: candidates that are born and have no score, by number.
-    `attempts`: dispatches by number, of candidates without a fitness. `failures`: failed attempts in order, of
+    `sizes`: what each of these has to do and to hold. `attempts`: dispatches by number, of candidates without a fitness. `failures`: failed attempts in order, of
     open ones.
     `ended`: evaluations that have ended, in whatever way. `timings`: what finished ones took. `remembered`: the number that finished each chromosome, with its fitness. `concluded` and `errors`: how many
     evaluations ended in training, and how many of them in a final `error`.
@@ -49,6 +49,7 @@ class DriverState:
     search: SearchState
     announced: int = -1
     open: Mapping[int, Candidate] = field(default_factory=dict)
+    sizes: Mapping[int, Size] = field(default_factory=dict)
     attempts: Mapping[int, int] = field(default_factory=dict)
     failures: Mapping[int, tuple[FailureKind, ...]] = field(default_factory=dict)
     remembered: Mapping[Chromosome, tuple[int, float]] = field(default_factory=dict)
@@ -88,7 +89,7 @@ def evolve(plan: Plan, state: DriverState, fact: Event) -> DriverState:
         case Finished(number, _, worker, success):
             candidate = state.open[number]
             remembered = {**state.remembered, candidate.chromosome: (number, success.fitness)}
-            timings = state.timings.with_one(plan.work(candidate), success.seconds)
+            timings = state.timings.with_one(state.sizes[number].work, success.seconds)
             freed = replace(_freed(state, worker), remembered=remembered, timings=timings)
             return _closed(plan, freed, number, Score(fitness=success.fitness), trained=True)
         case Recalled(number):
@@ -117,7 +118,8 @@ def _born(plan: Plan, state: DriverState, candidate: Candidate) -> DriverState:
         early = plan.strategy.ask(state.search, early=True)
         if candidate not in early:
             raise _bred_otherwise(plan, candidate.generation)
-    return replace(state, open={**state.open, candidate.number: candidate})
+    sizes = {**state.sizes, candidate.number: plan.size(candidate)}
+    return replace(state, open={**state.open, candidate.number: candidate}, sizes=sizes)
 
 
 def _announced(plan: Plan, state: DriverState, fact: GenerationStarted) -> DriverState:
@@ -143,6 +145,7 @@ def _closed(
         state,
         search=plan.strategy.tell(state.search, {number: score}),
         open=_without(state.open, {number}),
+        sizes=_without(state.sizes, {number}),
         attempts=state.attempts if score.failure else _without(state.attempts, {number}),
         failures=_without(state.failures, {number}),
         ended=state.ended + 1,
@@ -160,6 +163,7 @@ def _reopened(plan: Plan, state: DriverState, numbers: frozenset[int]) -> Driver
         state,
         search=search,
         open={**state.open, **again},
+        sizes={**state.sizes, **{number: plan.size(c) for number, c in again.items()}},
         failures=_without(state.failures, numbers),
         ended=state.ended - len(undone),
         concluded=state.concluded - len(undone),

@@ -42,7 +42,7 @@ def test_the_evaluation_of_a_killed_worker_runs_again_within_a_second_on_a_free_
 
 
 def test_a_stopped_worker_is_given_up_and_its_evaluation_runs_elsewhere(arena: Arena, tmp_path: Path) -> None:
-    with Search(tmp_path, arena, FormulaEvaluator(seconds=1), workers="{stall_seconds: 3}") as search:
+    with Search(tmp_path, arena, FormulaEvaluator(seconds=1), workers="{stall_seconds: 5}") as search:
         driver = search.start()
         search.wait_for(Finished)
         victim = arena.busy_worker()
@@ -50,7 +50,7 @@ def test_a_stopped_worker_is_given_up_and_its_evaluation_runs_elsewhere(arena: A
         (failed,) = search.wait_for(Failed)
         search.finish(driver)
     assert failed.failure.kind is FailureKind.WORKER_LOST
-    assert "no progress for workers.stall_seconds = 3" in failed.failure.message
+    assert "no progress for workers.stall_seconds = 5" in failed.failure.message
     assert "it did not answer when asked where it stood" in failed.failure.message
 
 
@@ -59,7 +59,7 @@ def test_a_hanging_evaluation_is_killed_and_it_is_known_where_it_stood(arena: Ar
     struck.mkdir()
     once = Victims(every=4, once_in=str(struck))
     hanging = HangingEvaluator(once, inner=FormulaEvaluator(seconds=0.5))
-    with Search(tmp_path, arena, hanging, workers="{stall_seconds: 3}") as search:
+    with Search(tmp_path, arena, hanging, workers="{stall_seconds: 5}") as search:
         driver = search.start()
         search.finish(driver)
         failed = search.all(Failed)

@@ -1,15 +1,24 @@
 """Several searches on one pool, and a generation that drains."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
 from evosearch.errors import InterruptedSearchError, TooManyFailuresError
 from evosearch.evaluation import FailureKind
-from evosearch.runtime import Fleet, Member, Silence, Surroundings, drive, replay
+from evosearch.runtime import Begun, Fleet, Member, Silence, Surroundings, Worker, drive, replay, step
+from evosearch.runtime.scheduling import waiting
 from evosearch.search import EavlSettings
 from evosearch.storage import Born, Completed, Dispatched, Finished, GenerationStarted, Interrupted, Stopped
-from evosearch.testing import FailingEvaluator, FormulaEvaluator, Script, ScriptedPool, Victims
+from evosearch.testing import (
+    FailingEvaluator,
+    FormulaEvaluator,
+    RaisingEvaluator,
+    Script,
+    ScriptedPool,
+    Victims,
+)
 from tests.runtime.small_search import Drive, MemoryLogbook, make_plan
 
 SETTINGS = EavlSettings(population=8, generations=4, elites=2, immigrants=2)
@@ -121,3 +130,30 @@ def test_an_early_immigrant_that_failed_for_good_keeps_the_worst_fitness(plan):
     drive = Drive(plan, FailingEvaluator(Victims(every=3), kind=FailureKind.DIVERGED), Script(5))
     one_worker = Drive(plan, FailingEvaluator(Victims(every=3), kind=FailureKind.DIVERGED))
     assert drive().search == one_worker().search
+
+
+def test_whether_errors_stop_a_search_does_not_depend_on_the_number_of_workers():
+    """Two of eight in each of two generations are permitted, also when the second generation's are known early."""
+    plan = make_plan(EavlSettings(population=8, generations=2, elites=2, immigrants=4))
+    alone = Drive(plan)
+    alone()
+    immigrants = [
+        f.candidate for f in alone.logbook.of(Born) if f.candidate.generation == 1 and not f.candidate.parents
+    ]
+    first = plan.strategy.start().members
+    doomed = frozenset(str(candidate.chromosome) for candidate in (first[2], first[5], *immigrants[:2]))
+    for workers in (1, 8):
+        drive = Drive(plan, RaisingEvaluator(Victims(doomed)), Script(workers, shuffle=1))
+        drive()
+        assert isinstance(drive.logbook.facts[-1], Completed)
+
+
+def test_an_equal_chromosome_waits_while_another_number_of_it_is_trained(plan):
+    fleet, _ = step(Fleet.of(Member(plan, replay(plan, ()))), Begun())
+    state = fleet.members["small"].state
+    twin = replace(state.open[0], chromosome=state.open[5].chromosome)
+    state = replace(state, open={**state.open, 0: twin}, running={"busy": 5})
+    fleet = replace(
+        fleet.with_state("small", state), workers={n: Worker(n, f"{n}/cpu") for n in ("busy", "x", "y")}
+    )
+    assert 0 not in {one.candidate.number for one in waiting(fleet)}

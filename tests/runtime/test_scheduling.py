@@ -48,13 +48,13 @@ def test_a_busy_worker_gets_nothing_and_what_runs_is_not_given_twice(plan):
 def test_what_was_learned_of_finished_trainings_decides_who_is_longest(plan):
     fleet = begun(plan, X1)
     state = fleet.members["small"].state
-    by_layers = max(state.open.values(), key=lambda c: (plan.work(c)[1], -plan.work(c)[2]))
+    by_layers = max(state.open.values(), key=lambda c: (plan.size(c).work[1], -plan.size(c).work[2]))
     timings = state.timings
     for number in range(40):  # time follows the layers alone
         work = (1.0, 3.0 + number % 7, 0.1 * (number % 5), 0.3 * (number % 3), 0.2 * (number % 4))
         timings = timings.with_one(work, 2.0 * work[1])
     (chosen,) = given(with_state(fleet, plan, timings=timings)).values()
-    assert plan.work(state.open[chosen])[1] == plan.work(by_layers)[1]
+    assert plan.size(state.open[chosen]).work[1] == plan.size(by_layers).work[1]
 
 
 def test_what_must_run_alone_gets_a_whole_device(plan):
@@ -109,8 +109,8 @@ def tight(plan):
     GPU of the same kind."""
     fleet = begun(plan)
     candidates = fleet.members["small"].state.open.values()
-    largest = max(candidates, key=lambda candidate: (plan.peak(candidate), -candidate.number))
-    memory = 2 * (CONTEXT + plan.peak(largest)) - 2
+    largest = max(candidates, key=lambda candidate: (plan.size(candidate).peak, -candidate.number))
+    memory = 2 * (CONTEXT + plan.size(largest).peak) - 2
     workers = [replace(worker, memory=memory) for worker in (X1, X2, Y1, Y2)]
     return replace(fleet, workers={worker.name: worker for worker in workers}), largest.number
 

@@ -64,3 +64,10 @@ def test_default_slots_never_book_more_than_there_is(threads: int, gpus: int, co
 def test_workers_are_named_by_host_device_and_serial_number() -> None:
     assert name_worker("node1", "cuda:0", 2) == Worker("node1-gpu0-2", "node1/cuda:0")
     assert name_worker("node1", "cpu", 3) == Worker("node1-cpu-3", "node1/cpu")
+
+
+def test_more_workers_than_a_machine_bears_are_refused_with_the_numbers() -> None:
+    with pytest.raises(
+        CannotRunError, match=r"workers\.count is 1000, but this machine has 2 cores and bears 64"
+    ):
+        plan_slots(WorkerSettings(count=1000), threads=1, gpus=0, cores=2)
