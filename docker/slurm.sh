@@ -9,7 +9,9 @@
 #SBATCH --nodes=2
 #SBATCH --ntasks-per-node=1
 #SBATCH --gpus-per-node=2
-# Whole nodes: `ray stop`, with which symmetric-run ends, ends every Ray of yours on a node.
+#SBATCH --mem=0
+# Where nodes have more GPUs, ask for them. Whole nodes: `ray stop`, with which symmetric-run ends, ends every Ray of
+# yours on a node.
 #SBATCH --exclusive
 #SBATCH --time=24:00:00
 #SBATCH --requeue
@@ -23,6 +25,9 @@ if [ "$#" -eq 0 ]; then
     echo "usage: sbatch ${BASH_SOURCE[0]} CONFIG [OPTION of evosearch run]..." >&2
     exit 2
 fi
+
+# sbatch brings the submitter's environment with it; another cluster's address or token must not win.
+unset RAY_ADDRESS RAY_API_SERVER_ADDRESS RAY_AUTH_TOKEN
 
 umask 077
 state=$(mktemp -d "$SLURM_SUBMIT_DIR/.evosearch-$SLURM_JOB_ID-XXXXXX")
@@ -54,8 +59,11 @@ trap clean_up EXIT
 stop_driver() {
     if [ -s "$state/driver" ]; then
         kill -TERM "$(cat "$state/driver")" || true
+    elif [ -n "$nodes" ]; then # still waiting for its nodes
+        kill -TERM "$nodes" || true
     fi
 }
+nodes=
 time_is_up=no
 trap 'time_is_up=yes; stop_driver' USR1
 trap stop_driver TERM
@@ -81,7 +89,7 @@ done
 kill "$nodes" 2>/dev/null || wait "$nodes" || failed=$?
 status=$(cat "$state/status" 2>/dev/null || echo "$failed")
 
-if [ "$time_is_up" = yes ] && [ "$status" -eq 75 ]; then
+if [ "$time_is_up" = yes ] && { [ "$status" -eq 75 ] || [ ! -s "$state/driver" ]; }; then
     scontrol requeue "$SLURM_JOB_ID"
 fi
 exit "$status"

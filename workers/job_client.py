@@ -7,12 +7,13 @@ import os
 import shlex
 import signal
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
@@ -22,10 +23,22 @@ from evosearch.storage import without_password
 if TYPE_CHECKING:
     from ray.job_submission import JobDetails, JobSubmissionClient
 
+Answer = TypeVar("Answer")
+
 ADDRESS_VARIABLES = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
 """Where Ray's own command line looks for the cluster, in this order; Ray lets them beat an address that is given."""
 
-NEVER_SENT = (".git", ".venv*", "venv", "__pycache__", ".*_cache", "*.egg-info", ".env", "node_modules")
+NEVER_SENT = (
+    ".git",
+    ".venv*",
+    "venv",
+    "__pycache__",
+    ".*_cache",
+    "*.egg-info",
+    ".env",
+    "node_modules",
+    ".evosearch-*",
+)
 """Names that no job needs, or that may hold secrets; `.gitignore` and `.rayignore` are respected besides."""
 
 ANSWER_SECONDS = 10.0
@@ -141,7 +154,7 @@ class JobClient:
         while True:
             try:
                 await self._pass_on(job, lines)
-                details = await asyncio.to_thread(self._client.get_job_info, job)
+                details = await asyncio.wait_for(_in_daemon(self._client.get_job_info, job), ANSWER_SECONDS)
                 if details.status.is_terminal():
                     lines.close()
                     return details
@@ -167,7 +180,7 @@ class JobClient:
         try:
             yield
         except _out_of_reach() as error:
-            raise CannotRunError(f"{what} at {self.address}: {_in_one_line(error)}") from error
+            raise CannotRunError(f"{what} at {self.address}: {_in_one_line(error) or 'no answer'}") from error
 
 
 @dataclass(slots=True)
@@ -187,6 +200,25 @@ class _Lines:
     def close(self) -> None:
         if self._rest:
             self.write(self._rest)
+
+
+async def _in_daemon(call: Callable[[str], Answer], argument: str) -> Answer:
+    """`call(argument)` in a thread that nobody has to wait for: Ray's client asks without a time limit."""
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[Answer] = loop.create_future()
+
+    def tell(take: Callable[[Any], None], value: object) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended: nobody waits any more
+            loop.call_soon_threadsafe(lambda: None if answer.done() else take(value))
+
+    def ask() -> None:
+        try:
+            tell(answer.set_result, call(argument))
+        except Exception as error:
+            tell(answer.set_exception, error)
+
+    threading.Thread(target=ask, daemon=True).start()
+    return await answer
 
 
 def _cancel_by_signal(task: "asyncio.Task[JobDetails] | None") -> None:

@@ -5,7 +5,7 @@ Each process writes a file of its own, named by its id, so that every contender 
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from evosearch.evaluation import (
     Progress,
     Success,
 )
+from evosearch.genome import Chromosome
 
 GATE_SECONDS = 300.0
 """Longest wait for the other slots; a process takes a second to start, and 64 may share two cores."""
@@ -49,9 +50,9 @@ def take_nap(nap: Nap, folder: str) -> None:
 
 @dataclass(frozen=True)
 class SleepingEvaluator:
-    """Sleeps `seconds[key]` for the chromosome of that content key, and calls half of it right; its own factory."""
+    """Sleeps for as long as `seconds` says of a chromosome, and calls half of it right; its own factory."""
 
-    seconds: Mapping[str, float]
+    seconds: Callable[[Chromosome], float]
     folder: str
 
     def __call__(self, _data: SearchData, _device: str) -> Evaluator:
@@ -60,7 +61,7 @@ class SleepingEvaluator:
 
     def evaluate(self, request: EvaluationRequest, progress: Progress = UNWATCHED) -> Outcome:
         """A fitness of 0.5, in time."""
-        nap = Nap(self.seconds[request.network.key])
+        nap = Nap(self.seconds(request.network))
         take_nap(nap, self.folder)
         progress.step()
         return Success(0.5, nap.seconds)

@@ -89,7 +89,7 @@ def _fields(plan: Plan) -> dict[str, Any]:
 
 
 def _shares(images: str, slots: int, count: int, generations: int, *, promised: bool) -> Iterator[Measure]:
-    what = f"slots busy: {slots} slots, {count} {'search' if count == 1 else 'seeds'}, {images}"
+    what = f"slots busy, simulated: {slots} slots, {count} {'search' if count == 1 else 'seeds'}, {images}"
     cluster = Cluster(slots)
     plans = seeds(count, generations)
     durations = Durations.of(plans[0], 1.0, IMAGES[images])

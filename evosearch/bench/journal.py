@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from evosearch.bench.search import make_plan, run_search
+from evosearch.bench.search import make_plan, run_searches
 from evosearch.bench.table import Figure
 from evosearch.testing import FormulaEvaluator, ScriptedPool
 
@@ -42,7 +42,7 @@ def measure_journal() -> list[Figure]:
         home = Path(folder)
         pool = ScriptedPool(FormulaEvaluator())
         pool.start()
-        written = run_search(plan, pool, home)
+        written = run_searches([plan], pool, home)
         size = (home / "journal.db").stat().st_size / 2**20
         seconds, mebibytes = _probe(home, "resume", POPULATION, GENERATIONS, ELITES)
         looked, _ = _probe(home, "status")

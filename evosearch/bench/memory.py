@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Literal
 
 from evosearch.bench.durations import Durations
-from evosearch.bench.search import make_plan, run_search
+from evosearch.bench.search import make_plan, run_searches
 from evosearch.bench.simulation import Cluster, SimulatedPool
 from evosearch.bench.table import Measure
 from evosearch.runtime import DriverState, Plan, Silence
@@ -60,7 +60,7 @@ def hold(folder: Path, evaluations: int) -> dict[int, float]:
     pool = SimulatedPool(Cluster(8), Durations.of(plan, 1.0).seconds)
     gauge = Gauge(max(1, evaluations // 10), forget=pool.trained.clear)
     pool.start()
-    run_search(plan, pool, folder, watcher=gauge)
+    run_searches([plan], pool, folder, watcher=gauge)
     return gauge.held
 
 

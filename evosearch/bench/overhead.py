@@ -1,5 +1,6 @@
 """What it costs to hand out a training: ours, plain Ray tasks and Ray Tune, round by round in turn on one machine."""
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -9,10 +10,11 @@ from tempfile import TemporaryDirectory
 from typing import Literal, Protocol
 
 from evosearch.bench.durations import Durations
-from evosearch.bench.search import plan_of, run_search, tiny_data
+from evosearch.bench.search import plan_of, run_searches, tiny_data
 from evosearch.bench.standing import StandingPool
 from evosearch.bench.table import Measure
 from evosearch.bench.trace import Overhead, overhead
+from evosearch.genome import Chromosome
 from evosearch.runtime import Plan, WorkerSettings
 from evosearch.search import RandomSearchSettings
 from workers import make_pool
@@ -27,7 +29,7 @@ TARGET_SLOTS, TARGET_MEAN, TARGET_PERCENT = 32, 1.0, 2.0
 class Track:
     """The size of the measurement. `mean`: seconds of a training on average. `waves`: trainings per slot."""
 
-    slots: tuple[int, ...] = (8, 32)
+    slots: tuple[int, ...] = (2, 8, 32, 64)
     rounds: int = 3
     mean: float = 1.0
     waves: int = 4
@@ -56,7 +58,11 @@ def measure_overhead(track: Track, tell: Callable[[str], None]) -> list[Measure]
 
     `tell`: is told what is being done, which takes minutes.
     """
-    return [measure for slots in track.slots for measure in _on_slots(track, slots, tell)]
+    found = [measure for slots in track.slots for measure in _on_slots(track, slots, tell)]
+    if TARGET_SLOTS not in track.slots:
+        note = f"{TARGET_SLOTS} slots were not asked for"
+        found.append(Measure(_what(track, TARGET_SLOTS), OURS_ON_RAY, (), "%", TARGET_PERCENT, note=note))
+    return found
 
 
 def _on_slots(track: Track, slots: int, tell: Callable[[str], None]) -> Iterator[Measure]:
@@ -64,7 +70,7 @@ def _on_slots(track: Track, slots: int, tell: Callable[[str], None]) -> Iterator
     with private_cluster(2 * slots), ExitStack() as stack:
         contenders = [stack.enter_context(make) for make in _contenders(track, slots)]
         for number in range(track.rounds):
-            for contender in contenders:
+            for contender in contenders[number:] + contenders[:number]:  # each goes first once
                 if number and contender.slow:
                     continue
                 tell(f"{slots} slots, round {number + 1} of {track.rounds}: {contender.name}")
@@ -81,7 +87,12 @@ def _measures(track: Track, slots: int, contender: Contender, found: Sequence[Ov
     promised = contender.name == OURS_ON_RAY and (slots, track.mean) == (TARGET_SLOTS, TARGET_MEAN)
     shares = tuple(one.share * 100 for one in found)
     yield Measure(
-        _what(track, slots), contender.name, shares, "%", at_most=TARGET_PERCENT if promised else None
+        _what(track, slots),
+        contender.name,
+        shares,
+        "%",
+        at_most=TARGET_PERCENT if promised else None,
+        note=f"starts a process for each training, on {os.cpu_count()} cores" if contender.slow else "",
     )
     milliseconds = tuple(one.seconds * 1e3 for one in found)
     yield Measure(f"the same, {slots} slots", contender.name, milliseconds, "ms", detail=True)
@@ -100,14 +111,14 @@ OURS_ON_RAY = "evosearch, Ray actors"
 def _contenders(track: Track, slots: int) -> Iterator[AbstractContextManager[Contender]]:
     plan = track.plan(slots)
     seconds = Durations.of(plan, track.mean).seconds
-    naps = {one.chromosome.key: seconds(one.chromosome) for one in plan.strategy.start().members}
+    naps = {one.chromosome: seconds(one.chromosome) for one in plan.strategy.start().members}
     yield _ours("ray", OURS_ON_RAY, plan, naps, slots)
     yield _ours("local", "evosearch, processes", plan, naps, slots)
     queue = [Nap(nap) for nap in naps.values()]
     yield _theirs("plain Ray tasks", run_tasks, queue, slots)
     if not missing_for_tune():
         yield _theirs("Ray Tune, tuned", run_tuned_tune, queue, slots)
-        few = queue[: slots + max(4, slots // 2)]  # its processes take long enough, and few of them show it
+        few = queue[: slots + max(4, slots // 2)]  # processes take long to start, and few of them show it
         yield _theirs("Ray Tune, default", run_tune, few, slots, slow=True)
 
 
@@ -126,18 +137,19 @@ class _Ours:
         """Workers stand from round to round and note what they do in one folder, which is emptied into `folder`."""
         self.pool.introduce()
         with TemporaryDirectory() as home:
-            run_search(self.plan, self.pool, Path(home))
+            run_searches([self.plan], self.pool, Path(home))
         for notes in self.folder.iterdir():
             notes.rename(Path(folder) / notes.name)
 
 
 @contextmanager
 def _ours(
-    executor: Literal["ray", "local"], name: str, plan: Plan, naps: dict[str, float], slots: int
+    executor: Literal["ray", "local"], name: str, plan: Plan, naps: dict[Chromosome, float], slots: int
 ) -> Iterator[Contender]:
     with TemporaryDirectory() as folder:
         settings = WorkerSettings(count=slots, device="cpu", recycle_after=None, recycle_growth=None)
-        pool = StandingPool(make_pool(executor, settings, 1, SleepingEvaluator(naps, folder), tiny_data()))
+        sleeper = SleepingEvaluator(naps.__getitem__, folder)
+        pool = StandingPool(make_pool(executor, settings, 1, sleeper, tiny_data()))
         try:
             begun = time.perf_counter()
             pool.start()
@@ -155,7 +167,7 @@ def _warm_up(pool: StandingPool, slots: int) -> None:
     """The first training of each slot, which the others take at their gate."""
     pool.introduce()
     with TemporaryDirectory() as home:
-        run_search(plan_of(RandomSearchSettings(evaluations=slots)), pool, Path(home))
+        run_searches([plan_of(RandomSearchSettings(evaluations=slots))], pool, Path(home))
 
 
 @dataclass

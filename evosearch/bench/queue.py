@@ -6,7 +6,7 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
-from evosearch.bench.search import NAME, make_plan, plan_of, run_search, tiny_data
+from evosearch.bench.search import NAME, make_plan, plan_of, run_searches, tiny_data
 from evosearch.bench.table import Figure
 from evosearch.evaluation import EvaluationRequest
 from evosearch.runtime import Plan, TaskDone, Ticket, Worker, WorkerJoined, WorkerPool
@@ -49,7 +49,7 @@ def _drive(plan: Plan) -> float:
     with TemporaryDirectory() as folder:
         pool = _start_pool()
         try:
-            return run_search(plan, pool, Path(folder)) / plan.strategy.evaluations
+            return run_searches([plan], pool, Path(folder)) / plan.strategy.evaluations
         finally:
             pool.close()
 

@@ -4,11 +4,12 @@ import os
 import signal
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
 
-from evosearch.bench.search import plan_of, run_search, tiny_data
+from evosearch.bench.search import plan_of, run_searches, tiny_data
 from evosearch.bench.standing import StandingPool
 from evosearch.bench.table import Measure
 from evosearch.errors import InterruptedSearchError
@@ -37,17 +38,17 @@ def measure_recovery(
 
 def _measure(executor: Literal["ray", "local"]) -> float:
     plan = plan_of(RandomSearchSettings(evaluations=2))
-    first, second = (member.chromosome.key for member in plan.strategy.start().members)
+    first, second = (member.chromosome for member in plan.strategy.start().members)
     settings = WorkerSettings(count=2, device="cpu", address="local" if executor == "ray" else None)
     with TemporaryDirectory() as notes, TemporaryDirectory() as home:
-        sleeper = SleepingEvaluator({first: LONG_SECONDS, second: 0.0}, notes)
+        sleeper = SleepingEvaluator({first: LONG_SECONDS, second: 0.0}.__getitem__, notes)
         standing = StandingPool(make_pool(executor, settings, 1, sleeper, tiny_data()))
         pool = KillingPool(standing, Path(notes))
         try:
             standing.start()
             standing.gather(2)
             standing.introduce()
-            run_search(plan, pool, Path(home), stop_reason=pool.stop_reason)
+            run_searches([plan], pool, Path(home), stop_reason=pool.stop_reason)
         except InterruptedSearchError:  # by ourselves, once all is known
             pass
         finally:
@@ -55,9 +56,17 @@ def _measure(executor: Literal["ray", "local"]) -> float:
     return pool.seconds
 
 
+@dataclass(frozen=True, slots=True)
+class Killed:
+    """A process, and the second since 1970 in which it was killed."""
+
+    process: int
+    at: float
+
+
 class KillingPool:
-    """Passes everything on to `pool`, kills the process of a task as soon as another worker is free, and stops the clock
-    when the task is given out again.
+    """Passes everything on to `pool`, kills the process of a task as soon as another worker is free, and looks when the
+    task begins in another process.
 
     `seconds`: between the two.
     """
@@ -67,7 +76,7 @@ class KillingPool:
         self._pool = pool
         self._notes = notes
         self._one_is_free = False
-        self._killed: float | None = None
+        self._killed: Killed | None = None
         self._done = False
 
     def stop_reason(self) -> str | None:
@@ -76,17 +85,14 @@ class KillingPool:
 
     def poll(self, timeout: float) -> Sequence[PoolEvent]:
         """Kill when it is time, then see what happens."""
-        self._kill()
+        self._look()
         events = self._pool.poll(timeout)
         self._one_is_free |= any(isinstance(event, TaskDone) for event in events)
         return events
 
     def submit(self, worker: Worker, ticket: Ticket, task: Task) -> None:
-        """Stop the clock with the second attempt."""
+        """Pass it on."""
         self._pool.submit(worker, ticket, task)
-        if ticket.attempt == 2 and self._killed is not None:
-            self.seconds = time.perf_counter() - self._killed
-            self._done = True
 
     @property
     def device(self) -> Literal["cpu", "cuda"]:
@@ -114,9 +120,12 @@ class KillingPool:
         """Pass it on."""
         self._pool.close()
 
-    def _kill(self) -> None:
-        if self._killed is None and self._one_is_free:
-            for nap in read_notes(str(self._notes)):
-                if nap.end is None:
-                    self._killed = time.perf_counter()
-                    os.kill(nap.process, signal.SIGKILL)
+    def _look(self) -> None:
+        endless = [nap for nap in read_notes(str(self._notes)) if nap.end is None]
+        if self._killed is None and self._one_is_free and endless:
+            self._killed = Killed(endless[0].process, time.time())
+            os.kill(self._killed.process, signal.SIGKILL)
+        for nap in endless:
+            if self._killed is not None and nap.process != self._killed.process:
+                self.seconds = nap.begin - self._killed.at
+                self._done = True

@@ -43,7 +43,7 @@ def _measures(scale: Scale, cluster: Cluster) -> Iterator[Measure]:
     name = f"{scale.slots:,} GPUs, {scale.searches} seeds of {scale.generations} generations"
     if cluster.life is None:
         yield Measure(
-            f"slots busy: {name}",
+            f"slots busy, simulated: {name}",
             OURS,
             (run.busy_percent,),
             "%",
@@ -51,10 +51,12 @@ def _measures(scale: Scale, cluster: Cluster) -> Iterator[Measure]:
         )
         per = run.driver_milliseconds
         yield Measure(f"driver without its journal, per evaluation: {name}", OURS, (per,), "ms")
-        yield Measure(f"evaluations that this driver can hand out: {name}", OURS, (1e3 / per,), "per s")
+        yield Measure(
+            f"evaluations that it can hand out, its journal not counted: {name}", OURS, (1e3 / per,), "per s"
+        )
         return
     note = f"{run.lost} attempts lost with their nodes and made again, {100 * run.wasted / (run.busy + run.wasted):.2g} % of the work"
-    yield Measure(f"slots busy, lost nodes: {name}", OURS, (run.busy_percent,), "%", note=note)
+    yield Measure(f"slots busy, nodes lost, simulated: {name}", OURS, (run.busy_percent,), "%", note=note)
 
 
 def _bound(run: Run) -> float:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,40 +45,43 @@ def tiny_data() -> SearchData:
 
 @dataclass(frozen=True)
 class JournalLogbook:
-    """A logbook in a real journal."""
+    """A logbook in a real journal, of one search."""
 
     journal: Journal
+    search: str
     term: int
 
     def append(self, facts: Sequence[Event]) -> None:
         """One transaction."""
-        self.journal.append(NAME, self.term, facts, time.time())
+        self.journal.append(self.search, self.term, facts, time.time())
 
     def beat(self) -> None:
         """Overwrite the heartbeat."""
-        self.journal.beat(NAME, self.term, time.time())
+        self.journal.beat(self.search, self.term, time.time())
 
 
-def run_search(
-    plan: Plan,
+def run_searches(
+    plans: Sequence[Plan],
     pool: WorkerPool,
     folder: Path,
     *,
     watcher: Watcher | None = None,
     stop_reason: Callable[[], str | None] = lambda: None,
 ) -> float:
-    """Drive `plan` on a started pool with a new journal in `folder`; the seconds it took.
+    """Drive `plans` side by side on a started pool with a new journal in `folder`; the seconds it took.
 
     Raises:
         InterruptedSearchError: `stop_reason` gave one.
     """
     configuration = {"strategy": {"generations": 1}}
-    with open_journal(folder / "journal.db", must_exist=False) as journal:
-        journal.create_search(NAME, SearchCreated(configuration, "bench", {}), time.time())
-        started = DriverStarted("bench", 0, "local", configuration)
-        with take(journal, folder / NAME, NAME, started, time.time) as held:
-            logbook = JournalLogbook(journal, held.term)
-            world = Surroundings(pool, {NAME: logbook}, time.monotonic, stop_reason, watcher or Silence())
-            begun = time.perf_counter()
-            drive(Fleet.of(Member(plan, replay(plan, ()))), world)
-            return time.perf_counter() - begun
+    started = DriverStarted("bench", 0, "local", configuration)
+    with open_journal(folder / "journal.db", must_exist=False) as journal, ExitStack() as held:
+        logbooks = {}
+        for name in (plan.name for plan in plans):
+            journal.create_search(name, SearchCreated(configuration, "bench", {}), time.time())
+            hold = held.enter_context(take(journal, folder / name, name, started, time.time))
+            logbooks[name] = JournalLogbook(journal, name, hold.term)
+        world = Surroundings(pool, logbooks, time.monotonic, stop_reason, watcher or Silence())
+        begun = time.perf_counter()
+        drive(Fleet.of(*(Member(plan, replay(plan, ())) for plan in plans)), world)
+        return time.perf_counter() - begun

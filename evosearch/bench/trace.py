@@ -19,7 +19,7 @@ class Overhead:
 def overhead(naps: Sequence[Slept], slots: int) -> Overhead:
     """Slot-seconds in which nobody slept although somebody could have, per candidate.
 
-    The *window* begins when `slots` naps have begun, so that the start of workers and the first wave are not counted, and
+    The *window* begins with the nap number `slots`, whether or not the first ones have ended, so that the start of workers and the first wave are not counted, and
     ends when the last nap begins: until then the queue is not empty, and every idle slot is the scheduler's doing; how
     the last ones drain is not counted, since that is the order's (see `evosearch.bench.busy`). In the window,
 

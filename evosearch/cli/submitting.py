@@ -65,7 +65,8 @@ def submit(
     for option, value in (("--name", name), ("--seeds", seeds), ("--storage", storage)):
         options += [option, value] if value else []
     options += ["--takeover"] if takeover else []
-    _refuse_passwords(options)
+    stores = (loaded.storage.journal, loaded.storage.artifacts)
+    _refuse_passwords([*options, *filter(None, stores)])
     client = JobClient(address)
     _tell_of_images(loaded)
     job = client.submit(["python", "-m", "evosearch", "run", sent.as_posix(), *options], parcel)
@@ -98,8 +99,8 @@ def _refuse_passwords(words: Sequence[str]) -> None:
     for word in words:
         if word != without_password(word):
             raise InputError(
-                f"{without_password(word)} would put its password into the cluster's list of jobs; leave it out, and "
-                "set PGPASSWORD or PGPASSFILE where the head is started"
+                f"{without_password(word)} would hand its password to whoever may list the cluster's jobs and their "
+                "files; leave it out, and set PGPASSWORD or PGPASSFILE where the head is started"
             )
 
 

@@ -67,7 +67,7 @@ def test_what_was_promised_stands_in_the_table_with_its_bound_and_its_rivals():
     measures = measure_busy_share(generations=2)
     promised = {measure.what for measure in measures if measure.at_least is not None}
     assert promised == {
-        f"slots busy: {case}, {images} images"
+        f"slots busy, simulated: {case}, {images} images"
         for case in ("8 slots, 1 search", "40 slots, 4 seeds")
         for images in ("large", "small")
     }

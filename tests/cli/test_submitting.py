@@ -137,6 +137,14 @@ def test_a_password_is_not_put_into_the_list_of_jobs(refused, cluster, arguments
     assert cluster.asked == []
 
 
+def test_neither_is_one_that_stands_in_the_configuration(refused, cluster):
+    Path("tiny.yaml").write_text(f"{TINY}\nstorage: {{journal: 'postgresql://me:secret@host/evosearch'}}\n")
+    found = refused("submit", "tiny.yaml")
+    assert "PGPASSWORD" in found
+    assert "secret" not in found
+    assert cluster.asked == []
+
+
 def test_searches_and_images_stay_here_and_a_package_that_is_called_data_does_not(
     command, cluster, monkeypatch
 ):

@@ -12,6 +12,10 @@ LINES = [line.strip() for line in TEXT.splitlines() if line.strip() and not line
 LAST_STAGE = LINES[max(index for index, line in enumerate(LINES) if line.startswith("FROM ")) :]
 
 
+def _debian_packages() -> set[str]:
+    return {word for line in LAST_STAGE if line.startswith("RUN apt-get") for word in line.split()}
+
+
 def test_the_linter_of_dockerfiles_finds_nothing():
     check("hadolint", IMAGE)
 
@@ -26,7 +30,11 @@ def test_nothing_runs_as_root():
 
 def test_signals_reach_ray_and_the_dead_are_reaped():
     assert 'ENTRYPOINT ["tini", "-g", "--"]' in LAST_STAGE
-    assert any("tini" in line for line in LAST_STAGE if line.startswith("RUN apt-get"))
+    assert "tini" in _debian_packages()
+
+
+def test_kuberays_probes_have_the_program_they_call():
+    assert "wget" in _debian_packages()
 
 
 def test_an_edit_of_the_code_does_not_install_everything_anew():

@@ -282,6 +282,27 @@ def test_a_cluster_that_stays_out_of_reach_is_given_up(
 
 
 @dataclass
+class Silent(Cluster):
+    """Takes questions and never answers, as what lies behind a tunnel that broke in silence."""
+
+    over: threading.Event = field(default_factory=threading.Event)
+
+    def get_job_info(self, job: str) -> Any:
+        self.over.wait()
+
+
+def test_a_cluster_that_takes_questions_and_never_answers_is_given_up(
+    follow: Follow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_client, "ANSWER_SECONDS", 0.05)
+    monkeypatch.setattr(job_client, "SILENT_SECONDS", 0.0)
+    silent = Silent()
+    with pytest.raises(CannotRunError, match="out of reach at http://head:8265: no answer"):
+        follow(silent)
+    silent.over.set()
+
+
+@dataclass
 class Signalled(Cluster):
     """A job in whose second line a signal reaches the one who waits."""
 

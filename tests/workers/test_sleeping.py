@@ -39,7 +39,7 @@ def test_a_gate_to_which_too_few_come_is_given_up(tmp_path, monkeypatch):
 
 
 def test_a_sleeper_evaluates_by_content_key_and_predicts_nothing(tmp_path):
-    sleeper = SleepingEvaluator({NETWORK.key: 0.01}, str(tmp_path))
+    sleeper = SleepingEvaluator({NETWORK: 0.01}.__getitem__, str(tmp_path))
     evaluator = sleeper(None, "cpu")
     request = EvaluationRequest(NETWORK, TrainingSettings(), "data", 1)
     assert evaluator.evaluate(request) == Success(0.5, 0.01)
