@@ -42,8 +42,18 @@ ALL = Victims(every=1)
 DRIVER = Path(__file__).with_name("driver_program.py")
 
 
+OTHERS: set[int] = set()
+"""Processes of this one before a test: a Ray cluster may stand for the whole session."""
+
+
+@pytest.fixture(autouse=True)
+def _others() -> None:
+    OTHERS.clear()
+    OTHERS.update(_children())
+
+
 def _children() -> set[int]:
-    return {child.pid for child in psutil.Process().children(recursive=True)}
+    return {child.pid for child in psutil.Process().children(recursive=True)} - OTHERS
 
 
 def _pool(factory: EvaluatorFactory, workers: int = 1, threads: int = 1, **changes: Any) -> ProcessPool:
