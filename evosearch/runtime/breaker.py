@@ -37,8 +37,8 @@ def with_pool(fleet: Fleet, event: PoolEvent, task: tuple[str, int] | None) -> F
             fleet = _leave(fleet, worker)
             if task is None:  # it was dismissed, or went with its node
                 return fleet
-            nodes = fleet.shunned.get(task, frozenset()) | {worker.node}
-            fleet = replace(fleet, shunned={**fleet.shunned, task: nodes})
+            devices = fleet.shunned.get(task, frozenset()) | {worker.device}
+            fleet = replace(fleet, shunned={**fleet.shunned, task: devices})
             if kind not in COUNTED or worker.name in known.witnesses or task in known.tasks:
                 return fleet
             counted = Losses(known.count + 1, present, known.tasks | {task})

@@ -5,8 +5,10 @@ with a weight of at least 0: a constant, kernels to launch, FLOPs, bytes of acti
 epochs and images are the same for all candidates of a search, so the weights absorb them.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import itemgetter
 from typing import TypeAlias
 
 import numpy as np
@@ -52,11 +54,14 @@ class Timings:
         row = [value / seconds for value in work]
         return self + Timings(1, tuple(a * b for a in row for b in row), tuple(row))
 
-    def predict(self, work: Work) -> float:
-        """Seconds that `work` will take; before enough is known, a number in the order of its FLOPs."""
+    def predictor(self) -> Callable[[Work], float]:
+        """What tells the seconds that a work will take; before enough is known, a number in the order of its FLOPs."""
         if self.count < ENOUGH:
-            return work[2]
-        return sum(weight * amount for weight, amount in zip(_weights(self), work, strict=True))
+            return itemgetter(2)
+        one, layers, flops, activations, parameters = _weights(self)
+        return lambda work: (  # written out: asked for thousands at every result
+            one * work[0] + layers * work[1] + flops * work[2] + activations * work[3] + parameters * work[4]
+        )
 
 
 @lru_cache(maxsize=16)

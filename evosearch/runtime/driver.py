@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from evosearch.errors import InterruptedSearchError, TooManyFailuresError
 from evosearch.runtime.fleet import Fleet
 from evosearch.runtime.limits import check_limits
 from evosearch.runtime.machine import Assign, Begun, Command, DriverEvent, Exclude, Record, StopAsked, step
-from evosearch.runtime.pool import PoolChanged, Ticket, WorkerPool
+from evosearch.runtime.pool import PoolChanged, PoolEvent, Ticket, WorkerJoined, WorkerPool
 from evosearch.runtime.vigil import TimeLimits, Vigil
 from evosearch.runtime.watcher import Watcher
 from evosearch.storage import Event, Stopped
@@ -16,6 +16,13 @@ from evosearch.storage import Event, Stopped
 HEARTBEAT_SECONDS = 5.0
 POLL_SECONDS = 0.25
 """Longest wait for a pool event: a stop signal is seen at least this often."""
+
+
+ALL_THERE_SECONDS = 60.0
+"""Workers that have not joined by then wait for what others hold, and are not waited for."""
+
+PAUSE_SECONDS = 5.0
+"""Where the loop itself stood still for longer, be it for a slow disk or a suspended machine, no worker is to blame."""
 
 
 class Logbook(Protocol):
@@ -76,39 +83,54 @@ class _Loop:
         self._world = world
         self._vigil = Vigil()
         self._stopped: list[str] = []
-        self._devices_known = False
+        self._held_back: list[PoolEvent] = []
+        self._may_begin = False
 
     def run(self) -> Fleet:
         world = self._world
         self._advance(Begun())
-        beaten = world.clock()
+        begun = beaten = seen = world.clock()
         while not self._fleet.halted:
             if reason := world.stop_reason():
-                self._advance(StopAsked(reason))
-                break
-            for event in world.pool.poll(POLL_SECONDS):
-                self._vigil = self._vigil.saw(event, world.clock())
-                if isinstance(event, PoolChanged):
-                    world.watcher.note(event.text)
-                self._advance(event)
-            self._check_devices()
+                self._stop(reason)
+            news = world.pool.poll(POLL_SECONDS)
+            now = world.clock()
+            if now - seen > PAUSE_SECONDS:
+                self._vigil = self._vigil.later(now - seen)
+            seen = now
+            self._hear(news, now, now - begun)
             self._stop_the_overdue()
             if world.clock() - beaten >= HEARTBEAT_SECONDS:
-                for name, member in self._fleet.members.items():
-                    if not member.state.halted:
-                        world.logbooks[name].beat()
+                self._beat()
                 beaten = world.clock()
         if self._stopped:
             raise TooManyFailuresError("; ".join(self._stopped))
         return self._fleet
 
-    def _check_devices(self) -> None:
-        """Once all workers have joined: what the configuration allows must fit the largest device."""
-        if self._devices_known or not self._world.pool.settled:
-            return
-        self._devices_known = True
-        for member in self._fleet.members.values():
-            check_limits(member.plan.limits, tuple(self._fleet.workers.values()))
+    def _hear(self, news: Sequence[PoolEvent], now: float, running: float) -> None:
+        """Act on what the pool told; held back until it is known that the devices hold what the limits allow."""
+        for event in news:
+            self._vigil = self._vigil.saw(event, now)
+            if isinstance(event, PoolChanged):
+                self._world.watcher.note(event.text)
+        self._held_back += news
+        if self._may_begin or self._devices_suffice(running):
+            self._may_begin = True
+            held, self._held_back = self._held_back, []
+            self._advance(*held)
+
+    def _devices_suffice(self, running: float) -> bool:
+        joined = tuple(event.worker for event in self._held_back if isinstance(event, WorkerJoined))
+        all_there = self._world.pool.settled or running > ALL_THERE_SECONDS
+        return all(
+            check_limits(member.plan.limits, joined, all_there=all_there)
+            for member in self._fleet.members.values()
+        )
+
+    def _beat(self) -> None:
+        for name, member in self._fleet.members.items():
+            if not member.state.halted:
+                self._world.logbooks[name].beat()
 
     def _stop_the_overdue(self) -> None:
         # One at a time: each may take seconds, and signals and heartbeats come between.
@@ -116,16 +138,19 @@ class _Loop:
             self._vigil = self._vigil.without(late.worker)
             self._world.pool.stop(late.worker, late.kind, late.message)
 
-    def _advance(self, event: DriverEvent) -> None:
-        self._fleet, commands = step(self._fleet, event)
+    def _advance(self, *events: DriverEvent) -> None:
+        self._fleet, commands = step(self._fleet, *events)
         for command in commands:
             self._execute(command)
-        if isinstance(event, StopAsked):
-            names = list(self._fleet.members)
-            raise InterruptedSearchError(
-                f"{' and '.join(map(repr, names))} {'was' if len(names) == 1 else 'were'} stopped by {event.reason}; "
-                f"`evosearch resume {_common(names)}` goes on where it stood"
-            )
+
+    def _stop(self, reason: str) -> NoReturn:
+        names = [name for name, member in self._fleet.members.items() if not member.state.halted]
+        self._advance(StopAsked(reason))
+        told = (
+            f"{' and '.join(map(repr, names))} {'was' if len(names) == 1 else 'were'} stopped by {reason}; "
+            f"`evosearch resume {_common(list(self._fleet.members))}` goes on where it stood"
+        )
+        raise InterruptedSearchError("; ".join([*self._stopped, told]))
 
     def _execute(self, command: Command) -> None:
         world = self._world

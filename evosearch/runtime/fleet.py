@@ -34,7 +34,7 @@ class Fleet:
     """A group's searches by name, or the only one, in order; and the pool they share.
 
     `workers`: by name, those that may be given work. `losses`: of each node. `excluded`: nodes that get no
-    more work. `shunned`: nodes on which a task, as (search, number), lost its worker; others try it first.
+    more work. `shunned`: devices on which a task, as (search, number), lost its worker.
     """
 
     members: Mapping[str, Member]
@@ -61,6 +61,13 @@ class Fleet:
             for name, member in self.members.items()
             for worker, number in member.state.running.items()
         }
+
+    def task_of(self, worker: Worker) -> tuple[str, int] | None:
+        """Search and number of what `worker` has to do; None where that is nothing."""
+        for name, member in self.members.items():
+            if (number := member.state.running.get(worker.name)) is not None:
+                return name, number
+        return None
 
     def with_state(self, name: str, state: DriverState) -> "Fleet":
         """This fleet with another state of the search `name`."""

@@ -1,6 +1,6 @@
-"""The driver as a state machine: `step(fleet, event) -> (fleet, commands)`, without I/O, clock or chance.
+"""The driver as a state machine: `step(fleet, *events) -> (fleet, commands)`, without I/O, clock or chance.
 
-Read `step` first: an event is turned into facts of the searches it concerns; the facts change their states by the
+Read `step` first: each event is turned into facts of the searches it concerns; the facts change their states by the
 same fold that a replay uses; what then becomes possible (a new generation, a remembered fitness, a dispatch) follows at
 once. Commands are to be executed in order: a fact is durable before anything that rests on it happens.
 """
@@ -62,15 +62,17 @@ DriverEvent: TypeAlias = Begun | StopAsked | PoolEvent
 Command: TypeAlias = Record | Assign | Exclude
 
 
-def step(fleet: Fleet, event: DriverEvent) -> tuple[Fleet, tuple[Command, ...]]:
-    """The fleet after `event`, and what to do about it."""
+def step(fleet: Fleet, *events: DriverEvent) -> tuple[Fleet, tuple[Command, ...]]:
+    """The fleet after `events`, and what to do about it.
+
+    What came to be known at one moment is told at once: else what a dead node had would be given to its next dead
+    worker, whose death has not been told yet.
+    """
     if fleet.halted:  # whatever still arrives is trained again on resume
         return fleet, ()
     turn = _Turn(fleet)
-    task = fleet.running.get(event.worker.name) if isinstance(event, TaskDone | WorkerLeft) else None
-    turn.tell(event)
-    if not isinstance(event, Begun | StopAsked):
-        turn.fleet = with_pool(turn.fleet, event, task)
+    for event in events:
+        turn.take(event)
     turn.close_node()
     turn.assign()
     if turn.workers_idle:  # a generation drains: its successor's immigrants fill the gap (DESIGN, decision 3)
@@ -87,6 +89,13 @@ class _Turn:
         self._facts: dict[str, list[Event]] = {}
         self._assigned: list[Assign] = []
         self._excluded: list[Exclude] = []
+
+    def take(self, event: DriverEvent) -> None:
+        """See what `event` means to the searches, and then to the pool."""
+        task = self.fleet.task_of(event.worker) if isinstance(event, TaskDone | WorkerLeft) else None
+        self.tell(event)
+        if not isinstance(event, Begun | StopAsked):
+            self.fleet = with_pool(self.fleet, event, task)
 
     def tell(self, event: DriverEvent) -> None:
         """Turn `event` into facts of those it concerns, and these into what follows from them."""
@@ -143,8 +152,8 @@ class _Turn:
         match event:
             case Begun() | StopAsked():
                 return [name for name, member in self.fleet.members.items() if not member.state.halted]
-            case TaskDone(worker) | WorkerLeft(worker) if worker.name in self.fleet.running:
-                return [self.fleet.running[worker.name][0]]
+            case TaskDone(worker) | WorkerLeft(worker) if task := self.fleet.task_of(worker):
+                return [task[0]]
             case _:
                 return []
 

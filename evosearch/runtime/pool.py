@@ -27,7 +27,12 @@ class Worker:
     @property
     def node(self) -> str:
         """The machine it runs on; two nodes of a cluster never have the same."""
-        return self.device.rpartition("/")[0]
+        return node_of(self.device)
+
+
+def node_of(device: str) -> str:
+    """The machine that a device is in."""
+    return device.rpartition("/")[0]
 
 
 @dataclass(frozen=True, slots=True)

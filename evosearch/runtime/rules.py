@@ -58,14 +58,13 @@ def follows(plan: Plan, state: DriverState) -> tuple[Event, ...]:
     if state.search.generation > state.announced:
         members = tuple(member.number for member in state.search.members)
         born = _births(plan, state, plan.strategy.ask(state.search))
-        return (*born, GenerationStarted(state.search.generation, members))
-    recalled = tuple(
-        Recalled(number, state.remembered[candidate.chromosome][0])
-        for number, candidate in sorted(state.open.items())
-        if candidate.chromosome in state.remembered and number not in state.running.values()
-    )
-    if recalled:
-        return recalled
+        # Too many of its immigrants may have failed already, when they were trained early.
+        reason = _too_many(state, _failed(state))
+        stopped = (Stopped(reason),) if reason else ()
+        return (*born, GenerationStarted(state.search.generation, members), *stopped)
+    known = [number for number, one in state.open.items() if one.chromosome in state.remembered]
+    if recalled := sorted(set(known) - set(state.running.values())):
+        return tuple(Recalled(n, state.remembered[state.open[n].chromosome][0]) for n in recalled)
     best = state.search.best_with_members()
     if plan.strategy.finished(state.search):
         return (Completed(best[0].number if best else None),)
@@ -106,9 +105,17 @@ def _reason_to_stop(state: DriverState, number: int, kinds: tuple[FailureKind, .
     if kinds[-1] is FailureKind.ERROR and state.errors == state.concluded == first - 1:
         return f"the first {first} evaluations all ended as error"
     # An early immigrant is judged with its own generation: else the number of workers would decide.
-    members = {member.number for member in state.search.members}
-    scores = (state.search.scores.get(member) for member in members)
-    failed = (number in members) + sum(s is not None and s.failure in REOPENED for s in scores)
-    if number in members and too_many_failed(failed, size):
-        return f"{failed} of generation {state.search.generation}'s {size} failed as error or crashed"
-    return None
+    is_member = any(member.number == number for member in state.search.members)
+    return _too_many(state, _failed(state) + 1) if is_member else None
+
+
+def _failed(state: DriverState) -> int:
+    scores = (state.search.scores.get(member.number) for member in state.search.members)
+    return sum(score is not None and score.failure in REOPENED for score in scores)
+
+
+def _too_many(state: DriverState, failed: int) -> str | None:
+    size = len(state.search.members)
+    if not too_many_failed(failed, size):
+        return None
+    return f"{failed} of generation {state.search.generation}'s {size} failed as error or crashed"

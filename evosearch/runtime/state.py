@@ -71,6 +71,12 @@ def replay(plan: Plan, facts: Iterable[Event]) -> DriverState:
     state = DriverState(plan.strategy.start())
     for fact in facts:
         state = evolve(plan, state, fact)
+    early = {c.number: c for c in state.open.values() if c.generation > state.search.generation}
+    if (
+        early
+        and not early.items() <= {c.number: c for c in plan.strategy.ask(state.search, early=True)}.items()
+    ):
+        raise _bred_otherwise(plan, state.search.generation + 1)
     return state
 
 
@@ -112,12 +118,6 @@ def evolve(plan: Plan, state: DriverState, fact: Event) -> DriverState:
 
 
 def _born(plan: Plan, state: DriverState, candidate: Candidate) -> DriverState:
-    if (
-        state.announced == state.search.generation
-    ):  # a generation under way: this is an early immigrant of the next
-        early = plan.strategy.ask(state.search, early=True)
-        if candidate not in early:
-            raise _bred_otherwise(plan, candidate.generation)
     sizes = {**state.sizes, candidate.number: plan.size(candidate)}
     return replace(state, open={**state.open, candidate.number: candidate}, sizes=sizes)
 

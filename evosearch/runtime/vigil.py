@@ -48,6 +48,11 @@ class Vigil:
             case _:
                 return self
 
+    def later(self, seconds: float) -> "Vigil":
+        """As if the last so many seconds had not been: nobody listened."""
+        begun = {worker: at + seconds for worker, at in self.begun.items()}
+        return Vigil(begun, {worker: at + seconds for worker, at in self.moved.items()})
+
     def without(self, worker: Worker) -> "Vigil":
         """The worker is free, gone or given up."""
         begun = {other: at for other, at in self.begun.items() if other != worker}

@@ -36,20 +36,11 @@ def fleet(plan):
 
 
 def lose(fleet, node, kinds, first=0):
-    """The node's only worker dies, each time over another candidate, is replaced, dies again."""
+    """The node's only worker dies, is replaced, dies again."""
     commands = []
     for serial, kind in enumerate(kinds, first):
-        fleet, told = step(fleet, WorkerLeft(worker(node, serial), kind, "gone"))
-        commands += told
-        search, number = next(iter(fleet.shunned))
-        fleet = replace(fleet, shunned={(search, number): frozenset({"bad", "good"})})
-        state = fleet.members[search].state
-        failed = {n: kinds for n, kinds in state.failures.items() if n not in state.running.values()}
-        busy = {**state.running, f"nobody-{serial}": next(iter(failed))} if failed else state.running
-        fleet = fleet.with_state(
-            search, replace(state, running=busy)
-        )  # it waits, so that another one is next
-        fleet, told = step(fleet, WorkerJoined(worker(node, serial + 1)))
+        left = WorkerLeft(worker(node, serial), kind, "gone")
+        fleet, told = step(fleet, left, WorkerJoined(worker(node, serial + 1)))
         commands += told
     return fleet, [command for command in commands if isinstance(command, Exclude)]
 
@@ -64,14 +55,45 @@ def test_a_node_that_fails_three_times_gets_no_more_work(fleet):
     assert {one.node for one in fleet.workers.values()} == {"good"}
 
 
-def test_a_candidate_that_kills_one_process_after_another_is_not_the_nodes_fault(fleet):
-    """Each of its attempts ends on the same node, since the others are busy."""
-    excluded = []
-    for serial in range(3):
-        fleet, told = step(fleet, WorkerLeft(worker("bad", serial), CRASHED, "gone"))
-        fleet, more = step(fleet, WorkerJoined(worker("bad", serial + 1)))
-        excluded += [command for command in (*told, *more) if isinstance(command, Exclude)]
+def test_a_candidate_that_kills_every_process_it_meets_is_not_the_nodes_fault(fleet):
+    """One crash on each node, and the third where it has crashed before."""
+    excluded, (search, poison) = [], fleet.running["bad-0"]
+    for serial in range(1, 4):
+        (name,) = (name for name, task in fleet.running.items() if task == (search, poison))
+        (other,) = (task for task in fleet.running.items() if task[1] != (search, poison))
+        fleet, told = step(fleet, WorkerLeft(fleet.workers[name], CRASHED, "gone"))
+        node = name.partition("-")[0]
+        excluded += [command for command in told if isinstance(command, Exclude)]
+        fleet, _ = step(fleet, WorkerJoined(worker(node, serial)))
+        fleet, _ = finish(fleet, *other)
     assert excluded == []
+    assert fleet.members[search].state.search.scores[poison].failure is CRASHED
+
+
+def finish(fleet, name, task):
+    search, number = task
+    ticket = Ticket(search, 1, number, fleet.members[search].state.attempts[number])
+    return step(fleet, TaskDone(fleet.workers[name], ticket, Success(0.5, 1.0)))
+
+
+def test_a_sick_node_beside_a_busy_healthy_one_costs_each_candidate_one_attempt_at_most(fleet):
+    """It is always the sick one that is idle; what it lost waits for the other."""
+    fleet, excluded = lose(fleet, "bad", [CRASHED] * 3)
+    assert [command.node for command in excluded] == ["bad"]
+    assert [len(kinds) for kinds in fleet.members["small"].state.failures.values()] == [1, 1, 1]
+
+
+def test_a_dead_node_costs_an_evaluation_one_attempt_however_many_workers_it_had(plan):
+    """The others were idle, and the search has nothing else to do."""
+    fleet, _ = step(Fleet.of(Member(plan, replay(plan, ()))), Begun())
+    workers = [worker("dead", serial) for serial in range(8)]
+    fleet, _ = step(fleet, WorkerJoined(workers[0]))
+    (search, number), state = fleet.running["dead-0"], fleet.members["small"].state
+    only = replace(state, open={number: state.open[number]})
+    fleet = replace(fleet.with_state(search, only), workers={one.name: one for one in workers})
+    fleet, _ = step(fleet, *(WorkerLeft(one, LOST, "gone") for one in workers))
+    assert fleet.members[search].state.failures == {number: (LOST,)}
+    assert fleet.running == {}
 
 
 def test_workers_that_one_incident_took_along_count_once(plan):

@@ -24,13 +24,13 @@ def timed(weights, count=40, noise=0.0):
 def test_the_fit_finds_what_the_seconds_were_made_of(weights):
     timings = timed(weights)
     for work in works(10, seed=2):
-        assert timings.predict(work) == pytest.approx(np.dot(weights, work), rel=1e-6)
+        assert timings.predictor()(work) == pytest.approx(np.dot(weights, work), rel=1e-6)
 
 
 def test_noise_of_a_tenth_leaves_the_order_nearly_right():
     weights = (0.5, 0.2, 2.0, 0.3, 0.1)
     timings = timed(weights, noise=0.1)
-    errors = [timings.predict(work) / np.dot(weights, work) for work in works(50, seed=3)]
+    errors = [timings.predictor()(work) / np.dot(weights, work) for work in works(50, seed=3)]
     assert min(errors) > 0.8
     assert max(errors) < 1.2
 
@@ -40,19 +40,19 @@ def test_no_weight_is_negative_whatever_was_measured():
     for number, work in enumerate(works(30)):
         timings = timings.with_one(work, 1.0 + number % 3)
     for feature in range(FEATURES):
-        assert timings.predict(tuple(float(feature == other) for other in range(FEATURES))) >= 0
+        assert timings.predictor()(tuple(float(feature == other) for other in range(FEATURES))) >= 0
 
 
 def test_before_enough_is_known_flops_decide():
     timings = timed((0.0, 1.0, 0.0, 0.0, 0.0), count=ENOUGH - 1)
-    assert timings.predict((1.0, 50.0, 3.0, 1.0, 1.0)) == 3.0
+    assert timings.predictor()((1.0, 50.0, 3.0, 1.0, 1.0)) == 3.0
 
 
 def test_candidates_that_are_all_alike_can_be_fitted_too():
     timings = Timings()
     for _ in range(20):
         timings = timings.with_one((1.0, 2.0, 3.0, 4.0, 5.0), 7.0)
-    assert timings.predict((1.0, 2.0, 3.0, 4.0, 5.0)) == pytest.approx(7.0)
+    assert timings.predictor()((1.0, 2.0, 3.0, 4.0, 5.0)) == pytest.approx(7.0)
 
 
 def test_what_was_measured_in_two_searches_adds_up():

@@ -1,12 +1,14 @@
 """The driver as a whole: the loop, the machine and a scripted pool."""
 
 import itertools
+from dataclasses import dataclass, replace
 
 import pytest
 
-from evosearch.errors import InterruptedSearchError, TooManyFailuresError
+from evosearch.errors import CannotRunError, InterruptedSearchError, TooManyFailuresError
 from evosearch.evaluation import FailureKind
 from evosearch.genome import SearchSpace
+from evosearch.runtime import Fleet, Member, Silence, Surroundings, WorkerJoined, drive, replay
 from evosearch.search import EavlSettings
 from evosearch.storage import (
     Born,
@@ -20,7 +22,14 @@ from evosearch.storage import (
     Reopened,
     Stopped,
 )
-from evosearch.testing import FailingEvaluator, RaisingEvaluator, Script, Victims
+from evosearch.testing import (
+    FailingEvaluator,
+    FormulaEvaluator,
+    RaisingEvaluator,
+    Script,
+    ScriptedPool,
+    Victims,
+)
 from tests.runtime.small_search import Drive, MemoryLogbook, make_plan
 
 
@@ -260,6 +269,52 @@ def test_a_stop_is_journaled_last_and_the_next_driver_trains_what_was_in_flight_
     assert population_of(resumed(drive.logbook.facts)) == population_of(Drive(plan)())
     again = {fact.number for fact in resumed.logbook.of(Dispatched) if fact.attempt == 2}
     assert again == running
+
+
+@dataclass
+class Odd:
+    """A scripted pool with another memory, whose polls take as long as they like."""
+
+    inner: ScriptedPool
+    memory: int | None = None
+    seconds: float = 0.0
+    now: float = 0.0
+
+    def __getattr__(self, name):
+        return getattr(self.inner, name)
+
+    def poll(self, timeout):
+        self.now += self.seconds
+        events = self.inner.poll(timeout)
+        return [
+            replace(event, worker=replace(event.worker, memory=self.memory))
+            if isinstance(event, WorkerJoined)
+            else event
+            for event in events
+        ]
+
+
+def drive_on(pool, plan):
+    logbook = MemoryLogbook()
+    pool.start()
+    world = Surroundings(pool, {plan.name: logbook}, lambda: pool.now, lambda: None, Silence())
+    drive(Fleet.of(Member(plan, replay(plan, ()))), world)
+    return logbook
+
+
+def test_a_limit_that_no_device_holds_is_found_before_anything_is_dispatched(plan):
+    gib = 2**30
+    plan = replace(plan, limits=replace(plan.limits, max_memory=4 * gib))
+    pool = Odd(ScriptedPool(FormulaEvaluator(), Script(2)), memory=2 * gib)
+    with pytest.raises(CannotRunError, match=r"has 2\.0 GiB"):
+        drive_on(pool, plan)
+    assert pool.submitted == []
+
+
+def test_a_driver_that_stood_still_blames_no_worker(plan):
+    """Each poll takes longer than a worker may go without progress; one of the two ends with each."""
+    pool = Odd(ScriptedPool(FormulaEvaluator(), Script(2)), seconds=1000.0)
+    assert drive_on(pool, plan).of(Failed) == []
 
 
 def test_the_heartbeat_comes_every_five_seconds_of_the_clock(plan):

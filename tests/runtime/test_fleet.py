@@ -148,6 +148,22 @@ def test_whether_errors_stop_a_search_does_not_depend_on_the_number_of_workers()
         assert isinstance(drive.logbook.facts[-1], Completed)
 
 
+@pytest.mark.parametrize("workers", [1, 2, 12])
+def test_immigrants_that_failed_early_stop_their_generation_as_they_would_have_within_it(workers):
+    """Half of the second generation, and nothing else, ends as error."""
+    plan = make_plan(EavlSettings(population=10, generations=3, elites=2, immigrants=5))
+    alone = Drive(plan)
+    alone()
+    born = [fact.candidate for fact in alone.logbook.of(Born)]
+    doomed = frozenset(str(one.chromosome) for one in born if one.generation == 1 and not one.parents)
+    drive = Drive(plan, RaisingEvaluator(Victims(doomed)), Script(workers, shuffle=1))
+    with pytest.raises(TooManyFailuresError, match="of generation 1's 10 failed as error or crashed"):
+        drive()
+    assert isinstance(drive.logbook.facts[-1], Stopped)
+    again = Drive(plan, script=Script(workers), logbook=MemoryLogbook())
+    assert again(drive.logbook.facts).search == alone().search
+
+
 def test_an_equal_chromosome_waits_while_another_number_of_it_is_trained(plan):
     fleet, _ = step(Fleet.of(Member(plan, replay(plan, ()))), Begun())
     state = fleet.members["small"].state

@@ -6,7 +6,8 @@ import pytest
 
 from evosearch.evaluation import FailureKind
 from evosearch.runtime import Begun, Fleet, Member, Worker, replay, step
-from evosearch.runtime.scheduling import CONTEXT, assignments, waiting
+from evosearch.runtime.room import CONTEXT
+from evosearch.runtime.scheduling import assignments, waiting
 from tests.runtime.small_search import make_plan
 
 CRASHED, OUT_OF_MEMORY = FailureKind.CRASHED, FailureKind.OUT_OF_MEMORY
@@ -36,7 +37,7 @@ def given(fleet):
 def test_every_free_worker_gets_one_longest_first(plan):
     fleet = begun(plan, X1, X2, Y1)
     first, second, third, *_ = longest_first(plan, fleet)
-    assert given(fleet) == {"x1": first, "x2": second, "y1": third}
+    assert given(fleet) == {"x1": first, "y1": second, "x2": third}  # devices in turn
 
 
 def test_a_busy_worker_gets_nothing_and_what_runs_is_not_given_twice(plan):
@@ -100,7 +101,7 @@ def test_one_crash_does_not_yet_ask_for_a_whole_device(plan):
 def test_what_must_run_alone_comes_first(plan):
     fleet = begun(plan, X1)
     last = longest_first(plan, fleet)[-1]
-    assert waiting(with_state(fleet, plan, failures={last: (OUT_OF_MEMORY,)}))[0].candidate.number == last
+    assert next(waiting(with_state(fleet, plan, failures={last: (OUT_OF_MEMORY,)}))).candidate.number == last
 
 
 @pytest.fixture

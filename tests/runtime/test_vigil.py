@@ -29,6 +29,12 @@ def test_progress_does_not_put_off_the_hard_limit():
     assert "workers.hard_seconds = 25" in late.message
 
 
+def test_while_the_driver_itself_stood_still_no_time_passes():
+    vigil = Vigil().began(A, 0.0).later(100.0)
+    assert vigil.overdue(BOTH, 109.0) == ()
+    assert vigil.overdue(BOTH, 111.0)
+
+
 def test_there_is_no_hard_limit_unless_one_is_given():
     vigil = Vigil().began(A, 0.0).saw(WorkerProgressed(A), 1e6)
     assert vigil.overdue(STALL, 1e6 + 1) == ()

@@ -1,0 +1,146 @@
+"""Which worker suits a candidate: on a device that holds it, shared or alone, and not where it was lost before."""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from evosearch.runtime.fleet import Fleet
+from evosearch.runtime.pool import Worker, node_of
+
+CONTEXT = 768 * 2**20
+"""Bytes that a process takes of a GPU before it has a network: CUDA's context, kernels, workspaces."""
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What a candidate asks of a device. `peak`: bytes, predicted. `alone`: nothing else may run there, after what
+    happened to it. `shunned`: devices on which it lost a worker.
+    """
+
+    peak: int
+    alone: bool = False
+    shunned: frozenset[str] = frozenset()
+
+
+@dataclass
+class _Device:
+    """`memory`: bytes, 0 where it is not known. `share`: of each of its workers. `idle`: by name, in order."""
+
+    name: str
+    memory: float
+    share: float = float("inf")
+    workers: int = 0
+    idle: list[Worker] = field(default_factory=list)
+
+    @property
+    def busy(self) -> int:
+        return self.workers - len(self.idle)
+
+
+class Room:
+    """What is free while work is given out once.
+
+    A candidate that must run alone waits until every worker of one device is free, and that device takes nothing
+    else until it has ended: the others' wait is what "alone" costs. So does one whose predicted peak does not fit
+    the share of any worker: it is not rejected, the prediction may be wrong. Where another device, or better another
+    node, can have it, a candidate does not return to where it was lost, and rather waits.
+
+    Args:
+        fleet: the workers, of which closed nodes' get nothing.
+        running: what runs, by worker name.
+    """
+
+    def __init__(self, fleet: Fleet, running: Mapping[str, Need]) -> None:
+        self._devices = _devices(fleet)
+        self._shares = sorted({device.share for device in self._devices.values()})
+        self._memories = sorted({device.memory for device in self._devices.values()})
+        self._keeps_clear = False
+        self._full: set[tuple[bool, float]] = set()
+        closed = {
+            worker.device
+            for name, need in running.items()
+            if (worker := fleet.workers.get(name)) and worker.device in self._devices and self._is_whole(need)
+        }
+        self._open = {
+            name: device for name, device in self._devices.items() if device.idle and name not in closed
+        }
+
+    @property
+    def open(self) -> bool:
+        """Whether anybody can still be given work."""
+        return bool(self._open)
+
+    def take(self, need: Need) -> Worker | None:
+        """The worker for `need`, which is taken then; None where it has to wait."""
+        whole = self._is_whole(need)
+        least = self._least(need, whole)
+        if not need.shunned and (whole, least) in self._full:
+            return None
+        fitting = self._fitting(whole, least, need.shunned)
+        worker = self._take_whole(fitting) if whole else self._take_one(fitting)
+        if worker is None and not need.shunned:
+            self._full.add((whole, least))
+        return worker
+
+    def _is_whole(self, need: Need) -> bool:
+        """Whether it takes a device for itself."""
+        return need.alone or need.peak > self._shares[-1]
+
+    def _least(self, need: Need, whole: bool) -> float:
+        """The smallest share, or memory, that holds it; the largest memory there is where none does, and where it has
+        failed in a way that makes the prediction doubtful.
+        """
+        if not whole:
+            return self._shares[bisect_left(self._shares, need.peak)]
+        wanted = float("inf") if need.alone else need.peak + CONTEXT
+        return self._memories[min(bisect_left(self._memories, wanted), len(self._memories) - 1)]
+
+    def _fitting(self, whole: bool, least: float, shunned: frozenset[str]) -> Iterable[_Device]:
+        """The open devices that hold it, as far as it may return there."""
+        if not shunned:
+            return [one for one in self._open.values() if (one.memory if whole else one.share) >= least]
+        holding = [one for one in self._devices.values() if (one.memory if whole else one.share) >= least]
+        return [one for one in _elsewhere(holding, shunned) if one.name in self._open]
+
+    def _take_one(self, fitting: Iterable[_Device]) -> Worker | None:
+        """A worker of the smallest device, so that large ones stay free for what needs them; of the least busy one."""
+        device = min(fitting, key=lambda one: (one.share, one.busy, one.idle[0].name), default=None)
+        if device is None:
+            return None
+        worker = device.idle.pop(0)
+        if not device.idle:
+            del self._open[device.name]
+        return worker
+
+    def _take_whole(self, fitting: Iterable[_Device]) -> Worker | None:
+        """The smallest idle device; where none is idle, one is kept clear, but never a second one."""
+        device = min(fitting, key=lambda one: (one.busy, one.memory, one.name), default=None)
+        if device is None or (device.busy and self._keeps_clear):
+            return None
+        del self._open[device.name]
+        self._keeps_clear |= device.busy > 0
+        return None if device.busy else device.idle[0]
+
+
+def _devices(fleet: Fleet) -> dict[str, _Device]:
+    """All devices of nodes that are not closed."""
+    devices: dict[str, _Device] = {}
+    busy = fleet.running
+    for name, worker in sorted(fleet.workers.items()):
+        if worker.node in fleet.excluded:
+            continue
+        device = devices.setdefault(worker.device, _Device(worker.device, worker.memory or 0.0))
+        device.workers += 1
+        if name not in busy:
+            device.idle.append(worker)
+    for device in devices.values():
+        if device.memory:
+            device.share = device.memory / device.workers - CONTEXT
+    return devices
+
+
+def _elsewhere(devices: Sequence[_Device], shunned: frozenset[str]) -> Sequence[_Device]:
+    """Those on other nodes than the shunned ones; else the other devices; else all."""
+    nodes = {node_of(device) for device in shunned}
+    others = [one for one in devices if node_of(one.name) not in nodes]
+    return others or [one for one in devices if one.name not in shunned] or devices

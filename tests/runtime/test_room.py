@@ -1,0 +1,93 @@
+"""Which worker suits a candidate."""
+
+from dataclasses import replace
+
+import pytest
+
+from evosearch.runtime import Fleet, Worker
+from evosearch.runtime.room import CONTEXT, Need, Room
+
+GIB = 2**30
+SMALL, LARGE = Worker("t4", "a/cuda:0", 16 * GIB), Worker("a100", "b/cuda:0", 80 * GIB)
+ANY = Need(GIB)
+
+
+def room(*workers, busy=(), running=None, excluded=()):
+    """A room of `workers`; the devices of `busy` have another worker each that has work."""
+    others = {f"{one.name}-busy": replace(one, name=f"{one.name}-busy") for one in busy}
+    fleet = BusyFleet({}, {one.name: one for one in workers} | others, excluded=frozenset(excluded))
+    return Room(fleet, running or dict.fromkeys(others, ANY))
+
+
+class BusyFleet(Fleet):
+    """Whose name ends so has something to do."""
+
+    @property
+    def running(self):
+        return {name: ("search", 0) for name in self.workers if name.endswith("-busy")}
+
+
+def test_what_only_a_busy_device_holds_waits_for_it():
+    assert room(SMALL, busy=[LARGE]).take(Need(40 * GIB)) is None
+    assert room(SMALL, LARGE).take(Need(40 * GIB)) == LARGE
+
+
+def test_what_ran_out_of_memory_goes_to_the_largest_device_and_waits_for_it():
+    """Its predicted peak was wrong, so that it says nothing of what would hold it."""
+    assert room(SMALL, LARGE).take(Need(GIB, alone=True)) == LARGE
+    assert room(SMALL, busy=[LARGE]).take(Need(GIB, alone=True)) is None
+
+
+def test_what_no_device_holds_goes_to_the_largest():
+    assert room(SMALL, LARGE).take(Need(200 * GIB)) == LARGE
+
+
+def test_a_large_device_stays_free_for_what_needs_it():
+    made = room(SMALL, LARGE)
+    assert made.take(ANY) == SMALL
+    assert made.take(ANY) == LARGE
+    assert not made.open
+
+
+def test_two_on_one_device_come_after_one_on_each():
+    pair = [replace(SMALL, name=name) for name in ("x1", "x2")]
+    other = Worker("y1", "c/cuda:0", 16 * GIB)
+    made = room(*pair, other, replace(other, name="y2"))
+    assert [made.take(ANY).name for _ in range(4)] == ["x1", "y1", "x2", "y2"]
+
+
+def test_what_was_lost_on_a_node_waits_for_another_one():
+    shunning = Need(GIB, shunned=frozenset({"a/cuda:0"}))
+    same_node = Worker("t4b", "a/cuda:1", 16 * GIB)
+    assert room(SMALL, same_node, busy=[LARGE]).take(shunning) is None
+    assert room(SMALL, same_node).take(shunning) == same_node  # there is no other node
+    assert room(SMALL).take(shunning) == SMALL  # nor another device
+
+
+@pytest.mark.parametrize("lost_on", ["a/cuda:0", "b/cuda:0"])
+def test_so_does_what_must_run_alone(lost_on):
+    first, second = (Worker(node, f"{node}/cuda:0", 16 * GIB) for node in "ab")
+    chosen = room(first, second).take(Need(GIB, alone=True, shunned=frozenset({lost_on})))
+    assert chosen.device != lost_on
+
+
+def test_others_go_on_while_one_waits_for_a_node_it_was_not_lost_on():
+    made = room(SMALL, busy=[LARGE])
+    assert made.take(Need(GIB, shunned=frozenset({"a/cuda:0"}))) is None
+    assert made.take(ANY) == SMALL
+
+
+def test_thousands_that_wait_for_a_whole_device_are_not_looked_at_one_by_one():
+    """The second is refused without a look at any device."""
+    made = room(SMALL, busy=[SMALL])
+    assert made.take(Need(GIB, alone=True)) is None
+    made._devices = None
+    made._open = None
+    assert made.take(Need(2 * GIB, alone=True)) is None
+
+
+def test_a_prediction_beyond_everything_takes_a_device_for_itself():
+    pair = [replace(SMALL, name=name) for name in ("x1", "x2")]
+    made = room(*pair)
+    assert made.take(Need(16 * GIB // 2 - CONTEXT + 1)).name == "x1"
+    assert not made.open
