@@ -64,7 +64,7 @@ class WorkerActor:
         context = ray.get_runtime_context()
         gpus = context.get_accelerator_ids().get("GPU", [])
         device = f"cuda:{gpus[0]}" if gpus else "cpu"
-        return introduce(context.get_node_id(), socket.gethostname(), device, self._data.key, self._reach)
+        return introduce(context.get_node_id(), socket.gethostname(), device, self._data, self._reach)
 
     def prepare(self, device: str) -> Ready | Broken:
         """Make the evaluator for "cpu" or "cuda:0"; here and not in the constructor, whose errors Ray tells at length."""

@@ -19,6 +19,16 @@ from evosearch.evaluation import Failure, FailureKind, is_out_of_memory
 LONGEST = 400
 """Characters of a message; some of torch's fill a page."""
 
+CUDA_WORDS = (
+    "CUDA error:",
+    "CUDA driver error:",
+    "CUDNN_STATUS_EXECUTION_FAILED",
+    "CUDNN_STATUS_INTERNAL_ERROR",
+    "CUDNN_STATUS_MAPPING_ERROR",
+    "Error [CUDA]:",
+)
+"""How torch, cuDNN and Triton tell that a kernel failed; other texts of cuDNN speak of the network, not of the GPU."""
+
 PACKAGES = (Path(evosearch.__file__).parent, Path(__file__).parent)
 
 
@@ -55,7 +65,10 @@ def poisons_process(error: Exception) -> bool:
         return False
     # by name, since torch is imported only where it is used
     names = {base.__name__ for base in type(error).__mro__}
-    return "AcceleratorError" in names or (isinstance(error, RuntimeError) and "CUDA error:" in str(error))
+    text = str(error)
+    return "AcceleratorError" in names or (
+        isinstance(error, RuntimeError) and any(words in text for words in CUDA_WORDS)
+    )
 
 
 def _kind(error: Exception) -> FailureKind:

@@ -1,6 +1,5 @@
 """The actors of a pool, held to what the cluster's nodes can bear at each moment."""
 
-import logging
 import time
 from collections.abc import Callable
 
@@ -8,9 +7,8 @@ from evosearch.errors import CannotRunError
 from evosearch.evaluation import FailureKind
 from evosearch.runtime import PoolChanged, PoolEvent, Worker, WorkerLeft
 from workers.nodes import Names, Node, View, capacity, plan, tell_changes
+from workers.preflight import Problem
 from workers.standing import Recipe, Standing, answered
-
-LOG = logging.getLogger(__name__)
 
 STARTS = 3
 """So many actors of one slot may die in a row before they were ready; then the slot is given up."""
@@ -19,7 +17,10 @@ WAIT_SECONDS = 10.0
 """A worker that was not even started by then waits for what others hold."""
 
 START_SECONDS = 60.0
-"""What preflight finds in this time ends the search; later, it costs the node."""
+"""What preflight finds in this time, or before any worker is ready, ends the search; later, it costs the node."""
+
+REST_SECONDS = 300.0
+"""So long no worker is ordered on a node whose disk is full or that does not reach the store; then it is tried again."""
 
 
 class Crew:
@@ -31,12 +32,14 @@ class Crew:
         self._recipe = recipe
         self._view = view
         self._look = look
+        self._seen: View | None = None
         self._founders = {node.id for node in view.nodes}
         self._founded = time.monotonic()
         self._proved: set[str] = set()
         self._closed: set[str] = set()
         self._refused: set[str] = set()
         self._caps: dict[str, int] = {}
+        self._resting: dict[str, float] = {}
         self._wanted: dict[str, int] = {}
         self._stale = True
         self._waiting = ""
@@ -50,8 +53,16 @@ class Crew:
         return self.names.known(standing.node)
 
     def node_lives(self, standing: Standing) -> bool:
-        """Whether the node of an actor is up, asked now."""
-        return self._look().lives(standing.node)
+        """Whether the node of an actor is up, asked since the last `begin_hearing`."""
+        return self._fresh().lives(standing.node)
+
+    def begin_hearing(self) -> None:
+        """What is heard from now on may have come about after the last look: a hundred deaths need one look, not each."""
+        self._seen = None
+
+    def _fresh(self) -> View:
+        self._seen = self._seen or self._look()
+        return self._seen
 
     def prove(self, standing: Standing) -> None:
         """Its node has run a worker."""
@@ -62,22 +73,32 @@ class Crew:
         self._closed |= self.names.find(name)
         self._stale = True
 
-    def refuse(self, standing: Standing, problem: str) -> list[PoolEvent]:
-        """Order nothing any more on the node of an actor, which cannot run this search.
+    def refuse(self, standing: Standing, problem: Problem) -> list[PoolEvent]:
+        """Order nothing any more, or for a while, on the node of an actor, which cannot run this search.
 
         Raises:
-            CannotRunError: the node was there at the start, which is not long ago, and has run no worker yet.
+            CannotRunError: the node was there at the start, which is not long ago, and has run no worker yet; or no
+                other node is left.
         """
         self.end(standing)
-        early = time.monotonic() - self._founded < START_SECONDS
+        early = not self._proved or time.monotonic() - self._founded < START_SECONDS
         if early and standing.node in self._founders - self._proved:
-            raise CannotRunError(problem)
-        self._refused.add(standing.node)
+            raise CannotRunError(problem.text)
         self._stale = True
-        return [PoolChanged(f"{problem}; it gets no work")]
+        if not problem.lasting:
+            self._resting[standing.node] = time.monotonic() + REST_SECONDS
+            return [
+                PoolChanged(f"{problem.text}; it gets no other worker for {REST_SECONDS / 60:.0f} minutes")
+            ]
+        self._refused.add(standing.node)
+        self._plan()
+        if not self._wanted and not self.standing:
+            raise CannotRunError(problem.text)
+        return [PoolChanged(f"{problem.text}; it gets no work")]
 
     def match(self, view: View) -> list[PoolEvent]:
         """Make the actors those that the nodes in `view` shall have; waits for nothing."""
+        self._wake(time.monotonic())
         if view is self._view and not self._stale:
             return self._tell_waiting()
         for node in view.nodes:
@@ -105,12 +126,12 @@ class Crew:
         if standing.worker:
             self.refill(standing.node)
             return [WorkerLeft(standing.worker, kind, message)]
-        if not any(node.id == standing.node and not node.draining for node in self._look().nodes):
+        if not any(node.id == standing.node and not node.draining for node in self._fresh().nodes):
             self._stale = True  # its node went away while it started
         elif standing.attempt < STARTS:
             self.refill(standing.node, standing.attempt + 1)
         else:
-            self._give_up(standing.node, message)
+            return self._give_up(standing.node, message)
         return []
 
     def end(self, standing: Standing) -> None:
@@ -124,19 +145,28 @@ class Crew:
             self._order(node, attempt)
 
     def _order(self, node: str, attempt: int = 1) -> None:
-        self.standing.append(self._recipe.order(node, attempt))
+        gpus = next((one.gpus for one in self._view.nodes if one.id == node), 0)
+        leading = sum(one.leads for one in self.standing if one.node == node)
+        self.standing.append(self._recipe.order(node, attempt, leads=leading < gpus))
+
+    def _wake(self, now: float) -> None:
+        """Nodes that have rested for long enough are tried again."""
+        for node in [node for node, until in self._resting.items() if until <= now]:
+            del self._resting[node]
+            self._stale = True
 
     def _room(self, node: Node) -> int:
         return capacity(node, self._recipe.settings, self._recipe.threads, self._recipe.device)
 
     def _plan(self) -> None:
+        present = {node: len(standing) for node, standing in self._here().items()}
         self._wanted = plan(
             self._view.nodes,
             self._room,
             self._recipe.settings.count,
             closed=self._closed | self._refused,
-            caps=self._caps,
-            present={node: len(standing) for node, standing in self._here().items()},
+            caps={**self._caps, **{node: present.get(node, 0) for node in self._resting}},
+            present=present,
         )
 
     def _here(self) -> dict[str, list[Standing]]:
@@ -171,14 +201,17 @@ class Crew:
             return []
         return [WorkerLeft(standing.worker, FailureKind.WORKER_LOST, reason)]
 
-    def _give_up(self, node: str, message: str) -> None:
+    def _give_up(self, node: str, message: str) -> list[PoolEvent]:
         """One worker less on a node; where it was the last anywhere, the search cannot run."""
         self._caps[node] = max(0, self._wanted.get(node, 0) - 1)
         self._plan()
         self._stale = True
         if not self._wanted and not self.standing:
             raise CannotRunError(f"no Ray worker became ready, {STARTS} times in a row: {message}")
-        LOG.warning("gave up a slot whose worker died %d times while it started: %s", STARTS, message)
+        name = self.names.known(node)
+        return [
+            PoolChanged(f"{name} gave up a slot whose worker died {STARTS} times while it started: {message}")
+        ]
 
     def _tell_waiting(self) -> list[PoolEvent]:
         """Say once why nothing happens."""

@@ -22,6 +22,7 @@ from evosearch.errors import CannotRunError
 from evosearch.evaluation import FailureKind
 from evosearch.runtime import (
     EvaluatorFactory,
+    PoolChanged,
     PoolEvent,
     Task,
     TaskDone,
@@ -119,8 +120,14 @@ class ProcessPool:
 
     def start(self) -> None:
         """Write factory and data once to an unnamed file, and start a process per slot that reads it."""
-        pickle.dump(self._made_from, self._payload, protocol=pickle.HIGHEST_PROTOCOL)
-        self._payload.flush()
+        try:
+            pickle.dump(self._made_from, self._payload, protocol=pickle.HIGHEST_PROTOCOL)
+            self._payload.flush()
+        except OSError as error:
+            raise CannotRunError(
+                f"the data cannot be written to {tempfile.gettempdir()} for the workers: {error.strerror}; make room "
+                "there, or set TMPDIR to another folder"
+            ) from error
         for slot in self._slots:
             self._start(slot)
 
@@ -235,9 +242,9 @@ class ProcessPool:
         self._replace(process, process.attempt + 1)
         if last and not self._processes:
             raise CannotRunError(f"no worker process became ready, {STARTS} times in a row: {message}")
-        if last:
-            LOG.warning("gave up a slot whose worker died %d times while it started: %s", STARTS, message)
-        return []
+        if not last:
+            return []
+        return [PoolChanged(f"gave up a slot whose worker died {STARTS} times while it started: {message}")]
 
     def _replace(self, process: _Process, attempt: int = 1) -> None:
         """End a process and start another in its slot, unless the slot is given up."""

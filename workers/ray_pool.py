@@ -77,7 +77,7 @@ class RayPool:
         self._settings = settings
         self._threads = threads
         self._reach = reach
-        self._standard = Standard.of_driver(data.key)
+        self._standard = Standard.of_driver(data)
         self._serials = count(1)
         self._connection: Connection | None = None
         self._lookout: Lookout | None = None
@@ -127,7 +127,9 @@ class RayPool:
         """
         deadline = time.monotonic() + timeout
         while True:
-            events, self._news = [*self._news, *self._tend()], []
+            # First what was answered: a driver that stood still must not take it for silence.
+            events, self._news = [*self._news, *self._hear(0.0)], []
+            events += self._tend()
             left = max(0.0, deadline - time.monotonic())
             events += self._hear(0.0 if events else min(left, TEND_SECONDS))
             if events or time.monotonic() >= deadline:
@@ -189,6 +191,7 @@ class RayPool:
 
     def _hear(self, timeout: float) -> list[PoolEvent]:
         """Take in what has been answered; waits at most `timeout` seconds for the first answer."""
+        self._running.begin_hearing()
         calls = {one.call: one for one in self._running.standing if one.call is not None}
         pulses = {one.pulse: one for one in self._running.standing if one.pulse is not None}
         knocks = {one.knock: one for one in self._running.standing if one.waits_behind_knock}

@@ -27,7 +27,7 @@ class Standing:
     `suspect_until` (monotonic seconds) says that it cannot be reached, whether it is there. `met`: whether it has
     introduced itself, `device` where; `worker`: None until it is ready. `knock`: the call before its task. `pulse`: an
     unanswered question for its progress, asked at `asked`; `beats`: the last answer. `leaves`: why it gets no other
-    task.
+    task. `leads`: whether it holds the larger share of its GPU.
     """
 
     node: str
@@ -45,6 +45,7 @@ class Standing:
     asked: float = 0.0
     beats: int = 0
     leaves: str = ""
+    leads: bool = True
 
     @property
     def idle(self) -> bool:
@@ -142,14 +143,17 @@ class Recipe:
     device: Literal["cpu", "cuda"]
     reach: Reach | None
 
-    def order(self, node: str, attempt: int) -> Standing:
-        """An actor on the node of this id, which starts in its own time. Ray restarts and retries nothing."""
+    def order(self, node: str, attempt: int, *, leads: bool) -> Standing:
+        """An actor on the node of this id, which starts in its own time. Ray restarts and retries nothing.
+
+        `leads`: whether it shall be the first one of a GPU.
+        """
         import ray
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         made = ray.remote(  # type: ignore[call-overload] # its types know no concurrency groups
             num_cpus=self.threads,
-            num_gpus=0 if self.device == "cpu" else share_of_gpu(self.settings.per_gpu),
+            num_gpus=0 if self.device == "cpu" else share_of_gpu(self.settings.per_gpu, leads=leads),
             max_restarts=0,
             max_task_retries=0,
             concurrency_groups={WATCH: 1},
@@ -157,12 +161,18 @@ class Recipe:
         )(WorkerActor)
         upkeep = Upkeep.of(self.settings)
         actor: Any = made.remote(self.factory, self.data, self.threads, upkeep, self.reach)
-        return Standing(node, actor, attempt, actor.introduce.remote())
+        return Standing(node, actor, attempt, actor.introduce.remote(), leads=leads)
 
 
-def share_of_gpu(per_gpu: int) -> float:
-    """What Ray is asked for; it counts in ten-thousandths, of which `per_gpu` shares must not be more than there are."""
-    return floor(10_000 / per_gpu) / 10_000
+LEADING_SHARE = 0.51
+"""Of a GPU: no two fit on one, so that Ray puts the first workers of a node on a GPU each; it fills one after the other."""
+
+
+def share_of_gpu(per_gpu: int, *, leads: bool) -> float:
+    """What Ray is asked for, of a GPU that `per_gpu` workers share; Ray counts in ten-thousandths."""
+    if per_gpu == 1:
+        return 1.0
+    return LEADING_SHARE if leads else floor(10_000 * (1 - LEADING_SHARE) / (per_gpu - 1)) / 10_000
 
 
 def has_answered(call: Any) -> bool:

@@ -68,6 +68,10 @@ def test_the_time_until_the_failure_is_kept() -> None:
     [
         (RuntimeError(ASSERTED), True),
         (torch.AcceleratorError(ASSERTED), True),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"), True),
+        (RuntimeError("CUDA driver error: unspecified launch failure"), True),
+        (RuntimeError("Triton Error [CUDA]: an illegal memory access was encountered"), True),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_NOT_SUPPORTED"), False),
         (torch.OutOfMemoryError("CUDA out of memory"), False),
         (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED"), False),
         (torch.AcceleratorError("CUDA error: out of memory"), False),

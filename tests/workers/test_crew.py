@@ -25,6 +25,7 @@ from tests.workers.sent import GoneWhen
 from workers import crew
 from workers.crew import STARTS, Crew
 from workers.nodes import Node, View
+from workers.preflight import Problem
 from workers.ray_pool import RayPool
 from workers.standing import Recipe, Standing
 
@@ -39,44 +40,77 @@ class Unreal(Standing):
 class Orders(Recipe):
     """Orders actors that are none."""
 
-    def order(self, node: str, attempt: int) -> Standing:
-        return Unreal(node, None, attempt, None)
+    def order(self, node: str, attempt: int, *, leads: bool) -> Standing:
+        return Unreal(node, None, attempt, None, leads=leads)
 
 
 def _crew(*nodes: Node, **settings: Any) -> Crew:
     view = View(nodes, {})
-    orders = Orders(FormulaEvaluator(), None, WorkerSettings(**settings), 1, "cpu", None)
+    device = "cuda" if nodes[0].gpus else "cpu"
+    orders = Orders(FormulaEvaluator(), None, WorkerSettings(**settings), 1, device, None)
     made = Crew(orders, view, lambda: view)
     assert not made.match(view)
     return made
 
 
+OLD = Problem("node one has old wheels")
 ONE, TWO = Node("a", "one", gpus=0, cores=1), Node("b", "two", gpus=0, cores=1)
 
 
 def test_a_node_that_cannot_run_the_search_ends_it_at_the_start_and_is_refused_later(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with pytest.raises(CannotRunError, match="node one has no disk"):
+    with pytest.raises(CannotRunError, match="node one has old wheels"):
         made = _crew(ONE)
-        made.refuse(made.standing[0], "node one has no disk")
+        made.refuse(made.standing[0], OLD)
     monkeypatch.setattr(crew, "START_SECONDS", -1.0)
+    with pytest.raises(
+        CannotRunError, match="node one has old wheels"
+    ):  # however late, if it is the first to come up
+        made = _crew(ONE, TWO)
+        made.refuse(made.standing[0], OLD)
     made = _crew(ONE, TWO)
-    assert made.refuse(made.standing[0], "node one has no disk") == [
-        PoolChanged("node one has no disk; it gets no work")
-    ]
+    made.prove(made.standing[1])
+    assert made.refuse(made.standing[0], OLD) == [PoolChanged("node one has old wheels; it gets no work")]
     assert not made.match(View((ONE, TWO), {}))
     assert [standing.node for standing in made.standing] == ["b"]
+    with pytest.raises(CannotRunError, match="node one has old wheels"):  # and none is left
+        made.refuse(made.standing[0], OLD)
 
 
-def test_where_a_node_gives_up_its_worker_another_gets_it_and_after_the_last_nothing_can_run(
-    caplog: pytest.LogCaptureFixture,
+def test_a_node_whose_disk_is_full_for_a_while_keeps_its_workers_and_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(crew, "START_SECONDS", -1.0)
+    node = Node("a", "one", gpus=0, cores=2)
+    made = _crew(node)
+    first, second = made.standing
+    made.prove(first)
+    (told,) = made.refuse(second, Problem("node one has no disk", lasting=False))
+    assert told == PoolChanged("node one has no disk; it gets no other worker for 5 minutes")
+    assert not made.match(View((node,), {}))
+    assert made.standing == [first]
+    made._wake(time.monotonic() + crew.REST_SECONDS)
+    assert not made.match(View((node,), {}))
+    assert len(made.standing) == 2
+
+
+def test_few_workers_of_a_node_are_spread_over_its_gpus() -> None:
+    made = _crew(Node("a", "one", gpus=2, cores=8), per_gpu=2, count=3)
+    assert [standing.leads for standing in made.standing] == [True, True, False]
+    made.end(made.standing[0])
+    made.refill("a")
+    assert [standing.leads for standing in made.standing] == [True, False, True]
+
+
+def test_where_a_node_gives_up_its_worker_another_gets_it_and_after_the_last_nothing_can_run() -> None:
     made = _crew(ONE, TWO, count=1)
     for _ in range(STARTS):
         assert [standing.node for standing in made.standing] == ["a"]
-        made.bury(made.standing[0], FailureKind.CRASHED, "no such library")
-    assert "gave up a slot" in caplog.text
+        told = made.bury(made.standing[0], FailureKind.CRASHED, "no such library")
+    assert told == [
+        PoolChanged("one gave up a slot whose worker died 3 times while it started: no such library")
+    ]
     made.match(View((ONE, TWO), {}))
     for _ in range(STARTS - 1):
         assert [standing.node for standing in made.standing] == ["b"]
@@ -207,7 +241,7 @@ def test_a_node_that_joins_and_cannot_run_the_search_is_refused_with_the_reason(
         (done,) = gather(pool, bool)
     assert isinstance(done, TaskDone)
     refusal = _lines(events)[1]
-    assert refusal.endswith("cannot reach the artifact store: it is gone; it gets no work")
+    assert refusal.endswith("cannot reach the artifact store: it is gone; it gets no other worker for 5 minutes")
     assert f"node {worker.node} " not in refusal
 
 

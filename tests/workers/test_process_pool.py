@@ -17,6 +17,7 @@ from evosearch.errors import CannotRunError
 from evosearch.evaluation import FailureKind
 from evosearch.runtime import (
     EvaluatorFactory,
+    PoolChanged,
     TaskDone,
     Worker,
     WorkerJoined,
@@ -190,14 +191,13 @@ def test_the_workers_of_a_killed_driver_are_gone_at_once_though_they_train() -> 
     assert not alive
 
 
-def test_a_slot_that_cannot_start_is_given_up_with_a_warning_while_another_works(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_slot_that_cannot_start_is_given_up_with_a_word_while_another_works(tmp_path: Path) -> None:
     with closing(_pool(FirstOnly(str(tmp_path)), workers=2)) as pool:
         pool.start()
-        (worker,) = joined(pool, 1)
-        gather(pool, lambda _: "gave up a slot" in caplog.text)
-        assert "died 3 times while it started: FileExistsError" in caplog.text
+        events = gather(pool, lambda events: len(events) == 2)
+        (worker,) = (event.worker for event in events if isinstance(event, WorkerJoined))
+        (told,) = (event.text for event in events if isinstance(event, PoolChanged))
+        assert "gave up a slot whose worker died 3 times while it started: FileExistsError" in told
         pool.submit(worker, ticket(0), request())
         assert [type(event) for event in gather(pool, bool)] == [TaskDone]
 

@@ -220,13 +220,14 @@ def test_an_actor_that_died_idle_is_lost_and_not_the_crash_of_its_next_task(clus
     assert isinstance(heir, WorkerJoined)
 
 
-def test_a_slot_that_cannot_start_is_given_up_with_a_warning_while_another_works(
-    cluster: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+def test_a_slot_that_cannot_start_is_given_up_with_a_word_while_another_works(
+    cluster: Any, tmp_path: Path
 ) -> None:
     with closing(_pool(cluster, FirstOnly(str(tmp_path)), count=2)) as pool:
         pool.start()
-        (worker,) = joined(pool, 1)
-        gather(pool, lambda _: "gave up a slot" in caplog.text)
-        assert "died 3 times while it started: FileExistsError" in caplog.text
+        events = gather(pool, lambda events: len(events) == 2)
+        (worker,) = (event.worker for event in events if isinstance(event, WorkerJoined))
+        (told,) = (event.text for event in events if isinstance(event, PoolChanged))
+        assert "gave up a slot whose worker died 3 times while it started: FileExistsError" in told
         pool.submit(worker, ticket(0), request())
         assert [type(event) for event in gather(pool, bool)] == [TaskDone]
