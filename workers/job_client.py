@@ -265,7 +265,8 @@ def _connected(address: str) -> "JobSubmissionClient":
     from ray.job_submission import JobSubmissionClient
 
     for handler in logging.getLogger("ray").handlers:
-        handler.setLevel(logging.ERROR)  # it tells of every step, beside our own lines
+        if type(handler).__module__.startswith("ray."):  # others listen there for others' sake
+            handler.setLevel(logging.ERROR)  # it tells of every step, beside our own lines
     url = _job_server(address)
     shown = without_password(url)
     try:

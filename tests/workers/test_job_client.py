@@ -1,6 +1,7 @@
 """What is sent, to whom, and what the end of a job means; tests/test_ray_job.py does it on a real cluster."""
 
 import asyncio
+import logging
 import os
 import signal
 import socket
@@ -164,6 +165,13 @@ def test_a_parcel_that_ray_would_not_take_is_refused_with_the_part_that_makes_it
     ):
         Parcel(folder, NEVER_SENT).check(Path("my.yaml"))
     Parcel(folder, (*NEVER_SENT, "big")).check(Path("my.yaml"))
+
+
+def test_only_rays_own_handler_falls_silent(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(CannotRunError):
+        JobClient("http://127.0.0.1:1")
+    logging.getLogger("ray").warning("whoever listens")
+    assert caplog.handler.level < logging.ERROR
 
 
 # A job
