@@ -241,7 +241,9 @@ def test_a_node_that_joins_and_cannot_run_the_search_is_refused_with_the_reason(
         (done,) = gather(pool, bool)
     assert isinstance(done, TaskDone)
     refusal = _lines(events)[1]
-    assert refusal.endswith("cannot reach the artifact store: it is gone; it gets no other worker for 5 minutes")
+    assert refusal.endswith(
+        "cannot reach the artifact store: it is gone; it gets no other worker for 5 minutes"
+    )
     assert f"node {worker.node} " not in refusal
 
 
