@@ -1,0 +1,36 @@
+"""Evaluators that ask too much of a GPU; sent to workers, so they have a module of their own."""
+
+from dataclasses import dataclass
+
+from evosearch.data import SearchData
+from evosearch.evaluation import UNWATCHED, EvaluationRequest, Evaluator, Outcome, Progress
+from evosearch.testing import FormulaEvaluator
+
+
+@dataclass(frozen=True)
+class TooLarge(FormulaEvaluator):
+    """Its first evaluation of each process allocates what no GPU has."""
+
+    def __call__(self, data: SearchData, _device: str) -> Evaluator:
+        import torch
+
+        torch.zeros(1, device="cuda:0")
+        return self
+
+    def evaluate(self, request: EvaluationRequest, progress: Progress = UNWATCHED) -> Outcome:
+        import torch
+
+        if not torch.cuda.memory_stats()["num_ooms"]:
+            torch.empty(2**50, dtype=torch.uint8, device="cuda:0")
+        return super().evaluate(request, progress)
+
+
+@dataclass(frozen=True)
+class Asserting(FormulaEvaluator):
+    """Reads beyond the end of a tensor, which a kernel asserts against; the process is of no use afterwards."""
+
+    def evaluate(self, request: EvaluationRequest, progress: Progress = UNWATCHED) -> Outcome:
+        import torch
+
+        torch.zeros(4, device="cuda:0")[torch.tensor([9], device="cuda:0")].sum().item()
+        return super().evaluate(request, progress)
