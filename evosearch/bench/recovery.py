@@ -13,8 +13,7 @@ from evosearch.bench.search import plan_of, run_searches, tiny_data
 from evosearch.bench.standing import StandingPool
 from evosearch.bench.table import Measure
 from evosearch.errors import InterruptedSearchError
-from evosearch.evaluation import FailureKind
-from evosearch.runtime import PoolEvent, Task, TaskDone, Ticket, Worker, WorkerPool, WorkerSettings
+from evosearch.runtime import PoolEvent, TaskDone, WorkerPool, WorkerSettings
 from evosearch.search import RandomSearchSettings
 from workers import make_pool
 from workers.sleeping import SleepingEvaluator, read_notes
@@ -42,12 +41,11 @@ def _measure(executor: Literal["ray", "local"]) -> float:
     settings = WorkerSettings(count=2, device="cpu", address="local" if executor == "ray" else None)
     with TemporaryDirectory() as notes, TemporaryDirectory() as home:
         sleeper = SleepingEvaluator({first: LONG_SECONDS, second: 0.0}.__getitem__, notes)
-        standing = StandingPool(make_pool(executor, settings, 1, sleeper, tiny_data()))
-        pool = KillingPool(standing, Path(notes))
+        pool = KillingPool(make_pool(executor, settings, 1, sleeper, tiny_data()), Path(notes))
         try:
-            standing.start()
-            standing.gather(2)
-            standing.introduce()
+            pool.start()
+            pool.gather(2)
+            pool.introduce()
             run_searches([plan], pool, Path(home), stop_reason=pool.stop_reason)
         except InterruptedSearchError:  # by ourselves, once all is known
             pass
@@ -64,16 +62,15 @@ class Killed:
     at: float
 
 
-class KillingPool:
-    """Passes everything on to `pool`, kills the process of a task as soon as another worker is free, and looks when the
-    task begins in another process.
+class KillingPool(StandingPool):
+    """Kills the process of a task as soon as another worker is free, and looks when the task begins in another process.
 
     `seconds`: between the two.
     """
 
     def __init__(self, pool: WorkerPool, notes: Path) -> None:
+        super().__init__(pool)
         self.seconds = float("nan")
-        self._pool = pool
         self._notes = notes
         self._one_is_free = False
         self._killed: Killed | None = None
@@ -86,39 +83,9 @@ class KillingPool:
     def poll(self, timeout: float) -> Sequence[PoolEvent]:
         """Kill when it is time, then see what happens."""
         self._look()
-        events = self._pool.poll(timeout)
+        events = super().poll(timeout)
         self._one_is_free |= any(isinstance(event, TaskDone) for event in events)
         return events
-
-    def submit(self, worker: Worker, ticket: Ticket, task: Task) -> None:
-        """Pass it on."""
-        self._pool.submit(worker, ticket, task)
-
-    @property
-    def device(self) -> Literal["cpu", "cuda"]:
-        """Its."""
-        return self._pool.device
-
-    @property
-    def settled(self) -> bool:
-        """All workers join at once."""
-        return True
-
-    def start(self) -> None:
-        """Pass it on."""
-        self._pool.start()
-
-    def stop(self, worker: Worker, kind: FailureKind, message: str) -> None:
-        """Pass it on."""
-        self._pool.stop(worker, kind, message)
-
-    def exclude(self, node: str) -> None:
-        """Pass it on."""
-        self._pool.exclude(node)
-
-    def close(self) -> None:
-        """Pass it on."""
-        self._pool.close()
 
     def _look(self) -> None:
         endless = [nap for nap in read_notes(str(self._notes)) if nap.end is None]
