@@ -76,7 +76,8 @@ def open_home(
 ) -> Home:
     """The home whose journal is `storage`, a file or SQLAlchemy URL; None: `journal.db` in the default folder.
 
-    The folder is the one that holds the file, the default folder where the journal lies on a server.
+    The folder is the one that holds `journal.db`; beside a file of another name it is `FILE.files`, so that several
+    journals in one folder share neither locks nor pictures; the default folder where the journal lies on a server.
 
     Args:
         storage: the journal.
@@ -99,8 +100,12 @@ def open_home(
         if artifacts is not None and name is not None and not exists(place):
             notes = restore_newest(ArtifactStore.of(artifacts, place.parent), group_of(name), place)
     journal = open_journal(place, must_exist=not create)
-    folder = default if journal.file is None else journal.file.parent
+    folder = default if journal.file is None else _folder_of(journal.file)
     return Home(folder, journal, (*notes, journal.advice) if journal.advice else notes)
+
+
+def _folder_of(file: Path) -> Path:
+    return file.parent if file.name == "journal.db" else file.with_name(f"{file.name}.files")
 
 
 def default_folder(env: Mapping[str, str], cwd: Path) -> Path:
