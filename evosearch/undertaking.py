@@ -40,11 +40,10 @@ from evosearch.storage import (
     Backup,
     DriverStarted,
     EvaluationRow,
-    Event,
     Extended,
-    GenerationStarted,
     Held,
     Home,
+    JournalLogbook,
     SearchCreated,
     SearchRow,
     TestReading,
@@ -157,7 +156,10 @@ def _drive(
             held[one.config.name] = stack.enter_context(one.hold())
     home, config, watcher = undertakings[0].home, undertakings[0].config, undertakings[0].manner.watcher
     backup = Backup.of(home.journal, artifact_store(home, config), group_of(config.name))
-    logbooks = {name: _Logbook(home, name, one.term, watcher, backup) for name, one in held.items()}
+    logbooks = {
+        name: JournalLogbook(home.journal, name, one, signals.reason, watcher.note, backup)
+        for name, one in held.items()
+    }
     workers = config.workers
     limits = TimeLimits(workers.stall_seconds, workers.hard_seconds)
     world = Surroundings(pool, logbooks, time.monotonic, signals.reason, watcher, limits)
@@ -257,7 +259,7 @@ class Undertaking:
             one = replace(self.config.workers, count=1, soft_seconds=None, hard_seconds=None)
             alone = replace(self, config=replace(self.config, workers=one))
             pool = _open_pool([alone], stack, signals, dataset)
-            logbook = _Logbook(self.home, name, held.term, self.manner.watcher)
+            logbook = JournalLogbook(self.home.journal, name, held, signals.reason, self.manner.watcher.note)
             limits = TimeLimits(one.stall_seconds)
             world = Surroundings(
                 pool, {name: logbook}, time.monotonic, signals.reason, self.manner.watcher, limits
@@ -383,33 +385,6 @@ class Undertaking:
             return None
         self.manner.watcher.note("recorded earlier: each network reads the test split once")
         return reading
-
-
-@dataclass(frozen=True)
-class _Logbook:
-    """One search's journal under one term, and the backups of it that are due."""
-
-    home: Home
-    name: str
-    term: int
-    watcher: Watcher
-    backup: Backup | None = None
-
-    def append(self, facts: Sequence[Event]) -> None:
-        self.home.journal.append(self.name, self.term, facts, time.time())
-        self._back_up(any(isinstance(fact, GenerationStarted) for fact in facts))
-
-    def beat(self) -> None:
-        self.home.journal.beat(self.name, self.term, time.time())
-        self._back_up(False)
-
-    def _back_up(self, turned: bool) -> None:
-        if self.backup is None:
-            return
-        if turned or self.backup.due(time.monotonic()):
-            self.backup.begin(time.monotonic())
-        if trouble := self.backup.note():
-            self.watcher.note(trouble)
 
 
 def versions() -> dict[str, str]:

@@ -35,6 +35,7 @@ from evosearch.storage.groups import group_of
 from evosearch.storage.holder import Held, current_state, take
 from evosearch.storage.home import Home, default_folder, open_home
 from evosearch.storage.journal import Journal
+from evosearch.storage.logbook import JournalLogbook
 from evosearch.storage.names import check_name
 from evosearch.storage.opening import open_journal
 from evosearch.storage.passwords import without_password
@@ -67,6 +68,7 @@ __all__ = [
     "Home",
     "Interrupted",
     "Journal",
+    "JournalLogbook",
     "Recalled",
     "Recorded",
     "Reopened",

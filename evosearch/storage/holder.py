@@ -80,7 +80,7 @@ def _try(
     if row is None:
         raise SearchConflictError(f"there is no search named {name!r} in {journal.place}")
     locks = journal.locks(folder, name)
-    if not (takeover or _is_stale(row, now) or locks.is_free(row.term)):
+    if not (takeover or _is_stale(row, now) or locks.is_free(row.term, row.heartbeat)):
         raise HeldError(
             f"search {name!r} is held by a driver on {row.host} (process {row.pid}, term {row.term}, last "
             f"sign of life {max(0.0, now - row.heartbeat):.0f} s ago); wait until it ends, stop it, or "

@@ -62,7 +62,7 @@ class Home:
         if row.state != "running":
             return row.state
         locks = self.journal.locks(self.folder_of(row.name), row.name)
-        return current_state(row, locks.is_free(row.term), now)
+        return current_state(row, locks.is_free(row.term, row.heartbeat), now)
 
 
 def open_home(

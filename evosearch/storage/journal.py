@@ -145,6 +145,12 @@ class Journal:
         with self._reading() as connection:
             return readers.search_rows(connection)
 
+    def end(self, name: str) -> tuple[int, int]:
+        """The newest term of a search, and the sequence number of its last event."""
+        with self._reading() as connection:
+            row = self._row(connection, name)
+            return row.term, row.sequence
+
     def replay(self, name: str, after: int = 0) -> Iterator[Recorded]:
         """The events of a search with a sequence number above `after`, in order.
 
