@@ -117,7 +117,7 @@ def search(undertakings: Sequence["Undertaking"], generations: int | None = None
         unfinished = [one for one in undertakings if not one.is_done(generations)]
         for one in undertakings:
             if one not in unfinished:
-                one.journal_what_changed()
+                one.journal_what_changed(signals)
         if unfinished:
             _drive(unfinished, dataset, generations, stack, signals)
     return tuple(one.finished(dataset) for one in undertakings)
@@ -155,7 +155,7 @@ def _drive(
             one.create(dataset, pool)
             held[one.config.name] = stack.enter_context(one.hold())
     home, config, watcher = undertakings[0].home, undertakings[0].config, undertakings[0].manner.watcher
-    backup = Backup.of(home.journal, artifact_store(home, config), group_of(config.name))
+    backup = _keep_backups(undertakings[0], stack, signals)
     logbooks = {
         name: JournalLogbook(home.journal, name, one, signals.reason, watcher.note, backup)
         for name, one in held.items()
@@ -170,14 +170,21 @@ def _drive(
     signals.defer()
     for member in members:
         watcher.begin(member.plan, member.state)
-    stack.callback(_back_up, backup, signals, watcher)  # however it ends
     drive(Fleet.of(*members), world)
 
 
-def _back_up(backup: Backup | None, signals: StopSignals, watcher: Watcher) -> None:
-    """A last backup; a process that is told to stop has not the time for a slow network."""
-    if backup and (trouble := backup.save(0.5 if signals.reason() else 30.0)):
-        watcher.note(trouble)
+def _keep_backups(one: "Undertaking", stack: ExitStack, signals: StopSignals) -> Backup | None:
+    """Backups from now on: one at once, which tells other machines who drives, and a last one however it ends."""
+    backup = Backup.of(one.home.journal, artifact_store(one.home, one.config), group_of(one.config.name))
+
+    def save(released: bool) -> None:
+        # a process that is told to stop has not the time for a slow network
+        if backup and (trouble := backup.save(0.5 if signals.reason() else 30.0, released=released)):
+            one.manner.watcher.note(trouble)
+
+    stack.callback(save, True)
+    save(False)
+    return backup
 
 
 def _open_pool(
@@ -217,10 +224,12 @@ class Undertaking:
     def _extended(self, generations: int | None) -> bool:
         return self.row is not None and generations is not None and generations > self.row.generations
 
-    def journal_what_changed(self) -> None:
+    def journal_what_changed(self, signals: StopSignals) -> None:
         """Of a search that is done, what may change is journaled too."""
         if self.row is not None and config_to_json(self.config) != self.row.configuration:
-            self.hold().release()
+            with ExitStack() as stack:
+                stack.enter_context(self.hold())
+                _keep_backups(self, stack, signals)
 
     def replayed(self, plan: Plan, logbook: Logbook, generations: int | None) -> DriverState:
         """The search as its journal left it, extended where that is wanted."""
@@ -259,7 +268,8 @@ class Undertaking:
             one = replace(self.config.workers, count=1, soft_seconds=None, hard_seconds=None)
             alone = replace(self, config=replace(self.config, workers=one))
             pool = _open_pool([alone], stack, signals, dataset)
-            logbook = JournalLogbook(self.home.journal, name, held, signals.reason, self.manner.watcher.note)
+            backup, note = _keep_backups(self, stack, signals), self.manner.watcher.note
+            logbook = JournalLogbook(self.home.journal, name, held, signals.reason, note, backup)
             limits = TimeLimits(one.stall_seconds)
             world = Surroundings(
                 pool, {name: logbook}, time.monotonic, signals.reason, self.manner.watcher, limits

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from evosearch.errors import InterruptedSearchError, JournalAwayError
 from evosearch.storage.backup import Backup
-from evosearch.storage.events import Event, GenerationStarted
+from evosearch.storage.events import Event, GenerationStarted, TestRead, TestReadingBegun
 from evosearch.storage.holder import Held
 from evosearch.storage.journal import Journal
 
@@ -65,7 +65,10 @@ class JournalLogbook:
 
         self._patiently(write, write_unless_there)
         self._end = end
-        self._back_up(any(isinstance(fact, GenerationStarted) for fact in facts))
+        if any(isinstance(fact, TestReadingBegun | TestRead) for fact in facts):
+            self._back_up_now()
+        else:
+            self._back_up(any(isinstance(fact, GenerationStarted) for fact in facts))
 
     def beat(self) -> None:
         """Say that this driver is alive; errors as `append`."""
@@ -91,6 +94,11 @@ class JournalLogbook:
                     raise
             time.sleep(PAUSE_SECONDS)
             write = again
+
+    def _back_up_now(self) -> None:
+        """A lost disk must not let the test split be read a second time."""
+        if self._backup and (trouble := self._backup.save()):
+            self._note(trouble)
 
     def _back_up(self, turned: bool) -> None:
         if self._backup is None:
