@@ -66,14 +66,14 @@ def _newest_sound(
         if one <= here:  # the journal itself is the next best
             return tuple(troubles)
         if trouble := _adopt(home, shelf, one, name):
-            troubles.append(f"the backup {shelf.store.place}/{one.file} cannot be used: {trouble}")
+            troubles.append(f"the backup {one.file} in {shelf.store.place} cannot be used: {trouble}")
             continue
         state = "older there" if here.events else "not there"
         found = f"{name!r} was {state} and was brought back from {shelf.store.place}/{one.file}"
         return (*troubles, f"journal {home.journal.place}: {found}")
     raise JournalError(
-        f"{name!r} is not in the journal, and none of its backups can be used ({'; '.join(troubles)}); "
-        f"remove {shelf.store.place} to begin anew"
+        f"{name!r} is not in the journal, and none of its backups can be used; remove them to begin anew: "
+        f"{'; '.join(troubles)}"
     )
 
 
@@ -96,7 +96,8 @@ def _adopt(home: Home, shelf: Shelf, one: Reached, name: str) -> str | None:
             shown = f"the backup {shelf.store.place}/{one.file}"
             raise NewerJournalError(str(error).replace(str(copy), shown)) from error
         except (JournalError, sqlite3.Error) as error:
-            return " ".join(str(error).replace(str(copy), "it").split())
+            told = str(error).replace(str(copy), "it").partition("; ")[0]  # the repair is for journals
+            return " ".join(told.split())
     return None
 
 
