@@ -109,9 +109,8 @@ class Backup:
     def _claim(self, released: bool) -> None:
         """Say that this process drives, or no longer does, unless a newer driver said so."""
         backups, holder = self._shelf.backups(), self._shelf.holder()
-        here = Reached.of(
-            self._file, self._name
-        )  # only now: another member's driver may back up this journal too
+        # only now: a driver of another member of the group may back up this very journal
+        here = Reached.of(self._file, self._name)
         claim = Claim(here.terms, socket.gethostname(), os.getpid(), time.time(), released)
         ours = holder is None or (holder.host, holder.pid) == (claim.host, claim.pid)
         newer = bool(backups) and backups[0].terms > here.terms
