@@ -7,8 +7,10 @@ EvosearchError                      a command ends with its `exit_status` and pr
 │   ├── InfeasibleSpaceError        the search space holds (almost) nothing within its own limits
 │   ├── DataError                   images, labels or split files; carries every bad file
 │   ├── JournalError                a journal that is truncated, garbage or newer than this version
+│   │   └── NewerJournalError       the last of these: an upgrade reads it
 │   └── SearchConflictError         a name that is taken by a different search, or a search that is not there
 ├── CannotRunError           (3)    this machine, cluster or disk cannot run it
+│   └── JournalAwayError            the journal's server does not answer
 ├── HeldError                (4)    another driver holds the search
 │   └── StaleTermError              a newer driver has taken the search over; this one must stop
 ├── TooManyFailuresError     (5)    stopped because too many evaluations failed; resumable
@@ -64,6 +66,10 @@ class JournalError(InputError):
     """The journal cannot be read by this version; it is never overwritten."""
 
 
+class NewerJournalError(JournalError):
+    """The journal was written by a newer version; upgrading evosearch is the repair."""
+
+
 class SearchConflictError(InputError):
     """The named search is missing, unfinished where it must be finished, or a different one."""
 
@@ -72,6 +78,10 @@ class CannotRunError(EvosearchError):
     """This machine, cluster or disk cannot run the search; found before the first evaluation."""
 
     exit_status = 3
+
+
+class JournalAwayError(CannotRunError):
+    """The journal's server does not answer, or hung up; what was just written may be there or not."""
 
 
 class HeldError(EvosearchError):

@@ -40,11 +40,10 @@ from evosearch.storage import (
     Backup,
     DriverStarted,
     EvaluationRow,
-    Event,
     Extended,
-    GenerationStarted,
     Held,
     Home,
+    JournalLogbook,
     SearchCreated,
     SearchRow,
     TestReading,
@@ -118,7 +117,7 @@ def search(undertakings: Sequence["Undertaking"], generations: int | None = None
         unfinished = [one for one in undertakings if not one.is_done(generations)]
         for one in undertakings:
             if one not in unfinished:
-                one.journal_what_changed()
+                one.journal_what_changed(signals)
         if unfinished:
             _drive(unfinished, dataset, generations, stack, signals)
     return tuple(one.finished(dataset) for one in undertakings)
@@ -156,8 +155,11 @@ def _drive(
             one.create(dataset, pool)
             held[one.config.name] = stack.enter_context(one.hold())
     home, config, watcher = undertakings[0].home, undertakings[0].config, undertakings[0].manner.watcher
-    backup = Backup.of(home.journal, artifact_store(home, config), group_of(config.name))
-    logbooks = {name: _Logbook(home, name, one.term, watcher, backup) for name, one in held.items()}
+    backup = _keep_backups(undertakings[0], stack, signals)
+    logbooks = {
+        name: JournalLogbook(home.journal, name, one, signals.reason, watcher.note, backup)
+        for name, one in held.items()
+    }
     workers = config.workers
     limits = TimeLimits(workers.stall_seconds, workers.hard_seconds)
     world = Surroundings(pool, logbooks, time.monotonic, signals.reason, watcher, limits)
@@ -168,14 +170,21 @@ def _drive(
     signals.defer()
     for member in members:
         watcher.begin(member.plan, member.state)
-    stack.callback(_back_up, backup, signals, watcher)  # however it ends
     drive(Fleet.of(*members), world)
 
 
-def _back_up(backup: Backup | None, signals: StopSignals, watcher: Watcher) -> None:
-    """A last backup; a process that is told to stop has not the time for a slow network."""
-    if backup and (trouble := backup.save(0.5 if signals.reason() else 30.0)):
-        watcher.note(trouble)
+def _keep_backups(one: "Undertaking", stack: ExitStack, signals: StopSignals) -> Backup | None:
+    """Backups from now on: one at once, which tells other machines who drives, and a last one however it ends."""
+    backup = Backup.of(one.home.journal, artifact_store(one.home, one.config), group_of(one.config.name))
+
+    def save(released: bool) -> None:
+        # a process that is told to stop has not the time for a slow network
+        if backup and (trouble := backup.save(0.5 if signals.reason() else 30.0, released=released)):
+            one.manner.watcher.note(trouble)
+
+    stack.callback(save, True)
+    save(False)
+    return backup
 
 
 def _open_pool(
@@ -215,10 +224,12 @@ class Undertaking:
     def _extended(self, generations: int | None) -> bool:
         return self.row is not None and generations is not None and generations > self.row.generations
 
-    def journal_what_changed(self) -> None:
+    def journal_what_changed(self, signals: StopSignals) -> None:
         """Of a search that is done, what may change is journaled too."""
         if self.row is not None and config_to_json(self.config) != self.row.configuration:
-            self.hold().release()
+            with ExitStack() as stack:
+                stack.enter_context(self.hold())
+                _keep_backups(self, stack, signals)
 
     def replayed(self, plan: Plan, logbook: Logbook, generations: int | None) -> DriverState:
         """The search as its journal left it, extended where that is wanted."""
@@ -257,7 +268,8 @@ class Undertaking:
             one = replace(self.config.workers, count=1, soft_seconds=None, hard_seconds=None)
             alone = replace(self, config=replace(self.config, workers=one))
             pool = _open_pool([alone], stack, signals, dataset)
-            logbook = _Logbook(self.home, name, held.term, self.manner.watcher)
+            backup, note = _keep_backups(self, stack, signals), self.manner.watcher.note
+            logbook = JournalLogbook(self.home.journal, name, held, signals.reason, note, backup)
             limits = TimeLimits(one.stall_seconds)
             world = Surroundings(
                 pool, {name: logbook}, time.monotonic, signals.reason, self.manner.watcher, limits
@@ -383,33 +395,6 @@ class Undertaking:
             return None
         self.manner.watcher.note("recorded earlier: each network reads the test split once")
         return reading
-
-
-@dataclass(frozen=True)
-class _Logbook:
-    """One search's journal under one term, and the backups of it that are due."""
-
-    home: Home
-    name: str
-    term: int
-    watcher: Watcher
-    backup: Backup | None = None
-
-    def append(self, facts: Sequence[Event]) -> None:
-        self.home.journal.append(self.name, self.term, facts, time.time())
-        self._back_up(any(isinstance(fact, GenerationStarted) for fact in facts))
-
-    def beat(self) -> None:
-        self.home.journal.beat(self.name, self.term, time.time())
-        self._back_up(False)
-
-    def _back_up(self, turned: bool) -> None:
-        if self.backup is None:
-            return
-        if turned or self.backup.due(time.monotonic()):
-            self.backup.begin(time.monotonic())
-        if trouble := self.backup.note():
-            self.watcher.note(trouble)
 
 
 def versions() -> dict[str, str]:

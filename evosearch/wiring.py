@@ -6,6 +6,7 @@ read `evosearch.runtime` for that.
 """
 
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +24,8 @@ from evosearch.storage import (
     Home,
     SearchRow,
     TestReading,
+    bring_back,
+    group_of,
 )
 from evosearch.undertaking import (
     Executor,
@@ -74,13 +77,14 @@ def run(
         SearchConflictError: the name belongs to a search of another configuration or of other data, or to a group.
         EvosearchError: as `evosearch.runtime.drive`.
     """
+    manner = Manner(executor, address, takeover, watcher or Silence())
+    _bring_back(config, home, manner)
     if members := home.members_of(config.name):
         raise SearchConflictError(
             f"{config.name!r} is a group of {counted(len(members), 'search')}; "
             f"give the seeds it has with --seeds, or take another --name"
         )
-    undertaking = _begun(config, home, Manner(executor, address, takeover, watcher or Silence()))
-    return search([undertaking])[0]
+    return search([_begun(config, home, manner)])[0]
 
 
 def run_group(
@@ -97,11 +101,12 @@ def run_group(
 
     Returns: the searches `NAME/seed-N`, in the order of `seeds`. Each is what it would have been alone.
     """
+    manner = Manner(executor, address, takeover, watcher or Silence())
+    _bring_back(config, home, manner)
     if home.journal.find(config.name) is not None:
         raise SearchConflictError(
             f"{config.name!r} is a single search, run without --seeds; take another --name for the group"
         )
-    manner = Manner(executor, address, takeover, watcher or Silence())
     members = (replace(config, name=f"{config.name}/seed-{seed}", seed=seed) for seed in seeds)
     return search([_begun(member, home, manner) for member in members])
 
@@ -118,6 +123,8 @@ def resume_group(
 ) -> tuple[Finished, ...]:
     """Go on with every search of the group `name`, side by side, as `resume` would with each."""
     manner = Manner(executor, address, takeover, watcher or Silence())
+    for row in home.members_of(name)[:1]:  # brings all of them back
+        _bring_back(config_from_json(row.configuration), home, manner)
     members = [_resumed(member, home, generations, manner) for member in home.members_of(name)]
     if not members:
         home.find_search(name)  # neither a group nor a search: says what there is
@@ -140,7 +147,15 @@ def resume(
         SearchConflictError: there is no such search, or `generations` lies below its present total.
     """
     manner = Manner(executor, address, takeover, watcher or Silence())
+    _bring_back(config_from_json(home.find_search(name).configuration), home, manner)
     return search([_resumed(home.find_search(name), home, generations, manner)], generations)[0]
+
+
+def _bring_back(config: RunConfig, home: Home, manner: "Manner") -> None:
+    """Where the journal is lost or behind, what the artifact store has of the search, or of its group, comes first."""
+    store, takeover = artifact_store(home, config), manner.takeover
+    for line in bring_back(home, store, group_of(config.name), time.time(), takeover=takeover):
+        manner.watcher.note(line)
 
 
 def _begun(config: RunConfig, home: Home, manner: "Manner") -> "Undertaking":
@@ -174,9 +189,10 @@ def retrain(
     Raises:
         SearchConflictError: there is no such search, it is unfinished, or nothing in it ever succeeded.
     """
+    manner = Manner(None, None, False, watcher or Silence())
+    _bring_back(config_from_json(home.find_search(name).configuration), home, manner)
     row = home.find_search(name)
-    config = config_from_json(row.configuration)
-    return Undertaking(home, config, row, Manner(None, None, False, watcher or Silence())).retrain(epochs)
+    return Undertaking(home, config_from_json(row.configuration), row, manner).retrain(epochs)
 
 
 def data_report(config: RunConfig) -> DataReport:

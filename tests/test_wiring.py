@@ -20,20 +20,25 @@ from evosearch.errors import (
     SearchConflictError,
     StaleTermError,
 )
+from evosearch.evaluation import PredictionRequest
 from evosearch.runtime import Silence
 from evosearch.search import EavlSettings
 from evosearch.storage import (
+    Backup,
     Completed,
     Dispatched,
     DriverStarted,
     Extended,
     Interrupted,
+    JournalLogbook,
     SearchCreated,
     TestReadingBegun,
+    bring_back,
     open_home,
     take,
 )
 from evosearch.testing import FormulaEvaluator, ScriptedPool
+from tests.bucket import make_bucket
 from tests.finished_search import EVALUATIONS, TINY
 
 
@@ -434,25 +439,108 @@ def test_a_group_can_be_extended(home, config, scripted):
     assert [one.row.generations for one in extended] == [3, 3]
 
 
-def test_a_remote_store_gets_curve_backups_and_weights_and_a_lost_journal_comes_back(
-    home, config, scripted, tmp_path
+@pytest.fixture
+def remote(config, tmp_path):
+    """The same search, with its artifacts in a remote store."""
+    return replace(config, storage=replace(config.storage, artifacts=make_bucket(tmp_path)))
+
+
+@pytest.fixture
+def elsewhere(tmp_path):
+    """An empty home on another machine, or on this one after the loss of its disk."""
+    with open_home(str(tmp_path / "elsewhere/journal.db"), env={}, cwd=tmp_path, create=True) as made:
+        yield made
+
+
+def test_a_remote_store_gets_curve_backups_and_weights_and_a_lost_search_comes_back(
+    home, elsewhere, remote, scripted
 ):
-    store = f"memory://{tmp_path.name}"
-    config = replace(config, storage=replace(config.storage, artifacts=store))
-    finished = wiring.run(config, home)
-    kept = wiring.artifact_store(home, config).list()
+    finished = wiring.run(remote, home)
+    kept = wiring.artifact_store(home, remote).list()
     assert "tiny/evolution.png" in kept
     assert any(name.startswith("tiny/journal/") and name.endswith(".db") for name in kept)
-    with open_home(
-        str(tmp_path / "elsewhere" / "journal.db"),
-        env={},
-        cwd=tmp_path,
-        create=True,
-        artifacts=store,
-        name="tiny",
-    ) as restored:
-        assert restored.find_search("tiny").state == "done"
-        assert restored.journal.best("tiny") == finished.best
+    again = wiring.run(remote, elsewhere)
+    assert (again.row, again.best) == (finished.row, finished.best)
+    assert len(scripted) == 1
+
+
+def test_each_search_of_a_lost_home_comes_back_by_itself(home, elsewhere, remote, scripted):
+    other = replace(remote, name="other", seed=4)
+    finished = [wiring.run(one, home) for one in (remote, other)]
+    assert [wiring.run(one, elsewhere).row for one in (remote, other)] == [one.row for one in finished]
+    assert len(scripted) == 2
+
+
+def test_a_group_comes_back_with_all_its_members(home, elsewhere, remote, scripted):
+    finished = wiring.run_group(remote, [0, 1], home)
+    assert [one.row for one in wiring.run_group(remote, [0, 1], elsewhere)] == [one.row for one in finished]
+    assert len(scripted) == 1
+
+
+def test_a_journal_that_was_put_back_from_an_old_copy_resumes_from_its_newer_backup(
+    home, elsewhere, remote, scripted
+):
+    wiring.run(remote, home)
+    wiring.run(remote, elsewhere)  # as it is now
+    wiring.resume("tiny", home, generations=3)
+    assert wiring.resume("tiny", elsewhere).row.generations == 3
+    assert len(scripted) == 2
+
+
+def test_a_retraining_is_backed_up_before_and_after_it_reads_the_test_split(
+    home, elsewhere, remote, scripted, monkeypatch, tmp_path
+):
+    wiring.run(remote, home)
+    begun_when_read, read = [], ScriptedPool.submit
+
+    def submit(pool, worker, ticket, request):
+        if isinstance(request, PredictionRequest):
+            with open_home(str(tmp_path / "third/journal.db"), env={}, cwd=tmp_path, create=True) as third:
+                bring_back(third, wiring.artifact_store(home, remote), "tiny", time.time(), takeover=True)
+                begun_when_read.append(len(facts(third, TestReadingBegun)))
+        read(pool, worker, ticket, request)
+
+    monkeypatch.setattr(ScriptedPool, "submit", submit)
+    monkeypatch.setattr(Backup, "begin", lambda *_: None)  # in the background it might come too late
+    reading = wiring.retrain("tiny", home)
+    assert begun_when_read == [1]
+    wiring.run(remote, elsewhere)
+    assert wiring.retrain("tiny", elsewhere) == reading
+    assert len(scripted) == 2
+
+
+def test_what_changed_of_a_finished_search_is_backed_up(home, elsewhere, remote, scripted):
+    wiring.run(remote, home)
+    wiring.run(replace(remote, final=replace(remote.final, epochs=7)), home)
+    store = wiring.artifact_store(home, remote)
+    bring_back(elsewhere, store, "tiny", time.time())
+    assert elsewhere.find_search("tiny").configuration["final"]["epochs"] == 7
+
+
+def test_a_driver_elsewhere_that_lives_is_respected_and_one_that_was_superseded_ends(
+    home, elsewhere, remote, scripted, monkeypatch
+):
+    """Two machines; the second comes while the first is in the middle of its search."""
+    ends = []
+
+    def come(_self):
+        monkeypatch.setattr(JournalLogbook, "beat", beat)
+        with monkeypatch.context() as there:
+            there.setattr("socket.gethostname", lambda: "second")
+            with pytest.raises(
+                HeldError, match=r"'tiny' is held by a driver on .* supersede it with --takeover"
+            ):
+                wiring.run(remote, elsewhere)
+            ends.append(wiring.run(remote, elsewhere, takeover=True).row.state)
+
+    beat = JournalLogbook.beat
+    monkeypatch.setattr(JournalLogbook, "beat", come)
+    monkeypatch.setattr("evosearch.runtime.driver.HEARTBEAT_SECONDS", 0.0)
+    monkeypatch.setattr("evosearch.storage.backup.EVERY_SECONDS", 0.0)
+    with pytest.raises(StaleTermError, match="'tiny' was taken over by a driver on second"):
+        wiring.run(remote, home)
+    assert ends == ["done"]
+    assert wiring.run(remote, home).row == elsewhere.find_search("tiny")
 
 
 def test_an_artifact_store_that_cannot_be_used_is_found_before_anything_is_journaled(home, config, scripted):

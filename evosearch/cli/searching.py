@@ -70,10 +70,8 @@ def run(
 
     chosen = None if seeds is None else parse_seeds(seeds)
     loaded = load_config(config, override or [], name=name)
-    artifacts, place = loaded.storage.artifacts, storage or loaded.storage.journal
-    with open_home(
-        place, env=os.environ, cwd=Path.cwd(), create=True, artifacts=artifacts, name=loaded.name
-    ) as home:
+    place = storage or loaded.storage.journal
+    with open_home(place, env=os.environ, cwd=Path.cwd(), create=True) as home:
         _tell_where(home)
         with show_progress() as watcher:
             ended: Finished | tuple[Finished, ...]

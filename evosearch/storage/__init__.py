@@ -6,12 +6,12 @@ own transaction, and that can be rebuilt from the events. A *term* counts the dr
 newest one's writes are accepted. To *hold* a search is to own its lock and its newest term. *Artifacts* are
 files: pictures, weights, and backups of the journal.
 
-The rule: an event is never changed or removed, and a file that is not a journal of this version is never
+The rule: an event is never changed or removed (only a search that is older than its backup is replaced by that), and a file that is not a journal of this version is never
 written to. This room may import `errors`, `genome`, `evaluation` and `search`.
 """
 
 from evosearch.storage.artifacts import ArtifactStore
-from evosearch.storage.backup import Backup, restore_newest
+from evosearch.storage.backup import Backup
 from evosearch.storage.events import (
     Born,
     Completed,
@@ -35,9 +35,11 @@ from evosearch.storage.groups import group_of
 from evosearch.storage.holder import Held, current_state, take
 from evosearch.storage.home import Home, default_folder, open_home
 from evosearch.storage.journal import Journal
+from evosearch.storage.logbook import JournalLogbook
 from evosearch.storage.names import check_name
 from evosearch.storage.opening import open_journal
 from evosearch.storage.passwords import without_password
+from evosearch.storage.restoring import bring_back
 from evosearch.storage.rows import (
     EvaluationRow,
     EvaluationStatus,
@@ -67,6 +69,7 @@ __all__ = [
     "Home",
     "Interrupted",
     "Journal",
+    "JournalLogbook",
     "Recalled",
     "Recorded",
     "Reopened",
@@ -78,13 +81,13 @@ __all__ = [
     "TestRead",
     "TestReading",
     "TestReadingBegun",
+    "bring_back",
     "check_name",
     "current_state",
     "default_folder",
     "group_of",
     "open_home",
     "open_journal",
-    "restore_newest",
     "take",
     "without_password",
 ]

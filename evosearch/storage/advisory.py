@@ -2,7 +2,8 @@
 
 https://www.postgresql.org/docs/current/explicit-locking.html#ADVISORY-LOCKS. They belong to a session, so a
 pooler between driver and server must not share sessions among clients (pgbouncer: `pool_mode = session`).
-A server that restarts frees them all: a driver that outlives it can then be superseded, as with --takeover.
+A server that restarts frees them all. A driver that outlives it takes its lock again with its next heartbeat; until
+then only the age of its last one tells that it lives.
 """
 
 import os
@@ -12,14 +13,20 @@ from weakref import WeakSet
 
 from sqlalchemy import Connection, Engine, text
 
+from evosearch.errors import JournalAwayError, StaleTermError
+from evosearch.storage.locks import NEVER_LOST
+
 _KEY = "hashtextextended(:lock, CAST(CAST('searches' AS regclass) AS oid)::bigint)"
 """A lock is a number of 64 bits: made from its name, and from this journal's table among others in the database."""
 
 _TRY = text(f"SELECT pg_try_advisory_lock({_KEY})")
 
-# A standby cannot see the locks of its primary, so that nothing is free there for certain.
+_IS_THERE = text("SELECT 1")
+
+# A standby cannot see the locks of its primary, so that nothing is free there for certain; nor is a lock that may
+# have been lost with the server's last process, before the driver's next heartbeat.
 _IS_FREE = text(
-    "SELECT NOT pg_is_in_recovery() AND NOT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory'"  # noqa: S608
+    "SELECT NOT pg_is_in_recovery() AND pg_postmaster_start_time() < to_timestamp(:heartbeat) AND NOT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory'"  # noqa: S608
     " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
     f" AND objsubid = 1 AND ((classid::bigint << 32) | objid::bigint) = {_KEY})"
 )
@@ -32,19 +39,27 @@ class AdvisoryLocks:
     engine: Engine
     name: str
 
-    def is_free(self, term: int) -> bool:
+    def is_free(self, term: int, heartbeat: float = NEVER_LOST) -> bool:
         """As `Locks`; without taking it, so that nobody is disturbed."""
+        if term == 0:
+            return True
         with self.engine.connect() as connection:
-            return bool(connection.execute(_IS_FREE, self._lock(term)).scalar_one())
+            asked = {**self._lock(term), "heartbeat": heartbeat}
+            return bool(connection.execute(_IS_FREE, asked).scalar_one())
 
     def acquire(self, term: int) -> "OwnedSession | None":
         """As `Locks`."""
+        connection = self.connect(term)
+        return None if connection is None else OwnedSession(self, term, connection)
+
+    def connect(self, term: int) -> Connection | None:
+        """A connection that owns the lock of `term`; None where another has it."""
         # autocommit: an open transaction would keep the server from cleaning up, for as long as a search lasts
         connection = self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
         connection.detach()
         try:
             if connection.execute(_TRY, self._lock(term)).scalar_one():
-                return OwnedSession(connection)
+                return connection
         except BaseException:
             connection.close()
             raise
@@ -59,19 +74,39 @@ class AdvisoryLocks:
 
 
 class OwnedSession:
-    """A connection that owns a lock."""
+    """A connection that owns a lock; None once it was lost."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, locks: AdvisoryLocks, term: int, connection: Connection) -> None:
+        self._locks = locks
+        self._term = term
+        self._connection: Connection | None = connection
         _OWNED.add(self)
+
+    def keep(self) -> None:
+        """As `Lock`: on a new connection where the old one's session has ended."""
+        if self._connection is not None:
+            try:
+                self._connection.execute(_IS_THERE)
+            except JournalAwayError:
+                self._connection = None  # SQLAlchemy would put a connection without the lock in its place
+            else:
+                return
+        self._connection = self._locks.connect(self._term)
+        if self._connection is None:
+            raise StaleTermError(
+                f"search {self._locks.name!r}: another driver owns the lock of term {self._term}; this one stops"
+            )
 
     def release(self, *, driven: bool) -> None:  # noqa: ARG002 - either way, the lock ends with the connection
         """As `Lock`."""
         _OWNED.discard(self)
-        self._connection.close()
+        if self._connection is not None:
+            self._connection.close()
 
     def leave_to_parent(self) -> None:
         """Put nothing in place of the connection: this process is a forked child, and the lock is its parent's."""
+        if self._connection is None:
+            return
         psycopg_connection = self._connection.connection.dbapi_connection
         assert psycopg_connection is not None  # noqa: S101 - it is open for as long as the lock is owned
         nothing = os.open(os.devnull, os.O_RDWR)

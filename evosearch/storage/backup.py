@@ -1,23 +1,22 @@
 """Copies of an SQLite journal in a remote store, for machines whose disk is gone after a preemption.
 
-A backup belongs to one search or group and lies as `NAME/journal/TERM-EVENTS.db`: the whole journal, named after
-how far that search is, with the terms and events of a group's members added up. Both only ever grow, so the
-highest name is the newest backup. The term stands first: a driver that was superseded may write many events to
-its own copy and is still lower. Many searches may share a store and not a journal, and each finds its own. What
-came after the newest backup is lost with the disk, at most a minute of evaluations, and is trained again.
+What came after the newest backup is lost with the disk, at most a minute of evaluations, and is trained again. How
+backups are named is told in `evosearch.storage.shelf`, how they come back in `evosearch.storage.restoring`.
 """
 
+import os
+import socket
 import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Thread
 
-from evosearch.errors import CannotRunError, EvosearchError, JournalError
+from evosearch.errors import EvosearchError, StaleTermError
 from evosearch.storage.artifacts import ArtifactStore
-from evosearch.storage.header import read_journal_header
 from evosearch.storage.journal import Journal
-from evosearch.storage.sqlite import publish
+from evosearch.storage.shelf import Claim, Reached, Shelf
 
 EVERY_SECONDS = 60.0
 """Longest time between two backups while a search runs."""
@@ -25,29 +24,25 @@ EVERY_SECONDS = 60.0
 KEPT = 3
 """Backups that stay: an older one is there where the newest was cut off."""
 
-POINTER = "newest"
-"""File beside the backups that holds the name of the newest, for people and scripts."""
-
-_REACHED = """
-    SELECT sum(term), sum(sequence) FROM searches WHERE name = :name OR substr(name, 1, length(:name) + 1) = :name || '/'
-"""
-
 
 class Backup:
-    """Keeps backups of one search in a store.
+    """Keeps backups of one search or group in a store, and says there that this process drives it.
 
     `save` does one now. `begin` does it in a thread, so that neither a slow network nor a large journal keeps
-    workers waiting; a thread that hangs ends with the process. Neither ever fails: what went wrong is a line to note.
+    workers waiting; a thread that hangs ends with the process. What went wrong is a line to note, and the search goes
+    on; but where the store tells of a newer driver, nothing is written there, and `save` and `note` raise
+    `StaleTermError`.
     """
 
     def __init__(self, file: Path, store: ArtifactStore, name: str) -> None:
         self._file = file
-        self._store = _backups(store, name)
+        self._shelf = Shelf.of(store, name)
         self._name = name
         self._last: float | None = None
-        self._saved = ""
+        self._saved: Reached | None = None
         self._thread: Thread | None = None
         self._note: str | None = None
+        self._stale: StaleTermError | None = None
 
     @classmethod
     def of(cls, journal: Journal, store: ArtifactStore, name: str) -> "Backup | None":
@@ -65,108 +60,74 @@ class Backup:
         if self._thread is not None and self._thread.is_alive():
             return
         self._last = now
-        self._thread = Thread(target=self._save, name="journal-backup", daemon=True)
-        self._thread.start()
+        self._start(released=False)
 
     def note(self) -> str | None:
         """What went wrong in the background since the last call."""
+        if self._stale is not None:
+            raise self._stale
         told, self._note = self._note, None
         return told
 
-    def save(self, wait_seconds: float = 30.0) -> str | None:
+    def save(self, wait_seconds: float = 30.0, *, released: bool = False) -> str | None:
         """Do one now, for instance at the end of a search; what went wrong, if anything.
 
-        `wait_seconds`: longest wait for one under way in the background, and again for this one.
+        Args:
+            wait_seconds: longest wait for one under way in the background, and again for this one.
+            released: this process drives no longer.
         """
         if self._thread is not None:
             self._thread.join(wait_seconds)
             if self._thread.is_alive():
-                return f"no backup of the journal to {self._store.place}: the last is still under way"
-        self._thread = Thread(target=self._save, name="journal-backup", daemon=True)
-        self._thread.start()
-        self._thread.join(wait_seconds)
-        if self._thread.is_alive():
-            return f"no backup of the journal to {self._store.place} within {wait_seconds:.0f} s"
+                return f"no backup of the journal to {self._shelf.store.place}: the last is still under way"
+        thread = self._start(released=released)
+        thread.join(wait_seconds)
+        if thread.is_alive():
+            return f"no backup of the journal to {self._shelf.store.place} within {wait_seconds:.0f} s"
         return self.note()
 
-    def _save(self) -> None:
+    def _start(self, *, released: bool) -> Thread:
+        self._thread = Thread(target=self._save, args=(released,), name="journal-backup", daemon=True)
+        self._thread.start()
+        return self._thread
+
+    def _save(self, released: bool) -> None:
         try:
+            self._claim(released)  # first: it is short, where the journal may take minutes
             with TemporaryDirectory(prefix="evosearch-backup-") as folder:
                 copy = Path(folder, "journal.db")
-                name = _copy(self._file, copy, self._name)
-                if name == self._saved:  # nothing happened since
-                    return
-                self._store.put(copy, name)
-            self._store.write_bytes(POINTER, f"{name}\n".encode())
-            self._saved = name
-            for old in _names(self._store)[KEPT:]:
-                self._store.remove(old)
+                _copy(self._file, copy)
+                reached = Reached.of(copy, self._name)
+                if reached != self._saved:  # else nothing happened since
+                    self._shelf.put(copy, reached, KEPT)
+                    self._saved = reached
+        except StaleTermError as error:
+            self._stale = error
         except (EvosearchError, OSError, sqlite3.Error) as error:
-            self._note = f"no backup of the journal to {self._store.place}: {error}; the search goes on"
+            self._note = f"no backup of the journal to {self._shelf.store.place}: {error}; the search goes on"
+
+    def _claim(self, released: bool) -> None:
+        """Say that this process drives, or no longer does, unless a newer driver said so."""
+        backups, holder = self._shelf.backups(), self._shelf.holder()
+        # only now: a driver of another member of the group may back up this very journal
+        here = Reached.of(self._file, self._name)
+        claim = Claim(here.terms, socket.gethostname(), os.getpid(), time.time(), released)
+        ours = holder is None or (holder.host, holder.pid) == (claim.host, claim.pid)
+        newer = bool(backups) and backups[0].terms > here.terms
+        if newer or (holder and holder.terms >= here.terms and not (ours or holder.is_known_to(self._file))):
+            driver = f" on {holder.host} (process {holder.pid})" if holder else ""
+            raise StaleTermError(
+                f"search {self._name!r} was taken over by a driver{driver} that keeps its backups in "
+                f"{self._shelf.store.place} too; this one stops"
+            )
+        if ours or not released:  # else who spoke last still drives
+            self._shelf.claim(claim)
 
 
-def restore_newest(store: ArtifactStore, name: str, path: Path) -> tuple[str, ...]:
-    """Where the journal at `path` is missing, bring back the newest sound backup of the search or group `name`.
-
-    Returns: what happened, one line each; nothing where there is no backup, or a journal.
-
-    Raises:
-        CannotRunError: the store cannot be used (to begin anew would be wrong where a backup may lie there), or
-            the folder of the journal.
-    """
-    if path.exists() or not store.is_remote:
-        return ()
-    backups, notes = _backups(store, name), []
-    for found in _names(backups):
-        try:
-            trouble = _bring(backups, found, path)
-        except OSError as error:
-            raise CannotRunError(
-                f"no journal can be brought back to {path} ({error}); choose another home with EVOSEARCH_HOME"
-            ) from error
-        if trouble:
-            notes.append(f"the backup {backups.place}/{found} cannot be used: {trouble}")
-        else:
-            return (*notes, f"the journal was not there and was brought back from {backups.place}/{found}")
-    return tuple(notes)
-
-
-def _backups(store: ArtifactStore, name: str) -> ArtifactStore:
-    return store.within(f"{name}/journal")
-
-
-def _names(backups: ArtifactStore) -> list[str]:
-    """The names of all backups, the newest first."""
-    return sorted((name for name in backups.list() if name.endswith(".db")), reverse=True)
-
-
-def _copy(file: Path, copy: Path, name: str) -> str:
-    """Copy the journal as it is at one instant; what the backup of search `name` is called then."""
+def _copy(file: Path, copy: Path) -> None:
+    """Copy the journal as it is at one instant."""
     with (
         closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as source,
         closing(sqlite3.connect(copy)) as to,
     ):
         source.backup(to)
-        term, events = to.execute(_REACHED, {"name": name}).fetchone()
-    return f"{term or 0:010}-{events or 0:012}.db"
-
-
-def _bring(backups: ArtifactStore, name: str, path: Path) -> str | None:
-    """Put the backup at `path` where it is sound; else what is wrong with it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=path.parent, prefix=".backup-") as folder:
-        copy = Path(folder, path.name)
-        try:
-            backups.get(name, copy)
-        except FileNotFoundError:  # removed since, as too old
-            return "it is gone"
-        try:
-            read_journal_header(copy)
-            with closing(sqlite3.connect(copy)) as connection:
-                found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-        except (JournalError, sqlite3.Error) as error:
-            return " ".join(str(error).split())
-        if found != "ok":
-            return str(found)
-        publish(copy, path)
-    return None

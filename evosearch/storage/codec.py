@@ -7,7 +7,7 @@ from enum import Enum
 from functools import cache
 from typing import Any, get_args, get_origin, get_type_hints
 
-from evosearch.errors import InvalidChromosomeError, JournalError
+from evosearch.errors import InvalidChromosomeError, JournalError, NewerJournalError
 from evosearch.genome import Chromosome, parse
 from evosearch.storage.events import Event
 
@@ -35,7 +35,7 @@ def decode(kind: str, payload: str) -> Event:
         JournalError: no event of this version is of that kind, or the payload does not fit it.
     """
     if kind not in KINDS:
-        raise JournalError(
+        raise NewerJournalError(
             f"the journal holds an event of the unknown kind {kind!r}, written by a newer evosearch; "
             "upgrade evosearch to read it"
         )

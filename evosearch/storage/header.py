@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from evosearch.errors import JournalError
+from evosearch.errors import JournalError, NewerJournalError
 from evosearch.storage.tables import SCHEMA
 
 APPLICATION_ID = int.from_bytes(b"evos")
@@ -57,7 +57,7 @@ def read_journal_header(path: Path) -> Header:
             f"{path} is a database of another program, no journal of evosearch; name another file"
         )
     if header.schema > SCHEMA:
-        raise JournalError(
+        raise NewerJournalError(
             f"{path} has schema {header.schema}, and this evosearch {version('evosearch')} reads schemas "
             f"up to {SCHEMA}; upgrade evosearch to read it"
         )

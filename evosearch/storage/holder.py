@@ -80,7 +80,7 @@ def _try(
     if row is None:
         raise SearchConflictError(f"there is no search named {name!r} in {journal.place}")
     locks = journal.locks(folder, name)
-    if not (takeover or _is_stale(row, now) or locks.is_free(row.term)):
+    if not (takeover or is_stale(row, now) or locks.is_free(row.term, row.heartbeat)):
         raise HeldError(
             f"search {name!r} is held by a driver on {row.host} (process {row.pid}, term {row.term}, last "
             f"sign of life {max(0.0, now - row.heartbeat):.0f} s ago); wait until it ends, stop it, or "
@@ -103,8 +103,9 @@ def _try(
 
 def current_state(row: SearchRow, lock_is_free: bool, now: float) -> SearchState:
     """The state of a search at `now`: one that its driver left running by dying or hanging is interrupted."""
-    return "interrupted" if row.state == "running" and (lock_is_free or _is_stale(row, now)) else row.state
+    return "interrupted" if row.state == "running" and (lock_is_free or is_stale(row, now)) else row.state
 
 
-def _is_stale(row: SearchRow, now: float) -> bool:
+def is_stale(row: SearchRow, now: float) -> bool:
+    """Whether its driver's last sign of life is too old at `now` for one that lives."""
     return now - row.heartbeat > STALE_SECONDS

@@ -5,15 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from sqlalchemy import URL
-
 from evosearch.errors import SearchConflictError
-from evosearch.storage.artifacts import ArtifactStore
-from evosearch.storage.backup import restore_newest
-from evosearch.storage.groups import group_of, members_of
-from evosearch.storage.holder import current_state
+from evosearch.storage.groups import members_of
+from evosearch.storage.holder import current_state, is_stale
 from evosearch.storage.journal import Journal
-from evosearch.storage.opening import exists, open_journal, parse_place
+from evosearch.storage.opening import open_journal, parse_place
 from evosearch.storage.rows import SearchRow, SearchState
 
 
@@ -59,10 +55,15 @@ class Home:
 
     def current_state(self, row: SearchRow, now: float) -> SearchState:
         """The state of a search at `now`, seconds since 1970: see `evosearch.storage.current_state`."""
-        if row.state != "running":
-            return row.state
+        return current_state(row, self._lock_is_free(row), now) if row.state == "running" else row.state
+
+    def is_held(self, row: SearchRow, now: float) -> bool:
+        """Whether a driver that lives holds the search at `now`, seconds since 1970, be it to retrain."""
+        return not is_stale(row, now) and not self._lock_is_free(row)
+
+    def _lock_is_free(self, row: SearchRow) -> bool:
         locks = self.journal.locks(self.folder_of(row.name), row.name)
-        return current_state(row, locks.is_free(row.term), now)
+        return locks.is_free(row.term, row.heartbeat)
 
 
 def open_home(
@@ -71,36 +72,31 @@ def open_home(
     env: Mapping[str, str],
     cwd: Path,
     create: bool,
-    artifacts: str | None = None,
-    name: str | None = None,
 ) -> Home:
     """The home whose journal is `storage`, a file or SQLAlchemy URL; None: `journal.db` in the default folder.
 
-    The folder is the one that holds the file, the default folder where the journal lies on a server.
+    The folder is the one that holds `journal.db`; beside a file of another name it is `FILE.files`, so that several
+    journals in one folder share neither locks nor pictures; the default folder where the journal lies on a server.
 
     Args:
         storage: the journal.
         env: the environment.
         cwd: the working directory.
         create: whether a journal that is not there is made.
-        artifacts: `storage.artifacts` of a configuration. Where it is remote and the journal's file is not there,
-            the newest backup of `name` is brought back first.
-        name: the search, or the group, that is to be found.
 
     Raises:
         JournalError: there is no journal (unless `create`), or this version cannot read it.
-        CannotRunError: journal or artifacts cannot be reached.
+        CannotRunError: it cannot be reached.
     """
     default = default_folder(env, cwd)
     place = parse_place(storage or default / "journal.db")
-    notes: tuple[str, ...] = ()
-    if not isinstance(place, URL):
-        place = place.expanduser().resolve()
-        if artifacts is not None and name is not None and not exists(place):
-            notes = restore_newest(ArtifactStore.of(artifacts, place.parent), group_of(name), place)
     journal = open_journal(place, must_exist=not create)
-    folder = default if journal.file is None else journal.file.parent
-    return Home(folder, journal, (*notes, journal.advice) if journal.advice else notes)
+    folder = default if journal.file is None else _folder_of(journal.file)
+    return Home(folder, journal, (journal.advice,) if journal.advice else ())
+
+
+def _folder_of(file: Path) -> Path:
+    return file.parent if file.name == "journal.db" else file.with_name(f"{file.name}.files")
 
 
 def default_folder(env: Mapping[str, str], cwd: Path) -> Path:

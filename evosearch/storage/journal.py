@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from evosearch.errors import JournalError, SearchConflictError, StaleTermError
 from evosearch.storage import readers
+from evosearch.storage.adoption import adopt
 from evosearch.storage.codec import decode, encode
 from evosearch.storage.database import Database
 from evosearch.storage.events import DriverStarted, Event, Recorded, SearchCreated
@@ -123,15 +124,20 @@ class Journal:
         with self._writer.begin() as connection:
             _alive(connection, self._fenced(connection, name, term).search, term, at)
 
+    def adopt(self, other: "Journal", name: str) -> None:
+        """Take the search or the members of the group `name` from `other`, as far as they are newer there, in one
+        transaction. What this journal had of them in an older state is replaced.
+        """
+        with other._reading() as source, self._writer.begin() as connection:
+            for search in adopt(source, connection, name):
+                _rebuild(connection, search)
+
     def rebuild(self) -> None:
         """Write every reader table anew from the events, in one transaction."""
         with self._writer.begin() as connection:
             # locked, so that no driver writes behind the end of what is replayed
             for search in connection.scalars(select(searches.c.id).with_for_update()).all():
-                for table in READER_TABLES:
-                    connection.execute(delete(table).where(table.c.search == search))
-                for recorded in _pages(partial(_page, connection, search), 0):
-                    _project(connection, recorded.event, Place(search, recorded.sequence))
+                _rebuild(connection, search)
 
     # What readers ask
 
@@ -144,6 +150,12 @@ class Journal:
         """All searches, in order of creation."""
         with self._reading() as connection:
             return readers.search_rows(connection)
+
+    def end(self, name: str) -> tuple[int, int]:
+        """The newest term of a search, and the sequence number of its last event."""
+        with self._reading() as connection:
+            row = self._row(connection, name)
+            return row.term, row.sequence
 
     def replay(self, name: str, after: int = 0) -> Iterator[Recorded]:
         """The events of a search with a sequence number above `after`, in order.
@@ -243,6 +255,13 @@ def _add(connection: Connection, end: Place, term: int, facts: Sequence[Event], 
     connection.execute(update(searches).where(searches.c.id == end.search).values(sequence=last))
     _alive(connection, end.search, term, at)
     return last
+
+
+def _rebuild(connection: Connection, search: int) -> None:
+    for table in READER_TABLES:
+        connection.execute(delete(table).where(table.c.search == search))
+    for recorded in _pages(partial(_page, connection, search), 0):
+        _project(connection, recorded.event, Place(search, recorded.sequence))
 
 
 def _project(connection: Connection, event: Event, place: Place) -> None:

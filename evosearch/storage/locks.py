@@ -16,8 +16,20 @@ _LOCK_SECONDS = 0.3  # for a driver that is just starting to become the holder, 
 _PROBE_SECONDS = 0.05  # for another process's probe to end
 
 
+NEVER_LOST = 1e10
+"""A heartbeat far in the future: the lock alone tells whether its owner lives."""
+
+
 class Lock(Protocol):
     """The lock of one term, owned by this process."""
+
+    def keep(self) -> None:
+        """See that it is still owned, and take it again where its server has forgotten it.
+
+        Raises:
+            StaleTermError: another process owns it now.
+            JournalAwayError: the server does not answer.
+        """
 
     def release(self, *, driven: bool) -> None:
         """Let go; may be called twice. `driven`: the term was begun, so this process was its one driver."""
@@ -26,8 +38,12 @@ class Lock(Protocol):
 class Locks(Protocol):
     """The locks of one search."""
 
-    def is_free(self, term: int) -> bool:
-        """Whether it is certain that no process drives the search under `term`."""
+    def is_free(self, term: int, heartbeat: float = NEVER_LOST) -> bool:
+        """Whether it is certain that no process drives the search under `term`.
+
+        `heartbeat`: its driver's last sign of life, seconds since 1970: a lock that may have been lost since is not
+        free for certain.
+        """
 
     def acquire(self, term: int) -> Lock | None:
         """Own the lock of `term` until it is released or this process dies; None where another process does."""
@@ -42,7 +58,7 @@ class FileLocks:
 
     folder: Path
 
-    def is_free(self, term: int) -> bool:
+    def is_free(self, term: int, heartbeat: float = NEVER_LOST) -> bool:  # noqa: ARG002 - is never lost
         """As `Locks`."""
         if not self._path(term).exists():
             return True
@@ -87,6 +103,9 @@ class OwnedFile:
 
     lock: FileLock
 
+    def keep(self) -> None:
+        """As `Lock`: the operating system forgets none."""
+
     def release(self, *, driven: bool) -> None:
         """As `Lock`."""
         if not self.lock.is_locked:
@@ -105,7 +124,7 @@ class Farewells:
 
     folder: Path
 
-    def is_free(self, term: int) -> bool:
+    def is_free(self, term: int, heartbeat: float = NEVER_LOST) -> bool:  # noqa: ARG002 - is never lost
         """As `Locks`: before the first term nobody drives; a driver that was killed said no farewell."""
         return term == 0 or self._path(term).exists()
 
@@ -132,6 +151,9 @@ class Farewell:
     """The file with which a driver will say that it left."""
 
     path: Path
+
+    def keep(self) -> None:
+        """As `Lock`: there is none to lose."""
 
     def release(self, *, driven: bool) -> None:
         """As `Lock`."""

@@ -16,7 +16,7 @@ from sqlalchemy import (
     select,
 )
 
-from evosearch.errors import CannotRunError, InputError, JournalError
+from evosearch.errors import CannotRunError, InputError, JournalAwayError, JournalError, NewerJournalError
 from evosearch.storage.advisory import AdvisoryLocks
 from evosearch.storage.database import Database
 from evosearch.storage.passwords import without_password
@@ -53,7 +53,8 @@ def open_database(url: URL, *, must_exist: bool) -> Database:
 
     Raises:
         JournalError: there is no journal, no such database, or the user is refused.
-        CannotRunError: the server cannot be reached or does not let a journal be made; psycopg is missing.
+        JournalAwayError: the server cannot be reached.
+        CannotRunError: it does not let a journal be made; psycopg is missing.
     """
     place = without_password(url.render_as_string(hide_password=False))
     engine = _engine(url, place)
@@ -120,7 +121,7 @@ def _explain(context: ExceptionContext, place: str) -> None:
             "its password in PGPASSWORD or ~/.pgpass"
         ) from error
     if context.connection is None or context.is_disconnect or state.startswith(_GONE):
-        raise CannotRunError(
+        raise JournalAwayError(
             f"the journal {place} cannot be reached ({told}); see that its server runs and lets this machine "
             "in, then resume: a search goes on where its journal ends"
         ) from error
@@ -179,7 +180,7 @@ def _check(engine: Engine, place: str) -> None:
     if row is None:
         raise JournalError(f"{place} holds no journal of evosearch; name another database")
     if row.schema > SCHEMA:
-        raise JournalError(
+        raise NewerJournalError(
             f"{place} has schema {row.schema}, and this evosearch {version('evosearch')} reads schemas up to "
             f"{SCHEMA}; upgrade evosearch to read it"
         )

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from evosearch.storage import ArtifactStore
+from tests.bucket import make_bucket
 from tests.storage.postgres_server import PostgresServer, find_programs
 
 NOBODY = 65534
@@ -33,6 +35,12 @@ def database(postgres: PostgresServer) -> Iterator[str]:
     url = postgres.create_database()
     yield url
     postgres.drop_database(url)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ArtifactStore:
+    """A remote store."""
+    return ArtifactStore(make_bucket(tmp_path))
 
 
 @pytest.fixture

@@ -1,32 +1,19 @@
-"""Backups of a journal: complete, in order, and found by the search they belong to."""
+"""Backups of a journal: in order, pruned, never in the way of a newer driver, and told of where they fail."""
 
-import sqlite3
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fsspec.implementations.memory import MemoryFileSystem
 
-from evosearch.errors import CannotRunError
-from evosearch.storage import (
-    ArtifactStore,
-    Backup,
-    DriverStarted,
-    Journal,
-    open_home,
-    open_journal,
-    restore_newest,
-)
-from evosearch.testing.journal_contract import STORY, born, found, started
+from evosearch.errors import StaleTermError
+from evosearch.storage import ArtifactStore, Backup, DriverStarted, Journal, open_journal
+from evosearch.storage.shelf import Claim, Shelf
+from evosearch.testing.journal_contract import born, started
+from tests.bucket import BucketFileSystem
 
 AGAIN = DriverStarted("node2", 1, "local", {})
-
-
-@pytest.fixture
-def store() -> Iterator[ArtifactStore]:
-    yield ArtifactStore("memory://bucket/evo")
-    MemoryFileSystem.store.clear()
 
 
 @pytest.fixture
@@ -46,55 +33,6 @@ def backup_of(journal: Journal, store: ArtifactStore, name: str = "s") -> Backup
     return backup
 
 
-def lose(journal: Journal, path: Path) -> None:
-    journal.close()
-    for file in path.parent.glob("journal.db*"):
-        file.unlink()
-
-
-def test_a_lost_journal_is_brought_back_as_it_was(journal: Journal, store: ArtifactStore, path: Path) -> None:
-    started(journal, story=STORY)
-    told = list(journal.replay("s")), journal.evaluations("s", with_curve=True)
-    assert backup_of(journal, store).save() is None
-    lose(journal, path)
-    (note,) = restore_newest(store, "s", path)
-    assert note == (
-        "the journal was not there and was brought back from "
-        f"memory://bucket/evo/s/journal/0000000001-{len(STORY) + 2:012}.db"
-    )
-    with open_journal(path, must_exist=True) as again:
-        assert (list(again.replay("s")), again.evaluations("s", with_curve=True)) == told
-        assert again.begin_term("s", 1, AGAIN, 1.0) == 2
-    assert [file.name for file in path.parent.iterdir()] == ["journal.db"]
-
-
-def test_a_backup_is_consistent_while_the_search_goes_on(
-    journal: Journal, store: ArtifactStore, path: Path
-) -> None:
-    term = started(journal)
-    going = threading.Event()
-
-    def drive() -> None:
-        for number in range(200):
-            journal.append("s", term, [born(2 * number), born(2 * number + 1)], 1.0)
-            going.set()
-
-    driver = threading.Thread(target=drive)
-    driver.start()
-    backup = backup_of(journal, store)
-    assert going.wait(30)
-    while driver.is_alive():
-        assert backup.save() is None
-    driver.join()
-    lose(journal, path)
-    restore_newest(store, "s", path)
-    with open_journal(path, must_exist=True) as again:
-        again.check()
-        rows = again.evaluations("s")
-        assert len(rows) % 2 == 0
-        assert len(list(again.replay("s"))) == len(rows) + 2
-
-
 def test_the_newest_three_stay_with_a_pointer_to_the_newest(journal: Journal, store: ArtifactStore) -> None:
     term = started(journal)
     backup = backup_of(journal, store)
@@ -102,7 +40,7 @@ def test_the_newest_three_stay_with_a_pointer_to_the_newest(journal: Journal, st
         journal.append("s", term, [born(number)], 1.0)
         assert backup.save() is None
     kept = [f"s/journal/0000000001-{events:012}.db" for events in (12, 13, 14)]
-    assert store.list() == (*kept, "s/journal/newest")
+    assert store.list() == (*kept, "s/journal/holder", "s/journal/newest")
     assert store.read_bytes("s/journal/newest") == b"0000000001-000000000014.db\n"
 
 
@@ -112,91 +50,9 @@ def test_nothing_is_uploaded_where_nothing_happened(
     term = started(journal)
     backup = backup_of(journal, store)
     backup.save()
-    monkeypatch.setattr(ArtifactStore, "put", lambda *_: pytest.fail("uploaded again"))
+    monkeypatch.setattr(Shelf, "put", lambda *_: pytest.fail("uploaded again"))
     journal.beat("s", term, 150.0)
     assert backup.save() is None
-
-
-def test_a_superseded_drivers_backup_is_older_however_much_it_wrote(
-    store: ArtifactStore, tmp_path: Path
-) -> None:
-    with open_journal(tmp_path / "old.db", must_exist=False) as old:
-        term = started(old)
-        backup_of(old, store).save()
-        restore_newest(store, "s", tmp_path / "new.db")
-        with open_journal(tmp_path / "new.db", must_exist=True) as new:
-            new.begin_term("s", term, AGAIN, 1.0)
-            backup_of(new, store).save()
-        old.append("s", term, [born(number) for number in range(50)], 1.0)
-        backup_of(old, store).save()
-    restore_newest(store, "s", tmp_path / "again.db")
-    with open_journal(tmp_path / "again.db", must_exist=True) as again:
-        assert (found(again).term, found(again).host) == (2, "node2")
-
-
-def test_a_group_has_one_backup_that_grows_with_each_member(
-    journal: Journal, store: ArtifactStore, path: Path
-) -> None:
-    started(journal, "s-other", story=STORY)
-    backup = backup_of(journal, store, "s")
-    for member in ("s/seed-0", "s/seed-1"):
-        started(journal, member)
-        assert backup.save() is None
-    names = [name for name in store.list() if name.endswith(".db")]
-    assert names == [f"s/journal/{terms:010}-{2 * terms:012}.db" for terms in (1, 2)]
-    lose(journal, path)
-    restore_newest(store, "s", path)
-    with open_journal(path, must_exist=True) as again:
-        assert [row.name for row in again.searches()] == ["s-other", "s/seed-0", "s/seed-1"]
-
-
-def test_two_journals_share_a_store_and_each_search_finds_its_own(
-    store: ArtifactStore, tmp_path: Path
-) -> None:
-    for name, story in (("a", STORY), ("b", ())):
-        with open_journal(tmp_path / f"{name}.db", must_exist=False) as journal:
-            started(journal, name, story)
-            backup_of(journal, store, name).save()
-    for name in ("a", "b"):
-        restore_newest(store, name, tmp_path / f"new-{name}.db")
-        with open_journal(tmp_path / f"new-{name}.db", must_exist=True) as again:
-            assert [row.name for row in again.searches()] == [name]
-
-
-@pytest.mark.parametrize("damage", ["cut", "garbage", "inside"])
-def test_a_backup_that_is_damaged_is_passed_over_with_a_note(
-    journal: Journal, store: ArtifactStore, path: Path, damage: str
-) -> None:
-    term = started(journal)
-    backup = backup_of(journal, store)
-    backup.save()
-    journal.append("s", term, [born(number) for number in range(200)], 1.0)
-    backup.save()
-    newest = "s/journal/0000000001-000000000202.db"
-    content = store.read_bytes(newest)
-    pages = b"\xa5" * 4096 * (len(content) // 4096 - 6)
-    damaged = {
-        "cut": content[:-5000],
-        "garbage": b"x" * 999,
-        "inside": content[:8192] + pages + content[-16384:],
-    }
-    store.write_bytes(newest, damaged[damage])
-    lose(journal, path)
-    skipped, brought = restore_newest(store, "s", path)
-    assert skipped.startswith(f"the backup {store.place}/{newest} cannot be used: ")
-    assert brought.endswith("0000000001-000000000002.db")
-    with open_journal(path, must_exist=True) as again:
-        assert found(again).term == 1
-
-
-def test_a_journal_that_is_there_is_never_replaced(
-    journal: Journal, store: ArtifactStore, path: Path
-) -> None:
-    started(journal)
-    backup_of(journal, store).save()
-    started(journal, "later")
-    assert restore_newest(store, "s", path) == ()
-    assert journal.find("later") is not None
 
 
 def test_nothing_is_backed_up_from_a_server_nor_to_this_machine(
@@ -217,7 +73,7 @@ def test_a_store_that_fails_is_a_note_and_no_error(
 
     backup = backup_of(journal, store)
     with monkeypatch.context() as patched:
-        patched.setattr(MemoryFileSystem, "put_file", refuse)
+        patched.setattr(BucketFileSystem, "put_file", refuse)
         note = backup.save()
     assert note is not None
     assert "no route to the store" in note
@@ -230,18 +86,6 @@ def test_a_journal_that_cannot_be_copied_is_a_note_too(store: ArtifactStore, tmp
     note = Backup(tmp_path / "gone.db", store, "s").save()
     assert note is not None
     assert "unable to open database file" in note
-
-
-def test_a_store_that_cannot_be_asked_for_backups_is_an_error(
-    store: ArtifactStore, path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise ConnectionError("no route to the store")
-
-    monkeypatch.setattr(MemoryFileSystem, "find", refuse)
-    with pytest.raises(CannotRunError, match="no route to the store"):
-        restore_newest(store, "s", path)
-    assert not path.exists()
 
 
 def test_backups_are_due_at_once_and_then_every_minute(journal: Journal, store: ArtifactStore) -> None:
@@ -278,7 +122,7 @@ def test_a_backup_that_hangs_keeps_nobody_waiting(
     go_on.set()
     assert backup.save() is None
     assert backup.note() is None
-    assert len(store.list()) == 2
+    assert len(store.list()) == 3
 
 
 def test_what_goes_wrong_in_the_background_is_told_once(
@@ -300,31 +144,83 @@ def test_what_goes_wrong_in_the_background_is_told_once(
     assert backup.note() is None
 
 
-def test_a_home_whose_disk_is_gone_is_opened_from_the_newest_backup(
-    store: ArtifactStore, tmp_path: Path
+# Drivers on machines that share nothing but the store
+
+
+@pytest.fixture
+def elsewhere(journal: Journal, path: Path, tmp_path: Path) -> Iterator[Journal]:
+    """What another machine made of the same search: a copy under the next term."""
+    started(journal)
+    journal.close()
+    copy = tmp_path / "elsewhere.db"
+    shutil.copy(path, copy)
+    with open_journal(copy, must_exist=True) as other:
+        other.begin_term("s", 1, AGAIN, 130.0)
+        yield other
+
+
+def test_a_driver_that_sees_a_higher_term_ends_and_leaves_the_store_as_it_is(
+    journal: Journal, elsewhere: Journal, store: ArtifactStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    where = {"env": {}, "cwd": tmp_path, "create": True, "artifacts": store.url, "name": "s"}
-    with open_home(None, **where) as home:
-        assert home.notes == ()
-        started(home.journal)
-        backup_of(home.journal, store).save()
-    lose(home.journal, tmp_path / "runs" / "journal.db")
-    with open_home(None, **where) as again:
-        assert found(again.journal).term == 1
-        assert again.notes[0].startswith("the journal was not there and was brought back")
-    with open_home(None, **where) as third:
-        assert third.notes == ()
+    backup = backup_of(journal, store)
+    assert backup.save() is None
+    with monkeypatch.context() as there:
+        there.setattr("socket.gethostname", lambda: "node2")
+        assert backup_of(elsewhere, store).save() is None
+    before = {name: store.read_bytes(name) for name in store.list()}
+    for number in range(9):
+        journal.append("s", 1, [born(number)], 1.0)
+        with pytest.raises(StaleTermError, match=r"'s' was taken over by a driver on node2 \(process \d+\)"):
+            backup.save(released=number == 8)
+    with pytest.raises(StaleTermError):
+        backup.note()
+    assert {name: store.read_bytes(name) for name in store.list()} == before
 
 
-def test_a_copy_holds_what_the_write_ahead_log_holds(
-    journal: Journal, store: ArtifactStore, path: Path
+def test_of_two_that_took_the_same_term_the_later_one_ends(
+    journal: Journal, elsewhere: Journal, store: ArtifactStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal.begin_term("s", 1, DriverStarted("node3", 1, "local", {}), 130.0)
+    with monkeypatch.context() as there:
+        there.setattr("socket.gethostname", lambda: "node2")
+        assert backup_of(elsewhere, store).save() is None
+    with pytest.raises(StaleTermError, match="on node2"):
+        backup_of(journal, store).save()
+
+
+def test_members_of_a_group_in_one_journal_do_not_end_each_other(
+    journal: Journal, store: ArtifactStore
+) -> None:
+    started(journal, "s/seed-0")
+    first = backup_of(journal, store)
+    assert first.save() is None
+    started(journal, "s/seed-1")
+    Shelf.of(store, "s").claim(
+        Claim(2, "node1", 4711, 1.0, released=False)
+    )  # seed-1's driver, another process
+    assert first.save() is None
+
+
+def test_the_last_word_of_a_driver_is_that_it_ended_unless_another_drives_by_then(
+    journal: Journal, store: ArtifactStore
 ) -> None:
     started(journal)
-    with sqlite3.connect(path) as other:
-        assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-    other.close()
-    assert path.with_name("journal.db-wal").stat().st_size > 0
-    backup_of(journal, store).save()
-    restore_newest(store, "s", path.parent / "other.db")
-    with open_journal(path.parent / "other.db", must_exist=True) as copy:
-        assert found(copy).term == 1
+    shelf, backup = Shelf.of(store, "s"), backup_of(journal, store)
+    for released in (False, True):
+        assert backup.save(released=released) is None
+        assert (shelf.holder().terms, shelf.holder().released) == (1, released)
+    other = Claim(1, "node1", 4711, 1.0, released=False)
+    shelf.claim(other)
+    assert backup.save(released=True) is None
+    assert shelf.holder() == other
+
+
+def test_the_backup_just_written_is_never_pruned(journal: Journal, store: ArtifactStore) -> None:
+    term = started(journal)
+    for events in range(900, 905):  # of the same term, by a driver elsewhere
+        store.write_bytes(f"s/journal/0000000001-{events:012}.db", b"")
+    journal.append("s", term, [born(0)], 1.0)
+    assert backup_of(journal, store).save() is None
+    assert store.exists("s/journal/0000000001-000000000003.db")
+    assert store.read_bytes("s/journal/newest") == b"0000000001-000000000904.db\n"
+    assert len(Shelf.of(store, "s").backups()) == 6

@@ -27,6 +27,9 @@ from evosearch.storage.locks import Farewells, FileLocks
 from evosearch.testing.journal_contract import CONFIGURATION, CREATED, born, found
 
 STARTED = DriverStarted("node1", 4711, "local", CONFIGURATION)
+LATE = 4e9
+"""After the start of any server, so that its locks tell."""
+
 NFS = "server:/homes / nfs4 rw 0 0\n"
 
 
@@ -111,11 +114,11 @@ def test_a_living_driver_is_named_with_what_to_do(journal: Journal, folder: Path
 
 
 def test_a_search_that_was_released_is_taken_at_once(journal: Journal, folder: Path) -> None:
-    held = take(journal, folder, "s", STARTED, at(110.0))
+    held = take(journal, folder, "s", STARTED, at(LATE + 110.0))
     held.release()
     held.release()
     await_free(journal, folder, 1)
-    with take(journal, folder, "s", STARTED, at(110.5)) as held:
+    with take(journal, folder, "s", STARTED, at(LATE + 110.5)) as held:
         assert held.term == 2
 
 
@@ -183,14 +186,14 @@ def test_of_two_that_supersede_a_driver_at_once_one_wins(
 def test_a_driver_that_holds_a_finished_search_to_retrain_is_respected(
     journal: Journal, folder: Path
 ) -> None:
-    with take(journal, folder, "s", STARTED, at(110.0)) as held:
-        journal.append("s", held.term, [Completed(None)], 120.0)
+    with take(journal, folder, "s", STARTED, at(LATE + 110.0)) as held:
+        journal.append("s", held.term, [Completed(None)], LATE + 120.0)
     await_free(journal, folder, 1)
     retraining = replace(STARTED, purpose="retrain")
-    with take(journal, folder, "s", retraining, at(121.0)):
+    with take(journal, folder, "s", retraining, at(LATE + 121.0)):
         assert found(journal).state == "done"
         with pytest.raises(HeldError):
-            take(journal, folder, "s", retraining, at(122.0))
+            take(journal, folder, "s", retraining, at(LATE + 122.0))
 
 
 def test_a_missing_search_is_not_taken(journal: Journal, tmp_path: Path) -> None:

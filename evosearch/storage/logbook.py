@@ -1,0 +1,109 @@
+"""What a driver writes with: one search's journal under one term, its lock, and the backups that are due."""
+
+import time
+from collections.abc import Callable, Sequence
+
+from evosearch.errors import InterruptedSearchError, JournalAwayError
+from evosearch.storage.backup import Backup
+from evosearch.storage.events import Event, GenerationStarted, TestRead, TestReadingBegun
+from evosearch.storage.holder import Held
+from evosearch.storage.journal import Journal
+
+AWAY_SECONDS = 60.0
+"""Longest wait for a journal's server that is away, for instance while it is restarted."""
+
+PAUSE_SECONDS = 0.5
+"""Between two tries."""
+
+
+class JournalLogbook:
+    """The driver's own; keeps to `evosearch.runtime.Logbook`.
+
+    A server that is away is waited for. A commit whose answer is lost may have happened or not: only this driver
+    writes under its term, so that the number of the last event tells.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        name: str,
+        held: Held,
+        stop_reason: Callable[[], str | None],
+        note: Callable[[str], None],
+        backup: Backup | None = None,
+    ) -> None:
+        """`stop_reason`: the signal that asked this process to stop. `note`: takes a line for the user."""
+        self._journal = journal
+        self._name = name
+        self._held = held
+        self._stop_reason = stop_reason
+        self._note = note
+        self._backup = backup
+        self._end = journal.end(name)[1]
+
+    @property
+    def term(self) -> int:
+        """The driver's."""
+        return self._held.term
+
+    def append(self, facts: Sequence[Event]) -> None:
+        """Make the facts durable, all or none.
+
+        Raises:
+            StaleTermError: a newer driver has taken the search over, here or as the backups tell.
+            JournalAwayError: the server stayed away.
+            InterruptedSearchError: a stop was asked for meanwhile.
+        """
+        end = self._end + len(facts)
+
+        def write() -> None:
+            self._journal.append(self._name, self.term, facts, time.time())
+
+        def write_unless_there() -> None:
+            if self._journal.end(self._name) != (self.term, end):
+                write()
+
+        self._patiently(write, write_unless_there)
+        self._end = end
+        if any(isinstance(fact, TestReadingBegun | TestRead) for fact in facts):
+            self._back_up_now()
+        else:
+            self._back_up(any(isinstance(fact, GenerationStarted) for fact in facts))
+
+    def beat(self) -> None:
+        """Say that this driver is alive; errors as `append`."""
+        self._patiently(self._beat, self._beat)
+        self._back_up(False)
+
+    def _beat(self) -> None:
+        self._held.lock.keep()
+        self._journal.beat(self._name, self.term, time.time())
+
+    def _patiently(self, write: Callable[[], None], again: Callable[[], None]) -> None:
+        """`write`, and `again` as long as the server is away."""
+        until = time.monotonic() + AWAY_SECONDS
+        while True:
+            try:
+                return write()
+            except JournalAwayError as error:
+                if reason := self._stop_reason():
+                    raise InterruptedSearchError(
+                        f"{self._name!r} was stopped by {reason}; {error}"
+                    ) from error
+                if time.monotonic() >= until:
+                    raise
+            time.sleep(PAUSE_SECONDS)
+            write = again
+
+    def _back_up_now(self) -> None:
+        """A lost disk must not let the test split be read a second time."""
+        if self._backup and (trouble := self._backup.save()):
+            self._note(trouble)
+
+    def _back_up(self, turned: bool) -> None:
+        if self._backup is None:
+            return
+        if turned or self._backup.due(time.monotonic()):
+            self._backup.begin(time.monotonic())
+        if trouble := self._backup.note():
+            self._note(trouble)

@@ -1,0 +1,116 @@
+"""How a search whose journal is lost or behind comes back from its own newest backup, wherever it last ran."""
+
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from evosearch.errors import CannotRunError, HeldError, JournalError, NewerJournalError
+from evosearch.storage.artifacts import ArtifactStore
+from evosearch.storage.groups import members_of
+from evosearch.storage.header import read_journal_header
+from evosearch.storage.home import Home
+from evosearch.storage.opening import open_journal
+from evosearch.storage.rows import SearchRow
+from evosearch.storage.shelf import ALIVE_SECONDS, Claim, Reached, Shelf
+
+
+def bring_back(
+    home: Home, store: ArtifactStore, name: str, now: float, *, takeover: bool = False
+) -> tuple[str, ...]:
+    """Where the journal lacks the search or group `name`, or its backup is ahead, take it from the newest sound one.
+
+    Args:
+        home: where it is to be.
+        store: where its backups lie, as `storage.artifacts` says.
+        name: the search or group.
+        now: seconds since 1970.
+        takeover: from a driver elsewhere that is alive, too.
+
+    Returns: what happened, one line each.
+
+    Raises:
+        HeldError: a driver elsewhere, whose journal the backup is of, is alive.
+        JournalError: there are backups, none can be used, and the journal has nothing of the search.
+        CannotRunError: the store cannot be used, and to begin anew would be wrong where a backup may lie there.
+    """
+    if home.journal.file is None or not store.is_remote:
+        return ()
+    shelf, rows = Shelf.of(store, name), home.journal.searches()  # a journal that cannot be read is told here
+    here = Reached.of(home.journal.file, name)
+    try:
+        backups, holder = shelf.backups(), shelf.holder()
+    except CannotRunError as error:
+        if here.events:
+            return (f"whether a newer state of {name!r} was backed up is not known: {error}",)
+        raise
+    ahead = bool(backups) and backups[0] > here
+    elsewhere = holder is not None and holder.terms > here.terms
+    if not (ahead or elsewhere) or _is_driven_here(home, name, rows, now):
+        return ()
+    if holder is not None and holder.is_alive(now) and not takeover:
+        raise HeldError(_held(name, holder, shelf, now))
+    notes = _newest_sound(home, shelf, name, backups, here) if ahead else ()
+    if holder is not None:  # dead or superseded: it must not stop who follows
+        shelf.forget_holder()
+    return notes
+
+
+def _newest_sound(
+    home: Home, shelf: Shelf, name: str, backups: list[Reached], here: Reached
+) -> tuple[str, ...]:
+    home.journal.check()  # else its damage would look like one of the backups
+    troubles: list[str] = []
+    for one in backups:
+        if one <= here:  # the journal itself is the next best
+            return tuple(troubles)
+        if trouble := _adopt(home, shelf, one, name):
+            troubles.append(f"the backup {one.file} in {shelf.store.place} cannot be used: {trouble}")
+            continue
+        state = "older there" if here.events else "not there"
+        found = f"{name!r} was {state} and was brought back from {shelf.store.place}/{one.file}"
+        return (*troubles, f"journal {home.journal.place}: {found}")
+    raise JournalError(
+        f"{name!r} is not in the journal, and none of its backups can be used; remove them to begin anew: "
+        f"{'; '.join(troubles)}"
+    )
+
+
+def _adopt(home: Home, shelf: Shelf, one: Reached, name: str) -> str | None:
+    """Take the search from a backup; else what is wrong with that."""
+    with TemporaryDirectory(prefix="evosearch-backup-") as folder:
+        copy = Path(folder, "journal.db")
+        try:
+            shelf.store.get(one.file, copy)
+            read_journal_header(copy)
+            with closing(sqlite3.connect(copy)) as connection:
+                found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+            if found != "ok":
+                return str(found)
+            with open_journal(copy, must_exist=True) as backup:
+                home.journal.adopt(backup, name)
+        except FileNotFoundError:  # removed since, as too old
+            return "it is gone"
+        except NewerJournalError as error:
+            shown = f"the backup {shelf.store.place}/{one.file}"
+            raise NewerJournalError(str(error).replace(str(copy), shown)) from error
+        except (JournalError, sqlite3.Error) as error:
+            told = str(error).replace(str(copy), "it").partition("; ")[0]  # the repair is for journals
+            return " ".join(told.split())
+    return None
+
+
+def _is_driven_here(home: Home, name: str, rows: Sequence[SearchRow], now: float) -> bool:
+    """Whether a driver that shares this journal is alive: then the journal is the truth, and the backup its copy."""
+    members = members_of(name, rows) or tuple(row for row in rows if row.name == name)
+    return any(home.is_held(row, now) for row in members)
+
+
+def _held(name: str, holder: Claim, shelf: Shelf, now: float) -> str:
+    age = holder.age(now)
+    return (
+        f"search {name!r} is held by a driver on {holder.host} (process {holder.pid}, last sign of life {age:.0f} s "
+        f"ago in {shelf.store.place}); it counts as dead in {ALIVE_SECONDS - age:.0f} s: wait until then, stop it, or "
+        "supersede it with --takeover"
+    )

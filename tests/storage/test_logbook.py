@@ -1,0 +1,133 @@
+"""What a driver writes with: patient with a server that is away, and never writing a fact twice."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from evosearch.errors import HeldError, InterruptedSearchError, JournalAwayError, StaleTermError
+from evosearch.storage import DriverStarted, Journal, JournalLogbook, current_state, open_journal, take
+from evosearch.testing.journal_contract import CREATED, born, found
+from tests.storage.postgres_server import PostgresServer
+
+STARTED = DriverStarted("node1", 4711, "local", {})
+FOLDER = Path("unused")
+
+
+@pytest.fixture
+def journal(database: str) -> Iterator[Journal]:
+    with open_journal(database, must_exist=False) as journal:
+        journal.create_search("s", CREATED, time.time())
+        yield journal
+
+
+@contextmanager
+def driving(journal: Journal, stop: str | None = None) -> Iterator[JournalLogbook]:
+    with take(journal, FOLDER, "s", STARTED, time.time) as held:
+        yield JournalLogbook(journal, "s", held, lambda: stop, lambda _: None)
+
+
+@contextmanager
+def away(server: PostgresServer, seconds: float) -> Iterator[None]:
+    """Inside, the server is away for a while."""
+    server.stop()
+    back = threading.Timer(seconds, server.start)
+    back.start()
+    try:
+        yield
+    finally:
+        back.join()
+
+
+def test_a_server_that_is_restarted_is_waited_for(journal: Journal, postgres: PostgresServer) -> None:
+    with driving(journal) as logbook:
+        with away(postgres, 1.5):
+            logbook.append([born(0)])
+        with away(postgres, 1.5):
+            logbook.beat()
+        logbook.append([born(1)])
+    assert [row.number for row in journal.evaluations("s")] == [0, 1]
+
+
+def test_a_server_that_stays_away_is_told_after_a_minute(
+    journal: Journal, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("evosearch.storage.logbook.AWAY_SECONDS", 1.0)
+    with (
+        driving(journal) as logbook,
+        away(postgres, 2.5),
+        pytest.raises(JournalAwayError, match=r"cannot be reached .*, then resume"),
+    ):
+        logbook.append([born(0)])
+
+
+def test_who_is_told_to_stop_waits_no_longer(journal: Journal, postgres: PostgresServer) -> None:
+    with (
+        driving(journal, stop="SIGTERM") as logbook,
+        away(postgres, 0.5),
+        pytest.raises(InterruptedSearchError, match=r"'s' was stopped by SIGTERM; .* cannot be reached"),
+    ):
+        logbook.append([born(0)])
+
+
+@pytest.mark.parametrize("happened", [True, False])
+def test_a_commit_whose_answer_was_lost_is_not_written_twice(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch, happened: bool
+) -> None:
+    real, tries = Journal.append, []
+
+    def cut(self: Journal, *arguments: object) -> int:
+        tries.append(arguments)
+        if len(tries) > 1 or happened:
+            real(self, *arguments)
+        if len(tries) == 1:
+            raise JournalAwayError("the answer was lost")
+        return 0
+
+    with driving(journal) as logbook:
+        monkeypatch.setattr(Journal, "append", cut)
+        logbook.append([born(0), born(1)])
+        assert len(tries) == 2 - happened
+        logbook.append([born(2)])
+    assert [row.number for row in journal.evaluations("s")] == [0, 1, 2]
+
+
+def test_a_living_driver_is_respected_after_its_server_was_restarted(
+    journal: Journal, postgres: PostgresServer
+) -> None:
+    with driving(journal) as logbook:
+        with away(postgres, 0.0):
+            pass
+        lock_is_lost = journal.locks(FOLDER, "s")
+        assert lock_is_lost.is_free(1)
+        row = found(journal)
+        assert current_state(row, lock_is_lost.is_free(1, row.heartbeat), time.time()) == "running"
+        with pytest.raises(HeldError, match="supersede it with --takeover"):
+            take(journal, FOLDER, "s", STARTED, time.time)
+        logbook.beat()
+        assert not lock_is_lost.is_free(1)
+
+
+def test_a_driver_that_died_while_its_server_was_restarted_is_followed_after_a_minute(
+    journal: Journal, postgres: PostgresServer
+) -> None:
+    with driving(journal), away(postgres, 0.0):
+        pass
+    with take(journal, FOLDER, "s", STARTED, lambda: time.time() + 61) as held:
+        assert held.term == 2
+
+
+def test_a_lock_that_another_took_meanwhile_ends_the_driver(
+    journal: Journal, postgres: PostgresServer
+) -> None:
+    with driving(journal) as logbook:
+        with away(postgres, 0.0):
+            pass
+        other = journal.locks(FOLDER, "s").acquire(1)
+        with pytest.raises(StaleTermError, match="another driver owns the lock of term 1"):
+            logbook.beat()
+        assert other is not None
+        other.release(driven=False)
