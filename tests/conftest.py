@@ -26,15 +26,23 @@ def scripted(monkeypatch):
 
 
 KINDS = ("ray", "gpu", "slow", "chaos", "network")
+KINDS_OF = pytest.StashKey[dict[str, list[str]]]()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Which kinds each test is of; by its marks, since keywords hold its name too."""
+    session.config.stash[KINDS_OF] = {
+        item.nodeid: [kind for kind in KINDS if item.get_closest_marker(kind)] for item in session.items
+    }
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """How many tests of each kind ran, so that a kind that is empty or skipped is seen."""
+    kinds_of = terminalreporter.config.stash.get(KINDS_OF, {})
     counts = {kind: [0, 0] for kind in (*KINDS, "plain")}
     for outcome, column in (("passed", 0), ("failed", 0), ("skipped", 1)):
         for report in terminalreporter.stats.get(outcome, ()):
-            kinds = [kind for kind in KINDS if kind in report.keywords] or ["plain"]
-            for kind in kinds:
+            for kind in kinds_of.get(report.nodeid) or ["plain"]:
                 counts[kind][column] += 1
     told = ", ".join(f"{kind} {ran} ran {skipped} skipped" for kind, (ran, skipped) in counts.items())
     terminalreporter.write_line(f"by kind: {told}")
