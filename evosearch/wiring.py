@@ -23,6 +23,8 @@ from evosearch.storage import (
     Home,
     SearchRow,
     TestReading,
+    check_artifacts,
+    parse_place,
 )
 from evosearch.undertaking import (
     Executor,
@@ -190,6 +192,10 @@ def validate(config: RunConfig) -> Cost:
     Raises:
         InputError: the configuration, its data or its space is wrong.
     """
+    if config.storage.journal is not None:
+        parse_place(config.storage.journal)
+    if config.storage.artifacts is not None:
+        check_artifacts(config.storage.artifacts)
     dataset = load_dataset(config.data, env=os.environ, cwd=Path.cwd(), cache=None)
     plan = make_plan(config, dataset)
     first = [plan.blueprint(member) for member in plan.strategy.start().members]

@@ -437,7 +437,7 @@ def test_a_group_can_be_extended(home, config, scripted):
 def test_a_remote_store_gets_curve_backups_and_weights_and_a_lost_journal_comes_back(
     home, config, scripted, tmp_path
 ):
-    store = f"memory://{tmp_path.name}"
+    store = f"shelf://{tmp_path}/bucket"
     config = replace(config, storage=replace(config.storage, artifacts=store))
     finished = wiring.run(config, home)
     kept = wiring.artifact_store(home, config).list()

@@ -70,7 +70,7 @@ def run(
 
     chosen = None if seeds is None else parse_seeds(seeds)
     loaded = load_config(config, override or [], name=name)
-    artifacts, place = loaded.storage.artifacts, storage or loaded.storage.journal
+    artifacts, place = loaded.storage.artifacts, loaded.storage.journal if storage is None else storage
     with open_home(
         place, env=os.environ, cwd=Path.cwd(), create=True, artifacts=artifacts, name=loaded.name
     ) as home:

@@ -10,7 +10,7 @@ The rule: an event is never changed or removed, and a file that is not a journal
 written to. This room may import `errors`, `genome`, `evaluation` and `search`.
 """
 
-from evosearch.storage.artifacts import ArtifactStore
+from evosearch.storage.artifacts import ArtifactStore, check_artifacts
 from evosearch.storage.backup import Backup, restore_newest
 from evosearch.storage.events import (
     Born,
@@ -36,7 +36,7 @@ from evosearch.storage.holder import Held, current_state, take
 from evosearch.storage.home import Home, default_folder, open_home
 from evosearch.storage.journal import Journal
 from evosearch.storage.names import check_name
-from evosearch.storage.opening import open_journal
+from evosearch.storage.opening import open_journal, parse_place
 from evosearch.storage.passwords import without_password
 from evosearch.storage.rows import (
     EvaluationRow,
@@ -78,12 +78,14 @@ __all__ = [
     "TestRead",
     "TestReading",
     "TestReadingBegun",
+    "check_artifacts",
     "check_name",
     "current_state",
     "default_folder",
     "group_of",
     "open_home",
     "open_journal",
+    "parse_place",
     "restore_newest",
     "take",
     "without_password",

@@ -14,6 +14,7 @@ from evosearch.storage.groups import group_of, members_of
 from evosearch.storage.holder import current_state
 from evosearch.storage.journal import Journal
 from evosearch.storage.opening import exists, open_journal, parse_place
+from evosearch.storage.passwords import without_password
 from evosearch.storage.rows import SearchRow, SearchState
 
 
@@ -49,7 +50,7 @@ class Home:
         if row is None:
             others = ", ".join(sorted(other.name for other in self.journal.searches())) or "none at all"
             raise SearchConflictError(
-                f"there is no search {name!r} in {self.journal.place}; it holds {others}"
+                f"there is no search {without_password(name)!r} in {self.journal.place}; it holds {others}"
             )
         return row
 
@@ -92,7 +93,7 @@ def open_home(
         CannotRunError: journal or artifacts cannot be reached.
     """
     default = default_folder(env, cwd)
-    place = parse_place(storage or default / "journal.db")
+    place = parse_place(default / "journal.db" if storage is None else storage)
     notes: tuple[str, ...] = ()
     if not isinstance(place, URL):
         place = place.expanduser().resolve()

@@ -300,9 +300,8 @@ def test_what_goes_wrong_in_the_background_is_told_once(
     assert backup.note() is None
 
 
-def test_a_home_whose_disk_is_gone_is_opened_from_the_newest_backup(
-    store: ArtifactStore, tmp_path: Path
-) -> None:
+def test_a_home_whose_disk_is_gone_is_opened_from_the_newest_backup(tmp_path: Path) -> None:
+    store = ArtifactStore(f"shelf://{tmp_path}/bucket")
     where = {"env": {}, "cwd": tmp_path, "create": True, "artifacts": store.url, "name": "s"}
     with open_home(None, **where) as home:
         assert home.notes == ()
