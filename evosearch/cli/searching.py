@@ -122,11 +122,11 @@ def retrain(name: NAME, epochs: EPOCHS = None, as_json: JSON = False, storage: S
         _refuse_group(name, home)
         reading = wiring.retrain(name, home, epochs=epochs, watcher=watcher)
         config = config_from_json(home.find_search(name).configuration)
-    folder = wiring.artifact_folder(home, config)
+    place = wiring.artifact_place(home, config)
     if as_json:
-        print_json(reading_document(name, reading, folder))
+        print_json(reading_document(name, reading, place))
         return
-    for line in reading_lines(name, reading, folder):
+    for line in reading_lines(name, reading, place):
         say(line)
 
 
@@ -153,7 +153,7 @@ def _print_ended(name: str, ended: "Finished | tuple[Finished, ...]") -> None:
     if isinstance(ended, tuple):
         lines = group_lines(name, [(member.row, member.best) for member in ended])
     else:
-        lines = search_lines(ended.row, ended.best, ended.classes, ended.folder)
+        lines = search_lines(ended.row, ended.best, ended.classes, ended.folder, ended.place)
     for line in lines:
         say(line)
 

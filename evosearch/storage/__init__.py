@@ -35,6 +35,7 @@ from evosearch.storage.groups import group_of
 from evosearch.storage.holder import Held, current_state, take
 from evosearch.storage.home import Home, default_folder, open_home
 from evosearch.storage.journal import Journal
+from evosearch.storage.mark import StoreMark
 from evosearch.storage.names import check_name
 from evosearch.storage.opening import open_journal, parse_place
 from evosearch.storage.passwords import without_password
@@ -47,6 +48,7 @@ from evosearch.storage.rows import (
     TestReading,
 )
 from evosearch.storage.settings import StorageSettings
+from evosearch.storage.space import check_space
 
 __all__ = [
     "ArtifactStore",
@@ -75,11 +77,13 @@ __all__ = [
     "SearchState",
     "Stopped",
     "StorageSettings",
+    "StoreMark",
     "TestRead",
     "TestReading",
     "TestReadingBegun",
     "check_artifacts",
     "check_name",
+    "check_space",
     "current_state",
     "default_folder",
     "group_of",

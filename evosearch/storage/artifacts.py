@@ -143,16 +143,6 @@ class ArtifactStore:
                 "to one that does"
             )
 
-    def find_problem(self, mark: str) -> str | None:
-        """For a worker elsewhere: why it cannot use the store in which the driver has left `mark`; None where it can."""
-        try:
-            if not self.exists(mark):
-                return f"{self.place} does not hold there what the driver wrote to it; share that folder, or give a URL"
-            self.probe()
-        except CannotRunError as error:
-            return str(error)
-        return None
-
     def _write(self, name: str, write: Any) -> None:
         with self._explained(missing=False):
             system, path = self._at(name)
