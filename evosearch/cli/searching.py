@@ -39,7 +39,7 @@ class Driving(TypedDict):
 
 GENERATIONS = Annotated[
     int | None,
-    typer.Option("--generations", metavar="N", help="New total of generations, to extend the search."),
+    typer.Option("--generations", metavar="N", min=1, help="New total of generations, to extend the search."),
 ]
 EPOCHS = Annotated[
     int | None,

@@ -130,7 +130,7 @@ class Journal:
             for search in connection.scalars(select(searches.c.id).with_for_update()).all():
                 for table in READER_TABLES:
                     connection.execute(delete(table).where(table.c.search == search))
-                for recorded in _pages(partial(_page, connection, search), 0):
+                for recorded in _pages(partial(self._page, connection, search), 0):
                     _project(connection, recorded.event, Place(search, recorded.sequence))
 
     # What readers ask
@@ -156,7 +156,7 @@ class Journal:
 
         def page(after: int) -> list[Recorded]:
             with self._reading() as connection:
-                return _page(connection, search, after)
+                return self._page(connection, search, after)
 
         return _pages(page, after)
 
@@ -205,6 +205,22 @@ class Journal:
                 raise JournalError(
                     f"the journal {self.place} is damaged ({error!r}); restore it from a copy"
                 ) from error
+
+    def _page(self, connection: Connection, search: int, after: int) -> list[Recorded]:
+        """The next events after sequence number `after`, at most `PAGE`; none may be missing."""
+        columns = events.c.sequence, events.c.term, events.c.at, events.c.kind, events.c.payload
+        query = select(*columns).where(events.c.search == search, events.c.sequence > after)
+        rows = connection.execute(query.order_by(events.c.sequence).limit(PAGE)).all()
+        last = connection.execute(select(searches.c.sequence).where(searches.c.id == search)).scalar_one()
+        expected = range(after + 1, min(after + PAGE, last) + 1)
+        journal = f"the journal {self.place}"
+        if missing := set(expected).difference(row.sequence for row in rows):
+            raise JournalError(
+                f"{journal} is damaged: event {min(missing)} is missing; restore it from a copy"
+            )
+        return [
+            Recorded(row.sequence, row.term, row.at, decode(row.kind, row.payload, journal)) for row in rows
+        ]
 
     def _id(self, connection: Connection, name: str) -> int:
         return self._row(connection, name).id  # type: ignore[no-any-return] # typed by position only
@@ -259,11 +275,3 @@ def _pages(page: Callable[[int], list[Recorded]], after: int) -> Iterator[Record
     while found := page(after):
         yield from found
         after = found[-1].sequence
-
-
-def _page(connection: Connection, search: int, after: int) -> list[Recorded]:
-    """The next events after sequence number `after`, at most `PAGE`."""
-    columns = events.c.sequence, events.c.term, events.c.at, events.c.kind, events.c.payload
-    query = select(*columns).where(events.c.search == search, events.c.sequence > after)
-    rows = connection.execute(query.order_by(events.c.sequence).limit(PAGE))
-    return [Recorded(sequence, term, at, decode(kind, payload)) for sequence, term, at, kind, payload in rows]

@@ -203,7 +203,7 @@ def test_a_newer_event_in_a_journal_of_this_schema_is_told_and_nothing_is_extend
     connection.close()
     message = refused("resume", "tiny", "--generations", "3", "--executor", "local")
     assert message.startswith(
-        "the journal holds an event of the unknown kind 'Teleported', written by a newer"
+        f"the journal {Path.cwd() / 'runs' / 'journal.db'} holds an event of the unknown kind 'Teleported', written"
     )
     assert "  generation   1 (0 to 1)\n" in own_finished("status", "tiny").out
 
