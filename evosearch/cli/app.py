@@ -70,5 +70,5 @@ def main() -> None:
         complain(f"{told} (evosearch --help lists commands and options)")
         sys.exit(2)
     if status == INTERRUPTED:
-        complain("stopped at once by Ctrl-C; the journal is whole, `evosearch resume NAME` goes on")
+        complain("stopped at once by Ctrl-C; the journal is whole, and the same command goes on")
     sys.exit(status if isinstance(status, int) else 0)

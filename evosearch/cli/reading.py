@@ -1,12 +1,11 @@
 """`status` and `results`: the commands that only read a journal."""
 
-import os
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from evosearch.cli.opening import opened
 from evosearch.cli.options import JSON, SEARCH_OR_GROUP, STORAGE
 from evosearch.cli.output import print_json, say, say_table
 
@@ -28,9 +27,7 @@ def status(
     storage: STORAGE = None,
 ) -> None:
     """How far searches are: generation, evaluations, best, estimated end; of a group also mean ± deviation."""
-    from evosearch.storage import open_home
-
-    with open_home(storage, env=os.environ, cwd=Path.cwd(), create=False) as home:
+    with opened(storage) as home:
         members = () if name is None else home.members_of(name)
         rows = home.journal.searches() if name is None else members or (home.find_search(name),)
         standings = [_standing(home, row) for row in rows]
@@ -50,9 +47,8 @@ def results(
 ) -> None:
     """Every chromosome with parents, operators, fitness, size and cost, by number."""
     from evosearch.reports import Spread, best_first, results_csv, results_document, results_table
-    from evosearch.storage import open_home
 
-    with open_home(storage, env=os.environ, cwd=Path.cwd(), create=False) as home:
+    with opened(storage) as home:
         members = home.members_of(name)
         rows = _evaluations(home, name, members, with_curve=form == "json")
         spread = Spread.of([home.journal.best(member.name) for member in members])

@@ -269,7 +269,9 @@ def test_an_extended_search_is_the_same_with_the_generations_of_before_or_of_now
 def test_fewer_generations_than_there_are_cannot_be_resumed_to(refused, read_finished):
     message = refused("resume", "tiny", "--generations", "1")
     assert message == "--generations is 1, below the 2 of 'tiny'; give the new total"
-    assert "0 is not in the range x>=1" in refused("resume", "tiny", "--generations", "0")
+    assert "'--generations': Input should be greater than or equal to 1" in refused(
+        "resume", "tiny", "--generations", "0"
+    )
 
 
 def test_a_finished_search_resumed_as_it_is_prints_its_result(read_finished, no_workers):
