@@ -51,7 +51,8 @@ def results(
     with opened(storage) as home:
         members = home.members_of(name)
         rows = _evaluations(home, name, members, with_curve=form == "json")
-        spread = Spread.of([home.journal.best(member.name) for member in members])
+        unfinished = sum(member.state != "done" for member in members)
+        spread = Spread.of([home.journal.best(member.name) for member in members], unfinished)
     if top is not None:
         rows = best_first(rows)[:top]
     match form:
@@ -90,13 +91,13 @@ def _print_all(standings: "Sequence[Standing]", as_json: bool) -> None:
 
 
 def _print_group(name: str, standings: "Sequence[Standing]", as_json: bool) -> None:
-    from evosearch.reports import Spread, group_document, status_table
+    from evosearch.reports import group_document, standings_spread, status_table
 
     if as_json:
         print_json(group_document(name, standings))
     else:
         say_table(status_table(standings))
-        say(str(Spread.of(standing.best for standing in standings)))
+        say(str(standings_spread(standings)))
 
 
 def _print_search(standing: "Standing", as_json: bool) -> None:
