@@ -4,10 +4,9 @@ import os
 import platform
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -16,7 +15,7 @@ from typing import Literal
 from evosearch.blueprint import Limits
 from evosearch.config import RunConfig, config_to_json
 from evosearch.data import Dataset, load_dataset
-from evosearch.errors import CannotRunError, HeldError, SearchConflictError
+from evosearch.errors import CannotRunError, HeldError, JournalError, SearchConflictError
 from evosearch.genome import parse
 from evosearch.reports import counted, draw_evolution
 from evosearch.runtime import (
@@ -46,7 +45,9 @@ from evosearch.storage import (
     JournalLogbook,
     SearchCreated,
     SearchRow,
+    StoreMark,
     TestReading,
+    check_space,
     group_of,
     take,
 )
@@ -58,12 +59,15 @@ Executor = Literal["ray", "local"]
 
 @dataclass(frozen=True)
 class Finished:
-    """A search that is done. `classes`: how many the data have; `folder`: where its pictures and weights lie."""
+    """A search that is done. `classes`: how many the data have; `folder`: where its curve lies on this machine;
+    `place`: the path or URL (without a password) where all its files are kept.
+    """
 
     row: SearchRow
     best: EvaluationRow | None
     classes: int
     folder: Path
+    place: str
 
 
 def artifact_folder(home: Home, config: RunConfig) -> Path:
@@ -72,6 +76,11 @@ def artifact_folder(home: Home, config: RunConfig) -> Path:
     """
     store = artifact_store(home, config)
     return home.folder_of(config.name) if store.is_remote else Path(store.url) / config.name
+
+
+def artifact_place(home: Home, config: RunConfig) -> str:
+    """Where the search's files are kept, for messages: a path, or a URL without a password."""
+    return artifact_store(home, config).within(config.name).place
 
 
 def artifact_store(home: Home, config: RunConfig) -> ArtifactStore:
@@ -125,14 +134,26 @@ def search(undertakings: Sequence["Undertaking"], generations: int | None = None
 
 def _check_alike(undertakings: Sequence["Undertaking"]) -> None:
     """Searches that share a pool train on the same images and the same kind of device."""
-    first = undertakings[0]
-    devices = {one.row.environment["device"] for one in undertakings if one.row}
-    for one in undertakings:
-        if one.config.data != first.config.data or len(devices) > 1:
-            raise SearchConflictError(
-                f"{first.config.name!r} and {one.config.name!r} were begun with other data or on other devices, so they "
-                "cannot share workers; resume them one by one"
-            )
+    home, begun = undertakings[0].home, [one.row for one in undertakings if one.row]
+    for row in begun[1:]:
+        data, device = (begun[0].data_key, row.data_key), (_device(home, begun[0]), _device(home, row))
+        for noun, (first, other) in (("data", data), ("devices", device)):
+            if first != other:
+                raise SearchConflictError(
+                    f"{begun[0].name!r} and {row.name!r} were begun on other {noun} ({first} and {other}), so they "
+                    "cannot share workers; resume them one by one"
+                )
+
+
+def _device(home: Home, row: SearchRow) -> Literal["cpu", "cuda"]:
+    """What a search that was begun trains on."""
+    try:
+        device: Literal["cpu", "cuda"] = row.environment["device"]
+        return device
+    except KeyError as error:
+        raise JournalError(
+            f"the journal {home.journal.place} is damaged: it names no device of {row.name!r}; restore it from a copy"
+        ) from error
 
 
 def _drive(
@@ -146,6 +167,7 @@ def _drive(
     for plan, one in zip(plans, undertakings, strict=True):
         replay(plan, ())  # a space that holds nothing feasible is found before anything starts
         one.prepare_folder()
+    _check_space(undertakings, plans)
     if any(one.row for one in undertakings):
         undertakings[0].home.journal.check()  # before the first write: what is damaged is left as it is
     held = {one.config.name: stack.enter_context(one.hold()) for one in undertakings if one.row}
@@ -187,6 +209,14 @@ def _keep_backups(one: "Undertaking", stack: ExitStack, signals: StopSignals) ->
     return backup
 
 
+def _check_space(undertakings: Sequence["Undertaking"], plans: Sequence[Plan]) -> None:
+    """A search that cannot be written down to its end is not begun."""
+    journal = undertakings[0].home.journal.file
+    ended = sum(row.counts["done"] + row.counts["failed"] for one in undertakings if (row := one.row))
+    folders = {one.folder for one in undertakings} | ({journal.parent} if journal else set())
+    check_space(sorted(folders), sum(plan.strategy.evaluations for plan in plans) - ended)
+
+
 def _open_pool(
     undertakings: Sequence["Undertaking"], stack: ExitStack, signals: StopSignals, dataset: Dataset
 ) -> WorkerPool:
@@ -194,9 +224,12 @@ def _open_pool(
     first = next((one for one in undertakings if one.row), undertakings[0])
     workers, training = first.config.workers, first.config.training
     if first.row is not None:  # what decided numerics when the search began is kept
-        workers = replace(workers, device=first.row.environment["device"])
-    store = artifact_store(first.home, first.config)
-    reach = first.prepare_reach(store) if first.config.storage.artifacts else None
+        workers = replace(workers, device=_device(first.home, first.row))
+    reach = None
+    if first.config.storage.artifacts is not None:
+        mark = StoreMark.leave(artifact_store(first.home, first.config), first.config.name)
+        stack.callback(mark.remove)
+        reach = mark.find_problem
     pool = make_pool(first.executor, workers, training.threads, train_on, dataset.for_search(), reach)
     stack.callback(pool.close)
     pool.start()
@@ -281,12 +314,6 @@ class Undertaking:
             retrain_best(retraining, dataset, SingleTasks(name, world), logbook, self._kept)
         return self._readings()[retraining.key]
 
-    def prepare_reach(self, store: ArtifactStore) -> Callable[[], str | None]:
-        """Leave a mark in the artifact store, and say how a worker finds out whether it has the same one."""
-        mark = f".reach-{self.config.name.replace('/', '-')}"
-        store.write_bytes(mark, b"")
-        return partial(store.find_problem, mark)
-
     def _tell_of_other_versions(self, row: SearchRow) -> None:
         changed = [
             f"{package} {row.environment.get(package)} then, {now} now"
@@ -359,31 +386,33 @@ class Undertaking:
                     store.within(name).put(self._curve, self._curve.name)
         except (OSError, CannotRunError) as error:  # a full or read-only disk does not take the result away
             self.manner.watcher.note(f"no evolution curve could be drawn: {error}")
-        return Finished(self.home.find_search(name), journal.best(name), len(dataset.classes), self._folder)
+        row, place = self.home.find_search(name), artifact_place(self.home, self.config)
+        return Finished(row, journal.best(name), len(dataset.classes), self.folder, place)
 
     @property
-    def _folder(self) -> Path:
+    def folder(self) -> Path:
+        """As `artifact_folder`."""
         return artifact_folder(self.home, self.config)
 
     @property
     def _kept(self) -> str:
         """Where workers leave what they are to keep."""
         store = artifact_store(self.home, self.config)
-        return store.within(self.config.name).url if store.is_remote else str(self._folder)
+        return store.within(self.config.name).url if store.is_remote else str(self.folder)
 
     @property
     def _curve(self) -> Path:
-        return self._folder / "evolution.png"
+        return self.folder / "evolution.png"
 
     def prepare_folder(self) -> None:
         """Find out now, and not after hours of training, whether pictures and weights can be written."""
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            with TemporaryFile(dir=self._folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with TemporaryFile(dir=self.folder):
                 pass
         except OSError as error:
             raise CannotRunError(
-                f"nothing can be written to {self._folder} ({error.strerror}); give storage.artifacts another folder"
+                f"nothing can be written to {self.folder} ({error.strerror}); give storage.artifacts another folder"
             ) from error
 
     def _readings(self) -> dict[str, TestReading]:

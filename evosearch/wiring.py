@@ -25,7 +25,9 @@ from evosearch.storage import (
     SearchRow,
     TestReading,
     bring_back,
+    check_artifacts,
     group_of,
+    parse_place,
 )
 from evosearch.undertaking import (
     Executor,
@@ -33,6 +35,7 @@ from evosearch.undertaking import (
     Manner,
     Undertaking,
     artifact_folder,
+    artifact_place,
     artifact_store,
     make_plan,
     search,
@@ -42,6 +45,7 @@ __all__ = [
     "Executor",
     "Finished",
     "artifact_folder",
+    "artifact_place",
     "artifact_store",
     "data_report",
     "make_plan",
@@ -206,6 +210,10 @@ def validate(config: RunConfig) -> Cost:
     Raises:
         InputError: the configuration, its data or its space is wrong.
     """
+    if config.storage.journal is not None:
+        parse_place(config.storage.journal)
+    if config.storage.artifacts is not None:
+        check_artifacts(config.storage.artifacts)
     dataset = load_dataset(config.data, env=os.environ, cwd=Path.cwd(), cache=None)
     plan = make_plan(config, dataset)
     first = [plan.blueprint(member) for member in plan.strategy.start().members]

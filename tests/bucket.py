@@ -1,6 +1,7 @@
 """A remote store for tests, whose files outlive a process: `bucket:///FOLDER` keeps them in a folder of this machine."""
 
 from pathlib import Path
+from typing import Any
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
@@ -12,11 +13,13 @@ class BucketFileSystem(LocalFileSystem):
     protocol = "bucket"
 
     @classmethod
-    def _strip_protocol(cls, path: str) -> str:
-        return super()._strip_protocol(path.removeprefix("bucket://"))
+    def _strip_protocol(cls, path: Any) -> Any:
+        return LocalFileSystem._strip_protocol(str(path).removeprefix("bucket://"))
+
+
+fsspec.register_implementation("bucket", BucketFileSystem, clobber=True)
 
 
 def make_bucket(folder: Path) -> str:
     """The URL of a store in `folder`."""
-    fsspec.register_implementation("bucket", BucketFileSystem, clobber=True)
     return f"bucket://{folder}/bucket"

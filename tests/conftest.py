@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import settings
 
+import tests.bucket  # noqa: F401 - registers `bucket://` with fsspec
 from tests.finished_search import script_workers, train
 
 # Shared machines stall for seconds at times: a deadline would fail tests for that alone.

@@ -2,9 +2,12 @@
 
 import itertools
 import os
+import pickle
+import sqlite3
 import time
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -17,6 +20,7 @@ from evosearch.errors import (
     HeldError,
     InfeasibleSpaceError,
     InterruptedSearchError,
+    JournalError,
     SearchConflictError,
     StaleTermError,
 )
@@ -38,7 +42,7 @@ from evosearch.storage import (
     take,
 )
 from evosearch.testing import FormulaEvaluator, ScriptedPool
-from tests.bucket import make_bucket
+from tests.bucket import BucketFileSystem, make_bucket
 from tests.finished_search import EVALUATIONS, TINY
 
 
@@ -433,6 +437,43 @@ def test_a_name_is_a_search_or_a_group_never_both(home, config, scripted):
         wiring.resume_group("gone", home)
 
 
+def test_members_whose_images_lie_elsewhere_now_go_on_together(home, config, scripted):
+    for seed, root in ((0, "/here"), (1, "/there")):
+        data = replace(config.data, root=root)
+        wiring.run(replace(config, name=f"tiny/seed-{seed}", seed=seed, data=data), home)
+    assert len(wiring.resume_group("tiny", home, generations=3)) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("data_key = 'other'", r"on other data \(\w+ and other\)"),
+        ('environment = \'{"device": "cuda"}\'', r"on other devices \(cpu and cuda\)"),
+    ],
+)
+def test_members_of_other_data_or_devices_are_told_what_differs(home, config, scripted, change, told):
+    wiring.run_group(config, [0, 1], home)
+    with sqlite3.connect(home.journal.file) as connection:
+        connection.execute(f"UPDATE searches SET {change} WHERE name = 'tiny/seed-1'")
+    connection.close()
+    with pytest.raises(
+        SearchConflictError, match=rf"'tiny/seed-0' and 'tiny/seed-1' were begun {told}, so they"
+    ):
+        wiring.resume_group("tiny", home, generations=3)
+
+
+def test_a_search_that_names_no_device_is_damage(home, config, scripted):
+    wiring.run_group(config, [0, 1], home)
+    with sqlite3.connect(home.journal.file) as connection:
+        connection.execute("UPDATE searches SET environment = '{}'")
+    connection.close()
+    for resume, name in ((wiring.resume, "tiny/seed-0"), (wiring.resume_group, "tiny")):
+        with pytest.raises(
+            JournalError, match=r"journal\.db is damaged: it names no device of 'tiny/seed-0'"
+        ):
+            resume(name, home, generations=3)
+
+
 def test_a_group_can_be_extended(home, config, scripted):
     wiring.run_group(config, [0, 1], home)
     extended = wiring.resume_group("tiny", home, generations=3)
@@ -541,6 +582,48 @@ def test_a_driver_elsewhere_that_lives_is_respected_and_one_that_was_superseded_
         wiring.run(remote, home)
     assert ends == ["done"]
     assert wiring.run(remote, home).row == elsewhere.find_search("tiny")
+
+
+@pytest.mark.parametrize("executor", ["local", "ray"])
+def test_a_store_that_does_not_give_back_is_found_before_anything_is_journaled(
+    home, config, scripted, tmp_path, monkeypatch, executor
+):
+    monkeypatch.setattr(BucketFileSystem, "cat_file", lambda *_, **__: b"something else")
+    remote = replace(config, storage=replace(config.storage, artifacts=f"bucket://{tmp_path}/bucket"))
+    with pytest.raises(CannotRunError, match="does not give back what is written to it"):
+        wiring.run(remote, home, executor=executor)
+    assert (home.journal.searches(), scripted) == ((), [])
+
+
+def test_workers_find_the_drivers_mark_until_the_pool_closes(home, config, tmp_path, monkeypatch):
+    found = []
+
+    def make_pool(executor, settings, threads, factory, data, reach=None):
+        found.append(pickle.loads(pickle.dumps(reach))())
+        return ScriptedPool(FormulaEvaluator())
+
+    monkeypatch.setattr(undertaking, "make_pool", make_pool)
+    remote = replace(config, storage=replace(config.storage, artifacts=f"bucket://{tmp_path}/bucket"))
+    wiring.run(remote, home)
+    assert found == [None]
+    assert not [name for name in wiring.artifact_store(home, remote).list() if "reach" in name]
+
+
+def test_a_disk_without_room_for_the_search_is_found_before_anything_is_journaled(
+    home, config, scripted, monkeypatch
+):
+    free = Mock(return_value=Mock(free=2 * 2**20))
+    monkeypatch.setattr("evosearch.storage.space.shutil.disk_usage", free)
+    with pytest.raises(CannotRunError) as raised:
+        wiring.run(config, home)
+    assert str(raised.value) == (
+        f"{home.folder} has 2.0 MiB free, and 7 evaluations may take 2.0 MiB; make room, or name another disk with "
+        "EVOSEARCH_HOME, --storage or storage.artifacts"
+    )
+    assert (home.journal.searches(), scripted) == ((), [])
+    free.return_value.free += 7 * 5_000
+    assert wiring.run(config, home).row.state == "done"
+    assert {call.args[0] for call in free.call_args_list} == {home.folder, home.folder / "tiny"}
 
 
 def test_an_artifact_store_that_cannot_be_used_is_found_before_anything_is_journaled(home, config, scripted):

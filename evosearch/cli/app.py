@@ -64,8 +64,11 @@ def main() -> None:
         complain(str(error))
         sys.exit(error.exit_status)
     except UsageError as error:
-        complain(f"{error.format_message()} (evosearch --help lists commands and options)")  # type: ignore[attr-defined] # of click's base
+        from evosearch.storage import without_password
+
+        told = without_password(error.format_message())  # type: ignore[attr-defined] # of click's base
+        complain(f"{told} (evosearch --help lists commands and options)")
         sys.exit(2)
     if status == INTERRUPTED:
-        complain("stopped at once by Ctrl-C; the journal is whole, `evosearch resume NAME` goes on")
+        complain("stopped at once by Ctrl-C; the journal is whole, and the same command goes on")
     sys.exit(status if isinstance(status, int) else 0)

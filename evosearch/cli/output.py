@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import sys
 from io import StringIO
 from typing import Any
@@ -49,6 +50,7 @@ def say_table(table: Table) -> None:
     """A table on standard output; a file or pipe gets one line per row and no colour codes."""
     text = StringIO()
     terminal = sys.stdout.isatty()
-    # A row that is wider than the terminal is wrapped by it, which reads better than squeezed columns.
+    # A row that is wider than the terminal is wrapped by it, which reads better than squeezed columns; blanks at its
+    # end are not.
     Console(file=text, force_terminal=terminal, width=10_000, emoji=False).print(table)
-    say(text.getvalue().rstrip("\n"))
+    say(re.sub(r" +(\x1b\[0m)?$", r"\1", text.getvalue(), flags=re.MULTILINE).rstrip("\n"))

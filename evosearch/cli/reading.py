@@ -1,12 +1,11 @@
 """`status` and `results`: the commands that only read a journal."""
 
-import os
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from evosearch.cli.opening import opened
 from evosearch.cli.options import JSON, SEARCH_OR_GROUP, STORAGE
 from evosearch.cli.output import print_json, say, say_table
 
@@ -28,9 +27,7 @@ def status(
     storage: STORAGE = None,
 ) -> None:
     """How far searches are: generation, evaluations, best, estimated end; of a group also mean ± deviation."""
-    from evosearch.storage import open_home
-
-    with open_home(storage, env=os.environ, cwd=Path.cwd(), create=False) as home:
+    with opened(storage) as home:
         members = () if name is None else home.members_of(name)
         rows = home.journal.searches() if name is None else members or (home.find_search(name),)
         standings = [_standing(home, row) for row in rows]
@@ -50,12 +47,12 @@ def results(
 ) -> None:
     """Every chromosome with parents, operators, fitness, size and cost, by number."""
     from evosearch.reports import Spread, best_first, results_csv, results_document, results_table
-    from evosearch.storage import open_home
 
-    with open_home(storage, env=os.environ, cwd=Path.cwd(), create=False) as home:
+    with opened(storage) as home:
         members = home.members_of(name)
         rows = _evaluations(home, name, members, with_curve=form == "json")
-        spread = Spread.of([home.journal.best(member.name) for member in members])
+        unfinished = sum(member.state != "done" for member in members)
+        spread = Spread.of([home.journal.best(member.name) for member in members], unfinished)
     if top is not None:
         rows = best_first(rows)[:top]
     match form:
@@ -94,13 +91,13 @@ def _print_all(standings: "Sequence[Standing]", as_json: bool) -> None:
 
 
 def _print_group(name: str, standings: "Sequence[Standing]", as_json: bool) -> None:
-    from evosearch.reports import Spread, group_document, status_table
+    from evosearch.reports import group_document, standings_spread, status_table
 
     if as_json:
         print_json(group_document(name, standings))
     else:
         say_table(status_table(standings))
-        say(str(Spread.of(standing.best for standing in standings)))
+        say(str(standings_spread(standings)))
 
 
 def _print_search(standing: "Standing", as_json: bool) -> None:

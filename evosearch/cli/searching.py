@@ -1,11 +1,10 @@
 """`run`, `resume` and `retrain`: the commands that train."""
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
+from evosearch.cli.opening import findable, opened
 from evosearch.cli.options import (
     ADDRESS,
     CONFIG,
@@ -39,7 +38,7 @@ class Driving(TypedDict):
 
 GENERATIONS = Annotated[
     int | None,
-    typer.Option("--generations", metavar="N", help="New total of generations, to extend the search."),
+    typer.Option("--generations", metavar="N", min=1, help="New total of generations, to extend the search."),
 ]
 EPOCHS = Annotated[
     int | None,
@@ -66,12 +65,14 @@ def run(
     from evosearch import wiring
     from evosearch.cli.progress import show_progress
     from evosearch.config import load_config
-    from evosearch.storage import open_home
+    from evosearch.storage import check_artifacts
 
     chosen = None if seeds is None else parse_seeds(seeds)
     loaded = load_config(config, override or [], name=name)
-    place = storage or loaded.storage.journal
-    with open_home(place, env=os.environ, cwd=Path.cwd(), create=True) as home:
+    if loaded.storage.artifacts is not None:
+        check_artifacts(loaded.storage.artifacts)
+    place = loaded.storage.journal if storage is None else storage
+    with opened(place, create=True) as home:
         _tell_where(home)
         with show_progress() as watcher:
             ended: Finished | tuple[Finished, ...]
@@ -80,7 +81,7 @@ def run(
                 ended = wiring.run(loaded, home, **how)
             else:
                 ended = wiring.run_group(loaded, chosen, home, **how)
-    _print_ended(loaded.name, ended)
+    _print_ended(loaded.name, ended, home)
 
 
 def resume(
@@ -94,9 +95,8 @@ def resume(
     """Go on with a search or group where it stood; --generations extends it."""
     from evosearch import wiring
     from evosearch.cli.progress import show_progress
-    from evosearch.storage import open_home
 
-    with open_home(storage, env=os.environ, cwd=Path.cwd(), create=False) as home:
+    with opened(storage) as home:
         _tell_where(home)
         with show_progress() as watcher:
             ended: Finished | tuple[Finished, ...]
@@ -105,7 +105,7 @@ def resume(
                 ended = wiring.resume_group(name, home, generations=generations, **how)
             else:
                 ended = wiring.resume(name, home, generations=generations, **how)
-    _print_ended(name, ended)
+    _print_ended(name, ended, home)
 
 
 def retrain(name: NAME, epochs: EPOCHS = None, as_json: JSON = False, storage: STORAGE = None) -> None:
@@ -114,17 +114,16 @@ def retrain(name: NAME, epochs: EPOCHS = None, as_json: JSON = False, storage: S
     from evosearch.cli.progress import show_progress
     from evosearch.config import config_from_json
     from evosearch.reports import reading_document, reading_lines
-    from evosearch.storage import open_home
 
-    with open_home(storage, env=os.environ, cwd=Path.cwd(), create=False) as home, show_progress() as watcher:
+    with opened(storage) as home, show_progress() as watcher:
         _refuse_group(name, home)
         reading = wiring.retrain(name, home, epochs=epochs, watcher=watcher)
         config = config_from_json(home.find_search(name).configuration)
-    folder = wiring.artifact_folder(home, config)
+    place = wiring.artifact_place(home, config)
     if as_json:
-        print_json(reading_document(name, reading, folder))
+        print_json(reading_document(name, reading, place))
         return
-    for line in reading_lines(name, reading, folder):
+    for line in reading_lines(name, reading, place):
         say(line)
 
 
@@ -145,15 +144,15 @@ def _refuse_group(name: str, home: "Home") -> None:
         )
 
 
-def _print_ended(name: str, ended: "Finished | tuple[Finished, ...]") -> None:
+def _print_ended(name: str, ended: "Finished | tuple[Finished, ...]", home: "Home") -> None:
     from evosearch.reports import group_lines, search_lines
 
     if isinstance(ended, tuple):
         lines = group_lines(name, [(member.row, member.best) for member in ended])
     else:
-        lines = search_lines(ended.row, ended.best, ended.classes, ended.folder)
+        lines = search_lines(ended.row, ended.best, ended.classes, ended.folder, ended.place)
     for line in lines:
-        say(line)
+        say(findable(line, home))
 
 
 def add_to(app: typer.Typer) -> None:

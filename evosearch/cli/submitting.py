@@ -53,12 +53,15 @@ def submit(
 ) -> None:
     """Run a search as a Ray job, in a copy of this folder; the same again goes on with it."""
     from evosearch.config import load_config
+    from evosearch.storage import parse_place
     from workers.job_client import JobClient
 
     overrides = override or []
     loaded = load_config(config, overrides, name=name)
     if seeds is not None:
         parse_seeds(seeds)
+    if storage is not None:
+        parse_place(storage)
     parcel, sent = _parcel(config)
     parcel.check(sent)
     options = [word for text in overrides for word in ("--set", text)]

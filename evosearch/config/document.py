@@ -7,6 +7,7 @@ from typing import Any
 
 from evosearch.config.strict_yaml import KeyPath, Places, dotted, parse, shown
 from evosearch.errors import ConfigError
+from evosearch.storage import without_password
 
 MAX_BYTES = 1_000_000
 """Largest configuration file; a larger one is something else by mistake."""
@@ -74,7 +75,7 @@ def override(document: Document, text: str) -> Document:
     Raises:
         ConfigError: no such form, or a path into a value that has no keys.
     """
-    place = f"--set {text if text.isprintable() else shown(text)}"
+    place = f"--set {without_password(text) if text.isprintable() else shown(text)}"
     dotted_path, equals, value_text = text.partition("=")
     path = tuple(dotted_path.split("."))
     if not equals or not all(path):

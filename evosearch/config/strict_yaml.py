@@ -12,6 +12,7 @@ from typing import Any, NoReturn, TypeAlias
 import yaml
 
 from evosearch.errors import ConfigError
+from evosearch.storage import without_password
 
 KeyPath: TypeAlias = tuple[str | int, ...]
 """Keys (and list positions) from the top to a value."""
@@ -141,8 +142,8 @@ for _tag, _pattern, _first in (
 
 
 def shown(value: object) -> str:
-    """A value as a YAML reader would write it, on one line of at most 60 characters, nothing invisible."""
-    text = json.dumps(value, ensure_ascii=False)
+    """A value as a YAML reader would write it, on one line of at most 60 characters, nothing invisible, no password."""
+    text = without_password(json.dumps(value, ensure_ascii=False))
     text = text if len(text) <= 60 else f"{text[:59]}…"
     return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
 

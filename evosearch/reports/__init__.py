@@ -8,7 +8,7 @@ from evosearch.reports.cost import Cost, cost_lines, estimate_cost
 from evosearch.reports.curve import draw_evolution
 from evosearch.reports.data import data_lines
 from evosearch.reports.estimate import seconds_left
-from evosearch.reports.group import Spread, best_member, group_document, group_lines
+from evosearch.reports.group import Spread, best_member, group_document, group_lines, standings_spread
 from evosearch.reports.outcome import reading_document, reading_lines, search_lines
 from evosearch.reports.results import (
     MemberEvaluation,
@@ -43,6 +43,7 @@ __all__ = [
     "results_table",
     "search_lines",
     "seconds_left",
+    "standings_spread",
     "status_document",
     "status_lines",
     "status_table",

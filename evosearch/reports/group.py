@@ -15,16 +15,18 @@ class Spread:
     """The best fitness of each member, taken together.
 
     `mean`: over the members with a success, None where none has one. `deviation`: the sample standard deviation
-    (divided by n - 1), None below two of them. `successful`: how many have a success; `unsuccessful`: how many none.
+    (divided by n - 1), None below two of them. `successful`: how many have a success; `unsuccessful`: how many none;
+    `unfinished`: how many of all may yet find a better one.
     """
 
     mean: float | None
     deviation: float | None
     successful: int
     unsuccessful: int
+    unfinished: int = 0
 
     @classmethod
-    def of(cls, bests: Iterable[EvaluationRow | None]) -> Self:
+    def of(cls, bests: Iterable[EvaluationRow | None], unfinished: int = 0) -> Self:
         """The spread of the members' best candidates, None where a member has none."""
         known = list(bests)
         fitness = [best.fitness for best in known if best is not None and best.fitness is not None]
@@ -33,17 +35,25 @@ class Spread:
             deviation=stdev(fitness) if len(fitness) > 1 else None,
             successful=len(fitness),
             unsuccessful=len(known) - len(fitness),
+            unfinished=unfinished,
         )
 
     def __str__(self) -> str:
         """For a person: `mean ± deviation of the best: 0.9100 ± 0.0040 over 4 members, 1 without a success`."""
+        unfinished = f", {self.unfinished} unfinished" if self.unfinished else ""
         if self.mean is None:
-            return f"no success in {counted(self.unsuccessful, 'member')}"
+            return f"no success in {counted(self.unsuccessful, 'member')}{unfinished}"
         head = f"mean of the best: {self.mean:.4f}"
         if self.deviation is not None:
             head = f"mean ± deviation of the best: {self.mean:.4f} ± {self.deviation:.4f}"
         without = f", {self.unsuccessful} without a success" if self.unsuccessful else ""
-        return f"{head} over {counted(self.successful, 'member')}{without}"
+        return f"{head} over {counted(self.successful, 'member')}{without}{unfinished}"
+
+
+def standings_spread(standings: Sequence[Standing]) -> Spread:
+    """The spread of a group as its members stand now."""
+    unfinished = sum(standing.state != "done" for standing in standings)
+    return Spread.of((standing.best for standing in standings), unfinished)
 
 
 def best_member(members: Iterable[tuple[SearchRow, EvaluationRow | None]]) -> SearchRow | None:
@@ -55,13 +65,14 @@ def best_member(members: Iterable[tuple[SearchRow, EvaluationRow | None]]) -> Se
 
 
 def group_document(name: str, standings: Sequence[Standing]) -> dict[str, Any]:
-    """The JSON document of `status GROUP --json`; its keys are stable. `mean`, `deviation`: see `Spread`."""
-    spread = Spread.of(standing.best for standing in standings)
+    """The JSON document of `status GROUP --json`; its keys are stable. The figures: see `Spread`."""
+    spread = standings_spread(standings)
     return {
         "name": name,
         "members": [status_document(standing) for standing in standings],
         "mean": spread.mean,
         "deviation": spread.deviation,
+        "unfinished": spread.unfinished,
     }
 
 

@@ -9,8 +9,13 @@ from evosearch.reports.words import counted, describe, duration
 from evosearch.storage import EvaluationRow, SearchRow, TestReading
 
 
-def search_lines(row: SearchRow, best: EvaluationRow | None, classes: int, folder: Path) -> list[str]:
-    """The end of a search: how much was done, the best chromosome in words, and where everything lies."""
+def search_lines(
+    row: SearchRow, best: EvaluationRow | None, classes: int, folder: Path, place: str
+) -> list[str]:
+    """The end of a search: how much was done, the best chromosome in words, and where everything lies.
+
+    `folder`: of the curve, on this machine; `place`: the path or URL of all its files.
+    """
     done, failed = row.counts.get("done", 0), row.counts.get("failed", 0)
     lines = [
         f"{row.name}: done, {counted(row.generations, 'generation')}, {counted(done + failed, 'evaluation')}"
@@ -31,26 +36,28 @@ def search_lines(row: SearchRow, best: EvaluationRow | None, classes: int, folde
         f"  {best.parameters:,} parameters, {best.flops / 1e6:,.3g} MFLOPs per image",
         "",
         f"Evolution curve  {folder / 'evolution.png'}",
-        f"Everything else  {folder}",
+        f"Everything else  {place}",
         f"Next             evosearch results {row.name}    every chromosome",
         f"                 evosearch retrain {row.name}    train the best anew, read the test split once",
     ]
 
 
-def reading_document(name: str, reading: TestReading, folder: Path) -> dict[str, Any]:
-    """A reading of the test split as JSON: the network it was of, and the metrics. `folder`: the search's own."""
+def reading_document(name: str, reading: TestReading, place: str) -> dict[str, Any]:
+    """A reading of the test split as JSON: the network it was of, and the metrics. `place`: the search's own, a path
+    or URL.
+    """
     return {
         "name": name,
         "number": reading.number,
         "epochs": reading.epochs,
         "seed": reading.seed,
-        "weights": str(folder / (reading.weights or "")),
+        "weights": f"{place}/{reading.weights}",
         **(reading.metrics or {}),
     }
 
 
-def reading_lines(name: str, reading: TestReading, folder: Path) -> list[str]:
-    """A reading of the test split for a person. `folder`: the search's own."""
+def reading_lines(name: str, reading: TestReading, place: str) -> list[str]:
+    """A reading of the test split for a person. `place`: the search's own, a path or URL."""
     metrics = reading.metrics or {}
     undefined = metrics["auroc_undefined"]
     auroc = f"undefined: {undefined}" if metrics["auroc"] is None else f"{metrics['auroc']:.4f}"
@@ -67,7 +74,7 @@ def reading_lines(name: str, reading: TestReading, folder: Path) -> list[str]:
         "",
         *_confusion(metrics["classes"], metrics["confusion"]),
         "",
-        f"Weights  {folder / (reading.weights or '')}",
+        f"Weights  {place}/{reading.weights}",
     ]
 
 

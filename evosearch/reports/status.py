@@ -61,11 +61,10 @@ def status_document(standing: Standing) -> dict[str, Any]:
 def status_lines(standing: Standing) -> list[str]:
     """The same for a person."""
     row, best = standing.row, standing.best
-    failed = ", ".join(f"{count} {kind}" for kind, count in row.failed.items()) or "none"
     lines = [
         f"{row.name}: {standing.state}{f' ({row.message})' if row.message else ''}",
         f"  generation   {_generation(row)}",
-        f"  evaluations  {standing.done} done, {standing.running} running, failed: {failed}; {standing.total} in all",
+        f"  evaluations  {standing.done} done, {standing.running} running, failed: {_failed(row)}; {standing.total} in all",
         f"  elapsed      {duration(row.seconds)}",
     ]
     if standing.state == "running" and standing.seconds_left is not None:
@@ -75,23 +74,45 @@ def status_lines(standing: Standing) -> list[str]:
     return lines
 
 
+COLUMNS = ("search", "state", "gen.", "done", "running", "best", "elapsed", "left", "failed")
+"""What varies most in width comes last."""
+
+_TEXTS = {"search", "state", "failed"}
+
+
 def status_table(standings: Sequence[Standing]) -> Table:
-    """All searches of a home, one a row."""
+    """Searches, one a row, narrow enough for 100 columns; the last generation and all evaluations follow a slash."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("search", "state", "generation", "evaluations", "failed", "best", "elapsed"):
-        table.add_column(heading, no_wrap=True)
+    for heading in COLUMNS:
+        table.add_column(heading, justify="left" if heading in _TEXTS else "right", no_wrap=True)
     for standing in standings:
-        row, best = standing.row, standing.best
-        table.add_row(
-            row.name,
-            standing.state,
-            _generation(row),
-            f"{standing.done} of {standing.total}",
-            str(sum(row.failed.values())),
-            f"{best.fitness:.4f}" if best is not None else "",
-            duration(row.seconds),
-        )
+        table.add_row(*_cells(standing))
     return table
+
+
+def _cells(standing: Standing) -> tuple[str, ...]:
+    row, best, left = standing.row, standing.best, standing.seconds_left
+    return (
+        row.name,
+        standing.state,
+        f"{row.generation if row.generation >= 0 else '-'}/{row.generations - 1}",
+        f"{standing.done}/{standing.total}",
+        str(standing.running),
+        f"{best.fitness:.4f}" if best is not None else "",
+        _clock(row.seconds),
+        _clock(left) if standing.state == "running" and left is not None else "",
+        _failed(row),
+    )
+
+
+def _clock(seconds: float) -> str:
+    """Hours, minutes and seconds, as narrow as they can be read."""
+    whole = round(seconds)
+    return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
+
+
+def _failed(row: SearchRow) -> str:
+    return ", ".join(f"{count} {kind}" for kind, count in row.failed.items()) or "none"
 
 
 def _generation(row: SearchRow) -> str:

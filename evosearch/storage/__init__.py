@@ -10,7 +10,7 @@ The rule: an event is never changed or removed (only a search that is older than
 written to. This room may import `errors`, `genome`, `evaluation` and `search`.
 """
 
-from evosearch.storage.artifacts import ArtifactStore
+from evosearch.storage.artifacts import ArtifactStore, check_artifacts
 from evosearch.storage.backup import Backup
 from evosearch.storage.events import (
     Born,
@@ -36,8 +36,9 @@ from evosearch.storage.holder import Held, current_state, take
 from evosearch.storage.home import Home, default_folder, open_home
 from evosearch.storage.journal import Journal
 from evosearch.storage.logbook import JournalLogbook
+from evosearch.storage.mark import StoreMark
 from evosearch.storage.names import check_name
-from evosearch.storage.opening import open_journal
+from evosearch.storage.opening import open_journal, parse_place
 from evosearch.storage.passwords import without_password
 from evosearch.storage.restoring import bring_back
 from evosearch.storage.rows import (
@@ -49,6 +50,7 @@ from evosearch.storage.rows import (
     TestReading,
 )
 from evosearch.storage.settings import StorageSettings
+from evosearch.storage.space import check_space
 
 __all__ = [
     "ArtifactStore",
@@ -78,16 +80,20 @@ __all__ = [
     "SearchState",
     "Stopped",
     "StorageSettings",
+    "StoreMark",
     "TestRead",
     "TestReading",
     "TestReadingBegun",
     "bring_back",
+    "check_artifacts",
     "check_name",
+    "check_space",
     "current_state",
     "default_folder",
     "group_of",
     "open_home",
     "open_journal",
+    "parse_place",
     "take",
     "without_password",
 ]

@@ -11,8 +11,10 @@ import fsspec
 
 from evosearch.errors import CannotRunError, InputError
 from evosearch.storage.passwords import without_password
+from evosearch.storage.places import is_place, user_path
 
 _UNFINISHED = ".part"
+_FORMS = "write a folder, or a URL such as s3://bucket/folder"
 _WITHOUT_FOLDERS = ("s3:", "s3a:", "gs:", "gcs:", "az:", "abfs:", "abfss:")
 
 
@@ -34,16 +36,19 @@ class ArtifactStore:
         """The store that `storage.artifacts` names: None: `folder` itself; a path: relative to `folder`; or a URL.
 
         Raises:
-            InputError: no such kind of URL is known.
+            InputError: no such kind of URL is known, or as `check_artifacts`.
             CannotRunError: it needs a package that is not installed.
         """
-        protocol, separator, path = (artifacts or "").partition("://")
+        if artifacts is None:
+            return cls(str(folder))
+        check_artifacts(artifacts)
+        protocol, separator, path = artifacts.partition("://")
         if not separator:
-            return cls(str(folder / (artifacts or "")))
+            return cls(str(folder / user_path(artifacts)))
         if protocol in {"file", "local"}:
             return cls(str(folder / path))
-        _check_protocol(protocol, str(artifacts))
-        return cls(str(artifacts).rstrip("/"))
+        _check_protocol(protocol, artifacts)
+        return cls(artifacts.rstrip("/"))
 
     @property
     def is_remote(self) -> bool:
@@ -138,16 +143,6 @@ class ArtifactStore:
                 "to one that does"
             )
 
-    def find_problem(self, mark: str) -> str | None:
-        """For a worker elsewhere: why it cannot use the store in which the driver has left `mark`; None where it can."""
-        try:
-            if not self.exists(mark):
-                return f"{self.place} does not hold there what the driver wrote to it; share that folder, or give a URL"
-            self.probe()
-        except CannotRunError as error:
-            return str(error)
-        return None
-
     def _write(self, name: str, write: Any) -> None:
         with self._explained(missing=False):
             system, path = self._at(name)
@@ -182,14 +177,35 @@ class ArtifactStore:
             ) from error
 
 
+def check_artifacts(artifacts: str) -> None:
+    """See that `storage.artifacts` can name a store, as far as can be told without one.
+
+    Raises:
+        InputError: it is neither a path nor a URL, holds a password, or names a store that each process has alone.
+    """
+    shown = without_password(artifacts)
+    if not is_place(artifacts):
+        raise InputError(f"storage.artifacts is {shown!r}, no folder and no URL; {_FORMS}")
+    if (
+        shown != artifacts
+    ):  # it is neither journaled nor sent to workers, so no resume and no node would have it
+        raise InputError(
+            f"storage.artifacts is {shown!r} with a password, which a resume and a worker elsewhere would not have; "
+            "leave it out, and give it by the store's own environment variables or credentials file on every node"
+        )
+    if artifacts.startswith("memory:"):
+        raise InputError(
+            f"storage.artifacts is {shown!r}, memory that no two processes share and that ends with them; {_FORMS}"
+        )
+
+
 def _check_protocol(protocol: str, url: str) -> None:
     shown = without_password(url)
     try:
         fsspec.get_filesystem_class(protocol)
     except ValueError as error:
         raise InputError(
-            f"storage.artifacts is {shown!r}, and no kind of store is called {protocol!r}; write a folder, or a "
-            "URL such as s3://bucket/folder"
+            f"storage.artifacts is {shown!r}, and no kind of store is called {protocol!r}; {_FORMS}"
         ) from error
     except ImportError as error:
         told = " ".join(str(error).split())

@@ -28,23 +28,22 @@ def encode(event: Event) -> tuple[str, str]:
     return kind, json.dumps(_write(type(event), event, kind), separators=(",", ":"))
 
 
-def decode(kind: str, payload: str) -> Event:
-    """The inverse of `encode`.
+def decode(kind: str, payload: str, journal: str = "the journal") -> Event:
+    """The inverse of `encode`. `journal`: words for where it was read, for messages.
 
     Raises:
         JournalError: no event of this version is of that kind, or the payload does not fit it.
     """
     if kind not in KINDS:
         raise NewerJournalError(
-            f"the journal holds an event of the unknown kind {kind!r}, written by a newer evosearch; "
+            f"{journal} holds an event of the unknown kind {kind!r}, written by a newer evosearch; "
             "upgrade evosearch to read it"
         )
     try:
         event: Event = _read(KINDS[kind], json.loads(payload))
     except (AttributeError, InvalidChromosomeError, KeyError, TypeError, ValueError) as error:
         raise JournalError(
-            f"the journal is damaged: a {kind} event reads {payload[:80]!r} ({error!r}); "
-            "restore it from a copy"
+            f"{journal} is damaged: a {kind} event reads {payload[:80]!r} ({error!r}); restore it from a copy"
         ) from error
     return event
 

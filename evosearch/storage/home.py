@@ -10,6 +10,7 @@ from evosearch.storage.groups import members_of
 from evosearch.storage.holder import current_state, is_stale
 from evosearch.storage.journal import Journal
 from evosearch.storage.opening import open_journal, parse_place
+from evosearch.storage.passwords import without_password
 from evosearch.storage.rows import SearchRow, SearchState
 
 
@@ -45,7 +46,7 @@ class Home:
         if row is None:
             others = ", ".join(sorted(other.name for other in self.journal.searches())) or "none at all"
             raise SearchConflictError(
-                f"there is no search {name!r} in {self.journal.place}; it holds {others}"
+                f"there is no search {without_password(name)!r} in {self.journal.place}; it holds {others}"
             )
         return row
 
@@ -89,7 +90,7 @@ def open_home(
         CannotRunError: it cannot be reached.
     """
     default = default_folder(env, cwd)
-    place = parse_place(storage or default / "journal.db")
+    place = parse_place(default / "journal.db" if storage is None else storage)
     journal = open_journal(place, must_exist=not create)
     folder = default if journal.file is None else _folder_of(journal.file)
     return Home(folder, journal, (journal.advice,) if journal.advice else ())

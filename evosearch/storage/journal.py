@@ -130,14 +130,20 @@ class Journal:
         """
         with other._reading() as source, self._writer.begin() as connection:
             for search in adopt(source, connection, name):
-                _rebuild(connection, search)
+                self._rebuild(connection, search)
 
     def rebuild(self) -> None:
         """Write every reader table anew from the events, in one transaction."""
         with self._writer.begin() as connection:
             # locked, so that no driver writes behind the end of what is replayed
             for search in connection.scalars(select(searches.c.id).with_for_update()).all():
-                _rebuild(connection, search)
+                self._rebuild(connection, search)
+
+    def _rebuild(self, connection: Connection, search: int) -> None:
+        for table in READER_TABLES:
+            connection.execute(delete(table).where(table.c.search == search))
+        for recorded in _pages(partial(self._page, connection, search), 0):
+            _project(connection, recorded.event, Place(search, recorded.sequence))
 
     # What readers ask
 
@@ -168,7 +174,7 @@ class Journal:
 
         def page(after: int) -> list[Recorded]:
             with self._reading() as connection:
-                return _page(connection, search, after)
+                return self._page(connection, search, after)
 
         return _pages(page, after)
 
@@ -218,6 +224,23 @@ class Journal:
                     f"the journal {self.place} is damaged ({error!r}); restore it from a copy"
                 ) from error
 
+    def _page(self, connection: Connection, search: int, after: int) -> list[Recorded]:
+        """The next events after sequence number `after`, at most `PAGE`; none may be missing."""
+        columns = events.c.sequence, events.c.term, events.c.at, events.c.kind, events.c.payload
+        query = select(*columns).where(events.c.search == search, events.c.sequence > after)
+        rows = connection.execute(query.order_by(events.c.sequence).limit(PAGE)).all()
+        last = connection.execute(select(searches.c.sequence).where(searches.c.id == search)).scalar_one()
+        journal = f"the journal {self.place}"
+        page = [
+            Recorded(one.sequence, one.term, one.at, decode(one.kind, one.payload, journal)) for one in rows
+        ]
+        expected = range(after + 1, min(after + PAGE, last) + 1)
+        if missing := set(expected).difference(one.sequence for one in page):
+            raise JournalError(
+                f"{journal} is damaged: event {min(missing)} is missing; restore it from a copy"
+            )
+        return page
+
     def _id(self, connection: Connection, name: str) -> int:
         return self._row(connection, name).id  # type: ignore[no-any-return] # typed by position only
 
@@ -257,13 +280,6 @@ def _add(connection: Connection, end: Place, term: int, facts: Sequence[Event], 
     return last
 
 
-def _rebuild(connection: Connection, search: int) -> None:
-    for table in READER_TABLES:
-        connection.execute(delete(table).where(table.c.search == search))
-    for recorded in _pages(partial(_page, connection, search), 0):
-        _project(connection, recorded.event, Place(search, recorded.sequence))
-
-
 def _project(connection: Connection, event: Event, place: Place) -> None:
     for statement in project(event, place):
         connection.execute(statement)
@@ -278,11 +294,3 @@ def _pages(page: Callable[[int], list[Recorded]], after: int) -> Iterator[Record
     while found := page(after):
         yield from found
         after = found[-1].sequence
-
-
-def _page(connection: Connection, search: int, after: int) -> list[Recorded]:
-    """The next events after sequence number `after`, at most `PAGE`."""
-    columns = events.c.sequence, events.c.term, events.c.at, events.c.kind, events.c.payload
-    query = select(*columns).where(events.c.search == search, events.c.sequence > after)
-    rows = connection.execute(query.order_by(events.c.sequence).limit(PAGE))
-    return [Recorded(sequence, term, at, decode(kind, payload)) for sequence, term, at, kind, payload in rows]

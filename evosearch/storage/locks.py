@@ -65,7 +65,9 @@ class FileLocks:
         lock = self._lock(term)
         try:
             lock.acquire(timeout=_PROBE_SECONDS, poll_interval=_PROBE_SECONDS / 5)
-        except (Timeout, PermissionError):  # of another user's search, only the heartbeat can tell
+        except (
+            OSError
+        ):  # Timeout is one; of another user's search, or on a read-only disk, only the heartbeat can tell
             return False
         lock.release()
         return True

@@ -11,6 +11,7 @@ from evosearch.storage.header import read_journal_header
 from evosearch.storage.journal import Journal
 from evosearch.storage.mounts import journal_mode
 from evosearch.storage.passwords import without_password
+from evosearch.storage.places import is_place, user_path
 
 _MOUNTS = Path("/proc/mounts")
 _FORMS = "write sqlite:////folder/journal.db or postgresql://user@host/database"
@@ -48,10 +49,14 @@ def parse_place(where: str | Path) -> Path | URL:
     """The file of an SQLite journal, or the URL of one on a server.
 
     Raises:
-        InputError: the URL is none, or of a database that is not supported.
+        InputError: it is blank, or the URL is none, or of a database that is not supported.
     """
-    if isinstance(where, Path) or "://" not in where:
-        return Path(where)
+    if isinstance(where, Path):
+        return where
+    if not is_place(where):
+        raise InputError(f"{without_password(where)!r} is no journal; {_FORMS}")
+    if "://" not in where:
+        return user_path(where)
     try:
         url = make_url(where)
     except (ArgumentError, ValueError) as error:  # ValueError: a port that is no number

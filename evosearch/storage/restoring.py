@@ -94,11 +94,17 @@ def _adopt(home: Home, shelf: Shelf, one: Reached, name: str) -> str | None:
             return "it is gone"
         except NewerJournalError as error:
             shown = f"the backup {shelf.store.place}/{one.file}"
-            raise NewerJournalError(str(error).replace(str(copy), shown)) from error
+            raise NewerJournalError(_named(error, home, copy, shown)) from error
         except (JournalError, sqlite3.Error) as error:
-            told = str(error).replace(str(copy), "it").partition("; ")[0]  # the repair is for journals
+            told = _named(error, home, copy, "it").partition("; ")[0]  # the repair is for journals
             return " ".join(told.split())
     return None
+
+
+def _named(error: Exception, home: Home, copy: Path, name: str) -> str:
+    """What went wrong, with the backup under its own name: not that of its copy, or of where it was to go."""
+    text = str(error).replace(f"the journal {home.journal.place}", name)
+    return text.replace(f"the journal {copy}", name).replace(str(copy), name)
 
 
 def _is_driven_here(home: Home, name: str, rows: Sequence[SearchRow], now: float) -> bool:

@@ -13,7 +13,8 @@ class StorageSettings:
     """Where the journal lies, as a file or URL (`postgresql://user@host/database`); None: HOME/journal.db."""
     artifacts: str | None = None
     """Where pictures and weights lie, one folder per search inside: a folder, relative to HOME, or a URL such as
-    `s3://bucket/folder`, which then has backups of an SQLite journal too; None: HOME itself.
+    `s3://bucket/folder`, without a password; None: HOME itself. A store with a URL gets backups of an SQLite journal
+    too; `file://` gets none, since it counts as a folder of this machine.
     """
 
     @property

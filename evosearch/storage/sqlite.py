@@ -56,7 +56,7 @@ def create(path: Path, mode: JournalMode) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=path.parent, prefix=".new-journal-") as folder:
             fresh = Path(folder, path.name)
-            engine = _engine(fresh, {"mode": "rwc"}, mode)
+            engine = _engine(fresh, {"mode": "rwc"}, mode, path)
             with engine.begin() as connection:
                 metadata.create_all(connection)
                 connection.execute(insert(meta).values(schema=SCHEMA, evosearch=version("evosearch")))
@@ -132,7 +132,10 @@ def _access(path: Path, header: Header, mode: JournalMode) -> tuple[Mapping[str,
     return {"mode": "rw"}, mode
 
 
-def _engine(path: Path, access: Mapping[str, str], mode: JournalMode | None) -> Engine:
+def _engine(
+    path: Path, access: Mapping[str, str], mode: JournalMode | None, place: Path | None = None
+) -> Engine:
+    """`place`: what messages call the file, where that is not `path`."""
     url = URL.create("sqlite", database=f"file:{quote(str(path))}", query={"uri": "true", **access})
     # isolation_level None: Python's driver begins no transactions of its own, `begin` below does
     engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "isolation_level": None})
@@ -152,7 +155,7 @@ def _engine(path: Path, access: Mapping[str, str], mode: JournalMode | None) -> 
 
     @event.listens_for(engine, "handle_error")
     def explain(context: ExceptionContext) -> None:
-        _explain(context.original_exception, path)
+        _explain(context.original_exception, place or path)
 
     return engine
 

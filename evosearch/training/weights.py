@@ -88,7 +88,9 @@ def fetch_weights(place: str, module: nn.Module) -> None:
         try:
             store.get(name, Path(folder, "weights"))
         except FileNotFoundError as error:
-            raise EvaluationError(f"there are no weights at '{place}'; train the network anew") from error
+            raise EvaluationError(
+                f"there are no weights at '{store.place}/{name}'; train the network anew"
+            ) from error
         load_weights(Path(folder, "weights"), module)
 
 

@@ -118,7 +118,7 @@ def test_ctrl_c_at_once_ends_with_130_and_one_line(command, monkeypatch):
     ended = command("data", "tiny.yaml")
     assert (ended.status, ended.out) == (130, "")
     assert ended.err.splitlines() == [
-        "evosearch: stopped at once by Ctrl-C; the journal is whole, `evosearch resume NAME` goes on"
+        "evosearch: stopped at once by Ctrl-C; the journal is whole, and the same command goes on"
     ]
 
 

@@ -203,16 +203,38 @@ def test_a_newer_event_in_a_journal_of_this_schema_is_told_and_nothing_is_extend
     connection.close()
     message = refused("resume", "tiny", "--generations", "3", "--executor", "local")
     assert message.startswith(
-        "the journal holds an event of the unknown kind 'Teleported', written by a newer"
+        f"the journal {Path.cwd() / 'runs' / 'journal.db'} holds an event of the unknown kind 'Teleported', written"
     )
     assert "  generation   1 (0 to 1)\n" in own_finished("status", "tiny").out
 
 
-@pytest.mark.parametrize("url", ["mysql://me:secret@host/db", "sqlite://"])
-def test_a_storage_that_is_no_file_is_refused_without_its_password(refused, url):
-    message = refused("status", "--storage", url)
+@pytest.mark.parametrize("verb", ["run", "submit", "resume", "status"])
+@pytest.mark.parametrize(
+    "url", ["mysql://me:secret@host/db", "sqlite://", "postgresql:/me:secret@host/db", "", " "]
+)
+def test_a_storage_that_is_no_file_is_refused_without_its_password(refused, verb, url, tmp_path):
+    message = refused(verb, "tiny.yaml", "--storage", url)
     assert "write sqlite:////folder/journal.db" in message
     assert "secret" not in message
+    assert {path.name for path in tmp_path.iterdir()} == {"tiny.yaml"}
+
+
+@pytest.mark.parametrize("verb", ["run", "validate"])
+@pytest.mark.parametrize("place", ["s3:/bucket/x", "memory://x", "sftp://me:secret@host/x", "''"])
+def test_artifacts_that_would_be_lost_or_unreachable_are_refused(refused, verb, place, tmp_path):
+    message = refused(verb, "tiny.yaml", "--set", f"storage.artifacts={place}")
+    assert message.startswith("storage.artifacts is ")
+    assert "secret" not in message
+    assert {path.name for path in tmp_path.iterdir()} == {"tiny.yaml"}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("results",), ("results", "tiny", "--top"), ("run", "tiny.yaml")],
+    ids=lambda words: words[-1],
+)
+def test_a_password_at_the_wrong_place_of_a_command_is_not_shown(refused, own_finished, arguments):
+    assert "secret" not in refused(*arguments, "postgresql://me:secret@host/db")
 
 
 # The search

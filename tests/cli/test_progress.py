@@ -144,7 +144,7 @@ def test_a_failed_attempt_says_why_and_what_follows_and_time_is_unknown_before_t
     watched(told, script=Script(losses=losses))
     assert re.fullmatch(
         r"#\d failed on scripted-1, attempt 1: worker_lost: lost by the script; will be tried again"
-        r"  \| generation 0: 0 of 4 \| 0 of 7, 0 running, time left unknown",
+        r"  \| generation 0: 0 of 4 \| 0 of 7, 1 running, time left unknown",
         told.lines[0],
     )
     assert sum(" failed on " in line for line in told.lines) == 4

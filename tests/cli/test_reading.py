@@ -8,6 +8,7 @@ from statistics import fmean, stdev
 import pytest
 
 from evosearch.testing import FailingEvaluator, Victims
+from tests.cli.test_searching import Disturbed, interrupt
 from tests.finished_search import EVALUATIONS, script_workers
 
 KEYS = [
@@ -63,8 +64,19 @@ def test_status_of_a_search_for_a_person(read_finished):
 
 def test_status_of_all_searches(read_finished):
     heading, row = read_finished("status").out.splitlines()
-    assert heading.split() == ["search", "state", "generation", "evaluations", "failed", "best", "elapsed"]
-    assert row.split()[:6] == ["tiny", "done", "1", "(0", "to", "1)"]
+    assert heading.split() == [
+        "search",
+        "state",
+        "gen.",
+        "done",
+        "running",
+        "best",
+        "elapsed",
+        "left",
+        "failed",
+    ]
+    assert row.split()[:5] == ["tiny", "done", "1/1", f"{EVALUATIONS}/{EVALUATIONS}", "0"]
+    assert row.endswith("  none")
     assert document(read_finished, "status", "--json") == [
         document(read_finished, "status", "tiny", "--json")
     ]
@@ -164,6 +176,7 @@ def test_status_of_a_group_as_json_is_its_members_in_order_with_mean_and_deviati
         "members": [document(group, "status", name, "--json") for name in MEMBERS],
         "mean": fmean(best),
         "deviation": stdev(best),
+        "unfinished": 0,
     }
 
 
@@ -175,6 +188,16 @@ def test_status_of_a_group_for_a_person_is_a_row_a_member_and_mean_and_deviation
     assert heading.split()[0] == "search"
     assert [row.split()[0] for row in rows] == MEMBERS
     assert figures == (f"mean ± deviation of the best: {fmean(best):.4f} ± {stdev(best):.4f} over 2 members")
+
+
+def test_a_member_that_is_unfinished_is_told_with_the_figures(command, monkeypatch):
+    script_workers(monkeypatch)
+    command("run", "tiny.yaml", "--name", "tiny/seed-1")
+    script_workers(monkeypatch, Disturbed(3, interrupt))
+    command("run", "tiny.yaml", "--name", "tiny/seed-2", "--set", "seed=2")
+    for reader in ("status", "results"):
+        assert command(reader, "tiny").out.endswith(" over 2 members, 1 unfinished\n")
+    assert document(command, "status", "tiny", "--json")["unfinished"] == 1
 
 
 def test_a_group_in_which_nobody_succeeded_has_no_figures(command, monkeypatch):

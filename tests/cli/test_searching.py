@@ -145,6 +145,16 @@ def test_pictures_and_weights_lie_where_storage_artifacts_says(command, scripted
     assert command("retrain", "tiny").out.splitlines()[-1].startswith(f"Weights  {elsewhere / 'final'}/")
 
 
+def test_with_a_remote_store_the_place_of_the_weights_is_its_url(command, scripted, tmp_path):
+    store = f"bucket://{tmp_path}/store"
+    ended = command("run", "tiny.yaml", "--set", f"storage.artifacts={store}")
+    assert f"Evolution curve  {tmp_path / 'runs' / 'tiny' / 'evolution.png'}\n" in ended.out
+    assert f"Everything else  {store}/tiny\n" in ended.out
+    assert command("retrain", "tiny").out.splitlines()[-1].startswith(f"Weights  {store}/tiny/final/")
+    reading = json.loads(command("retrain", "tiny", "--json").out)
+    assert reading["weights"].startswith(f"{store}/tiny/final/")
+
+
 # stopped, and gone on with
 
 
@@ -259,6 +269,9 @@ def test_an_extended_search_is_the_same_with_the_generations_of_before_or_of_now
 def test_fewer_generations_than_there_are_cannot_be_resumed_to(refused, read_finished):
     message = refused("resume", "tiny", "--generations", "1")
     assert message == "--generations is 1, below the 2 of 'tiny'; give the new total"
+    assert "'--generations': Input should be greater than or equal to 1" in refused(
+        "resume", "tiny", "--generations", "0"
+    )
 
 
 def test_a_finished_search_resumed_as_it_is_prints_its_result(read_finished, no_workers):
@@ -287,8 +300,8 @@ def test_an_unknown_name_is_answered_with_the_names_there_are(refused, read_fini
 
 PETS = replace(SEARCH, name="pets/seed-3", state="done")
 ENDED = (
-    Finished(PETS, DONE, 2, Path("runs/pets/seed-3")),
-    Finished(replace(PETS, name="pets/seed-10"), replace(DONE, fitness=0.625), 2, Path("runs/pets/seed-10")),
+    Finished(PETS, DONE, 2, Path("runs/pets/seed-3"), "runs/pets/seed-3"),
+    Finished(replace(PETS, name="pets/seed-10"), replace(DONE, fitness=0.625), 2, Path("runs"), "runs"),
 )
 
 

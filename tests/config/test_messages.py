@@ -142,3 +142,18 @@ def test_a_name_that_cannot_be_a_folder_is_refused_wherever_it_comes_from(refusa
         ConfigError, match=r"^my run.yaml, whose name names the search: name: 'my run' cannot"
     ):
         load_config(odd)
+
+
+SECRET = "storage.journl=postgresql://me:secret@host/db"
+
+
+@pytest.mark.parametrize(
+    "override",
+    [SECRET, SECRET.replace("//", ""), SECRET.replace("=", ":"), "storage=postgresql:/me:secret@h"],
+)
+def test_a_password_is_not_shown_wherever_it_was_misplaced(refusal, override):
+    assert "secret" not in refusal(DATA, override)
+
+
+def test_not_even_a_password_that_is_longer_than_what_is_shown(refusal):
+    assert "secret" not in refusal(f"{DATA}seed: postgresql://me:{'secret' * 20}@host/db")

@@ -11,6 +11,7 @@ from evosearch.reports import (
     best_member,
     group_document,
     group_lines,
+    standings_spread,
     status_document,
 )
 from tests.reports.rows import DONE, SEARCH
@@ -58,6 +59,19 @@ def test_the_best_member_is_the_first_of_the_highest_fitness():
     assert best_member([member(0, None)]) is None
 
 
+@pytest.mark.parametrize(
+    ("fitness", "text"),
+    [
+        (0.5, "mean of the best: 0.5000 over 1 member, 1 without a success, 1 unfinished"),
+        (None, "no success in 2 members, 1 unfinished"),
+    ],
+)
+def test_who_may_yet_find_a_better_one_is_counted(fitness, text):
+    states = {"done": member(0, None), "interrupted": member(1, fitness)}
+    spread = standings_spread([Standing(row, state, best, 20) for state, (row, best) in states.items()])
+    assert str(spread) == text
+
+
 # documents and lines
 
 
@@ -69,6 +83,7 @@ def test_as_json_a_group_holds_the_documents_of_its_members_and_both_figures():
         "members": [status_document(standing) for standing in standings],
         "mean": 0.625,
         "deviation": pytest.approx(0.125 * sqrt(2)),
+        "unfinished": 2,
     }
 
 

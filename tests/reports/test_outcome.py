@@ -10,6 +10,7 @@ from evosearch.storage import TestReading
 from tests.reports.rows import DONE, SEARCH
 
 FOLDER = Path("/home/me/runs/pets")
+PLACE = "s3://bucket/pets"
 METRICS = {
     "accuracy": 0.75,
     "precision": 0.5,
@@ -27,14 +28,14 @@ READING = TestReading("candidate-7", 7, 30, 99, METRICS, "final/candidate-7/mode
 
 
 def test_a_finished_search_says_what_was_done_the_best_in_words_and_where_everything_lies():
-    lines = search_lines(SEARCH, DONE, 2, FOLDER)
+    lines = search_lines(SEARCH, DONE, 2, FOLDER, PLACE)
     assert lines[0] == "pets: done, 5 generations, 10 evaluations (1 failed) in 1 min 40 s"
     assert "Best: validation accuracy 0.8750, candidate 7 of generation 1" in lines
     assert "  C8 P | F5" in lines
     assert any(line.startswith("  In words: a 3x3 convolution to 8 channels, a 2x2 max") for line in lines)
     assert "  12,345 parameters, 67.9 MFLOPs per image" in lines
     assert f"Evolution curve  {FOLDER}/evolution.png" in lines
-    assert f"Everything else  {FOLDER}" in lines
+    assert f"Everything else  {PLACE}" in lines
     assert any(
         line.endswith("evosearch retrain pets    train the best anew, read the test split once")
         for line in lines
@@ -44,25 +45,25 @@ def test_a_finished_search_says_what_was_done_the_best_in_words_and_where_everyt
 @pytest.mark.parametrize("best", [None, replace(DONE, fitness=None)])
 def test_a_search_in_which_nothing_succeeded_points_to_the_reasons(best):
     row = replace(SEARCH, counts={"done": 0, "failed": 10})
-    assert search_lines(row, best, 2, FOLDER) == [
+    assert search_lines(row, best, 2, FOLDER, PLACE) == [
         "pets: done, 5 generations, 10 evaluations (10 failed) in 1 min 40 s",
         "No evaluation succeeded (1 diverged); `evosearch results pets --format csv` has every reason",
     ]
 
 
 def test_a_reading_as_json_is_the_network_and_its_metrics():
-    assert reading_document("pets", READING, FOLDER) == {
+    assert reading_document("pets", READING, PLACE) == {
         "name": "pets",
         "number": 7,
         "epochs": 30,
         "seed": 99,
-        "weights": "/home/me/runs/pets/final/candidate-7/model.safetensors",
+        "weights": "s3://bucket/pets/final/candidate-7/model.safetensors",
         **METRICS,
     }
 
 
 def test_a_reading_for_a_person():
-    assert reading_lines("pets", READING, FOLDER) == [
+    assert reading_lines("pets", READING, PLACE) == [
         "pets: candidate 7 after 30 epochs, on 1,314 test images",
         "",
         "  accuracy   0.7500",
@@ -77,13 +78,13 @@ def test_a_reading_for_a_person():
         "    NonCOVID      1234         5",
         "    COVID           67         8",
         "",
-        f"Weights  {FOLDER}/final/candidate-7/model.safetensors",
+        f"Weights  {PLACE}/final/candidate-7/model.safetensors",
     ]
 
 
 def test_an_undefined_auroc_says_why():
     undefined = METRICS | {"auroc": None, "auroc_undefined": "no image of class COVID"}
-    lines = reading_lines("pets", replace(READING, metrics=undefined), FOLDER)
+    lines = reading_lines("pets", replace(READING, metrics=undefined), PLACE)
     assert "  AUROC      undefined: no image of class COVID" in lines
 
 
@@ -96,7 +97,7 @@ def test_an_undefined_auroc_says_why():
 )
 def test_the_columns_of_the_confusion_table_end_under_their_classes(classes, confusion):
     metrics = METRICS | {"classes": classes, "confusion": confusion}
-    lines = reading_lines("pets", replace(READING, metrics=metrics), FOLDER)
+    lines = reading_lines("pets", replace(READING, metrics=metrics), PLACE)
     start = lines.index("  confusion (rows: true class, columns: predicted)") + 1
     header, *rows = lines[start : start + 1 + len(classes)]
     assert {len(row) for row in rows} == {len(header)}

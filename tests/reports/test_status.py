@@ -71,10 +71,30 @@ def test_as_lines_a_search_that_was_never_driven():
     ]
 
 
-def test_as_a_table_one_search_a_row():
+def table_of(*standings):
     text = io.StringIO()
-    Console(file=text, width=200).print(status_table([RUNNING, NEW]))
-    heading, running, new = (" ".join(line.split()) for line in text.getvalue().splitlines())
-    assert heading == "search state generation evaluations failed best elapsed"
-    assert running == "pets running 2 (0 to 4) 9 of 20 1 0.8750 1 min 40 s"
-    assert new == "pets interrupted not begun 0 of 20 0 0 s"
+    Console(file=text, width=200).print(status_table(standings))
+    return [line.rstrip() for line in text.getvalue().splitlines()]
+
+
+def test_as_a_table_one_search_a_row():
+    assert table_of(RUNNING, NEW) == [
+        "search  state        gen.  done  running    best  elapsed     left  failed",
+        "pets    running       2/4  9/20        2  0.8750  0:01:40  0:01:40  1 diverged",
+        "pets    interrupted   -/4  0/20        0          0:00:00           none",
+    ]
+
+
+def test_a_long_search_of_a_group_fits_100_columns_with_its_failures():
+    row = replace(
+        SEARCH,
+        name="covid_ct_small/seed-0",
+        seconds=43_000.0,
+        generation=19,
+        generations=20,
+        counts={"waiting": 0, "running": 12, "done": 700, "failed": 12},
+        failed={"error": 12},
+    )
+    lines = table_of(Standing(row, "running", DONE, 810), replace(NEW, row=replace(NEW.row, name="x")))
+    assert lines[1].split()[2:] == ["19/19", "700/810", "12", "0.8750", "11:56:40", "1:38:39", "12", "error"]
+    assert max(map(len, lines)) <= 100

@@ -2,7 +2,7 @@
 
 import pickle
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -15,15 +15,14 @@ from evosearch.errors import CannotRunError, InputError
 from evosearch.storage import ArtifactStore
 
 
-@pytest.fixture(params=["path", "file", "memory"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ArtifactStore]:
+@pytest.fixture(params=["path", "file", "remote"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> ArtifactStore:
     places = {
         "path": "50% of #1",
         "file": f"file://{tmp_path}/by-url",
-        "memory": "memory://bucket/artifacts/",
+        "remote": f"bucket://{tmp_path}/bucket/artifacts/",
     }
-    yield ArtifactStore.of(places[request.param], tmp_path / "home")
-    MemoryFileSystem.store.clear()
+    return ArtifactStore.of(places[request.param], tmp_path / "home")
 
 
 def test_what_is_written_is_read_back_and_listed(store: ArtifactStore, tmp_path: Path) -> None:
@@ -75,7 +74,14 @@ def test_a_path_is_relative_to_the_home_and_a_url_tells_whether_it_is_remote(tmp
     assert ArtifactStore.of("/elsewhere", tmp_path).url == "/elsewhere"
     assert ArtifactStore.of("file:///elsewhere", tmp_path).url == "/elsewhere"
     assert not ArtifactStore.of("file:///elsewhere", tmp_path).is_remote
-    assert ArtifactStore.of("memory://bucket/", tmp_path).is_remote
+    assert ArtifactStore.of("bucket:///bucket/", tmp_path).is_remote
+
+
+def test_a_tilde_is_the_users_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/users/me")
+    assert ArtifactStore.of("~/pictures", tmp_path).url == "/users/me/pictures"
+    with pytest.raises(InputError, match="begins with a user that is not known here; write the folder out"):
+        ArtifactStore.of("~nobody-of-that-name/x", tmp_path)
 
 
 def test_a_local_file_gets_its_name_when_it_is_complete(
@@ -139,14 +145,34 @@ def test_an_unknown_kind_of_store_is_refused(tmp_path: Path) -> None:
 
 def test_a_store_whose_package_is_missing_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     known = {"class": "nowhere.Store", "err": "Install shelves to access the library"}
-    monkeypatch.setitem(known_implementations, "shelf", known)
+    monkeypatch.setitem(known_implementations, "books", known)
     with pytest.raises(CannotRunError, match=r"not installed \(Install shelves to access the library\)"):
-        ArtifactStore.of("shelf://me:secret@host/x", tmp_path)
+        ArtifactStore.of("books://host/x", tmp_path)
 
 
 def test_a_password_is_not_shown(tmp_path: Path) -> None:
     store = ArtifactStore("memory://me:secret@bucket/x")
     assert store.place == "memory://me@bucket/x"
-    with pytest.raises(InputError) as raised:
-        ArtifactStore.of("s4://me:secret@host", tmp_path)
+
+
+@pytest.mark.parametrize("url", ["s4://me:secret@host/x", "sftp://me:secret@host/x", "s3:/me:secret@host/x"])
+def test_a_password_is_refused_and_not_shown(tmp_path: Path, url: str) -> None:
+    with pytest.raises(InputError, match=r"^storage\.artifacts is ") as raised:
+        ArtifactStore.of(url, tmp_path)
     assert "secret" not in str(raised.value)
+
+
+def test_where_a_password_belongs_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"with a password.*environment variables or credentials file"):
+        ArtifactStore.of("sftp://me:secret@host/x", tmp_path)
+
+
+@pytest.mark.parametrize("url", ["s3:/bucket/x", "s3:bucket", "://bucket", "s3://", "", " "])
+def test_what_is_nearly_a_url_makes_no_folder(tmp_path: Path, url: str) -> None:
+    with pytest.raises(InputError, match="no folder and no URL; write a folder, or a URL such as s3://"):
+        ArtifactStore.of(url, tmp_path)
+
+
+def test_memory_is_no_store_since_each_process_has_its_own(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="'memory://x', memory that no two processes share"):
+        ArtifactStore.of("memory://x", tmp_path)

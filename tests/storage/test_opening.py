@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from evosearch.errors import InputError, JournalError
-from evosearch.storage import open_journal
+from evosearch.storage import open_journal, parse_place
 from evosearch.testing.journal_contract import born, started
 
 
@@ -137,6 +137,11 @@ def test_a_header_ahead_of_its_pages_is_no_truncation_while_a_writer_is_at_work(
         "sqlite:///:memory:",
         "mysql+pymysql://host/db",
         "no url://x",
+        "postgresql:/me:secret@host/db",
+        "postgresql:me:secret@host/db",
+        "://me:secret@host/db",
+        "",
+        " ",
     ],
 )
 def test_a_url_of_no_journal_is_refused_without_its_password(url: str) -> None:
@@ -145,6 +150,11 @@ def test_a_url_of_no_journal_is_refused_without_its_password(url: str) -> None:
     ) as refused:
         open_journal(url, must_exist=False)
     assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["a:b.db", "2026-01-01T10:30.db", "mine.db"])
+def test_a_colon_alone_makes_no_url(name: str) -> None:
+    assert parse_place(name) == Path(name)
 
 
 def test_a_path_with_odd_characters_is_opened_as_it_is(tmp_path: Path) -> None:

@@ -12,11 +12,12 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import event
+from sqlalchemy import Connection, event
 
 from evosearch.errors import CannotRunError, JournalError
 from evosearch.storage import Journal, open_journal, opening
 from evosearch.storage.sqlite import create
+from evosearch.storage.tables import metadata
 from evosearch.testing.journal_contract import STORY, JournalContract, born, found, started
 
 
@@ -138,6 +139,46 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(CannotRunError, match=r"no journal can be created at .*/file/home/journal.db"):
         open_journal(tmp_path / "file" / "home" / "journal.db", must_exist=False)
+
+
+def test_a_disk_that_is_full_when_a_journal_is_created_is_told_of_its_own_place(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create_all = metadata.create_all
+
+    def fill_up(connection: Connection) -> None:
+        connection.exec_driver_sql("PRAGMA max_page_count = 2")
+        create_all(connection)
+
+    monkeypatch.setattr(metadata, "create_all", fill_up)
+    with pytest.raises(CannotRunError, match=f"^the journal {path} cannot be used .*disk is full"):
+        create(path, "WAL")
+    assert list(path.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("lost", [2, 5, len(STORY) + 2])
+def test_an_event_that_is_missing_is_damage(journal: Journal, path: Path, lost: int) -> None:
+    started(journal, story=STORY)
+    with sqlite3.connect(path) as connection:
+        connection.execute("DELETE FROM events WHERE sequence = ?", (lost,))
+    connection.close()
+    for read in (lambda: list(journal.replay("s")), journal.rebuild):
+        with pytest.raises(
+            JournalError, match=rf"^the journal {path} is damaged: event {lost} is missing; rest"
+        ):
+            read()
+
+
+@pytest.mark.parametrize("change", ["payload = '{'", "kind = 'Teleported'"])
+def test_an_event_that_cannot_be_read_names_its_journal(journal: Journal, path: Path, change: str) -> None:
+    started(journal)
+    with sqlite3.connect(path) as connection:
+        connection.execute(f"UPDATE events SET {change}")
+    connection.close()
+    with pytest.raises(
+        JournalError, match=rf"^the journal {path} (is damaged|holds an event of the unknown)"
+    ):
+        list(journal.replay("s"))
 
 
 def test_a_full_disk_stops_with_one_line_and_loses_nothing(journal: Journal) -> None:

@@ -88,5 +88,5 @@ def test_weights_go_through_an_artifact_store_by_url(tmp_path: Path) -> None:
     other = nn.Linear(3, 2)
     fetch_weights(url, other)
     assert torch.equal(other.weight, module.weight)
-    with pytest.raises(EvaluationError, match=r"no weights at 'memory://.*gone'"):
-        fetch_weights(f"memory://{tmp_path.name}/gone", other)
+    with pytest.raises(EvaluationError, match=rf"no weights at 'memory://me@{tmp_path.name}/gone'"):
+        fetch_weights(f"memory://me:secret@{tmp_path.name}/gone", other)

@@ -1,0 +1,65 @@
+"""Commands that evosearch names work as they stand, wherever the journal lies."""
+
+import os
+import re
+import shlex
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.cli.test_searching import Disturbed, interrupt
+from tests.finished_search import script_workers
+
+ELSEWHERE = "else where/my.db"
+
+
+@pytest.fixture
+def place(command):
+    """A journal that is not the default one, as a shell reads it."""
+    return shlex.quote(str(Path.cwd() / ELSEWHERE))
+
+
+def named(text):
+    """The commands in `text`, as words."""
+    found = re.findall(r"evosearch (?:resume|retrain|results|status)(?: [\w./-]+| '[^']*')*", text)
+    return [shlex.split(line)[1:] for line in found]
+
+
+def test_a_finished_search_names_commands_that_find_it(command, scripted, place):
+    ended = command("run", "tiny.yaml", "--set", f"storage.journal={ELSEWHERE}")
+    assert f"Next             evosearch results tiny --storage {place}    every chromosome\n" in ended.out
+    results, retrain = named(ended.out)
+    assert command(*results).status == command(*retrain).status == 0
+
+
+def test_a_group_names_commands_that_find_it(command, scripted, place):
+    ended = command("run", "tiny.yaml", "--seeds", "0,1", "--storage", ELSEWHERE)
+    results, retrain = named(ended.out)
+    assert command(*results).status == command(*retrain).status == 0
+    message = command("retrain", "tiny", "--storage", ELSEWHERE).err
+    assert named(message) == [retrain]
+
+
+def test_a_stopped_search_names_the_command_that_goes_on(command, monkeypatch, place):
+    script_workers(monkeypatch, Disturbed(3, lambda: os.kill(os.getpid(), signal.SIGTERM)))
+    ended = command("run", "tiny.yaml", "--storage", ELSEWHERE)
+    assert ended.err.endswith(f"`evosearch resume tiny --storage {place}` goes on where it stood\n")
+    (resume,) = named(ended.err)
+    script_workers(monkeypatch)
+    assert command(*resume).status == 0
+
+
+def test_an_unfinished_search_names_the_command_that_comes_before(command, refused, monkeypatch, place):
+    script_workers(monkeypatch, Disturbed(3, interrupt))
+    command("run", "tiny.yaml", "--storage", ELSEWHERE)
+    assert f"`evosearch resume tiny --storage {place}` comes first" in refused(
+        "retrain", "tiny", "--storage", ELSEWHERE
+    )
+
+
+def test_the_default_journal_is_not_named(command, scripted, monkeypatch):
+    for home in ("runs", "mine"):
+        monkeypatch.setenv("EVOSEARCH_HOME", home)
+        assert "--storage" not in command("run", "tiny.yaml").out
+        assert "--storage" not in command("run", "tiny.yaml", "--storage", f"{home}/journal.db").out
