@@ -1,4 +1,4 @@
-"""What a machine must have for a case: where it has not, the case is skipped; in CI, which must see all of them, not."""
+"""Where a machine lacks what a case needs, the case is skipped; in CI, which must see them all, it fails."""
 
 import os
 from typing import NoReturn

@@ -41,7 +41,7 @@ def hosts(environment: dict[str, str]) -> Iterator[Hosts]:
 @pytest.mark.parametrize(
     ("environment", "gives_up"),
     [({}, False), (QUICK, True)],
-    ids=["that Ray waits for", "that Ray gives the node up for"],
+    ids=["shorter than Ray's patience", "longer than it"],
 )
 def test_a_search_whose_link_is_cut_and_mended_ends_as_the_undisturbed_one(
     hosts: Hosts, tmp_path: Path, gives_up: bool
@@ -60,4 +60,4 @@ def test_a_search_whose_link_is_cut_and_mended_ends_as_the_undisturbed_one(
         until(lambda: not hosts.workers(), f"no worker is left: {hosts.workers()}", 60)
         failed = search.all(Failed)
     assert {one.failure.kind for one in failed} <= {FailureKind.WORKER_LOST}
-    assert failed or not gives_up  # what Ray waits for may end as if nothing had been
+    assert failed or not gives_up  # a short cut may end as if nothing had been
