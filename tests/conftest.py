@@ -1,10 +1,13 @@
 """What holds for every test."""
 
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import settings
 
 import tests.bucket  # noqa: F401 - registers `bucket://` with fsspec
 from tests.finished_search import script_workers, train
+from tests.storage.postgres_server import PostgresServer, find_programs
 
 # Shared machines stall for seconds at times: a deadline would fail tests for that alone.
 settings.register_profile("evosearch", deadline=None)
@@ -24,6 +27,24 @@ def finished(tmp_path_factory):
 def scripted(monkeypatch):
     """No worker is a process: fitness comes from a formula. Holds the pools that were made."""
     return script_workers(monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server of our own."""
+    programs = find_programs()
+    if programs is None:
+        pytest.skip("no PostgreSQL server here (on Debian: apt-get install postgresql)")
+    with PostgresServer.running(programs) as server:
+        yield server
+
+
+@pytest.fixture
+def database(postgres: PostgresServer) -> Iterator[str]:
+    """The URL of an empty database."""
+    url = postgres.create_database()
+    yield url
+    postgres.drop_database(url)
 
 
 KINDS = ("ray", "gpu", "slow", "chaos", "network")

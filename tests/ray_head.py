@@ -9,13 +9,15 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 
 BIN = Path(sys.executable).parent
 """Where `ray`, `python` and `evosearch` of this environment lie."""
+
+START = ("ray", "start", "--block")
 
 
 class Cluster:
@@ -29,8 +31,8 @@ class Cluster:
         token.touch(mode=0o600)
         token.write_text(secrets.token_hex(32))
         self.token = token.read_text()
-        self._port, self._dashboard = free_port(), free_port()
-        self.address = f"{socket.gethostbyname(socket.gethostname())}:{self._port}"
+        self.port, self._dashboard = free_port(), free_port()
+        self.address = f"{socket.gethostbyname(socket.gethostname())}:{self.port}"
         self.url = f"http://127.0.0.1:{self._dashboard}"
         kept = {name: os.environ[name] for name in ("PATH", "LANG", "PYTHONPATH") if name in os.environ}
         self.environment = kept | {
@@ -44,25 +46,14 @@ class Cluster:
         }
 
     @contextmanager
-    def head(self, *options: str) -> Iterator[None]:
-        """`ray start --head`, until the context ends."""
-        place = ("--head", f"--port={self._port}", "--dashboard-host=127.0.0.1")
-        with self._node(*place, f"--dashboard-port={self._dashboard}", *options):
-            yield
-
-    @contextmanager
-    def worker(self, *options: str) -> Iterator[None]:
-        """A further node."""
-        with self._node(f"--address={self.address}", *options):
-            yield
-
-    @contextmanager
-    def _node(self, *options: str) -> Iterator[None]:
-        ports = ("--dashboard-agent-listen-port", "--ray-client-server-port", "--metrics-export-port")
-        own = [f"{name}={free_port()}" for name in ports if "--head" in options or "client" not in name]
-        command = [str(BIN / "ray"), "start", "--block", "--min-worker-port=0", "--max-worker-port=0"]
+    def node(self, *command: str) -> Iterator[None]:
+        """What `ray start --block ...` starts, until the context ends; what the command leaves open is on free ports."""
+        ports = ["--dashboard-agent-listen-port", "--metrics-export-port"]
+        ports += ["--ray-client-server-port"] if "--head" in command else []
+        own = [f"{name}={free_port()}" for name in ports]
+        own += [f"--dashboard-port={self._dashboard}"] if "--head" in command else []
         node = subprocess.Popen(
-            [*command, *own, *options],
+            [*command, *own, "--min-worker-port=0", "--max-worker-port=0"],
             env=self.environment,
             cwd=self.home,
             text=True,
@@ -137,15 +128,19 @@ def free_port() -> int:
 
 
 @contextmanager
-def start_cluster(*head_options: str, workers: tuple[tuple[str, ...], ...] = ()) -> Iterator[Cluster]:
-    """A head and, one after the other, its further nodes."""
+def open_cluster() -> Iterator[Cluster]:
+    """A cluster without nodes."""
     folder = Path(tempfile.mkdtemp(prefix="evo-"))  # sockets below it: their paths must stay short
     try:
-        with ExitStack() as nodes:
-            cluster = Cluster(folder)
-            nodes.enter_context(cluster.head(*head_options))
-            for options in workers:
-                nodes.enter_context(cluster.worker(*options))
-            yield cluster
+        yield Cluster(folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def start_cluster(*options: str) -> Iterator[Cluster]:
+    """A head with these options."""
+    with open_cluster() as cluster:
+        place = ("--head", f"--port={cluster.port}", "--dashboard-host=127.0.0.1")
+        with cluster.node(*START, *place, *options):
+            yield cluster

@@ -88,12 +88,16 @@ class Arena:
         self.nodes.remove(node)
         self.damaged.append(node)
 
-    def thaw(self, node: Any) -> None:
-        """It goes on as if nothing had been; Ray's own part of it ends as soon as it learns that it was given up."""
-        raylet = raylet_of(node)
-        for process in [*self.processes(node), raylet]:
+    def thaw_workers(self, node: Any) -> None:
+        """All but Ray's own part of a node goes on as if nothing had been."""
+        for process in self.processes(node):
             with _alive_or_not():
                 process.send_signal(signal.SIGCONT)
+
+    def thaw(self, node: Any) -> None:
+        """All of it goes on; Ray's own part ends as soon as it learns that it was given up."""
+        self.thaw_workers(node)
+        raylet_of(node).send_signal(signal.SIGCONT)
         # by its parent, which is this process: workers take a raylet that is dead but not reaped for a living one
         node.all_processes["raylet"][0].process.wait(30)
 

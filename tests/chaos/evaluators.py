@@ -1,4 +1,4 @@
-"""An evaluator that eats its host's memory."""
+"""An evaluator that eats its host's memory, and one that leaves a trace of each evaluation."""
 
 import os
 from dataclasses import dataclass
@@ -52,3 +52,27 @@ class GreedyEvaluator:
         except FileExistsError:
             return False
         return True
+
+
+@dataclass(frozen=True)
+class TracingEvaluator:
+    """`inner`, which leaves a file in `folder` when it has ended an evaluation; see `traces`."""
+
+    folder: str
+    inner: FormulaEvaluator
+
+    def __call__(self, _data: SearchData, _device: str) -> Evaluator:
+        return self
+
+    def evaluate(self, request: EvaluationRequest, progress: Progress = UNWATCHED) -> Outcome:
+        outcome = self.inner.evaluate(request, progress)
+        Path(self.folder, f"{request.network.key}-{os.getpid()}").touch()
+        return outcome
+
+    def predict(self, request: PredictionRequest) -> Prediction:
+        return self.inner.predict(request)
+
+
+def traces(folder: Path) -> set[tuple[str, int]]:
+    """Which networks, by key, were evaluated to the end in which processes."""
+    return {(key, int(pid)) for key, _, pid in (file.name.partition("-") for file in folder.iterdir())}

@@ -2,11 +2,13 @@
 
 import os
 import pickle
+import re
 import signal
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,9 +21,11 @@ from evosearch.errors import EvosearchError
 from evosearch.reports import results_document
 from evosearch.runtime import EvaluatorFactory
 from evosearch.storage import (
+    Born,
     Dispatched,
     DriverStarted,
     Event,
+    Failed,
     Finished,
     Recalled,
     Recorded,
@@ -40,6 +44,9 @@ strategy: {{population: 8, generations: {generations}, elites: 2, immigrants: 2}
 training: {{epochs: 1, batch_size: 64, learning_rate: 3e-3}}
 workers: {workers}
 """
+REASON = re.compile(r"attempt \d+ on \S+: \w+: \S.*|abandoned: \S.*")
+"""One line with a text of its own."""
+
 Kind = TypeVar("Kind", bound=Event)
 Result = tuple[list[dict[str, Any]], list[Any], int | None]
 
@@ -52,6 +59,27 @@ class Place(Protocol):
 
     @property
     def prefix(self) -> Sequence[str]: ...
+
+
+@dataclass(frozen=True)
+class Run:
+    """An attempt: its worker had it between two events, given by their sequence numbers."""
+
+    number: int
+    attempt: int
+    worker: str
+    begun: int
+    ended: int
+
+    @property
+    def device(self) -> str:
+        """What the worker shares with others: it is called DEVICE-SERIAL."""
+        return self.worker.rpartition("-")[0]
+
+    def overlaps(self, other: "Run") -> bool:
+        """Whether both were on one device at once."""
+        together = self.begun < other.ended and other.begun < self.ended
+        return self != other and self.device == other.device and together
 
 
 class Search:
@@ -108,6 +136,23 @@ class Search:
         """The events of one kind."""
         return [one.event for one in self.events() if isinstance(one.event, kind)]
 
+    def recorded(self, event: Event) -> Recorded:
+        """An event with its place in the journal."""
+        return next(one for one in self.events() if one.event == event)
+
+    def runs(self) -> list["Run"]:
+        """All attempts that have ended, in the order in which they did."""
+        begun: dict[tuple[int, int], Recorded] = {}
+        ended = []
+        for one in self.events():
+            match one.event:
+                case Dispatched(number, attempt):
+                    begun[number, attempt] = one
+                case Finished(number, attempt, worker) | Failed(number, attempt, worker):
+                    first = begun[number, attempt].sequence
+                    ended.append(Run(number, attempt, worker, first, one.sequence))
+        return ended
+
     def wait_for(self, kind: type[Kind], count: int = 1, seconds: float = 45) -> list[Kind]:
         """The events of one kind, as soon as there are so many; a driver that ends before fails the test."""
         newest = self._drivers[-1]
@@ -122,6 +167,15 @@ class Search:
             return until(look, f"{count} of {kind.__name__}", seconds)
         except TimeoutError as error:
             raise TimeoutError(f"{error}\n{newest.log()}") from error
+
+    def wait_for_retries(self) -> set[str]:
+        """The keys of the networks that were given out again, as soon as there are some."""
+
+        def look() -> set[int]:
+            return {one.number for one in self.all(Dispatched) if one.attempt > 1}
+
+        again = until(look, "an evaluation is given out again")
+        return {one.candidate.chromosome.key for one in self.all(Born) if one.candidate.number in again}
 
     def finish(self, driver: "Driver", seconds: float = 60) -> None:
         """Let `driver` end the search, and see that it is as if nothing had happened."""
@@ -145,6 +199,7 @@ class Search:
             for row in results_document(home.journal.evaluations(NAME)):
                 assert row["attempts"] == given[row["number"]], row
                 assert len(row["reasons"]) == row["attempts"] - (0 if row["cached"] else 1), row
+                assert all(REASON.fullmatch(reason) for reason in row["reasons"]), row
 
     @property
     def _env(self) -> dict[str, str]:

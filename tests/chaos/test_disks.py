@@ -11,9 +11,10 @@ import pytest
 from evosearch.storage import Finished
 from evosearch.testing import FormulaEvaluator
 from tests.chaos.arena import Arena
+from tests.chaos.missing import cannot_run
 from tests.chaos.searches import Search
 
-pytestmark = [pytest.mark.chaos, pytest.mark.ray]
+pytestmark = [pytest.mark.chaos, pytest.mark.ray, pytest.mark.timeout(60, func_only=True)]
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         check=False,
     )
     if mounted.returncode != 0:
-        pytest.skip(f"no small disk can be mounted here: {mounted.stderr.strip()}")
+        cannot_run(f"no small disk can be mounted here: {mounted.stderr.strip()}")
     yield folder
     subprocess.run(["umount", folder], check=True)
 

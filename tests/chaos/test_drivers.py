@@ -4,45 +4,74 @@ import random
 import signal
 from pathlib import Path
 from threading import Event
+from typing import Literal
 
 import pytest
 
 from evosearch.storage import Dispatched, DriverStarted, Finished
 from evosearch.testing import FormulaEvaluator
 from tests.chaos.arena import Arena
-from tests.chaos.searches import Search
+from tests.chaos.searches import Driver, Search
 
-pytestmark = [pytest.mark.chaos, pytest.mark.ray]
+Instant = Literal["imports", "opened", "holds"]
 
-KILLS = 20
-IN_THE_START = 5
-"""Of the kills, so many come before the driver has given out anything, at whatever it is doing then."""
+pytestmark = [pytest.mark.chaos, pytest.mark.ray, pytest.mark.timeout(60, func_only=True)]
+
+AT_WORK = 15
+"""So many kills come while evaluations run."""
+
+BEFORE_WORK: list[Instant] = ["imports", "imports", "opened", "holds", "holds"]
+"""The others come before the driver has given out anything: while it imports what it needs, as soon as it has opened the
+journal, and as soon as it holds the search and orders workers.
+"""
 
 
-def _kill_somewhere(search: Search, chance: random.Random, *, starting: bool) -> None:
+def _kill_at_work(search: Search, chance: random.Random) -> None:
     before = len(search.all(Finished))
     driver = search.start()
-    if not starting:
-        search.wait_for(Finished, before + chance.randint(1, 3))
-    Event().wait(chance.uniform(0, 4 if starting else 0.5))  # the instant itself is what is random
+    search.wait_for(Finished, before + chance.randint(1, 3))
+    Event().wait(chance.uniform(0, 0.5))  # the instant itself is what is random
+    _kill(driver)
+
+
+def _kill_before_work(search: Search, chance: random.Random, instant: Instant) -> None:
+    before, terms = len(search.all(Dispatched)), search.terms
+    driver = search.start()
+    match instant:
+        case "imports":
+            Event().wait(chance.uniform(0, 0.5))  # likewise
+        case "opened":
+            driver.wait_for_line("journal ")
+        case "holds":
+            search.wait_for(DriverStarted, terms + 1)
+    _kill(driver)
+    assert len(search.all(Dispatched)) == before
+
+
+def _kill(driver: Driver) -> None:
     assert driver.process.poll() is None, driver.log()
     driver.kill()
     assert driver.process.returncode == -signal.SIGKILL
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(240, func_only=True)
 def test_a_search_whose_driver_is_killed_twenty_times_ends_as_the_undisturbed_one(
     arena: Arena, tmp_path: Path
 ) -> None:
     chance = random.Random(20)
-    starting = [True] * IN_THE_START + [False] * (KILLS - IN_THE_START)
-    chance.shuffle(starting)
+    kills: list[Instant | None] = [*BEFORE_WORK, *[None] * AT_WORK]
+    chance.shuffle(kills)
+    assert len(kills) == 20
     evaluator = FormulaEvaluator(seconds=0.3)
     with Search(tmp_path, arena, evaluator, generations=14, workers="{count: 2}") as search:
-        for early in starting:
-            _kill_somewhere(search, chance, starting=early)
+        for instant in kills:
+            if instant is None:
+                _kill_at_work(search, chance)
+            else:
+                _kill_before_work(search, chance, instant)
         search.finish(search.start())
-        assert KILLS - IN_THE_START < search.terms <= KILLS + 1
+        holding = AT_WORK + BEFORE_WORK.count("holds") + 1
+        assert holding <= search.terms <= holding + BEFORE_WORK.count("opened")
 
 
 def test_a_second_driver_is_refused_while_the_first_lives(arena: Arena, tmp_path: Path) -> None:

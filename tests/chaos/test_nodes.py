@@ -8,10 +8,11 @@ import pytest
 from evosearch.evaluation import FailureKind
 from evosearch.storage import Dispatched, Failed, Finished
 from evosearch.testing import FormulaEvaluator
-from tests.chaos.arena import Arena, until
+from tests.chaos.arena import BUSY, Arena, until
+from tests.chaos.evaluators import TracingEvaluator, traces
 from tests.chaos.searches import Search
 
-pytestmark = [pytest.mark.chaos, pytest.mark.ray]
+pytestmark = [pytest.mark.chaos, pytest.mark.ray, pytest.mark.timeout(60, func_only=True)]
 
 
 def _node_of(worker: str) -> str:
@@ -31,14 +32,26 @@ def test_what_a_killed_node_evaluated_runs_on_the_others(arena: Arena, tmp_path:
     assert len({_node_of(one.worker) for one in failed}) == 1
 
 
-def test_a_frozen_node_that_thaws_again_changes_nothing(arena: Arena, tmp_path: Path) -> None:
-    with Search(tmp_path, arena, FormulaEvaluator(seconds=1.5), generations=4) as search:
+def test_a_frozen_node_that_thaws_and_ends_what_others_have_meanwhile_changes_nothing(
+    arena: Arena, tmp_path: Path
+) -> None:
+    folder = tmp_path / "traces"
+    folder.mkdir()
+    tracing = TracingEvaluator(str(folder), FormulaEvaluator(seconds=1.5))
+    with Search(tmp_path, arena, tracing, generations=4) as search:
         driver = search.start()
         search.wait_for(Finished, 2)
         node = arena.busy_node()
         arena.freeze(node)
-        search.wait_for(Failed)
-        arena.thaw(node)  # its workers end what was given to others meanwhile
+        frozen = {worker.pid for worker in arena.workers(node, BUSY)}
+        given_away = search.wait_for_retries()
+        arena.thaw_workers(
+            node
+        )  # and only then its raylet, which ends them when it learns that it was given up
+        until(
+            lambda: any(key in given_away and pid in frozen for key, pid in traces(folder)), "a late result"
+        )
+        arena.thaw(node)
         search.finish(driver)
         failed = search.all(Failed)
     assert {one.failure.kind for one in failed} == {FailureKind.WORKER_LOST}

@@ -2,7 +2,6 @@
 
 import json
 import signal
-import time
 from pathlib import Path
 
 import psutil
@@ -13,32 +12,28 @@ from evosearch.storage import Dispatched, Failed, Finished
 from evosearch.testing import FormulaEvaluator, HangingEvaluator, Victims
 from tests.chaos.arena import Arena
 from tests.chaos.evaluators import WATCHED, GreedyEvaluator
+from tests.chaos.missing import cannot_run
 from tests.chaos.searches import Search
 
-pytestmark = [pytest.mark.chaos, pytest.mark.ray]
+pytestmark = [pytest.mark.chaos, pytest.mark.ray, pytest.mark.timeout(60, func_only=True)]
 
 GIB = 2**30
 
 
-def test_the_evaluation_of_a_killed_worker_runs_again_within_a_second_on_a_free_one(
+def test_the_evaluation_of_a_killed_worker_is_given_to_a_free_one_in_the_turn_that_notices(
     arena: Arena, tmp_path: Path
 ) -> None:
-    with Search(tmp_path, arena, FormulaEvaluator(seconds=1)) as search:
+    with Search(tmp_path, arena, FormulaEvaluator(seconds=2)) as search:
         driver = search.start()
         search.wait_for(Finished, 6)  # of 8; with two early immigrants four of the six workers are busy
-        victim = arena.busy_worker()
-        killed = time.time()
-        victim.kill()
+        arena.busy_worker().kill()
         (failed,) = search.wait_for(Failed)
         search.finish(driver)
-        again = next(
-            one.at
-            for one in search.events()
-            if isinstance(one.event, Dispatched)
-            and (one.event.number, one.event.attempt) == (failed.number, 2)
-        )
+        again = next(one for one in search.all(Dispatched) if (one.number, one.attempt) == (failed.number, 2))
+        lost, given = search.recorded(failed), search.recorded(again)
     assert failed.failure.kind is FailureKind.CRASHED
-    assert again - killed < 1
+    assert again.worker != failed.worker
+    assert given.at == lost.at  # a transaction has one time, and a turn one transaction
 
 
 def test_a_stopped_worker_is_given_up_and_its_evaluation_runs_elsewhere(arena: Arena, tmp_path: Path) -> None:
@@ -83,17 +78,28 @@ def test_an_evaluation_whose_reply_is_lost_is_recorded_once(arena: Arena, tmp_pa
     assert {one.failure.kind for one in failed} == {FailureKind.WORKER_LOST}
 
 
-def test_an_evaluation_that_eats_its_hosts_memory_runs_again_alone(arena: Arena, tmp_path: Path) -> None:
+def test_an_evaluation_that_eats_its_hosts_memory_runs_again_alone_on_a_device(
+    arena: Arena, tmp_path: Path
+) -> None:
     memory = psutil.virtual_memory()
     limit = 1 - (memory.available - 1.5 * GIB) / memory.total
     if memory.available < 5 * GIB:
-        pytest.skip("5 GiB of memory must be free to be eaten, and are not")
+        cannot_run("5 GiB of memory must be free to be eaten, and are not")
+    for node in arena.nodes[1:]:
+        arena.remove(node)  # four workers on two devices: others wait while it runs alone
     arena.add(env={WATCHED: f"{limit:.4f}", "RAY_memory_monitor_refresh_ms": "100"})
-    greedy = GreedyEvaluator(str(tmp_path), 4096, FormulaEvaluator(seconds=0.5))
-    with Search(tmp_path, arena, greedy) as search:
+    greedy = GreedyEvaluator(str(tmp_path), 4096, FormulaEvaluator(seconds=1.5))
+    with Search(tmp_path, arena, greedy, workers="{per_gpu: 2}") as search:
         driver = search.start()
         search.finish(driver)
         failed = search.all(Failed)
+        runs = search.runs()
     assert (tmp_path / "struck").exists()
-    assert {one.failure.kind for one in failed} == {FailureKind.OUT_OF_MEMORY}
-    assert any("memory" in one.failure.message for one in failed)
+    assert all("memory" in one.failure.message for one in failed)
+    # Ray may kill the worker beside it too: lost where it was idle, since its next task did it no harm
+    assert {one.failure.kind for one in failed} <= {FailureKind.OUT_OF_MEMORY, FailureKind.WORKER_LOST}
+    struck = {one.number for one in failed if one.failure.kind is FailureKind.OUT_OF_MEMORY}
+    again = [run for run in runs if run.number in struck and run.attempt > 1]
+    assert {run.number for run in again} == struck != set()
+    assert not [(run, other) for run in again for other in runs if run.overlaps(other)]
+    assert any(run.overlaps(other) for run in runs for other in runs)  # what need not be alone shares

@@ -27,19 +27,24 @@ QUICK = {
 }
 
 
-@pytest.fixture(params=[{}, QUICK], ids=["that Ray waits for", "that Ray gives the node up for"])
-def hosts(request: pytest.FixtureRequest) -> Iterator[Hosts]:
+@pytest.fixture
+def hosts(environment: dict[str, str]) -> Iterator[Hosts]:
     """One GPU beside the driver, two on the other host."""
     try:
-        with two_hosts((1, 2), request.param) as made:
+        with two_hosts((1, 2), environment) as made:
             yield made
     except NotPermittedError as error:
         pytest.skip(str(error))
 
 
 @pytest.mark.timeout(240)
+@pytest.mark.parametrize(
+    ("environment", "gives_up"),
+    [({}, False), (QUICK, True)],
+    ids=["shorter than Ray's patience", "longer than it"],
+)
 def test_a_search_whose_link_is_cut_and_mended_ends_as_the_undisturbed_one(
-    hosts: Hosts, tmp_path: Path
+    hosts: Hosts, tmp_path: Path, gives_up: bool
 ) -> None:
     with Search(tmp_path, hosts, FormulaEvaluator(seconds=2)) as search:
         driver = search.start()
@@ -55,3 +60,4 @@ def test_a_search_whose_link_is_cut_and_mended_ends_as_the_undisturbed_one(
         until(lambda: not hosts.workers(), f"no worker is left: {hosts.workers()}", 60)
         failed = search.all(Failed)
     assert {one.failure.kind for one in failed} <= {FailureKind.WORKER_LOST}
+    assert failed or not gives_up  # a short cut may end as if nothing had been

@@ -77,6 +77,19 @@ def test_a_result_of_a_given_up_attempt_changes_nothing(plan, busy):
     assert step(fleet, TaskDone(B, ticket(assign), Success(0.5, 1.0))) == (fleet, ())
 
 
+def test_a_late_result_of_an_attempt_whose_worker_was_given_up_changes_nothing(plan, busy):
+    fleet, first = busy
+    fleet, _ = step(fleet, WorkerLeft(A, FailureKind.WORKER_LOST, "node gone"))
+    fleet, commands = step(fleet, WorkerJoined(B))
+    second = commands[-1]
+    assert (second.worker, second.number, second.attempt) == (B, first.number, first.attempt + 1)
+    for worker in (A, B):  # whoever brings it
+        after, commands = step(fleet, TaskDone(worker, ticket(first), Success(0.9, 1.0)))
+        assert (state_of(after), commands) == (state_of(fleet), ())
+    _, commands = step(fleet, TaskDone(B, ticket(second), Success(0.5, 1.0)))
+    assert facts_of(commands)[0] == Finished(first.number, 2, "b", Success(0.5, 1.0))
+
+
 def test_a_worker_that_leaves_idle_costs_no_attempt(plan, busy):
     fleet, _ = busy
     for number in range(plan.strategy.settings.population + plan.strategy.settings.immigrants - 1):

@@ -1,4 +1,4 @@
-"""What tests of storage need of this machine: users without rights, and a PostgreSQL server.
+"""What tests of storage need of this machine: users without rights.
 
 Root, who has every right, becomes nobody for a while.
 """
@@ -14,27 +14,8 @@ import pytest
 
 from evosearch.storage import ArtifactStore
 from tests.bucket import make_bucket
-from tests.storage.postgres_server import PostgresServer, find_programs
 
 NOBODY = 65534
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
-    """A PostgreSQL server of our own."""
-    programs = find_programs()
-    if programs is None:
-        pytest.skip("no PostgreSQL server here (on Debian: apt-get install postgresql)")
-    with PostgresServer.running(programs) as server:
-        yield server
-
-
-@pytest.fixture
-def database(postgres: PostgresServer) -> Iterator[str]:
-    """The URL of an empty database."""
-    url = postgres.create_database()
-    yield url
-    postgres.drop_database(url)
 
 
 @pytest.fixture
