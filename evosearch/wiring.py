@@ -25,9 +25,7 @@ from evosearch.storage import (
     SearchRow,
     TestReading,
     bring_back,
-    check_artifacts,
     group_of,
-    parse_place,
 )
 from evosearch.undertaking import (
     Executor,
@@ -210,10 +208,7 @@ def validate(config: RunConfig) -> Cost:
     Raises:
         InputError: the configuration, its data or its space is wrong.
     """
-    if config.storage.journal is not None:
-        parse_place(config.storage.journal)
-    if config.storage.artifacts is not None:
-        check_artifacts(config.storage.artifacts)
+    config.storage.check()
     dataset = load_dataset(config.data, env=os.environ, cwd=Path.cwd(), cache=None)
     plan = make_plan(config, dataset)
     first = [plan.blueprint(member) for member in plan.strategy.start().members]

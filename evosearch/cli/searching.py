@@ -65,12 +65,10 @@ def run(
     from evosearch import wiring
     from evosearch.cli.progress import show_progress
     from evosearch.config import load_config
-    from evosearch.storage import check_artifacts
 
     chosen = None if seeds is None else parse_seeds(seeds)
     loaded = load_config(config, override or [], name=name)
-    if loaded.storage.artifacts is not None:
-        check_artifacts(loaded.storage.artifacts)
+    loaded.storage.check()
     place = loaded.storage.journal if storage is None else storage
     with opened(place, create=True) as home:
         _tell_where(home)

@@ -58,6 +58,7 @@ def submit(
 
     overrides = override or []
     loaded = load_config(config, overrides, name=name)
+    loaded.storage.check()
     if seeds is not None:
         parse_seeds(seeds)
     if storage is not None:

@@ -10,7 +10,7 @@ The rule: an event is never changed or removed (only a search that is older than
 written to. This room may import `errors`, `genome`, `evaluation` and `search`.
 """
 
-from evosearch.storage.artifacts import ArtifactStore, check_artifacts
+from evosearch.storage.artifacts import ArtifactStore
 from evosearch.storage.backup import Backup
 from evosearch.storage.events import (
     Born,
@@ -85,7 +85,6 @@ __all__ = [
     "TestReading",
     "TestReadingBegun",
     "bring_back",
-    "check_artifacts",
     "check_name",
     "check_space",
     "current_state",

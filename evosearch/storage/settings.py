@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from evosearch.storage.artifacts import check_artifacts
+from evosearch.storage.opening import parse_place
 from evosearch.storage.passwords import without_password
 
 
@@ -16,6 +18,17 @@ class StorageSettings:
     `s3://bucket/folder`, without a password; None: HOME itself. A store with a URL gets backups of an SQLite journal
     too; `file://` gets none, since it counts as a folder of this machine.
     """
+
+    def check(self) -> None:
+        """See that each can name a place, as far as can be told without touching it.
+
+        Raises:
+            InputError: as `parse_place` and `check_artifacts`.
+        """
+        if self.journal is not None:
+            parse_place(self.journal)
+        if self.artifacts is not None:
+            check_artifacts(self.artifacts)
 
     @property
     def public(self) -> "StorageSettings":

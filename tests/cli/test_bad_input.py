@@ -219,7 +219,7 @@ def test_a_storage_that_is_no_file_is_refused_without_its_password(refused, verb
     assert {path.name for path in tmp_path.iterdir()} == {"tiny.yaml"}
 
 
-@pytest.mark.parametrize("verb", ["run", "validate"])
+@pytest.mark.parametrize("verb", ["run", "submit", "validate"])
 @pytest.mark.parametrize("place", ["s3:/bucket/x", "memory://x", "sftp://me:secret@host/x", "''"])
 def test_artifacts_that_would_be_lost_or_unreachable_are_refused(refused, verb, place, tmp_path):
     message = refused(verb, "tiny.yaml", "--set", f"storage.artifacts={place}")
