@@ -58,9 +58,11 @@ docs: install ## Write configs/schema.json and the README's configuration refere
 	@$(BIN)/python -m evosearch.config reference > README.reference
 	$(call into_readme,reference,README.reference)
 
-bench: install ## Measure driver, journal, replay and scheduler (10 minutes); writes the README's tables
+bench: install ## Measure driver, journal, replay and scheduler (half an hour); writes the README's tables
 	@$(BIN)/python -m evosearch.bench | tee README.bench
 	$(call into_readme,bench,README.bench)
+	@$(BIN)/python -m evosearch.bench scheduler | tee README.scheduler
+	$(call into_readme,scheduler,README.scheduler)
 
 clean: ## Remove caches; keeps .venv and runs
 	@rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage dist build

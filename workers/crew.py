@@ -38,6 +38,7 @@ class Crew:
         self._proved: set[str] = set()
         self._closed: set[str] = set()
         self._refused: set[str] = set()
+        self._refusal = ""
         self._caps: dict[str, int] = {}
         self._resting: dict[str, float] = {}
         self._wanted: dict[str, int] = {}
@@ -77,8 +78,7 @@ class Crew:
         """Order nothing any more, or for a while, on the node of an actor, which cannot run this search.
 
         Raises:
-            CannotRunError: the node was there at the start, which is not long ago, and has run no worker yet; or no
-                other node is left.
+            CannotRunError: the node was there at the start, which is not long ago, and has run no worker yet.
         """
         self.end(standing)
         early = not self._proved or time.monotonic() - self._founded < START_SECONDS
@@ -91,15 +91,19 @@ class Crew:
                 PoolChanged(f"{problem.text}; it gets no other worker for {REST_SECONDS / 60:.0f} minutes")
             ]
         self._refused.add(standing.node)
-        self._plan()
-        if not self._wanted and not self.standing:
-            raise CannotRunError(problem.text)
+        self._refusal = problem.text
         return [PoolChanged(f"{problem.text}; it gets no work")]
 
     def match(self, view: View) -> list[PoolEvent]:
-        """Make the actors those that the nodes in `view` shall have; waits for nothing."""
+        """Make the actors those that the nodes in `view` shall have; waits for nothing.
+
+        Raises:
+            CannotRunError: all nodes that there are were refused.
+        """
         self._wake(time.monotonic())
+        self._order_differently()
         if view is self._view and not self._stale:
+            self._see_hope()
             return self._tell_waiting()
         for node in view.nodes:
             self.names.of(node)
@@ -113,7 +117,8 @@ class Crew:
             for standing in sorted(staying, key=_worth)[: max(0, len(staying) - wanted)]:
                 events += self._dismiss(standing)
             for _ in range(wanted - len(staying)):
-                self._order(key)
+                self._order(key, leads=self._lacks_leader(key))
+        self._see_hope()
         return events + self._tell_waiting()
 
     def bury(self, standing: Standing, kind: FailureKind, message: str) -> list[PoolEvent]:
@@ -124,12 +129,12 @@ class Crew:
         """
         self.end(standing)
         if standing.worker:
-            self.refill(standing.node)
+            self.refill(standing.node, leads=standing.leads)
             return [WorkerLeft(standing.worker, kind, message)]
         if not any(node.id == standing.node and not node.draining for node in self._fresh().nodes):
             self._stale = True  # its node went away while it started
         elif standing.attempt < STARTS:
-            self.refill(standing.node, standing.attempt + 1)
+            self.refill(standing.node, standing.attempt + 1, leads=standing.leads)
         else:
             return self._give_up(standing.node, message)
         return []
@@ -139,15 +144,35 @@ class Crew:
         self.standing.remove(standing)
         standing.kill()
 
-    def refill(self, node: str, attempt: int = 1) -> None:
-        """Order a successor, where the node shall have one."""
+    def refill(self, node: str, attempt: int = 1, *, leads: bool) -> None:
+        """Order a successor, where the node shall have one; `leads`: as the one before."""
         if len(self._here().get(node, [])) < self._wanted.get(node, 0):
-            self._order(node, attempt)
+            self._order(node, attempt, leads=leads)
 
-    def _order(self, node: str, attempt: int = 1) -> None:
+    def _order(self, node: str, attempt: int = 1, *, leads: bool) -> None:
+        self.standing.append(self._recipe.order(node, attempt, leads=leads))
+
+    def _lacks_leader(self, node: str) -> bool:
+        """Whether a GPU of the node has no first worker yet."""
         gpus = next((one.gpus for one in self._view.nodes if one.id == node), 0)
-        leading = sum(one.leads for one in self.standing if one.node == node)
-        self.standing.append(self._recipe.order(node, attempt, leads=leading < gpus))
+        return sum(one.leads for one in self.standing if one.node == node) < gpus
+
+    def _order_differently(self) -> None:
+        """A first worker of a GPU that finds no room may find it as another one: Ray fills the tightest gap first, so
+        that after several deaths others may stand where it should.
+        """
+        for standing in self.standing if self._recipe.settings.per_gpu > 1 else ():
+            if standing.leads and standing.waits_for_room(WAIT_SECONDS):
+                self.end(standing)
+                self._order(standing.node, standing.attempt, leads=False)
+                return  # one at a time: the list has changed, and this one may be enough
+
+    def _see_hope(self) -> None:
+        if not self._refusal or self.standing or self._wanted or self._resting:
+            return
+        rooms = {node.id for node in self._view.nodes if self._room(node)}
+        if rooms and rooms <= self._refused | self._closed:
+            raise CannotRunError(self._refusal)
 
     def _wake(self, now: float) -> None:
         """Nodes that have rested for long enough are tried again."""
@@ -206,7 +231,7 @@ class Crew:
         self._caps[node] = max(0, self._wanted.get(node, 0) - 1)
         self._plan()
         self._stale = True
-        if not self._wanted and not self.standing:
+        if not self._wanted and not self.standing and not self._resting:
             raise CannotRunError(f"no Ray worker became ready, {STARTS} times in a row: {message}")
         name = self.names.known(node)
         return [

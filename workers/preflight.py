@@ -143,8 +143,10 @@ def _try(reach: Reach | None) -> str | None:
 def _code() -> str:
     """8 hexadecimal digits over the sources of this project: two checkouts may have one version number."""
     digest = hashlib.sha256()
-    for file in sorted(file for package in OWN for file in package.rglob("*.py")):
-        digest.update(file.read_bytes())
+    for package in OWN:
+        for file in sorted(package.rglob("*.py"), key=lambda file: file.relative_to(package).parts):
+            if file.is_file() and not file.name.startswith("."):  # as editors leave them
+                digest.update(file.read_bytes())
     return digest.hexdigest()[:8]
 
 

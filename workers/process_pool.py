@@ -139,7 +139,7 @@ class ProcessPool:
                 process.channel.send(task)
 
     def poll(self, timeout: float) -> Sequence[PoolEvent]:
-        """Wait for messages and deaths; those who left come first, so that nobody is given work in vain.
+        """Wait for messages and deaths, and tell them as they came about.
 
         Raises:
             CannotRunError: no process of a slot became ready, `STARTS` times in a row, and no other slot is left.
@@ -152,7 +152,7 @@ class ProcessPool:
                 events += self._read(process)
             elif not process.ready and time.monotonic() > process.late:
                 events += self._bury(process, f"the worker process was not ready after {START_SECONDS:.0f} s")
-        return sorted(events, key=lambda event: not isinstance(event, WorkerLeft))
+        return events
 
     def stop(self, worker: Worker, kind: FailureKind, message: str) -> None:
         """Ask the process where it stands, for `STACK_SECONDS` at most, and kill it."""

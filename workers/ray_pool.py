@@ -47,6 +47,9 @@ SUSPECT_SECONDS = 30.0
 """How long an actor that cannot be reached may take to turn out dead. A crash is told within a second, a dead node
 after about 15; whoever says nothing for longer is killed."""
 
+ROOM_SECONDS = 60.0
+"""An actor that was not started by then is not waited for."""
+
 PULSE_SECONDS = 2.0
 """How often a worker is asked how it gets on."""
 
@@ -93,8 +96,10 @@ class RayPool:
 
     @property
     def settled(self) -> bool:
-        """Whether no actor is still on its way."""
-        return self._crew is not None and all(one.worker for one in self._crew.standing)
+        """Whether no actor is still on its way; one that Ray has not even started waits for what others hold."""
+        return self._crew is not None and all(
+            one.worker or one.waits_for_room(ROOM_SECONDS) for one in self._crew.standing
+        )
 
     def start(self) -> None:
         """Connect (seconds, where a private cluster is started), put the data into the object store once, and order
@@ -117,7 +122,7 @@ class RayPool:
             standing.begin(ticket, task)
 
     def poll(self, timeout: float) -> Sequence[PoolEvent]:
-        """Wait for replies and deaths; those who left come first, so that nobody is given work in vain.
+        """Wait for replies and deaths, and tell them as they came about.
 
         An idle actor's death is told within seconds, or when it is given its next task, as WORKER_LOST.
 
@@ -133,7 +138,7 @@ class RayPool:
             left = max(0.0, deadline - time.monotonic())
             events += self._hear(0.0 if events else min(left, TEND_SECONDS))
             if events or time.monotonic() >= deadline:
-                return _in_order(events)
+                return _worth_telling(events)
 
     def stop(self, worker: Worker, kind: FailureKind, message: str) -> None:
         """Ask the actor where it stands, for two seconds at most, and kill it."""
@@ -269,7 +274,7 @@ class RayPool:
         leaves = standing.leaves or done.leaves
         if leaves:
             self._running.end(standing)
-            self._running.refill(standing.node)
+            self._running.refill(standing.node, leads=standing.leads)
         return [TaskDone(worker, ticket, done.result, leaves)]
 
 
@@ -279,8 +284,7 @@ def _leave(lookout: Lookout | None, connection: Connection) -> None:
     disconnect(connection)
 
 
-def _in_order(events: Sequence[PoolEvent]) -> list[PoolEvent]:
-    """Those who left first, and no word of the progress of a task that has ended since."""
+def _worth_telling(events: Sequence[PoolEvent]) -> list[PoolEvent]:
+    """As they came about, without a word of the progress of a task that has ended since."""
     ended = {event.worker for event in events if isinstance(event, TaskDone | WorkerLeft)}
-    news = [event for event in events if not (isinstance(event, WorkerProgressed) and event.worker in ended)]
-    return sorted(news, key=lambda event: not isinstance(event, WorkerLeft))
+    return [event for event in events if not (isinstance(event, WorkerProgressed) and event.worker in ended)]

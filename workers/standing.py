@@ -52,6 +52,10 @@ class Standing:
         """Whether it is ready and has nothing to do."""
         return self.worker is not None and self.call is None
 
+    def waits_for_room(self, patience: float) -> bool:
+        """Whether Ray has not started it for so many seconds."""
+        return not self.met and time.monotonic() > self.born + patience
+
     def prepare(self) -> None:
         """Let it make its evaluator."""
         self.met = True

@@ -31,9 +31,7 @@ def opened(storage: str | None, *, create: bool = False) -> "Iterator[Home]":
 
 def findable(text: str, home: "Home") -> str:
     """`text` with `--storage` in every command it names, unless the command finds the journal of `home` without."""
-    from evosearch.storage import default_folder
-
-    if home.journal.file == (default_folder(os.environ, Path.cwd()) / "journal.db").resolve():
+    if home.is_default:
         return text
     option = f" --storage {shlex.quote(home.journal.place)}"
     return _COMMAND.sub(lambda command: command[0] + option, text)

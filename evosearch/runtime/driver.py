@@ -8,7 +8,7 @@ from evosearch.errors import InterruptedSearchError, TooManyFailuresError
 from evosearch.runtime.fleet import Fleet
 from evosearch.runtime.limits import check_limits
 from evosearch.runtime.machine import Assign, Begun, Command, DriverEvent, Exclude, Record, StopAsked, step
-from evosearch.runtime.pool import PoolChanged, PoolEvent, Ticket, WorkerJoined, WorkerPool
+from evosearch.runtime.pool import PoolChanged, PoolEvent, Ticket, WorkerJoined, WorkerLeft, WorkerPool
 from evosearch.runtime.vigil import TimeLimits, Vigil
 from evosearch.runtime.watcher import Watcher
 from evosearch.storage import Event, Stopped
@@ -16,13 +16,6 @@ from evosearch.storage import Event, Stopped
 HEARTBEAT_SECONDS = 5.0
 POLL_SECONDS = 0.25
 """Longest wait for a pool event: a stop signal is seen at least this often."""
-
-
-ALL_THERE_SECONDS = 60.0
-"""Workers that have not joined by then wait for what others hold, and are not waited for."""
-
-PAUSE_SECONDS = 5.0
-"""Where the loop itself stood still for longer, be it for a slow disk or a suspended machine, no worker is to blame."""
 
 
 class Logbook(Protocol):
@@ -89,17 +82,14 @@ class _Loop:
     def run(self) -> Fleet:
         world = self._world
         self._advance(Begun())
-        begun = beaten = seen = world.clock()
+        beaten = world.clock()
         while not self._fleet.halted:
             if reason := world.stop_reason():
                 self._stop(reason)
             news = world.pool.poll(POLL_SECONDS)
             now = world.clock()
-            if now - seen > PAUSE_SECONDS:
-                self._vigil = self._vigil.later(now - seen)
-            seen = now
-            self._hear(news, now, now - begun)
-            self._stop_the_overdue()
+            self._hear(news, now)
+            self._stop_the_overdue(now)
             if world.clock() - beaten >= HEARTBEAT_SECONDS:
                 self._beat()
                 beaten = world.clock()
@@ -107,23 +97,25 @@ class _Loop:
             raise TooManyFailuresError("; ".join(self._stopped))
         return self._fleet
 
-    def _hear(self, news: Sequence[PoolEvent], now: float, running: float) -> None:
+    def _hear(self, news: Sequence[PoolEvent], now: float) -> None:
         """Act on what the pool told; held back until it is known that the devices hold what the limits allow."""
+        self._vigil = self._vigil.listened(now)
         for event in news:
             self._vigil = self._vigil.saw(event, now)
             if isinstance(event, PoolChanged):
                 self._world.watcher.note(event.text)
         self._held_back += news
-        if self._may_begin or self._devices_suffice(running):
+        if self._may_begin or self._devices_suffice():
             self._may_begin = True
             held, self._held_back = self._held_back, []
             self._advance(*held)
 
-    def _devices_suffice(self, running: float) -> bool:
-        joined = tuple(event.worker for event in self._held_back if isinstance(event, WorkerJoined))
-        all_there = self._world.pool.settled or running > ALL_THERE_SECONDS
+    def _devices_suffice(self) -> bool:
+        left = {event.worker for event in self._held_back if isinstance(event, WorkerLeft)}
+        joined = [event.worker for event in self._held_back if isinstance(event, WorkerJoined)]
+        there = tuple(worker for worker in joined if worker not in left)
         return all(
-            check_limits(member.plan.limits, joined, all_there=all_there)
+            check_limits(member.plan.limits, there, all_there=self._world.pool.settled)
             for member in self._fleet.members.values()
         )
 
@@ -132,9 +124,10 @@ class _Loop:
             if not member.state.halted:
                 self._world.logbooks[name].beat()
 
-    def _stop_the_overdue(self) -> None:
+    def _stop_the_overdue(self, now: float) -> None:
+        """`now`: when workers were last listened to."""
         # One at a time: each may take seconds, and signals and heartbeats come between.
-        for late in self._vigil.overdue(self._world.limits, self._world.clock())[:1]:
+        for late in self._vigil.overdue(self._world.limits, now)[:1]:
             self._vigil = self._vigil.without(late.worker)
             self._world.pool.stop(late.worker, late.kind, late.message)
 

@@ -1,6 +1,5 @@
 """Which worker suits a candidate: on a device that holds it, shared or alone, and not where it was lost before."""
 
-from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -11,14 +10,20 @@ CONTEXT = 768 * 2**20
 """Bytes that a process takes of a GPU before it has a network: CUDA's context, kernels, workspaces."""
 
 
+ABOUT = 0.95
+"""Devices with so much of the largest one's memory are as large: two of one kind differ by some megabytes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Need:
     """What a candidate asks of a device. `peak`: bytes, predicted. `alone`: nothing else may run there, after what
-    happened to it. `shunned`: devices on which it lost a worker.
+    happened to it. `doubtful`: memory ran out, so that the prediction says nothing. `shunned`: devices on which it lost
+    a worker.
     """
 
     peak: int
     alone: bool = False
+    doubtful: bool = False
     shunned: frozenset[str] = frozenset()
 
 
@@ -52,14 +57,16 @@ class Room:
 
     def __init__(self, fleet: Fleet, running: Mapping[str, Need]) -> None:
         self._devices = _devices(fleet)
-        self._shares = sorted({device.share for device in self._devices.values()})
-        self._memories = sorted({device.memory for device in self._devices.values()})
+        self._largest_share = max((device.share for device in self._devices.values()), default=0.0)
+        self._largest_memory = max((device.memory for device in self._devices.values()), default=0.0)
         self._keeps_clear = False
-        self._full: set[tuple[bool, float]] = set()
+        self._full = {whole: float("inf") for whole in (False, True)}
         closed = {
             worker.device
             for name, need in running.items()
-            if (worker := fleet.workers.get(name)) and worker.device in self._devices and self._is_whole(need)
+            if (worker := fleet.workers.get(name))
+            and (device := self._devices.get(worker.device))
+            and (need.alone or need.peak > device.share)
         }
         self._open = {
             name: device for name, device in self._devices.items() if device.idle and name not in closed
@@ -74,26 +81,26 @@ class Room:
         """The worker for `need`, which is taken then; None where it has to wait."""
         whole = self._is_whole(need)
         least = self._least(need, whole)
-        if not need.shunned and (whole, least) in self._full:
+        if not need.shunned and least >= self._full[whole]:  # what asked for less found nothing
             return None
         fitting = self._fitting(whole, least, need.shunned)
         worker = self._take_whole(fitting) if whole else self._take_one(fitting)
         if worker is None and not need.shunned:
-            self._full.add((whole, least))
+            self._full[whole] = least
         return worker
 
     def _is_whole(self, need: Need) -> bool:
         """Whether it takes a device for itself."""
-        return need.alone or need.peak > self._shares[-1]
+        return need.alone or need.peak > self._largest_share
 
     def _least(self, need: Need, whole: bool) -> float:
-        """The smallest share, or memory, that holds it; the largest memory there is where none does, and where it has
-        failed in a way that makes the prediction doubtful.
+        """The share, or memory, that a device must have at least: what holds it; where none does, or nobody knows what
+        would, about the largest memory there is.
         """
         if not whole:
-            return self._shares[bisect_left(self._shares, need.peak)]
-        wanted = float("inf") if need.alone else need.peak + CONTEXT
-        return self._memories[min(bisect_left(self._memories, wanted), len(self._memories) - 1)]
+            return need.peak
+        held = not need.doubtful and need.peak + CONTEXT <= self._largest_memory
+        return need.peak + CONTEXT if held else ABOUT * self._largest_memory
 
     def _fitting(self, whole: bool, least: float, shunned: frozenset[str]) -> Iterable[_Device]:
         """The open devices that hold it, as far as it may return there."""

@@ -110,7 +110,9 @@ def _reason_to_stop(state: DriverState, number: int, kinds: tuple[FailureKind, .
 
 
 def _failed(state: DriverState) -> int:
-    scores = (state.search.scores.get(member.number) for member in state.search.members)
+    """Of this generation's own: what an elite failed of was judged with the generation it was born into."""
+    own = (member for member in state.search.members if member.generation == state.search.generation)
+    scores = (state.search.scores.get(member.number) for member in own)
     return sum(score is not None and score.failure in REOPENED for score in scores)
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from heapq import heapify, heappop
 from typing import TypeAlias
 
+from evosearch.evaluation import FailureKind
 from evosearch.runtime.costs import Timings
 from evosearch.runtime.fleet import Fleet
 from evosearch.runtime.policy import must_run_alone
@@ -74,9 +75,13 @@ def _first_of_equals(state: DriverState) -> dict[object, int]:
 def _at(fleet: Fleet, place: _Place) -> Waiting:
     _, early, minus_seconds, number, name = place
     state = fleet.members[name].state
-    peak, shunned = state.sizes[number].peak, fleet.shunned.get((name, number), frozenset())
-    need = Need(peak, _is_alone(state, number), shunned)
+    need = _need(state, number, fleet.shunned.get((name, number), frozenset()))
     return Waiting(name, state.open[number], -minus_seconds, early, need)
+
+
+def _need(state: DriverState, number: int, shunned: frozenset[str] = frozenset()) -> Need:
+    doubtful = FailureKind.OUT_OF_MEMORY in state.failures.get(number, ())
+    return Need(state.sizes[number].peak, _is_alone(state, number), doubtful, shunned)
 
 
 def _is_alone(state: DriverState, number: int) -> bool:
@@ -86,7 +91,7 @@ def _is_alone(state: DriverState, number: int) -> bool:
 def _alone_on(fleet: Fleet) -> Mapping[str, Need]:
     """What runs, by worker name."""
     return {
-        worker: Need(state.sizes[number].peak, _is_alone(state, number))
+        worker: _need(state, number)
         for state in (member.state for member in fleet.members.values())
         for worker, number in state.running.items()
         if number in state.open

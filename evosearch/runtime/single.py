@@ -54,7 +54,9 @@ class SingleTasks:
                 self._world.pool.submit(given, ticket, task)
                 self._vigil = self._vigil.began(given, self._world.clock())
             # All of them, also once there is a result: the next attempt needs to know who joined.
-            for event in self._world.pool.poll(POLL_SECONDS):
+            events = self._world.pool.poll(POLL_SECONDS)
+            self._vigil = self._vigil.listened(self._world.clock())
+            for event in events:
                 self._vigil = self._vigil.saw(event, self._world.clock())
                 match event:
                     case WorkerJoined(worker):
@@ -74,7 +76,7 @@ class SingleTasks:
             raise InterruptedSearchError(
                 f"{self._search!r} was stopped by {reason}; the same command begins this step again"
             )
-        for late in self._vigil.overdue(self._world.limits, self._world.clock())[:1]:
+        for late in self._vigil.overdue(self._world.limits, self._vigil.heard or 0.0)[:1]:
             self._vigil = self._vigil.without(late.worker)
             self._world.pool.stop(late.worker, late.kind, late.message)
         if self._world.clock() - self._beaten >= HEARTBEAT_SECONDS:

@@ -9,6 +9,9 @@ from dataclasses import dataclass, field, replace
 from evosearch.evaluation import FailureKind
 from evosearch.runtime.pool import PoolEvent, TaskDone, Worker, WorkerLeft, WorkerProgressed
 
+PAUSE_SECONDS = 5.0
+"""Where a driver itself stood still for longer, be it for a slow disk or a suspended machine, no worker is to blame."""
+
 
 @dataclass(frozen=True, slots=True)
 class TimeLimits:
@@ -29,10 +32,13 @@ class Overdue:
 
 @dataclass(frozen=True)
 class Vigil:
-    """Since when each busy worker has had its task, and when it last made progress; seconds of one clock."""
+    """Since when each busy worker has had its task, and when it last made progress; `heard`: when somebody last listened
+    to workers. Seconds of one clock.
+    """
 
     begun: Mapping[Worker, float] = field(default_factory=dict)
     moved: Mapping[Worker, float] = field(default_factory=dict)
+    heard: float | None = None
 
     def began(self, worker: Worker, now: float) -> "Vigil":
         """The worker was given a task."""
@@ -48,15 +54,17 @@ class Vigil:
             case _:
                 return self
 
-    def later(self, seconds: float) -> "Vigil":
-        """As if the last so many seconds had not been: nobody listened."""
-        begun = {worker: at + seconds for worker, at in self.begun.items()}
-        return Vigil(begun, {worker: at + seconds for worker, at in self.moved.items()})
+    def listened(self, now: float) -> "Vigil":
+        """Somebody listens to workers now; where nobody did for longer than `PAUSE_SECONDS`, no time has passed."""
+        gap = 0.0 if self.heard is None or now - self.heard <= PAUSE_SECONDS else now - self.heard
+        begun = {worker: at + gap for worker, at in self.begun.items()}
+        return Vigil(begun, {worker: at + gap for worker, at in self.moved.items()}, now)
 
     def without(self, worker: Worker) -> "Vigil":
         """The worker is free, gone or given up."""
         begun = {other: at for other, at in self.begun.items() if other != worker}
-        return Vigil(begun, {other: at for other, at in self.moved.items() if other != worker})
+        moved = {other: at for other, at in self.moved.items() if other != worker}
+        return replace(self, begun=begun, moved=moved)
 
     def overdue(self, limits: TimeLimits, now: float) -> tuple[Overdue, ...]:
         """Who is to be stopped at `now`."""

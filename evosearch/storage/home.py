@@ -17,7 +17,7 @@ from evosearch.storage.rows import SearchRow, SearchState
 @dataclass(frozen=True)
 class Home:
     """`folder` holds each search's folder, and the journal where that is a file; paths inside are relative, so
-    it can be moved. `notes`: what the user should know of it, one line each.
+    it can be moved. `notes`: what the user should know of it, one line each. `is_default`: it is found without `--storage`.
 
     As a context it closes the journal at its end.
     """
@@ -25,6 +25,7 @@ class Home:
     folder: Path
     journal: Journal
     notes: tuple[str, ...] = ()
+    is_default: bool = True
 
     def __enter__(self) -> Self:
         return self
@@ -93,7 +94,8 @@ def open_home(
     place = parse_place(default / "journal.db" if storage is None else storage)
     journal = open_journal(place, must_exist=not create)
     folder = default if journal.file is None else _folder_of(journal.file)
-    return Home(folder, journal, (journal.advice,) if journal.advice else ())
+    is_default = journal.file == (default / "journal.db").resolve()
+    return Home(folder, journal, (journal.advice,) if journal.advice else (), is_default)
 
 
 def _folder_of(file: Path) -> Path:

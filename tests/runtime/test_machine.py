@@ -129,3 +129,17 @@ def test_a_failure_is_recorded_with_its_attempt_worker_and_reason(plan, busy):
     failure = Failure(FailureKind.ERROR, "ValueError: no", 2.0)
     _, commands = step(fleet, TaskDone(A, ticket(assign), failure))
     assert facts_of(commands)[0] == Failed(assign.number, 1, "a", failure, final=False)
+
+
+def test_a_worker_that_joined_and_left_at_one_moment_is_given_nothing(plan):
+    fleet, _ = step(fresh(plan), Begun())
+    fleet, commands = step(fleet, WorkerJoined(A), WorkerLeft(A, FailureKind.WORKER_LOST, "draining"))
+    assert (commands, fleet.workers, fleet.running) == ((), {}, {})
+
+
+def test_a_result_that_came_before_its_worker_left_counts(busy):
+    fleet, assign = busy
+    done = TaskDone(A, ticket(assign), Success(0.5, 1.0))
+    fleet, commands = step(fleet, done, WorkerLeft(A, FailureKind.WORKER_LOST, "draining"))
+    assert [type(fact) for fact in facts_of(commands)] == [Finished]
+    assert fleet.workers == {}

@@ -34,8 +34,24 @@ def test_what_only_a_busy_device_holds_waits_for_it():
 
 def test_what_ran_out_of_memory_goes_to_the_largest_device_and_waits_for_it():
     """Its predicted peak was wrong, so that it says nothing of what would hold it."""
-    assert room(SMALL, LARGE).take(Need(GIB, alone=True)) == LARGE
-    assert room(SMALL, busy=[LARGE]).take(Need(GIB, alone=True)) is None
+    unknown = Need(GIB, alone=True, doubtful=True)
+    assert room(SMALL, LARGE).take(unknown) == LARGE
+    assert room(SMALL, busy=[LARGE]).take(unknown) is None
+    assert room(SMALL, busy=[LARGE]).take(Need(GIB, alone=True)) == SMALL  # a crash says nothing of memory
+
+
+def test_some_megabytes_more_do_not_make_a_device_the_larger_one():
+    first, second = Worker("n1", "n1/cuda:0", 80 * GIB + 2**20), Worker("n2", "n2/cuda:0", 80 * GIB)
+    unknown = Need(GIB, alone=True, doubtful=True, shunned=frozenset({"n1/cuda:0"}))
+    assert room(first, second).take(unknown) == second
+
+
+def test_what_fills_a_device_has_it_for_itself_though_another_has_larger_shares():
+    shared = replace(SMALL, name="second")
+    running = {"t4-busy": Need(10 * GIB)}  # given when it was alone there
+    made = room(shared, LARGE, busy=[SMALL], running=running)
+    assert made.take(ANY) == LARGE
+    assert not made.open
 
 
 def test_what_no_device_holds_goes_to_the_largest():

@@ -30,9 +30,10 @@ def test_progress_does_not_put_off_the_hard_limit():
 
 
 def test_while_the_driver_itself_stood_still_no_time_passes():
-    vigil = Vigil().began(A, 0.0).later(100.0)
+    vigil = Vigil().listened(0.0).began(A, 0.0).listened(100.0)
     assert vigil.overdue(BOTH, 109.0) == ()
     assert vigil.overdue(BOTH, 111.0)
+    assert vigil.listened(104.0).listened(108.0).overdue(BOTH, 111.0), "short gaps are time that passes"
 
 
 def test_there_is_no_hard_limit_unless_one_is_given():

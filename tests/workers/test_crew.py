@@ -74,8 +74,38 @@ def test_a_node_that_cannot_run_the_search_ends_it_at_the_start_and_is_refused_l
     assert made.refuse(made.standing[0], OLD) == [PoolChanged("node one has old wheels; it gets no work")]
     assert not made.match(View((ONE, TWO), {}))
     assert [standing.node for standing in made.standing] == ["b"]
-    with pytest.raises(CannotRunError, match="node one has old wheels"):  # and none is left
-        made.refuse(made.standing[0], OLD)
+    other = Problem("node two has other images")
+    made.refuse(made.standing[0], other)
+    with pytest.raises(CannotRunError, match="node two has other images"):  # and none is left
+        made.match(View((ONE, TWO), {}))
+
+
+def test_a_refused_node_whose_last_worker_leaves_later_ends_the_search(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(crew, "START_SECONDS", -1.0)
+    made = _crew(Node("a", "one", gpus=0, cores=2))
+    first, second = made.standing
+    made.prove(first)
+    first.worker, first.call = Worker("one-1", "one/cpu"), object()
+    made.refuse(second, OLD)
+    assert not made.match(made._view)
+    made.end(first)
+    with pytest.raises(CannotRunError, match="node one has old wheels"):
+        made.match(made._view)
+
+
+def test_while_a_node_rests_the_refusal_of_another_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crew, "START_SECONDS", -1.0)
+    made = _crew(ONE, TWO)
+    made.prove(made.standing[1])
+    made.refuse(made.standing[0], Problem("node one has no disk", lasting=False))
+    made.refuse(made.standing[0], OLD)
+    (told,) = made.match(View((ONE, TWO), {}))
+    assert isinstance(told, PoolChanged)
+    made._wake(time.monotonic() + crew.REST_SECONDS)
+    made.match(View((ONE, TWO), {}))
+    assert [standing.node for standing in made.standing] == ["a"]
 
 
 def test_a_node_whose_disk_is_full_for_a_while_keeps_its_workers_and_is_tried_again(
@@ -98,9 +128,20 @@ def test_a_node_whose_disk_is_full_for_a_while_keeps_its_workers_and_is_tried_ag
 def test_few_workers_of_a_node_are_spread_over_its_gpus() -> None:
     made = _crew(Node("a", "one", gpus=2, cores=8), per_gpu=2, count=3)
     assert [standing.leads for standing in made.standing] == [True, True, False]
-    made.end(made.standing[0])
-    made.refill("a")
+    for leading in (made.standing[2], made.standing[0]):  # in whatever order they die
+        made.bury(leading, FailureKind.CRASHED, "gone")
     assert [standing.leads for standing in made.standing] == [True, False, True]
+
+
+def test_a_first_worker_that_finds_no_gpu_of_its_own_shares_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = _crew(Node("a", "one", gpus=2, cores=8), per_gpu=2)
+    monkeypatch.setattr(crew, "WAIT_SECONDS", -1.0)
+    made.match(made._view)
+    assert [standing.leads for standing in made.standing] == [True, False, False, False]
+    for standing in made.standing:
+        standing.met = True
+    made.match(made._view)
+    assert [standing.leads for standing in made.standing] == [True, False, False, False]
 
 
 def test_where_a_node_gives_up_its_worker_another_gets_it_and_after_the_last_nothing_can_run() -> None:

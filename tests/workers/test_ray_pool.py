@@ -26,7 +26,7 @@ from evosearch.testing.evaluators import ExitingEvaluator, FormulaEvaluator, Rai
 from evosearch.testing.pool_contract import PoolContract, gather, joined, request, ticket, tiny_data
 from tests.workers.sent import FirstOnly, Sent
 from workers import preflight, ray_pool, standing
-from workers.ray_pool import RayPool
+from workers.ray_pool import RayPool, _worth_telling
 
 pytestmark = pytest.mark.ray
 
@@ -231,3 +231,11 @@ def test_a_slot_that_cannot_start_is_given_up_with_a_word_while_another_works(
         assert "gave up a slot whose worker died 3 times while it started: FileExistsError" in told
         pool.submit(worker, ticket(0), request())
         assert [type(event) for event in gather(pool, bool)] == [TaskDone]
+
+
+def test_news_of_one_moment_is_told_in_the_order_in_which_it_came_about() -> None:
+    """A worker that joined and left is gone; told the other way round it would be given work for ever."""
+    worker = Worker("one-1", "one/cpu")
+    left = WorkerLeft(worker, FailureKind.WORKER_LOST, "its node is draining")
+    assert _worth_telling([WorkerJoined(worker), left]) == [WorkerJoined(worker), left]
+    assert _worth_telling([WorkerProgressed(worker), left]) == [left]

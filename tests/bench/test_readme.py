@@ -1,0 +1,38 @@
+"""The tables that the README shows were made by a whole run."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+README = Path(__file__).parents[2] / "README.md"
+
+PROMISED = (
+    "overhead per candidate, trainings of 1 s, 32 slots | evosearch, Ray actors",
+    "from the death of a worker to its evaluation on another one | evosearch, Ray actors",
+    "slots busy: 8 slots, 1 search",
+    "slots busy: 40 slots, 4 seeds",
+    "growth of the driver's memory per 1,000 evaluations",
+)
+
+
+def table(name):
+    found = re.search(f"<!-- {name} -->\n(.*?)<!-- end of {name} -->", README.read_text(), re.DOTALL)
+    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in found[1].splitlines() if "|" in line]
+
+
+@pytest.mark.parametrize("promise", PROMISED)
+def test_every_promise_of_the_scheduler_stands_there_with_its_verdict(promise):
+    what, _, contender = promise.partition(" | ")
+    (row,) = (row for row in table("scheduler") if row[0].startswith(what) and contender in row[3])
+    assert re.fullmatch(r"(at most|at least) .+: (holds|MISSED)", row[2])
+
+
+def test_each_number_of_slots_was_measured_for_each_contender():
+    rows = [row for row in table("scheduler") if row[0].startswith("overhead per candidate")]
+    slots = {row[0] for row in rows}
+    contenders = {row[3] for row in rows}
+    assert len(contenders) == 5
+    assert len(slots) == 4
+    assert len(rows) == len(slots) * len(contenders)
+    assert not [row for row in rows if row[1].startswith("not measured")]
