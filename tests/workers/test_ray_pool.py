@@ -16,6 +16,7 @@ from evosearch.runtime import (
     EvaluatorFactory,
     PoolChanged,
     TaskDone,
+    Worker,
     WorkerJoined,
     WorkerLeft,
     WorkerPool,
