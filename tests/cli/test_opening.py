@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from evosearch.cli.opening import findable, opened
 from tests.cli.test_searching import Disturbed, interrupt
 from tests.finished_search import script_workers
 
@@ -63,3 +64,16 @@ def test_the_default_journal_is_not_named(command, scripted, monkeypatch):
         monkeypatch.setenv("EVOSEARCH_HOME", home)
         assert "--storage" not in command("run", "tiny.yaml").out
         assert "--storage" not in command("run", "tiny.yaml", "--storage", f"{home}/journal.db").out
+
+
+def test_it_works_too_where_the_working_directory_is_gone_by_then(tmp_path, monkeypatch):
+    """As that of a Ray job, once its driver has left the cluster."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    with opened(str(tmp_path / "my.db"), create=True) as home:
+        gone.rmdir()
+        assert findable("`evosearch resume tiny` goes on", home).startswith(
+            "`evosearch resume tiny --storage "
+        )
+    monkeypatch.chdir(tmp_path)
