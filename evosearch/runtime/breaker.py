@@ -37,8 +37,9 @@ def with_pool(fleet: Fleet, event: PoolEvent, task: tuple[str, int] | None) -> F
             fleet = _leave(fleet, worker)
             if task is None:  # it was dismissed, or went with its node
                 return fleet
-            devices = fleet.shunned.get(task, frozenset()) | {worker.device}
-            fleet = replace(fleet, shunned={**fleet.shunned, task: devices})
+            devices = (worker.device,) * (2 if kind is FailureKind.WORKER_LOST else 1)
+            shunned = (*fleet.shunned.get(task, ()), *devices)
+            fleet = replace(fleet, shunned={**fleet.shunned, task: shunned})
             if kind not in COUNTED or worker.name in known.witnesses or task in known.tasks:
                 return fleet
             counted = Losses(known.count + 1, present, known.tasks | {task})

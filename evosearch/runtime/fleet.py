@@ -34,14 +34,15 @@ class Fleet:
     """A group's searches by name, or the only one, in order; and the pool they share.
 
     `workers`: by name, those that may be given work. `losses`: of each node. `excluded`: nodes that get no
-    more work. `shunned`: devices on which a task, as (search, number), lost its worker.
+    more work. `shunned`: devices on which a task, as (search, number), lost its worker: once for each process that
+    died there, twice where it was the machine's fault.
     """
 
     members: Mapping[str, Member]
     workers: Mapping[str, Worker] = field(default_factory=dict)
     losses: Mapping[str, Losses] = field(default_factory=dict)
     excluded: frozenset[str] = frozenset()
-    shunned: Mapping[tuple[str, int], frozenset[str]] = field(default_factory=dict)
+    shunned: Mapping[tuple[str, int], tuple[str, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, *members: Member) -> "Fleet":

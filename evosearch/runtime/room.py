@@ -1,6 +1,7 @@
 """Which worker suits a candidate: on a device that holds it, shared or alone, and not where it was lost before."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from evosearch.runtime.fleet import Fleet
@@ -17,14 +18,13 @@ ABOUT = 0.95
 @dataclass(frozen=True, slots=True)
 class Need:
     """What a candidate asks of a device. `peak`: bytes, predicted. `alone`: nothing else may run there, after what
-    happened to it. `doubtful`: memory ran out, so that the prediction says nothing. `shunned`: devices on which it lost
-    a worker.
+    happened to it. `doubtful`: memory ran out, so that the prediction says nothing. `shunned`: as in `Fleet`.
     """
 
     peak: int
     alone: bool = False
     doubtful: bool = False
-    shunned: frozenset[str] = frozenset()
+    shunned: tuple[str, ...] = ()
 
 
 @dataclass
@@ -47,8 +47,8 @@ class Room:
 
     A candidate that must run alone waits until every worker of one device is free, and that device takes nothing
     else until it has ended: the others' wait is what "alone" costs. So does one whose predicted peak does not fit
-    the share of any worker: it is not rejected, the prediction may be wrong. Where another device, or better another
-    node, can have it, a candidate does not return to where it was lost, and rather waits.
+    the share of any worker: it is not rejected, the prediction may be wrong. What was lost goes elsewhere if it can, and
+    rather waits for another node than go back to one that it shuns for a second time.
 
     Args:
         fleet: the workers, of which closed nodes' get nothing.
@@ -84,7 +84,7 @@ class Room:
         if not need.shunned and least >= self._full[whole]:  # what asked for less found nothing
             return None
         fitting = self._fitting(whole, least, need.shunned)
-        worker = self._take_whole(fitting) if whole else self._take_one(fitting)
+        worker = (self._take_whole if whole else self._take_one)(fitting, _Aversion(need.shunned))
         if worker is None and not need.shunned:
             self._full[whole] = least
         return worker
@@ -102,16 +102,19 @@ class Room:
         held = not need.doubtful and need.peak + CONTEXT <= self._largest_memory
         return need.peak + CONTEXT if held else ABOUT * self._largest_memory
 
-    def _fitting(self, whole: bool, least: float, shunned: frozenset[str]) -> Iterable[_Device]:
+    def _fitting(self, whole: bool, least: float, shunned: tuple[str, ...]) -> Iterable[_Device]:
         """The open devices that hold it, as far as it may return there."""
         if not shunned:
             return [one for one in self._open.values() if (one.memory if whole else one.share) >= least]
         holding = [one for one in self._devices.values() if (one.memory if whole else one.share) >= least]
-        return [one for one in _elsewhere(holding, shunned) if one.name in self._open]
+        bearable = [one for one in holding if not _Aversion(shunned).is_strong(one)] or holding
+        return [one for one in bearable if one.name in self._open]
 
-    def _take_one(self, fitting: Iterable[_Device]) -> Worker | None:
+    def _take_one(self, fitting: Iterable[_Device], aversion: "_Aversion") -> Worker | None:
         """A worker of the smallest device, so that large ones stay free for what needs them; of the least busy one."""
-        device = min(fitting, key=lambda one: (one.share, one.busy, one.idle[0].name), default=None)
+        device = min(
+            fitting, key=lambda one: (aversion.to(one), one.share, one.busy, one.idle[0].name), default=None
+        )
         if device is None:
             return None
         worker = device.idle.pop(0)
@@ -119,9 +122,11 @@ class Room:
             del self._open[device.name]
         return worker
 
-    def _take_whole(self, fitting: Iterable[_Device]) -> Worker | None:
+    def _take_whole(self, fitting: Iterable[_Device], aversion: "_Aversion") -> Worker | None:
         """The smallest idle device; where none is idle, one is kept clear, but never a second one."""
-        device = min(fitting, key=lambda one: (one.busy, one.memory, one.name), default=None)
+        device = min(
+            fitting, key=lambda one: (one.busy, aversion.to(one), one.memory, one.name), default=None
+        )
         if device is None or (device.busy and self._keeps_clear):
             return None
         del self._open[device.name]
@@ -146,8 +151,17 @@ def _devices(fleet: Fleet) -> dict[str, _Device]:
     return devices
 
 
-def _elsewhere(devices: Sequence[_Device], shunned: frozenset[str]) -> Sequence[_Device]:
-    """Those on other nodes than the shunned ones; else the other devices; else all."""
-    nodes = {node_of(device) for device in shunned}
-    others = [one for one in devices if node_of(one.name) not in nodes]
-    return others or [one for one in devices if one.name not in shunned] or devices
+class _Aversion:
+    """How a candidate that shuns some devices likes others."""
+
+    def __init__(self, shunned: tuple[str, ...]) -> None:
+        self._devices = frozenset(shunned)
+        self._nodes = Counter(map(node_of, shunned))
+
+    def is_strong(self, device: _Device) -> bool:
+        """Whether it would rather wait."""
+        return self._nodes[node_of(device.name)] > 1
+
+    def to(self, device: _Device) -> tuple[bool, bool]:
+        """The lower, the better: another node, else another device."""
+        return node_of(device.name) in self._nodes, device.name in self._devices

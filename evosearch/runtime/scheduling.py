@@ -75,11 +75,11 @@ def _first_of_equals(state: DriverState) -> dict[object, int]:
 def _at(fleet: Fleet, place: _Place) -> Waiting:
     _, early, minus_seconds, number, name = place
     state = fleet.members[name].state
-    need = _need(state, number, fleet.shunned.get((name, number), frozenset()))
+    need = _need(state, number, fleet.shunned.get((name, number), ()))
     return Waiting(name, state.open[number], -minus_seconds, early, need)
 
 
-def _need(state: DriverState, number: int, shunned: frozenset[str] = frozenset()) -> Need:
+def _need(state: DriverState, number: int, shunned: tuple[str, ...] = ()) -> Need:
     doubtful = FailureKind.OUT_OF_MEMORY in state.failures.get(number, ())
     return Need(state.sizes[number].peak, _is_alone(state, number), doubtful, shunned)
 

@@ -46,7 +46,7 @@ def lose(fleet, node, kinds, first=0):
 
 
 def test_a_node_that_fails_three_times_gets_no_more_work(fleet):
-    fleet, excluded = lose(fleet, "bad", [LOST, CRASHED])
+    fleet, excluded = lose(fleet, "bad", [LOST, LOST])
     assert excluded == []
     fleet, excluded = lose(fleet, "bad", [LOST], first=2)
     assert [command.node for command in excluded] == ["bad"]
@@ -76,9 +76,19 @@ def finish(fleet, name, task):
     return step(fleet, TaskDone(fleet.workers[name], ticket, Success(0.5, 1.0)))
 
 
-def test_a_sick_node_beside_a_busy_healthy_one_costs_each_candidate_one_attempt_at_most(fleet):
-    """It is always the sick one that is idle; what it lost waits for the other."""
-    fleet, excluded = lose(fleet, "bad", [CRASHED] * 3)
+def test_a_sick_node_beside_a_busy_healthy_one_spends_no_candidates_last_attempt(fleet):
+    """It is always the sick one that is idle, and kills whatever it is given."""
+    excluded = []
+    while not excluded:
+        (name,) = (name for name in fleet.running if name.startswith("bad-"))
+        serial = int(name.partition("-")[2])
+        fleet, excluded = lose(fleet, "bad", [CRASHED], first=serial)
+    assert [command.node for command in excluded] == ["bad"]
+    assert sorted(map(len, fleet.members["small"].state.failures.values())) == [1, 2, 2]
+
+
+def test_what_a_machine_lost_waits_for_another_one(fleet):
+    fleet, excluded = lose(fleet, "bad", [LOST] * 3)
     assert [command.node for command in excluded] == ["bad"]
     assert [len(kinds) for kinds in fleet.members["small"].state.failures.values()] == [1, 1, 1]
 
