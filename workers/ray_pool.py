@@ -50,6 +50,9 @@ after about 15; whoever says nothing for longer is killed."""
 ROOM_SECONDS = 60.0
 """An actor that was not started by then is not waited for."""
 
+PAUSE_SECONDS = 1.0
+"""Where nobody listened for longer, answers may lie there."""
+
 PULSE_SECONDS = 2.0
 """How often a worker is asked how it gets on."""
 
@@ -86,6 +89,7 @@ class RayPool:
         self._lookout: Lookout | None = None
         self._crew: Crew | None = None
         self._news: list[PoolEvent] = []
+        self._heard = 0.0
 
     @property
     def device(self) -> Literal["cpu", "cuda"]:
@@ -132,8 +136,9 @@ class RayPool:
         """
         deadline = time.monotonic() + timeout
         while True:
-            # First what was answered: a driver that stood still must not take it for silence.
-            events, self._news = [*self._news, *self._hear(0.0)], []
+            events, self._news = self._news, []
+            if time.monotonic() - self._heard > PAUSE_SECONDS:
+                events += self._hear(0.0)  # what was answered while the driver stood still is no silence
             events += self._tend()
             left = max(0.0, deadline - time.monotonic())
             events += self._hear(0.0 if events else min(left, TEND_SECONDS))
@@ -197,6 +202,7 @@ class RayPool:
     def _hear(self, timeout: float) -> list[PoolEvent]:
         """Take in what has been answered; waits at most `timeout` seconds for the first answer."""
         self._running.begin_hearing()
+        self._heard = time.monotonic()
         calls = {one.call: one for one in self._running.standing if one.call is not None}
         pulses = {one.pulse: one for one in self._running.standing if one.pulse is not None}
         knocks = {one.knock: one for one in self._running.standing if one.waits_behind_knock}

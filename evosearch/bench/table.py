@@ -91,9 +91,14 @@ def _value(measure: Measure) -> str:
     if measure.value is None:
         return f"not measured: {measure.note}"
     low, high = min(measure.rounds), max(measure.rounds)
-    spread = f" ({low:.3g} to {high:.3g})" if len(measure.rounds) > 1 else ""
+    spread = f" ({_number(low)} to {_number(high)})" if len(measure.rounds) > 1 else ""
     note = f"; {measure.note}" if measure.note else ""
-    return f"{measure.value:.3g} {measure.unit}{spread}{note}"
+    return f"{_number(measure.value)} {measure.unit}{spread}{note}"
+
+
+def _number(value: float) -> str:
+    """Three digits, and no powers of ten."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def _target(measure: Measure) -> str:

@@ -33,3 +33,7 @@ def test_what_could_not_be_measured_says_why():
     measure = Measure("x", "Ray Tune", (), "%", at_most=1.0, note="it is not installed")
     assert (measure.value, measure.holds) == (None, None)
     assert "| not measured: it is not installed |" in measures_markdown([measure])
+
+
+def test_large_numbers_are_written_out():
+    assert "| 2,290 % |" in measures_markdown([Measure("x", "c", (2290.4,), "%")])
