@@ -58,12 +58,12 @@ class Arena:
     def address(self) -> str:
         return str(self.cluster.address)
 
-    def add(self, env: dict[str, str] | None = None) -> Any:
-        """A further node; `env`: of its processes."""
+    def add(self, env: dict[str, str] | None = None, cores: int = GPUS) -> Any:
+        """A further node; `env`: of its processes. As many workers as `cores` share its GPUs at most."""
         before = dict(os.environ)
         os.environ.update(env or {})
         try:
-            self.nodes.append(self.cluster.add_node(num_cpus=GPUS, num_gpus=GPUS))
+            self.nodes.append(self.cluster.add_node(num_cpus=cores, num_gpus=GPUS))
         finally:
             os.environ.clear()
             os.environ.update(before)

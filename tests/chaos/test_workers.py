@@ -10,7 +10,7 @@ import pytest
 from evosearch.evaluation import FailureKind
 from evosearch.storage import Dispatched, Failed, Finished
 from evosearch.testing import FormulaEvaluator, HangingEvaluator, Victims
-from tests.chaos.arena import Arena
+from tests.chaos.arena import GPUS, Arena
 from tests.chaos.evaluators import WATCHED, GreedyEvaluator
 from tests.chaos.missing import cannot_run
 from tests.chaos.searches import Search
@@ -86,14 +86,16 @@ def test_an_evaluation_that_eats_its_hosts_memory_runs_again_alone_on_a_device(
     if memory.available < 5 * GIB:
         cannot_run("5 GiB of memory must be free to be eaten, and are not")
     for node in arena.nodes[1:]:
-        arena.remove(node)  # four workers on two devices: others wait while it runs alone
-    arena.add(env={WATCHED: f"{limit:.4f}", "RAY_memory_monitor_refresh_ms": "100"})
+        arena.remove(node)
+    # four workers on two devices: others wait while it runs alone
+    watched = arena.add(env={WATCHED: f"{limit:.4f}", "RAY_memory_monitor_refresh_ms": "100"}, cores=2 * GPUS)
     greedy = GreedyEvaluator(str(tmp_path), 4096, FormulaEvaluator(seconds=1.5))
     with Search(tmp_path, arena, greedy, workers="{per_gpu: 2}") as search:
         driver = search.start()
         search.finish(driver)
         failed = search.all(Failed)
         runs = search.runs()
+    arena.remove(watched)
     assert (tmp_path / "struck").exists()
     assert all("memory" in one.failure.message for one in failed)
     # Ray may kill the worker beside it too: lost where it was idle, since its next task did it no harm
