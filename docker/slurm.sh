@@ -48,14 +48,14 @@ on_each_node() {
     srun --nodes="$SLURM_JOB_NUM_NODES" --ntasks-per-node=1 --overlap "$@"
 }
 
-# shellcheck disable=SC2329 # called by traps, as the next one
+# shellcheck disable=SC2329 # called by a trap
 clean_up() {
     rm -rf "$state"
     on_each_node rm -rf "$RAY_TMPDIR" || true
 }
 trap clean_up EXIT
 
-# shellcheck disable=SC2329
+# shellcheck disable=SC2329 # called by traps
 stop_driver() {
     if [ -s "$state/driver" ]; then
         kill -TERM "$(cat "$state/driver")" || true

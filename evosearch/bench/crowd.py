@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from evosearch.bench.busy import GENERATIONS, OURS, TARGET_PERCENT, seeds
+from evosearch.bench.busy import GENERATIONS, TARGET_PERCENT, seeds
 from evosearch.bench.durations import Durations
 from evosearch.bench.search import run_searches, tiny_data
 from evosearch.bench.standing import StandingPool
@@ -13,6 +13,8 @@ from evosearch.bench.table import Measure
 from evosearch.runtime import WorkerSettings
 from workers import make_pool
 from workers.sleeping import SleepingEvaluator, Slept, read_notes
+
+OURS_AS_PROCESSES = "evosearch, processes"
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,9 @@ def measure_crowd(crowd: Crowd) -> Measure:
         finally:
             pool.close()
         share = busy_share(read_notes(notes), crowd.slots)
-    return Measure(f"slots busy: {crowd.what}", OURS, (100 * share,), "%", at_least=TARGET_PERCENT)
+    return Measure(
+        f"slots busy: {crowd.what}", OURS_AS_PROCESSES, (100 * share,), "%", at_least=TARGET_PERCENT
+    )
 
 
 def busy_share(naps: Sequence[Slept], slots: int) -> float:

@@ -70,7 +70,7 @@ def _on_slots(track: Track, slots: int, tell: Callable[[str], None]) -> Iterator
     with private_cluster(2 * slots), ExitStack() as stack:
         contenders = [stack.enter_context(make) for make in _contenders(track, slots)]
         for number in range(track.rounds):
-            for contender in contenders[number:] + contenders[:number]:  # each goes first once
+            for contender in contenders[number:] + contenders[:number]:  # none goes first in every round
                 if number and contender.slow:
                     continue
                 tell(f"{slots} slots, round {number + 1} of {track.rounds}: {contender.name}")

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +13,10 @@ from evosearch.evaluation import TrainingSettings
 from evosearch.genome import SearchSpace
 from evosearch.runtime import Fleet, Member, Plan, Silence, Surroundings, Watcher, WorkerPool, drive, replay
 from evosearch.search import EavlSettings, StrategySettings, make_strategy
-from evosearch.storage import DriverStarted, Event, Journal, SearchCreated, open_journal, take
+from evosearch.storage import DriverStarted, JournalLogbook, SearchCreated, open_journal, take
 
 NAME = "bench"
+SILENCE = Silence()
 
 
 def make_plan(population: int, generations: int, elites: int) -> Plan:
@@ -43,29 +43,12 @@ def tiny_data() -> SearchData:
     return SearchData(split, split, ("no", "yes"), "bench")
 
 
-@dataclass(frozen=True)
-class JournalLogbook:
-    """A logbook in a real journal, of one search."""
-
-    journal: Journal
-    search: str
-    term: int
-
-    def append(self, facts: Sequence[Event]) -> None:
-        """One transaction."""
-        self.journal.append(self.search, self.term, facts, time.time())
-
-    def beat(self) -> None:
-        """Overwrite the heartbeat."""
-        self.journal.beat(self.search, self.term, time.time())
-
-
 def run_searches(
     plans: Sequence[Plan],
     pool: WorkerPool,
     folder: Path,
     *,
-    watcher: Watcher | None = None,
+    watcher: Watcher = SILENCE,
     stop_reason: Callable[[], str | None] = lambda: None,
 ) -> float:
     """Drive `plans` side by side on a started pool with a new journal in `folder`; the seconds it took.
@@ -80,8 +63,8 @@ def run_searches(
         for name in (plan.name for plan in plans):
             journal.create_search(name, SearchCreated(configuration, "bench", {}), time.time())
             hold = held.enter_context(take(journal, folder / name, name, started, time.time))
-            logbooks[name] = JournalLogbook(journal, name, hold.term)
-        world = Surroundings(pool, logbooks, time.monotonic, stop_reason, watcher or Silence())
+            logbooks[name] = JournalLogbook(journal, name, hold, stop_reason, watcher.note)
+        world = Surroundings(pool, logbooks, time.monotonic, stop_reason, watcher)
         begun = time.perf_counter()
         drive(Fleet.of(*(Member(plan, replay(plan, ())) for plan in plans)), world)
         return time.perf_counter() - begun

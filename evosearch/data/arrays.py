@@ -4,6 +4,8 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from evosearch.blueprint import ImageShape
 from evosearch.errors import DataError
 from evosearch.evaluation import Images, Labels
@@ -70,6 +72,8 @@ def content_key(splits: Sequence[Split], classes: Sequence[str]) -> str:
     digest = hashlib.sha256(repr(tuple(classes)).encode())
     for split in splits:
         digest.update(repr(split.images.shape).encode())
-        digest.update(split.images.tobytes())
+        digest.update(
+            np.ascontiguousarray(split.images).reshape(-1).data
+        )  # not copied: workers hash theirs too
         digest.update(split.labels.astype("<i8").tobytes())
     return digest.hexdigest()[:20]

@@ -83,8 +83,9 @@ class Room:
         least = self._least(need, whole)
         if not need.shunned and least >= self._full[whole]:  # what asked for less found nothing
             return None
-        fitting = self._fitting(whole, least, need.shunned)
-        worker = (self._take_whole if whole else self._take_one)(fitting, _Aversion(need.shunned))
+        aversion = _Aversion(need.shunned)
+        fitting = self._fitting(whole, least, aversion)
+        worker = (self._take_whole if whole else self._take_one)(fitting, aversion)
         if worker is None and not need.shunned:
             self._full[whole] = least
         return worker
@@ -102,12 +103,12 @@ class Room:
         held = not need.doubtful and need.peak + CONTEXT <= self._largest_memory
         return need.peak + CONTEXT if held else ABOUT * self._largest_memory
 
-    def _fitting(self, whole: bool, least: float, shunned: tuple[str, ...]) -> Iterable[_Device]:
+    def _fitting(self, whole: bool, least: float, aversion: "_Aversion") -> Iterable[_Device]:
         """The open devices that hold it, as far as it may return there."""
-        if not shunned:
+        if not aversion:
             return [one for one in self._open.values() if (one.memory if whole else one.share) >= least]
         holding = [one for one in self._devices.values() if (one.memory if whole else one.share) >= least]
-        bearable = [one for one in holding if not _Aversion(shunned).is_strong(one)] or holding
+        bearable = [one for one in holding if not aversion.is_strong(one)] or holding
         return [one for one in bearable if one.name in self._open]
 
     def _take_one(self, fitting: Iterable[_Device], aversion: "_Aversion") -> Worker | None:
@@ -157,6 +158,9 @@ class _Aversion:
     def __init__(self, shunned: tuple[str, ...]) -> None:
         self._devices = frozenset(shunned)
         self._nodes = Counter(map(node_of, shunned))
+
+    def __bool__(self) -> bool:
+        return bool(self._devices)
 
     def is_strong(self, device: _Device) -> bool:
         """Whether it would rather wait."""

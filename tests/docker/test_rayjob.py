@@ -31,7 +31,7 @@ KNOWN = {
         "groupName", "idleTimeoutSeconds", "labels", "maxReplicas", "minReplicas", "numOfHosts", "rayStartParams",
         "replicas", "resources", "scaleStrategy", "suspend", "template",
     },
-}  # fmt: skip
+}  # fmt: skip # a key a line would fill a page
 """The keys of ray.io/v1 in KubeRay 1.5."""
 
 

@@ -33,8 +33,8 @@ def test_an_actor_that_was_never_prepared_is_broken_and_stands_nowhere() -> None
 
 
 def test_an_actor_whose_evaluator_cannot_be_made_says_why() -> None:
-    actor = WorkerActor(lambda data, device: 1 / 0, tiny_data(), 1, UNLIMITED)  # type: ignore[arg-type, return-value]
-    assert "ZeroDivisionError" in actor.prepare("cpu").message  # type: ignore[union-attr]
+    actor = WorkerActor(lambda data, device: 1 / 0, tiny_data(), 1, UNLIMITED)  # type: ignore[arg-type, return-value] # no factory, on purpose
+    assert "ZeroDivisionError" in actor.prepare("cpu").message  # type: ignore[union-attr] # it is broken
 
 
 def test_a_prepared_actor_evaluates_and_its_pulse_moves() -> None:

@@ -1,3 +1,4 @@
+import errno
 import operator
 import os
 import signal
@@ -284,3 +285,17 @@ def test_a_worker_process_holds_only_what_its_evaluator_keeps_of_the_data() -> N
         joined(pool, 1)
         (number,) = _children()
         assert psutil.Process(number).memory_info().rss < pixels.nbytes
+
+
+def test_a_temporary_folder_without_room_for_the_data_is_told_with_the_repair(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("workers.process_pool.pickle.dump", full)
+    with (
+        closing(_pool(FormulaEvaluator())) as pool,
+        pytest.raises(CannotRunError, match="No space left on device; make room there, or set TMPDIR"),
+    ):
+        pool.start()
