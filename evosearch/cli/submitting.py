@@ -69,8 +69,7 @@ def submit(
     for option, value in (("--name", name), ("--seeds", seeds), ("--storage", storage)):
         options += [option, value] if value else []
     options += ["--takeover"] if takeover else []
-    stores = (loaded.storage.journal, loaded.storage.artifacts)
-    _refuse_passwords([*options, *filter(None, stores)])
+    _refuse_passwords([*options, loaded.storage.journal or ""])
     client = JobClient(address)
     _tell_of_images(loaded)
     job = client.submit(["python", "-m", "evosearch", "run", sent.as_posix(), *options], parcel)
