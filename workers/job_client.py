@@ -82,6 +82,7 @@ class Parcel:
         """Bytes of every file that Ray would pack, by Ray's own rules, which it does not export."""
         from ray._private.runtime_env.packaging import _dir_travel, _get_excludes
 
+        _silence_ray()
         sizes: dict[Path, int] = {}
         excludes = [_get_excludes(self.folder, list(self.left_out))]
         gitignore = os.environ.get("RAY_RUNTIME_ENV_IGNORE_GITIGNORE") != "1"
@@ -264,9 +265,7 @@ def _connected(address: str) -> "JobSubmissionClient":
     from ray.exceptions import AuthenticationError
     from ray.job_submission import JobSubmissionClient
 
-    for handler in logging.getLogger("ray").handlers:
-        if type(handler).__module__.startswith("ray."):  # others listen there for others' sake
-            handler.setLevel(logging.ERROR)  # it tells of every step, beside our own lines
+    _silence_ray()
     url = _job_server(address)
     shown = without_password(url)
     try:
@@ -280,6 +279,13 @@ def _connected(address: str) -> "JobSubmissionClient":
         ) from error
     except _out_of_reach() as error:
         raise CannotRunError(f"no Ray job server at {shown}: {_in_one_line(error)}") from error
+
+
+def _silence_ray() -> None:
+    """Ray's own handler tells of every step, beside our own lines; others listen there for others' sake."""
+    for handler in logging.getLogger("ray").handlers:
+        if type(handler).__module__.startswith("ray."):
+            handler.setLevel(logging.ERROR)
 
 
 def _job_server(address: str) -> str:

@@ -5,6 +5,8 @@ import logging
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
@@ -152,6 +154,20 @@ def test_gitignore_is_respected(folder: Path) -> None:
     (folder / ".gitignore").write_text("*.yaml\n")
     with pytest.raises(InputError, match=r"my\.yaml is not sent"):
         Parcel(folder, ()).check(Path("my.yaml"))
+
+
+def test_of_what_is_ignored_ray_says_nothing(folder: Path) -> None:
+    (folder / ".gitignore").write_text("*.png\n")
+    program = "from pathlib import Path; from workers.job_client import Parcel; Parcel(Path.cwd(), ()).check(Path('my.yaml'))"
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(Path(job_client.__file__).parents[1])},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (ended.stdout, ended.stderr) == ("", "")
 
 
 def test_a_parcel_that_ray_would_not_take_is_refused_with_the_part_that_makes_it_so(
