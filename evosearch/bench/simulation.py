@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from evosearch.evaluation import FailureKind, PredictionRequest, Success
+from evosearch.evaluation import FailureKind, PredictionTask, Success
 from evosearch.genome import Chromosome
 from evosearch.runtime import (
     Fleet,
@@ -210,7 +210,7 @@ class SimulatedPool:
         self._news.append(WorkerLeft(worker, kind, message))
 
     def _end(self, end: _TaskEnds) -> list[PoolEvent]:
-        if isinstance(end.task, PredictionRequest):
+        if isinstance(end.task, PredictionTask):
             raise TypeError("a simulated pool predicts nothing")
         self._workers[end.worker] = None
         self.busy += end.seconds

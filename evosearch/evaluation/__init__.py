@@ -1,6 +1,6 @@
-"""What passes between the search and its workers: requests out, outcomes back.
+"""What passes between the search and its workers: tasks out, outcomes back.
 
-An *evaluation* trains one network once and measures it on the validation images. The request is about a
+An *evaluation* trains one network once and measures it on the validation images. The task is about a
 kilobyte; images never travel with it (`data_key` names the arrays a worker already holds). `Evaluator` is
 the seam: the real one lives in `training/`, doubles in `testing/`.
 """
@@ -9,15 +9,15 @@ from evosearch.evaluation.failures import FailureKind, is_out_of_memory
 from evosearch.evaluation.progress import UNWATCHED, EpochRecord, Progress, Unwatched
 from evosearch.evaluation.settings import MOST_THREADS, FinalSettings, Optimizer, TrainingSettings
 from evosearch.evaluation.tasks import (
-    EvaluationRequest,
     Evaluator,
     Failure,
     Images,
     Labels,
     Outcome,
     Prediction,
-    PredictionRequest,
+    PredictionTask,
     Success,
+    TrainingTask,
     evaluation_seed,
 )
 
@@ -25,7 +25,6 @@ __all__ = [
     "MOST_THREADS",
     "UNWATCHED",
     "EpochRecord",
-    "EvaluationRequest",
     "Evaluator",
     "Failure",
     "FailureKind",
@@ -35,10 +34,11 @@ __all__ = [
     "Optimizer",
     "Outcome",
     "Prediction",
-    "PredictionRequest",
+    "PredictionTask",
     "Progress",
     "Success",
     "TrainingSettings",
+    "TrainingTask",
     "Unwatched",
     "evaluation_seed",
     "is_out_of_memory",

@@ -19,7 +19,7 @@ Labels: TypeAlias = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class EvaluationRequest:
+class TrainingTask:
     """Train `network` with `settings` on the data named by `data_key`, from `seed`.
 
     `weights`: where to leave the trained weights as safetensors, a path on the worker's machine or a URL of an
@@ -34,7 +34,7 @@ class EvaluationRequest:
 
 
 @dataclass(frozen=True)
-class PredictionRequest:
+class PredictionTask:
     """Classify `images` with the network whose weights lie at `weights`; sent after its training has ended."""
 
     network: Chromosome
@@ -82,15 +82,15 @@ class Prediction:
 class Evaluator(Protocol):
     """What a worker runs. Created once per worker process, with the data; then asked again and again."""
 
-    def evaluate(self, request: EvaluationRequest, progress: Progress = UNWATCHED) -> Outcome:
-        """Train and validate one network. Equal requests give equal fitness on every worker.
+    def evaluate(self, task: TrainingTask, progress: Progress = UNWATCHED) -> Outcome:
+        """Train and validate one network. Equal tasks give equal fitness on every worker.
 
         Failures of the candidate come back as `Failure`; a `TimedOutError` of `progress` passes through, and any
         other exception is a bug or a dying process.
         """
         ...
 
-    def predict(self, request: PredictionRequest) -> Prediction:
+    def predict(self, task: PredictionTask) -> Prediction:
         """Classify images with saved weights."""
         ...
 

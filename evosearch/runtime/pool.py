@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
-from evosearch.evaluation import EvaluationRequest, FailureKind, Outcome, Prediction, PredictionRequest
+from evosearch.evaluation import FailureKind, Outcome, Prediction, PredictionTask, TrainingTask
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ class PoolChanged:
 
 
 PoolEvent: TypeAlias = WorkerJoined | WorkerLeft | TaskDone | WorkerProgressed | PoolChanged
-Task: TypeAlias = EvaluationRequest | PredictionRequest
+Task: TypeAlias = TrainingTask | PredictionTask
 
 
 class WorkerPool(Protocol):

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from evosearch.evaluation import Evaluator, Failure, FailureKind, Outcome, Prediction, PredictionRequest
+from evosearch.evaluation import Evaluator, Failure, FailureKind, Outcome, Prediction, PredictionTask
 from evosearch.runtime.pool import PoolEvent, Task, TaskDone, Ticket, Worker, WorkerJoined, WorkerLeft
 
 
@@ -137,7 +137,7 @@ class ScriptedPool:
 
     def _run(self, task: Task) -> Outcome | Prediction:
         try:
-            if isinstance(task, PredictionRequest):
+            if isinstance(task, PredictionTask):
                 return self._evaluator.predict(task)
             return self._evaluator.evaluate(task)
         except Exception as error:

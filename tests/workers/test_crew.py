@@ -20,7 +20,7 @@ from evosearch.runtime import (
     WorkerSettings,
 )
 from evosearch.testing import FormulaEvaluator
-from evosearch.testing.pool_contract import gather, joined, request, ticket, tiny_data
+from evosearch.testing.pool_contract import gather, joined, ticket, tiny_data, training_task
 from tests.workers.sent import GoneWhen
 from workers import crew
 from workers.crew import STARTS, Crew
@@ -222,7 +222,7 @@ def test_a_draining_node_loses_idle_workers_at_once_and_busy_ones_with_their_tas
     with closing(_pool(cluster, FormulaEvaluator(seconds=3))) as pool:
         pool.start()
         busy, idle = joined(pool, 2)
-        pool.submit(busy, ticket(0), request())
+        pool.submit(busy, ticket(0), training_task())
         _drain(cluster, node)
         events = gather(pool, lambda events: any(isinstance(event, TaskDone) for event in events))
         after = gather(pool, bool)
@@ -245,7 +245,7 @@ def test_a_killed_node_takes_its_tasks_along_while_others_go_on(
         pool.start()
         workers = joined(pool, 3)
         for number, worker in enumerate(workers):
-            pool.submit(worker, ticket(number), request())
+            pool.submit(worker, ticket(number), training_task())
         cluster.remove_node(doomed, allow_graceful=False)
         events = gather(pool, lambda events: any(isinstance(event, TaskDone) for event in events))
     left = [event for event in events if isinstance(event, WorkerLeft)]
@@ -278,7 +278,7 @@ def test_a_node_that_joins_and_cannot_run_the_search_is_refused_with_the_reason(
         (tmp_path / "gone").touch()
         add_node(num_cpus=1, num_gpus=1)
         events = gather(pool, lambda events: len(events) == 2)
-        pool.submit(worker, ticket(0), request())
+        pool.submit(worker, ticket(0), training_task())
         (done,) = gather(pool, bool)
     assert isinstance(done, TaskDone)
     refusal = _lines(events)[1]
