@@ -31,14 +31,16 @@ class JournalLogbook:
         stop_reason: Callable[[], str | None],
         note: Callable[[str], None],
         backup: Backup | None = None,
+        pause: Callable[[float], None] = time.sleep,
     ) -> None:
-        """`stop_reason`: the signal that asked this process to stop. `note`: takes a line for the user."""
+        """`stop_reason`: the signal that asked this process to stop. `note`: takes a line for the user. `pause`: waits."""
         self._journal = journal
         self._name = name
         self._held = held
         self._stop_reason = stop_reason
         self._note = note
         self._backup = backup
+        self._pause = pause
         self._end = journal.end(name)[1]
 
     @property
@@ -92,7 +94,7 @@ class JournalLogbook:
                     ) from error
                 if time.monotonic() >= until:
                     raise
-            time.sleep(PAUSE_SECONDS)
+            self._pause(PAUSE_SECONDS)
             write = again
 
     def _back_up_now(self) -> None:

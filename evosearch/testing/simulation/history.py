@@ -1,0 +1,362 @@
+"""One seed from beginning to end: driver after driver, until the searches are done."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Protocol, TypeVar, cast
+
+from evosearch.errors import InterruptedSearchError, JournalAwayError, StaleTermError, TooManyFailuresError
+from evosearch.evaluation import FailureKind
+from evosearch.runtime import DriverState, Fleet, Member, Plan, Surroundings, WorkerPool, drive, replay
+from evosearch.storage import (
+    Completed,
+    DriverStarted,
+    Event,
+    Extended,
+    Failed,
+    Held,
+    Journal,
+    JournalLogbook,
+    Recorded,
+    Reopened,
+    SearchCreated,
+    Stopped,
+)
+from evosearch.testing.simulation.ledger import Ledger
+from evosearch.testing.simulation.machines import Cluster, VirtualPool
+from evosearch.testing.simulation.observation import BrokenPromiseError
+from evosearch.testing.simulation.scenario import Scenario, Troubles, plan_of
+
+Result = TypeVar("Result")
+
+ENOUGH = 60
+"""After so many drivers nothing goes wrong any more, so that every history ends."""
+
+STUCK = 400
+"""Turns of a driver's loop without a fact after which none can come any more: hundreds of virtual seconds."""
+
+
+class Killed(BaseException):
+    """The driver's process is gone, here and now, and nothing of it runs on."""
+
+
+class Writing(Protocol):
+    """The half of `evosearch.storage.Journal` that drivers need; see there."""
+
+    def create_search(self, name: str, event: SearchCreated, at: float) -> None: ...
+    def begin_term(self, name: str, expected: int, event: DriverStarted, at: float) -> int: ...
+    def append(self, name: str, term: int, facts: Sequence[Event], at: float) -> int: ...
+    def beat(self, name: str, term: int, at: float) -> None: ...
+    def end(self, name: str) -> tuple[int, int]: ...
+    def replay(self, name: str, after: int = 0) -> Iterator[Recorded]: ...
+
+
+def _same(pool: WorkerPool) -> WorkerPool:
+    return pool
+
+
+def _unheard(_line: str) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Doubles:
+    """Where a test puts something else in the place of the real thing.
+
+    `journal`: makes one. `pool`: makes what a driver gets for its pool. `trace`: takes a line for all that happens.
+    """
+
+    journal: Callable[[], Writing] = Ledger
+    pool: Callable[[WorkerPool], WorkerPool] = _same
+    trace: Callable[[str], None] = _unheard
+
+
+REAL = Doubles()
+
+
+class History:
+    """What happens to the searches of a scenario. `lives`: drivers so far."""
+
+    def __init__(self, scenario: Scenario, doubles: Doubles = REAL) -> None:
+        self.scenario = scenario
+        self.doubles = doubles
+        self.lives = 0
+        self.chance = Random(f"history {scenario.seed}")
+        self.cluster = Cluster(scenario.machines, Random(f"nodes {scenario.seed}"))
+        self.journal = doubles.journal()
+        self._known: dict[str, list[Recorded]] = {}
+        self._superseding = False
+
+    def run(self) -> None:
+        """Let driver follow driver until all that was asked for is done.
+
+        Raises:
+            BrokenPromiseError: something did not happen as promised.
+        """
+        while names := self._unfinished():
+            self._live(names)
+        while self.chance.random() < self.troubles.again:
+            self._live(self.scenario.configuration.names)
+
+    def supersede(self) -> None:
+        """While a driver stands still, a second one takes its searches over, for as long as that one lives."""
+        if not self._superseding and (names := self._unfinished()):
+            self._superseding = True
+            self._live(names)
+            self._superseding = False
+
+    def _live(self, names: Sequence[str]) -> None:
+        self.lives += 1
+        if self.lives > 2 * ENOUGH:
+            raise BrokenPromiseError(f"{self.lives} drivers do not bring {' and '.join(names)} to an end")
+        driver, number = Driver(self), self.lives
+        self.tell(f"driver {number} takes {' and '.join(names)}")
+        try:
+            driver.drive(names)
+        except Killed:
+            self.tell(f"driver {number} dies")
+        except (InterruptedSearchError, JournalAwayError, StaleTermError, TooManyFailuresError) as error:
+            self.tell(f"driver {number} ends: {error}")
+            driver.justify(error)
+        finally:
+            driver.close()
+
+    def tell(self, line: str) -> None:
+        """For whoever reads along."""
+        self.doubles.trace(f"{self.cluster.now:8.2f} {line}")
+
+    # What the journal says
+
+    def recorded(self, search: str) -> Sequence[Recorded]:
+        """All events of a search so far."""
+        known = self._known.get(search, [])
+        known += self.journal.replay(search, len(known)) if search in self._known else ()
+        return known
+
+    def create(self, search: str, event: SearchCreated) -> None:
+        """Begin a search."""
+        self.journal.create_search(search, event, 0.0)
+        self._known[search] = []
+
+    def total(self, search: str) -> int:
+        """Generations as journaled."""
+        totals = (event.generations for event in self._backwards(search) if isinstance(event, Extended))
+        return next(totals, self.scenario.totals[0])
+
+    def wanted(self, search: str) -> int:
+        """Generations that the next driver is asked for."""
+        now = self.total(search)
+        further = next((total for total in self.scenario.totals if total > now), now)
+        asked = self._is_completed(search) or self.chance.random() < self.troubles.extended
+        return further if asked else now
+
+    def _unfinished(self) -> list[str]:
+        final = self.scenario.totals[-1]
+        names = self.scenario.configuration.names
+        return [name for name in names if not (self._is_completed(name) and self.total(name) == final)]
+
+    def _is_completed(self, search: str) -> bool:
+        decisive = (event for event in self._backwards(search) if isinstance(event, Extended | Completed))
+        return isinstance(next(decisive, None), Completed)
+
+    def _backwards(self, search: str) -> Iterator[Event]:
+        return (one.event for one in reversed(self.recorded(search)))
+
+    # What the fates of attempts rest on
+
+    @property
+    def troubles(self) -> Troubles:
+        """How often what goes wrong now."""
+        return self.scenario.troubles if self.lives < ENOUGH else Troubles()
+
+    def failures(self, search: str, number: int) -> Mapping[FailureKind, int]:
+        """How often a candidate has failed by its own or its worker's fault since it was last opened, by kind."""
+        counted: Counter[FailureKind] = Counter()
+        for one in self.recorded(search):
+            match one.event:
+                case Failed(failed, _, _, failure) if failed == number and not failure.node_lost:
+                    counted[failure.kind] += 1
+                case Reopened(numbers) if number in numbers:
+                    counted.clear()
+        return counted
+
+    def is_plagued(self, search: str) -> bool:
+        """Whether a search still has the plague before it that stops it."""
+        return self.scenario.plague != "none" and not self.stops(search)
+
+    def stops(self, search: str) -> int:
+        """How often it has stopped for its failures."""
+        return sum(isinstance(one.event, Stopped) for one in self.recorded(search))
+
+
+class _Lock:
+    """Nobody but the drivers of one history asks for it, and the journal's term decides between them."""
+
+    def keep(self) -> None:
+        """It is never lost."""
+
+    def release(self, *, driven: bool) -> None:
+        """Nobody waits."""
+
+
+class Driver:
+    """One process: the real loop and the real logbook, on a pool of its own, with what befalls them."""
+
+    def __init__(self, history: History) -> None:
+        self._history = history
+        self._chance = history.chance
+        self._pool = VirtualPool(history.cluster, history.scenario, history, self._submitting)
+        self._signal: str | None = None
+        self._quiet = 0
+        """Turns of the loop since it last had something to write."""
+        self._terms: dict[str, int] = {}
+
+    def drive(self, names: Sequence[str]) -> None:
+        """Take the searches and run them to their ends, as a command does.
+
+        Raises:
+            Killed: it died on the way.
+        """
+        history = self._history
+        logbooks = {name: self._take(name) for name in names}
+        pool = history.doubles.pool(self._pool)
+        pool.start()
+        members = [self._member(name, logbooks[name]) for name in names]
+        limits = history.scenario.machines.limits
+        world = Surroundings(pool, logbooks, lambda: history.cluster.now, self._turn, self, limits)
+        fleet = drive(Fleet.of(*members), world)
+        for name, member in fleet.members.items():
+            if self._is_newest(name) and replay(member.plan, self._facts(name)) != member.state:
+                raise BrokenPromiseError(
+                    f"a replay of {name} leads to another state than its driver had at the end"
+                )
+
+    def close(self) -> None:
+        """The process and its workers are gone."""
+        self._pool.close()
+
+    def justify(self, error: Exception) -> None:
+        """See that a driver that ended before its searches were done had to.
+
+        Raises:
+            BrokenPromiseError: it had not.
+        """
+        match error:
+            case InterruptedSearchError() if self._signal is None:
+                raise BrokenPromiseError(f"it was stopped without a signal: {error}")
+            case StaleTermError() if all(self._is_newest(name) for name in self._terms):
+                raise BrokenPromiseError(f"it gave up although nobody superseded it: {error}")
+            case TooManyFailuresError():
+                most = int(self._history.scenario.plague != "none")
+                if any(self._history.stops(name) > most for name in self._terms):
+                    raise BrokenPromiseError(f"it stopped for failures that a search has to bear: {error}")
+
+    def _take(self, name: str) -> JournalLogbook:
+        history, journal = self._history, self._history.journal
+        if not history.recorded(name):
+            configuration = {"strategy": {"generations": history.scenario.totals[0]}}
+            self._commit(lambda: history.create(name, SearchCreated(configuration, "data", {})))
+        started = DriverStarted("host", history.lives, "local", {})
+        before = journal.end(name)[0]
+        self._terms[name] = self._commit(lambda: journal.begin_term(name, before, started, 0.0))
+        held, self_as_journal = Held(self._terms[name], _Lock()), cast(Journal, self)
+        return JournalLogbook(self_as_journal, name, held, lambda: self._signal, self.note, pause=self._wait)
+
+    def _member(self, name: str, logbook: JournalLogbook) -> Member:
+        history = self._history
+        wanted = history.wanted(name)
+        plan = plan_of(history.scenario.configuration, name, wanted)
+        state = replay(plan, self._facts(name))
+        if wanted > history.total(name):
+            logbook.append([Extended(wanted)])
+        return Member(plan, state)
+
+    def _facts(self, name: str) -> list[Event]:
+        return [one.event for one in self._history.recorded(name)]
+
+    def _is_newest(self, name: str) -> bool:
+        return self._history.journal.end(name)[0] == self._terms[name]
+
+    # What befalls it
+
+    def _commit(self, write: Callable[[], Result]) -> Result:
+        troubles, lot = self._history.troubles, self._chance.random
+        if lot() < troubles.dies_before:
+            raise Killed
+        if lot() < troubles.away:
+            raise JournalAwayError("the server went away before")
+        result = write()
+        if lot() < troubles.dies_after:
+            raise Killed
+        if lot() < troubles.away:
+            raise JournalAwayError("the server went away behind")
+        return result
+
+    def _fenced(self, name: str, write: Callable[[], Result]) -> Result:
+        """A commit under this driver's term, which may meet a newer one."""
+        history = self._history
+        if self._chance.random() < history.troubles.pauses:
+            self._wait(self._chance.uniform(6, 30))
+        if self._chance.random() < history.troubles.superseded:
+            history.supersede()
+        if self._is_newest(name):
+            return self._commit(write)
+        write()
+        raise BrokenPromiseError(
+            f"a driver of {name} wrote under term {self._terms[name]} although a newer one had begun"
+        )
+
+    def _turn(self) -> str | None:
+        """Asked at each turn of the loop: the signal that was sent, if one was."""
+        self._quiet += 1
+        if self._quiet > STUCK:
+            raise BrokenPromiseError(
+                f"a driver of {' and '.join(self._terms)} waits for something that never comes"
+            )
+        if self._chance.random() < self._history.troubles.stopped:
+            self._signal = "SIGTERM"
+        return self._signal
+
+    def _submitting(self) -> None:
+        if self._chance.random() < self._history.troubles.dies_submitting:
+            raise Killed
+
+    def _wait(self, seconds: float) -> None:
+        self._history.cluster.now += seconds
+
+    # Its journal
+
+    def append(self, name: str, term: int, facts: Sequence[Event], at: float) -> int:
+        """As `Journal.append`."""
+        journal = self._history.journal
+        self._quiet = 0
+        for fact in facts:
+            self._history.tell(f"  {name} {term}: {fact}")
+        return self._fenced(name, lambda: journal.append(name, term, facts, at))
+
+    def beat(self, name: str, term: int, at: float) -> None:
+        """As `Journal.beat`."""
+        self._fenced(name, lambda: self._history.journal.beat(name, term, at))
+
+    def end(self, name: str) -> tuple[int, int]:
+        """As `Journal.end`."""
+        return self._history.journal.end(name)
+
+    # Its watcher
+
+    def note(self, text: str) -> None:
+        """As `Watcher.note`."""
+        self._history.tell(f"  note: {text}")
+
+    def begin(self, plan: Plan, state: DriverState) -> None:
+        """As `Watcher.begin`."""
+
+    def observe(self, plan: Plan, state: DriverState, facts: Sequence[Event]) -> None:  # noqa: ARG002
+        """As `Watcher.observe`.
+
+        Raises:
+            BrokenPromiseError: it is told of what is not durable.
+        """
+        if self._facts(plan.name)[-len(facts) :] != list(facts):
+            raise BrokenPromiseError(f"{plan.name} is told of facts that are not in its journal")
