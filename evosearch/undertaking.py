@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Literal
 
-from evosearch.blueprint import Limits
+from evosearch.blueprint import Problem
 from evosearch.config import RunConfig, config_to_json
 from evosearch.data import Dataset, load_dataset
 from evosearch.errors import CannotRunError, HeldError, JournalError, SearchConflictError
@@ -33,7 +33,7 @@ from evosearch.runtime import (
     drive,
     replay,
 )
-from evosearch.search import EavlSettings, make_strategy
+from evosearch.search import SearchContext
 from evosearch.storage import (
     ArtifactStore,
     Backup,
@@ -90,19 +90,10 @@ def artifact_store(home: Home, config: RunConfig) -> ArtifactStore:
 
 def make_plan(config: RunConfig, dataset: Dataset, generations: int | None = None) -> Plan:
     """The search of `config` on `dataset`, with `generations` in all where an extension made them more."""
-    training, strategy = config.training, config.strategy
-    if generations is not None and isinstance(strategy, EavlSettings):
-        strategy = replace(strategy, generations=generations)
-    limits = Limits.of(
-        config.space,
-        dataset.for_search().image,
-        len(dataset.classes),
-        training.batch_size,
-        training.optimizer,
-        training.dropout,
-    )
-    made = make_strategy(strategy, config.space, limits, config.seed)
-    return Plan(config.name, config.seed, made, training, limits, dataset.key)
+    strategy = config.strategy if generations is None else config.strategy.with_generations(generations)
+    problem = Problem(dataset.for_search().image, len(dataset.classes))
+    context = SearchContext(config.space, problem, config.training, config.seed)
+    return Plan(config.name, strategy.make(context), context, dataset.key)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,6 @@ from evosearch.runtime import (
     Silence,
     Watcher,
 )
-from evosearch.search import EavlSettings
 from evosearch.storage import (
     Home,
     SearchRow,
@@ -170,10 +169,7 @@ def _begun(config: RunConfig, home: Home, manner: "Manner") -> "Undertaking":
 def _resumed(row: SearchRow, home: Home, generations: int | None, manner: "Manner") -> "Undertaking":
     name, config = row.name, config_from_json(row.configuration)
     if generations is not None:
-        if not isinstance(config.strategy, EavlSettings):
-            raise SearchConflictError(
-                f"{name!r} is a random search, all one generation; leave --generations out"
-            )
+        config.strategy.with_generations(generations)  # says where it cannot be
         if generations < row.generations:
             raise SearchConflictError(
                 f"--generations is {generations}, below the {row.generations} of {name!r}; give the new total"
@@ -211,7 +207,7 @@ def validate(config: RunConfig) -> Cost:
     config.storage.check()
     dataset = load_dataset(config.data, env=os.environ, cwd=Path.cwd(), cache=None)
     plan = make_plan(config, dataset)
-    first = [plan.blueprint(member) for member in plan.strategy.start().members]
+    first = [size for trial in plan.strategy.ask(plan.strategy.start()) if (size := plan.network_size(trial))]
     return estimate_cost(first, plan.strategy.evaluations, len(dataset.train), config.training)
 
 
@@ -225,13 +221,11 @@ def _at(config: RunConfig, address: str | None) -> RunConfig:
 def _merged(config: RunConfig, row: SearchRow) -> RunConfig:
     """The journaled configuration, with what may change taken from `config`."""
     journaled = config_from_json(row.configuration)
-    compared = journaled
     ours, theirs = config.strategy, journaled.strategy
-    if isinstance(ours, EavlSettings) and isinstance(theirs, EavlSettings):
-        # Fewer generations than an extension made them is not another search (DESIGN, the command line).
-        extended = theirs.generations < row.generations
-        total = ours.generations if extended and ours.generations <= row.generations else row.generations
-        compared = replace(journaled, strategy=replace(theirs, generations=total))
+    # Fewer generations than an extension made them is not another search.
+    extended = theirs.generations < row.generations
+    total = ours.generations if extended and ours.generations <= row.generations else row.generations
+    compared = replace(journaled, strategy=theirs.with_generations(total))
     if different := differing_keys(config, compared):
         raise SearchConflictError(
             f"{config.name!r} is a search of another configuration: {'; '.join(different)}; take these values, "

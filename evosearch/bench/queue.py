@@ -61,8 +61,8 @@ def _start_pool() -> WorkerPool:
 
 
 def _requests(plan: Plan, count: int) -> list[TrainingTask]:
-    members = plan.strategy.start().members
-    return [plan.task(members[number % len(members)].chromosome) for number in range(count)]
+    first = plan.strategy.ask(plan.strategy.start())
+    return [plan.task(first[number % len(first)]) for number in range(count)]
 
 
 def _hand_out(pool: WorkerPool, tasks: Sequence[TrainingTask]) -> float:

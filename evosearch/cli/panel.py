@@ -26,16 +26,16 @@ def _search(tallies: Tallies, tally: Tally) -> Table:
     table = _labelled()
     done, size = tally.done_here
     table.add_row("search", Text(tally.plan.name, style="bold"))
-    table.add_row("generation", f"{state.search.generation}, {done} of {size} evaluated")
+    table.add_row("generation", f"{state.progress.generation}, {done} of {size} evaluated")
     _add_evaluations(table, tallies)
     if fitness := tally.fitness:
         table.add_row("fitness", f"best {max(fitness):.4f}   mean {fmean(fitness):.4f}")
     if tally.history:
         table.add_row("best so far", "  ".join(f"{value:.3f}" for value in tally.history[-12:]))
-    if best := state.search.best_with_members():
-        table.add_row("chromosome", Text(str(best[0].chromosome), style="cyan"))
+    if best := state.progress.best:
+        table.add_row("chromosome", Text(str(best[0].subject), style="cyan"))
     for worker, number in sorted(state.running.items()):
-        table.add_row(worker, _dim(f"{number}: {state.open[number].chromosome}"))
+        table.add_row(worker, _dim(f"{number}: {state.open[number].trial.subject}"))
     return table
 
 
@@ -54,13 +54,13 @@ def _members(members: Iterable[Tally]) -> Table:
     table.add_column("chromosome", no_wrap=True, ratio=1, style="cyan")  # long ones are cut, nothing else is
     for tally in members:
         done, size = tally.done_here
-        best = tally.state.search.best_with_members()
+        best = tally.state.progress.best
         table.add_row(
             tally.short_name,
-            f"{tally.state.search.generation}, {done} of {size}",
+            f"{tally.state.progress.generation}, {done} of {size}",
             f"{tally.done} of {tally.total}",
             f"{best[1]:.4f}" if best else "",
-            Text(str(best[0].chromosome)) if best else "",
+            Text(str(best[0].subject)) if best else "",
         )
     return table
 
@@ -69,7 +69,7 @@ def _workers(tallies: Tallies) -> Table:
     table = _labelled()
     states = [(tally.short_name, tally.state) for tally in tallies.by_name.values()]
     running = [
-        (worker, f"{name} {number}: {state.open[number].chromosome}")
+        (worker, f"{name} {number}: {state.open[number].trial.subject}")
         for name, state in states
         for worker, number in state.running.items()
     ]

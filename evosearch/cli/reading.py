@@ -115,7 +115,7 @@ def _standing(home: "Home", row: "SearchRow") -> "Standing":
     from evosearch.reports import Standing
 
     state = home.current_state(row, time.time())
-    total = config_from_json(row.configuration).strategy.evaluations_of(row.generations)
+    total = config_from_json(row.configuration).strategy.with_generations(row.generations).evaluations_in_all
     return Standing(row, state, home.journal.best(row.name), total)
 
 

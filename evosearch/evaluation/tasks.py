@@ -1,6 +1,5 @@
 """What a worker is asked for, and what comes back."""
 
-import hashlib
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -10,7 +9,7 @@ import numpy.typing as npt
 from evosearch.evaluation.failures import FailureKind
 from evosearch.evaluation.progress import UNWATCHED, EpochRecord, Progress
 from evosearch.evaluation.settings import TrainingSettings
-from evosearch.genome import Chromosome
+from evosearch.genome import Network
 
 Images: TypeAlias = npt.NDArray[np.uint8]
 """Images (count, channels, height, width), uint8, 0 to 255."""
@@ -26,7 +25,7 @@ class TrainingTask:
     artifact store; None during a search, which keeps no weights.
     """
 
-    network: Chromosome
+    network: Network
     settings: TrainingSettings
     data_key: str
     seed: int
@@ -37,7 +36,7 @@ class TrainingTask:
 class PredictionTask:
     """Classify `images` with the network whose weights lie at `weights`; sent after its training has ended."""
 
-    network: Chromosome
+    network: Network
     settings: TrainingSettings
     data_key: str
     weights: str
@@ -74,7 +73,17 @@ class Failure:
     node_lost: bool = False
 
 
-Outcome: TypeAlias = Success | Failure
+@dataclass(frozen=True)
+class Losses:
+    """What came of training masks: the loss of each, in their order. `seconds`: wall time on the worker."""
+
+    losses: tuple[float, ...]
+    seconds: float
+
+
+Measured: TypeAlias = Success | Losses
+"""What a trial came to that did not fail."""
+Outcome: TypeAlias = Measured | Failure
 
 
 @dataclass(frozen=True)
@@ -98,12 +107,3 @@ class Evaluator(Protocol):
     def predict(self, task: PredictionTask) -> Prediction:
         """Classify images with saved weights."""
         ...
-
-
-def evaluation_seed(search_seed: int, content_key: str, repeat: int = 0) -> int:
-    """Seed of an evaluation, 0 to 2^63 - 1: the same chromosome gets the same one wherever it turns up.
-
-    `repeat`: 0 during the search, 1 for the retraining of its best.
-    """
-    digest = hashlib.sha256(f"{search_seed}/{content_key}/{repeat}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") >> 1

@@ -115,7 +115,7 @@ class _Loop:
         joined = [event.worker for event in self._held_back if isinstance(event, WorkerJoined)]
         there = tuple(worker for worker in joined if worker not in left)
         return all(
-            check_limits(member.plan.limits, there, all_there=self._world.pool.settled)
+            check_limits(member.plan.context.limits, there, all_there=self._world.pool.settled)
             for member in self._fleet.members.values()
         )
 
@@ -155,9 +155,13 @@ class _Loop:
                 self._stopped += [
                     _stopped(search, fact.message) for fact in facts if isinstance(fact, Stopped)
                 ]
-            case Assign(search, worker, number, attempt, task):
+            case Assign(search, worker, trial, attempt, task):
                 self._vigil = self._vigil.began(worker, world.clock())
-                world.pool.submit(worker, Ticket(search, world.logbooks[search].term, number, attempt), task)
+                world.pool.submit(
+                    worker,
+                    Ticket(search, world.logbooks[search].term, trial.number, attempt, trial.until),
+                    task,
+                )
             case Exclude(node, message):
                 world.watcher.note(message)
                 world.pool.exclude(node)

@@ -4,12 +4,11 @@ Every event is frozen and has a JSON form. Its sequence number, the term of the 
 the wall-clock time stand beside it in the journal (`Recorded`), not in it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from evosearch.evaluation import Failure, Success
-from evosearch.search.candidate import Candidate
+from evosearch.evaluation import Candidate, Failure, Measured, TrainingSettings, Trial, TrialId
 
 
 @dataclass(frozen=True)
@@ -40,11 +39,31 @@ class DriverStarted:
 
 @dataclass(frozen=True)
 class Born:
-    """A chromosome exists. `parameters`, `flops` (forward, one image): from its blueprint."""
+    """A candidate exists, and one training of it.
+
+    `parameters`, `flops` (forward, one image): of its network; None where they are not known before it is built. `number`:
+    the trial's; None: the candidate's, which is trained once. Other fields as in `Trial`.
+    """
 
     candidate: Candidate
-    parameters: int
-    flops: int
+    parameters: int | None
+    flops: int | None
+    number: int | None = None
+    settings: TrainingSettings | None = None
+    repeat: int = 0
+    until: int | None = None
+
+    @property
+    def trial(self) -> Trial:
+        """What was born."""
+        number = self.candidate.number if self.number is None else self.number
+        return Trial(number, self.candidate, self.settings, self.repeat, self.until)
+
+    @classmethod
+    def of(cls, trial: Trial, parameters: int | None, flops: int | None) -> "Born":
+        """The birth of `trial`."""
+        number = None if trial.number == trial.candidate.number else trial.number
+        return cls(trial.candidate, parameters, flops, number, trial.settings, trial.repeat, trial.until)
 
 
 @dataclass(frozen=True)
@@ -56,48 +75,95 @@ class GenerationStarted:
 
 
 @dataclass(frozen=True)
+class VerdictReached:
+    """The strategy's verdict has changed: `best` is the number of the best candidate so far.
+
+    Journals of the first version hold none: there the highest fitness is best, of equals the lowest number.
+    """
+
+    best: int
+
+
+@dataclass(frozen=True)
 class Dispatched:
-    """An attempt (from 1) at evaluating candidate `number` was given to `worker`."""
+    """An attempt (from 1) at trial `number` was given to `worker`. `until`: as in `TrialId`, here and below."""
 
     number: int
     attempt: int
     worker: str
+    until: int | None = None
+
+    @property
+    def trial(self) -> TrialId:
+        """Which trial."""
+        return TrialId(self.number, self.until)
 
 
 @dataclass(frozen=True)
 class Finished:
-    """Candidate `number` has its fitness."""
+    """Trial `number` has come to something."""
 
     number: int
     attempt: int
     worker: str
-    success: Success
+    success: Measured
+    until: int | None = None
+
+    @property
+    def trial(self) -> TrialId:
+        """Which trial."""
+        return TrialId(self.number, self.until)
 
 
 @dataclass(frozen=True)
 class Recalled:
-    """Candidate `number` has the fitness of `source`, an equal evaluation that was finished before."""
+    """Trial `number` comes to the same as `source`, an equal trial that was finished before."""
 
     number: int
     source: int
+    until: int | None = None
+    source_until: int | None = None
+
+    @property
+    def trial(self) -> TrialId:
+        """Which trial."""
+        return TrialId(self.number, self.until)
 
 
 @dataclass(frozen=True)
 class Failed:
-    """An attempt failed. `final`: no attempt follows, the candidate keeps the worst fitness."""
+    """An attempt failed. `final`: no attempt follows, the trial keeps the worst fitness."""
 
     number: int
     attempt: int
     worker: str
     failure: Failure
     final: bool
+    until: int | None = None
+
+    @property
+    def trial(self) -> TrialId:
+        """Which trial."""
+        return TrialId(self.number, self.until)
 
 
 @dataclass(frozen=True)
 class Reopened:
-    """Failed candidates are evaluated anew, as if never tried."""
+    """Failed trials are begun again, as if never tried: `numbers` to their ends, `rungs` until an epoch each."""
 
     numbers: tuple[int, ...]
+    rungs: tuple[TrialId, ...] = ()
+
+    @property
+    def trials(self) -> tuple[TrialId, ...]:
+        """All of them."""
+        return (*(TrialId(number) for number in self.numbers), *self.rungs)
+
+    @classmethod
+    def of(cls, trials: Iterable[TrialId]) -> "Reopened":
+        """In order of their numbers."""
+        whole = sorted(trial.number for trial in trials if trial.until is None)
+        return cls(tuple(whole), tuple(sorted(trial for trial in trials if trial.until is not None)))
 
 
 @dataclass(frozen=True)
@@ -156,6 +222,7 @@ Event: TypeAlias = (
     | DriverStarted
     | Born
     | GenerationStarted
+    | VerdictReached
     | Dispatched
     | Finished
     | Recalled
