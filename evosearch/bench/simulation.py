@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from evosearch.evaluation import FailureKind, PredictionTask, Success
+from evosearch.evaluation import FailureKind, Success, Task, TrainingTask
 from evosearch.genome import Chromosome
 from evosearch.runtime import (
     Fleet,
@@ -20,7 +20,6 @@ from evosearch.runtime import (
     PoolEvent,
     Silence,
     Surroundings,
-    Task,
     TaskDone,
     Ticket,
     TimeLimits,
@@ -210,7 +209,7 @@ class SimulatedPool:
         self._news.append(WorkerLeft(worker, kind, message))
 
     def _end(self, end: _TaskEnds) -> list[PoolEvent]:
-        if isinstance(end.task, PredictionTask):
+        if not isinstance(end.task, TrainingTask):
             raise TypeError("a simulated pool predicts nothing")
         self._workers[end.worker] = None
         self.busy += end.seconds

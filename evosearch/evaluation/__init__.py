@@ -1,4 +1,4 @@
-"""What passes between the search and its workers: tasks out, outcomes back.
+"""What passes between the search and its workers: tasks out, results back.
 
 An *evaluation* trains one network once and measures it on the validation images. The task is about a
 kilobyte; images never travel with it (`data_key` names the arrays a worker already holds). `Evaluator` is
@@ -9,14 +9,18 @@ from evosearch.evaluation.failures import FailureKind, is_out_of_memory
 from evosearch.evaluation.progress import UNWATCHED, EpochRecord, Progress, Unwatched
 from evosearch.evaluation.settings import MOST_THREADS, FinalSettings, Optimizer, TrainingSettings
 from evosearch.evaluation.tasks import (
+    Checkpoint,
     Evaluator,
     Failure,
     Images,
     Labels,
+    Network,
     Outcome,
     Prediction,
     PredictionTask,
+    Result,
     Success,
+    Task,
     TrainingTask,
     evaluation_seed,
 )
@@ -24,6 +28,7 @@ from evosearch.evaluation.tasks import (
 __all__ = [
     "MOST_THREADS",
     "UNWATCHED",
+    "Checkpoint",
     "EpochRecord",
     "Evaluator",
     "Failure",
@@ -31,12 +36,15 @@ __all__ = [
     "FinalSettings",
     "Images",
     "Labels",
+    "Network",
     "Optimizer",
     "Outcome",
     "Prediction",
     "PredictionTask",
     "Progress",
+    "Result",
     "Success",
+    "Task",
     "TrainingSettings",
     "TrainingTask",
     "Unwatched",

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
-from evosearch.evaluation import FailureKind, Outcome, Prediction, PredictionTask, TrainingTask
+from evosearch.evaluation import FailureKind, Result, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class TaskDone:
 
     worker: Worker
     ticket: Ticket
-    result: Outcome | Prediction
+    result: Result
     leaves: str = ""
 
 
@@ -93,7 +93,6 @@ class PoolChanged:
 
 
 PoolEvent: TypeAlias = WorkerJoined | WorkerLeft | TaskDone | WorkerProgressed | PoolChanged
-Task: TypeAlias = TrainingTask | PredictionTask
 
 
 class WorkerPool(Protocol):

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 
 from evosearch.errors import InterruptedSearchError, TooManyFailuresError
-from evosearch.evaluation import Failure, FailureKind, Prediction, Success
+from evosearch.evaluation import Failure, FailureKind, Prediction, Result, Success, Task
 from evosearch.runtime.driver import HEARTBEAT_SECONDS, POLL_SECONDS, Surroundings
 from evosearch.runtime.policy import is_spent
-from evosearch.runtime.pool import PoolChanged, Task, TaskDone, Ticket, Worker, WorkerJoined, WorkerLeft
+from evosearch.runtime.pool import PoolChanged, TaskDone, Ticket, Worker, WorkerJoined, WorkerLeft
 from evosearch.runtime.vigil import Vigil
 
 
@@ -44,7 +44,7 @@ class SingleTasks:
                     f"the last one: {result.message}"
                 )
 
-    def _attempt(self, ticket: Ticket, task: Task) -> Success | Failure | Prediction:
+    def _attempt(self, ticket: Ticket, task: Task) -> Result:
         given: Worker | None = None
         result: Success | Failure | Prediction | None = None
         while result is None:

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable
 from functools import cached_property
+from typing import assert_never
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +21,9 @@ from evosearch.evaluation import (
     Prediction,
     PredictionTask,
     Progress,
+    Result,
     Success,
+    Task,
     TrainingSettings,
     TrainingTask,
     is_out_of_memory,
@@ -61,7 +64,16 @@ class Trainer:
         self._on_epoch = on_epoch
         self._clock = clock
 
-    def evaluate(self, task: TrainingTask, progress: Progress = UNWATCHED) -> Outcome:
+    def handle(self, task: Task, progress: Progress = UNWATCHED) -> Result:
+        """Train, or classify: see `train` and `predict`."""
+        match task:
+            case TrainingTask():
+                return self.train(task, progress)
+            case PredictionTask():
+                return self.predict(task)
+        assert_never(task)
+
+    def train(self, task: TrainingTask, progress: Progress = UNWATCHED) -> Outcome:
         """Train `task.network` from its seed, validate it after every epoch, keep its weights if asked to.
 
         A loss or a validation logit that is not finite ends it as DIVERGED, a device or host without memory
