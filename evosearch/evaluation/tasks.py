@@ -92,12 +92,17 @@ class Success:
 
 @dataclass(frozen=True)
 class Failure:
-    """An evaluation without a fitness. `message`: one line for a person. `seconds`: wall time until then."""
+    """An evaluation without a fitness. `message`: one line for a person. `seconds`: wall time until then.
+
+    `node_lost`: the worker's whole node is gone, be it preempted, cut off or dead: nobody's fault, and held against
+    nothing. Journals of the first version do not tell the two kinds of loss apart, and count all.
+    """
 
     kind: FailureKind
     message: str
     seconds: float = 0.0
     curve: tuple[EpochRecord, ...] = ()
+    node_lost: bool = False
 
 
 Outcome: TypeAlias = Success | Failure

@@ -108,7 +108,7 @@ def test_a_lost_node_takes_all_its_workers_and_their_tasks_and_another_one_follo
         pool.submit(worker, ticket(number), training_task())
     left = pool.poll(FOREVER)
     assert [event.worker for event in left] == workers
-    assert {event.kind for event in left} == {FailureKind.WORKER_LOST}
+    assert {(event.kind, event.node_lost) for event in left} == {(FailureKind.WORKER_LOST, True)}
     at = pool.now()
     joined = pool.poll(FOREVER)
     assert pool.now() == at + 5.0

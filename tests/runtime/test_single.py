@@ -39,6 +39,13 @@ def test_a_lost_worker_is_replaced_and_the_task_tried_again(request_):
     assert [ticket.attempt for ticket in pool.submitted] == [1, 2]
 
 
+def test_a_task_may_lose_its_node_as_often_as_nodes_go_away(request_):
+    outages = frozenset((0, attempt) for attempt in range(1, 8))
+    tasks, pool = tasks_on(FormulaEvaluator(), Script(outages=outages))
+    assert tasks.run(0, lambda _: request_)[0] == 8
+    assert [ticket.attempt for ticket in pool.submitted] == list(range(1, 9))
+
+
 def test_a_task_that_fails_for_good_says_why(request_):
     tasks, _ = tasks_on(FailingEvaluator(Victims(every=1), kind=FailureKind.DIVERGED))
     with pytest.raises(

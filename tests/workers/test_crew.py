@@ -174,6 +174,29 @@ def test_a_start_that_its_node_did_not_survive_is_not_held_against_the_slot() ->
     assert not made.match(gone), "told once"
 
 
+@pytest.mark.parametrize("node_lives", [True, False])
+def test_a_worker_that_is_lost_is_told_with_whether_its_node_lives_on(node_lives: bool) -> None:
+    made = _crew(ONE)
+    (standing,) = made.standing
+    standing.worker = Worker("one-1", "one/cpu")
+    view = View((ONE,) if node_lives else (), {})
+    made._look = lambda: view
+    told = made.bury(standing, FailureKind.WORKER_LOST, "out of reach")
+    assert told == [
+        WorkerLeft(standing.worker, FailureKind.WORKER_LOST, "out of reach", node_lost=not node_lives)
+    ]
+
+
+def test_the_workers_of_a_dead_node_are_lost_with_it() -> None:
+    made = _crew(ONE)
+    (standing,) = made.standing
+    standing.worker = Worker("one-1", "one/cpu")
+    first, *rest = made.match(View((), {"a": "unplugged"}))
+    message = "node one died: unplugged"
+    assert first == PoolChanged("node one left: unplugged")
+    assert rest[0] == WorkerLeft(standing.worker, FailureKind.WORKER_LOST, message, node_lost=True)
+
+
 def _pool(cluster: Any, factory: EvaluatorFactory, reach: Any = None, **settings: Any) -> RayPool:
     made = WorkerSettings(address=cluster.address, **{"device": "cuda", **settings})
     return RayPool(factory, tiny_data(), made, threads=1, reach=reach)
@@ -252,6 +275,7 @@ def test_a_killed_node_takes_its_tasks_along_while_others_go_on(
     (done,) = (event for event in events if isinstance(event, TaskDone))
     assert {event.worker.name for event in left} | {done.worker.name} == {worker.name for worker in workers}
     assert {event.kind for event in left} == {FailureKind.WORKER_LOST}
+    assert all(event.node_lost for event in left)
     assert not done.leaves
     assert not _joined(events)
 

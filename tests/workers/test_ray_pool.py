@@ -99,7 +99,7 @@ def test_a_worker_whose_node_goes_away_is_lost_and_its_heir_waits_for_another_no
         add_node(num_cpus=1, num_gpus=1)
         came, heir = gather(pool, lambda events: len(events) == 2)
     (left,) = (event for event in events if isinstance(event, WorkerLeft))
-    assert (left.worker, left.kind) == (worker, FailureKind.WORKER_LOST)
+    assert (left.worker, left.kind, left.node_lost) == (worker, FailureKind.WORKER_LOST, True)
     lines = [event.text for event in events if isinstance(event, PoolChanged)]
     assert lines[0].startswith(f"node {worker.node} left: ")
     assert lines[1:] == ["waiting for nodes: none of the cluster has room for a worker now"]
@@ -189,7 +189,7 @@ def test_an_actor_that_died_idle_is_missed_without_any_task(
             psutil.Process(pid).kill()
         left, heir = gather(pool, lambda events: len(events) == 2)
     assert isinstance(left, WorkerLeft)
-    assert (left.worker, left.kind) == (worker, FailureKind.WORKER_LOST)
+    assert (left.worker, left.kind, left.node_lost) == (worker, FailureKind.WORKER_LOST, False)
     assert isinstance(heir, WorkerJoined)
 
 
@@ -217,7 +217,7 @@ def test_an_actor_that_died_idle_is_lost_and_not_the_crash_of_its_next_task(clus
         pool.submit(worker, ticket(0), training_task())
         left, heir = gather(pool, lambda events: len(events) == 2)
     assert isinstance(left, WorkerLeft)
-    assert (left.worker, left.kind) == (worker, FailureKind.WORKER_LOST)
+    assert (left.worker, left.kind, left.node_lost) == (worker, FailureKind.WORKER_LOST, False)
     assert isinstance(heir, WorkerJoined)
 
 
