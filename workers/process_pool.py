@@ -19,12 +19,11 @@ from typing import Literal, assert_never
 
 from evosearch.data import SearchData
 from evosearch.errors import CannotRunError
-from evosearch.evaluation import FailureKind
+from evosearch.evaluation import FailureKind, Task
 from evosearch.runtime import (
     EvaluatorFactory,
     PoolChanged,
     PoolEvent,
-    Task,
     TaskDone,
     Ticket,
     Worker,

@@ -15,11 +15,10 @@ from itertools import count
 from typing import Literal, assert_never
 
 from evosearch.data import SearchData
-from evosearch.evaluation import FailureKind
+from evosearch.evaluation import FailureKind, Task
 from evosearch.runtime import (
     EvaluatorFactory,
     PoolEvent,
-    Task,
     TaskDone,
     Ticket,
     Worker,

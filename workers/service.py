@@ -15,8 +15,8 @@ from evosearch.evaluation import (
     Failure,
     Outcome,
     Prediction,
-    PredictionTask,
-    TrainingTask,
+    Result,
+    Task,
 )
 from workers.classify import describe, innermost_place
 from workers.memory import release
@@ -50,7 +50,7 @@ UNLIMITED = Upkeep()
 class Done:
     """A task has ended. `leaves`: why this process must be replaced now; empty if it may go on."""
 
-    result: Outcome | Prediction
+    result: Result
     leaves: str = ""
 
 
@@ -100,8 +100,8 @@ class Service:
         self._wear = Wear(upkeep.recycle_after, upkeep.recycle_growth)
         self._thread: int | None = None
 
-    def run(self, task: TrainingTask | PredictionTask) -> Reply:
-        """Evaluate or predict. No `Exception` leaves it; what is meant to end the process, as `SystemExit`, does."""
+    def run(self, task: Task) -> Reply:
+        """Let the evaluator handle the task. No `Exception` leaves it; what is meant to end the process, as `SystemExit`, does."""
         self._thread = threading.get_ident()
         self._watch.begin()
         try:

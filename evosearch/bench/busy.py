@@ -11,7 +11,7 @@ from evosearch.bench.table import Measure
 from evosearch.evaluation import Outcome, Trial, TrialId
 from evosearch.runtime import Plan
 from evosearch.runtime.plan import Size
-from evosearch.search import Candidate, Origin
+from evosearch.search import AnyStrategy, Candidate, Origin, SearchProgress
 
 TARGET_PERCENT = 95.0
 """Issue 3: on 8 slots with 40 offspring, and on 40 slots with four seeds."""
@@ -88,13 +88,6 @@ def measure_busy_share(generations: int = GENERATIONS) -> list[Measure]:
 def seeds(count: int, generations: int, population: int = 50, elites: int = 10) -> list[Plan]:
     """Searches of a group that differ in their seeds."""
     return [make_plan(population, generations, elites, seed) for seed in range(count)]
-
-
-def _with_seed(plan: Plan, seed: int) -> Plan:
-    context = replace(plan.context, seed=seed)
-    return replace(
-        plan, name=f"bench/seed-{seed}", strategy=plan.strategy.settings.make(context), context=context
-    )
 
 
 def _fields(plan: Plan) -> dict[str, Any]:

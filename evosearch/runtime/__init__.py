@@ -14,7 +14,6 @@ from evosearch.runtime.policy import POLICIES, Policy
 from evosearch.runtime.pool import (
     PoolChanged,
     PoolEvent,
-    Task,
     TaskDone,
     Ticket,
     Worker,
@@ -50,7 +49,6 @@ __all__ = [
     "StopAsked",
     "StopSignals",
     "Surroundings",
-    "Task",
     "TaskDone",
     "Ticket",
     "TimeLimits",

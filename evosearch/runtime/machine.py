@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from evosearch.evaluation import TrainingTask, TrialId
+from evosearch.evaluation import TrialId, TrialTask
 from evosearch.runtime.breaker import LOSSES, closed, node_to_close, with_pool
 from evosearch.runtime.fleet import Fleet
 from evosearch.runtime.pool import PoolEvent, TaskDone, Worker, WorkerLeft
@@ -47,7 +47,7 @@ class Assign:
     worker: Worker
     trial: TrialId
     attempt: int
-    task: TrainingTask
+    task: TrialTask
 
 
 @dataclass(frozen=True)

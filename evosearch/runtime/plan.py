@@ -1,16 +1,22 @@
 """What a driver knows of its search that never changes: how trials become tasks, and what they cost."""
 
 from dataclasses import dataclass
+from typing import assert_never
 
 from evosearch.blueprint import NetworkSize, Problem, size_of, training_memory
 from evosearch.evaluation import (
+    HandMade,
+    Masks,
+    MasksTask,
     TrainingSettings,
     TrainingTask,
     Trial,
+    TrialTask,
     evaluation_seed,
     network_of,
     trial_key,
 )
+from evosearch.genome import Chromosome
 from evosearch.runtime.costs import Work, work_of
 from evosearch.search import AnyStrategy, SearchContext
 
@@ -60,12 +66,15 @@ class Plan:
         until = settings.epochs if trial.until is None else trial.until
         return trial_key(trial.subject, settings, self.seed(trial), self.data_key, until)
 
-    def task(self, trial: Trial) -> TrainingTask:
+    def task(self, trial: Trial) -> TrialTask:
         """What a worker is to do for `trial`."""
-        network = network_of(trial.subject)
-        if network is None:
-            raise TypeError(f"'{trial.subject}' is no network, and workers train nothing else yet")
-        return TrainingTask(network, self.settings(trial), self.data_key, self.seed(trial))
+        subject, settings, seed = trial.subject, self.settings(trial), self.seed(trial)
+        match subject:
+            case Chromosome() | HandMade():
+                return TrainingTask(subject, settings, self.data_key, seed, until=trial.until)
+            case Masks():
+                return MasksTask(subject, settings, self.data_key, seed)
+        assert_never(subject)
 
     def network_size(self, trial: Trial) -> NetworkSize | None:
         """How big the trial's network is; None where that is not known before it is built."""

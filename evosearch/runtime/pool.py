@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
-from evosearch.evaluation import FailureKind, Outcome, Prediction, PredictionTask, TrainingTask, TrialId
+from evosearch.evaluation import FailureKind, Result, Task, TrialId
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class TaskDone:
 
     worker: Worker
     ticket: Ticket
-    result: Outcome | Prediction
+    result: Result
     leaves: str = ""
 
 
@@ -101,7 +101,6 @@ class PoolChanged:
 
 
 PoolEvent: TypeAlias = WorkerJoined | WorkerLeft | TaskDone | WorkerProgressed | PoolChanged
-Task: TypeAlias = TrainingTask | PredictionTask
 
 
 class WorkerPool(Protocol):

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 
 from evosearch.errors import InterruptedSearchError, TooManyFailuresError
-from evosearch.evaluation import Failure, FailureKind, Measured, Outcome, Prediction
+from evosearch.evaluation import Failure, FailureKind, Measured, Prediction, Result, Task
 from evosearch.runtime.driver import HEARTBEAT_SECONDS, POLL_SECONDS, Surroundings
 from evosearch.runtime.policy import is_spent
-from evosearch.runtime.pool import PoolChanged, Task, TaskDone, Ticket, Worker, WorkerJoined, WorkerLeft
+from evosearch.runtime.pool import PoolChanged, TaskDone, Ticket, Worker, WorkerJoined, WorkerLeft
 from evosearch.runtime.vigil import Vigil
 
 
@@ -47,9 +47,9 @@ class SingleTasks:
                     f"the last one: {result.message}"
                 )
 
-    def _attempt(self, ticket: Ticket, task: Task) -> Outcome | Prediction:
+    def _attempt(self, ticket: Ticket, task: Task) -> Result:
         given: Worker | None = None
-        result: Outcome | Prediction | None = None
+        result: Result | None = None
         while result is None:
             self._stay_alive()
             if given is None and self._free:

@@ -27,6 +27,7 @@ class Retraining:
         """The retraining of a search's best for `epochs` epochs; equal arguments give an equal one."""
         trial = Trial(number, Candidate(number, 0, chromosome, Origin.LISTED), repeat=REPEAT)
         task = plan.task(trial)
+        assert isinstance(task, TrainingTask)  # noqa: S101 - of a network
         return cls(number, chromosome, replace(task, settings=replace(task.settings, epochs=epochs)))
 
     @property

@@ -130,7 +130,7 @@ class PoolContract:
             for number, worker in enumerate(joined(pool, 2)):
                 pool.submit(worker, ticket(number), training_task(seed=7))
             events = gather(pool, lambda events: len(events) == 2)
-        expected = FormulaEvaluator().evaluate(training_task(seed=7))
+        expected = FormulaEvaluator().handle(training_task(seed=7))
         assert [event.result for event in events if isinstance(event, TaskDone)] == [expected, expected]
 
     def test_a_prediction_comes_back_with_a_row_per_image(self) -> None:

@@ -4,11 +4,12 @@ import math
 import time
 from collections.abc import Callable
 from functools import cached_property
+from typing import assert_never
 
 import torch
 from torch import Tensor, nn
 
-from evosearch.blueprint import draw_up
+from evosearch.blueprint import Problem, blueprint_of
 from evosearch.data import SearchData, Split
 from evosearch.errors import DivergedError, EvaluationError
 from evosearch.evaluation import (
@@ -16,15 +17,19 @@ from evosearch.evaluation import (
     EpochRecord,
     Failure,
     FailureKind,
+    MasksTask,
     Outcome,
     Prediction,
     PredictionTask,
     Progress,
+    Result,
     Success,
+    Task,
     TrainingSettings,
     TrainingTask,
     is_out_of_memory,
 )
+from evosearch.evaluation import Network as AnyNetwork
 from evosearch.genome import Chromosome
 from evosearch.networks import build, initialise
 from evosearch.training.batches import batch_sizes, epoch_order
@@ -61,7 +66,18 @@ class Trainer:
         self._on_epoch = on_epoch
         self._clock = clock
 
-    def evaluate(self, task: TrainingTask, progress: Progress = UNWATCHED) -> Outcome:
+    def handle(self, task: Task, progress: Progress = UNWATCHED) -> Result:
+        """Train, or classify: see `train` and `predict`."""
+        match task:
+            case TrainingTask():
+                return self.train(task, progress)
+            case MasksTask():
+                raise EvaluationError("this worker trains networks; masks are trained by none yet")
+            case PredictionTask():
+                return self.predict(task)
+        assert_never(task)
+
+    def train(self, task: TrainingTask, progress: Progress = UNWATCHED) -> Outcome:
         """Train `task.network` from its seed, validate it after every epoch, keep its weights if asked to.
 
         A loss or a validation logit that is not finite ends it as DIVERGED, a device or host without memory
@@ -159,11 +175,14 @@ class Trainer:
         return EpochRecord(loss / len(self._train.labels), int(right) / len(self._validation.labels))
 
     def _decode(
-        self, network: Chromosome, settings: TrainingSettings, generator: torch.Generator | None = None
+        self, network: AnyNetwork, settings: TrainingSettings, generator: torch.Generator | None = None
     ) -> Network:
         """The network on the device, its weights drawn from `generator` or, without one, undefined."""
+        if not isinstance(network, Chromosome):
+            raise EvaluationError(f"this worker trains chromosomes, found {network}")
+        problem = Problem(self._image, len(self._classes))
         with torch.device("meta"):  # PyTorch's own initial weights would cost time and random numbers
-            module: nn.Module = build(draw_up(network, self._image, len(self._classes), settings.dropout))
+            module: nn.Module = build(blueprint_of(network, problem, settings.dropout))
         module.to_empty(device="cpu")
         if generator:
             initialise(module, generator)

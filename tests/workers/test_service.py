@@ -12,12 +12,12 @@ from evosearch.evaluation import (
     UNWATCHED,
     Failure,
     FailureKind,
-    Outcome,
     Prediction,
     PredictionTask,
     Progress,
+    Result,
     Success,
-    TrainingTask,
+    Task,
 )
 from evosearch.runtime import WorkerSettings
 from evosearch.testing.evaluators import FailingEvaluator, FormulaEvaluator, RaisingEvaluator, Victims
@@ -35,11 +35,11 @@ class Held(FormulaEvaluator):
     stands: threading.Event = field(default_factory=threading.Event)
     go_on: threading.Event = field(default_factory=threading.Event)
 
-    def evaluate(self, task: TrainingTask, progress: Progress = UNWATCHED) -> Outcome:
+    def handle(self, task: Task, progress: Progress = UNWATCHED) -> Result:
         progress.step()
         self.stands.set()
         self.wait_for_the_test()
-        return super().evaluate(task, progress)
+        return super().handle(task, progress)
 
     def wait_for_the_test(self) -> None:
         assert self.go_on.wait(60)
@@ -59,7 +59,7 @@ def test_upkeep_is_the_part_of_the_settings_that_a_worker_obeys_and_can_be_sent(
 
 def test_a_task_ends_with_its_result_and_the_process_may_go_on() -> None:
     worker = Service(FormulaEvaluator(), UNLIMITED)
-    assert worker.run(training_task()) == Done(FormulaEvaluator().evaluate(training_task()))
+    assert worker.run(training_task()) == Done(FormulaEvaluator().handle(training_task()))
 
 
 def test_a_prediction_is_no_evaluation_and_wears_nothing_out() -> None:
