@@ -1,6 +1,6 @@
 """What a strategy proposes, and what it is told."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from evosearch.evaluation import FailureKind
@@ -30,7 +30,7 @@ class Candidate:
 
     number: int
     generation: int
-    chromosome: Chromosome
+    chromosome: Chromosome = field(metadata={"key": "network"})  # as it is called in journals
     origin: Origin
     parents: tuple[int, ...] = ()
     operators: tuple[str, ...] = ()

@@ -2,11 +2,14 @@
 
 Every event is frozen and has a JSON form. Its sequence number, the term of the driver that wrote it, and
 the wall-clock time stand beside it in the journal (`Recorded`), not in it.
+
+`KIND`, the names of the fields and the values of enumerations stand in journals for ever. A class may be renamed as
+it is; what else changes is told to old journals in `evosearch.storage.formats`.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 from evosearch.evaluation import Failure, Success
 from evosearch.search.candidate import Candidate
@@ -17,6 +20,8 @@ class SearchCreated:
     """A search exists. `configuration`: the full resolved configuration as JSON. `data_key`: content hash of
     its data. `environment`: versions, device and what else changes numerics, resolved once.
     """
+
+    KIND: ClassVar = "SearchCreated"
 
     configuration: Mapping[str, Any]
     data_key: str
@@ -31,6 +36,8 @@ class DriverStarted:
     change). `purpose`: what it took the search for; only searching counts as the search's time.
     """
 
+    KIND: ClassVar = "DriverStarted"
+
     host: str
     pid: int
     executor: str
@@ -42,6 +49,8 @@ class DriverStarted:
 class Born:
     """A chromosome exists. `parameters`, `flops` (forward, one image): from its blueprint."""
 
+    KIND: ClassVar = "Born"
+
     candidate: Candidate
     parameters: int
     flops: int
@@ -51,6 +60,8 @@ class Born:
 class GenerationStarted:
     """A generation's population is fixed: the numbers of its members, elites among them."""
 
+    KIND: ClassVar = "GenerationStarted"
+
     generation: int
     members: tuple[int, ...]
 
@@ -58,6 +69,8 @@ class GenerationStarted:
 @dataclass(frozen=True)
 class Dispatched:
     """An attempt (from 1) at evaluating candidate `number` was given to `worker`."""
+
+    KIND: ClassVar = "Dispatched"
 
     number: int
     attempt: int
@@ -67,6 +80,8 @@ class Dispatched:
 @dataclass(frozen=True)
 class Finished:
     """Candidate `number` has its fitness."""
+
+    KIND: ClassVar = "Finished"
 
     number: int
     attempt: int
@@ -78,6 +93,8 @@ class Finished:
 class Recalled:
     """Candidate `number` has the fitness of `source`, an equal evaluation that was finished before."""
 
+    KIND: ClassVar = "Recalled"
+
     number: int
     source: int
 
@@ -85,6 +102,8 @@ class Recalled:
 @dataclass(frozen=True)
 class Failed:
     """An attempt failed. `final`: no attempt follows, the candidate keeps the worst fitness."""
+
+    KIND: ClassVar = "Failed"
 
     number: int
     attempt: int
@@ -97,12 +116,16 @@ class Failed:
 class Reopened:
     """Failed candidates are evaluated anew, as if never tried."""
 
+    KIND: ClassVar = "Reopened"
+
     numbers: tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Extended:
     """The search now has `generations` generations in all."""
+
+    KIND: ClassVar = "Extended"
 
     generations: int
 
@@ -111,12 +134,16 @@ class Extended:
 class Interrupted:
     """The driver was asked to stop; `reason` is the signal's name."""
 
+    KIND: ClassVar = "Interrupted"
+
     reason: str
 
 
 @dataclass(frozen=True)
 class Stopped:
     """Too many evaluations failed; `message` says which and how to mend it."""
+
+    KIND: ClassVar = "Stopped"
 
     message: str
 
@@ -125,6 +152,8 @@ class Stopped:
 class Completed:
     """The search ended; `best` is the number of the best candidate, None where none ever succeeded."""
 
+    KIND: ClassVar = "Completed"
+
     best: int | None
 
 
@@ -132,6 +161,7 @@ class Completed:
 class TestReadingBegun:
     """A trained network is about to read the test split; `key` names search, epochs and seed of it."""
 
+    KIND: ClassVar = "TestReadingBegun"
     __test__ = False  # pytest would collect a class of this name
 
     key: str
@@ -144,6 +174,7 @@ class TestReadingBegun:
 class TestRead:
     """What the reading gave: metrics as JSON; `weights`: path of the safetensors file, relative to the search's own folder."""
 
+    KIND: ClassVar = "TestRead"
     __test__ = False
 
     key: str
