@@ -7,7 +7,7 @@ apart; of several classes each but the one that was there first has a constant `
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from enum import Enum
 from functools import cache, reduce
@@ -27,6 +27,7 @@ TEXTS: Mapping[Any, tuple[Callable[[Any], str], Callable[[str], Any]]] = {Chromo
 """What has a text form, a class or a union: how it is written, and how it is read."""
 
 _PLAIN: Mapping[Any, tuple[type, ...]] = {str: (str,), bool: (bool,), int: (int,), float: (float, int)}
+"""What JSON has of itself, and as what Python reads it."""
 
 
 class _UnknownWordError(Exception):
@@ -41,7 +42,8 @@ def encode(event: Event) -> tuple[str, str]:
             configuration.
     """
     kind = event.KIND
-    return kind, json.dumps(_write(type(event), event, kind), separators=(",", ":"))
+    record: Any = type(event)
+    return kind, json.dumps(_form(record).write(event, kind), separators=(",", ":"))
 
 
 def decode(kind: str, payload: str, journal: str = "the journal") -> Event:
@@ -56,7 +58,8 @@ def decode(kind: str, payload: str, journal: str = "the journal") -> Event:
         now, document = present_form(kind, json.loads(payload))
         if now not in KINDS:
             raise _UnknownWordError(f"an event of the unknown kind {kind!r}")
-        event: Event = _read(KINDS[now], document)
+        record: Any = KINDS[now]
+        event: Event = _form(record).read(document)
     except _UnknownWordError as error:
         raise NewerJournalError(
             f"{journal} holds {error}, written by a newer evosearch; upgrade evosearch to read it"
@@ -75,38 +78,139 @@ def decode(kind: str, payload: str, journal: str = "the journal") -> Event:
     return event
 
 
-def _write(hint: Any, value: Any, place: str) -> Any:
+@dataclass(frozen=True)
+class _Form:
+    """How values of one annotation stand in JSON. `write` takes the value and its place, for messages."""
+
+    write: Callable[[Any, str], Any]
+    read: Callable[[Any], Any]
+
+
+@cache  # annotations are looked at once, values often
+def _form(hint: Any) -> _Form:
     if hint in TEXTS:
-        return TEXTS[hint][0](value)
+        write, read = TEXTS[hint]
+        return _Form(lambda value, _: write(value), lambda document: read(_of_type(document, str)))
     if _is_record(hint):
-        return {
-            one.key: _write(one.hint, found, f"{place}.{one.name}")
-            for one in _parts(hint)
-            if (found := getattr(value, one.name)) != one.absent
-        }
+        return _record_form(hint)
     if get_origin(hint) in {Union, UnionType}:
-        return None if value is None else _write_member(_given(hint), value, place)
+        return _union_form(hint)
     if get_origin(hint) is tuple:
-        return [_write(get_args(hint)[0], item, place) for item in value]
-    if isinstance(value, Enum):
-        return value.value
-    return _checked(value, place) if get_origin(hint) is Mapping else value
+        item = _form(get_args(hint)[0])
+        return _Form(
+            lambda value, place: [item.write(one, place) for one in value],
+            lambda document: tuple(item.read(one) for one in _of_type(document, list)),
+        )
+    if get_origin(hint) is Mapping:
+        return _Form(_checked, lambda document: _of_type(document, dict))
+    if get_origin(hint) is Literal:
+        allowed = get_args(hint)
+        return _Form(lambda value, _: value, lambda document: allowed[allowed.index(document)])
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        return _Form(lambda value, _: value.value, hint)
+    types = _PLAIN[hint]
+    return _Form(lambda value, _: value, lambda document: _of_type(document, *types))
 
 
-def _write_member(hint: Any, value: Any, place: str) -> Any:
-    if hint in TEXTS or get_origin(hint) not in {Union, UnionType}:
-        return _write(hint, value, place)
-    member = next((one for one in get_args(hint) if _belongs_to(value, one)), None)
-    if member is None:
-        raise TypeError(f"{place} is {value!r}, which is none of {hint}")
-    document = _write(member, value, place)
-    return {"kind": member.KIND, **document} if hasattr(member, "KIND") else document
+@dataclass(frozen=True)
+class _Part:
+    """A field as it stands in journals. `absent`: what a payload without it means, MISSING where it must be there."""
+
+    name: str
+    key: str
+    form: _Form
+    absent: Any
+
+
+def _record_form(record: Any) -> _Form:
+    hints = get_type_hints(record)
+    parts = [
+        _Part(one.name, one.metadata.get("key", one.name), _form(hints[one.name]), _absent(one))
+        for one in fields(record)
+    ]
+    by_key = {part.key: part for part in parts}
+    defaults = {part.name: part.absent for part in parts if part.absent is not MISSING}
+    needed = {part.key for part in parts if part.absent is MISSING}
+
+    def write(value: Any, place: str) -> dict[str, Any]:
+        return {
+            part.key: part.form.write(found, f"{place}.{part.name}")
+            for part in parts
+            if (found := getattr(value, part.name)) != part.absent
+        }
+
+    def read(document: Any) -> Any:
+        if not needed <= _of_type(document, dict).keys():
+            raise KeyError(min(needed - document.keys()))
+        given = {part.name: part.form.read(value) for part, value in _known(by_key, document)}
+        return record(**defaults | given)
+
+    return _Form(write, read)
+
+
+def _known(by_key: Mapping[str, _Part], document: Mapping[str, Any]) -> Iterator[tuple[_Part, Any]]:
+    for key, value in document.items():
+        if key not in by_key:
+            raise _UnknownWordError(f"an event with the unknown field {key!r}")
+        yield by_key[key], value
+
+
+def _absent(field: Field[Any]) -> Any:
+    default = field.default if field.default_factory is MISSING else field.default_factory()
+    return field.metadata.get("absent", default)
+
+
+def _union_form(union: Any) -> _Form:
+    given = [one for one in get_args(union) if one is not NoneType]
+    members: Any = reduce(or_, given)  # a union that has a text form may stand in one with None
+    form = _form(members) if members in TEXTS or len(given) == 1 else _members_form(given)
+    if len(given) == len(get_args(union)):
+        return form
+    return _Form(
+        lambda value, place: None if value is None else form.write(value, place),
+        lambda document: None if document is None else form.read(document),
+    )
+
+
+def _members_form(members: list[Any]) -> _Form:
+    records = [one for one in members if _is_record(one)]
+    tagged = {one.KIND: one for one in records if hasattr(one, "KIND")}
+    untagged = [one for one in records if not hasattr(one, "KIND")]
+
+    def write(value: Any, place: str) -> Any:
+        member = next((one for one in members if _belongs_to(value, one)), None)
+        if member is None:
+            raise TypeError(f"{place} is {value!r}, which is none of {members}")
+        document = _form(member).write(value, place)
+        return {"kind": member.KIND, **document} if member in tagged.values() else document
+
+    def read(document: Any) -> Any:
+        if not (isinstance(document, dict) and records):
+            for member in members:
+                if member not in records and _fits(document, member):
+                    return _form(member).read(document)
+            raise TypeError(f"{str(document)[:40]!r} is none of {members}")
+        tag = document.get("kind")
+        if tag in tagged:
+            untold = {key: value for key, value in document.items() if key != "kind"}
+            return _form(tagged[tag]).read(untold)
+        if not untagged:
+            raise _UnknownWordError(f"something of the unknown kind {tag!r}")
+        return _form(untagged[0]).read(document)
+
+    return _Form(write, read)
 
 
 def _belongs_to(value: Any, member: Any) -> bool:
     if get_origin(member) is Literal:
         return value in get_args(member)
     return type(value) is member or (get_origin(member) is not None and isinstance(value, get_origin(member)))
+
+
+def _fits(document: Any, member: Any) -> bool:
+    if member in TEXTS:
+        return isinstance(document, str)
+    return type(document) in _PLAIN.get(member, ()) or _belongs_to(document, member)
 
 
 def _checked(value: Any, place: str) -> Any:
@@ -120,75 +224,6 @@ def _checked(value: Any, place: str) -> Any:
     raise TypeError(f"{place} is {value!r}; turn it into plain JSON values before journaling it")
 
 
-def _read(hint: Any, document: Any) -> Any:
-    if hint in TEXTS:
-        return TEXTS[hint][1](_of_type(document, str))
-    if _is_record(hint):
-        return _read_record(hint, _of_type(document, dict))
-    if get_origin(hint) in {Union, UnionType}:
-        is_none = document is None and NoneType in get_args(hint)
-        return None if is_none else _read_member(_given(hint), document)
-    if get_origin(hint) is tuple:
-        return tuple(_read(get_args(hint)[0], item) for item in _of_type(document, list))
-    if get_origin(hint) is Mapping:
-        return _of_type(document, dict)
-    if get_origin(hint) is Literal:
-        return get_args(hint)[get_args(hint).index(document)]
-    if isinstance(hint, type) and issubclass(hint, Enum):
-        return hint(document)
-    return _of_type(document, *_PLAIN[hint])
-
-
-def _read_record(hint: Any, document: Mapping[str, Any]) -> Any:
-    parts = {one.key: one for one in _parts(hint)}
-    if missing := [key for key, one in parts.items() if key not in document and one.absent is MISSING]:
-        raise KeyError(missing[0])
-    if unknown := [key for key in document if key not in parts]:
-        raise _UnknownWordError(f"an event with the unknown field {unknown[0]!r}")
-    return hint(
-        **{
-            one.name: _read(one.hint, document[key]) if key in document else one.absent
-            for key, one in parts.items()
-        }
-    )
-
-
-def _read_member(hint: Any, document: Any) -> Any:
-    """What `document` is as a member of the union `hint`, or as `hint` itself where it is none."""
-    if hint in TEXTS or get_origin(hint) not in {Union, UnionType}:
-        return _read(hint, document)
-    records = [one for one in get_args(hint) if _is_record(one)]
-    if isinstance(document, dict) and records:
-        return _read_tagged(records, document)
-    for member in get_args(hint):
-        if member not in records and _fits(member, document):
-            return _read(member, document)
-    raise TypeError(f"{str(document)[:40]!r} is none of {hint}")
-
-
-def _read_tagged(records: list[Any], document: Mapping[str, Any]) -> Any:
-    tagged = {one.KIND: one for one in records if hasattr(one, "KIND")}
-    tag = document.get("kind")
-    if tag in tagged:
-        return _read_record(tagged[tag], {key: value for key, value in document.items() if key != "kind"})
-    for one in records:
-        if one not in tagged.values():
-            return _read_record(one, document)
-    raise _UnknownWordError(f"something of the unknown kind {tag!r}")
-
-
-def _fits(member: Any, document: Any) -> bool:
-    return type(document) in ((str,) if member in TEXTS else _PLAIN.get(member, ())) or (
-        _belongs_to(document, member)
-    )
-
-
-@cache
-def _given(hint: Any) -> Any:
-    """The union `hint` without None."""
-    return reduce(or_, (one for one in get_args(hint) if one is not NoneType))
-
-
 def _of_type(document: Any, *types: type) -> Any:
     if type(document) not in types:
         raise TypeError(f"{str(document)[:40]!r} is no {types[0].__name__}")
@@ -197,28 +232,3 @@ def _of_type(document: Any, *types: type) -> Any:
 
 def _is_record(hint: Any) -> bool:
     return isinstance(hint, type) and is_dataclass(hint) and hint not in TEXTS
-
-
-@dataclass(frozen=True)
-class _Part:
-    """A field as it stands in journals. `absent`: what a payload without it means, MISSING where it must be there."""
-
-    name: str
-    key: str
-    hint: Any
-    absent: Any
-
-
-@cache
-def _parts(record: type) -> tuple[_Part, ...]:
-    hints = get_type_hints(record)
-    return tuple(
-        _Part(one.name, one.metadata.get("key", one.name), hints[one.name], _absent(one))
-        for one in fields(record)
-    )
-
-
-def _absent(one: Field[Any]) -> Any:
-    if one.default_factory is not MISSING:
-        return one.metadata.get("absent", one.default_factory())
-    return one.metadata.get("absent", one.default)
