@@ -25,7 +25,8 @@ class Candidate:
     `number`: computed from (generation, slot), so the order of birth cannot change it; an elite keeps its
     own. `generation`: the one it was born into. `parents`: their numbers, two for a crossover, else none.
     `operators`: what made and mended it, in order and in words, for instance ("crossover 3|5", "shrink 2 at 4",
-    "dropped the last pooling").
+    "dropped the last pooling"). These are words for people: candidates that differ in nothing else are equal, so that
+    a search goes on though another version would word them otherwise.
     """
 
     number: int
@@ -33,7 +34,7 @@ class Candidate:
     chromosome: Chromosome = field(metadata={"key": "network"})  # as it is called in journals
     origin: Origin
     parents: tuple[int, ...] = ()
-    operators: tuple[str, ...] = ()
+    operators: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
