@@ -1,7 +1,7 @@
 """What a worker is asked for, and what comes back."""
 
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import ClassVar, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -114,6 +114,8 @@ class Failure:
 @dataclass(frozen=True)
 class Losses:
     """What came of training masks: the loss of each, in their order. `seconds`: wall time on the worker."""
+
+    KIND: ClassVar = "Losses"  # in journals
 
     losses: tuple[float, ...]
     seconds: float

@@ -6,7 +6,7 @@ import re
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from functools import cached_property, lru_cache
-from typing import NamedTuple, TypeAlias, assert_never
+from typing import TypeAlias, assert_never
 
 from evosearch.errors import InvalidChromosomeError
 from evosearch.evaluation.settings import TrainingSettings
@@ -107,7 +107,8 @@ class Candidate:
         return mine == (other.number, other.generation, other.subject, other.origin, other.parents)
 
 
-class TrialId(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class TrialId:
     """Names a trial within its search. `until`: the epochs after which it is judged; None: all of them.
 
     A candidate that is trained on, rung by rung, keeps its number.
@@ -115,6 +116,11 @@ class TrialId(NamedTuple):
 
     number: int
     until: int | None = None
+
+    @property
+    def place(self) -> tuple[int, float]:
+        """For sorting: by number, rung after rung, a training to its end last."""
+        return self.number, float("inf") if self.until is None else self.until
 
     def __str__(self) -> str:
         return str(self.number) if self.until is None else f"{self.number} until epoch {self.until}"

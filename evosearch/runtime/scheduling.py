@@ -13,12 +13,8 @@ from evosearch.runtime.pool import Worker
 from evosearch.runtime.room import Need, Room
 from evosearch.runtime.state import DriverState
 
-_Place: TypeAlias = tuple[bool, bool, float, TrialId, str]
+_Place: TypeAlias = tuple[bool, bool, float, tuple[int, float], str]
 """Not alone, early, minus seconds, trial, search: the lowest is dispatched first."""
-
-
-FULL = 2**62
-"""In place of no `until`, where trials are put in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,21 +66,19 @@ def _places(fleet: Fleet, name: str, timings: Timings) -> Iterator[_Place]:
         one = state.open[trial]
         early = one.trial.candidate.generation > generation
         seconds = float("inf") if one.size is None else predict(one.size.work)
-        yield not _is_alone(state, trial), early, -seconds, _sortable(trial), name
-
-
-def _sortable(trial: TrialId) -> TrialId:
-    """None cannot be compared with a number; a training to its end comes after its rungs."""
-    return trial if trial.until is not None else TrialId(trial.number, FULL)
+        yield not _is_alone(state, trial), early, -seconds, trial.place, name
 
 
 def _first_of_equals(state: DriverState) -> dict[str, TrialId]:
-    return {state.open[trial].key: trial for trial in sorted(state.open, key=_sortable, reverse=True)}
+    return {
+        state.open[trial].key: trial
+        for trial in sorted(state.open, key=lambda trial: trial.place, reverse=True)
+    }
 
 
 def _at(fleet: Fleet, place: _Place) -> Waiting:
     _, early, minus_seconds, (number, until), name = place
-    state, trial = fleet.members[name].state, TrialId(number, None if until == FULL else until)
+    state, trial = fleet.members[name].state, TrialId(number, None if until == float("inf") else int(until))
     need = _need(state, trial, fleet.shunned.get((name, trial), ()))
     return Waiting(name, state.open[trial].trial, -minus_seconds, early, need)
 

@@ -2,11 +2,14 @@
 
 Every event is frozen and has a JSON form. Its sequence number, the term of the driver that wrote it, and
 the wall-clock time stand beside it in the journal (`Recorded`), not in it.
+
+`KIND`, the names of the fields and the values of enumerations stand in journals for ever. A class may be renamed as
+it is; what else changes is told to old journals in `evosearch.storage.formats`.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 from evosearch.evaluation import Candidate, Failure, Measured, TrainingSettings, Trial, TrialId
 
@@ -16,6 +19,8 @@ class SearchCreated:
     """A search exists. `configuration`: the full resolved configuration as JSON. `data_key`: content hash of
     its data. `environment`: versions, device and what else changes numerics, resolved once.
     """
+
+    KIND: ClassVar = "SearchCreated"
 
     configuration: Mapping[str, Any]
     data_key: str
@@ -29,6 +34,8 @@ class DriverStarted:
     `executor`: ray or local. `configuration`: the full configuration from here on (workers, storage and final may
     change). `purpose`: what it took the search for; only searching counts as the search's time.
     """
+
+    KIND: ClassVar = "DriverStarted"
 
     host: str
     pid: int
@@ -44,6 +51,8 @@ class Born:
     `parameters`, `flops` (forward, one image): of its network; None where they are not known before it is built. `number`:
     the trial's; None: the candidate's, which is trained once. Other fields as in `Trial`.
     """
+
+    KIND: ClassVar = "Born"
 
     candidate: Candidate
     parameters: int | None
@@ -70,6 +79,8 @@ class Born:
 class GenerationStarted:
     """A generation's population is fixed: the numbers of its members, elites among them."""
 
+    KIND: ClassVar = "GenerationStarted"
+
     generation: int
     members: tuple[int, ...]
 
@@ -81,12 +92,16 @@ class VerdictReached:
     Journals of the first version hold none: there the highest fitness is best, of equals the lowest number.
     """
 
+    KIND: ClassVar = "VerdictReached"
+
     best: int
 
 
 @dataclass(frozen=True)
 class Dispatched:
     """An attempt (from 1) at trial `number` was given to `worker`. `until`: as in `TrialId`, here and below."""
+
+    KIND: ClassVar = "Dispatched"
 
     number: int
     attempt: int
@@ -102,6 +117,8 @@ class Dispatched:
 @dataclass(frozen=True)
 class Finished:
     """Trial `number` has come to something."""
+
+    KIND: ClassVar = "Finished"
 
     number: int
     attempt: int
@@ -119,6 +136,8 @@ class Finished:
 class Recalled:
     """Trial `number` comes to the same as `source`, an equal trial that was finished before."""
 
+    KIND: ClassVar = "Recalled"
+
     number: int
     source: int
     until: int | None = None
@@ -133,6 +152,8 @@ class Recalled:
 @dataclass(frozen=True)
 class Failed:
     """An attempt failed. `final`: no attempt follows, the trial keeps the worst fitness."""
+
+    KIND: ClassVar = "Failed"
 
     number: int
     attempt: int
@@ -151,6 +172,8 @@ class Failed:
 class Reopened:
     """Failed trials are begun again, as if never tried: `numbers` to their ends, `rungs` until an epoch each."""
 
+    KIND: ClassVar = "Reopened"
+
     numbers: tuple[int, ...]
     rungs: tuple[TrialId, ...] = ()
 
@@ -162,13 +185,19 @@ class Reopened:
     @classmethod
     def of(cls, trials: Iterable[TrialId]) -> "Reopened":
         """In order of their numbers."""
+        trials = tuple(trials)
         whole = sorted(trial.number for trial in trials if trial.until is None)
-        return cls(tuple(whole), tuple(sorted(trial for trial in trials if trial.until is not None)))
+        return cls(
+            tuple(whole),
+            tuple(sorted((one for one in trials if one.until is not None), key=lambda one: one.place)),
+        )
 
 
 @dataclass(frozen=True)
 class Extended:
     """The search now has `generations` generations in all."""
+
+    KIND: ClassVar = "Extended"
 
     generations: int
 
@@ -177,12 +206,16 @@ class Extended:
 class Interrupted:
     """The driver was asked to stop; `reason` is the signal's name."""
 
+    KIND: ClassVar = "Interrupted"
+
     reason: str
 
 
 @dataclass(frozen=True)
 class Stopped:
     """Too many evaluations failed; `message` says which and how to mend it."""
+
+    KIND: ClassVar = "Stopped"
 
     message: str
 
@@ -191,6 +224,8 @@ class Stopped:
 class Completed:
     """The search ended; `best` is the number of the best candidate, None where none ever succeeded."""
 
+    KIND: ClassVar = "Completed"
+
     best: int | None
 
 
@@ -198,6 +233,7 @@ class Completed:
 class TestReadingBegun:
     """A trained network is about to read the test split; `key` names search, epochs and seed of it."""
 
+    KIND: ClassVar = "TestReadingBegun"
     __test__ = False  # pytest would collect a class of this name
 
     key: str
@@ -210,6 +246,7 @@ class TestReadingBegun:
 class TestRead:
     """What the reading gave: metrics as JSON; `weights`: path of the safetensors file, relative to the search's own folder."""
 
+    KIND: ClassVar = "TestRead"
     __test__ = False
 
     key: str
