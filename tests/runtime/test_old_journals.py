@@ -73,7 +73,7 @@ def test_a_search_goes_on_though_this_version_would_word_every_operator_otherwis
     ]
     drive, again = Drive(plan), Drive(plan)
     assert again(reworded).search == drive(facts).search
-    assert again.logbook.transactions == drive.logbook.transactions
+    assert again.logbook.transactions[1:] == drive.logbook.transactions[1:]
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import pytest
 from evosearch.errors import JournalError, NewerJournalError
 from evosearch.evaluation import EpochRecord, Failure, FailureKind, Success
 from evosearch.genome import Chromosome, parse
-from evosearch.search.candidate import Candidate, Origin
+from evosearch.evaluation import Candidate, Origin
 from evosearch.storage import (
     Born,
     Completed,
