@@ -10,7 +10,7 @@ import shutil
 import sys
 from collections.abc import Iterable, Mapping
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from io import StringIO
 from pathlib import Path
@@ -18,9 +18,11 @@ from typing import Any
 from unittest.mock import patch
 
 import psycopg
+import pytest
 
 from evosearch.evaluation import FailureKind
 from evosearch.runtime import EvaluatorFactory
+from evosearch.search import eavl, random_search
 from evosearch.storage import Event, Home, TestReading, open_home
 from evosearch.storage.codec import decode
 from evosearch.testing import FailingEvaluator, FormulaEvaluator, RaisingEvaluator, Script, Victims
@@ -221,3 +223,22 @@ def seen(found: Any, expected: Any) -> Any:
     if isinstance(found, list) and isinstance(expected, list) and len(found) == len(expected):
         return [seen(one, other) for one, other in zip(found, expected, strict=True)]
     return found
+
+
+def reword(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From here on the operators of every candidate begin with the word "reworded"."""
+    breed, draw = eavl.breed, eavl.draw_feasible
+
+    def bred(*arguments):
+        return tuple(replace(child, operators=("reworded", *child.operators)) for child in breed(*arguments))
+
+    def drawn(*arguments):
+        chromosome, operators = draw(*arguments)
+        return chromosome, ("reworded", *operators)
+
+    monkeypatch.setattr(eavl, "breed", bred)
+    monkeypatch.setattr(eavl, "draw_feasible", drawn)
+    monkeypatch.setattr(random_search, "draw_feasible", drawn)
+    monkeypatch.setattr(
+        eavl, "_immigrants", eavl._immigrants.__wrapped__
+    )  # what was drawn before is kept there
