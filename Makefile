@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-fast test-chaos test-network check format bench docs clean
+.PHONY: help install run test test-fast test-chaos test-network check format bench same-bits docs clean
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -63,6 +63,10 @@ bench: install ## Measure driver, journal, replay and scheduler (half an hour); 
 	$(call into_readme,bench,README.bench)
 	@$(BIN)/python -m evosearch.bench scheduler | tee README.scheduler
 	$(call into_readme,scheduler,README.scheduler)
+
+OLD ?= HEAD
+same-bits: install ## Train and search with the commit OLD (default: HEAD) and this tree; fails unless every bit is the same
+	@$(BIN)/python -P -m evosearch.bench.same_bits $(OLD)
 
 clean: ## Remove caches; keeps .venv and runs
 	@rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage dist build
