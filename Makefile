@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-fast test-chaos test-network check format bench docs clean
+.PHONY: help install run test test-fast test-chaos test-network check format bench same-bits gpu docs clean
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -37,11 +37,12 @@ test-chaos: install ## Kill, freeze, drain and starve workers, nodes, disks and 
 test-network: install ## Two hosts in network namespaces, their link cut for 30 s (root)
 	@$(BIN)/python -m pytest tests/network -m network
 
-check: install ## Lint, format, types, and the house's walls
+check: install ## Lint, format, types, the house's walls, and the GPU benchmark dry
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache | tail -n 12
+	@$(BIN)/python -P -m evosearch.bench.gpu --dry
 
 format: install ## Format the code
 	@$(BIN)/ruff check --fix-only --quiet .
@@ -63,6 +64,15 @@ bench: install ## Measure driver, journal, replay and scheduler (half an hour); 
 	$(call into_readme,bench,README.bench)
 	@$(BIN)/python -m evosearch.bench scheduler | tee README.scheduler
 	$(call into_readme,scheduler,README.scheduler)
+
+OLD ?= HEAD
+same-bits: install ## Train and search with the commit OLD (default: HEAD) and this tree; fails unless every bit is the same
+	@$(BIN)/python -P -m evosearch.bench.same_bits $(OLD)
+
+GPU ?= runs/gpu
+gpu: install ## On a machine with a GPU: its tests, then what it does, into GPU.json and GPU.md (default: runs/gpu; 10 minutes)
+	@$(BIN)/python -m pytest -m gpu
+	@$(BIN)/python -P -m evosearch.bench.gpu --output $(GPU)
 
 clean: ## Remove caches; keeps .venv and runs
 	@rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage dist build

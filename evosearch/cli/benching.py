@@ -34,8 +34,8 @@ def about() -> None:
 @bench.command()
 def scheduler(slots: SLOTS = None, quick: QUICK = False, as_json: JSON = False) -> None:
     """What it costs to hand out trainings, beside plain Ray tasks and Ray Tune; minutes."""
-    from evosearch.bench import QUICK as SMALL
-    from evosearch.bench import Size, measure_scheduler
+    from evosearch.bench.scheduler import QUICK as SMALL
+    from evosearch.bench.scheduler import Size, measure_scheduler
 
     size = SMALL if quick else Size()
     if slots is not None:
