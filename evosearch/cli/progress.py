@@ -11,6 +11,7 @@ from rich.live import Live
 from evosearch.cli.output import tell
 from evosearch.cli.panel import panel
 from evosearch.cli.tally import Tallies, Tally
+from evosearch.printable import printable
 from evosearch.runtime import DriverState, Plan, Watcher
 from evosearch.storage import Event, Failed, Finished, Recalled
 
@@ -82,7 +83,7 @@ class Display:
 
     def note(self, text: str) -> None:
         """Above the panel."""
-        self._console.print(text, markup=False)
+        self._console.print(printable(text), markup=False)
 
     def begin(self, plan: Plan, state: DriverState) -> None:
         """Show the search from here on."""
@@ -96,7 +97,8 @@ class Display:
         tally.see(state)
         for fact in facts:
             if isinstance(fact, Failed) and (text := _told(fact)):
-                self._console.print(f"{_prefix(self._tallies, tally)}{text}", style="yellow", markup=False)
+                line = printable(f"{_prefix(self._tallies, tally)}{text}")
+                self._console.print(line, style="yellow", markup=False)
 
     def _draw(self) -> RenderableType:
         return panel(self._tallies)
