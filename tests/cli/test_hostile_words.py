@@ -108,6 +108,7 @@ def test_what_the_data_are_with_classes_and_bad_files_of_such_names(hostile):
     hostile("validate", "pictures.yaml")
     listed = hostile("data", "pictures.yaml")
     assert listed.status == 0
+    assert f"{printable(CLASS)}.png" in listed.out
     bad = Path(os.fsdecode(b"data/pictures/dog/caf\xe9\x1b[2J.png"))
     bad.write_bytes(b"no image")
     for form in ((), ("--json",)):
