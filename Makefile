@@ -1,25 +1,37 @@
 VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-fast test-chaos test-network check format bench same-bits gpu docs clean
+.PHONY: help install lock run test test-fast test-chaos test-network check format bench same-bits gpu docs clean
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-# The stamp is renewed when what is to be installed changes.
+# The stamp is renewed when what is to be installed changes. Only wheels: building one would fetch what no hash names.
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV) || \
 		{ echo "$(PYTHON) cannot make an environment with pip; on Debian: apt-get install python3-venv" >&2; exit 1; }
 	@echo "Installing into $(VENV) (torch is large: a few minutes the first time) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@$(PIP) --require-hashes --only-binary :all: --requirement constraints.txt
+	@$(PIP) --no-index --no-deps --no-build-isolation --editable .
 	@touch $@
 
-install: $(VENV)/.installed ## Install everything into .venv
+install: $(VENV)/.installed ## Install everything into .venv, each file checked against its hash
+
+# A version is locked once it has been public for 14 days: most that are malicious are found and withdrawn before.
+LOCK = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
+	--exclude-newer '14 days' --custom-compile-command 'make lock' --extra postgres
+
+lock: install ## Write the locks anew: UPGRADE=all, or UPGRADE='ray numpy'; else what is locked stays
+	@$(LOCK) --extra dev --output-file constraints.txt \
+		$(if $(filter all,$(UPGRADE)),--upgrade,$(UPGRADE:%=--upgrade-package %))
+	@echo hatchling | $(LOCK) - --constraint constraints.txt --upgrade --no-annotate \
+		--output-file docker/requirements.txt
 
 run: install ## A search on scikit-learn's digits, on this machine, in under 3 minutes
 	@$(BIN)/evosearch run configs/digits.yaml

@@ -34,6 +34,9 @@ def main() -> None:
                     stream.flush()
             os._exit(ended.code)  # what Ray still does at exit would outlast the 3 seconds that were promised
         raise
+    except Exception:
+        cli.tell_traceback()
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -110,7 +110,7 @@ def search(undertakings: Sequence["Undertaking"], generations: int | None = None
     """Drive searches side by side to their ends; `generations` extends them."""
     with ExitStack() as stack:
         signals = stack.enter_context(StopSignals())
-        dataset = undertakings[0].load()
+        dataset = undertakings[0].load(begun=any(one.row for one in undertakings))
         _check_alike(undertakings)
         for one in undertakings:
             one.check_data(dataset)
@@ -277,7 +277,7 @@ class Undertaking:
             raise SearchConflictError(f"no evaluation of {name!r} succeeded; there is nothing to retrain")
         with ExitStack() as stack:
             signals = stack.enter_context(StopSignals())
-            dataset = self.load()
+            dataset = self.load(begun=True)
             self.check_data(dataset)
             plan = make_plan(self.config, dataset, self.row.generations)
             epochs = epochs or self.config.final.epochs
@@ -316,10 +316,10 @@ class Undertaking:
                 f"other versions than the search began with, so its bits may differ: {'; '.join(changed)}"
             )
 
-    def load(self) -> Dataset:
-        """The configured data."""
+    def load(self, *, begun: bool) -> Dataset:
+        """The configured data. `begun`: see `load_dataset`."""
         cache = self.home.folder / "cache"
-        dataset = load_dataset(self.config.data, env=os.environ, cwd=Path.cwd(), cache=cache)
+        dataset = load_dataset(self.config.data, env=os.environ, cwd=Path.cwd(), cache=cache, begun=begun)
         for line in dataset.notes:
             self.manner.watcher.note(f"data: {line}")
         return dataset

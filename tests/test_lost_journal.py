@@ -13,10 +13,10 @@ import pytest
 from evosearch import wiring
 from evosearch.config import load_config
 from evosearch.errors import CannotRunError, JournalLostError
-from evosearch.storage import Home, JournalLogbook, open_home, opening
+from evosearch.storage import Home, open_home, opening
 from evosearch.testing import ScriptedPool
 from evosearch.testing.journal_contract import CREATED
-from tests.finished_search import EVALUATIONS, TINY
+from tests.finished_search import TINY
 
 NFS = "server:/homes / nfs4 rw 0 0\n"
 
@@ -124,7 +124,10 @@ def replace_home(journal: Path) -> None:
 
 
 def replace_by_older_copy(journal: Path) -> None:
-    with closing(sqlite3.connect(journal)) as now, closing(sqlite3.connect(journal.with_name("copy"))) as copy:
+    with (
+        closing(sqlite3.connect(journal)) as now,
+        closing(sqlite3.connect(journal.with_name("copy"))) as copy,
+    ):
         now.backup(copy)
     copy = journal.with_name("copy")
     copy.replace(journal)

@@ -19,6 +19,11 @@ def data(config: CONFIG, override: SET = None, as_json: JSON = False) -> None:
     else:
         for line in data_lines(report):
             say(line)
+    if report.repeats and not report.bad_files:
+        raise DataError(
+            f"names that stand twice in a split list of {report.root!r} ({len(report.repeats)}), listed above; a new "
+            "search needs each image named once"
+        )
     if report.bad_files:
         raise DataError(
             f"{len(report.bad_files)} bad files in {report.root!r}, listed above; remove or replace them"

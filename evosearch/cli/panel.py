@@ -9,6 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from evosearch.cli.tally import Tallies, Tally
+from evosearch.printable import printable
+from evosearch.reports import cells
 
 
 def panel(tallies: Tallies) -> RenderableType:
@@ -25,7 +27,7 @@ def _search(tallies: Tallies, tally: Tally) -> Table:
     state = tally.state
     table = _labelled()
     done, size = tally.done_here
-    table.add_row("search", Text(tally.plan.name, style="bold"))
+    table.add_row("search", Text(printable(tally.plan.name), style="bold"))
     table.add_row("generation", f"{state.progress.generation}, {done} of {size} evaluated")
     _add_evaluations(table, tallies)
     if fitness := tally.fitness:
@@ -35,14 +37,14 @@ def _search(tallies: Tallies, tally: Tally) -> Table:
     if best := state.progress.best:
         table.add_row("chromosome", Text(str(best[0].subject), style="cyan"))
     for worker, number in sorted(state.running.items()):
-        table.add_row(worker, _dim(f"{number}: {state.open[number].trial.subject}"))
+        table.add_row(*cells(worker), _dim(f"{number}: {state.open[number].trial.subject}"))
     return table
 
 
 def _group(tallies: Tallies) -> Table:
     table = _labelled()
     name = next(iter(tallies.by_name)).rpartition("/")[0]
-    table.add_row("group", Text(name, style="bold"))
+    table.add_row("group", Text(printable(name), style="bold"))
     _add_evaluations(table, tallies)
     return table
 
@@ -56,7 +58,7 @@ def _members(members: Iterable[Tally]) -> Table:
         done, size = tally.done_here
         best = tally.state.progress.best
         table.add_row(
-            tally.short_name,
+            *cells(tally.short_name),
             f"{tally.state.progress.generation}, {done} of {size}",
             f"{tally.done} of {tally.total}",
             f"{best[1]:.4f}" if best else "",
@@ -74,7 +76,7 @@ def _workers(tallies: Tallies) -> Table:
         for worker, number in state.running.items()
     ]
     for worker, task in sorted(running):
-        table.add_row(worker, _dim(task))
+        table.add_row(*cells(worker), _dim(task))
     return table
 
 
@@ -92,4 +94,4 @@ def _labelled() -> Table:
 
 
 def _dim(text: str) -> Text:
-    return Text(text, style="dim", overflow="ellipsis", no_wrap=True)
+    return Text(printable(text), style="dim", overflow="ellipsis", no_wrap=True)

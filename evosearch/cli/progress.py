@@ -12,6 +12,7 @@ from evosearch.cli.output import tell
 from evosearch.cli.panel import panel
 from evosearch.cli.tally import Tallies, Tally
 from evosearch.evaluation import Losses, Success, Trial
+from evosearch.printable import printable
 from evosearch.runtime import DriverState, Plan, Watcher
 from evosearch.search import SearchProgress
 from evosearch.storage import Event, Failed, Finished, Recalled
@@ -83,7 +84,7 @@ class Display:
 
     def note(self, text: str) -> None:
         """Above the panel."""
-        self._console.print(text, markup=False)
+        self._console.print(printable(text), markup=False)
 
     def begin(self, plan: Plan, state: DriverState) -> None:
         """Show the search from here on."""
@@ -97,7 +98,8 @@ class Display:
         tally.see(state)
         for fact in facts:
             if isinstance(fact, Failed) and (text := _told(fact)):
-                self._console.print(f"{_prefix(self._tallies, tally)}{text}", style="yellow", markup=False)
+                line = printable(f"{_prefix(self._tallies, tally)}{text}")
+                self._console.print(line, style="yellow", markup=False)
 
     def _draw(self) -> RenderableType:
         return panel(self._tallies)

@@ -102,7 +102,9 @@ def open_database(path: Path, header: Header, mode: JournalMode) -> Database:
         guard = FileGuard(path) if access.get("mode") == "rw" else Unguarded()
     except BaseException as error:
         engine.dispose()
-        if isinstance(error, sqlite3.Error | UnicodeDecodeError):  # not translated on its way through the engine
+        if isinstance(
+            error, sqlite3.Error | UnicodeDecodeError
+        ):  # not translated on its way through the engine
             _explain(error, path)
         raise
     network = mode == "DELETE"

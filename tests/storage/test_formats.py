@@ -7,9 +7,8 @@ from typing import Any, ClassVar, Literal, get_args, get_origin, get_type_hints
 import pytest
 
 from evosearch.errors import JournalError, NewerJournalError
-from evosearch.evaluation import EpochRecord, Failure, FailureKind, Success
+from evosearch.evaluation import Candidate, EpochRecord, Failure, FailureKind, Origin, Success
 from evosearch.genome import Chromosome, parse
-from evosearch.evaluation import Candidate, Origin
 from evosearch.storage import (
     Born,
     Completed,
