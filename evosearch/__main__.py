@@ -1,5 +1,10 @@
 """The `evosearch` command, and `python -m evosearch`."""
 
+# ruff: noqa: E402 - the order in which files are looked for comes before the first file
+from evosearch.importing import put_ours_first
+
+put_ours_first()
+
 import contextlib
 import os
 import signal

@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 import numpy as np
 import torch
 
-from evosearch.blueprint import Blueprint, ImageShape, draw_up
+from evosearch.blueprint import Blueprint, ImageShape, Problem, blueprint_of
 from evosearch.data import SearchData, Split
 from evosearch.evaluation import TrainingSettings
 from evosearch.genome import Chromosome, Conv
@@ -89,7 +89,7 @@ def padded(network: Chromosome, multiple: int = 8) -> Chromosome:
 
 def blueprint(network: Chromosome, size: int) -> Blueprint:
     """Its layers, for images (3, size, size) of two classes."""
-    return draw_up(network, ImageShape(CHANNELS, size, size), len(CLASSES))
+    return blueprint_of(network, Problem(ImageShape(CHANNELS, size, size), len(CLASSES)))
 
 
 def drawn(count: int, size: int) -> SearchData:

@@ -269,7 +269,7 @@ def evaluations(work: Workload, report: Report) -> None:
             settings = replace(mode.settings, epochs=work.epochs, batch_size=work.batch)
             found = []
             for network in work.networks:
-                outcome = trainer.evaluate(TrainingTask(network, settings, data.key, seed=0))
+                outcome = trainer.train(TrainingTask(network, settings, data.key, seed=0))
                 if not isinstance(outcome, Success):
                     raise CannotRunError(f"'{network}' ended as {outcome.kind}: {outcome.message}")
                 found.append(outcome.seconds / work.epochs * 1e3)
