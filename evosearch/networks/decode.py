@@ -1,7 +1,8 @@
-"""From a blueprint to the network it describes, one module per layer."""
+"""From a network to the module that is trained: a chromosome by way of its blueprint, one module per layer."""
 
 from typing import assert_never
 
+import torch
 from torch import nn
 
 from evosearch.blueprint import (
@@ -10,11 +11,47 @@ from evosearch.blueprint import (
     ConvLayer,
     DropoutLayer,
     FlattenLayer,
+    ImageShape,
     Layer,
     LinearLayer,
     PoolLayer,
     ReluLayer,
+    draw_up,
 )
+from evosearch.evaluation import Network
+from evosearch.genome import Chromosome
+from evosearch.networks.weights import initialise
+
+
+def decode(
+    network: Network,
+    image: ImageShape,
+    classes: int,
+    dropout: float,
+    generator: torch.Generator | None = None,
+) -> nn.Module:
+    """The network as a module on the CPU; it takes images (B, C, H, W) float32, normalised, and returns logits (B, classes).
+
+    Args:
+        network: what to decode.
+        image: shape of the images, channels first.
+        classes: number of logits.
+        dropout: rate after each hidden dense layer of a chromosome.
+        generator: of the CPU; its weights are drawn from it. None: they are undefined, to be loaded.
+
+    Raises:
+        InvalidChromosomeError: a chromosome needs repair first.
+    """
+    match network:
+        case Chromosome():
+            # PyTorch's own initial weights would cost time and random numbers
+            with torch.device("meta"):
+                module: nn.Module = build(draw_up(network, image, classes, dropout))
+            module.to_empty(device="cpu")
+            if generator:
+                initialise(module, generator)
+            return module
+    assert_never(network)
 
 
 def build(blueprint: Blueprint) -> nn.Sequential:
