@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import assert_never
 
 import torch
@@ -13,7 +14,6 @@ from evosearch.evaluation import (
     EpochRecord,
     Failure,
     FailureKind,
-    Outcome,
     Prediction,
     PredictionTask,
     Progress,
@@ -23,6 +23,7 @@ from evosearch.evaluation import (
     TrainingTask,
     is_out_of_memory,
 )
+from evosearch.training.checkpoints import Checkpoints
 from evosearch.training.fit import Fit
 from evosearch.training.numerics import numerics
 from evosearch.training.resident import ResidentData
@@ -48,9 +49,12 @@ class Trainer:
     ) -> None:
         self._data = ResidentData(data, torch.device(device))
         self._clock = clock
+        self._outdated: Checkpoints | None = None
+        """Those of the training that ended last: its result is safe once another task comes."""
 
     def handle(self, task: Task, progress: Progress = UNWATCHED) -> Result:
         """Train, or classify: see `train` and `predict`."""
+        self._remove_outdated()
         match task:
             case TrainingTask():
                 return self.train(task, progress)
@@ -58,8 +62,9 @@ class Trainer:
                 return self.predict(task)
         assert_never(task)
 
-    def train(self, task: TrainingTask, progress: Progress = UNWATCHED) -> Outcome:
-        """Train `task.network` from its seed, validate it after every epoch, keep its weights if asked to.
+    def train(self, task: TrainingTask, progress: Progress = UNWATCHED) -> Success | Failure:
+        """Train `task.network` from its seed, or go on from its newest checkpoint; validate it after every epoch, keep
+        its weights if asked to.
 
         A loss or a validation logit that is not finite ends it as DIVERGED, a device or host without memory
         as OUT_OF_MEMORY; both with the curve of the epochs before.
@@ -70,16 +75,13 @@ class Trainer:
             TimedOutError: `progress` says so between two epochs.
         """
         self._data.check(task.data_key)
-        curve: list[EpochRecord] = []
-        start = self._clock()
-        failed = self._attempt(task, progress, curve)
+        past, start = _Past(), self._clock()
+        failed = self._attempt(task, progress, past, start)
         # only now is everything that the attempt held free
         if self._data.device.type == "cuda":
             torch.cuda.empty_cache()
-        seconds = self._clock() - start
-        if failed:
-            return Failure(*failed, seconds, tuple(curve))
-        return Success(curve[-1].accuracy, seconds, tuple(curve))
+        seconds, curve = past.seconds + self._clock() - start, tuple(past.curve)
+        return Failure(*failed, seconds, curve) if failed else Success(curve[-1].accuracy, seconds, curve)
 
     def predict(self, task: PredictionTask) -> Prediction:
         """Class probabilities of `task.images`, softmax in fp32.
@@ -100,10 +102,10 @@ class Trainer:
             return Prediction(logits.softmax(1).cpu().numpy())
 
     def _attempt(
-        self, task: TrainingTask, progress: Progress, curve: list[EpochRecord]
+        self, task: TrainingTask, progress: Progress, past: "_Past", start: float
     ) -> tuple[FailureKind, str] | None:
         try:
-            self._run(task, progress, curve)
+            self._run(task, progress, past, start)
         except DivergedError as error:
             return FailureKind.DIVERGED, str(error)
         except (MemoryError, RuntimeError) as error:
@@ -113,13 +115,31 @@ class Trainer:
             return FailureKind.OUT_OF_MEMORY, f"'{task.network}' needs more memory than there is: {reason}"
         return None
 
-    def _run(self, task: TrainingTask, progress: Progress, curve: list[EpochRecord]) -> None:
-        fit = Fit(task, self._data)
+    def _run(self, task: TrainingTask, progress: Progress, past: "_Past", start: float) -> None:
+        checkpoints = Checkpoints.of(task, self._data.device.type, self._clock)
+        fit = (checkpoints and checkpoints.resume(task, self._data)) or Fit(task, self._data)
+        past.curve, past.seconds = fit.curve, fit.seconds
         while not fit.ended:
             if fit.curve:  # no limit takes away what is complete
                 progress.epoch()
-            curve.append(fit.run_epoch(progress))
+            fit.run_epoch(progress)
+            if checkpoints and checkpoints.is_due(len(fit.curve)):
+                checkpoints.keep(fit, fit.seconds + self._clock() - start)
         if task.weights:
             normalization = self._data.normalization(task.settings)
             metadata = describe(task.network, self._data.classes, self._data.image, normalization)
             keep_weights(task.weights, fit.network.module, metadata)
+        self._outdated = checkpoints
+
+    def _remove_outdated(self) -> None:
+        if self._outdated:
+            self._outdated.remove()
+        self._outdated = None
+
+
+@dataclass
+class _Past:
+    """What a training has come to, for when it itself is gone. `seconds`: before it was restored."""
+
+    curve: list[EpochRecord] = field(default_factory=list)
+    seconds: float = 0.0
