@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -47,11 +48,11 @@ class Checkpoints:
 
     def __init__(self, rule: Checkpoint, training: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._rule = rule
-        self._folder = _open(rule)
         self._training = training
         self._clock = clock
         self._kept = clock()
         self._troubled = False
+        self._any = False
 
     @classmethod
     def of(
@@ -66,7 +67,8 @@ class Checkpoints:
         Raises:
             RuntimeError: of an allocator.
         """
-        for name in self._names()[::-1]:
+        for name in self._names()[::-1] if self._rule.begun else ():
+            self._any = True
             try:
                 with self._folder.file(name) as path:
                     state = read_state(path, self._training)
@@ -89,6 +91,7 @@ class Checkpoints:
 
         Where it cannot be kept the training goes on without.
         """
+        self._any = True
         try:
             state = fit.state(seconds)
             with self._folder.new(f"epoch-{len(state.curve):06}.safetensors") as path:
@@ -106,9 +109,16 @@ class Checkpoints:
     def remove(self) -> None:
         """Remove all of them; the training has ended."""
         try:
-            self._folder.clear()
+            if self._any:
+                self._folder.clear()
         except (OSError, CannotRunError) as error:
             LOG.warning("the checkpoints of a finished training stay: %s", " ".join(str(error).split()))
+
+    @cached_property
+    def _folder(self) -> "_Folder | _Store":
+        if "://" in self._rule.place:
+            return _Store(f"{self._rule.place}/{self._rule.key}")
+        return _Folder(Path(self._rule.place, self._rule.key))
 
     def _names(self) -> list[str]:
         """Oldest first."""
@@ -239,9 +249,3 @@ class _Store:
     def clear(self) -> None:
         for name in self.names():
             self._store.remove(name)
-
-
-def _open(rule: Checkpoint) -> _Folder | _Store:
-    if "://" in rule.place:
-        return _Store(f"{rule.place}/{rule.key}")
-    return _Folder(Path(rule.place, rule.key))
