@@ -21,7 +21,8 @@ from evosearch.networks import build, initialise
 from evosearch.training.normalize import Scale, unit
 from evosearch.training.numerics import numerics
 from evosearch.training.optimizers import make_optimizer
-from evosearch.training.step import Network, Resident, train_step
+from evosearch.training.resident import Resident
+from evosearch.training.step import Classifier, train_step
 
 CHANNELS = 3
 CLASSES = ("0", "1")
@@ -148,7 +149,7 @@ class Candidate:
         initialise(module, torch.manual_seed(seed))
         module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload] # torch has no such overload
         module.train()
-        self.network = Network(module, Scale(unit(CHANNELS), device), mode.precision == "bf16")
+        self.network = Classifier(module, Scale(unit(CHANNELS), device), mode.precision == "bf16")
         self.optimizer = make_optimizer(module.parameters(), mode.settings)
         for group in self.optimizer.param_groups:
             group["capturable"] = self.on_gpu

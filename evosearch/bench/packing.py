@@ -25,7 +25,7 @@ from evosearch.bench.candidate import (
     wait,
 )
 from evosearch.genome import Chromosome, parse
-from evosearch.training.step import Resident
+from evosearch.training.resident import Resident
 
 ROUNDS = 3
 STARTED = 120.0

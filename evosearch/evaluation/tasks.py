@@ -24,13 +24,14 @@ class Checkpoint:
 
     `place`: a folder, or the URL of an artifact store. `key`: names the training among all that share the place; equal
     keys promise that one may be continued by the other. `every_epochs`: passes over the training images.
-    `every_minutes`: of wall time, looked at between two epochs.
+    `every_minutes`: of wall time, looked at between two epochs. `begun`: whether an earlier attempt may have left one.
     """
 
     place: str
     key: str
     every_epochs: int | None = None
     every_minutes: float | None = None
+    begun: bool = True
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ driver cannot differ. A *fleet* is the searches of one driver, usually one, with
 nowhere else; a `WorkerPool` has no policy. No ray, no torch in this room.
 """
 
+from evosearch.runtime.checkpointing import Checkpointing, checkpoint_room
 from evosearch.runtime.driver import Logbook, Surroundings, drive
 from evosearch.runtime.fleet import Fleet, Member
 from evosearch.runtime.machine import Assign, Begun, Exclude, Record, StopAsked, step
@@ -33,6 +34,7 @@ __all__ = [
     "POLICIES",
     "Assign",
     "Begun",
+    "Checkpointing",
     "DriverState",
     "EvaluatorFactory",
     "Exclude",
@@ -60,6 +62,7 @@ __all__ = [
     "WorkerPool",
     "WorkerProgressed",
     "WorkerSettings",
+    "checkpoint_room",
     "drive",
     "evolve",
     "replay",

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import NoReturn, Protocol
 
 from evosearch.errors import InterruptedSearchError, TooManyFailuresError
+from evosearch.runtime.checkpointing import Checkpointing
 from evosearch.runtime.fleet import Fleet
 from evosearch.runtime.limits import check_limits
 from evosearch.runtime.machine import Assign, Begun, Command, DriverEvent, Exclude, Record, StopAsked, step
@@ -43,6 +44,7 @@ class Logbook(Protocol):
 class Surroundings:
     """What the loop touches of the world. `logbooks`: by search. `clock`: monotonic seconds. `stop_reason`: the name
     of the signal that asked for a stop, None as long as none did. `limits`: how long a worker may take.
+    `checkpointing`: by search, of those whose trainings leave checkpoints.
     """
 
     pool: WorkerPool
@@ -51,6 +53,7 @@ class Surroundings:
     stop_reason: Callable[[], str | None]
     watcher: Watcher
     limits: TimeLimits = field(default_factory=TimeLimits)
+    checkpointing: Mapping[str, Checkpointing] = field(default_factory=dict)
 
 
 def drive(fleet: Fleet, world: Surroundings) -> Fleet:
@@ -157,11 +160,11 @@ class _Loop:
                 ]
             case Assign(search, worker, trial, attempt, task):
                 self._vigil = self._vigil.began(worker, world.clock())
-                world.pool.submit(
-                    worker,
-                    Ticket(search, world.logbooks[search].term, trial.number, attempt, trial.until),
-                    task,
-                )
+                if checkpointing := world.checkpointing.get(search):
+                    task = checkpointing.apply(task, attempt)
+                term = world.logbooks[search].term
+                ticket = Ticket(search, term, trial.number, attempt, trial.until)
+                world.pool.submit(worker, ticket, task)
             case Exclude(node, message):
                 world.watcher.note(message)
                 world.pool.exclude(node)

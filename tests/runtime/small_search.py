@@ -1,7 +1,7 @@
 """A small search without I/O: its plan, a logbook in memory, and a way to drive it."""
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -9,6 +9,7 @@ from evosearch.blueprint import ImageShape, Problem
 from evosearch.evaluation import Evaluator, TrainingSettings
 from evosearch.genome import SearchSpace
 from evosearch.runtime import (
+    Checkpointing,
     DriverState,
     Fleet,
     Member,
@@ -72,6 +73,7 @@ class Drive:
     clock: Callable[[], float] = lambda: 0.0
     stop_reason: Callable[[], str | None] = lambda: None
     limits: TimeLimits = field(default_factory=TimeLimits)
+    checkpointing: Mapping[str, Checkpointing] = field(default_factory=dict)
 
     def __call__(self, before: Iterable[Event] = ()) -> DriverState:
         started = DriverStarted("host", 1, "local", {})
@@ -79,6 +81,14 @@ class Drive:
         self.pool = ScriptedPool(self.evaluator, self.script)
         self.pool.start()
         logbooks = {self.plan.name: self.logbook}
-        world = Surroundings(self.pool, logbooks, self.clock, self.stop_reason, Silence(), self.limits)
+        world = Surroundings(
+            self.pool,
+            logbooks,
+            self.clock,
+            self.stop_reason,
+            Silence(),
+            self.limits,
+            self.checkpointing,
+        )
         fleet = drive(Fleet.of(Member(self.plan, replay(self.plan, self.logbook.facts))), world)
         return fleet.members[self.plan.name].state

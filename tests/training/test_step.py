@@ -14,18 +14,19 @@ from evosearch.genome import parse
 from evosearch.networks import build, initialise
 from evosearch.training.normalize import Scale, unit
 from evosearch.training.optimizers import make_optimizer
-from evosearch.training.step import Network, Resident, classify, train_step
+from evosearch.training.resident import Resident
+from evosearch.training.step import Classifier, classify, train_step
 
 
 def prepared(
     data: SearchData, bf16: bool = False, device: str = "cpu", text: str = "C6 B8 P | F8"
-) -> tuple[Network, Resident]:
+) -> tuple[Classifier, Resident]:
     module = build(blueprint_of(parse(text), Problem(data.image, 2)))
     initialise(module, torch.manual_seed(0))
     split = Resident(
         torch.tensor(data.train.images, device=device), torch.tensor(data.train.labels, device=device)
     )
-    return Network(module.to(device), Scale(unit(3), torch.device(device)), bf16), split
+    return Classifier(module.to(device), Scale(unit(3), torch.device(device)), bf16), split
 
 
 class Recorder(TorchDispatchMode):

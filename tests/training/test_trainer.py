@@ -17,7 +17,6 @@ from torch import nn
 from evosearch.data import SearchData, Split
 from evosearch.errors import EvaluationError, InvalidChromosomeError, TimedOutError
 from evosearch.evaluation import (
-    EpochRecord,
     Evaluator,
     Failure,
     FailureKind,
@@ -27,7 +26,7 @@ from evosearch.evaluation import (
     TrainingTask,
 )
 from evosearch.genome import parse
-from evosearch.training import Trainer, step, trainer
+from evosearch.training import Trainer, step
 
 Ask = Callable[..., TrainingTask]
 
@@ -122,12 +121,14 @@ def poison(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
     """Let the weights become NaN after that many steps."""
     steps = count(1)
 
-    def poisoned(network: step.Network, *arguments: object) -> None:
-        step.train_step(network, *arguments)
+    train_step = step.train_step
+
+    def poisoned(network: step.Classifier, *arguments: object) -> None:
+        train_step(network, *arguments)
         if next(steps) == after:
             nn.init.constant_(next(network.module.parameters()), math.nan)
 
-    monkeypatch.setattr(trainer, "train_step", poisoned)
+    monkeypatch.setattr(step, "train_step", poisoned)
 
 
 def test_a_diverged_network_keeps_the_curve_of_the_epochs_before(
@@ -169,7 +170,7 @@ def test_an_allocator_that_fails_on_the_way_is_out_of_memory(
     def fails(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(trainer, "classify", fails)
+    monkeypatch.setattr(step, "classify", fails)
     outcome = Trainer(data).handle(ask())
     assert isinstance(outcome, Failure)
     assert outcome.kind is FailureKind.OUT_OF_MEMORY
@@ -182,7 +183,7 @@ def test_a_bug_is_never_taken_for_a_failed_candidate(
     def fails(*_: object) -> None:
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
-    monkeypatch.setattr(trainer, "classify", fails)
+    monkeypatch.setattr(step, "classify", fails)
     with pytest.raises(RuntimeError, match="mat1 and mat2"):
         Trainer(data).handle(ask())
 
@@ -218,12 +219,6 @@ def test_nothing_of_an_evaluation_is_left_behind(data: SearchData, device: str, 
     finally:
         gc.enable()
     assert after == before
-
-
-def test_each_epoch_is_told_as_it_ends(data: SearchData, ask: Ask) -> None:
-    told: list[tuple[int, EpochRecord]] = []
-    outcome = Trainer(data, on_epoch=lambda epoch, record: told.append((epoch, record))).handle(ask())
-    assert told == list(enumerate(outcome.curve, 1))
 
 
 @dataclass
