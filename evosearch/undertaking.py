@@ -13,7 +13,7 @@ from tempfile import TemporaryFile
 from typing import Literal
 
 from evosearch.blueprint import Problem
-from evosearch.config import RunConfig, config_to_json
+from evosearch.config import RunConfig, config_from_json, config_to_json
 from evosearch.data import Dataset, load_dataset
 from evosearch.errors import CannotRunError, HeldError, JournalError, SearchConflictError
 from evosearch.genome import parse
@@ -250,7 +250,12 @@ class Undertaking:
 
     def journal_what_changed(self, signals: StopSignals) -> None:
         """Of a search that is done, what may change is journaled too."""
-        if self.row is not None and config_to_json(self.config) != self.row.configuration:
+        if self.row is None:
+            return
+        journaled = config_to_json(
+            config_from_json(self.row.configuration)
+        )  # keys that came since are in both
+        if config_to_json(self.config) != journaled:
             with ExitStack() as stack:
                 stack.enter_context(self.hold())
                 _keep_backups(self, stack, signals)

@@ -33,11 +33,11 @@ def data(config: CONFIG, override: SET = None, as_json: JSON = False) -> None:
 def validate(config: CONFIG, override: SET = None, as_json: JSON = False) -> None:
     """Check a configuration with its data, and print what the search would cost."""
     from evosearch import wiring
-    from evosearch.config import load_config
+    from evosearch.config import read_config
     from evosearch.reports import cost_lines
 
-    loaded = load_config(config, override or [])
-    cost = wiring.validate(loaded)
+    loaded, source = read_config(config, override or [])
+    cost = wiring.validate(loaded, source)
     if as_json:
         print_json({"name": loaded.name, "valid": True, **cost.to_json()})
         return

@@ -211,6 +211,7 @@ def test_the_words_of_the_format_are_these() -> None:
         "Failure.message": "str",
         "Failure.seconds": "float, absent: 0.0",
         "Failure.curve": "tuple[EpochRecord], absent: ()",
+        "Failure.node_lost": "bool, absent: False",
         "Failed.number": "int",
         "Failed.attempt": "int",
         "Failed.worker": "str",
