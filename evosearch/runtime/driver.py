@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import NoReturn, Protocol
 
 from evosearch.errors import InterruptedSearchError, TooManyFailuresError
+from evosearch.evaluation import PredictionTask
 from evosearch.runtime.checkpointing import Checkpointing
 from evosearch.runtime.fleet import Fleet
 from evosearch.runtime.limits import check_limits
@@ -160,7 +161,8 @@ class _Loop:
                 ]
             case Assign(search, worker, trial, attempt, task):
                 self._vigil = self._vigil.began(worker, world.clock())
-                if checkpointing := world.checkpointing.get(search):
+                checkpointing = world.checkpointing.get(search)
+                if checkpointing and not isinstance(task, PredictionTask):
                     task = checkpointing.apply(task, attempt)
                 term = world.logbooks[search].term
                 ticket = Ticket(search, term, trial.number, attempt, trial.until)

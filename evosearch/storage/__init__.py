@@ -30,6 +30,7 @@ from evosearch.storage.events import (
     Stopped,
     TestRead,
     TestReadingBegun,
+    TestReadingFailed,
     VerdictReached,
 )
 from evosearch.storage.groups import group_of
@@ -85,6 +86,7 @@ __all__ = [
     "TestRead",
     "TestReading",
     "TestReadingBegun",
+    "TestReadingFailed",
     "VerdictReached",
     "bring_back",
     "check_name",

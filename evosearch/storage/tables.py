@@ -63,6 +63,7 @@ searches = Table(
     Column("data_key", _Words, nullable=False, default=""),
     Column("generation", Integer, nullable=False, default=-1),
     Column("generations", Integer, nullable=False, default=1),
+    Column("parent", _Words),  # the search whose best this one trains again
     Column("best", Integer),  # the candidate of the newest verdict; NULL: none was journaled
 )
 
@@ -151,6 +152,7 @@ test_readings = Table(
     metadata,
     _of_search(),
     Column("key", _Words, primary_key=True),
+    Column("sequence", Integer, nullable=False),  # of the event that told of the intent
     Column("number", Integer, nullable=False),
     Column("epochs", Integer, nullable=False),
     Column("seed", BigInteger, nullable=False),
