@@ -10,7 +10,7 @@ from evosearch.runtime.checkpointing import Checkpointing, checkpoint_room
 from evosearch.runtime.driver import Logbook, Surroundings, drive
 from evosearch.runtime.fleet import Fleet, Member
 from evosearch.runtime.machine import Assign, Begun, Exclude, Record, StopAsked, step
-from evosearch.runtime.plan import Plan
+from evosearch.runtime.plan import Plan, ReadingName, SplitReader
 from evosearch.runtime.policy import POLICIES, Policy
 from evosearch.runtime.pool import (
     PoolChanged,
@@ -45,9 +45,11 @@ __all__ = [
     "Policy",
     "PoolChanged",
     "PoolEvent",
+    "ReadingName",
     "Record",
     "Silence",
     "SingleTasks",
+    "SplitReader",
     "StopAsked",
     "StopSignals",
     "Surroundings",
