@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -43,6 +44,7 @@ from evosearch.storage import (
     Held,
     Home,
     JournalLogbook,
+    Onlooker,
     SearchCreated,
     SearchRow,
     StoreMark,
@@ -104,6 +106,11 @@ class Manner:
     address: str | None
     takeover: bool
     watcher: Watcher
+
+    @cached_property
+    def onlooker(self) -> Onlooker:
+        """Which watches drivers that may be dead."""
+        return Onlooker(self.watcher.note)
 
 
 def search(undertakings: Sequence["Undertaking"], generations: int | None = None) -> tuple[Finished, ...]:
@@ -347,7 +354,9 @@ class Undertaking:
         started = DriverStarted(host, pid, self.executor, configuration, purpose)
         name = self.config.name
         journal, folder, takeover = self.home.journal, self.home.folder_of(name), self.manner.takeover
-        held = take(journal, folder, name, started, time.time, takeover=takeover)
+        held = take(
+            journal, folder, name, started, time.time, takeover=takeover, onlooker=self.manner.onlooker
+        )
         if self.row is not None and self.home.find_search(name).generations != self.row.generations:
             held.release()  # all that was decided before rests on a search that has since changed
             raise HeldError(f"another driver has just extended {name!r}; run the same command again")

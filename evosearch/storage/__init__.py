@@ -34,7 +34,7 @@ from evosearch.storage.events import (
     VerdictReached,
 )
 from evosearch.storage.groups import group_of
-from evosearch.storage.holder import Held, current_state, take
+from evosearch.storage.holder import Held, Onlooker, current_state, take
 from evosearch.storage.home import Home, default_folder, open_home
 from evosearch.storage.journal import Journal
 from evosearch.storage.logbook import JournalLogbook
@@ -74,6 +74,7 @@ __all__ = [
     "Interrupted",
     "Journal",
     "JournalLogbook",
+    "Onlooker",
     "Recalled",
     "Recorded",
     "Reopened",

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from secrets import token_hex
 from typing import Any, Self
@@ -114,6 +115,25 @@ class ArtifactStore:
                 return ()
         above = len(root.rstrip("/")) + 1
         return tuple(sorted(path[above:] for path in found if not path.endswith(_UNFINISHED)))
+
+    def age(self, name: str) -> float | None:
+        """Seconds since `name` was written, by the store's own clock; None where the store does not tell.
+
+        A file is written now for comparison: no clock of this machine, nor of the one that wrote `name`, is asked.
+        """
+        now = f".clock-{token_hex(8)}"
+        self.write_bytes(now, b"")
+        try:
+            return (self._written(now) - self._written(name)).total_seconds()
+        except Exception:  # each kind of store has a tree of errors of its own, and not every one keeps times
+            return None
+        finally:
+            self.remove(now)
+
+    def _written(self, name: str) -> datetime:
+        system, path = self._at(name)
+        found: datetime = system.modified(path)
+        return found
 
     def remove(self, name: str) -> None:
         """Remove the file `name`; it may be gone."""

@@ -1,12 +1,12 @@
 """The journal: every fact of every search, in SQL, and what readers ask of them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Self
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, and_, case, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from evosearch.errors import JournalError, SearchConflictError, StaleTermError
@@ -19,11 +19,14 @@ from evosearch.storage.locks import Locks
 from evosearch.storage.names import check_name
 from evosearch.storage.projection import Place, project
 from evosearch.storage.rescue import Written
-from evosearch.storage.rows import EvaluationRow, GenerationRow, SearchRow, TestReading
+from evosearch.storage.rows import EvaluationRow, GenerationRow, Heartbeat, SearchRow, TestReading
 from evosearch.storage.tables import READER_TABLES, drivers, events, searches
 
 PAGE = 1000
 """Events that a replay holds at a time."""
+
+TICK = 0.001
+"""Seconds by which a heartbeat is later than the last at least: who watches it compares nothing else."""
 
 
 class Journal:
@@ -94,15 +97,8 @@ class Journal:
             place = self._fenced(connection, name, expected)
             term = expected + 1
             connection.execute(update(searches).where(searches.c.id == place.search).values(term=term))
-            driver = {
-                "host": event.host,
-                "pid": event.pid,
-                "executor": event.executor,
-                "purpose": event.purpose,
-            }
-            times = {"started": at, "last": at}
-            connection.execute(insert(drivers).values(search=place.search, term=term, **driver, **times))
             _add(connection, place, term, [event], at)
+            connection.execute(insert(drivers).values(_driver(place.search, term, event, at, at)))
         return term
 
     def append(self, name: str, term: int, facts: Sequence[Event], at: float) -> int:
@@ -118,7 +114,7 @@ class Journal:
             return _add(connection, self._fenced(connection, name, term), term, facts, at)
 
     def beat(self, name: str, term: int, at: float) -> None:
-        """Overwrite the driver's last sign of life.
+        """Overwrite the driver's last sign of life; it changes, whatever `at` is.
 
         Raises:
             StaleTermError: a newer driver has taken the search over.
@@ -133,6 +129,23 @@ class Journal:
         with other._reading() as source, self._writer.begin() as connection:
             for search in adopt(source, connection, name):
                 self._rebuild(connection, search)
+
+    def restore(self, name: str, created: float, rows: Sequence[tuple[int, int, float, str, str]]) -> None:
+        """Add a search with the events that are left of it: sequence, term, at, kind and payload of each."""
+        with self._writer.begin() as connection:
+            sequence, term = rows[-1][:2]
+            fence = {"name": name, "created": created, "sequence": sequence, "term": term}
+            added = connection.execute(insert(searches).values(fence)).inserted_primary_key
+            assert added is not None  # noqa: S101 - a single insert always has a key
+            columns = ("sequence", "term", "at", "kind", "payload")
+            told = [{"search": added[0], **dict(zip(columns, row, strict=True))} for row in rows]
+            connection.execute(insert(events), told)
+            for _, term, at, kind, payload in rows:
+                event = decode(kind, payload, self.place)
+                if isinstance(event, DriverStarted):
+                    last = max(row[2] for row in rows if row[1] == term)
+                    connection.execute(insert(drivers).values(_driver(added[0], term, event, at, last)))
+            self._rebuild(connection, added[0])
 
     def rebuild(self) -> None:
         """Write every reader table anew from the events, in one transaction."""
@@ -158,6 +171,14 @@ class Journal:
         """All searches, in order of creation."""
         with self._reading() as connection:
             return readers.search_rows(connection)
+
+    def heartbeats(self) -> dict[str, Heartbeat]:
+        """The last sign of life of every search's driver."""
+        driver = and_(drivers.c.search == searches.c.id, drivers.c.term == searches.c.term)
+        query = select(searches.c.name, searches.c.term, searches.c.sequence, drivers.c.last)
+        with self._reading() as connection:
+            found = connection.execute(query.outerjoin(drivers, driver))
+            return {name: Heartbeat(*rest) for name, *rest in found}
 
     def end(self, name: str) -> tuple[int, int]:
         """The newest term of a search, and the sequence number of its last event."""
@@ -299,6 +320,13 @@ def _add(connection: Connection, end: Place, term: int, facts: Sequence[Event], 
     return last
 
 
+def _driver(
+    search: int, term: int, event: DriverStarted, started: float, last: float
+) -> Mapping[str, object]:
+    who = {"host": event.host, "pid": event.pid, "executor": event.executor, "purpose": event.purpose}
+    return {"search": search, "term": term, **who, "started": started, "last": last}
+
+
 def _project(connection: Connection, event: Event, place: Place) -> None:
     for statement in project(event, place):
         connection.execute(statement)
@@ -306,7 +334,8 @@ def _project(connection: Connection, event: Event, place: Place) -> None:
 
 def _alive(connection: Connection, search: int, term: int, at: float) -> None:
     driver = drivers.c.search == search, drivers.c.term == term
-    connection.execute(update(drivers).where(*driver).values(last=at))
+    last = case((drivers.c.last < at, at), else_=drivers.c.last + TICK)
+    connection.execute(update(drivers).where(*driver).values(last=last))
 
 
 def _pages(page: Callable[[int], list[Recorded]], after: int) -> Iterator[Recorded]:

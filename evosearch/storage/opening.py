@@ -1,5 +1,6 @@
 """From what a user names to an open journal."""
 
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import URL, make_url
@@ -12,6 +13,7 @@ from evosearch.storage.journal import Journal
 from evosearch.storage.mounts import journal_mode
 from evosearch.storage.passwords import without_password
 from evosearch.storage.places import is_place, user_path
+from evosearch.storage.salvage import salvage
 
 _MOUNTS = Path("/proc/mounts")
 _FORMS = "write sqlite:////folder/journal.db or postgresql://user@host/database"
@@ -42,7 +44,11 @@ def open_journal(where: str | Path | URL, *, must_exist: bool) -> Journal:
     if not exists(path):
         sqlite.create(path, mode)
     header = read_journal_header(path)
-    return Journal(sqlite.open_database(path, header, mode))
+    return Journal(sqlite.open_database(path, header, mode, partial(salvage, create=_create)))
+
+
+def _create(file: Path) -> Journal:
+    return open_journal(file, must_exist=False)
 
 
 def parse_place(where: str | Path) -> Path | URL:

@@ -18,7 +18,7 @@ from evosearch.storage.database import Database
 from evosearch.storage.header import APPLICATION_ID, Header
 from evosearch.storage.locks import Farewells, FileLocks
 from evosearch.storage.mounts import JournalMode
-from evosearch.storage.rescue import FileGuard, Unguarded
+from evosearch.storage.rescue import FileGuard, Salvage, Unguarded
 from evosearch.storage.tables import SCHEMA, meta, metadata
 
 BUSY_SECONDS = 30.0
@@ -87,8 +87,8 @@ def publish(fresh: Path, path: Path) -> None:
         close(folder)
 
 
-def open_database(path: Path, header: Header, mode: JournalMode) -> Database:
-    """The journal at `path`; where it may not be written, it can only be read.
+def open_database(path: Path, header: Header, mode: JournalMode, salvage: Salvage) -> Database:
+    """The journal at `path`; where it may not be written, it can only be read. `salvage`: as `FileGuard`.
 
     Raises:
         JournalError: SQLite finds it damaged.
@@ -99,7 +99,7 @@ def open_database(path: Path, header: Header, mode: JournalMode) -> Database:
     try:
         with engine.connect() as connection:
             connection.execute(select(meta)).all()
-        guard = FileGuard(path) if access.get("mode") == "rw" else Unguarded()
+        guard = FileGuard(path, salvage) if access.get("mode") == "rw" else Unguarded()
     except BaseException as error:
         engine.dispose()
         if isinstance(
