@@ -8,14 +8,15 @@ from typing import Any
 from rich.table import Table
 
 from evosearch.reports.estimate import seconds_left
+from evosearch.reports.outcome import reading_row
 from evosearch.reports.words import cells, duration
-from evosearch.storage import EvaluationRow, SearchRow, SearchState
+from evosearch.storage import EvaluationRow, SearchRow, SearchState, TestReading
 
 
 @dataclass(frozen=True)
 class Standing:
     """A search now. `state`: see `current_state`; `total`: evaluations of the whole search; `heard`: when its driver
-    gave its last sign of life, see `last_heard`.
+    gave its last sign of life, see `last_heard`. `children`: its retrainings; `readings`: of the test split, by it or them.
     """
 
     row: SearchRow
@@ -23,6 +24,8 @@ class Standing:
     best: EvaluationRow | None
     total: int
     heard: str = ""
+    children: tuple["Standing", ...] = ()
+    readings: tuple[TestReading, ...] = ()
 
     @property
     def done(self) -> int:
@@ -77,6 +80,22 @@ def status_document(standing: Standing) -> dict[str, Any]:
         "estimated_seconds_left": None if left is None else round(left, 1),
         "message": row.message,
         "environment": dict(row.environment),
+        "parent": row.parent,
+        "retrainings": [status_document(child) for child in standing.children],
+        "readings": [_reading_document(reading) for reading in standing.readings],
+    }
+
+
+def _reading_document(reading: TestReading) -> dict[str, Any]:
+    accuracy = None if reading.metrics is None else reading.metrics["accuracy"]
+    return {
+        "search": reading.search,
+        "number": reading.number,
+        "epochs": reading.epochs,
+        "seed": reading.seed,
+        "reading": reading.place,
+        "readings": reading.total,
+        "accuracy": accuracy,
     }
 
 
@@ -95,7 +114,15 @@ def status_lines(standing: Standing) -> list[str]:
         lines.append(f"  left         about {duration(standing.seconds_left)}")
     if best is not None and best.fitness is not None:
         lines.append(f"  best         {best.fitness:.4f}, candidate {best.number}: {best.chromosome}")
+    lines += (f"  retraining   {_child_line(child)}" for child in standing.children)
+    lines += (f"  reading      {reading_row(reading)}" for reading in standing.readings)
     return lines
+
+
+def _child_line(child: Standing) -> str:
+    message = f" ({child.row.message})" if child.row.message else ""
+    failed = f", failed: {_failed(child.row)}" if child.row.failed else ""
+    return f"{child.row.name}: {child.state}{message}, {child.done} of {child.total} trained{failed}"
 
 
 COLUMNS = ("search", "state", "gen.", "done", "running", "best", "elapsed", "left", "failed")
@@ -111,6 +138,8 @@ def status_table(standings: Sequence[Standing]) -> Table:
         table.add_column(heading, justify="left" if heading in _TEXTS else "right", no_wrap=True)
     for standing in standings:
         table.add_row(*cells(*_cells(standing)))
+        for child in standing.children:
+            table.add_row(*cells(f"  {child.row.name}", *_cells(child)[1:]))
     return table
 
 

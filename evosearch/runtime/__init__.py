@@ -25,7 +25,6 @@ from evosearch.runtime.pool import (
 )
 from evosearch.runtime.settings import EvaluatorFactory, WorkerSettings
 from evosearch.runtime.signals import StopSignals
-from evosearch.runtime.single import SingleTasks
 from evosearch.runtime.state import DriverState, evolve, replay
 from evosearch.runtime.vigil import TimeLimits, Vigil
 from evosearch.runtime.watcher import Silence, Watcher
@@ -48,7 +47,6 @@ __all__ = [
     "ReadingName",
     "Record",
     "Silence",
-    "SingleTasks",
     "SplitReader",
     "StopAsked",
     "StopSignals",

@@ -139,7 +139,7 @@ class FixedListStrategy:
         scores = {one.number: score for one in members if (score := self._score(state, one)) is not None}
         ranked = [(one, fitness) for one in members if (fitness := self._fitness(state, one)) is not None]
         best = max(ranked, key=lambda pair: (pair[1], -pair[0].number), default=None)
-        return SearchProgress(0, self.evaluations, members, scores, best)
+        return SearchProgress(0, self.evaluations, members, scores, best, may_grow=True)
 
     def finished(self, state: ListState) -> bool:
         """Whether every training has ended."""

@@ -55,6 +55,10 @@ class Home:
         """The searches of the group `name`; nothing where there is no such group, see `evosearch.storage.groups`."""
         return members_of(name, self.journal.searches())
 
+    def children_of(self, name: str) -> tuple[SearchRow, ...]:
+        """The retrainings of the search `name`, in order of creation."""
+        return tuple(row for row in self.journal.searches() if row.parent == name)
+
     def current_state(self, row: SearchRow, host: str, now: float) -> SearchState:
         """The state of a search at `now`, seconds since 1970, as told on `host`: see `evosearch.storage.current_state`."""
         if row.state != "running":

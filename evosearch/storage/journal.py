@@ -217,9 +217,10 @@ class Journal:
             return readers.generation_rows(connection, self._id(connection, name))
 
     def test_readings(self, name: str) -> tuple[TestReading, ...]:
-        """Every reading of the test split, ended or not."""
+        """Every reading of the test split by a search or its retrainings, ended or not, each with its count."""
         with self._reading() as connection:
-            return readers.test_reading_rows(connection, self._id(connection, name))
+            self._id(connection, name)
+            return readers.test_reading_rows(connection, name)
 
     def check(self) -> None:
         """Look quickly through the whole journal.
