@@ -35,7 +35,7 @@ from evosearch.storage.events import (
 )
 from evosearch.storage.groups import group_of
 from evosearch.storage.holder import Held, Onlooker, current_state, take
-from evosearch.storage.home import Home, default_folder, open_home
+from evosearch.storage.home import Home, default_folder, home_of, open_home
 from evosearch.storage.journal import Journal
 from evosearch.storage.logbook import JournalLogbook
 from evosearch.storage.mark import StoreMark
@@ -95,6 +95,7 @@ __all__ = [
     "current_state",
     "default_folder",
     "group_of",
+    "home_of",
     "open_home",
     "open_journal",
     "parse_place",

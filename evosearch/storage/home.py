@@ -96,12 +96,13 @@ def open_home(
     default = default_folder(env, cwd)
     place = parse_place(default / "journal.db" if storage is None else storage)
     journal = open_journal(place, must_exist=not create)
-    folder = default if journal.file is None else _folder_of(journal.file)
+    folder = default if journal.file is None else home_of(journal.file)
     is_default = journal.file == (default / "journal.db").resolve()
     return Home(folder, journal, (journal.advice,) if journal.advice else (), is_default)
 
 
-def _folder_of(file: Path) -> Path:
+def home_of(file: Path) -> Path:
+    """The folder of the searches whose journal is `file`."""
     return file.parent if file.name == "journal.db" else file.with_name(f"{file.name}.files")
 
 
