@@ -18,6 +18,7 @@ from evosearch.config import RunConfig, config_to_json
 from evosearch.data import Dataset, load_dataset
 from evosearch.errors import CannotRunError, HeldError, JournalError, SearchConflictError
 from evosearch.genome import parse
+from evosearch.permissions import make_folder
 from evosearch.reports import counted, draw_evolution
 from evosearch.runtime import (
     DriverState,
@@ -416,7 +417,7 @@ class Undertaking:
     def prepare_folder(self) -> None:
         """Find out now, and not after hours of training, whether pictures and weights can be written."""
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self.folder)
             with TemporaryFile(dir=self.folder):
                 pass
         except OSError as error:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Protocol
 
 from evosearch.errors import InputError, JournalLostError
+from evosearch.permissions import file_mode
 from evosearch.storage.groups import group_of
 
 RESCUE_SECONDS = 60.0
@@ -304,7 +305,7 @@ def _new_file(folder: Path, path: Path) -> Path:
     for number in range(1, 1000):
         file = folder / f"{path.stem}-rescued-{number}{path.suffix}"
         with suppress(FileExistsError):
-            os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+            os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, file_mode(folder)))
             return file
     raise FileExistsError(str(folder))
 
