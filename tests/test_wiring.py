@@ -24,7 +24,7 @@ from evosearch.errors import (
     SearchConflictError,
     StaleTermError,
 )
-from evosearch.evaluation import PredictionRequest
+from evosearch.evaluation import PredictionTask
 from evosearch.runtime import Silence
 from evosearch.search import EavlSettings
 from evosearch.storage import (
@@ -535,12 +535,12 @@ def test_a_retraining_is_backed_up_before_and_after_it_reads_the_test_split(
     wiring.run(remote, home)
     begun_when_read, read = [], ScriptedPool.submit
 
-    def submit(pool, worker, ticket, request):
-        if isinstance(request, PredictionRequest):
+    def submit(pool, worker, ticket, task):
+        if isinstance(task, PredictionTask):
             with open_home(str(tmp_path / "third/journal.db"), env={}, cwd=tmp_path, create=True) as third:
                 bring_back(third, wiring.artifact_store(home, remote), "tiny", Onlooker(), takeover=True)
                 begun_when_read.append(len(facts(third, TestReadingBegun)))
-        read(pool, worker, ticket, request)
+        read(pool, worker, ticket, task)
 
     monkeypatch.setattr(ScriptedPool, "submit", submit)
     monkeypatch.setattr(Backup, "begin", lambda *_: None)  # in the background it might come too late

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from evosearch.data import SearchData
-from evosearch.evaluation import EvaluationRequest, Evaluator, PredictionRequest
+from evosearch.evaluation import Evaluator, PredictionTask, TrainingTask
 from workers.classify import describe
 from workers.machine import thread_environment
 from workers.memory import capacity
@@ -74,7 +74,7 @@ class WorkerActor:
         except Exception as error:
             return Broken(describe(error))
 
-    def run(self, task: EvaluationRequest | PredictionRequest) -> Reply:
+    def run(self, task: TrainingTask | PredictionTask) -> Reply:
         """Evaluate or predict."""
         return self._service.run(task) if self._service else Broken("given a task before it was prepared")
 

@@ -124,13 +124,16 @@ class Crew:
     def bury(self, standing: Standing, kind: FailureKind, message: str) -> list[PoolEvent]:
         """See the end of an actor that is dead or of no use, and order another in its place.
 
+        A node that Ray has not given up by now counts as living.
+
         Raises:
             CannotRunError: it was the last of all slots in which none became ready, `STARTS` times in a row.
         """
         self.end(standing)
         if standing.worker:
             self.refill(standing.node, leads=standing.leads)
-            return [WorkerLeft(standing.worker, kind, message)]
+            node_lost = kind is FailureKind.WORKER_LOST and not self.node_lives(standing)
+            return [WorkerLeft(standing.worker, kind, message, node_lost)]
         if not any(node.id == standing.node and not node.draining for node in self._fresh().nodes):
             self._stale = True  # its node went away while it started
         elif standing.attempt < STARTS:
@@ -211,7 +214,7 @@ class Crew:
             message = f"node {self.name(standing)} died: {reason or 'no reason was told'}"
             self.end(standing)
             if standing.worker:
-                events.append(WorkerLeft(standing.worker, FailureKind.WORKER_LOST, message))
+                events.append(WorkerLeft(standing.worker, FailureKind.WORKER_LOST, message, node_lost=True))
         return events
 
     def _dismiss(self, standing: Standing) -> list[PoolEvent]:

@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from typing import TypeAlias
 
-from evosearch.evaluation import EvaluationRequest, PredictionRequest
+from evosearch.evaluation import PredictionTask, TrainingTask
 from workers.classify import describe
 from workers.memory import capacity
 from workers.service import Broken, Reply, Service
@@ -49,7 +49,7 @@ class Stack:
 
 
 Told: TypeAlias = Ready | Pulse | Stack | Reply
-Asked: TypeAlias = EvaluationRequest | PredictionRequest | WhereAreYou
+Asked: TypeAlias = TrainingTask | PredictionTask | WhereAreYou
 
 
 def main(channel_number: int, payload_number: int, device: str) -> None:
@@ -77,7 +77,7 @@ class _Line:
     def __init__(self, channel: "Connection[Told, Asked]") -> None:
         self._channel = channel
         self._sending = threading.Lock()
-        self._inbox: SimpleQueue[EvaluationRequest | PredictionRequest] = SimpleQueue()
+        self._inbox: SimpleQueue[TrainingTask | PredictionTask] = SimpleQueue()
         self._service: Service | None = None
         self._since: float | None = None
         """Monotonic seconds at which the running task began."""

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from evosearch.errors import TimedOutError
 from evosearch.evaluation import (
-    EvaluationRequest,
     Evaluator,
     Failure,
     Outcome,
     Prediction,
-    PredictionRequest,
+    PredictionTask,
+    TrainingTask,
 )
 from workers.classify import describe, innermost_place
 from workers.memory import release
@@ -100,7 +100,7 @@ class Service:
         self._wear = Wear(upkeep.recycle_after, upkeep.recycle_growth)
         self._thread: int | None = None
 
-    def run(self, task: EvaluationRequest | PredictionRequest) -> Reply:
+    def run(self, task: TrainingTask | PredictionTask) -> Reply:
         """Evaluate or predict. No `Exception` leaves it; what is meant to end the process, as `SystemExit`, does."""
         self._thread = threading.get_ident()
         self._watch.begin()

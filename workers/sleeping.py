@@ -12,13 +12,13 @@ from pathlib import Path
 from evosearch.data import SearchData
 from evosearch.evaluation import (
     UNWATCHED,
-    EvaluationRequest,
     Evaluator,
     Outcome,
     Prediction,
-    PredictionRequest,
+    PredictionTask,
     Progress,
     Success,
+    TrainingTask,
 )
 from evosearch.genome import Chromosome
 
@@ -59,14 +59,14 @@ class SleepingEvaluator:
         """Itself."""
         return self
 
-    def evaluate(self, request: EvaluationRequest, progress: Progress = UNWATCHED) -> Outcome:
+    def evaluate(self, task: TrainingTask, progress: Progress = UNWATCHED) -> Outcome:
         """A fitness of 0.5, in time."""
-        nap = Nap(self.seconds(request.network))
+        nap = Nap(self.seconds(task.network))
         take_nap(nap, self.folder)
         progress.step()
         return Success(0.5, nap.seconds)
 
-    def predict(self, request: PredictionRequest) -> Prediction:
+    def predict(self, task: PredictionTask) -> Prediction:
         """Nothing.
 
         Raises:

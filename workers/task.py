@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from evosearch.evaluation import (
     UNWATCHED,
-    EvaluationRequest,
     Evaluator,
     Outcome,
     Prediction,
-    PredictionRequest,
+    PredictionTask,
     Progress,
+    TrainingTask,
 )
 from workers.classify import classify, describe, poisons_process
 
@@ -23,12 +23,12 @@ class Broken:
 
 
 def run_task(
-    evaluator: Evaluator, task: EvaluationRequest | PredictionRequest, progress: Progress = UNWATCHED
+    evaluator: Evaluator, task: TrainingTask | PredictionTask, progress: Progress = UNWATCHED
 ) -> Outcome | Prediction | Broken:
     """Evaluate or predict; an exception becomes a `Failure`, or `Broken` where the process must end with it."""
     start = time.perf_counter()
     try:
-        if isinstance(task, PredictionRequest):
+        if isinstance(task, PredictionTask):
             return evaluator.predict(task)
         return evaluator.evaluate(task, progress)
     except Exception as error:

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 from evosearch.bench.search import NAME, make_plan, plan_of, run_searches, tiny_data
 from evosearch.bench.table import Figure
-from evosearch.evaluation import EvaluationRequest
+from evosearch.evaluation import TrainingTask
 from evosearch.runtime import Plan, TaskDone, Ticket, Worker, WorkerJoined, WorkerPool
 from evosearch.search import RandomSearchSettings
 from evosearch.testing import FormulaEvaluator
@@ -60,23 +60,23 @@ def _start_pool() -> WorkerPool:
     return pool
 
 
-def _requests(plan: Plan, count: int) -> list[EvaluationRequest]:
+def _requests(plan: Plan, count: int) -> list[TrainingTask]:
     members = plan.strategy.start().members
-    return [plan.request(members[number % len(members)].chromosome) for number in range(count)]
+    return [plan.task(members[number % len(members)].chromosome) for number in range(count)]
 
 
-def _hand_out(pool: WorkerPool, requests: Sequence[EvaluationRequest]) -> float:
-    waiting = list(enumerate(requests))
+def _hand_out(pool: WorkerPool, tasks: Sequence[TrainingTask]) -> float:
+    waiting = list(enumerate(tasks))
     free: list[Worker] = []
     ended = 0
     begun = None
-    while ended < len(requests):
+    while ended < len(tasks):
         for event in pool.poll(1.0):
             if isinstance(event, WorkerJoined | TaskDone):
                 begun = begun or time.perf_counter()
                 free.append(event.worker)
             ended += isinstance(event, TaskDone)
         while free and waiting:
-            number, request = waiting.pop()
-            pool.submit(free.pop(), Ticket(NAME, 1, number, 1), request)
+            number, task = waiting.pop()
+            pool.submit(free.pop(), Ticket(NAME, 1, number, 1), task)
     return time.perf_counter() - (begun or 0.0)

@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from evosearch.evaluation import FailureKind, PredictionRequest, Success
+from evosearch.evaluation import FailureKind, PredictionTask, Success
 from evosearch.genome import Chromosome
 from evosearch.runtime import (
     Fleet,
@@ -183,7 +183,7 @@ class SimulatedPool:
                 self._raise_node(place)
             case _NodeLost(node, place):
                 for worker in [one for one in self._workers if one.node == node]:
-                    self._leave(worker, FailureKind.WORKER_LOST, f"node {node} was lost")
+                    self._leave(worker, FailureKind.WORKER_LOST, f"node {node} was lost", node_lost=True)
                 self._plan(self._cluster.repair, _NodeUp(place))
             case _TaskEnds(worker, ticket, _, _) if (self._workers.get(worker) or (None,))[0] == ticket:
                 return self._end(occurrence)
@@ -202,15 +202,15 @@ class SimulatedPool:
             self._workers[worker] = None
             self._news.append(WorkerJoined(worker))
 
-    def _leave(self, worker: Worker, kind: FailureKind, message: str) -> None:
+    def _leave(self, worker: Worker, kind: FailureKind, message: str, *, node_lost: bool = False) -> None:
         task = self._workers.pop(worker)
         if task:
             self.lost += 1
             self.wasted += self._now - task[1]
-        self._news.append(WorkerLeft(worker, kind, message))
+        self._news.append(WorkerLeft(worker, kind, message, node_lost))
 
     def _end(self, end: _TaskEnds) -> list[PoolEvent]:
-        if isinstance(end.task, PredictionRequest):
+        if isinstance(end.task, PredictionTask):
             raise TypeError("a simulated pool predicts nothing")
         self._workers[end.worker] = None
         self.busy += end.seconds

@@ -1,7 +1,8 @@
 """The circuit breaker of a node: one that loses worker after worker gets no more work.
 
 What is counted are incidents, not workers: those that one incident took along, and a candidate that brings down one
-process after another, count once.
+process after another, count once. A node that goes away as a whole is not sick for that: it gets no work while it is
+gone, and may well do it when it is back.
 """
 
 from collections.abc import Mapping
@@ -31,7 +32,7 @@ def with_pool(fleet: Fleet, event: PoolEvent, task: tuple[str, int] | None) -> F
                 fleet = replace(fleet, losses=_without(fleet.losses, worker.node))
                 fleet = replace(fleet, shunned={one: n for one, n in fleet.shunned.items() if one != task})
             return _leave(fleet, worker) if gone else fleet
-        case WorkerLeft(worker, kind):
+        case WorkerLeft(worker, kind, _, node_lost):
             known = fleet.losses.get(worker.node, Losses())
             present = frozenset(n for n, other in fleet.workers.items() if other.node == worker.node)
             fleet = _leave(fleet, worker)
@@ -40,7 +41,7 @@ def with_pool(fleet: Fleet, event: PoolEvent, task: tuple[str, int] | None) -> F
             devices = (worker.device,) * (2 if kind is FailureKind.WORKER_LOST else 1)
             shunned = (*fleet.shunned.get(task, ()), *devices)
             fleet = replace(fleet, shunned={**fleet.shunned, task: shunned})
-            if kind not in COUNTED or worker.name in known.witnesses or task in known.tasks:
+            if node_lost or kind not in COUNTED or worker.name in known.witnesses or task in known.tasks:
                 return fleet
             counted = Losses(known.count + 1, present, known.tasks | {task})
             return replace(fleet, losses={**fleet.losses, worker.node: counted})

@@ -155,11 +155,9 @@ class _Loop:
                 self._stopped += [
                     _stopped(search, fact.message) for fact in facts if isinstance(fact, Stopped)
                 ]
-            case Assign(search, worker, number, attempt, request):
+            case Assign(search, worker, number, attempt, task):
                 self._vigil = self._vigil.began(worker, world.clock())
-                world.pool.submit(
-                    worker, Ticket(search, world.logbooks[search].term, number, attempt), request
-                )
+                world.pool.submit(worker, Ticket(search, world.logbooks[search].term, number, attempt), task)
             case Exclude(node, message):
                 world.watcher.note(message)
                 world.pool.exclude(node)

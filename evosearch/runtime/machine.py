@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from evosearch.evaluation import EvaluationRequest
+from evosearch.evaluation import TrainingTask
 from evosearch.runtime.breaker import LOSSES, closed, node_to_close, with_pool
 from evosearch.runtime.fleet import Fleet
 from evosearch.runtime.pool import PoolEvent, TaskDone, Worker, WorkerLeft
@@ -47,7 +47,7 @@ class Assign:
     worker: Worker
     number: int
     attempt: int
-    request: EvaluationRequest
+    task: TrainingTask
 
 
 @dataclass(frozen=True)
@@ -140,8 +140,8 @@ class _Turn:
             number, member = waiting.candidate.number, self.fleet.members[waiting.search]
             dispatched = Dispatched(number, member.state.attempts.get(number, 0) + 1, worker.name)
             self._add(waiting.search, [dispatched])
-            request = member.plan.request(waiting.candidate.chromosome)
-            self._assigned.append(Assign(waiting.search, worker, number, dispatched.attempt, request))
+            task = member.plan.task(waiting.candidate.chromosome)
+            self._assigned.append(Assign(waiting.search, worker, number, dispatched.attempt, task))
 
     def commands(self) -> tuple[Command, ...]:
         """What was decided; every fact before anything that rests on it."""

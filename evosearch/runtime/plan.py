@@ -1,9 +1,9 @@
-"""What a driver knows of its search that never changes: how candidates become requests, and what they cost."""
+"""What a driver knows of its search that never changes: how candidates become tasks, and what they cost."""
 
 from dataclasses import dataclass
 
 from evosearch.blueprint import Blueprint, Limits, draw_up, training_memory
-from evosearch.evaluation import EvaluationRequest, TrainingSettings, evaluation_seed
+from evosearch.evaluation import TrainingSettings, TrainingTask, evaluation_seed
 from evosearch.genome import Chromosome
 from evosearch.runtime.costs import Work, work_of
 from evosearch.search import Candidate, Strategy
@@ -30,10 +30,10 @@ class Plan:
     limits: Limits
     data_key: str
 
-    def request(self, chromosome: Chromosome, *, repeat: int = 0) -> EvaluationRequest:
+    def task(self, chromosome: Chromosome, *, repeat: int = 0) -> TrainingTask:
         """The evaluation of `chromosome`; its seed depends on the chromosome, not on its number."""
         seed = evaluation_seed(self.seed, chromosome.key, repeat)
-        return EvaluationRequest(chromosome, self.training, self.data_key, seed)
+        return TrainingTask(chromosome, self.training, self.data_key, seed)
 
     def blueprint(self, candidate: Candidate) -> Blueprint:
         """The candidate's network for this search's images."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
-from evosearch.evaluation import EvaluationRequest, FailureKind, Outcome, Prediction, PredictionRequest
+from evosearch.evaluation import FailureKind, Outcome, Prediction, PredictionTask, TrainingTask
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +57,14 @@ class WorkerLeft:
     """A worker is gone, and with it the task it had.
 
     `kind`: CRASHED where its own process died while its node lived, WORKER_LOST where node or network went away,
-    OUT_OF_MEMORY where its host ran out of it, or as `WorkerPool.stop` was told. `message`: one line.
+    OUT_OF_MEMORY where its host ran out of it, or as `WorkerPool.stop` was told. `message`: one line. `node_lost`: its
+    node is gone with all its workers, as far as the pool knows by now; else the node lives on without this one.
     """
 
     worker: Worker
     kind: FailureKind
     message: str
+    node_lost: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,7 @@ class PoolChanged:
 
 
 PoolEvent: TypeAlias = WorkerJoined | WorkerLeft | TaskDone | WorkerProgressed | PoolChanged
-Task: TypeAlias = EvaluationRequest | PredictionRequest
+Task: TypeAlias = TrainingTask | PredictionTask
 
 
 class WorkerPool(Protocol):

@@ -41,8 +41,9 @@ def told(state: DriverState, event: TaskDone | WorkerLeft) -> Iterator[Event]:
                 yield Finished(ticket.number, ticket.attempt, worker.name, result)
             elif isinstance(result, Failure):
                 yield from _failure(state, ticket.number, worker, result)
-        case WorkerLeft(worker, kind, message) if worker.name in state.running:
-            yield from _failure(state, state.running[worker.name], worker, Failure(kind, message))
+        case WorkerLeft(worker, kind, message, node_lost) if worker.name in state.running:
+            failure = Failure(kind, message, node_lost=node_lost)
+            yield from _failure(state, state.running[worker.name], worker, failure)
 
 
 def reopened(state: DriverState) -> Iterator[Event]:
@@ -87,7 +88,8 @@ def _births(plan: Plan, state: DriverState, candidates: tuple[Candidate, ...]) -
 
 def _failure(state: DriverState, number: int, worker: Worker, failure: Failure) -> Iterator[Event]:
     kinds = (*state.failures.get(number, ()), failure.kind)
-    spent = is_spent(kinds)
+    # Nodes come and go, preempted ones by the dozen: however often that hits one candidate, it says nothing about it.
+    spent = is_spent(kinds) and not failure.node_lost
     reason = _reason_to_stop(state, number, kinds) if spent else None
     # The failure that stops a search is not final: no fitness is invented, and a resume tries it again.
     yield Failed(number, state.attempts[number], worker.name, failure, final=spent and reason is None)

@@ -32,15 +32,18 @@ class SingleTasks:
             InterruptedSearchError: a stop was asked for.
         """
         failures: list[FailureKind] = []
+        attempt = 0
         while True:
-            attempt = len(failures) + 1
+            attempt += 1
             result = self._attempt(Ticket(self._search, self.term, number, attempt), task_of(attempt))
             if not isinstance(result, Failure):
                 return attempt, result
+            if result.node_lost:
+                continue
             failures.append(result.kind)
             if is_spent(failures):
                 raise TooManyFailuresError(
-                    f"candidate {number} of {self._search!r} failed as {result.kind} in attempt {len(failures)}; "
+                    f"candidate {number} of {self._search!r} failed as {result.kind} in attempt {attempt}; "
                     f"the last one: {result.message}"
                 )
 
@@ -64,9 +67,10 @@ class SingleTasks:
                     case TaskDone(worker, done, outcome, leaves):
                         self._free += [] if leaves else [worker]
                         result = outcome if done == ticket else result
-                    case WorkerLeft(worker, kind, message):
+                    case WorkerLeft(worker, kind, message, node_lost):
                         self._free = [other for other in self._free if other != worker]
-                        result = Failure(kind, message) if worker == given else result
+                        left = Failure(kind, message, node_lost=node_lost)
+                        result = left if worker == given else result
                     case PoolChanged(text):
                         self._world.watcher.note(text)
         return result

@@ -36,7 +36,7 @@ class DriverState:
     The durable part is a fold of the journal. `search`: the strategy's. `announced`: the newest generation whose
     population is journaled, -1 before the first. `open`: candidates that are born and have no score, by number.
     `sizes`: what each of these has to do and to hold. `attempts`: dispatches by number, of candidates without a fitness. `failures`: failed attempts in order, of
-    open ones.
+    open ones, but for those that went with their node.
     `ended`: evaluations that have ended, in whatever way. `timings`: what finished ones took. `remembered`: the number that finished each chromosome, with its fitness. `concluded` and `errors`: how many
     evaluations ended in training, and how many of them in a final `error`.
 
@@ -81,7 +81,11 @@ def replay(plan: Plan, facts: Iterable[Event]) -> DriverState:
 
 
 def evolve(plan: Plan, state: DriverState, fact: Event) -> DriverState:
-    """The state after `fact`; facts that decide nothing leave it as it is."""
+    """The state after `fact`; facts that decide nothing leave it as it is.
+
+    `Completed` may stand twice: a driver that was about to take the search from one that was just ending it finds
+    nothing to do, and says so again. The second one changes nothing.
+    """
     match fact:
         case DriverStarted():
             return replace(state, running={}, halted=False)
@@ -105,8 +109,7 @@ def evolve(plan: Plan, state: DriverState, fact: Event) -> DriverState:
             freed = _freed(state, worker)
             if final:
                 return _closed(plan, freed, number, Score(failure=failure.kind), trained=True)
-            failures = (*state.failures.get(number, ()), failure.kind)
-            return replace(freed, failures={**state.failures, number: failures})
+            return freed if failure.node_lost else _failed(freed, number, failure.kind)
         case Reopened(numbers):
             return _reopened(plan, state, frozenset(numbers))
         case Interrupted() | Completed():
@@ -152,6 +155,11 @@ def _closed(
         concluded=state.concluded + trained,
         errors=state.errors + (score.failure is FailureKind.ERROR),
     )
+
+
+def _failed(state: DriverState, number: int, kind: FailureKind) -> DriverState:
+    failures = (*state.failures.get(number, ()), kind)
+    return replace(state, failures={**state.failures, number: failures})
 
 
 def _reopened(plan: Plan, state: DriverState, numbers: frozenset[int]) -> DriverState:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from evosearch.data import Dataset
-from evosearch.evaluation import EvaluationRequest, Prediction, PredictionRequest, Success
+from evosearch.evaluation import Prediction, PredictionTask, Success, TrainingTask
 from evosearch.genome import Chromosome
 from evosearch.runtime import Logbook, Plan, SingleTasks
 from evosearch.storage import TestRead, TestReadingBegun
@@ -16,22 +16,22 @@ REPEAT = 1
 
 @dataclass(frozen=True)
 class Retraining:
-    """What is to be trained anew: candidate `number` with `chromosome`, by `request`."""
+    """What is to be trained anew: candidate `number` with `chromosome`, by `task`."""
 
     number: int
     chromosome: Chromosome
-    request: EvaluationRequest
+    task: TrainingTask
 
     @classmethod
     def of(cls, plan: Plan, number: int, chromosome: Chromosome, epochs: int) -> "Retraining":
         """The retraining of a search's best for `epochs` epochs; equal arguments give an equal one."""
-        request = plan.request(chromosome, repeat=REPEAT)
-        return cls(number, chromosome, replace(request, settings=replace(request.settings, epochs=epochs)))
+        task = plan.task(chromosome, repeat=REPEAT)
+        return cls(number, chromosome, replace(task, settings=replace(task.settings, epochs=epochs)))
 
     @property
     def key(self) -> str:
         """Names its reading of the test split within the search: candidate, epochs and seed."""
-        return f"candidate-{self.number}-epochs-{self.request.settings.epochs}-seed-{self.request.seed}"
+        return f"candidate-{self.number}-epochs-{self.task.settings.epochs}-seed-{self.task.seed}"
 
 
 def retrain_best(
@@ -51,18 +51,18 @@ def retrain_best(
     def weights(attempt: int) -> Path:
         return Path("final") / retraining.key / f"term-{tasks.term}-attempt-{attempt}.safetensors"
 
-    request = retraining.request
+    task = retraining.task
     attempt, trained = tasks.run(
-        retraining.number, lambda attempt: replace(request, weights=f"{folder}/{weights(attempt).as_posix()}")
+        retraining.number, lambda attempt: replace(task, weights=f"{folder}/{weights(attempt).as_posix()}")
     )
     if not isinstance(trained, Success):
         raise TypeError(f"a training ends in a Success, found {trained!r}")
-    settings = request.settings
-    logbook.append([TestReadingBegun(retraining.key, retraining.number, settings.epochs, request.seed)])
-    reading = PredictionRequest(
+    settings = task.settings
+    logbook.append([TestReadingBegun(retraining.key, retraining.number, settings.epochs, task.seed)])
+    reading = PredictionTask(
         retraining.chromosome,
         settings,
-        request.data_key,
+        task.data_key,
         f"{folder}/{weights(attempt).as_posix()}",
         dataset.test.images,
     )

@@ -17,15 +17,15 @@ from evosearch.data import SearchData
 from evosearch.evaluation import (
     UNWATCHED,
     EpochRecord,
-    EvaluationRequest,
     Evaluator,
     Failure,
     FailureKind,
     Outcome,
     Prediction,
-    PredictionRequest,
+    PredictionTask,
     Progress,
     Success,
+    TrainingTask,
 )
 from evosearch.genome import Chromosome
 
@@ -45,14 +45,14 @@ class FormulaEvaluator:
     def __call__(self, data: SearchData, _device: str) -> Evaluator:
         return replace(self, classes=len(data.classes))
 
-    def evaluate(self, request: EvaluationRequest, progress: Progress = UNWATCHED) -> Outcome:
+    def evaluate(self, task: TrainingTask, progress: Progress = UNWATCHED) -> Outcome:
         _pretend(self.seconds, progress)
-        fitness = formula_fitness(request.network, request.seed)
+        fitness = formula_fitness(task.network, task.seed)
         return Success(fitness, self.seconds, (EpochRecord(1 - fitness, fitness),))
 
-    def predict(self, request: PredictionRequest) -> Prediction:
-        rng = np.random.default_rng(int(request.network.key, 16))
-        return Prediction(rng.dirichlet(np.ones(self.classes), len(request.images)).astype(np.float32))
+    def predict(self, task: PredictionTask) -> Prediction:
+        rng = np.random.default_rng(int(task.network.key, 16))
+        return Prediction(rng.dirichlet(np.ones(self.classes), len(task.images)).astype(np.float32))
 
 
 def _pretend(seconds: float, progress: Progress) -> None:
@@ -109,15 +109,15 @@ class _Striking:
     def __call__(self, _data: SearchData, _device: str) -> Evaluator:
         return self
 
-    def evaluate(self, request: EvaluationRequest, progress: Progress = UNWATCHED) -> Outcome:
-        if self.victims.strike(request.network):
+    def evaluate(self, task: TrainingTask, progress: Progress = UNWATCHED) -> Outcome:
+        if self.victims.strike(task.network):
             return self.go_wrong()
-        return self.inner.evaluate(request, progress)
+        return self.inner.evaluate(task, progress)
 
-    def predict(self, request: PredictionRequest) -> Prediction:
-        if self.victims.strike(request.network):
+    def predict(self, task: PredictionTask) -> Prediction:
+        if self.victims.strike(task.network):
             self.go_wrong()
-        return self.inner.predict(request)
+        return self.inner.predict(task)
 
     def go_wrong(self) -> Outcome:
         raise NotImplementedError
@@ -177,9 +177,9 @@ class LeakingEvaluator:
     def __call__(self, _data: SearchData, _device: str) -> Evaluator:
         return self
 
-    def evaluate(self, request: EvaluationRequest, progress: Progress = UNWATCHED) -> Outcome:
+    def evaluate(self, task: TrainingTask, progress: Progress = UNWATCHED) -> Outcome:
         self._leaked.append(b"x" * (self.mebibytes * 2**20))
-        return self.inner.evaluate(request, progress)
+        return self.inner.evaluate(task, progress)
 
-    def predict(self, request: PredictionRequest) -> Prediction:
-        return self.inner.predict(request)
+    def predict(self, task: PredictionTask) -> Prediction:
+        return self.inner.predict(task)

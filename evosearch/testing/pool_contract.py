@@ -10,13 +10,13 @@ import numpy as np
 
 from evosearch.data import SearchData, Split
 from evosearch.evaluation import (
-    EvaluationRequest,
     Failure,
     FailureKind,
     Prediction,
-    PredictionRequest,
+    PredictionTask,
     Success,
     TrainingSettings,
+    TrainingTask,
 )
 from evosearch.genome import parse
 from evosearch.runtime import (
@@ -55,9 +55,9 @@ def tiny_data() -> SearchData:
     return SearchData(Split(pixels[:8], labels[:8]), Split(pixels[8:], labels[8:]), ("no", "yes"), "tiny")
 
 
-def request(network: str = GOOD, seed: int = 1) -> EvaluationRequest:
-    """A request for `tiny_data`."""
-    return EvaluationRequest(parse(network), TrainingSettings(epochs=1, batch_size=4), "tiny", seed)
+def training_task(network: str = GOOD, seed: int = 1) -> TrainingTask:
+    """A task for `tiny_data`."""
+    return TrainingTask(parse(network), TrainingSettings(epochs=1, batch_size=4), "tiny", seed)
 
 
 def ticket(number: int, attempt: int = 1) -> Ticket:
@@ -117,7 +117,7 @@ class PoolContract:
             told: list[PoolEvent] = []
             while len(told) < 12:
                 for worker, one in zip(free, waiting, strict=False):
-                    pool.submit(worker, one, request(seed=one.number))
+                    pool.submit(worker, one, training_task(seed=one.number))
                 del waiting[: len(free)]
                 news = gather(pool, bool)
                 told += news
@@ -128,17 +128,17 @@ class PoolContract:
     def test_equal_requests_give_equal_results_on_every_worker(self) -> None:
         with self.running(FormulaEvaluator(), 2) as pool:
             for number, worker in enumerate(joined(pool, 2)):
-                pool.submit(worker, ticket(number), request(seed=7))
+                pool.submit(worker, ticket(number), training_task(seed=7))
             events = gather(pool, lambda events: len(events) == 2)
-        expected = FormulaEvaluator().evaluate(request(seed=7))
+        expected = FormulaEvaluator().evaluate(training_task(seed=7))
         assert [event.result for event in events if isinstance(event, TaskDone)] == [expected, expected]
 
     def test_a_prediction_comes_back_with_a_row_per_image(self) -> None:
         with self.running(FormulaEvaluator()) as pool:
             (worker,) = joined(pool, 1)
             images = np.zeros((5, 1, 8, 8), np.uint8)
-            asked = request()
-            task = PredictionRequest(asked.network, asked.settings, "tiny", "weights", images)
+            asked = training_task()
+            task = PredictionTask(asked.network, asked.settings, "tiny", "weights", images)
             pool.submit(worker, ticket(0), task)
             (event,) = gather(pool, bool)
         assert isinstance(event, TaskDone)
@@ -148,9 +148,9 @@ class PoolContract:
     def test_an_exception_is_a_failure_and_the_worker_lives_on(self) -> None:
         with self.running(RaisingEvaluator(BAD_ONES, error=KeyError("no such gene"))) as pool:
             (worker,) = joined(pool, 1)
-            pool.submit(worker, ticket(0), request(BAD))
+            pool.submit(worker, ticket(0), training_task(BAD))
             (failed,) = gather(pool, bool)
-            pool.submit(worker, ticket(1), request(GOOD))
+            pool.submit(worker, ticket(1), training_task(GOOD))
             (done,) = gather(pool, bool)
         assert isinstance(failed, TaskDone)
         assert isinstance(failed.result, Failure)
@@ -164,11 +164,11 @@ class PoolContract:
     def test_a_worker_that_dies_takes_its_task_along_and_is_replaced_under_another_name(self) -> None:
         with self.running(ExitingEvaluator(BAD_ONES), 2) as pool:
             doomed, other = joined(pool, 2)
-            pool.submit(doomed, ticket(0), request(BAD))
-            pool.submit(other, ticket(1), request(GOOD))
+            pool.submit(doomed, ticket(0), training_task(BAD))
+            pool.submit(other, ticket(1), training_task(GOOD))
             events = gather(pool, lambda events: len(events) == 3)
             (heir,) = (event.worker for event in events if isinstance(event, WorkerJoined))
-            pool.submit(heir, ticket(2), request(GOOD))
+            pool.submit(heir, ticket(2), training_task(GOOD))
             (last,) = gather(pool, bool)
         (left,) = (event for event in events if isinstance(event, WorkerLeft))
         assert (left.worker, left.kind) == (doomed, FailureKind.CRASHED)
@@ -180,9 +180,9 @@ class PoolContract:
     def test_a_task_for_a_worker_that_left_is_no_error_and_changes_nothing(self) -> None:
         with self.running(ExitingEvaluator(BAD_ONES)) as pool:
             (doomed,) = joined(pool, 1)
-            pool.submit(doomed, ticket(0), request(BAD))
+            pool.submit(doomed, ticket(0), training_task(BAD))
             gather(pool, lambda events: any(isinstance(event, WorkerJoined) for event in events))
-            pool.submit(doomed, ticket(1), request(GOOD))
+            pool.submit(doomed, ticket(1), training_task(GOOD))
             assert not pool.poll(0.1)
 
     def test_a_poll_without_news_ends_at_about_its_timeout(self) -> None:
@@ -196,7 +196,7 @@ class PoolContract:
         with self.running(FormulaEvaluator(seconds=600)) as pool:
             (worker,) = joined(pool, 1)
             assert not pool.poll(1.5)
-            pool.submit(worker, ticket(0), request())
+            pool.submit(worker, ticket(0), training_task())
             assert gather(pool, lambda events: len(events) == 2) == [WorkerProgressed(worker)] * 2
 
     def test_a_worker_that_hangs_is_stopped_with_the_place_where_it_stood_and_replaced(
@@ -205,7 +205,7 @@ class PoolContract:
         begun = Victims(frozenset({BAD}), once_in=str(tmp_path))
         with self.running(HangingEvaluator(begun)) as pool:
             (worker,) = joined(pool, 1)
-            pool.submit(worker, ticket(0), request(BAD))
+            pool.submit(worker, ticket(0), training_task(BAD))
             assert not gather(pool, lambda _: any(tmp_path.iterdir())), "what hangs tells nothing"
             pool.stop(worker, FailureKind.TIMED_OUT, "took 60 s")
             left, heir = gather(pool, lambda events: len(events) == 2)
@@ -215,13 +215,13 @@ class PoolContract:
             assert "\n" not in left.message
             assert isinstance(heir, WorkerJoined)
             assert heir.worker.name != worker.name
-            pool.submit(heir.worker, ticket(0, attempt=2), request(BAD))
+            pool.submit(heir.worker, ticket(0, attempt=2), training_task(BAD))
             assert _tickets(gather(pool, bool)) == [ticket(0, attempt=2)]
 
     def test_a_worker_that_left_may_be_stopped_and_nothing_happens(self) -> None:
         with self.running(ExitingEvaluator(BAD_ONES)) as pool:
             (doomed,) = joined(pool, 1)
-            pool.submit(doomed, ticket(0), request(BAD))
+            pool.submit(doomed, ticket(0), training_task(BAD))
             gather(pool, lambda events: any(isinstance(event, WorkerJoined) for event in events))
             pool.stop(doomed, FailureKind.WORKER_LOST, "made no step for 600 s")
             assert not pool.poll(0.1)
@@ -229,7 +229,7 @@ class PoolContract:
     def test_a_soft_limit_ends_a_task_as_timed_out_and_the_worker_lives_on(self) -> None:
         with self.running(FormulaEvaluator(seconds=600), soft_seconds=0.1) as pool:
             (worker,) = joined(pool, 1)
-            pool.submit(worker, ticket(0), request())
+            pool.submit(worker, ticket(0), training_task())
             (done,) = gather(pool, bool)
         assert isinstance(done, TaskDone)
         assert isinstance(done.result, Failure)
@@ -240,12 +240,12 @@ class PoolContract:
     def test_a_worker_leaves_with_its_last_evaluation_and_is_replaced_under_another_name(self) -> None:
         with self.running(FormulaEvaluator(), recycle_after=2) as pool:
             (worker,) = joined(pool, 1)
-            pool.submit(worker, ticket(0), request())
+            pool.submit(worker, ticket(0), training_task())
             (first,) = gather(pool, bool)
-            pool.submit(worker, ticket(1), request())
+            pool.submit(worker, ticket(1), training_task())
             second, heir = gather(pool, lambda events: len(events) == 2)
             assert isinstance(heir, WorkerJoined)
-            pool.submit(heir.worker, ticket(2), request())
+            pool.submit(heir.worker, ticket(2), training_task())
             (third,) = gather(pool, bool)
         done = [event for event in (first, second, third) if isinstance(event, TaskDone)]
         assert [event.leaves for event in done] == ["", "recycled after 2 evaluations", ""]
@@ -255,9 +255,9 @@ class PoolContract:
     def test_a_worker_that_grows_leaves_and_says_by_how_much(self) -> None:
         with self.running(LeakingEvaluator(mebibytes=128), recycle_growth=64) as pool:
             (worker,) = joined(pool, 1)
-            pool.submit(worker, ticket(0), request())
+            pool.submit(worker, ticket(0), training_task())
             (first,) = gather(pool, bool)
-            pool.submit(worker, ticket(1), request())
+            pool.submit(worker, ticket(1), training_task())
             second, *_ = gather(pool, bool)
         assert isinstance(first, TaskDone)
         assert not first.leaves
@@ -269,7 +269,7 @@ class PoolContract:
         before = self.worker_processes()
         with self.running(FormulaEvaluator(), 2) as pool:
             busy, _ = joined(pool, 2)
-            pool.submit(busy, ticket(0), request())
+            pool.submit(busy, ticket(0), training_task())
             pool.exclude(busy.node)
             (done,) = gather(pool, bool)
             assert isinstance(done, TaskDone)
@@ -282,7 +282,7 @@ class PoolContract:
         with self.running(FormulaEvaluator()) as pool:
             (worker,) = joined(pool, 1)
             pool.exclude("another-node")
-            pool.submit(worker, ticket(0), request())
+            pool.submit(worker, ticket(0), training_task())
             (done,) = gather(pool, bool)
         assert isinstance(done, TaskDone)
         assert not done.leaves
@@ -292,7 +292,7 @@ class PoolContract:
         pool = self.make_pool(FormulaEvaluator(seconds=600), 2)
         pool.start()
         for worker in joined(pool, 2):
-            pool.submit(worker, ticket(0), request())
+            pool.submit(worker, ticket(0), training_task())
         pool.close()
         _await_end(self.worker_processes, before)
         pool.close()

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from evosearch.evaluation import Evaluator, Failure, FailureKind, Outcome, Prediction, PredictionRequest
+from evosearch.evaluation import Evaluator, Failure, FailureKind, Outcome, Prediction, PredictionTask
 from evosearch.runtime.pool import PoolEvent, Task, TaskDone, Ticket, Worker, WorkerJoined, WorkerLeft
 
 
@@ -18,7 +18,8 @@ class Script:
     `workers`: how many there are at any time. `losses`: the attempts, as (candidate number, attempt), that lose their
     worker, and how. `shuffle`: seed of the order in which tasks end; None: the order of submission. `hangs`: the
     attempts that never end. `nodes`: how many the workers are spread over, in turn: "scripted", or where there are
-    several "scripted-0", "scripted-1". `recycle_after`: a worker leaves with so many tasks; None: never.
+    several "scripted-0", "scripted-1". `recycle_after`: a worker leaves with so many tasks; None: never. `outages`: the
+    attempts that lose their whole node, which is back at once.
     """
 
     workers: int = 1
@@ -27,6 +28,7 @@ class Script:
     hangs: frozenset[tuple[int, int]] = frozenset()
     nodes: int = 1
     recycle_after: int | None = None
+    outages: frozenset[tuple[int, int]] = frozenset()
 
 
 class ScriptedPool:
@@ -116,6 +118,8 @@ class ScriptedPool:
 
     def _end(self, worker: Worker) -> None:
         ticket, task = self._running.pop(worker)
+        if (ticket.number, ticket.attempt) in self._script.outages:
+            return self._lose_node(worker.node)
         if loss := self._losses.get((ticket.number, ticket.attempt)):
             return self._lose(worker, loss)
         try:
@@ -137,11 +141,19 @@ class ScriptedPool:
 
     def _run(self, task: Task) -> Outcome | Prediction:
         try:
-            if isinstance(task, PredictionRequest):
+            if isinstance(task, PredictionTask):
                 return self._evaluator.predict(task)
             return self._evaluator.evaluate(task)
         except Exception as error:
             return Failure(FailureKind.ERROR, f"{type(error).__name__}: {error}")
+
+    def _lose_node(self, node: str) -> None:
+        lost = [worker for worker in self._alive if worker.node == node]
+        for worker in lost:
+            self._running.pop(worker, None)
+            self._news.append(WorkerLeft(worker, FailureKind.WORKER_LOST, "its node is gone", node_lost=True))
+        for worker in lost:
+            self._replace(worker)
 
     def _lose(self, worker: Worker, kind: FailureKind, message: str = "lost by the script") -> None:
         self._news.append(WorkerLeft(worker, kind, message))

@@ -1,7 +1,7 @@
-"""Training: from a request to its outcome.
+"""Training: from a task to its outcome.
 
 An *epoch* is one pass over the training images, a *step* one batch: gather, scale, forward, loss, backward,
-optimizer. A `Trainer` holds one data set on one device and answers request after request; equal requests get
+optimizer. A `Trainer` holds one data set on one device and answers task after task; equal tasks get
 equal outcomes, whatever it did before. Inside a step the host never waits for the device. This room may import
 everything above it in the house, and torch.
 """

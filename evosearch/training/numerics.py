@@ -1,4 +1,4 @@
-"""Everything outside a request's own random numbers that could change its bits."""
+"""Everything outside a task's own random numbers that could change its bits."""
 
 import os
 from collections.abc import Iterator

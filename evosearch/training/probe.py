@@ -2,7 +2,7 @@
 
 from evosearch.data import SearchData, Split
 from evosearch.errors import EvaluationError
-from evosearch.evaluation import EvaluationRequest, Failure, TrainingSettings
+from evosearch.evaluation import Failure, TrainingSettings, TrainingTask
 from evosearch.genome import parse
 from evosearch.training.trainer import Trainer
 
@@ -23,7 +23,7 @@ def probe(data: SearchData, device: str) -> None:
     few = SearchData(_first(data.train), _first(data.validation), data.classes, data.key)
     settings = TrainingSettings(epochs=1, batch_size=IMAGES)
     try:
-        outcome = Trainer(few, device).evaluate(EvaluationRequest(parse(NETWORK), settings, data.key, seed=0))
+        outcome = Trainer(few, device).evaluate(TrainingTask(parse(NETWORK), settings, data.key, seed=0))
     except Exception as error:
         raise EvaluationError(f"the probe step failed: {type(error).__name__}: {error}") from error
     if isinstance(outcome, Failure):

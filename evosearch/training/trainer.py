@@ -14,15 +14,15 @@ from evosearch.errors import DivergedError, EvaluationError
 from evosearch.evaluation import (
     UNWATCHED,
     EpochRecord,
-    EvaluationRequest,
     Failure,
     FailureKind,
     Outcome,
     Prediction,
-    PredictionRequest,
+    PredictionTask,
     Progress,
     Success,
     TrainingSettings,
+    TrainingTask,
     is_out_of_memory,
 )
 from evosearch.genome import Chromosome
@@ -41,8 +41,8 @@ class Trainer:
     `device`: cpu, cuda or cuda:N; the data are copied there once, as uint8. `on_epoch`: told each epoch's
     number (from 1) and record, in the thread that trains. `clock`: seconds, for `Outcome.seconds`.
 
-    Equal requests give equal outcomes, `seconds` aside, in any order with others: every random number comes
-    from the request's seed, and nothing of an evaluation outlives it.
+    Equal tasks give equal outcomes, `seconds` aside, in any order with others: every random number comes
+    from the task's seed, and nothing of an evaluation outlives it.
     """
 
     def __init__(
@@ -61,21 +61,21 @@ class Trainer:
         self._on_epoch = on_epoch
         self._clock = clock
 
-    def evaluate(self, request: EvaluationRequest, progress: Progress = UNWATCHED) -> Outcome:
-        """Train `request.network` from its seed, validate it after every epoch, keep its weights if asked to.
+    def evaluate(self, task: TrainingTask, progress: Progress = UNWATCHED) -> Outcome:
+        """Train `task.network` from its seed, validate it after every epoch, keep its weights if asked to.
 
         A loss or a validation logit that is not finite ends it as DIVERGED, a device or host without memory
         as OUT_OF_MEMORY; both with the curve of the epochs before.
 
         Raises:
-            EvaluationError: the request names other data than this worker holds.
+            EvaluationError: the task names other data than this worker holds.
             InvalidChromosomeError: the chromosome needs repair first.
             TimedOutError: `progress` says so between two epochs.
         """
-        self._check_data(request.data_key)
+        self._check_data(task.data_key)
         curve: list[EpochRecord] = []
         start = self._clock()
-        failed = self._attempt(request, progress, curve)
+        failed = self._attempt(task, progress, curve)
         # only now is everything that the attempt held free
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
@@ -84,51 +84,51 @@ class Trainer:
             return Failure(*failed, seconds, tuple(curve))
         return Success(curve[-1].accuracy, seconds, tuple(curve))
 
-    def predict(self, request: PredictionRequest) -> Prediction:
-        """Class probabilities of `request.images`, softmax in fp32.
+    def predict(self, task: PredictionTask) -> Prediction:
+        """Class probabilities of `task.images`, softmax in fp32.
 
         Raises:
             EvaluationError: other data than this worker holds, images of another shape than them, or no
-                weights of this network at `request.weights`.
+                weights of this network at `task.weights`.
         """
-        self._check_data(request.data_key)
-        found, held = request.images.shape[1:], tuple(self._train.images.shape[1:])
+        self._check_data(task.data_key)
+        found, held = task.images.shape[1:], tuple(self._train.images.shape[1:])
         if found != held:
             raise EvaluationError(f"the network takes images of shape {held}, found {found}")
-        with numerics(request.settings):
-            network = self._decode(request.network, request.settings)
-            fetch_weights(request.weights, network.module)
-            images = torch.tensor(request.images, device=self._device)
-            logits = classify(network, images, request.settings.batch_size)
+        with numerics(task.settings):
+            network = self._decode(task.network, task.settings)
+            fetch_weights(task.weights, network.module)
+            images = torch.tensor(task.images, device=self._device)
+            logits = classify(network, images, task.settings.batch_size)
             return Prediction(logits.softmax(1).cpu().numpy())
 
     def _attempt(
-        self, request: EvaluationRequest, progress: Progress, curve: list[EpochRecord]
+        self, task: TrainingTask, progress: Progress, curve: list[EpochRecord]
     ) -> tuple[FailureKind, str] | None:
         try:
-            with numerics(request.settings):
-                self._run(request, progress, curve)
+            with numerics(task.settings):
+                self._run(task, progress, curve)
         except DivergedError as error:
             return FailureKind.DIVERGED, str(error)
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
             reason = (str(error) or "MemoryError").splitlines()[0]
-            return FailureKind.OUT_OF_MEMORY, f"'{request.network}' needs more memory than there is: {reason}"
+            return FailureKind.OUT_OF_MEMORY, f"'{task.network}' needs more memory than there is: {reason}"
         return None
 
-    def _run(self, request: EvaluationRequest, progress: Progress, curve: list[EpochRecord]) -> None:
-        settings = request.settings
+    def _run(self, task: TrainingTask, progress: Progress, curve: list[EpochRecord]) -> None:
+        settings = task.settings
         # seeds every device; on the CPU dropout draws on where the weights ended
-        generator = torch.manual_seed(request.seed)
-        network = self._decode(request.network, settings, generator)
+        generator = torch.manual_seed(task.seed)
+        network = self._decode(task.network, settings, generator)
         optimizer = make_optimizer(network.module.parameters(), settings)
         images = len(self._train.labels)
         sizes = batch_sizes(images, settings.batch_size)
         for epoch in range(1, settings.epochs + 1):
             if epoch > 1:  # no limit takes away what is complete
                 progress.epoch()
-            order = torch.from_numpy(epoch_order(images, request.seed, epoch))
+            order = torch.from_numpy(epoch_order(images, task.seed, epoch))
             loss_sum = torch.zeros((), dtype=torch.float64, device=self._device)
             network.module.train()
             for rows in torch.split(order.to(self._device), sizes):
@@ -138,9 +138,9 @@ class Trainer:
             curve.append(self._record(epoch, settings, loss_sum, logits))
             if self._on_epoch:
                 self._on_epoch(epoch, curve[-1])
-        if request.weights:
-            metadata = describe(request.network, self._classes, self._image, self._normalization(settings))
-            keep_weights(request.weights, network.module, metadata)
+        if task.weights:
+            metadata = describe(task.network, self._classes, self._image, self._normalization(settings))
+            keep_weights(task.weights, network.module, metadata)
 
     def _record(
         self, epoch: int, settings: TrainingSettings, loss_sum: Tensor, logits: Tensor
@@ -185,5 +185,5 @@ class Trainer:
     def _check_data(self, key: str) -> None:
         if key != self._key:
             raise EvaluationError(
-                f"the request is for data {key}, this worker holds {self._key}; start workers on that data"
+                f"the task is for data {key}, this worker holds {self._key}; start workers on that data"
             )

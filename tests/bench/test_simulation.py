@@ -2,7 +2,7 @@ import pytest
 
 from evosearch.bench.busy import seeds
 from evosearch.bench.simulation import Cluster, SimulatedPool, simulate
-from evosearch.evaluation import EvaluationRequest, FailureKind, PredictionRequest, TrainingSettings
+from evosearch.evaluation import FailureKind, PredictionTask, TrainingSettings, TrainingTask
 from evosearch.genome import parse
 from evosearch.runtime import TaskDone, Ticket, WorkerJoined, WorkerLeft
 from evosearch.testing import FormulaEvaluator
@@ -12,8 +12,8 @@ EXACT = Cluster(nodes=2, noise=0.0)
 FOREVER = 1e9
 
 
-def request():
-    return EvaluationRequest(NETWORK, TrainingSettings(), "data", 1)
+def training_task():
+    return TrainingTask(NETWORK, TrainingSettings(), "data", 1)
 
 
 def ticket(number=0, attempt=1):
@@ -45,26 +45,26 @@ def test_every_worker_is_announced_once_under_a_name_of_its_own():
 
 def test_a_task_ends_when_its_time_has_passed_and_not_before():
     pool, (worker, _) = started()
-    pool.submit(worker, ticket(), request())
+    pool.submit(worker, ticket(), training_task())
     assert pool.poll(9.9) == []
     assert pool.now() == pytest.approx(9.9)
     (done,) = pool.poll(1.0)
     assert done == TaskDone(worker, ticket(), done.result)
     assert (pool.now(), pool.busy, done.result.seconds) == (10.0, 10.0, 10.0)
-    assert done.result.fitness == FormulaEvaluator().evaluate(request()).fitness
+    assert done.result.fitness == FormulaEvaluator().evaluate(training_task()).fitness
     assert pool.poll(FOREVER) == []
 
 
 def test_what_happens_at_one_moment_is_told_at_once():
     pool, workers = started()
     for number, worker in enumerate(workers):
-        pool.submit(worker, ticket(number), request())
+        pool.submit(worker, ticket(number), training_task())
     assert [event.ticket.number for event in pool.poll(FOREVER)] == [0, 1]
 
 
 def test_a_stopped_worker_leaves_with_its_task_and_another_one_takes_its_place():
     pool, (worker, _) = started()
-    pool.submit(worker, ticket(), request())
+    pool.submit(worker, ticket(), training_task())
     pool.poll(4.0)
     pool.stop(worker, FailureKind.TIMED_OUT, "too long")
     left, heir = pool.poll(0.0)
@@ -79,36 +79,36 @@ def test_a_stopped_worker_leaves_with_its_task_and_another_one_takes_its_place()
 def test_a_task_for_a_worker_that_has_left_is_ignored():
     pool, (worker, _) = started()
     pool.stop(worker, FailureKind.WORKER_LOST, "gone")
-    pool.submit(worker, ticket(), request())
+    pool.submit(worker, ticket(), training_task())
     assert not any(isinstance(event, TaskDone) for event in [*pool.poll(0.0), *pool.poll(FOREVER)])
 
 
 def test_an_excluded_node_ends_its_task_and_gets_no_other_worker():
     pool, (worker, other) = started()
-    pool.submit(worker, ticket(), request())
+    pool.submit(worker, ticket(), training_task())
     pool.exclude(worker.node)
     (done,) = pool.poll(FOREVER)
     assert done.leaves
-    pool.submit(worker, ticket(1), request())
+    pool.submit(worker, ticket(1), training_task())
     assert pool.poll(FOREVER) == []
-    pool.submit(other, ticket(1), request())
+    pool.submit(other, ticket(1), training_task())
     assert len(pool.poll(FOREVER)) == 1
 
 
 def test_idle_workers_of_an_excluded_node_are_gone():
     pool, (worker, _) = started()
     pool.exclude(worker.node)
-    pool.submit(worker, ticket(), request())
+    pool.submit(worker, ticket(), training_task())
     assert pool.poll(FOREVER) == []
 
 
 def test_a_lost_node_takes_all_its_workers_and_their_tasks_and_another_one_follows():
     pool, workers = started(Cluster(nodes=1, per_node=2, life=1.0, repair=5.0), seconds=1e6)
     for number, worker in enumerate(workers):
-        pool.submit(worker, ticket(number), request())
+        pool.submit(worker, ticket(number), training_task())
     left = pool.poll(FOREVER)
     assert [event.worker for event in left] == workers
-    assert {event.kind for event in left} == {FailureKind.WORKER_LOST}
+    assert {(event.kind, event.node_lost) for event in left} == {(FailureKind.WORKER_LOST, True)}
     at = pool.now()
     joined = pool.poll(FOREVER)
     assert pool.now() == at + 5.0
@@ -118,7 +118,7 @@ def test_a_lost_node_takes_all_its_workers_and_their_tasks_and_another_one_follo
 
 def test_nothing_happens_in_a_closed_pool():
     pool, (worker, _) = started()
-    pool.submit(worker, ticket(), request())
+    pool.submit(worker, ticket(), training_task())
     pool.close()
     pool.close()
     assert pool.poll(FOREVER) == []
@@ -126,7 +126,7 @@ def test_nothing_happens_in_a_closed_pool():
 
 def test_a_prediction_is_refused():
     pool, (worker, _) = started()
-    pool.submit(worker, ticket(), PredictionRequest(NETWORK, TrainingSettings(), "data", "weights", None))
+    pool.submit(worker, ticket(), PredictionTask(NETWORK, TrainingSettings(), "data", "weights", None))
     with pytest.raises(TypeError, match="predicts nothing"):
         pool.poll(FOREVER)
 

@@ -7,12 +7,12 @@ from pathlib import Path
 from evosearch.data import SearchData
 from evosearch.evaluation import (
     UNWATCHED,
-    EvaluationRequest,
     Evaluator,
     Outcome,
     Prediction,
-    PredictionRequest,
+    PredictionTask,
     Progress,
+    TrainingTask,
 )
 from evosearch.testing import FormulaEvaluator
 
@@ -34,17 +34,17 @@ class GreedyEvaluator:
     def __call__(self, _data: SearchData, _device: str) -> Evaluator:
         return self
 
-    def evaluate(self, request: EvaluationRequest, progress: Progress = UNWATCHED) -> Outcome:
+    def evaluate(self, task: TrainingTask, progress: Progress = UNWATCHED) -> Outcome:
         if WATCHED in os.environ and self._is_first():
             eaten = []
             for _ in range(self.mebibytes):
                 eaten.append(bytearray(os.urandom(1024)) * 1024)
                 progress.step()
             raise AssertionError(f"nobody minded that {len(eaten)} MiB were taken")
-        return self.inner.evaluate(request, progress)
+        return self.inner.evaluate(task, progress)
 
-    def predict(self, request: PredictionRequest) -> Prediction:
-        return self.inner.predict(request)
+    def predict(self, task: PredictionTask) -> Prediction:
+        return self.inner.predict(task)
 
     def _is_first(self) -> bool:
         try:
@@ -64,13 +64,13 @@ class TracingEvaluator:
     def __call__(self, _data: SearchData, _device: str) -> Evaluator:
         return self
 
-    def evaluate(self, request: EvaluationRequest, progress: Progress = UNWATCHED) -> Outcome:
-        outcome = self.inner.evaluate(request, progress)
-        Path(self.folder, f"{request.network.key}-{os.getpid()}").touch()
+    def evaluate(self, task: TrainingTask, progress: Progress = UNWATCHED) -> Outcome:
+        outcome = self.inner.evaluate(task, progress)
+        Path(self.folder, f"{task.network.key}-{os.getpid()}").touch()
         return outcome
 
-    def predict(self, request: PredictionRequest) -> Prediction:
-        return self.inner.predict(request)
+    def predict(self, task: PredictionTask) -> Prediction:
+        return self.inner.predict(task)
 
 
 def traces(folder: Path) -> set[tuple[str, int]]:

@@ -30,6 +30,7 @@ def test_what_a_killed_node_evaluated_runs_on_the_others(arena: Arena, tmp_path:
         failed = search.all(Failed)
     assert {one.failure.kind for one in failed} == {FailureKind.WORKER_LOST}
     assert len({_node_of(one.worker) for one in failed}) == 1
+    assert all(one.failure.node_lost for one in failed)
 
 
 def test_a_frozen_node_that_thaws_and_ends_what_others_have_meanwhile_changes_nothing(

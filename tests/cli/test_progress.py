@@ -35,9 +35,9 @@ class Clock:
     def __call__(self) -> float:
         return self.now
 
-    def evaluate(self, request):
+    def evaluate(self, task):
         self.now += 2.0
-        return FormulaEvaluator(seconds=0.0).evaluate(request)
+        return FormulaEvaluator(seconds=0.0).evaluate(task)
 
 
 @dataclass

@@ -43,11 +43,11 @@ class Disturbed:
         self.inner = self.inner(data, device)
         return self
 
-    def evaluate(self, request):
+    def evaluate(self, task):
         self.left -= 1
         if self.left == 0:
             self.disturb()
-        return self.inner.evaluate(request)
+        return self.inner.evaluate(task)
 
 
 def interrupt():

@@ -156,6 +156,14 @@ def test_the_only_node_is_never_closed(plan):
     assert excluded == []
 
 
+def test_a_node_that_goes_away_again_and_again_is_not_sick(fleet):
+    for serial in range(6):
+        left = WorkerLeft(worker("bad", serial), LOST, "preempted", node_lost=True)
+        fleet, told = step(fleet, left, WorkerJoined(worker("bad", serial + 1)))
+        assert not [command for command in told if isinstance(command, Exclude)]
+    assert fleet.members["small"].state.failures == {}
+
+
 def test_memory_that_ran_out_is_not_the_nodes_fault(fleet):
     _, excluded = lose(fleet, "bad", [OUT_OF_MEMORY] * 4)
     assert excluded == []

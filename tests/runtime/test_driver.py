@@ -151,6 +151,25 @@ def test_five_losses_of_one_evaluation_stop_the_search_and_a_resume_opens_it_ane
     assert attempts == [1, 2, 3, 4, 5, 6]
 
 
+def test_a_candidate_that_loses_its_node_a_dozen_times_never_stops_the_search(plan):
+    """Beside four losses on nodes that lived on: only these count."""
+    outages = frozenset((3, attempt) for attempt in range(1, 13))
+    losses = {(3, attempt): FailureKind.WORKER_LOST for attempt in range(13, 17)}
+    drive = Drive(plan, script=Script(2, outages=outages, losses=losses, nodes=2))
+    assert population_of(drive()) == population_of(Drive(plan)())
+    failed = [fact for fact in drive.logbook.of(Failed) if fact.number == 3]
+    assert [fact.failure.node_lost for fact in failed] == [True] * 12 + [False] * 4
+    assert not any(fact.final for fact in failed)
+
+
+def test_losses_on_nodes_that_lived_on_stop_the_search_however_many_nodes_were_lost_between_them(plan):
+    outages = frozenset((3, attempt) for attempt in range(1, 10, 2))
+    losses = {(3, attempt): FailureKind.WORKER_LOST for attempt in range(2, 11, 2)}
+    drive = Drive(plan, script=Script(2, outages=outages, losses=losses))
+    with pytest.raises(TooManyFailuresError, match="candidate 3 lost its worker 5 times"):
+        drive()
+
+
 def test_a_process_that_crashes_three_times_leaves_the_worst_fitness(plan):
     losses = {(3, attempt): FailureKind.CRASHED for attempt in (1, 2, 3)}
     drive = Drive(plan, script=Script(3, losses=losses))

@@ -120,8 +120,8 @@ def test_an_evaluation_goes_to_another_worker_when_its_own_is_lost(plan, busy):
 
 def test_the_seed_belongs_to_the_chromosome_not_to_the_number(plan, busy):
     _, assign = busy
-    assert assign.request == plan.request(assign.request.network)
-    assert assign.request.seed != plan.request(assign.request.network, repeat=1).seed
+    assert assign.task == plan.task(assign.task.network)
+    assert assign.task.seed != plan.task(assign.task.network, repeat=1).seed
 
 
 def test_a_failure_is_recorded_with_its_attempt_worker_and_reason(plan, busy):

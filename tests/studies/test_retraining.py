@@ -9,11 +9,11 @@ from evosearch.data import Dataset, Split
 from evosearch.errors import InterruptedSearchError, TooManyFailuresError
 from evosearch.evaluation import (
     UNWATCHED,
-    EvaluationRequest,
     Failure,
     FailureKind,
-    PredictionRequest,
+    PredictionTask,
     Success,
+    TrainingTask,
     evaluation_seed,
 )
 from evosearch.runtime import Silence, SingleTasks, Surroundings
@@ -36,21 +36,21 @@ class Recorder:
     """A worker, a journal and a folder that note in one list, `story`, what reached them."""
 
     fails: FailureKind | None = None
-    fails_at: type = EvaluationRequest
+    fails_at: type = TrainingTask
     story: list[object] = field(default_factory=list)
     term: int = 3
 
-    def evaluate(self, request, progress=UNWATCHED):
-        self.story.append(request)
-        if self.fails and self.fails_at is EvaluationRequest:
+    def evaluate(self, task, progress=UNWATCHED):
+        self.story.append(task)
+        if self.fails and self.fails_at is TrainingTask:
             return Failure(self.fails, "on purpose")
-        return replace(FormulaEvaluator().evaluate(request), seconds=12.0)
+        return replace(FormulaEvaluator().evaluate(task), seconds=12.0)
 
-    def predict(self, request):
-        self.story.append(request)
-        if self.fails and self.fails_at is PredictionRequest:
+    def predict(self, task):
+        self.story.append(task)
+        if self.fails and self.fails_at is PredictionTask:
             raise ValueError("on purpose")
-        return FormulaEvaluator(classes=2).predict(request)
+        return FormulaEvaluator(classes=2).predict(task)
 
     def append(self, facts):
         self.story.extend(facts)
@@ -81,17 +81,17 @@ def retraining(plan):
 
 
 def test_the_retraining_differs_from_the_search_by_its_epochs_and_its_seed_only(plan, retraining):
-    searched = plan.request(retraining.chromosome)
-    assert retraining.request == replace(
+    searched = plan.task(retraining.chromosome)
+    assert retraining.task == replace(
         searched,
         settings=replace(searched.settings, epochs=30),
         seed=evaluation_seed(plan.seed, retraining.chromosome.key, 1),
     )
-    assert retraining.request.seed != searched.seed
+    assert retraining.task.seed != searched.seed
 
 
 def test_its_key_names_candidate_epochs_and_seed(plan, retraining):
-    seed = retraining.request.seed
+    seed = retraining.task.seed
     assert retraining.key == f"candidate-5-epochs-30-seed-{seed}"
     assert Retraining.of(plan, 5, retraining.chromosome, 30) == retraining
 
@@ -117,10 +117,10 @@ def test_the_test_images_leave_the_driver_after_training_and_after_the_intent_is
     read = retrain(recorder, retraining)
     trained, begun, predicted, ended = recorder.story
     assert trained == replace(
-        retraining.request, weights=f"/home/small/final/{retraining.key}/term-3-attempt-1.safetensors"
+        retraining.task, weights=f"/home/small/final/{retraining.key}/term-3-attempt-1.safetensors"
     )
-    assert begun == TestReadingBegun(retraining.key, 5, 30, retraining.request.seed)
-    assert isinstance(predicted, PredictionRequest)
+    assert begun == TestReadingBegun(retraining.key, 5, 30, retraining.task.seed)
+    assert isinstance(predicted, PredictionTask)
     assert predicted.images is DATASET.test.images
     assert (predicted.network, predicted.weights) == (retraining.chromosome, trained.weights)
     assert ended is read
@@ -130,13 +130,11 @@ def test_what_is_journaled_are_the_metrics_of_the_predictions_and_a_relative_pat
     read = retrain(Recorder(), retraining)
     assert isinstance(read, TestRead)
     assert read.weights == f"final/{retraining.key}/term-3-attempt-1.safetensors"
-    request = PredictionRequest(
-        retraining.chromosome, retraining.request.settings, "data", "", DATASET.test.images
-    )
-    predicted = FormulaEvaluator(classes=2).predict(request).probabilities.argmax(axis=1)
+    task = PredictionTask(retraining.chromosome, retraining.task.settings, "data", "", DATASET.test.images)
+    predicted = FormulaEvaluator(classes=2).predict(task).probabilities.argmax(axis=1)
     assert read.metrics["accuracy"] == pytest.approx((predicted == DATASET.test.labels).mean())
     assert (read.metrics["images"], read.metrics["classes"]) == (6, ["no", "yes"])
-    success = FormulaEvaluator().evaluate(retraining.request)
+    success = FormulaEvaluator().evaluate(retraining.task)
     assert isinstance(success, Success)
     assert (read.metrics["validation_accuracy"], read.metrics["seconds"]) == (success.fitness, 12.0)
 
@@ -145,22 +143,22 @@ def test_where_training_fails_the_test_split_stays_sealed_and_nothing_is_journal
     recorder = Recorder(FailureKind.DIVERGED)
     with pytest.raises(TooManyFailuresError, match="candidate 5 of 'small' failed as diverged"):
         retrain(recorder, retraining)
-    assert [type(happened) for happened in recorder.story] == [EvaluationRequest]
+    assert [type(happened) for happened in recorder.story] == [TrainingTask]
 
 
 def test_a_failed_training_is_tried_again_by_the_policy_of_its_kind(retraining):
     recorder = Recorder(FailureKind.ERROR)
     with pytest.raises(TooManyFailuresError):
         retrain(recorder, retraining)
-    assert [type(happened) for happened in recorder.story] == [EvaluationRequest] * 2
+    assert [type(happened) for happened in recorder.story] == [TrainingTask] * 2
 
 
 def test_where_the_reading_fails_its_intent_stays_in_the_journal_without_a_result(retraining):
-    recorder = Recorder(FailureKind.ERROR, fails_at=PredictionRequest)
+    recorder = Recorder(FailureKind.ERROR, fails_at=PredictionTask)
     with pytest.raises(TooManyFailuresError, match="ValueError: on purpose"):
         retrain(recorder, retraining)
     kinds = [type(happened) for happened in recorder.story]
-    assert kinds == [EvaluationRequest, TestReadingBegun, PredictionRequest, PredictionRequest]
+    assert kinds == [TrainingTask, TestReadingBegun, PredictionTask, PredictionTask]
 
 
 def test_a_worker_that_is_lost_with_the_reading_is_replaced_and_the_reading_is_one(retraining):
@@ -168,7 +166,7 @@ def test_a_worker_that_is_lost_with_the_reading_is_replaced_and_the_reading_is_o
     lost = Script(losses={(5, 1): FailureKind.WORKER_LOST})
     retrain(recorder, retraining, lost)
     assert [type(happened) for happened in recorder.story] == [
-        *(EvaluationRequest, TestReadingBegun, PredictionRequest, TestRead),
+        *(TrainingTask, TestReadingBegun, PredictionTask, TestRead),
     ]
 
 
@@ -183,4 +181,4 @@ def test_a_stop_between_training_and_reading_leaves_the_intent_only(retraining):
     recorder = Recorder()
     with pytest.raises(InterruptedSearchError):
         retrain(recorder, retraining, stop=lambda: "SIGTERM" if len(recorder.story) >= 2 else None)
-    assert [type(happened) for happened in recorder.story] == [EvaluationRequest, TestReadingBegun]
+    assert [type(happened) for happened in recorder.story] == [TrainingTask, TestReadingBegun]

@@ -14,7 +14,7 @@ from evosearch.runtime import (
     WorkerPool,
 )
 from evosearch.testing.evaluators import FailingEvaluator, FormulaEvaluator, Victims
-from evosearch.testing.pool_contract import PoolContract, joined, request, ticket, tiny_data
+from evosearch.testing.pool_contract import PoolContract, joined, ticket, tiny_data, training_task
 from evosearch.testing.pools import Script, ScriptedPool
 
 
@@ -46,7 +46,7 @@ def _ended(script: Script, tasks: int) -> list[PoolEvent]:
     pool = ScriptedPool(FormulaEvaluator(), script)
     pool.start()
     for number, worker in enumerate(joined(pool, tasks)):
-        pool.submit(worker, ticket(number), request(seed=number))
+        pool.submit(worker, ticket(number), training_task(seed=number))
     return [event for _ in range(tasks) for event in pool.poll(0)]
 
 
@@ -71,11 +71,11 @@ def test_an_attempt_loses_its_worker_when_the_script_says_so_and_another_attempt
     pool = ScriptedPool(FormulaEvaluator(), Script(losses={(4, 1): FailureKind.WORKER_LOST}))
     pool.start()
     (first,) = joined(pool, 1)
-    pool.submit(first, ticket(4, attempt=1), request())
+    pool.submit(first, ticket(4, attempt=1), training_task())
     left, heir = pool.poll(0)
     assert left == WorkerLeft(first, FailureKind.WORKER_LOST, "lost by the script")
     assert isinstance(heir, WorkerJoined)
-    pool.submit(heir.worker, ticket(4, attempt=2), request())
+    pool.submit(heir.worker, ticket(4, attempt=2), training_task())
     (done,) = pool.poll(0)
     assert isinstance(done, TaskDone)
     assert pool.submitted == [Ticket("contract", 1, 4, 1), Ticket("contract", 1, 4, 2)]
@@ -85,7 +85,7 @@ def test_a_failure_of_the_evaluator_comes_back_as_it_is() -> None:
     pool = ScriptedPool(FailingEvaluator(Victims(every=1), kind=FailureKind.OUT_OF_MEMORY))
     pool.start()
     (worker,) = joined(pool, 1)
-    pool.submit(worker, ticket(0), request())
+    pool.submit(worker, ticket(0), training_task())
     (done,) = pool.poll(0)
     assert isinstance(done, TaskDone)
     assert isinstance(done.result, Failure)
@@ -96,15 +96,15 @@ def test_a_task_hangs_by_the_script_until_its_worker_is_stopped() -> None:
     pool = ScriptedPool(FormulaEvaluator(), Script(workers=2, hangs=frozenset({(0, 1)})))
     pool.start()
     hung, other = joined(pool, 2)
-    pool.submit(hung, ticket(0), request())
-    pool.submit(other, ticket(1), request())
+    pool.submit(hung, ticket(0), training_task())
+    pool.submit(other, ticket(1), training_task())
     assert _order([*pool.poll(0), *pool.poll(0)]) == [1]
     pool.stop(hung, FailureKind.WORKER_LOST, "made no step for 600 s")
     left, heir = pool.poll(0)
     message = "made no step for 600 s; it stood at a place of the script"
     assert left == WorkerLeft(hung, FailureKind.WORKER_LOST, message)
     assert isinstance(heir, WorkerJoined)
-    pool.submit(heir.worker, ticket(0, attempt=2), request())
+    pool.submit(heir.worker, ticket(0, attempt=2), training_task())
     assert _order(list(pool.poll(0))) == [0]
 
 
@@ -114,7 +114,7 @@ def test_workers_are_spread_over_nodes_in_turn_and_replaced_where_they_were() ->
     pool.start()
     workers = joined(pool, 3)
     assert [worker.node for worker in workers] == ["scripted-0", "scripted-1", "scripted-0"]
-    pool.submit(workers[1], ticket(0), request())
+    pool.submit(workers[1], ticket(0), training_task())
     _, heir = pool.poll(0)
     assert isinstance(heir, WorkerJoined)
     assert heir.worker.device == "scripted-1/cpu"
@@ -124,10 +124,10 @@ def test_on_an_excluded_node_of_several_the_idle_are_gone_and_the_busy_leave_wit
     pool = ScriptedPool(FormulaEvaluator(), Script(workers=4, nodes=2))
     pool.start()
     busy, elsewhere, idle, _ = joined(pool, 4)
-    pool.submit(busy, ticket(0), request())
+    pool.submit(busy, ticket(0), training_task())
     pool.exclude("scripted-0")
-    pool.submit(idle, ticket(1), request())
-    pool.submit(elsewhere, ticket(2), request())
+    pool.submit(idle, ticket(1), training_task())
+    pool.submit(elsewhere, ticket(2), training_task())
     events = [event for _ in range(4) for event in pool.poll(0)]
     assert _order(events) == [0, 2]
     assert [bool(event.leaves) for event in events if isinstance(event, TaskDone)] == [True, False]

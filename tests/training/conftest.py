@@ -1,4 +1,4 @@
-"""A small data set that a network can learn, and requests for it."""
+"""A small data set that a network can learn, and tasks for it."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from evosearch.data import SearchData, Split
-from evosearch.evaluation import EvaluationRequest, TrainingSettings
+from evosearch.evaluation import TrainingSettings, TrainingTask
 from evosearch.genome import parse
 
-Ask = Callable[..., EvaluationRequest]
+Ask = Callable[..., TrainingTask]
 
 
 @pytest.fixture(autouse=True)
@@ -46,7 +46,7 @@ def data() -> SearchData:
 
 @pytest.fixture
 def ask() -> Ask:
-    """Make a request; keywords change its settings, except `text`, `seed`, `data_key` and `weights`."""
+    """Make a task; keywords change its settings, except `text`, `seed`, `data_key` and `weights`."""
 
     def made(
         text: str = "C6 B8 P | F8",
@@ -55,8 +55,8 @@ def ask() -> Ask:
         data_key: str = "key-of-the-data",
         weights: str | None = None,
         **settings: object,
-    ) -> EvaluationRequest:
+    ) -> TrainingTask:
         base = TrainingSettings(epochs=3, batch_size=4, learning_rate=1e-2)
-        return EvaluationRequest(parse(text), replace(base, **settings), data_key, seed, weights)
+        return TrainingTask(parse(text), replace(base, **settings), data_key, seed, weights)
 
     return made

@@ -9,26 +9,26 @@ import pytest
 
 from evosearch.data import SearchData, Split
 from evosearch.errors import EvaluationError
-from evosearch.evaluation import EvaluationRequest, Failure, FailureKind, Success
+from evosearch.evaluation import Failure, FailureKind, Success, TrainingTask
 from evosearch.training import Trainer, probe
 
-Ask = Callable[..., EvaluationRequest]
+Ask = Callable[..., TrainingTask]
 
 AFTER_A_PROBE = """
 import pickle, sys
 from evosearch.training import Trainer, probe
-data, request = pickle.load(sys.stdin.buffer)
+data, task = pickle.load(sys.stdin.buffer)
 probe(data, "cpu")
-sys.stdout.buffer.write(pickle.dumps(Trainer(data).evaluate(request)))
+sys.stdout.buffer.write(pickle.dumps(Trainer(data).evaluate(task)))
 """
 
 
 def test_an_evaluation_after_a_probe_has_the_bits_of_one_without(data: SearchData, ask: Ask) -> None:
-    request = ask("B40 C30 P | F50")
-    here = Trainer(data).evaluate(request)
+    task = ask("B40 C30 P | F50")
+    here = Trainer(data).evaluate(task)
     run = subprocess.run(
         [sys.executable, "-W", "error", "-c", AFTER_A_PROBE],
-        input=pickle.dumps((data, request)),
+        input=pickle.dumps((data, task)),
         capture_output=True,
         check=True,
     )

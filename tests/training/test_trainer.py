@@ -18,18 +18,18 @@ from evosearch.data import SearchData, Split
 from evosearch.errors import EvaluationError, InvalidChromosomeError, TimedOutError
 from evosearch.evaluation import (
     EpochRecord,
-    EvaluationRequest,
     Evaluator,
     Failure,
     FailureKind,
     Outcome,
-    PredictionRequest,
+    PredictionTask,
     Success,
+    TrainingTask,
 )
 from evosearch.genome import parse
 from evosearch.training import Trainer, step, trainer
 
-Ask = Callable[..., EvaluationRequest]
+Ask = Callable[..., TrainingTask]
 
 
 def timeless(outcome: Outcome) -> Outcome:
@@ -49,7 +49,7 @@ def test_a_network_learns_and_its_fitness_is_its_last_validation_accuracy(
 
 
 def test_equal_requests_have_equal_outcomes_in_any_order(data: SearchData, device: str, ask: Ask) -> None:
-    requests = [
+    tasks = [
         ask(),
         ask(seed=8),
         ask("P C5 | F9 F7", optimizer="sgd"),
@@ -58,30 +58,30 @@ def test_equal_requests_have_equal_outcomes_in_any_order(data: SearchData, devic
         ask(learning_rate=1e30),
     ]
     worker = Trainer(data, device)
-    forward = [timeless(worker.evaluate(request)) for request in requests]
+    forward = [timeless(worker.evaluate(task)) for task in tasks]
     torch.rand(3)
-    backward = [timeless(worker.evaluate(request)) for request in reversed(requests)]
-    alone = [timeless(Trainer(data, device).evaluate(request)) for request in requests]
+    backward = [timeless(worker.evaluate(task)) for task in reversed(tasks)]
+    alone = [timeless(Trainer(data, device).evaluate(task)) for task in tasks]
     assert forward == backward[::-1] == alone
-    assert len({outcome.curve for outcome in forward}) == len(requests)
+    assert len({outcome.curve for outcome in forward}) == len(tasks)
 
 
 FRESH_PROCESS = """
 import pickle, sys
 from evosearch.training import Trainer
-data, requests = pickle.load(sys.stdin.buffer)
-sys.stdout.buffer.write(pickle.dumps([Trainer(data).evaluate(request) for request in requests]))
+data, tasks = pickle.load(sys.stdin.buffer)
+sys.stdout.buffer.write(pickle.dumps([Trainer(data).evaluate(task) for task in tasks]))
 """
 
 
 def test_a_fresh_process_gives_the_very_same_bits(data: SearchData, ask: Ask) -> None:
-    requests = [ask(), ask("B40 C30 P | F50", precision="bf16", optimizer="rmsprop", learning_rate=1e-3)]
+    tasks = [ask(), ask("B40 C30 P | F50", precision="bf16", optimizer="rmsprop", learning_rate=1e-3)]
     worker = Trainer(data)
     worker.evaluate(ask("C9 | F3"))
-    here = [timeless(worker.evaluate(request)) for request in requests]
+    here = [timeless(worker.evaluate(task)) for task in tasks]
     run = subprocess.run(
         [sys.executable, "-W", "error", "-c", FRESH_PROCESS],
-        input=pickle.dumps((data, requests)),
+        input=pickle.dumps((data, tasks)),
         capture_output=True,
         check=True,
     )
@@ -194,7 +194,7 @@ def test_a_chromosome_that_needs_repair_is_refused(data: SearchData, ask: Ask) -
 
 def test_a_request_for_other_data_is_refused(data: SearchData, ask: Ask) -> None:
     with pytest.raises(
-        EvaluationError, match="the request is for data other, this worker holds key-of-the-data"
+        EvaluationError, match="the task is for data other, this worker holds key-of-the-data"
     ):
         Trainer(data).evaluate(ask(data_key="other"))
 
@@ -212,8 +212,8 @@ def test_nothing_of_an_evaluation_is_left_behind(data: SearchData, device: str, 
     gc.disable()
     try:
         before = held(device)
-        for request in (ask(), ask(learning_rate=1e30), ask("C9999999 | F9999999")):
-            worker.evaluate(request)
+        for task in (ask(), ask(learning_rate=1e30), ask("C9999999 | F9999999")):
+            worker.evaluate(task)
         after = held(device)
     finally:
         gc.enable()
@@ -288,22 +288,20 @@ def test_read_only_arrays_as_ray_hands_them_out_are_accepted(data: SearchData, a
     assert timeless(Trainer(frozen).evaluate(ask())) == timeless(Trainer(data).evaluate(ask()))
 
 
-def kept(request: EvaluationRequest, split: Split) -> PredictionRequest:
-    assert request.weights
-    return PredictionRequest(
-        request.network, request.settings, request.data_key, request.weights, split.images
-    )
+def kept(task: TrainingTask, split: Split) -> PredictionTask:
+    assert task.weights
+    return PredictionTask(task.network, task.settings, task.data_key, task.weights, split.images)
 
 
 @pytest.mark.parametrize("settings", [{}, {"normalize": "standard"}, {"precision": "bf16"}])
 def test_saved_weights_predict_what_the_training_measured(
     data: SearchData, device: str, ask: Ask, tmp_path: Path, settings: dict[str, str]
 ) -> None:
-    request = ask(weights=str(tmp_path / "deep" / "best.safetensors"), **settings)
-    outcome = Trainer(data, device).evaluate(request)
+    task = ask(weights=str(tmp_path / "deep" / "best.safetensors"), **settings)
+    outcome = Trainer(data, device).evaluate(task)
     assert isinstance(outcome, Success)
-    assert timeless(outcome) == timeless(Trainer(data, device).evaluate(replace(request, weights=None)))
-    found = Trainer(data, device).predict(kept(request, data.validation)).probabilities
+    assert timeless(outcome) == timeless(Trainer(data, device).evaluate(replace(task, weights=None)))
+    found = Trainer(data, device).predict(kept(task, data.validation)).probabilities
     assert found.shape == (10, 2)
     assert found.dtype == np.float32
     assert found.sum(axis=1) == pytest.approx(np.ones(10))
@@ -313,10 +311,10 @@ def test_saved_weights_predict_what_the_training_measured(
 def test_predictions_need_the_right_data_images_and_network(
     data: SearchData, ask: Ask, tmp_path: Path
 ) -> None:
-    worker, request = Trainer(data), ask(weights=str(tmp_path / "w"))
-    worker.evaluate(request)
-    right = kept(request, data.validation)
-    with pytest.raises(EvaluationError, match="the request is for data other"):
+    worker, task = Trainer(data), ask(weights=str(tmp_path / "w"))
+    worker.evaluate(task)
+    right = kept(task, data.validation)
+    with pytest.raises(EvaluationError, match="the task is for data other"):
         worker.predict(replace(right, data_key="other"))
     with pytest.raises(EvaluationError, match=r"takes images of shape \(3, 8, 8\), found \(3, 8, 4\)"):
         worker.predict(replace(right, images=right.images[..., :4]))

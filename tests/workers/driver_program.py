@@ -3,13 +3,13 @@
 import psutil
 
 from evosearch.testing.evaluators import FormulaEvaluator
-from evosearch.testing.pool_contract import joined, request, ticket, tiny_data
+from evosearch.testing.pool_contract import joined, ticket, tiny_data, training_task
 from workers.process_pool import ProcessPool
 from workers.slots import Slot
 
 pool = ProcessPool(FormulaEvaluator(seconds=600), tiny_data(), [Slot("cpu", 1)] * 2)
 pool.start()
 for worker in joined(pool, 2):
-    pool.submit(worker, ticket(0), request())
+    pool.submit(worker, ticket(0), training_task())
 print(*(child.pid for child in psutil.Process().children()), flush=True)  # noqa: T201 - its one result
 pool.poll(600)

@@ -20,7 +20,7 @@ from evosearch.runtime import (
     WorkerSettings,
 )
 from evosearch.testing import FormulaEvaluator
-from evosearch.testing.pool_contract import gather, joined, request, ticket, tiny_data
+from evosearch.testing.pool_contract import gather, joined, ticket, tiny_data, training_task
 from tests.workers.sent import GoneWhen
 from workers import crew
 from workers.crew import STARTS, Crew
@@ -174,6 +174,29 @@ def test_a_start_that_its_node_did_not_survive_is_not_held_against_the_slot() ->
     assert not made.match(gone), "told once"
 
 
+@pytest.mark.parametrize("node_lives", [True, False])
+def test_a_worker_that_is_lost_is_told_with_whether_its_node_lives_on(node_lives: bool) -> None:
+    made = _crew(ONE)
+    (standing,) = made.standing
+    standing.worker = Worker("one-1", "one/cpu")
+    view = View((ONE,) if node_lives else (), {})
+    made._look = lambda: view
+    told = made.bury(standing, FailureKind.WORKER_LOST, "out of reach")
+    assert told == [
+        WorkerLeft(standing.worker, FailureKind.WORKER_LOST, "out of reach", node_lost=not node_lives)
+    ]
+
+
+def test_the_workers_of_a_dead_node_are_lost_with_it() -> None:
+    made = _crew(ONE)
+    (standing,) = made.standing
+    standing.worker = Worker("one-1", "one/cpu")
+    first, *rest = made.match(View((), {"a": "unplugged"}))
+    message = "node one died: unplugged"
+    assert first == PoolChanged("node one left: unplugged")
+    assert rest[0] == WorkerLeft(standing.worker, FailureKind.WORKER_LOST, message, node_lost=True)
+
+
 def _pool(cluster: Any, factory: EvaluatorFactory, reach: Any = None, **settings: Any) -> RayPool:
     made = WorkerSettings(address=cluster.address, **{"device": "cuda", **settings})
     return RayPool(factory, tiny_data(), made, threads=1, reach=reach)
@@ -222,7 +245,7 @@ def test_a_draining_node_loses_idle_workers_at_once_and_busy_ones_with_their_tas
     with closing(_pool(cluster, FormulaEvaluator(seconds=3))) as pool:
         pool.start()
         busy, idle = joined(pool, 2)
-        pool.submit(busy, ticket(0), request())
+        pool.submit(busy, ticket(0), training_task())
         _drain(cluster, node)
         events = gather(pool, lambda events: any(isinstance(event, TaskDone) for event in events))
         after = gather(pool, bool)
@@ -245,13 +268,14 @@ def test_a_killed_node_takes_its_tasks_along_while_others_go_on(
         pool.start()
         workers = joined(pool, 3)
         for number, worker in enumerate(workers):
-            pool.submit(worker, ticket(number), request())
+            pool.submit(worker, ticket(number), training_task())
         cluster.remove_node(doomed, allow_graceful=False)
         events = gather(pool, lambda events: any(isinstance(event, TaskDone) for event in events))
     left = [event for event in events if isinstance(event, WorkerLeft)]
     (done,) = (event for event in events if isinstance(event, TaskDone))
     assert {event.worker.name for event in left} | {done.worker.name} == {worker.name for worker in workers}
     assert {event.kind for event in left} == {FailureKind.WORKER_LOST}
+    assert all(event.node_lost for event in left)
     assert not done.leaves
     assert not _joined(events)
 
@@ -278,7 +302,7 @@ def test_a_node_that_joins_and_cannot_run_the_search_is_refused_with_the_reason(
         (tmp_path / "gone").touch()
         add_node(num_cpus=1, num_gpus=1)
         events = gather(pool, lambda events: len(events) == 2)
-        pool.submit(worker, ticket(0), request())
+        pool.submit(worker, ticket(0), training_task())
         (done,) = gather(pool, bool)
     assert isinstance(done, TaskDone)
     refusal = _lines(events)[1]

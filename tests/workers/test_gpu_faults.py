@@ -7,7 +7,7 @@ import torch
 
 from evosearch.evaluation import Failure, FailureKind, Success
 from evosearch.runtime import EvaluatorFactory, TaskDone, WorkerJoined, WorkerLeft
-from evosearch.testing.pool_contract import gather, joined, request, ticket, tiny_data
+from evosearch.testing.pool_contract import gather, joined, ticket, tiny_data, training_task
 from tests.workers.gpu_faults import Asserting, TooLarge
 from workers.process_pool import ProcessPool
 from workers.slots import Slot
@@ -28,7 +28,7 @@ def test_memory_that_runs_out_is_a_failure_and_the_worker_lives_on() -> None:
         (worker,) = joined(pool, 1)
         results = []
         for number in range(2):
-            pool.submit(worker, ticket(number), request())
+            pool.submit(worker, ticket(number), training_task())
             (done,) = gather(pool, lambda events: any(isinstance(event, TaskDone) for event in events))
             assert isinstance(done, TaskDone)
             results.append(done.result)
@@ -41,7 +41,7 @@ def test_an_assertion_of_a_kernel_ends_the_process_and_another_one_takes_its_pla
     with closing(_pool(Asserting())) as pool:
         pool.start()
         (worker,) = joined(pool, 1)
-        pool.submit(worker, ticket(0), request())
+        pool.submit(worker, ticket(0), training_task())
         left, heir = gather(pool, lambda events: len(events) == 2)
     assert isinstance(left, WorkerLeft)
     assert (left.worker, left.kind) == (worker, FailureKind.CRASHED)

@@ -33,7 +33,7 @@ from evosearch.testing.evaluators import (
     RaisingEvaluator,
     Victims,
 )
-from evosearch.testing.pool_contract import PoolContract, gather, joined, request, ticket, tiny_data
+from evosearch.testing.pool_contract import PoolContract, gather, joined, ticket, tiny_data, training_task
 from tests.workers.sent import FirstOnly, Sent
 from workers import process_pool
 from workers.process_pool import ProcessPool
@@ -76,7 +76,7 @@ def test_a_worker_killed_by_a_signal_says_which(number: signal.Signals) -> None:
     with closing(_pool(ExitingEvaluator(ALL, signal=number))) as pool:
         pool.start()
         (worker,) = joined(pool, 1)
-        pool.submit(worker, ticket(0), request())
+        pool.submit(worker, ticket(0), training_task())
         left, *_ = gather(pool, bool)
     assert isinstance(left, WorkerLeft)
     assert f"killed by {number.name}" in left.message
@@ -86,7 +86,7 @@ def test_a_worker_that_exits_says_with_which_status() -> None:
     with closing(_pool(ExitingEvaluator(ALL))) as pool:
         pool.start()
         (worker,) = joined(pool, 1)
-        pool.submit(worker, ticket(0), request())
+        pool.submit(worker, ticket(0), training_task())
         left, *_ = gather(pool, bool)
     assert isinstance(left, WorkerLeft)
     assert left.message == "the worker process ended with exit status 3"
@@ -98,7 +98,7 @@ def test_a_task_for_a_worker_that_just_died_ends_with_the_news_of_its_death() ->
         (worker,) = joined(pool, 1)
         (number,) = _children()
         psutil.Process(number).kill()
-        pool.submit(worker, ticket(0), request())
+        pool.submit(worker, ticket(0), training_task())
         left, *_ = gather(pool, bool)
     assert isinstance(left, WorkerLeft)
     assert (left.worker, left.kind) == (worker, FailureKind.CRASHED)
@@ -120,7 +120,7 @@ def test_a_lost_cuda_context_ends_the_worker_and_its_message_is_kept() -> None:
     with closing(_pool(RaisingEvaluator(ALL, error=error))) as pool:
         pool.start()
         (worker,) = joined(pool, 1)
-        pool.submit(worker, ticket(0), request())
+        pool.submit(worker, ticket(0), training_task())
         left, *_ = gather(pool, bool)
     assert isinstance(left, WorkerLeft)
     assert "illegal memory access" in left.message
@@ -133,7 +133,7 @@ def test_a_signal_to_the_whole_group_leaves_workers_to_the_driver(number: signal
         (worker,) = joined(pool, 1)
         for child in _children():
             os.kill(child, number)
-        pool.submit(worker, ticket(0), request())
+        pool.submit(worker, ticket(0), training_task())
         (done,) = gather(pool, bool)
     assert done.worker == worker
     assert not isinstance(done, WorkerLeft)
@@ -174,7 +174,7 @@ def test_no_descriptor_is_left_open_after_many_workers_came_and_went() -> None:
         pool.start()
         (worker,) = joined(pool, 1)
         for number in range(5):
-            pool.submit(worker, ticket(number), request())
+            pool.submit(worker, ticket(number), training_task())
             *_, last = gather(pool, lambda events: len(events) == 2)
             worker = last.worker
         assert isinstance(worker, Worker)
@@ -199,7 +199,7 @@ def test_a_slot_that_cannot_start_is_given_up_with_a_word_while_another_works(tm
         (worker,) = (event.worker for event in events if isinstance(event, WorkerJoined))
         (told,) = (event.text for event in events if isinstance(event, PoolChanged))
         assert "gave up a slot whose worker died 3 times while it started: FileExistsError" in told
-        pool.submit(worker, ticket(0), request())
+        pool.submit(worker, ticket(0), training_task())
         assert [type(event) for event in gather(pool, bool)] == [TaskDone]
 
 
@@ -209,7 +209,7 @@ def test_a_stopped_worker_leaves_its_whole_stack_in_the_log(
     with closing(_pool(HangingEvaluator(Victims(every=1, once_in=str(tmp_path))))) as pool:
         pool.start()
         (worker,) = joined(pool, 1)
-        pool.submit(worker, ticket(0), request())
+        pool.submit(worker, ticket(0), training_task())
         gather(pool, lambda _: any(tmp_path.iterdir()))
         assert not pool.poll(2.5), "it makes no progress"
         pool.stop(worker, FailureKind.WORKER_LOST, "made no step for 600 s")
@@ -222,7 +222,7 @@ def test_a_frozen_worker_is_stopped_within_seconds_and_replaced() -> None:
     with closing(_pool(FormulaEvaluator(seconds=600))) as pool:
         pool.start()
         (worker,) = joined(pool, 1)
-        pool.submit(worker, ticket(0), request())
+        pool.submit(worker, ticket(0), training_task())
         (number,) = _children()
         psutil.Process(number).suspend()
         start = time.monotonic()

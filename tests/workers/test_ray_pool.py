@@ -24,7 +24,7 @@ from evosearch.runtime import (
     WorkerSettings,
 )
 from evosearch.testing.evaluators import ExitingEvaluator, FormulaEvaluator, RaisingEvaluator, Victims
-from evosearch.testing.pool_contract import PoolContract, gather, joined, request, ticket, tiny_data
+from evosearch.testing.pool_contract import PoolContract, gather, joined, ticket, tiny_data, training_task
 from tests.workers.sent import FirstOnly, Sent
 from workers import preflight, ray_pool, standing
 from workers.ray_pool import RayPool, _worth_telling
@@ -63,7 +63,7 @@ def test_a_killed_actor_is_told_in_one_short_line_and_nothing_goes_to_standard_o
     with closing(_pool(cluster, ExitingEvaluator(ALL, signal=signal.SIGSEGV), count=1)) as pool:
         pool.start()
         (worker,) = joined(pool, 1)
-        pool.submit(worker, ticket(0), request())
+        pool.submit(worker, ticket(0), training_task())
         left, _ = gather(pool, lambda events: len(events) == 2)
     assert isinstance(left, WorkerLeft)
     assert left.kind is FailureKind.CRASHED
@@ -77,7 +77,7 @@ def test_a_lost_cuda_context_ends_the_actor_and_its_message_is_kept(cluster: Any
     with closing(_pool(cluster, RaisingEvaluator(ALL, error=error), count=1)) as pool:
         pool.start()
         (worker,) = joined(pool, 1)
-        pool.submit(worker, ticket(0), request())
+        pool.submit(worker, ticket(0), training_task())
         left, *_ = gather(pool, bool)
     assert isinstance(left, WorkerLeft)
     assert left.kind is FailureKind.CRASHED
@@ -93,13 +93,13 @@ def test_a_worker_whose_node_goes_away_is_lost_and_its_heir_waits_for_another_no
         pool.start()
         (worker,) = joined(pool, 1)
         assert worker.device.endswith("/cuda:0")
-        pool.submit(worker, ticket(0), request())
+        pool.submit(worker, ticket(0), training_task())
         cluster.remove_node(node, allow_graceful=graceful)
         events = gather(pool, lambda events: len(events) == 3)
         add_node(num_cpus=1, num_gpus=1)
         came, heir = gather(pool, lambda events: len(events) == 2)
     (left,) = (event for event in events if isinstance(event, WorkerLeft))
-    assert (left.worker, left.kind) == (worker, FailureKind.WORKER_LOST)
+    assert (left.worker, left.kind, left.node_lost) == (worker, FailureKind.WORKER_LOST, True)
     lines = [event.text for event in events if isinstance(event, PoolChanged)]
     assert lines[0].startswith(f"node {worker.node} left: ")
     assert lines[1:] == ["waiting for nodes: none of the cluster has room for a worker now"]
@@ -146,7 +146,7 @@ def test_a_killed_worker_has_left_within_a_second(cluster: Any) -> None:
         before = _actors()
         pool.start()
         (doomed,) = joined(pool, 1)
-        pool.submit(doomed, ticket(0), request())
+        pool.submit(doomed, ticket(0), training_task())
         assert gather(pool, bool) == [WorkerProgressed(doomed)]
         for pid in _actors() - before:
             psutil.Process(pid).kill()
@@ -165,7 +165,7 @@ def test_a_frozen_worker_is_stopped_although_it_does_not_answer(
         before = _actors()
         pool.start()
         (worker,) = joined(pool, 1)
-        pool.submit(worker, ticket(0), request())
+        pool.submit(worker, ticket(0), training_task())
         for pid in _actors() - before:
             psutil.Process(pid).suspend()
         start = time.monotonic()
@@ -189,7 +189,7 @@ def test_an_actor_that_died_idle_is_missed_without_any_task(
             psutil.Process(pid).kill()
         left, heir = gather(pool, lambda events: len(events) == 2)
     assert isinstance(left, WorkerLeft)
-    assert (left.worker, left.kind) == (worker, FailureKind.WORKER_LOST)
+    assert (left.worker, left.kind, left.node_lost) == (worker, FailureKind.WORKER_LOST, False)
     assert isinstance(heir, WorkerJoined)
 
 
@@ -214,10 +214,10 @@ def test_an_actor_that_died_idle_is_lost_and_not_the_crash_of_its_next_task(clus
         for victim in victims:
             victim.kill()
         assert not psutil.wait_procs(victims, timeout=10)[1]
-        pool.submit(worker, ticket(0), request())
+        pool.submit(worker, ticket(0), training_task())
         left, heir = gather(pool, lambda events: len(events) == 2)
     assert isinstance(left, WorkerLeft)
-    assert (left.worker, left.kind) == (worker, FailureKind.WORKER_LOST)
+    assert (left.worker, left.kind, left.node_lost) == (worker, FailureKind.WORKER_LOST, False)
     assert isinstance(heir, WorkerJoined)
 
 
@@ -230,7 +230,7 @@ def test_a_slot_that_cannot_start_is_given_up_with_a_word_while_another_works(
         (worker,) = (event.worker for event in events if isinstance(event, WorkerJoined))
         (told,) = (event.text for event in events if isinstance(event, PoolChanged))
         assert "gave up a slot whose worker died 3 times while it started: FileExistsError" in told
-        pool.submit(worker, ticket(0), request())
+        pool.submit(worker, ticket(0), training_task())
         assert [type(event) for event in gather(pool, bool)] == [TaskDone]
 
 

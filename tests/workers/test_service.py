@@ -10,18 +10,18 @@ import pytest
 from evosearch.errors import TimedOutError
 from evosearch.evaluation import (
     UNWATCHED,
-    EvaluationRequest,
     Failure,
     FailureKind,
     Outcome,
     Prediction,
-    PredictionRequest,
+    PredictionTask,
     Progress,
     Success,
+    TrainingTask,
 )
 from evosearch.runtime import WorkerSettings
 from evosearch.testing.evaluators import FailingEvaluator, FormulaEvaluator, RaisingEvaluator, Victims
-from evosearch.testing.pool_contract import request, tiny_data
+from evosearch.testing.pool_contract import tiny_data, training_task
 from workers import service
 from workers.service import UNLIMITED, Broken, Done, Service, Upkeep, Watch
 
@@ -35,11 +35,11 @@ class Held(FormulaEvaluator):
     stands: threading.Event = field(default_factory=threading.Event)
     go_on: threading.Event = field(default_factory=threading.Event)
 
-    def evaluate(self, request: EvaluationRequest, progress: Progress = UNWATCHED) -> Outcome:
+    def evaluate(self, task: TrainingTask, progress: Progress = UNWATCHED) -> Outcome:
         progress.step()
         self.stands.set()
         self.wait_for_the_test()
-        return super().evaluate(request, progress)
+        return super().evaluate(task, progress)
 
     def wait_for_the_test(self) -> None:
         assert self.go_on.wait(60)
@@ -59,12 +59,12 @@ def test_upkeep_is_the_part_of_the_settings_that_a_worker_obeys_and_can_be_sent(
 
 def test_a_task_ends_with_its_result_and_the_process_may_go_on() -> None:
     worker = Service(FormulaEvaluator(), UNLIMITED)
-    assert worker.run(request()) == Done(FormulaEvaluator().evaluate(request()))
+    assert worker.run(training_task()) == Done(FormulaEvaluator().evaluate(training_task()))
 
 
 def test_a_prediction_is_no_evaluation_and_wears_nothing_out() -> None:
-    asked = request()
-    task = PredictionRequest(asked.network, asked.settings, "tiny", "", tiny_data().validation.images)
+    asked = training_task()
+    task = PredictionTask(asked.network, asked.settings, "tiny", "", tiny_data().validation.images)
     reply = Service(FormulaEvaluator(), Upkeep(recycle_after=1)).run(task)
     assert isinstance(reply, Done)
     assert isinstance(reply.result, Prediction)
@@ -75,7 +75,7 @@ def test_the_pulse_grows_where_a_task_begins_and_with_each_step() -> None:
     worker = Service(FormulaEvaluator(), UNLIMITED)
     pulses = [worker.pulse()]
     for _ in range(2):
-        worker.run(request())
+        worker.run(training_task())
         pulses.append(worker.pulse())
     assert [later - earlier for earlier, later in pairwise(pulses)] == [2, 2]
 
@@ -83,7 +83,7 @@ def test_the_pulse_grows_where_a_task_begins_and_with_each_step() -> None:
 def test_pulse_and_stack_are_told_to_another_thread_while_a_task_stands() -> None:
     evaluator = Held()
     worker = Service(evaluator, UNLIMITED)
-    thread = threading.Thread(target=worker.run, args=(request(),))
+    thread = threading.Thread(target=worker.run, args=(training_task(),))
     assert (worker.place(), worker.stack()) == ("no task", "no task is running\n")
     before = worker.pulse()
     thread.start()
@@ -102,7 +102,7 @@ def test_pulse_and_stack_are_told_to_another_thread_while_a_task_stands() -> Non
 def test_a_task_beyond_its_soft_limit_is_timed_out_and_the_next_one_starts_afresh() -> None:
     worker = Service(FormulaEvaluator(seconds=600), Upkeep(soft_seconds=0.01))
     for _ in range(2):
-        reply = worker.run(request())
+        reply = worker.run(training_task())
         assert isinstance(reply, Done)
         assert isinstance(reply.result, Failure)
         assert reply.result.kind is FailureKind.TIMED_OUT
@@ -129,7 +129,7 @@ def test_without_a_limit_no_task_takes_too_long() -> None:
 @pytest.mark.parametrize("error", [ValueError("raised on purpose"), TimedOutError("took 12 s")])
 def test_an_exception_is_a_failure_and_counts_as_an_evaluation(error: Exception) -> None:
     worker = Service(RaisingEvaluator(ALL, error=error), Upkeep(recycle_after=1))
-    reply = worker.run(request())
+    reply = worker.run(training_task())
     assert isinstance(reply, Done)
     assert isinstance(reply.result, Failure)
     assert str(error) in reply.result.message
@@ -138,15 +138,15 @@ def test_an_exception_is_a_failure_and_counts_as_an_evaluation(error: Exception)
 
 def test_an_error_that_ruins_the_process_makes_it_broken() -> None:
     error = RuntimeError("CUDA error: device-side assert triggered")
-    assert isinstance(Service(RaisingEvaluator(ALL, error=error), UNLIMITED).run(request()), Broken)
+    assert isinstance(Service(RaisingEvaluator(ALL, error=error), UNLIMITED).run(training_task()), Broken)
 
 
 def test_memory_of_a_failure_is_given_back_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     released: list[bool] = []
     monkeypatch.setattr(service, "release", lambda: released.append(True))
-    Service(FailingEvaluator(Victims()), UNLIMITED).run(request())
+    Service(FailingEvaluator(Victims()), UNLIMITED).run(training_task())
     assert not released
-    Service(FailingEvaluator(ALL), UNLIMITED).run(request())
+    Service(FailingEvaluator(ALL), UNLIMITED).run(training_task())
     assert released
 
 
@@ -157,7 +157,7 @@ def test_an_error_of_the_device_after_an_evaluation_spares_its_result(
         raise RuntimeError("CUDA error: unspecified launch failure")
 
     monkeypatch.setattr("workers.wear.Wear.evaluated", fails)
-    reply = Service(FormulaEvaluator(), UNLIMITED).run(request())
+    reply = Service(FormulaEvaluator(), UNLIMITED).run(training_task())
     assert isinstance(reply, Done)
     assert isinstance(reply.result, Success)
     assert reply.leaves.startswith("recycled: RuntimeError: CUDA error: unspecified launch failure")

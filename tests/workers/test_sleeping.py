@@ -2,7 +2,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from evosearch.evaluation import EvaluationRequest, PredictionRequest, Success, TrainingSettings
+from evosearch.evaluation import PredictionTask, Success, TrainingSettings, TrainingTask
 from evosearch.genome import parse
 from workers.sleeping import Nap, SleepingEvaluator, Slept, read_notes, take_nap
 
@@ -41,8 +41,8 @@ def test_a_gate_to_which_too_few_come_is_given_up(tmp_path, monkeypatch):
 def test_a_sleeper_evaluates_by_content_key_and_predicts_nothing(tmp_path):
     sleeper = SleepingEvaluator({NETWORK: 0.01}.__getitem__, str(tmp_path))
     evaluator = sleeper(None, "cpu")
-    request = EvaluationRequest(NETWORK, TrainingSettings(), "data", 1)
-    assert evaluator.evaluate(request) == Success(0.5, 0.01)
+    task = TrainingTask(NETWORK, TrainingSettings(), "data", 1)
+    assert evaluator.evaluate(task) == Success(0.5, 0.01)
     assert [nap.seconds for nap in read_notes(str(tmp_path))] == [0.01]
     with pytest.raises(NotImplementedError):
-        evaluator.predict(PredictionRequest(NETWORK, TrainingSettings(), "data", "weights", None))
+        evaluator.predict(PredictionTask(NETWORK, TrainingSettings(), "data", "weights", None))

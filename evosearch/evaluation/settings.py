@@ -1,0 +1,68 @@
+"""How networks are trained."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from evosearch.errors import ConfigError
+
+Optimizer = Literal["adam", "sgd", "adadelta", "rmsprop"]
+
+MOST_THREADS = 256
+"""Of one worker; starting many more takes minutes."""
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How every candidate is trained. Each field is a key under `training`; defaults are the paper's."""
+
+    epochs: int = 100
+    """Passes over the training images."""
+    batch_size: int = 16
+    """Images per step."""
+    learning_rate: float = 1e-4
+    """Step size of the optimizer."""
+    optimizer: Optimizer = "adam"
+    """adam, sgd, adadelta or rmsprop; everything but the learning rate and weight decay as PyTorch sets it."""
+    weight_decay: float = 1e-8
+    """L2 penalty (from the authors' released code)."""
+    dropout: float = 0.5
+    """Rate after each hidden dense layer (from the authors' released code)."""
+    normalize: Literal["unit", "standard"] = "unit"
+    """unit: pixels / 255. standard: then minus the mean and by the deviation of each training channel."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """bf16: forward and loss under autocast, weights and optimizer in fp32."""
+    deterministic: bool = True
+    """Only kernels that give the same bits each time."""
+    threads: int = 1
+    """Torch threads per worker."""
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "threads"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"training.{name} is {getattr(self, name)}; it must be at least 1")
+        if self.threads > MOST_THREADS:
+            raise ConfigError(f"training.threads is {self.threads}; it must be at most {MOST_THREADS}")
+        if self.batch_size < 2:  # batch norm has no variance over one image at 1x1
+            raise ConfigError("training.batch_size is 1; batch norm needs at least 2 images")
+        if not 0 < self.learning_rate < float("inf"):
+            raise ConfigError(
+                f"training.learning_rate is {self.learning_rate}; it must be above 0 and finite"
+            )
+        if not 0 <= self.weight_decay < float("inf"):
+            raise ConfigError(
+                f"training.weight_decay is {self.weight_decay}; it must be 0 or above, and finite"
+            )
+        if not 0 <= self.dropout < 1:
+            raise ConfigError(f"training.dropout is {self.dropout}; a rate lies between 0 and 1, 1 excluded")
+
+
+@dataclass(frozen=True)
+class FinalSettings:
+    """How the best network is trained anew after the search. Each field is a key under `final`."""
+
+    epochs: int = 1000
+    """Passes over the training images, in place of `training.epochs`; the paper's number."""
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1:
+            raise ConfigError(f"final.epochs is {self.epochs}; it must be at least 1")
