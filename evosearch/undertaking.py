@@ -17,6 +17,7 @@ from evosearch.blueprint import Memory, Problem, training_memory
 from evosearch.config import RunConfig, config_from_json, config_to_json
 from evosearch.data import Dataset, load_dataset
 from evosearch.errors import CannotRunError, HeldError, JournalError, SearchConflictError
+from evosearch.permissions import make_folder
 from evosearch.reports import draw_evolution
 from evosearch.runtime import (
     Checkpointing,
@@ -208,6 +209,8 @@ def _keep_backups(one: "Undertaking", stack: ExitStack, signals: StopSignals) ->
 
     def save(released: bool) -> None:
         # a process that is told to stop has not the time for a slow network
+        if one.home.journal.is_lost:  # in its place may be another, which is not to be kept in its name
+            return
         if backup and (trouble := backup.save(0.5 if signals.reason() else 30.0, released=released)):
             one.manner.watcher.note(trouble)
 
@@ -474,7 +477,7 @@ class Undertaking:
     def prepare_folder(self) -> None:
         """Find out now, and not after hours of training, whether pictures and weights can be written."""
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self.folder)
             with TemporaryFile(dir=self.folder):
                 pass
         except OSError as error:

@@ -17,8 +17,10 @@ from evosearch import undertaking, wiring
 from evosearch.config import load_config
 from evosearch.errors import CannotRunError, JournalLostError
 from evosearch.storage import Home, JournalLogbook, Onlooker, open_home, opening
+from evosearch.storage.shelf import Shelf
 from evosearch.testing import ScriptedPool
 from evosearch.testing.journal_contract import CREATED, born, started
+from tests.bucket import make_bucket
 from tests.finished_search import EVALUATIONS, TINY
 
 NFS = "server:/homes / nfs4 rw 0 0\n"
@@ -274,6 +276,20 @@ def test_a_retraining_notices_it_too(home, config, monkeypatch, scripted):
     lose(monkeypatch, delete_home, home, after=1)
     with pytest.raises(JournalLostError, match="all that it held was copied to"):
         wiring.retrain("tiny", home)
+
+
+@pytest.mark.parametrize("way", [delete_home, replace_home])
+def test_what_has_its_place_is_not_kept_in_its_name_in_a_remote_store(
+    home, config, tmp_path, monkeypatch, scripted, way
+):
+    remote = replace(config, storage=replace(config.storage, artifacts=make_bucket(tmp_path)))
+    with monkeypatch.context() as patched:
+        lose(patched, way, home)
+        with pytest.raises(JournalLostError) as lost:
+            wiring.run(remote, home)
+    shelf = Shelf.of(wiring.artifact_store(home, remote), "tiny")
+    assert {backup.terms for backup in shelf.backups()} == {1}
+    assert "was copied to" in str(lost.value)
 
 
 def test_a_group_is_told_to_go_on_as_a_group(home, config, place, monkeypatch, scripted):

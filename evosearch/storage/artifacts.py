@@ -1,6 +1,6 @@
 """Where pictures, weights and backups lie: a folder, or any store that fsspec knows by URL."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +11,7 @@ from typing import Any, Self
 import fsspec
 
 from evosearch.errors import CannotRunError, InputError
+from evosearch.permissions import make_folder, new_file
 from evosearch.storage.passwords import without_password
 from evosearch.storage.places import is_place, user_path
 
@@ -166,16 +167,16 @@ class ArtifactStore:
     def _write(self, name: str, write: Any) -> None:
         with self._explained(missing=False):
             system, path = self._at(name)
-            target = path if self.is_remote else f"{path}.{token_hex(4)}{_UNFINISHED}"
+            if not self.is_remote:
+                _write_whole(Path(path), lambda unfinished: write(system, unfinished))
+                return
             try:
-                write(system, target)
+                write(system, path)
             except FileNotFoundError:
                 if self.url.startswith(_WITHOUT_FOLDERS):  # to make one would make the bucket
                     raise
-                system.makedirs(target.rpartition("/")[0], exist_ok=True)
-                write(system, target)
-            if not self.is_remote:
-                Path(target).replace(path)
+                system.makedirs(path.rpartition("/")[0], exist_ok=True)
+                write(system, path)
 
     def _at(self, name: str) -> tuple[Any, str]:
         system, path = fsspec.url_to_fs(f"{self.url}/{name}" if name else self.url)
@@ -195,6 +196,14 @@ class ArtifactStore:
                 f"the artifact store {self.place} cannot be used ({told}); see to its rights and space, or set "
                 "storage.artifacts to another"
             ) from error
+
+
+def _write_whole(file: Path, write: Callable[[str], object]) -> None:
+    unfinished = file.with_name(f"{file.name}.{token_hex(4)}{_UNFINISHED}")
+    make_folder(file.parent)
+    new_file(unfinished)
+    write(str(unfinished))
+    unfinished.replace(file)
 
 
 def check_artifacts(artifacts: str) -> None:

@@ -14,6 +14,7 @@ from typing import Literal, Protocol
 from filelock import FileLock, Timeout
 
 from evosearch.errors import StaleTermError
+from evosearch.permissions import file_mode, make_folder, new_file
 
 _LOCK_SECONDS = 0.3  # for a driver that is just starting to become the holder, or to die
 _PROBE_SECONDS = 0.05  # for another process's probe to end
@@ -78,7 +79,7 @@ class FileLocks:
         Raises:
             OSError: the folder cannot hold a lock.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         lock = self._lock(term)
         try:
             lock.acquire(timeout=_LOCK_SECONDS)
@@ -96,7 +97,9 @@ class FileLocks:
 
     def _lock(self, term: int) -> FileLock:
         # filelock from 4.0 on closes the lock in forked children; one that outlives its parent would keep it else.
-        return FileLock(self._path(term), thread_local=False, fallback_to_soft=False)
+        return FileLock(
+            self._path(term), thread_local=False, fallback_to_soft=False, mode=file_mode(self.folder)
+        )
 
 
 class OwnedFile:
@@ -157,7 +160,7 @@ class Farewells:
         Raises:
             OSError: the folder cannot be made.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         return Farewell(self._path(term))
 
     def forget(self, before: int) -> None:
@@ -182,4 +185,4 @@ class Farewell:
         """As `Lock`."""
         if driven:
             with suppress(OSError):  # the next driver waits until the heartbeat is old, as after a crash
-                self.path.touch()
+                new_file(self.path)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Protocol
 
 from evosearch.errors import InputError, JournalLostError
+from evosearch.permissions import file_mode
 from evosearch.storage.groups import group_of
 
 RESCUE_SECONDS = 60.0
@@ -61,6 +62,10 @@ Salvage = Callable[[sqlite3.Connection, Path, Written], int]
 class Guard(Protocol):
     """Notices that a journal is lost."""
 
+    @property
+    def has_lost(self) -> bool:
+        """Whether a look found it lost."""
+
     def look(self, written: Written, *, thorough: bool, error: Exception | None = None) -> None:
         """See that the journal is in its place with all that was written; `error`: why a write failed.
 
@@ -75,6 +80,8 @@ class Guard(Protocol):
 class Unguarded:
     """Of a journal that can only be read."""
 
+    has_lost = False
+
     def look(self, written: Written, *, thorough: bool, error: Exception | None = None) -> None:
         """As `Guard`."""
 
@@ -87,6 +94,7 @@ class ServerGuard:
     """Of a journal on a server, which keeps its own files: only what a write is answered tells of its loss."""
 
     place: str
+    has_lost = False
 
     def look(self, written: Written, *, thorough: bool, error: Exception | None = None) -> None:  # noqa: ARG002
         """As `Guard`."""
@@ -139,6 +147,11 @@ class FileGuard:
                 f"the journal {self._path} {happened} while {written.name!r} ran; {self._save(written)}"
             )
         raise JournalLostError(self._lost) from error
+
+    @property
+    def has_lost(self) -> bool:
+        """As `Guard`."""
+        return self._lost is not None
 
     def close(self) -> None:
         """As `Guard`."""
@@ -304,7 +317,7 @@ def _new_file(folder: Path, path: Path) -> Path:
     for number in range(1, 1000):
         file = folder / f"{path.stem}-rescued-{number}{path.suffix}"
         with suppress(FileExistsError):
-            os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+            os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, file_mode(folder)))
             return file
     raise FileExistsError(str(folder))
 

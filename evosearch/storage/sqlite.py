@@ -14,6 +14,7 @@ from urllib.parse import quote
 from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, insert, select
 
 from evosearch.errors import CannotRunError, JournalError
+from evosearch.permissions import file_mode, make_folder, new_file
 from evosearch.storage.database import Database
 from evosearch.storage.header import APPLICATION_ID, Header
 from evosearch.storage.locks import Farewells, FileLocks
@@ -54,9 +55,11 @@ def create(path: Path, mode: JournalMode) -> None:
         CannotRunError: the folder cannot be written to.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         with TemporaryDirectory(dir=path.parent, prefix=".new-journal-") as folder:
             fresh = Path(folder, path.name)
+            new_file(fresh)  # the files beside it get its mode
+            fresh.chmod(file_mode(path.parent))
             engine = _engine(fresh, {"mode": "rwc"}, mode, path)
             with engine.begin() as connection:
                 metadata.create_all(connection)
