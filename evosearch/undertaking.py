@@ -12,8 +12,8 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Literal
 
-from evosearch.blueprint import Limits
-from evosearch.config import RunConfig, config_to_json
+from evosearch.blueprint import Problem
+from evosearch.config import RunConfig, config_from_json, config_to_json
 from evosearch.data import Dataset, load_dataset
 from evosearch.errors import CannotRunError, HeldError, JournalError, SearchConflictError
 from evosearch.genome import parse
@@ -33,7 +33,7 @@ from evosearch.runtime import (
     drive,
     replay,
 )
-from evosearch.search import EavlSettings, make_strategy
+from evosearch.search import SearchContext
 from evosearch.storage import (
     ArtifactStore,
     Backup,
@@ -90,19 +90,10 @@ def artifact_store(home: Home, config: RunConfig) -> ArtifactStore:
 
 def make_plan(config: RunConfig, dataset: Dataset, generations: int | None = None) -> Plan:
     """The search of `config` on `dataset`, with `generations` in all where an extension made them more."""
-    training, strategy = config.training, config.strategy
-    if generations is not None and isinstance(strategy, EavlSettings):
-        strategy = replace(strategy, generations=generations)
-    limits = Limits.of(
-        config.space,
-        dataset.for_search().image,
-        len(dataset.classes),
-        training.batch_size,
-        training.optimizer,
-        training.dropout,
-    )
-    made = make_strategy(strategy, config.space, limits, config.seed)
-    return Plan(config.name, config.seed, made, training, limits, dataset.key)
+    strategy = config.strategy if generations is None else config.strategy.with_generations(generations)
+    problem = Problem(dataset.for_search().image, len(dataset.classes))
+    context = SearchContext(config.space, problem, config.training, config.seed)
+    return Plan(config.name, strategy.make(context), context, dataset.key)
 
 
 @dataclass(frozen=True)
@@ -119,7 +110,7 @@ def search(undertakings: Sequence["Undertaking"], generations: int | None = None
     """Drive searches side by side to their ends; `generations` extends them."""
     with ExitStack() as stack:
         signals = stack.enter_context(StopSignals())
-        dataset = undertakings[0].load()
+        dataset = undertakings[0].load(begun=any(one.row for one in undertakings))
         _check_alike(undertakings)
         for one in undertakings:
             one.check_data(dataset)
@@ -259,7 +250,12 @@ class Undertaking:
 
     def journal_what_changed(self, signals: StopSignals) -> None:
         """Of a search that is done, what may change is journaled too."""
-        if self.row is not None and config_to_json(self.config) != self.row.configuration:
+        if self.row is None:
+            return
+        journaled = config_to_json(
+            config_from_json(self.row.configuration)
+        )  # keys that came since are in both
+        if config_to_json(self.config) != journaled:
             with ExitStack() as stack:
                 stack.enter_context(self.hold())
                 _keep_backups(self, stack, signals)
@@ -286,7 +282,7 @@ class Undertaking:
             raise SearchConflictError(f"no evaluation of {name!r} succeeded; there is nothing to retrain")
         with ExitStack() as stack:
             signals = stack.enter_context(StopSignals())
-            dataset = self.load()
+            dataset = self.load(begun=True)
             self.check_data(dataset)
             plan = make_plan(self.config, dataset, self.row.generations)
             epochs = epochs or self.config.final.epochs
@@ -325,10 +321,10 @@ class Undertaking:
                 f"other versions than the search began with, so its bits may differ: {'; '.join(changed)}"
             )
 
-    def load(self) -> Dataset:
-        """The configured data."""
+    def load(self, *, begun: bool) -> Dataset:
+        """The configured data. `begun`: see `load_dataset`."""
         cache = self.home.folder / "cache"
-        dataset = load_dataset(self.config.data, env=os.environ, cwd=Path.cwd(), cache=cache)
+        dataset = load_dataset(self.config.data, env=os.environ, cwd=Path.cwd(), cache=cache, begun=begun)
         for line in dataset.notes:
             self.manner.watcher.note(f"data: {line}")
         return dataset

@@ -11,7 +11,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from evosearch.config import RunConfig, config_from_json, differing_keys
+from evosearch.config import (
+    Document,
+    RunConfig,
+    check_new,
+    config_from_json,
+    differing_keys,
+    objections,
+    with_earlier_defaults,
+)
 from evosearch.data import DataReport, inspect_data, load_dataset
 from evosearch.errors import SearchConflictError
 from evosearch.reports import Cost, counted, estimate_cost
@@ -19,7 +27,6 @@ from evosearch.runtime import (
     Silence,
     Watcher,
 )
-from evosearch.search import EavlSettings
 from evosearch.storage import (
     Home,
     SearchRow,
@@ -64,6 +71,7 @@ def run(
     address: str | None = None,
     watcher: Watcher | None = None,
     takeover: bool = False,
+    source: Document | None = None,
 ) -> Finished:
     """Start the search `config.name`; go on with it where it is unfinished; return it where it is done.
 
@@ -74,6 +82,8 @@ def run(
         address: of a Ray cluster; None: `workers.address`, else RAY_ADDRESS, else a private one.
         watcher: is told how it goes.
         takeover: take the search from a driver that is alive; its next commit fails.
+        source: what `config` was read from; a search that was begun keeps its values of keys that are not given there
+            and whose defaults have changed since. None: all keys are given.
 
     Raises:
         SearchConflictError: the name belongs to a search of another configuration or of other data, or to a group.
@@ -86,7 +96,7 @@ def run(
             f"{config.name!r} is a group of {counted(len(members), 'search')}; "
             f"give the seeds it has with --seeds, or take another --name"
         )
-    return search([_begun(config, home, manner)])[0]
+    return search([_begun(config, home, manner, source)])[0]
 
 
 def run_group(
@@ -98,6 +108,7 @@ def run_group(
     address: str | None = None,
     watcher: Watcher | None = None,
     takeover: bool = False,
+    source: Document | None = None,
 ) -> tuple[Finished, ...]:
     """Run a search of `config` for each seed, side by side on the same workers, as `run` would run each.
 
@@ -109,8 +120,9 @@ def run_group(
         raise SearchConflictError(
             f"{config.name!r} is a single search, run without --seeds; take another --name for the group"
         )
-    members = (replace(config, name=f"{config.name}/seed-{seed}", seed=seed) for seed in seeds)
-    return search([_begun(member, home, manner) for member in members])
+    members = [replace(config, name=f"{config.name}/seed-{seed}", seed=seed) for seed in seeds]
+    sources = [source and source.with_value(("seed",), seed, "--seeds") for seed in seeds]
+    return search([_begun(one, home, manner, its) for one, its in zip(members, sources, strict=True)])
 
 
 def resume_group(
@@ -160,25 +172,32 @@ def _bring_back(config: RunConfig, home: Home, manner: "Manner") -> None:
         manner.watcher.note(line)
 
 
-def _begun(config: RunConfig, home: Home, manner: "Manner") -> "Undertaking":
+def _begun(config: RunConfig, home: Home, manner: "Manner", source: Document | None) -> "Undertaking":
     row = home.journal.find(config.name)
-    if row is not None:
-        config = _merged(config, row)
+    if row is None:
+        check_new(config, source)
+    else:
+        config = _merged(config, row, source)
+        _note_objections(config, manner)
     return Undertaking(home, _at(config, manner.address), row, manner)
 
 
 def _resumed(row: SearchRow, home: Home, generations: int | None, manner: "Manner") -> "Undertaking":
     name, config = row.name, config_from_json(row.configuration)
+    _note_objections(config, manner)
     if generations is not None:
-        if not isinstance(config.strategy, EavlSettings):
-            raise SearchConflictError(
-                f"{name!r} is a random search, all one generation; leave --generations out"
-            )
+        config.strategy.with_generations(generations)  # says where it cannot be
         if generations < row.generations:
             raise SearchConflictError(
                 f"--generations is {generations}, below the {row.generations} of {name!r}; give the new total"
             )
     return Undertaking(home, _at(config, manner.address), row, manner)
+
+
+def _note_objections(config: RunConfig, manner: "Manner") -> None:
+    """What is refused to new searches was allowed when this one began."""
+    for line in objections(config):
+        manner.watcher.note(f"{line}; {config.name!r} began before that was refused, and goes on")
 
 
 def retrain(
@@ -202,16 +221,18 @@ def data_report(config: RunConfig) -> DataReport:
     return inspect_data(config.data, env=os.environ, cwd=Path.cwd(), cache=None)
 
 
-def validate(config: RunConfig) -> Cost:
-    """Check all of `config` that can be checked without training, and estimate what the search costs.
+def validate(config: RunConfig, source: Document | None = None) -> Cost:
+    """Check all of `config` that can be checked without training, and estimate what the search costs. `source`: what
+    it was read from.
 
     Raises:
         InputError: the configuration, its data or its space is wrong.
     """
     config.storage.check()
+    check_new(config, source)
     dataset = load_dataset(config.data, env=os.environ, cwd=Path.cwd(), cache=None)
     plan = make_plan(config, dataset)
-    first = [plan.blueprint(member) for member in plan.strategy.start().members]
+    first = [size for trial in plan.strategy.ask(plan.strategy.start()) if (size := plan.network_size(trial))]
     return estimate_cost(first, plan.strategy.evaluations, len(dataset.train), config.training)
 
 
@@ -222,16 +243,15 @@ def _at(config: RunConfig, address: str | None) -> RunConfig:
     return replace(config, workers=replace(config.workers, address=address))
 
 
-def _merged(config: RunConfig, row: SearchRow) -> RunConfig:
+def _merged(config: RunConfig, row: SearchRow, source: Document | None) -> RunConfig:
     """The journaled configuration, with what may change taken from `config`."""
     journaled = config_from_json(row.configuration)
-    compared = journaled
+    config = with_earlier_defaults(config, journaled, source.places if source else None)
     ours, theirs = config.strategy, journaled.strategy
-    if isinstance(ours, EavlSettings) and isinstance(theirs, EavlSettings):
-        # Fewer generations than an extension made them is not another search (DESIGN, the command line).
-        extended = theirs.generations < row.generations
-        total = ours.generations if extended and ours.generations <= row.generations else row.generations
-        compared = replace(journaled, strategy=replace(theirs, generations=total))
+    # Fewer generations than an extension made them is not another search.
+    extended = theirs.generations < row.generations
+    total = ours.generations if extended and ours.generations <= row.generations else row.generations
+    compared = replace(journaled, strategy=theirs.with_generations(total))
     if different := differing_keys(config, compared):
         raise SearchConflictError(
             f"{config.name!r} is a search of another configuration: {'; '.join(different)}; take these values, "

@@ -64,8 +64,8 @@ class SleepingEvaluator:
         Raises:
             NotImplementedError: of a prediction.
         """
-        if not isinstance(task, TrainingTask):
-            raise NotImplementedError("a sleeper predicts nothing")
+        if not isinstance(task, TrainingTask) or not isinstance(task.network, Chromosome):
+            raise NotImplementedError("a sleeper trains chromosomes, and predicts nothing")
         nap = Nap(self.seconds(task.network))
         take_nap(nap, self.folder)
         progress.step()

@@ -174,7 +174,7 @@ class SimulatedPool:
     def _duration(self, ticket: Ticket, task: Task) -> float:
         name = zlib.crc32(ticket.search.encode())
         noise = np.random.default_rng([self._seed, name, ticket.number, ticket.attempt]).standard_normal()
-        return self._seconds(task.network) * float(np.exp(self._cluster.noise * noise))
+        return self._seconds(_chromosome(task)) * float(np.exp(self._cluster.noise * noise))
 
     def _happen(self, occurrence: _Occurrence) -> list[PoolEvent]:
         match occurrence:
@@ -219,6 +219,12 @@ class SimulatedPool:
             del self._workers[end.worker]
         result = Success(formula_fitness(end.task.network, end.task.seed), end.seconds)
         return [TaskDone(end.worker, end.ticket, result, leaves)]
+
+
+def _chromosome(task: Task) -> Chromosome:
+    if not isinstance(task, TrainingTask) or not isinstance(task.network, Chromosome):
+        raise TypeError(f"a simulated pool trains chromosomes only, found {task!r}")
+    return task.network
 
 
 @dataclass

@@ -1,5 +1,6 @@
 """The command line's frame: the commands, and how every way to fail ends."""
 
+import logging
 import sys
 from importlib import metadata
 from typing import Annotated
@@ -7,7 +8,7 @@ from typing import Annotated
 import typer
 
 from evosearch.cli import benching, inspecting, reading, searching, submitting
-from evosearch.cli.output import complain, say
+from evosearch.cli.output import PrintableLog, complain, say
 from evosearch.errors import EvosearchError
 
 EXIT_STATUSES = """\
@@ -58,6 +59,8 @@ benching.add_to(app)
 
 def main() -> None:
     """Run the command that `sys.argv` names and exit with its status."""
+    if logging.lastResort is not None:  # what writes our warnings as long as nobody has set logging up
+        logging.lastResort.setFormatter(PrintableLog())
     try:
         status = app(standalone_mode=False)
     except EvosearchError as error:

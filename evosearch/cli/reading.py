@@ -7,7 +7,7 @@ import typer
 
 from evosearch.cli.opening import opened
 from evosearch.cli.options import JSON, SEARCH_OR_GROUP, STORAGE
-from evosearch.cli.output import print_json, say, say_table
+from evosearch.cli.output import print_json, say, say_lines, say_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,7 +59,7 @@ def results(
         case "json":
             print_json(results_document(rows, grouped=bool(members)))
         case "csv":
-            say(results_csv(rows, grouped=bool(members)).rstrip("\n"))
+            say_lines(results_csv(rows, grouped=bool(members)))
         case _:
             say_table(results_table(rows, grouped=bool(members)))
             if members:
@@ -115,7 +115,7 @@ def _standing(home: "Home", row: "SearchRow") -> "Standing":
     from evosearch.reports import Standing
 
     state = home.current_state(row, time.time())
-    total = config_from_json(row.configuration).strategy.evaluations_of(row.generations)
+    total = config_from_json(row.configuration).strategy.with_generations(row.generations).evaluations_in_all
     return Standing(row, state, home.journal.best(row.name), total)
 
 

@@ -64,10 +64,10 @@ def run(
     """Start a search, or go on with the unfinished one of that name; with --seeds, a group of them."""
     from evosearch import wiring
     from evosearch.cli.progress import show_progress
-    from evosearch.config import load_config
+    from evosearch.config import read_config
 
     chosen = None if seeds is None else parse_seeds(seeds)
-    loaded = load_config(config, override or [], name=name)
+    loaded, source = read_config(config, override or [], name=name)
     loaded.storage.check()
     place = loaded.storage.journal if storage is None else storage
     with opened(place, create=True) as home:
@@ -76,9 +76,9 @@ def run(
             ended: Finished | tuple[Finished, ...]
             how = Driving(executor=executor, address=address, watcher=watcher, takeover=takeover)
             if chosen is None:
-                ended = wiring.run(loaded, home, **how)
+                ended = wiring.run(loaded, home, source=source, **how)
             else:
-                ended = wiring.run_group(loaded, chosen, home, **how)
+                ended = wiring.run_group(loaded, chosen, home, source=source, **how)
     _print_ended(loaded.name, ended, home)
 
 

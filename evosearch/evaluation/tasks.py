@@ -1,8 +1,7 @@
 """What a worker is asked for, and what comes back."""
 
-import hashlib
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import ClassVar, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -10,16 +9,13 @@ import numpy.typing as npt
 from evosearch.evaluation.failures import FailureKind
 from evosearch.evaluation.progress import UNWATCHED, EpochRecord, Progress
 from evosearch.evaluation.settings import TrainingSettings
-from evosearch.genome import Chromosome
+from evosearch.evaluation.trial import Masks
+from evosearch.genome import Network
 
 Images: TypeAlias = npt.NDArray[np.uint8]
 """Images (count, channels, height, width), uint8, 0 to 255."""
 Labels: TypeAlias = npt.NDArray[np.int64]
 """Class numbers (count,), int64, from 0."""
-
-
-Network: TypeAlias = Chromosome
-"""What can be trained."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +62,16 @@ class TrainingTask:
 
 
 @dataclass(frozen=True)
+class MasksTask:
+    """Train what lies behind a dropout layer once for each of `masks`, from `seed`; comes to the `Losses` of all."""
+
+    masks: Masks
+    settings: TrainingSettings
+    data_key: str
+    seed: int
+
+
+@dataclass(frozen=True)
 class PredictionTask:
     """Classify `images` with the network whose weights lie at `weights`; sent after its training has ended."""
 
@@ -106,7 +112,19 @@ class Failure:
     node_lost: bool = False
 
 
-Outcome: TypeAlias = Success | Failure
+@dataclass(frozen=True)
+class Losses:
+    """What came of training masks: the loss of each, in their order. `seconds`: wall time on the worker."""
+
+    KIND: ClassVar = "Losses"  # in journals
+
+    losses: tuple[float, ...]
+    seconds: float
+
+
+Measured: TypeAlias = Success | Losses
+"""What a trial came to that did not fail."""
+Outcome: TypeAlias = Measured | Failure
 
 
 @dataclass(frozen=True)
@@ -116,7 +134,9 @@ class Prediction:
     probabilities: npt.NDArray[np.float32]
 
 
-Task: TypeAlias = TrainingTask | PredictionTask
+TrialTask: TypeAlias = TrainingTask | MasksTask
+"""What makes a trial."""
+Task: TypeAlias = TrialTask | PredictionTask
 Result: TypeAlias = Outcome | Prediction
 
 
@@ -124,18 +144,9 @@ class Evaluator(Protocol):
     """What a worker runs. Created once per worker process, with the data; then asked again and again."""
 
     def handle(self, task: Task, progress: Progress = UNWATCHED) -> Result:
-        """Do what `task` asks: a training ends in an `Outcome`, a prediction in a `Prediction`.
+        """Do what `task` asks: a trial ends in an `Outcome`, a prediction in a `Prediction`.
 
         Equal trainings give equal fitness on every worker. Failures of the candidate come back as `Failure`; a
         `TimedOutError` of `progress` passes through, and any other exception is a bug or a dying process.
         """
         ...
-
-
-def evaluation_seed(search_seed: int, content_key: str, repeat: int = 0) -> int:
-    """Seed of an evaluation, 0 to 2^63 - 1: the same chromosome gets the same one wherever it turns up.
-
-    `repeat`: 0 during the search, 1 for the retraining of its best.
-    """
-    digest = hashlib.sha256(f"{search_seed}/{content_key}/{repeat}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") >> 1

@@ -15,11 +15,14 @@ from evosearch.blueprint import (
     Layer,
     LinearLayer,
     PoolLayer,
+    Problem,
     ReluLayer,
-    draw_up,
+    blueprint_of,
 )
+from evosearch.errors import EvaluationError
 from evosearch.evaluation import Network
-from evosearch.genome import Chromosome
+from evosearch.genome import Chromosome, HandMade
+from evosearch.networks.hand_made import build_hand_made
 from evosearch.networks.weights import initialise
 
 
@@ -41,16 +44,21 @@ def decode(
 
     Raises:
         InvalidChromosomeError: a chromosome needs repair first.
+        EvaluationError: the images are too small for a hand-made network, or it would start from given weights.
     """
     match network:
         case Chromosome():
             # PyTorch's own initial weights would cost time and random numbers
             with torch.device("meta"):
-                module: nn.Module = build(draw_up(network, image, classes, dropout))
+                module: nn.Module = build(blueprint_of(network, Problem(image, classes), dropout))
             module.to_empty(device="cpu")
             if generator:
                 initialise(module, generator)
             return module
+        case HandMade(name, weights):
+            if weights is not None:
+                raise EvaluationError(f"{name} would start from given weights, which no worker can load yet")
+            return build_hand_made(name, image, classes)
     assert_never(network)
 
 

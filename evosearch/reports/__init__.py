@@ -18,7 +18,7 @@ from evosearch.reports.results import (
     results_table,
 )
 from evosearch.reports.status import Standing, status_document, status_lines, status_table
-from evosearch.reports.words import counted, describe, duration
+from evosearch.reports.words import cells, counted, describe, duration
 
 __all__ = [
     "Cost",
@@ -27,6 +27,7 @@ __all__ = [
     "Standing",
     "best_first",
     "best_member",
+    "cells",
     "cost_lines",
     "counted",
     "data_lines",

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from evosearch.printable import printable
 from evosearch.storage import GenerationRow
 
 
@@ -42,7 +43,8 @@ def draw_evolution(name: str, generations: Sequence[GenerationRow], file: Path) 
             ha="right",
             color="#E45756",
         )
-    axes.set(xlabel="generation", ylabel="validation accuracy", title=f"Evolution of {name}")
+    axes.set(xlabel="generation", ylabel="validation accuracy")
+    axes.set_title(f"Evolution of {printable(name)}", parse_math=False)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)

@@ -33,13 +33,19 @@ def search_lines(
         f"Best: validation accuracy {best.fitness:.4f}, candidate {best.number} of generation {best.generation}",
         f"  {best.chromosome}",
         f"  In words: {describe(parse(best.chromosome), classes)}",
-        f"  {best.parameters:,} parameters, {best.flops / 1e6:,.3g} MFLOPs per image",
+        *_size(best),
         "",
         f"Evolution curve  {folder / 'evolution.png'}",
         f"Everything else  {place}",
         f"Next             evosearch results {row.name}    every chromosome",
         f"                 evosearch retrain {row.name}    train the best anew, read the test split once",
     ]
+
+
+def _size(best: EvaluationRow) -> list[str]:
+    if best.parameters is None or best.flops is None:
+        return []
+    return [f"  {best.parameters:,} parameters, {best.flops / 1e6:,.3g} MFLOPs per image"]
 
 
 def reading_document(name: str, reading: TestReading, place: str) -> dict[str, Any]:

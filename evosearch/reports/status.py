@@ -7,7 +7,7 @@ from typing import Any
 from rich.table import Table
 
 from evosearch.reports.estimate import seconds_left
-from evosearch.reports.words import duration
+from evosearch.reports.words import cells, duration
 from evosearch.storage import EvaluationRow, SearchRow, SearchState
 
 
@@ -86,7 +86,7 @@ def status_table(standings: Sequence[Standing]) -> Table:
     for heading in COLUMNS:
         table.add_column(heading, justify="left" if heading in _TEXTS else "right", no_wrap=True)
     for standing in standings:
-        table.add_row(*_cells(standing))
+        table.add_row(*cells(*_cells(standing)))
     return table
 
 

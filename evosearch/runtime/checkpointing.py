@@ -1,13 +1,11 @@
 """Which trainings leave checkpoints, where, and how much room that takes."""
 
-import hashlib
-import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from math import ceil
 
 from evosearch.blueprint import Memory
-from evosearch.evaluation import Checkpoint, TrainingTask
+from evosearch.evaluation import Checkpoint, TrainingTask, TrialTask, trial_key
 
 TENTHS = 10
 """Of a given list, each training leaves so many over its epochs at least."""
@@ -28,20 +26,16 @@ class Checkpointing:
     minutes: float | None
     listed: bool = False
 
-    def apply(self, task: TrainingTask, attempt: int) -> TrainingTask:
+    def apply(self, task: TrialTask, attempt: int) -> TrialTask:
         """`task`, its attempt `attempt` from 1, with the checkpoints that it shall leave."""
-        if self.minutes is None and not self.listed:
+        if not isinstance(task, TrainingTask) or (self.minutes is None and not self.listed):
             return task
         epochs = ceil(task.last_epoch / TENTHS) if self.listed else None
-        return replace(
-            task, checkpoint=Checkpoint(self.place, training_key(task), epochs, self.minutes, attempt > 1)
-        )
+        return replace(task, checkpoint=Checkpoint(self.place, _key(task), epochs, self.minutes, attempt > 1))
 
 
-def training_key(task: TrainingTask) -> str:
-    """Names a training among all of a search, 32 hexadecimal digits."""
-    what = [task.network.key, asdict(task.settings), task.seed, task.data_key, task.last_epoch]
-    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:32]
+def _key(task: TrainingTask) -> str:
+    return trial_key(task.network, task.settings, task.seed, task.data_key, task.last_epoch)
 
 
 def checkpoint_room(trainings: Iterable[Memory], slots: int) -> int:

@@ -118,7 +118,7 @@ class _Loop:
         joined = [event.worker for event in self._held_back if isinstance(event, WorkerJoined)]
         there = tuple(worker for worker in joined if worker not in left)
         return all(
-            check_limits(member.plan.limits, there, all_there=self._world.pool.settled)
+            check_limits(member.plan.context.limits, there, all_there=self._world.pool.settled)
             for member in self._fleet.members.values()
         )
 
@@ -158,11 +158,13 @@ class _Loop:
                 self._stopped += [
                     _stopped(search, fact.message) for fact in facts if isinstance(fact, Stopped)
                 ]
-            case Assign(search, worker, number, attempt, task):
+            case Assign(search, worker, trial, attempt, task):
                 self._vigil = self._vigil.began(worker, world.clock())
                 if checkpointing := world.checkpointing.get(search):
                     task = checkpointing.apply(task, attempt)
-                world.pool.submit(worker, Ticket(search, world.logbooks[search].term, number, attempt), task)
+                term = world.logbooks[search].term
+                ticket = Ticket(search, term, trial.number, attempt, trial.until)
+                world.pool.submit(worker, ticket, task)
             case Exclude(node, message):
                 world.watcher.note(message)
                 world.pool.exclude(node)

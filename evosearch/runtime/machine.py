@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from evosearch.evaluation import TrainingTask
+from evosearch.evaluation import TrialId, TrialTask
 from evosearch.runtime.breaker import LOSSES, closed, node_to_close, with_pool
 from evosearch.runtime.fleet import Fleet
 from evosearch.runtime.pool import PoolEvent, TaskDone, Worker, WorkerLeft
@@ -41,13 +41,13 @@ class Record:
 
 @dataclass(frozen=True)
 class Assign:
-    """Give `worker` attempt `attempt` at candidate `number` of `search`."""
+    """Give `worker` attempt `attempt` at `trial` of `search`."""
 
     search: str
     worker: Worker
-    number: int
+    trial: TrialId
     attempt: int
-    task: TrainingTask
+    task: TrialTask
 
 
 @dataclass(frozen=True)
@@ -103,11 +103,11 @@ class _Turn:
             state = self.fleet.members[name].state
             match event:
                 case Begun():
-                    self._add(name, reopened(state))
+                    self._add(name, reopened(self.fleet.members[name].plan, state))
                 case StopAsked(reason):
                     self._add(name, [Interrupted(reason)])
                 case TaskDone(worker) | WorkerLeft(worker) if state.halted:  # only its worker matters still
-                    running = {w: number for w, number in state.running.items() if w != worker.name}
+                    running = {w: trial for w, trial in state.running.items() if w != worker.name}
                     self.fleet = self.fleet.with_state(name, replace(state, running=running))
                 case TaskDone() | WorkerLeft():
                     self._add(name, told(state, event))
@@ -137,11 +137,11 @@ class _Turn:
     def assign(self) -> None:
         """Give free workers what waits."""
         for worker, waiting in assignments(self.fleet):
-            number, member = waiting.candidate.number, self.fleet.members[waiting.search]
-            dispatched = Dispatched(number, member.state.attempts.get(number, 0) + 1, worker.name)
-            self._add(waiting.search, [dispatched])
-            task = member.plan.task(waiting.candidate.chromosome)
-            self._assigned.append(Assign(waiting.search, worker, number, dispatched.attempt, task))
+            trial, member = waiting.trial.id, self.fleet.members[waiting.search]
+            attempt = member.state.attempts.get(trial, 0) + 1
+            self._add(waiting.search, [Dispatched(trial.number, attempt, worker.name, trial.until)])
+            task = member.plan.task(waiting.trial)
+            self._assigned.append(Assign(waiting.search, worker, trial, attempt, task))
 
     def commands(self) -> tuple[Command, ...]:
         """What was decided; every fact before anything that rests on it."""

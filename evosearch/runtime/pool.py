@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
-from evosearch.evaluation import EpochRecord, FailureKind, Result, Task
+from evosearch.evaluation import EpochRecord, FailureKind, Result, Task, TrialId
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +37,18 @@ def node_of(device: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """One attempt at one candidate of one search; the pool gives it back with the result, unread."""
+    """One attempt at one trial of one search; the pool gives it back with the result, unread."""
 
     search: str
     term: int
     number: int
     attempt: int
+    until: int | None = None
+
+    @property
+    def trial(self) -> TrialId:
+        """The trial's name within its search."""
+        return TrialId(self.number, self.until)
 
 
 @dataclass(frozen=True, slots=True)

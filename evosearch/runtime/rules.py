@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from evosearch.evaluation import Failure, FailureKind, Success
+from evosearch.evaluation import Failure, FailureKind, Losses, Prediction, Success, Trial, TrialId
 from evosearch.runtime.plan import Plan
 from evosearch.runtime.policy import (
     FIRST_ERRORS,
@@ -12,8 +12,7 @@ from evosearch.runtime.policy import (
     too_many_failed,
 )
 from evosearch.runtime.pool import TaskDone, Worker, WorkerLeft
-from evosearch.runtime.state import DriverState
-from evosearch.search import Candidate
+from evosearch.runtime.state import DriverState, trials_again
 from evosearch.storage import (
     Born,
     Completed,
@@ -24,6 +23,7 @@ from evosearch.storage import (
     Recalled,
     Reopened,
     Stopped,
+    VerdictReached,
 )
 
 
@@ -31,44 +31,52 @@ def told(state: DriverState, event: TaskDone | WorkerLeft) -> Iterator[Event]:
     """What a pool's `event` makes true in a search; nothing where it concerns none of what runs here."""
     match event:
         case TaskDone(worker, ticket, result):
+            trial, attempt = ticket.trial, ticket.attempt
             # A result that nobody waits for any more (its driver stopped, its attempt was given up) changes nothing.
-            if (
-                state.running.get(worker.name) != ticket.number
-                or state.attempts.get(ticket.number) != ticket.attempt
-            ):
+            if state.running.get(worker.name) != trial or state.attempts.get(trial) != attempt:
                 return
-            if isinstance(result, Success):
-                yield Finished(ticket.number, ticket.attempt, worker.name, result)
-            elif isinstance(result, Failure):
-                yield from _failure(state, ticket.number, worker, result)
+            match result:
+                case Success() | Losses():
+                    yield Finished(trial.number, attempt, worker.name, result, trial.until)
+                case Failure():
+                    yield from _failure(state, trial, worker, result)
+                case Prediction():
+                    return
         case WorkerLeft(worker, kind, message, node_lost) if worker.name in state.running:
             failure = Failure(kind, message, node_lost=node_lost)
             yield from _failure(state, state.running[worker.name], worker, failure)
 
 
-def reopened(state: DriverState) -> Iterator[Event]:
-    """After exit 5, what may succeed now is opened anew: candidates that failed so, and open ones with failures."""
-    failed = [number for number, score in state.search.scores.items() if score.failure in REOPENED]
-    open_again = [number for number, kinds in state.failures.items() if REOPENED & set(kinds)]
-    if state.stopped and (failed or open_again):
-        yield Reopened(tuple(sorted({*failed, *open_again})))
+def reopened(plan: Plan, state: DriverState) -> Iterator[Event]:
+    """After exit 5, what may succeed now is begun again: trials that failed so, and open ones with failures."""
+    if not state.stopped:
+        return
+    failed = trials_again(plan, state, (one for one, kind in state.failed.items() if kind in REOPENED))
+    open_again = {trial for trial, kinds in state.failures.items() if REOPENED & set(kinds)}
+    if failed or open_again:
+        yield Reopened.of(failed.keys() | open_again)
 
 
 def follows(plan: Plan, state: DriverState) -> tuple[Event, ...]:
-    """What follows from the state itself: a generation to announce, a fitness to recall, or the end."""
-    if state.search.generation > state.announced:
-        members = tuple(member.number for member in state.search.members)
-        born = _births(plan, state, plan.strategy.ask(state.search))
+    """What follows from the state itself: births and their generation, a verdict, an outcome to recall, or the end."""
+    progress = state.progress
+    born = _births(plan, state, plan.strategy.ask(state.search)) if progress.asked > state.births else ()
+    members = tuple(member.number for member in progress.members)
+    if progress.generation > state.announced or (born and members != state.population):
         # Too many of its immigrants may have failed already, when they were trained early.
         reason = _too_many(state, _failed(state))
         stopped = (Stopped(reason),) if reason else ()
-        return (*born, GenerationStarted(state.search.generation, members), *stopped)
-    known = [number for number, one in state.open.items() if one.chromosome in state.remembered]
-    if recalled := sorted(set(known) - set(state.running.values())):
-        return tuple(Recalled(n, state.remembered[state.open[n].chromosome][0]) for n in recalled)
-    best = state.search.best_with_members()
+        return (*born, GenerationStarted(progress.generation, members), *stopped)
+    if born:
+        return born
+    if progress.best is not None and progress.best[0].number != state.verdict:
+        return (VerdictReached(progress.best[0].number),)
+    running = set(state.running.values())
+    known = [trial for trial, one in state.open.items() if one.key in state.remembered]
+    if recalled := [trial for trial in known if trial not in running]:
+        return tuple(_recalled(state, trial) for trial in sorted(recalled, key=lambda one: one.number))
     if plan.strategy.finished(state.search):
-        return (Completed(best[0].number if best else None),)
+        return (Completed(progress.best[0].number if progress.best else None),)
     return ()
 
 
@@ -77,49 +85,57 @@ def early_births(plan: Plan, state: DriverState) -> tuple[Event, ...]:
     return _births(plan, state, plan.strategy.ask(state.search, early=True))
 
 
-def _births(plan: Plan, state: DriverState, candidates: tuple[Candidate, ...]) -> tuple[Event, ...]:
+def _births(plan: Plan, state: DriverState, trials: tuple[Trial, ...]) -> tuple[Event, ...]:
     return tuple(
-        Born(candidate, blueprint.parameters, blueprint.flops)
-        for candidate in candidates
-        if candidate.number not in state.open
-        for blueprint in (plan.blueprint(candidate),)
+        Born.of(trial, size.parameters if size else None, size.flops if size else None)
+        for trial in trials
+        if trial.id not in state.open
+        for size in (plan.network_size(trial),)
     )
 
 
-def _failure(state: DriverState, number: int, worker: Worker, failure: Failure) -> Iterator[Event]:
-    kinds = (*state.failures.get(number, ()), failure.kind)
+def _recalled(state: DriverState, trial: TrialId) -> Recalled:
+    source, _ = state.remembered[state.open[trial].key]
+    return Recalled(trial.number, source.number, trial.until, source.until)
+
+
+def _failure(state: DriverState, trial: TrialId, worker: Worker, failure: Failure) -> Iterator[Event]:
+    kinds = (*state.failures.get(trial, ()), failure.kind)
     # Nodes come and go, preempted ones by the dozen: however often that hits one candidate, it says nothing about it.
     spent = is_spent(kinds) and not failure.node_lost
-    reason = _reason_to_stop(state, number, kinds) if spent else None
+    reason = _reason_to_stop(state, trial, kinds) if spent else None
+    final, attempt = spent and reason is None, state.attempts[trial]
     # The failure that stops a search is not final: no fitness is invented, and a resume tries it again.
-    yield Failed(number, state.attempts[number], worker.name, failure, final=spent and reason is None)
+    yield Failed(trial.number, attempt, worker.name, failure, final, trial.until)
     if reason is not None:
         yield Stopped(f"{reason}; the last one: {failure.message}")
 
 
-def _reason_to_stop(state: DriverState, number: int, kinds: tuple[FailureKind, ...]) -> str | None:
+def _reason_to_stop(state: DriverState, trial: TrialId, kinds: tuple[FailureKind, ...]) -> str | None:
+    members = state.progress.members
     if POLICIES[kinds[-1]].stops:
-        return f"candidate {number} lost its worker {kinds.count(kinds[-1])} times"
+        return f"candidate {trial} lost its worker {kinds.count(kinds[-1])} times"
     if kinds[-1] not in REOPENED:
         return None
-    size = len(state.search.members)
-    first = min(FIRST_ERRORS, size)
+    first = min(FIRST_ERRORS, len(members))
     if kinds[-1] is FailureKind.ERROR and state.errors == state.concluded == first - 1:
         return f"the first {first} evaluations all ended as error"
     # An early immigrant is judged with its own generation: else the number of workers would decide.
-    is_member = any(member.number == number for member in state.search.members)
+    number = state.open[trial].trial.candidate.number
+    is_member = any(member.number == number for member in members)
     return _too_many(state, _failed(state) + 1) if is_member else None
 
 
 def _failed(state: DriverState) -> int:
     """Of this generation's own: what an elite failed of was judged with the generation it was born into."""
-    own = (member for member in state.search.members if member.generation == state.search.generation)
-    scores = (state.search.scores.get(member.number) for member in own)
+    progress = state.progress
+    own = (member for member in progress.members if member.generation == progress.generation)
+    scores = (progress.scores.get(member.number) for member in own)
     return sum(score is not None and score.failure in REOPENED for score in scores)
 
 
 def _too_many(state: DriverState, failed: int) -> str | None:
-    size = len(state.search.members)
+    size = len(state.progress.members)
     if not too_many_failed(failed, size):
         return None
-    return f"{failed} of generation {state.search.generation}'s {size} failed as error or crashed"
+    return f"{failed} of generation {state.progress.generation}'s {size} failed as error or crashed"

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from evosearch.errors import InterruptedSearchError, TooManyFailuresError
-from evosearch.evaluation import Failure, FailureKind, Prediction, Result, Success, Task
+from evosearch.evaluation import Failure, FailureKind, Measured, Prediction, Result, Task
 from evosearch.runtime.driver import HEARTBEAT_SECONDS, POLL_SECONDS, Surroundings
 from evosearch.runtime.policy import is_spent
 from evosearch.runtime.pool import PoolChanged, TaskDone, Ticket, Worker, WorkerJoined, WorkerLeft
@@ -21,7 +21,7 @@ class SingleTasks:
         self._free: list[Worker] = []
         self._beaten = world.clock()
 
-    def run(self, number: int, task_of: Callable[[int], Task]) -> tuple[int, Success | Prediction]:
+    def run(self, number: int, task_of: Callable[[int], Task]) -> tuple[int, Measured | Prediction]:
         """The first attempt, from 1, that succeeded on behalf of candidate `number`, and what it came to.
 
         `task_of(attempt)` makes the task, so that what an attempt leaves behind can carry its number: a worker given
@@ -49,7 +49,7 @@ class SingleTasks:
 
     def _attempt(self, ticket: Ticket, task: Task) -> Result:
         given: Worker | None = None
-        result: Success | Failure | Prediction | None = None
+        result: Result | None = None
         while result is None:
             self._stay_alive()
             if given is None and self._free:

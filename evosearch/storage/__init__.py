@@ -30,6 +30,7 @@ from evosearch.storage.events import (
     Stopped,
     TestRead,
     TestReadingBegun,
+    VerdictReached,
 )
 from evosearch.storage.groups import group_of
 from evosearch.storage.holder import Held, current_state, take
@@ -84,6 +85,7 @@ __all__ = [
     "TestRead",
     "TestReading",
     "TestReadingBegun",
+    "VerdictReached",
     "bring_back",
     "check_name",
     "check_space",

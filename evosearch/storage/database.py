@@ -1,12 +1,13 @@
 """What a journal needs of the database that holds it, whichever it is."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sqlalchemy import Engine
 
 from evosearch.storage.locks import Locks
+from evosearch.storage.rescue import Guard, Unguarded
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Database:
 
     `place`: where it lies, for messages, without password. `file`: the SQLite file, None elsewhere. `verify`: looks
     quickly through the whole and raises `JournalError`. `locks`: those of a search, by its own folder and name.
-    `advice`: one line for a user who could keep it better, else None.
+    `advice`: one line for a user who could keep it better, else None. `guard`: notices its loss.
     """
 
     reader: Engine
@@ -29,3 +30,4 @@ class Database:
     verify: Callable[[], None]
     locks: Callable[[Path, str], Locks]
     advice: str | None = None
+    guard: Guard = field(default_factory=Unguarded)

@@ -18,6 +18,7 @@ from evosearch.storage.events import DriverStarted, Event, Recorded, SearchCreat
 from evosearch.storage.locks import Locks
 from evosearch.storage.names import check_name
 from evosearch.storage.projection import Place, project
+from evosearch.storage.rescue import Written
 from evosearch.storage.rows import EvaluationRow, GenerationRow, SearchRow, TestReading
 from evosearch.storage.tables import READER_TABLES, drivers, events, searches
 
@@ -53,6 +54,7 @@ class Journal:
     def close(self) -> None:
         """Close every connection; the journal may be opened again."""
         self._reader.dispose()
+        self._database.guard.close()
 
     def __enter__(self) -> Self:
         return self
@@ -205,6 +207,23 @@ class Journal:
             JournalError: it is damaged.
         """
         self._database.verify()
+
+    def look(
+        self, name: str, term: int, sequence: int, *, thorough: bool, error: Exception | None = None
+    ) -> None:
+        """See that this journal is still in its place, for a driver that has written so far.
+
+        Args:
+            name: the search that it drives.
+            term: under which.
+            sequence: the number of its last event.
+            thorough: look into the content too; takes a millisecond or a few.
+            error: why a write failed, where one did.
+
+        Raises:
+            JournalLostError: it was deleted, moved, replaced, truncated or overwritten; what could be was rescued.
+        """
+        self._database.guard.look(Written(name, term, sequence), thorough=thorough, error=error)
 
     def locks(self, folder: Path, name: str) -> Locks:
         """The locks of the search `name`, whose own folder is `folder`."""

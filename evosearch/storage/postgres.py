@@ -20,6 +20,7 @@ from evosearch.errors import CannotRunError, InputError, JournalAwayError, Journ
 from evosearch.storage.advisory import AdvisoryLocks
 from evosearch.storage.database import Database
 from evosearch.storage.passwords import without_password
+from evosearch.storage.rescue import ServerGuard
 from evosearch.storage.tables import SCHEMA, meta, metadata
 
 LOCK_SECONDS = 40
@@ -71,7 +72,13 @@ def open_database(url: URL, *, must_exist: bool) -> Database:
         engine.dispose()
         raise
     return Database(
-        reader, engine, place, None, verify=_verify, locks=lambda _, name: AdvisoryLocks(engine, name)
+        reader,
+        engine,
+        place,
+        None,
+        verify=_verify,
+        locks=lambda _, name: AdvisoryLocks(engine, name),
+        guard=ServerGuard(place),
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from evosearch.search.candidate import Origin
+from evosearch.evaluation import Origin
 
 SearchState = Literal["running", "done", "interrupted", "failed"]
 EvaluationStatus = Literal["waiting", "running", "done", "failed"]
@@ -44,9 +44,11 @@ class SearchRow:
 
 @dataclass(frozen=True)
 class EvaluationRow:
-    """One candidate and what became of it. `attempts`: dispatches so far. `reasons`: one line per failed
-    attempt. `seconds`: training time of the last attempt, 0 where recalled. `curve`: (loss, accuracy) per
-    epoch, empty unless asked for.
+    """One trial and what became of it. `number`: the trial's, which is the candidate's where it is trained once.
+    `attempts`: dispatches so far. `reasons`: one line per failed attempt. `parameters`, `flops`: None where they are not
+    known before a network is built. `seconds`: training time of the last attempt, 0 where recalled. `curve`: (loss,
+    accuracy) per epoch, empty unless asked for. `candidate`: its number. `repeat`: as in `Trial`. `until`: epochs after
+    which it was judged; 0: all of them.
     """
 
     number: int
@@ -58,14 +60,17 @@ class EvaluationRow:
     status: EvaluationStatus
     fitness: float | None
     failure: str | None
-    parameters: int
-    flops: int
+    parameters: int | None
+    flops: int | None
     seconds: float
     worker: str | None
     attempts: int
     cached: bool
     reasons: tuple[str, ...]
     curve: tuple[tuple[float, float], ...] = ()
+    candidate: int = 0
+    repeat: int = 0
+    until: int = 0
 
 
 @dataclass(frozen=True)

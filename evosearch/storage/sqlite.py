@@ -18,6 +18,7 @@ from evosearch.storage.database import Database
 from evosearch.storage.header import APPLICATION_ID, Header
 from evosearch.storage.locks import Farewells, FileLocks
 from evosearch.storage.mounts import JournalMode
+from evosearch.storage.rescue import FileGuard, Unguarded
 from evosearch.storage.tables import SCHEMA, meta, metadata
 
 BUSY_SECONDS = 30.0
@@ -93,30 +94,29 @@ def open_database(path: Path, header: Header, mode: JournalMode) -> Database:
         JournalError: SQLite finds it damaged.
         CannotRunError: it cannot be used.
     """
-    engine = _engine(path, *_access(path, header, mode))
+    access, set_mode = _access(path, header, mode)
+    engine = _engine(path, access, set_mode)
     try:
         with engine.connect() as connection:
             connection.execute(select(meta)).all()
+        guard = FileGuard(path) if access.get("mode") == "rw" else Unguarded()
     except BaseException as error:
         engine.dispose()
         if isinstance(
-            error, UnicodeDecodeError
-        ):  # Python's driver fails to read SQLite's own message of damage
-            raise _damage(path, error) from error
+            error, sqlite3.Error | UnicodeDecodeError
+        ):  # not translated on its way through the engine
+            _explain(error, path)
         raise
-    writer = engine.execution_options(writes=True)
-    if mode == "DELETE":
-        return Database(
-            engine,
-            writer,
-            str(path),
-            path,
-            partial(_verify, engine, path),
-            lambda folder, _: Farewells(folder),
-            ADVICE,
-        )
+    network = mode == "DELETE"
     return Database(
-        engine, writer, str(path), path, partial(_verify, engine, path), lambda folder, _: FileLocks(folder)
+        engine,
+        engine.execution_options(writes=True),
+        str(path),
+        path,
+        partial(_verify, engine, path),
+        (lambda folder, _: Farewells(folder)) if network else (lambda folder, _: FileLocks(folder)),
+        ADVICE if network else None,
+        guard,
     )
 
 
@@ -163,7 +163,8 @@ def _engine(
 def _explain(error: BaseException, path: Path) -> None:
     """Raise our own error for what a user can mend; anything else stays as it is."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without the extension of the code
-    if code in _DAMAGED or "Could not decode" in str(error):
+    # Python's driver fails to read SQLite's own message of damage
+    if code in _DAMAGED or isinstance(error, UnicodeDecodeError) or "Could not decode" in str(error):
         raise _damage(path, error) from error
     if code in _UNUSABLE:
         raise CannotRunError(

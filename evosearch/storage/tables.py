@@ -63,6 +63,7 @@ searches = Table(
     Column("data_key", _Words, nullable=False, default=""),
     Column("generation", Integer, nullable=False, default=-1),
     Column("generations", Integer, nullable=False, default=1),
+    Column("best", Integer),  # the candidate of the newest verdict; NULL: none was journaled
 )
 
 
@@ -105,6 +106,9 @@ evaluations = Table(
     metadata,
     _of_search(),
     _key("number"),
+    _key("until"),  # epochs after which the trial is judged; 0: all of them
+    Column("candidate", Integer, nullable=False),
+    Column("repeat", BigInteger, nullable=False),
     Column("generation", Integer, nullable=False),
     Column("origin", Text, nullable=False),
     Column("parents", Text, nullable=False),
@@ -113,8 +117,8 @@ evaluations = Table(
     Column("status", Text, nullable=False),
     Column("fitness", Float),
     Column("failure", Text),
-    Column("parameters", BigInteger, nullable=False),
-    Column("flops", BigInteger, nullable=False),
+    Column("parameters", BigInteger),
+    Column("flops", BigInteger),
     Column("seconds", Float, nullable=False),
     Column("worker", _Words),
     Column("attempts", Integer, nullable=False),
@@ -130,6 +134,7 @@ reasons = Table(
     _of_search(),
     _key("sequence"),  # of the event that told it
     Column("number", Integer, nullable=False),
+    Column("until", Integer, nullable=False),
     Column("reason", _Words, nullable=False),
 )
 

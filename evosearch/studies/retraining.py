@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from evosearch.data import Dataset
-from evosearch.evaluation import Prediction, PredictionTask, Success, TrainingTask
+from evosearch.evaluation import Candidate, Origin, Prediction, PredictionTask, Success, TrainingTask, Trial
 from evosearch.genome import Chromosome
 from evosearch.runtime import Logbook, Plan, SingleTasks
 from evosearch.storage import TestRead, TestReadingBegun
@@ -25,7 +25,9 @@ class Retraining:
     @classmethod
     def of(cls, plan: Plan, number: int, chromosome: Chromosome, epochs: int) -> "Retraining":
         """The retraining of a search's best for `epochs` epochs; equal arguments give an equal one."""
-        task = plan.task(chromosome, repeat=REPEAT)
+        trial = Trial(number, Candidate(number, 0, chromosome, Origin.LISTED), repeat=REPEAT)
+        task = plan.task(trial)
+        assert isinstance(task, TrainingTask)  # noqa: S101 - of a network
         return cls(number, chromosome, replace(task, settings=replace(task.settings, epochs=epochs)))
 
     @property

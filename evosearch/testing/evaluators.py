@@ -21,6 +21,9 @@ from evosearch.evaluation import (
     Evaluator,
     Failure,
     FailureKind,
+    Losses,
+    Masks,
+    MasksTask,
     Network,
     Prediction,
     PredictionTask,
@@ -30,6 +33,7 @@ from evosearch.evaluation import (
     Task,
     TrainingTask,
 )
+from evosearch.genome import Chromosome
 
 EPOCH_SECONDS = 0.25
 """Of those who pretend to train: each takes a step and ends an epoch so often."""
@@ -54,6 +58,8 @@ class FormulaEvaluator:
                 record = EpochRecord(1 - fitness, fitness)
                 _pretend(self.seconds, record, progress)
                 return Success(fitness, self.seconds, (record,))
+            case MasksTask(masks):
+                return Losses(tuple(formula_loss(mask, task.seed) for mask in masks.vectors), self.seconds)
             case PredictionTask():
                 return self._predict(task)
         assert_never(task)
@@ -75,9 +81,16 @@ def _pretend(seconds: float, record: EpochRecord, progress: Progress) -> None:
 
 def formula_fitness(network: Network, seed: int) -> float:
     """0 to 1, the same everywhere: up to 0.75 for depth (full at 20 genes), up to 0.25 by hash of network and seed."""
-    depth = min(len(network.head) + len(network.tail), 20) / 20
+    genes = len(network.head) + len(network.tail) if isinstance(network, Chromosome) else 0
+    depth = min(genes, 20) / 20
     digest = hashlib.sha256(f"{network}/{seed}".encode()).digest()
     return 0.75 * depth + 0.25 * int.from_bytes(digest[:4], "big") / 2**32
+
+
+def formula_loss(mask: str, seed: int) -> float:
+    """0 to 1, the same everywhere: smaller with each unit that is kept, and by hash of mask and seed."""
+    digest = hashlib.sha256(f"{mask}/{seed}".encode()).digest()
+    return 0.75 * mask.count("0") / len(mask) + 0.25 * int.from_bytes(digest[:4], "big") / 2**32
 
 
 @dataclass(frozen=True)
@@ -92,7 +105,7 @@ class Victims:
     every: int = 0
     once_in: str | None = None
 
-    def strike(self, network: Network) -> bool:
+    def strike(self, network: Network | Masks) -> bool:
         """Whether the task on `network` goes wrong this time."""
         if str(network) not in self.chromosomes and not (
             self.every and int(network.key, 16) % self.every == 0
@@ -118,7 +131,7 @@ class _Striking:
         return self
 
     def handle(self, task: Task, progress: Progress = UNWATCHED) -> Result:
-        if self.victims.strike(task.network):
+        if self.victims.strike(task.masks if isinstance(task, MasksTask) else task.network):
             return self.go_wrong()
         return self.inner.handle(task, progress)
 

@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from evosearch.errors import InputError, SearchConflictError, StaleTermError
 from evosearch.evaluation import EpochRecord, Failure, FailureKind, Success
 from evosearch.genome import parse
-from evosearch.search.candidate import Candidate, Origin
+from evosearch.search import Candidate, Origin
 from evosearch.storage import (
     Born,
     Completed,

@@ -14,6 +14,7 @@ from evosearch.evaluation import (
     EpochRecord,
     Failure,
     FailureKind,
+    MasksTask,
     Prediction,
     PredictionTask,
     Progress,
@@ -58,6 +59,8 @@ class Trainer:
         match task:
             case TrainingTask():
                 return self.train(task, progress)
+            case MasksTask():
+                raise EvaluationError("this worker trains networks; masks are trained by none yet")
             case PredictionTask():
                 return self.predict(task)
         assert_never(task)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from evosearch.blueprint import ImageShape
 from evosearch.errors import EvaluationError
-from evosearch.genome import Chromosome
+from evosearch.genome import Network
 from evosearch.training.normalize import Normalization
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def describe(
-    network: Chromosome, classes: tuple[str, ...], image: ImageShape, normalization: Normalization
+    network: Network, classes: tuple[str, ...], image: ImageShape, normalization: Normalization
 ) -> dict[str, str]:
     """What a reader without evosearch needs to use the weights; lists and numbers as JSON text."""
     return {

@@ -127,7 +127,7 @@ def test_nothing_happens_in_a_closed_pool():
 def test_a_prediction_is_refused():
     pool, (worker, _) = started()
     pool.submit(worker, ticket(), PredictionTask(NETWORK, TrainingSettings(), "data", "weights", None))
-    with pytest.raises(TypeError, match="predicts nothing"):
+    with pytest.raises(TypeError, match="trains chromosomes only"):
         pool.poll(FOREVER)
 
 

@@ -329,6 +329,7 @@ def test_seeds_make_a_group_in_their_order(command, calls):
     assert ended.status == 0
     ((function, (config, seeds), named),) = calls
     assert (function, config.name, seeds) == ("run_group", "pets", (10, 3))
+    assert named.pop("source").places.keys() >= {("name",), ("data",)}
     assert named == {"executor": "local", "address": None, "takeover": False}
 
 

@@ -2,10 +2,10 @@
 
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from evosearch.blueprint import ImageShape, Limits
+from evosearch.blueprint import ImageShape, Problem
 from evosearch.evaluation import Evaluator, TrainingSettings
 from evosearch.genome import SearchSpace
 from evosearch.runtime import (
@@ -20,7 +20,7 @@ from evosearch.runtime import (
     drive,
     replay,
 )
-from evosearch.search import EavlSettings, make_strategy
+from evosearch.search import EavlSettings, SearchContext
 from evosearch.storage import DriverStarted, Event
 from evosearch.testing import FormulaEvaluator, Script, ScriptedPool
 
@@ -31,11 +31,13 @@ SETTINGS = EavlSettings(population=8, generations=4, elites=2, immigrants=2)
 def make_plan(
     settings: EavlSettings = SETTINGS, space: SearchSpace = SMALL, seed: int = 0, name: str = "small"
 ) -> Plan:
-    training = TrainingSettings(epochs=1)
-    limits = Limits.of(
-        space, ImageShape(1, 8, 8), 2, training.batch_size, training.optimizer, training.dropout
-    )
-    return Plan(name, seed, make_strategy(settings, space, limits, seed), training, limits, "data")
+    context = SearchContext(space, Problem(ImageShape(1, 8, 8), 2), TrainingSettings(epochs=1), seed)
+    return Plan(name, settings.make(context), context, "data")
+
+
+def with_max_memory(plan: Plan, memory: int) -> Plan:
+    space = replace(plan.context.space, max_memory=memory)
+    return replace(plan, context=replace(plan.context, space=space))
 
 
 @dataclass

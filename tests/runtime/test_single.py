@@ -1,5 +1,7 @@
 """One task on an ordinary worker."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -19,7 +21,8 @@ def tasks_on(evaluator, script=None, reason=lambda: None):
 
 @pytest.fixture
 def request_(plan):
-    return plan.task(plan.strategy.start().members[0].chromosome, repeat=1)
+    first = plan.strategy.ask(plan.strategy.start())[0]
+    return plan.task(replace(first, repeat=1))
 
 
 def test_one_task_after_another_on_the_same_worker(request_):
