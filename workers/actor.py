@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from evosearch.data import SearchData
-from evosearch.evaluation import Evaluator, Task
+from evosearch.evaluation import EpochRecord, Evaluator, Task
 from workers.classify import describe
 from workers.machine import thread_environment
 from workers.memory import capacity
@@ -29,6 +29,14 @@ class Ready:
     """A worker can take tasks. `memory`: bytes of its device; None for a CPU."""
 
     memory: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """`beats`: a number that grows with the progress of the tasks. `curve`: that of the running training, if it is told now."""
+
+    beats: int
+    curve: tuple[EpochRecord, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +89,9 @@ class WorkerActor:
     def ping(self) -> None:
         """Answer, in the order of the tasks."""
 
-    def pulse(self) -> int:
-        """A number that grows with the progress of the tasks."""
-        return self._service.pulse() if self._service else 0
+    def pulse(self) -> Beat:
+        """How the tasks get on."""
+        return Beat(self._service.pulse(), self._service.news()) if self._service else Beat(0)
 
     def position(self) -> Position:
         """Where the task stands that runs now."""

@@ -213,8 +213,8 @@ class ProcessPool:
                 process.ready = True
                 process.worker = replace(process.worker, memory=memory)
                 return [WorkerJoined(process.worker)]
-            case Pulse():
-                return [WorkerProgressed(process.worker)]
+            case Pulse(curve):
+                return [WorkerProgressed(process.worker, curve)]
             case Done():
                 return self._finish(process, message)
             case Stack():  # is read where it was asked for, and its worker killed

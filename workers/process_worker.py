@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from typing import TypeAlias
 
-from evosearch.evaluation import Task
+from evosearch.evaluation import EpochRecord, Task
 from workers.classify import describe
 from workers.memory import capacity
 from workers.service import Broken, Reply, Service
@@ -32,7 +32,9 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Pulse:
-    """The running task has made progress; never sent after its reply."""
+    """The running task has made progress; never sent after its reply. `curve`: that of a training, if it is told now."""
+
+    curve: tuple[EpochRecord, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,7 @@ class _Line:
                 pulse = service.pulse()
                 long = self._since is not None and time.monotonic() - self._since >= PULSE_SECONDS
                 if long and pulse > self._told:
-                    self._channel.send(Pulse())
+                    self._channel.send(Pulse(service.news()))
                 self._told = max(pulse, self._told)
 
 

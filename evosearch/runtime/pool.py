@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
-from evosearch.evaluation import FailureKind, Result, Task, TrialId
+from evosearch.evaluation import EpochRecord, FailureKind, Result, Task, TrialId
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +88,14 @@ class TaskDone:
 
 @dataclass(frozen=True, slots=True)
 class WorkerProgressed:
-    """A worker's task made progress since this was last told; told every few seconds at most."""
+    """A worker's task made progress since this was last told; told every few seconds at most.
+
+    `curve`: the epochs of its training that have ended so far, those before a checkpoint among them; empty where they are
+    not told now, as every five seconds at most.
+    """
 
     worker: Worker
+    curve: tuple[EpochRecord, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

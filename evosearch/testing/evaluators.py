@@ -54,9 +54,10 @@ class FormulaEvaluator:
     def handle(self, task: Task, progress: Progress = UNWATCHED) -> Result:
         match task:
             case TrainingTask():
-                _pretend(self.seconds, progress)
                 fitness = formula_fitness(task.network, task.seed)
-                return Success(fitness, self.seconds, (EpochRecord(1 - fitness, fitness),))
+                record = EpochRecord(1 - fitness, fitness)
+                _pretend(self.seconds, record, progress)
+                return Success(fitness, self.seconds, (record,))
             case MasksTask(masks):
                 return Losses(tuple(formula_loss(mask, task.seed) for mask in masks.vectors), self.seconds)
             case PredictionTask():
@@ -68,12 +69,12 @@ class FormulaEvaluator:
         return Prediction(rng.dirichlet(np.ones(self.classes), len(task.images)).astype(np.float32))
 
 
-def _pretend(seconds: float, progress: Progress) -> None:
+def _pretend(seconds: float, record: EpochRecord, progress: Progress) -> None:
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > EPOCH_SECONDS:
         Event().wait(EPOCH_SECONDS)
         progress.step()
-        progress.epoch()
+        progress.epoch(record)
     Event().wait(left)
     progress.step()
 

@@ -122,9 +122,11 @@ class Trainer:
         checkpoints = Checkpoints.of(task, self._data.device.type, self._clock)
         fit = (checkpoints and checkpoints.resume(task, self._data)) or Fit(task, self._data)
         past.curve, past.seconds = fit.curve, fit.seconds
-        while not fit.ended:
-            if fit.curve:  # no limit takes away what is complete
-                progress.epoch()
+        told = 0
+        while not fit.ended:  # no limit takes away what is complete
+            for record in fit.curve[told:]:
+                progress.epoch(record)
+            told = len(fit.curve)
             fit.run_epoch(progress)
             if checkpoints and checkpoints.is_due(len(fit.curve)):
                 checkpoints.keep(fit, fit.seconds + self._clock() - start)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evosearch.evaluation import Evaluator, Failure, FailureKind, PredictionTask, Success
+from evosearch.evaluation import EpochRecord, Evaluator, Failure, FailureKind, PredictionTask, Success
 from evosearch.genome import parse
 from evosearch.testing.evaluators import (
     EPOCH_SECONDS,
@@ -103,7 +103,7 @@ class _Counted:
     def step(self) -> None:
         self.steps += 1
 
-    def epoch(self) -> None:
+    def epoch(self, record: EpochRecord) -> None:
         self.epochs += 1
 
 

@@ -20,7 +20,7 @@ import torch
 from safetensors.torch import load_file
 
 from evosearch.data import SearchData, Split
-from evosearch.evaluation import Checkpoint, Success, TrainingSettings, TrainingTask
+from evosearch.evaluation import Checkpoint, EpochRecord, Success, TrainingSettings, TrainingTask
 from evosearch.genome import parse
 from evosearch.training import Trainer, checkpoints
 from evosearch.training.fit import Fit
@@ -83,7 +83,7 @@ class Life:
         if self.last == 0:
             signal.setitimer(signal.ITIMER_REAL, self.delay)
 
-    def epoch(self) -> None:
+    def epoch(self, record: EpochRecord) -> None:
         """Nothing."""
 
 

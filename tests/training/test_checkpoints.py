@@ -42,8 +42,8 @@ class Until:
         if self.batches == self.last:
             raise Killed
 
-    def epoch(self) -> None:
-        pass
+    def epoch(self, record: EpochRecord) -> None:
+        self.epochs.append(record)
 
 
 @pytest.fixture
@@ -95,6 +95,16 @@ def test_a_training_goes_on_from_its_newest_checkpoint_to_the_same_end(
     outcome, batches, _ = trained(data, task, device)
     assert batches == (EPOCHS - 3) * BATCHES
     assert_ends_as(undisturbed, outcome, tmp_path)
+
+
+def test_the_epochs_before_a_checkpoint_are_told_as_it_goes_on(
+    data: SearchData, task: TrainingTask, undisturbed: Success
+) -> None:
+    killed_at(3 * BATCHES + 2, data, task)
+    progress = Until(1)
+    with pytest.raises(Killed):
+        Trainer(data).handle(task, progress)
+    assert tuple(progress.epochs) == undisturbed.curve[:3]
 
 
 def test_the_two_newest_are_left_until_another_task_comes(
@@ -242,7 +252,7 @@ def test_they_come_every_so_many_epochs_or_minutes(
         def step(self) -> None:
             self.now += 22 / BATCHES
 
-        def epoch(self) -> None:
+        def epoch(self, record: EpochRecord) -> None:
             pass
 
     clock = Clock()

@@ -17,6 +17,7 @@ from torch import nn
 from evosearch.data import SearchData, Split
 from evosearch.errors import EvaluationError, InvalidChromosomeError, TimedOutError
 from evosearch.evaluation import (
+    EpochRecord,
     Evaluator,
     Failure,
     FailureKind,
@@ -227,12 +228,14 @@ class Told:
 
     enough: int = 99
     told: list[str] = field(default_factory=list)
+    curve: list[EpochRecord] = field(default_factory=list)
 
     def step(self) -> None:
         self.told.append("step")
 
-    def epoch(self) -> None:
+    def epoch(self, record: EpochRecord) -> None:
         self.told.append("epoch")
+        self.curve.append(record)
         if self.told.count("epoch") == self.enough:
             raise TimedOutError("took too long")
 
@@ -244,6 +247,7 @@ def test_every_batch_is_a_step_and_every_epoch_but_the_last_is_told_at_its_end(
     outcome = Trainer(data).handle(ask(), progress)
     steps = ["step"] * (5 + 3)  # 21 training and 10 validation images, 4 at a time
     assert progress.told == [*steps, "epoch", *steps, "epoch", *steps]
+    assert tuple(progress.curve) == outcome.curve[:-1]
     assert timeless(outcome) == timeless(Trainer(data).handle(ask()))
 
 
