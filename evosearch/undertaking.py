@@ -170,6 +170,9 @@ def _drive(
     _check_space(undertakings, plans)
     if any(one.row for one in undertakings):
         undertakings[0].home.journal.check()  # before the first write: what is damaged is left as it is
+    undertakings[
+        0
+    ].home.journal.upgrade()  # before any worker starts: where that is refused, they start in vain
     held = {one.config.name: stack.enter_context(one.hold()) for one in undertakings if one.row}
     pool = _open_pool(undertakings, stack, signals, dataset)
     for one in undertakings:

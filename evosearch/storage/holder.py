@@ -4,16 +4,22 @@ A driver of term T owns the lock of term T of its search for as long as it lives
 follow it, a driver takes the lock of T+1 and then the term T+1, which succeeds for one driver only.
 """
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from sqlalchemy import Connection
+
 from evosearch.errors import CannotRunError, HeldError, SearchConflictError, StaleTermError
 from evosearch.storage.events import DriverStarted
 from evosearch.storage.journal import Journal
 from evosearch.storage.locks import Lock
+from evosearch.storage.places import files_folder
+from evosearch.storage.readers import newest_drivers
 from evosearch.storage.rows import SearchRow, SearchState
+from evosearch.storage.upgrade import Check
 
 STALE_SECONDS = 60.0
 """A driver without a sign of life for longer hangs, whatever its lock says."""
@@ -109,3 +115,25 @@ def current_state(row: SearchRow, lock_is_free: bool, now: float) -> SearchState
 def is_stale(row: SearchRow, now: float) -> bool:
     """Whether its driver's last sign of life is too old at `now` for one that lives."""
     return now - row.heartbeat > STALE_SECONDS
+
+
+def undriven(journal: Journal, clock: Callable[[], float] = time.time) -> Check:
+    """See that no driver of any search in `journal` lives, which would not know what to do with an upgraded one.
+
+    `clock`: seconds since 1970. Returns: what sees it again within the upgrade's transaction.
+
+    Raises:
+        HeldError: one lives.
+    """
+
+    def check(connection: Connection) -> None:
+        for name, driver in newest_drivers(connection):
+            folder = files_folder(journal.file) / name if journal.file else Path()
+            is_silent = clock() - driver.last > STALE_SECONDS
+            if not (is_silent or journal.locks(folder, name).is_free(driver.term, driver.last)):
+                raise HeldError(
+                    f"search {name!r} is held by an older evosearch on {driver.host} (process {driver.pid}, term "
+                    f"{driver.term}), so the journal {journal.place} cannot be upgraded; wait until it ends, or stop it"
+                )
+
+    return check
