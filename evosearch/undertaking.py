@@ -177,6 +177,8 @@ def _drive(
     _check_space(undertakings, plans)
     if any(one.row for one in undertakings):
         undertakings[0].home.journal.check()  # before the first write: what is damaged is left as it is
+    # before any worker starts: where that is refused, they start in vain
+    undertakings[0].home.journal.upgrade()
     held = {one.config.name: stack.enter_context(one.hold(generations)) for one in undertakings if one.row}
     pool = _open_pool(undertakings, stack, signals, dataset)
     for one in undertakings:

@@ -132,10 +132,10 @@ def _what_stays(folder: Path, file: Path, config: "RunConfig", storage: str | No
 
 def _homes(folder: Path, config: "RunConfig", storage: str | None) -> list[Path]:
     """Where searches keep their files on this machine, here or on the head."""
-    from evosearch.storage import ArtifactStore, default_folder, home_of
+    from evosearch.storage import ArtifactStore, default_folder, files_folder
 
     homes = [default_folder(os.environ, folder)]
-    homes += [home_of(journal) for journal in _journals(folder, config, storage)]
+    homes += [files_folder(journal) for journal in _journals(folder, config, storage)]
     artifacts = config.storage.artifacts
     if artifacts and ("://" not in artifacts or artifacts.startswith(("file://", "local://"))):
         homes += [Path(ArtifactStore.of(artifacts, home).url) for home in homes]

@@ -35,13 +35,14 @@ from evosearch.storage.events import (
 )
 from evosearch.storage.groups import group_of
 from evosearch.storage.holder import Held, Onlooker, current_state, take
-from evosearch.storage.home import Home, default_folder, home_of, open_home
+from evosearch.storage.home import Home, default_folder, open_home
 from evosearch.storage.journal import Journal
 from evosearch.storage.logbook import JournalLogbook
 from evosearch.storage.mark import StoreMark
 from evosearch.storage.names import check_name
 from evosearch.storage.opening import open_journal, parse_place
 from evosearch.storage.passwords import without_password
+from evosearch.storage.places import files_folder
 from evosearch.storage.restoring import bring_back
 from evosearch.storage.rows import (
     EvaluationRow,
@@ -94,8 +95,8 @@ __all__ = [
     "check_space",
     "current_state",
     "default_folder",
+    "files_folder",
     "group_of",
-    "home_of",
     "open_home",
     "open_journal",
     "parse_place",

@@ -13,11 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from sqlalchemy import Connection
+
 from evosearch.errors import CannotRunError, HeldError, SearchConflictError, StaleTermError
 from evosearch.storage.events import DriverStarted
 from evosearch.storage.journal import Journal
 from evosearch.storage.locks import Lock, LockState
+from evosearch.storage.places import files_folder
+from evosearch.storage.readers import newest_drivers
 from evosearch.storage.rows import Heartbeat, SearchRow, SearchState
+from evosearch.storage.upgrade import Check
 
 STALE_SECONDS = 60.0
 """A driver whose heartbeat did not change for so long is dead or hangs."""
@@ -199,3 +204,37 @@ def current_state(row: SearchRow, lock: LockState, host: str, now: float) -> Sea
     """
     is_silent = lock == "unknown" and row.host == host and now - row.heartbeat > STALE_SECONDS
     return "interrupted" if row.state == "running" and (lock == "free" or is_silent) else row.state
+
+
+def undriven(journal: Journal, onlooker: Onlooker | None = None) -> Check:
+    """See that no driver of any search in `journal` lives, which would not know what to do with an upgraded one.
+
+    `onlooker`: watches those of which no lock tells. Returns: what sees it again within the upgrade's transaction: nobody
+    has taken a search meanwhile.
+
+    Raises:
+        HeldError: one lives.
+    """
+    watcher = onlooker or Onlooker()
+    terms: dict[str, int] = {}
+    for row in journal.searches():
+        folder = files_folder(journal.file) / row.name if journal.file else Path()
+        if row.term and watcher.finds_alive(journal, folder, row.name):
+            raise HeldError(_held_by_older(journal, row.name, row.host, row.pid, row.term))
+        terms[row.name] = row.term
+
+    def check(connection: Connection) -> None:
+        for name, driver in newest_drivers(connection):
+            folder = files_folder(journal.file) / name if journal.file else Path()
+            is_held = journal.locks(folder, name).state(driver.term) == "held"
+            if is_held or driver.term > terms.get(name, 0):
+                raise HeldError(_held_by_older(journal, name, driver.host, driver.pid, driver.term))
+
+    return check
+
+
+def _held_by_older(journal: Journal, name: str, host: str | None, pid: int | None, term: int) -> str:
+    return (
+        f"search {name!r} is held by an older evosearch on {host} (process {pid}, term {term}), so the journal "
+        f"{journal.place} cannot be upgraded; wait until it ends, or stop it"
+    )

@@ -1,9 +1,11 @@
 """Where searches lie: a journal, and one folder with a folder of its own for each search's files."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
+
+from sqlalchemy import URL
 
 from evosearch.errors import SearchConflictError
 from evosearch.storage.groups import members_of
@@ -11,6 +13,7 @@ from evosearch.storage.holder import Onlooker, current_state
 from evosearch.storage.journal import Journal
 from evosearch.storage.opening import open_journal, parse_place
 from evosearch.storage.passwords import without_password
+from evosearch.storage.places import files_folder
 from evosearch.storage.rows import SearchRow, SearchState
 
 
@@ -77,6 +80,7 @@ def open_home(
     env: Mapping[str, str],
     cwd: Path,
     create: bool,
+    note: Callable[[str], None] = lambda _: None,
 ) -> Home:
     """The home whose journal is `storage`, a file or SQLAlchemy URL; None: `journal.db` in the default folder.
 
@@ -88,6 +92,7 @@ def open_home(
         env: the environment.
         cwd: the working directory.
         create: whether a journal that is not there is made.
+        note: is told where a journal of an older version is upgraded, which its first write does.
 
     Raises:
         JournalError: there is no journal (unless `create`), or this version cannot read it.
@@ -95,15 +100,10 @@ def open_home(
     """
     default = default_folder(env, cwd)
     place = parse_place(default / "journal.db" if storage is None else storage)
-    journal = open_journal(place, must_exist=not create)
-    folder = default if journal.file is None else home_of(journal.file)
+    folder = default if isinstance(place, URL) else files_folder(place.expanduser().resolve())
+    journal = open_journal(place, must_exist=not create, cache=folder / "cache", note=note)
     is_default = journal.file == (default / "journal.db").resolve()
     return Home(folder, journal, (journal.advice,) if journal.advice else (), is_default)
-
-
-def home_of(file: Path) -> Path:
-    """The folder of the searches whose journal is `file`."""
-    return file.parent if file.name == "journal.db" else file.with_name(f"{file.name}.files")
 
 
 def default_folder(env: Mapping[str, str], cwd: Path) -> Path:

@@ -48,6 +48,14 @@ def _search_row(connection: Connection, row: Row[Any]) -> SearchRow:
     )
 
 
+def newest_drivers(connection: Connection) -> Sequence[tuple[str, Row[Any]]]:
+    """Each search that was ever driven, with the row of its newest driver; of a journal of any schema."""
+    columns = (drivers.c[name] for name in ("term", "host", "pid", "last"))
+    joined = searches.join(drivers, (drivers.c.search == searches.c.id) & (drivers.c.term == searches.c.term))
+    found = connection.execute(select(searches.c.name, *columns).select_from(joined).order_by(searches.c.id))
+    return [(row.name, row) for row in found]
+
+
 def _counts(connection: Connection, search: int) -> tuple[dict[EvaluationStatus, int], dict[str, int]]:
     counts = dict.fromkeys(STATUSES, 0)
     failed: dict[str, int] = {}

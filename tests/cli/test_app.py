@@ -30,6 +30,7 @@ OPTIONS = {
     "results": {"NAME", "--format", "--top", "--storage"},
     "data": {"CONFIG", "--set", "--json"},
     "validate": {"CONFIG", "--set", "--json"},
+    "upgrade": {"--storage"},
     "bench": set(),
 }
 """DESIGN, "The command line": scripts rely on these, so none may go or change its name."""
