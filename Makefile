@@ -1,25 +1,37 @@
 VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-fast test-chaos test-network simulate check format bench docs clean
+.PHONY: help install lock run test test-fast test-chaos test-network simulate check format bench same-bits gpu docs clean
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-# The stamp is renewed when what is to be installed changes.
+# The stamp is renewed when what is to be installed changes. Only wheels: building one would fetch what no hash names.
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV) || \
 		{ echo "$(PYTHON) cannot make an environment with pip; on Debian: apt-get install python3-venv" >&2; exit 1; }
 	@echo "Installing into $(VENV) (torch is large: a few minutes the first time) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@$(PIP) --require-hashes --only-binary :all: --requirement constraints.txt
+	@$(PIP) --no-index --no-deps --no-build-isolation --editable .
 	@touch $@
 
-install: $(VENV)/.installed ## Install everything into .venv
+install: $(VENV)/.installed ## Install everything into .venv, each file checked against its hash
+
+# A version is locked once it has been public for 14 days: most that are malicious are found and withdrawn before.
+LOCK = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
+	--exclude-newer '14 days' --custom-compile-command 'make lock' --extra postgres
+
+lock: install ## Write the locks anew: UPGRADE=all, or UPGRADE='ray numpy'; else what is locked stays
+	@$(LOCK) --extra dev --output-file constraints.txt \
+		$(if $(filter all,$(UPGRADE)),--upgrade,$(UPGRADE:%=--upgrade-package %))
+	@echo hatchling | $(LOCK) - --constraint constraints.txt --upgrade --no-annotate \
+		--output-file docker/requirements.txt
 
 run: install ## A search on scikit-learn's digits, on this machine, in under 3 minutes
 	@$(BIN)/evosearch run configs/digits.yaml
@@ -41,11 +53,12 @@ SEEDS ?= 10000
 simulate: install ## Drivers, nodes and workers that die in virtual time; SEEDS=N of them
 	@$(BIN)/python -m evosearch.testing.simulation --seeds $(SEEDS)
 
-check: install ## Lint, format, types, and the house's walls
+check: install ## Lint, format, types, the house's walls, and the GPU benchmark dry
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache | tail -n 12
+	@$(BIN)/python -P -m evosearch.bench.gpu --dry
 
 format: install ## Format the code
 	@$(BIN)/ruff check --fix-only --quiet .
@@ -67,6 +80,15 @@ bench: install ## Measure driver, journal, replay and scheduler (half an hour); 
 	$(call into_readme,bench,README.bench)
 	@$(BIN)/python -m evosearch.bench scheduler | tee README.scheduler
 	$(call into_readme,scheduler,README.scheduler)
+
+OLD ?= HEAD
+same-bits: install ## Train and search with the commit OLD (default: HEAD) and this tree; fails unless every bit is the same
+	@$(BIN)/python -P -m evosearch.bench.same_bits $(OLD)
+
+GPU ?= runs/gpu
+gpu: install ## On a machine with a GPU: its tests, then what it does, into GPU.json and GPU.md (default: runs/gpu; 10 minutes)
+	@$(BIN)/python -m pytest -m gpu
+	@$(BIN)/python -P -m evosearch.bench.gpu --output $(GPU)
 
 clean: ## Remove caches; keeps .venv and runs
 	@rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage dist build

@@ -17,7 +17,23 @@ evaluation   one training of one chromosome, and what it came to
 torch nor ray.
 """
 
-from evosearch.errors import EvosearchError
-from evosearch.genome import Chromosome, Conv, Dense, Pool, SearchSpace, parse, sample
+TYPE_CHECKING = False  # typing's own would have to be imported first
+if TYPE_CHECKING:
+    from evosearch.errors import EvosearchError
+    from evosearch.genome import Chromosome, Conv, Dense, Pool, SearchSpace, parse, sample
 
 __all__ = ["Chromosome", "Conv", "Dense", "EvosearchError", "Pool", "SearchSpace", "parse", "sample"]
+
+
+def __getattr__(name: str) -> object:
+    """What `__all__` promises, once it is asked for: `python -m evosearch` must order its path before numpy is imported."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from evosearch import errors, genome  # noqa: PLC0415
+
+    return getattr(errors if name == "EvosearchError" else genome, name)
+
+
+def __dir__() -> list[str]:
+    """The same names."""
+    return __all__

@@ -1,5 +1,10 @@
 """The `evosearch` command, and `python -m evosearch`."""
 
+# ruff: noqa: E402 - the order in which files are looked for comes before the first file
+from evosearch.importing import put_ours_first
+
+put_ours_first()
+
 import contextlib
 import os
 import signal
@@ -34,6 +39,9 @@ def main() -> None:
                     stream.flush()
             os._exit(ended.code)  # what Ray still does at exit would outlast the 3 seconds that were promised
         raise
+    except Exception:
+        cli.tell_traceback()
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """What holds for every test."""
 
+import os
+import secrets
 from collections.abc import Iterator
 
 import pytest
@@ -8,6 +10,13 @@ from hypothesis import settings
 import tests.bucket  # noqa: F401 - registers `bucket://` with fsspec
 from tests.finished_search import script_workers, train
 from tests.storage.postgres_server import PostgresServer, find_programs
+
+os.environ |= {
+    "RAY_AUTH_MODE": "token",
+    "RAY_AUTH_TOKEN": secrets.token_hex(32),
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
+"""For clusters that tests start: left to itself Ray lets anybody in, or writes a token to the home. It reads both once per process."""
 
 # Shared machines stall for seconds at times: a deadline would fail tests for that alone.
 settings.register_profile("evosearch", deadline=None)
@@ -40,8 +49,9 @@ def postgres() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture
-def database(postgres: PostgresServer) -> Iterator[str]:
-    """The URL of an empty database."""
+def database(postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The URL of an empty database, on a server whose locks are trusted although it has just been started."""
+    monkeypatch.setattr("evosearch.storage.advisory.SETTLED_SECONDS", 0.0)
     url = postgres.create_database()
     yield url
     postgres.drop_database(url)

@@ -5,14 +5,14 @@ import os
 import pickle
 import sqlite3
 import time
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
 
 from evosearch import undertaking, wiring
-from evosearch.config import config_to_json, load_config
+from evosearch.config import config_to_json, load_config, read_config
 from evosearch.data import DataSettings, load_dataset
 from evosearch.errors import (
     CannotRunError,
@@ -24,7 +24,7 @@ from evosearch.errors import (
     SearchConflictError,
     StaleTermError,
 )
-from evosearch.evaluation import PredictionTask
+from evosearch.evaluation import PredictionTask, TrainingSettings
 from evosearch.runtime import Silence
 from evosearch.search import EavlSettings
 from evosearch.storage import (
@@ -35,6 +35,7 @@ from evosearch.storage import (
     Extended,
     Interrupted,
     JournalLogbook,
+    Onlooker,
     SearchCreated,
     TestReadingBegun,
     bring_back,
@@ -537,7 +538,7 @@ def test_a_retraining_is_backed_up_before_and_after_it_reads_the_test_split(
     def submit(pool, worker, ticket, task):
         if isinstance(task, PredictionTask):
             with open_home(str(tmp_path / "third/journal.db"), env={}, cwd=tmp_path, create=True) as third:
-                bring_back(third, wiring.artifact_store(home, remote), "tiny", time.time(), takeover=True)
+                bring_back(third, wiring.artifact_store(home, remote), "tiny", Onlooker(), takeover=True)
                 begun_when_read.append(len(facts(third, TestReadingBegun)))
         read(pool, worker, ticket, task)
 
@@ -554,7 +555,7 @@ def test_what_changed_of_a_finished_search_is_backed_up(home, elsewhere, remote,
     wiring.run(remote, home)
     wiring.run(replace(remote, final=replace(remote.final, epochs=7)), home)
     store = wiring.artifact_store(home, remote)
-    bring_back(elsewhere, store, "tiny", time.time())
+    bring_back(elsewhere, store, "tiny", Onlooker())
     assert elsewhere.find_search("tiny").configuration["final"]["epochs"] == 7
 
 
@@ -635,10 +636,10 @@ def test_an_artifact_store_that_cannot_be_used_is_found_before_anything_is_journ
     assert home.journal.searches() == ()
 
 
-def test_a_driver_that_is_alive_is_superseded_where_that_is_asked_for(home, config, scripted):
-    started = DriverStarted("elsewhere", 1, "local", config_to_json(config))
+def begun_long_ago(home, config):
+    """A search as an older version may have begun it, with what a new one may not have."""
     home.journal.create_search(
-        "tiny",
+        config.name,
         SearchCreated(
             config_to_json(config),
             load_dataset(config.data, env=os.environ, cwd=Path.cwd(), cache=None).key,
@@ -646,6 +647,41 @@ def test_a_driver_that_is_alive_is_superseded_where_that_is_asked_for(home, conf
         ),
         time.time(),
     )
+
+
+def test_what_is_refused_since_is_refused_to_new_searches_only(home, config, scripted):
+    large = replace(config, seed=2**32)
+    with pytest.raises(ConfigError, match=r"^seed is 4294967296; it must be below 4,294,967,296"):
+        wiring.run(large, home)
+    with pytest.raises(ConfigError, match=r"^--seeds: seed is 4294967296; "):
+        wiring.run_group(config, [0, 2**32], home, source=read_config(Path("tiny.yaml"))[1])
+    assert home.journal.searches() == ()
+    begun_long_ago(home, large)
+    watcher = Mock(wraps=Silence())
+    assert wiring.run(large, home, watcher=watcher).row.state == "done"
+    assert wiring.resume("tiny", home, generations=3, watcher=watcher).row.generations == 3
+    notes = [call.args[0] for call in watcher.note.call_args_list]
+    told = [note for note in notes if note.startswith("seed is 4294967296")]
+    assert len(told) == 2
+    assert told[0].endswith("'tiny' began before that was refused, and goes on")
+
+
+def test_a_default_that_changed_since_does_not_make_another_search(home, config, scripted, monkeypatch):
+    begun_long_ago(home, replace(config, training=replace(config.training, dropout=0.25)))
+    dropout = next(key for key in fields(TrainingSettings) if key.name == "dropout")
+    monkeypatch.setattr(dropout, "metadata", {"absent": 0.25})
+    loaded, source = read_config(Path("tiny.yaml"))
+    with pytest.raises(SearchConflictError, match=r"training\.dropout: 0\.5 here, 0\.25 in the journal"):
+        wiring.run(loaded, home)
+    assert wiring.run(loaded, home, source=source).row.configuration["training"]["dropout"] == 0.25
+    given, source = read_config(Path("tiny.yaml"), ["training.dropout=0.5"])
+    with pytest.raises(SearchConflictError, match=r"training\.dropout"):
+        wiring.run(given, home, source=source)
+
+
+def test_a_driver_that_is_alive_is_superseded_where_that_is_asked_for(home, config, scripted):
+    started = DriverStarted("elsewhere", 1, "local", config_to_json(config))
+    begun_long_ago(home, config)
     with take(home.journal, home.folder_of("tiny"), "tiny", started, time.time) as alive:
         with pytest.raises(HeldError, match="--takeover"):
             wiring.run(config, home)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from evosearch.data import SearchData
-from evosearch.evaluation import Evaluator, PredictionTask, TrainingTask
+from evosearch.evaluation import EpochRecord, Evaluator, Task
 from workers.classify import describe
 from workers.machine import thread_environment
 from workers.memory import capacity
@@ -29,6 +29,14 @@ class Ready:
     """A worker can take tasks. `memory`: bytes of its device; None for a CPU."""
 
     memory: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """`beats`: a number that grows with the progress of the tasks. `curve`: that of the running training, if it is told now."""
+
+    beats: int
+    curve: tuple[EpochRecord, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +82,16 @@ class WorkerActor:
         except Exception as error:
             return Broken(describe(error))
 
-    def run(self, task: TrainingTask | PredictionTask) -> Reply:
-        """Evaluate or predict."""
+    def run(self, task: Task) -> Reply:
+        """Let the evaluator handle the task."""
         return self._service.run(task) if self._service else Broken("given a task before it was prepared")
 
     def ping(self) -> None:
         """Answer, in the order of the tasks."""
 
-    def pulse(self) -> int:
-        """A number that grows with the progress of the tasks."""
-        return self._service.pulse() if self._service else 0
+    def pulse(self) -> Beat:
+        """How the tasks get on."""
+        return Beat(self._service.pulse(), self._service.news()) if self._service else Beat(0)
 
     def position(self) -> Position:
         """Where the task stands that runs now."""

@@ -8,6 +8,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
+from workers.ray_cluster import PrivateCluster
 from workers.sleeping import Nap, take_nap
 
 QUIET_TUNE = {
@@ -20,20 +21,14 @@ QUIET_TUNE = {
 @contextmanager
 def private_cluster(cores: int) -> Iterator[None]:
     """A Ray cluster of this machine that believes to have so many cores; its idle workers stay."""
-    import ray
-    import ray._private.worker
-
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     config = {"prestart_worker_first_driver": False, "num_workers_soft_limit": cores}
     with silence():
-        ray.init("local", num_cpus=cores, include_dashboard=False, log_to_driver=False, _system_config=config)
-    ray._private.worker._worker_logs_enabled = False  # or it warns of many processes, on standard output
+        cluster = PrivateCluster.start(num_cpus=cores, _system_config=config)
     try:
         yield
     finally:
         with silence():
-            ray.shutdown()
-        ray._private.worker._worker_logs_enabled = True
+            cluster.end()
 
 
 def run_tasks(naps: Sequence[Nap], slots: int, folder: str) -> None:

@@ -14,17 +14,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from multiprocessing.connection import Connection, Pipe, wait
-from pathlib import Path
 from typing import Literal, assert_never
 
 from evosearch.data import SearchData
 from evosearch.errors import CannotRunError
-from evosearch.evaluation import FailureKind
+from evosearch.evaluation import FailureKind, Task
+from evosearch.importing import child_environment
 from evosearch.runtime import (
     EvaluatorFactory,
     PoolChanged,
     PoolEvent,
-    Task,
     TaskDone,
     Ticket,
     Worker,
@@ -214,8 +213,8 @@ class ProcessPool:
                 process.ready = True
                 process.worker = replace(process.worker, memory=memory)
                 return [WorkerJoined(process.worker)]
-            case Pulse():
-                return [WorkerProgressed(process.worker)]
+            case Pulse(curve):
+                return [WorkerProgressed(process.worker, curve)]
             case Done():
                 return self._finish(process, message)
             case Stack():  # is read where it was asked for, and its worker killed
@@ -268,8 +267,7 @@ def _ask(channel: "Connection[Asked, Told]") -> Stack | None:
 
 def _environment(slot: Slot) -> dict[str, str]:
     gpu = {} if slot.device == "cpu" else gpu_environment(int(slot.device.removeprefix("cuda:")))
-    path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
-    return {**os.environ, **thread_environment(slot.threads), **gpu, "PYTHONPATH": path}
+    return {**os.environ, **thread_environment(slot.threads), **gpu, **child_environment()}
 
 
 def _describe_end(process: subprocess.Popen[bytes]) -> str:

@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from typing import TypeAlias
 
-from evosearch.evaluation import PredictionTask, TrainingTask
+from evosearch.evaluation import EpochRecord, Task
 from workers.classify import describe
 from workers.memory import capacity
 from workers.service import Broken, Reply, Service
@@ -32,7 +32,9 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Pulse:
-    """The running task has made progress; never sent after its reply."""
+    """The running task has made progress; never sent after its reply. `curve`: that of a training, if it is told now."""
+
+    curve: tuple[EpochRecord, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class Stack:
 
 
 Told: TypeAlias = Ready | Pulse | Stack | Reply
-Asked: TypeAlias = TrainingTask | PredictionTask | WhereAreYou
+Asked: TypeAlias = Task | WhereAreYou
 
 
 def main(channel_number: int, payload_number: int, device: str) -> None:
@@ -77,7 +79,7 @@ class _Line:
     def __init__(self, channel: "Connection[Told, Asked]") -> None:
         self._channel = channel
         self._sending = threading.Lock()
-        self._inbox: SimpleQueue[TrainingTask | PredictionTask] = SimpleQueue()
+        self._inbox: SimpleQueue[Task] = SimpleQueue()
         self._service: Service | None = None
         self._since: float | None = None
         """Monotonic seconds at which the running task began."""
@@ -124,7 +126,7 @@ class _Line:
                 pulse = service.pulse()
                 long = self._since is not None and time.monotonic() - self._since >= PULSE_SECONDS
                 if long and pulse > self._told:
-                    self._channel.send(Pulse())
+                    self._channel.send(Pulse(service.news()))
                 self._told = max(pulse, self._told)
 
 

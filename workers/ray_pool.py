@@ -15,11 +15,10 @@ from itertools import count
 from typing import Literal, assert_never
 
 from evosearch.data import SearchData
-from evosearch.evaluation import FailureKind
+from evosearch.evaluation import FailureKind, Task
 from evosearch.runtime import (
     EvaluatorFactory,
     PoolEvent,
-    Task,
     TaskDone,
     Ticket,
     Worker,
@@ -28,7 +27,7 @@ from evosearch.runtime import (
     WorkerProgressed,
     WorkerSettings,
 )
-from workers.actor import Ready
+from workers.actor import Beat, Ready
 from workers.crew import Crew
 from workers.lookout import Lookout
 from workers.preflight import Introduction, Reach, Standard, check
@@ -219,13 +218,15 @@ class RayPool:
 
         pulse, standing.pulse = standing.pulse, None
         try:
-            beats = ray.get(pulse)
+            beat: Beat = ray.get(pulse)
         except RayError as error:  # of one that is busy, the task tells
             if standing.idle and isinstance(error, ActorDiedError):
                 return self._running.bury(standing, FailureKind.WORKER_LOST, describe_ray(error))
             return []
-        moved, standing.beats = beats != standing.beats, beats
-        return [WorkerProgressed(standing.worker)] if moved and standing.ticket and standing.worker else []
+        moved, standing.beats = beat.beats != standing.beats, beat.beats
+        if not (moved and standing.ticket and standing.worker):
+            return []
+        return [WorkerProgressed(standing.worker, beat.curve)]
 
     def _fetch(self, standing: Standing) -> list[PoolEvent]:
         import ray

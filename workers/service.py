@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from evosearch.errors import TimedOutError
 from evosearch.evaluation import (
+    EpochRecord,
     Evaluator,
     Failure,
     Outcome,
     Prediction,
-    PredictionTask,
-    TrainingTask,
+    Result,
+    Task,
 )
 from workers.classify import describe, innermost_place
 from workers.memory import release
@@ -50,15 +51,20 @@ UNLIMITED = Upkeep()
 class Done:
     """A task has ended. `leaves`: why this process must be replaced now; empty if it may go on."""
 
-    result: Outcome | Prediction
+    result: Result
     leaves: str = ""
 
 
 Reply: TypeAlias = Done | Broken
 
 
+CURVE_SECONDS = 5.0
+"""How often the curve of a running training is told at most."""
+
+
 class Watch:
-    """The `Progress` of one task after another. `beats`: grows with every step, and where a task begins.
+    """The `Progress` of one task after another. `beats`: grows with every step, and where a task begins. `curve`: the epochs
+    of the running training that have ended.
 
     Only the thread that trains writes to it, so that no step waits for a lock.
     """
@@ -68,26 +74,30 @@ class Watch:
         self._soft_seconds = soft_seconds
         self._clock = clock
         self._start = 0.0
-        self._epochs = 0
+        self.curve: list[EpochRecord] = []
 
     def begin(self) -> None:
         """A task begins."""
         self.beats += 1
         self._start = self._clock()
-        self._epochs = 0
+        self.curve = []
+
+    def end(self) -> None:
+        """It has ended, and its result tells the rest."""
+        self.curve = []
 
     def step(self) -> None:
         """Count it."""
         self.beats += 1
 
-    def epoch(self) -> None:
-        """See that the soft limit has not passed."""
-        self._epochs += 1
+    def epoch(self, record: EpochRecord) -> None:
+        """Keep it, and see that the soft limit has not passed."""
+        self.curve.append(record)
         seconds = self._clock() - self._start
         if self._soft_seconds is not None and seconds > self._soft_seconds:
             raise TimedOutError(
                 f"took {seconds:.0f} s, more than workers.soft_seconds = {self._soft_seconds:g}; "
-                f"stopped after epoch {self._epochs}"
+                f"stopped after epoch {len(self.curve)}"
             )
 
 
@@ -99,15 +109,18 @@ class Service:
         self._watch = Watch(upkeep.soft_seconds)
         self._wear = Wear(upkeep.recycle_after, upkeep.recycle_growth)
         self._thread: int | None = None
+        self._told = 0.0
 
-    def run(self, task: TrainingTask | PredictionTask) -> Reply:
-        """Evaluate or predict. No `Exception` leaves it; what is meant to end the process, as `SystemExit`, does."""
+    def run(self, task: Task) -> Reply:
+        """Let the evaluator handle the task. No `Exception` leaves it; what is meant to end the process, as `SystemExit`, does."""
         self._thread = threading.get_ident()
         self._watch.begin()
+        self._told = time.monotonic()
         try:
             result = run_task(self._evaluator, task, self._watch)
         finally:
             self._thread = None
+            self._watch.end()
         if isinstance(result, Broken):
             return result
         return Done(result, "" if isinstance(result, Prediction) else self._worn(result))
@@ -115,6 +128,14 @@ class Service:
     def pulse(self) -> int:
         """A number that grows with every step of progress and with every task."""
         return self._watch.beats
+
+    def news(self) -> tuple[EpochRecord, ...]:
+        """The curve of the running training, `CURVE_SECONDS` after it was last told at the earliest; else nothing."""
+        now, curve = time.monotonic(), tuple(self._watch.curve)
+        if not curve or now - self._told < CURVE_SECONDS:
+            return ()
+        self._told = now
+        return curve
 
     def stack(self) -> str:
         """Where the running task stands: its thread's stack, a text of several lines, the innermost call last."""

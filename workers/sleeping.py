@@ -13,11 +13,10 @@ from evosearch.data import SearchData
 from evosearch.evaluation import (
     UNWATCHED,
     Evaluator,
-    Outcome,
-    Prediction,
-    PredictionTask,
     Progress,
+    Result,
     Success,
+    Task,
     TrainingTask,
 )
 from evosearch.genome import Chromosome
@@ -59,20 +58,18 @@ class SleepingEvaluator:
         """Itself."""
         return self
 
-    def evaluate(self, task: TrainingTask, progress: Progress = UNWATCHED) -> Outcome:
-        """A fitness of 0.5, in time."""
+    def handle(self, task: Task, progress: Progress = UNWATCHED) -> Result:
+        """A fitness of 0.5, in time.
+
+        Raises:
+            NotImplementedError: of a prediction.
+        """
+        if not isinstance(task, TrainingTask) or not isinstance(task.network, Chromosome):
+            raise NotImplementedError("a sleeper trains chromosomes, and predicts nothing")
         nap = Nap(self.seconds(task.network))
         take_nap(nap, self.folder)
         progress.step()
         return Success(0.5, nap.seconds)
-
-    def predict(self, task: PredictionTask) -> Prediction:
-        """Nothing.
-
-        Raises:
-            NotImplementedError: always.
-        """
-        raise NotImplementedError("a sleeper predicts nothing")
 
 
 @dataclass(frozen=True, slots=True)

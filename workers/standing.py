@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from math import floor
 from typing import Any, Literal
 
-from evosearch.runtime import EvaluatorFactory, Task, Ticket, Worker, WorkerSettings
+from evosearch.evaluation import Task
+from evosearch.runtime import EvaluatorFactory, Ticket, Worker, WorkerSettings
 from workers.actor import WATCH, Position, WorkerActor
 from workers.preflight import Reach
 from workers.service import Upkeep

@@ -3,15 +3,7 @@
 import time
 from dataclasses import dataclass
 
-from evosearch.evaluation import (
-    UNWATCHED,
-    Evaluator,
-    Outcome,
-    Prediction,
-    PredictionTask,
-    Progress,
-    TrainingTask,
-)
+from evosearch.evaluation import UNWATCHED, Evaluator, Progress, Result, Task
 from workers.classify import classify, describe, poisons_process
 
 
@@ -22,15 +14,11 @@ class Broken:
     message: str
 
 
-def run_task(
-    evaluator: Evaluator, task: TrainingTask | PredictionTask, progress: Progress = UNWATCHED
-) -> Outcome | Prediction | Broken:
-    """Evaluate or predict; an exception becomes a `Failure`, or `Broken` where the process must end with it."""
+def run_task(evaluator: Evaluator, task: Task, progress: Progress = UNWATCHED) -> Result | Broken:
+    """Let `evaluator` handle the task; an exception becomes a `Failure`, or `Broken` where the process must end with it."""
     start = time.perf_counter()
     try:
-        if isinstance(task, PredictionTask):
-            return evaluator.predict(task)
-        return evaluator.evaluate(task, progress)
+        return evaluator.handle(task, progress)
     except Exception as error:
         if poisons_process(error):
             return Broken(describe(error))

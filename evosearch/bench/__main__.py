@@ -5,7 +5,10 @@ import platform
 import sys
 from importlib.metadata import version
 
-from evosearch.bench import Size, markdown, measure_journal, measure_queue, measure_scheduler
+from evosearch.bench.journal import measure_journal
+from evosearch.bench.queue import measure_queue
+from evosearch.bench.scheduler import Size, measure_scheduler
+from evosearch.bench.table import markdown
 
 
 def _tell(text: str) -> None:

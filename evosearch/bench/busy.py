@@ -1,6 +1,6 @@
 """Which share of the slots is busy, by simulation with the real driver: ours, what it would be without its parts, the bound."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -8,9 +8,10 @@ from evosearch.bench.durations import LARGE_IMAGES, SMALL_IMAGES, Durations
 from evosearch.bench.search import make_plan
 from evosearch.bench.simulation import Cluster, simulate
 from evosearch.bench.table import Measure
+from evosearch.evaluation import Outcome, Trial, TrialId
 from evosearch.runtime import Plan
 from evosearch.runtime.plan import Size
-from evosearch.search import Candidate, Origin, Score, SearchState, Strategy
+from evosearch.search import AnyStrategy, Candidate, Origin, SearchProgress
 
 TARGET_PERCENT = 95.0
 """Issue 3: on 8 slots with 40 offspring, and on 40 slots with four seeds."""
@@ -24,26 +25,34 @@ OURS = "evosearch"
 class Barrier:
     """A strategy without early immigrants: nothing of the next generation is known before this one is done."""
 
-    inner: Strategy
+    inner: AnyStrategy
 
     @property
     def evaluations(self) -> int:
         """As many."""
         return self.inner.evaluations
 
-    def start(self) -> SearchState:
+    def start(self) -> Any:
         """The same."""
         return self.inner.start()
 
-    def ask(self, state: SearchState, *, early: bool = False) -> tuple[Candidate, ...]:  # noqa: ARG002 - the point
+    def ask(self, state: Any, *, early: bool = False) -> tuple[Trial, ...]:  # noqa: ARG002 - the point
         """Members of this generation only."""
         return self.inner.ask(state)
 
-    def tell(self, state: SearchState, scores: Mapping[int, Score]) -> SearchState:
+    def tell(self, state: Any, outcomes: Mapping[TrialId, Outcome]) -> Any:
         """The same."""
-        return self.inner.tell(state, scores)
+        return self.inner.tell(state, outcomes)
 
-    def finished(self, state: SearchState) -> bool:
+    def reopen(self, state: Any, trials: Set[TrialId]) -> Any:
+        """The same."""
+        return self.inner.reopen(state, trials)
+
+    def progress(self, state: Any) -> SearchProgress:
+        """The same."""
+        return self.inner.progress(state)
+
+    def finished(self, state: Any) -> bool:
         """The same."""
         return self.inner.finished(state)
 
@@ -52,9 +61,10 @@ class Barrier:
 class FirstCome(Plan):
     """A plan that knows of no work, so that the lowest number goes first."""
 
-    def size(self, candidate: Candidate) -> Size:
+    def size(self, trial: Trial) -> Size | None:
         """The same work for all."""
-        return replace(super().size(candidate), work=(1.0, 0.0, 0.0, 0.0, 0.0))
+        size = super().size(trial)
+        return size and replace(size, work=(1.0, 0.0, 0.0, 0.0, 0.0))
 
 
 VARIANTS: Mapping[str, Callable[[Plan], Plan]] = {
@@ -77,11 +87,7 @@ def measure_busy_share(generations: int = GENERATIONS) -> list[Measure]:
 
 def seeds(count: int, generations: int, population: int = 50, elites: int = 10) -> list[Plan]:
     """Searches of a group that differ in their seeds."""
-    plan = make_plan(population, generations, elites)
-    return [
-        replace(plan, name=f"bench/seed-{seed}", seed=seed, strategy=replace(plan.strategy, seed=seed))  # type: ignore[type-var] # EAVL is a dataclass
-        for seed in range(count)
-    ]
+    return [make_plan(population, generations, elites, seed) for seed in range(count)]
 
 
 def _fields(plan: Plan) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from statistics import fmean
 
-from evosearch.blueprint import ImageShape, draw_up
+from evosearch.blueprint import Problem, blueprint_of
 from evosearch.genome import Chromosome
 from evosearch.runtime import Plan
 from evosearch.runtime.costs import Work, work_of
@@ -19,24 +19,28 @@ SMALL_IMAGES: Work = (0.25, 0.035, 0.3, 0.02, 0.04)
 
 @dataclass(frozen=True)
 class Durations:
-    """Seconds of a training for each chromosome, on images of `image` in `classes` classes.
+    """Seconds of a training for each chromosome, of networks for `problem`.
 
     `scale`: seconds per unit of `weights`.
     """
 
-    image: ImageShape
-    classes: int
+    problem: Problem
     weights: Work = LARGE_IMAGES
     scale: float = 1.0
 
     @classmethod
     def of(cls, plan: Plan, mean: float, weights: Work = LARGE_IMAGES) -> "Durations":
         """Such that the plan's first generation takes `mean` seconds each, on average."""
-        unscaled = cls(plan.limits.image, plan.limits.classes, weights)
-        first = [unscaled.seconds(member.chromosome) for member in plan.strategy.start().members]
+        unscaled = cls(plan.problem, weights)
+        first = [unscaled.seconds(one) for one in first_chromosomes(plan)]
         return replace(unscaled, scale=mean / fmean(first))
 
     def seconds(self, chromosome: Chromosome) -> float:
         """What its training takes."""
-        work = work_of(draw_up(chromosome, self.image, self.classes))
+        work = work_of(blueprint_of(chromosome, self.problem).size)
         return self.scale * sum(weight * amount for weight, amount in zip(self.weights, work, strict=True))
+
+
+def first_chromosomes(plan: Plan) -> list[Chromosome]:
+    """Those of the plan's first generation."""
+    return [trial.candidate.chromosome for trial in plan.strategy.ask(plan.strategy.start())]

@@ -1,6 +1,7 @@
 """What a journal of 10,000 evaluations costs those who come to it: a resume, and a reader."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from tempfile import TemporaryDirectory
 
 from evosearch.bench.search import make_plan, run_searches
 from evosearch.bench.table import Figure
+from evosearch.importing import child_environment
 from evosearch.testing import FormulaEvaluator, ScriptedPool
 
 POPULATION, GENERATIONS, ELITES = 120, 100, 20  # 120 + 99 x 100 = 10,020 evaluations
@@ -56,7 +58,8 @@ def measure_journal() -> list[Figure]:
 
 
 def _probe(home: Path, what: str, *arguments: int) -> tuple[float, float]:
-    command = [sys.executable, "-c", PROBE, str(home), what, *map(str, arguments)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603 - our own program
+    command = [sys.executable, "-P", "-c", PROBE, str(home), what, *map(str, arguments)]
+    env = {**os.environ, **child_environment()}
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=env)  # noqa: S603 - our own program
     seconds, mebibytes = json.loads(done.stdout)
     return seconds, mebibytes

@@ -1,6 +1,7 @@
 """What a driver holds after so many evaluations: it must not grow with the length of its search."""
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from evosearch.bench.durations import Durations
 from evosearch.bench.search import make_plan, run_searches
 from evosearch.bench.simulation import Cluster, SimulatedPool
 from evosearch.bench.table import Measure
+from evosearch.importing import child_environment
 from evosearch.runtime import DriverState, Plan, Silence
 from evosearch.storage import Event
 
@@ -35,8 +37,9 @@ def measure_memory(evaluations: int = 10_000) -> list[Measure]:
     The growth is that of the second half: in the first one caches of bounded size fill.
     """
     with TemporaryDirectory() as folder:
-        command = [sys.executable, "-c", PROGRAM, folder, str(evaluations)]
-        done = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603 - our own program
+        command = [sys.executable, "-P", "-c", PROGRAM, folder, str(evaluations)]
+        env = {**os.environ, **child_environment()}
+        done = subprocess.run(command, check=True, capture_output=True, text=True, env=env)  # noqa: S603 - our own program
     held = {int(count): mebibytes for count, mebibytes in json.loads(done.stdout).items()}
     first, *_, last = sorted(held)
     middle = sorted(held)[len(held) // 2 - 1]

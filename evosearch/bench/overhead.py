@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal, Protocol
 
-from evosearch.bench.durations import Durations
+from evosearch.bench.durations import Durations, first_chromosomes
 from evosearch.bench.search import plan_of, run_searches, tiny_data
 from evosearch.bench.standing import StandingPool
 from evosearch.bench.table import Measure
@@ -111,7 +111,7 @@ OURS_ON_RAY = "evosearch, Ray actors"
 def _contenders(track: Track, slots: int) -> Iterator[AbstractContextManager[Contender]]:
     plan = track.plan(slots)
     seconds = Durations.of(plan, track.mean).seconds
-    naps = {one.chromosome: seconds(one.chromosome) for one in plan.strategy.start().members}
+    naps = {one: seconds(one) for one in first_chromosomes(plan)}
     yield _ours("ray", OURS_ON_RAY, plan, naps, slots)
     yield _ours("local", "evosearch, processes", plan, naps, slots)
     queue = [Nap(nap) for nap in naps.values()]

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 from evosearch.bench.search import NAME, make_plan, plan_of, run_searches, tiny_data
 from evosearch.bench.table import Figure
-from evosearch.evaluation import TrainingTask
+from evosearch.evaluation import TrialTask
 from evosearch.runtime import Plan, TaskDone, Ticket, Worker, WorkerJoined, WorkerPool
 from evosearch.search import RandomSearchSettings
 from evosearch.testing import FormulaEvaluator
@@ -60,12 +60,12 @@ def _start_pool() -> WorkerPool:
     return pool
 
 
-def _requests(plan: Plan, count: int) -> list[TrainingTask]:
-    members = plan.strategy.start().members
-    return [plan.task(members[number % len(members)].chromosome) for number in range(count)]
+def _requests(plan: Plan, count: int) -> list[TrialTask]:
+    first = plan.strategy.ask(plan.strategy.start())
+    return [plan.task(first[number % len(first)]) for number in range(count)]
 
 
-def _hand_out(pool: WorkerPool, tasks: Sequence[TrainingTask]) -> float:
+def _hand_out(pool: WorkerPool, tasks: Sequence[TrialTask]) -> float:
     waiting = list(enumerate(tasks))
     free: list[Worker] = []
     ended = 0

@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
 
+from evosearch.bench.durations import first_chromosomes
 from evosearch.bench.search import plan_of, run_searches, tiny_data
 from evosearch.bench.standing import StandingPool
 from evosearch.bench.table import Measure
@@ -37,7 +38,7 @@ def measure_recovery(
 
 def _measure(executor: Literal["ray", "local"]) -> float:
     plan = plan_of(RandomSearchSettings(evaluations=2))
-    first, second = (member.chromosome for member in plan.strategy.start().members)
+    first, second = first_chromosomes(plan)
     settings = WorkerSettings(count=2, device="cpu", address="local" if executor == "ray" else None)
     with TemporaryDirectory() as notes, TemporaryDirectory() as home:
         sleeper = SleepingEvaluator({first: LONG_SECONDS, second: 0.0}.__getitem__, notes)

@@ -7,34 +7,30 @@ from pathlib import Path
 
 import numpy as np
 
-from evosearch.blueprint import ImageShape, Limits
+from evosearch.blueprint import ImageShape, Problem
 from evosearch.data import SearchData, Split
 from evosearch.evaluation import TrainingSettings
 from evosearch.genome import SearchSpace
 from evosearch.runtime import Fleet, Member, Plan, Silence, Surroundings, Watcher, WorkerPool, drive, replay
-from evosearch.search import EavlSettings, StrategySettings, make_strategy
+from evosearch.search import EavlSettings, SearchContext, StrategySettings
 from evosearch.storage import DriverStarted, JournalLogbook, SearchCreated, open_journal, take
 
 NAME = "bench"
 SILENCE = Silence()
 
 
-def make_plan(population: int, generations: int, elites: int) -> Plan:
-    """EAVL with a population of any size, a fifth of which are immigrants."""
-    return plan_of(
-        EavlSettings(
-            population=population, generations=generations, elites=elites, immigrants=population // 5
-        )
+def make_plan(population: int, generations: int, elites: int, seed: int | None = None) -> Plan:
+    """EAVL with a population of any size, a fifth of which are immigrants; with a seed a member of a group."""
+    settings = EavlSettings(
+        population=population, generations=generations, elites=elites, immigrants=population // 5
     )
+    return plan_of(settings) if seed is None else plan_of(settings, f"{NAME}/seed-{seed}", seed)
 
 
-def plan_of(settings: StrategySettings) -> Plan:
+def plan_of(settings: StrategySettings, name: str = NAME, seed: int = 0) -> Plan:
     """Any strategy on the paper's space at 32 pixels."""
-    space, training = SearchSpace(), TrainingSettings()
-    limits = Limits.of(
-        space, ImageShape(3, 32, 32), 2, training.batch_size, training.optimizer, training.dropout
-    )
-    return Plan(NAME, 0, make_strategy(settings, space, limits, 0), training, limits, "bench")
+    context = SearchContext(SearchSpace(), Problem(ImageShape(3, 32, 32), 2), TrainingSettings(), seed)
+    return Plan(name, settings.make(context), context, "bench")
 
 
 def tiny_data() -> SearchData:

@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from evosearch.evaluation import FailureKind, PredictionTask, Success
+from evosearch.evaluation import FailureKind, Success, Task, TrainingTask
 from evosearch.genome import Chromosome
 from evosearch.runtime import (
     Fleet,
@@ -20,7 +20,6 @@ from evosearch.runtime import (
     PoolEvent,
     Silence,
     Surroundings,
-    Task,
     TaskDone,
     Ticket,
     TimeLimits,
@@ -175,7 +174,7 @@ class SimulatedPool:
     def _duration(self, ticket: Ticket, task: Task) -> float:
         name = zlib.crc32(ticket.search.encode())
         noise = np.random.default_rng([self._seed, name, ticket.number, ticket.attempt]).standard_normal()
-        return self._seconds(task.network) * float(np.exp(self._cluster.noise * noise))
+        return self._seconds(_chromosome(task)) * float(np.exp(self._cluster.noise * noise))
 
     def _happen(self, occurrence: _Occurrence) -> list[PoolEvent]:
         match occurrence:
@@ -210,7 +209,7 @@ class SimulatedPool:
         self._news.append(WorkerLeft(worker, kind, message, node_lost))
 
     def _end(self, end: _TaskEnds) -> list[PoolEvent]:
-        if isinstance(end.task, PredictionTask):
+        if not isinstance(end.task, TrainingTask):
             raise TypeError("a simulated pool predicts nothing")
         self._workers[end.worker] = None
         self.busy += end.seconds
@@ -220,6 +219,12 @@ class SimulatedPool:
             del self._workers[end.worker]
         result = Success(formula_fitness(end.task.network, end.task.seed), end.seconds)
         return [TaskDone(end.worker, end.ticket, result, leaves)]
+
+
+def _chromosome(task: Task) -> Chromosome:
+    if not isinstance(task, TrainingTask) or not isinstance(task.network, Chromosome):
+        raise TypeError(f"a simulated pool trains chromosomes only, found {task!r}")
+    return task.network
 
 
 @dataclass

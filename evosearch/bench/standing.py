@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from typing import Literal
 
 from evosearch.errors import CannotRunError
-from evosearch.evaluation import FailureKind
-from evosearch.runtime import PoolEvent, Task, Ticket, Worker, WorkerJoined, WorkerLeft, WorkerPool
+from evosearch.evaluation import FailureKind, Task
+from evosearch.runtime import PoolEvent, Ticket, Worker, WorkerJoined, WorkerLeft, WorkerPool
 
 START_SECONDS = 300.0
 

@@ -1,11 +1,11 @@
-"""Blueprint: what a chromosome becomes for an image size, worked out without torch.
+"""Blueprint: what a network becomes for a *problem* (images and classes), worked out without torch.
 
 A *blueprint* is the flat list of layers with every shape, parameter count, FLOPs and activation size. From
-it follow the memory that training takes, whether a chromosome is *feasible* within the configured limits,
+it follow the memory that training takes, whether a network is *feasible* within the configured limits,
 and how an infeasible one is *repaired*. This room may import `errors` and `genome` only.
 """
 
-from evosearch.blueprint.feasibility import Limits, infeasibility
+from evosearch.blueprint.feasibility import SizeLimits, infeasibility
 from evosearch.blueprint.layers import (
     BatchNormLayer,
     ConvLayer,
@@ -18,7 +18,7 @@ from evosearch.blueprint.layers import (
     ReluLayer,
 )
 from evosearch.blueprint.memory import Memory, training_memory
-from evosearch.blueprint.plan import Blueprint, draw_up
+from evosearch.blueprint.plan import Blueprint, NetworkSize, Problem, blueprint_of, size_of
 from evosearch.blueprint.repair import Repaired, allowed_poolings, repair_head
 
 __all__ = [
@@ -29,15 +29,18 @@ __all__ = [
     "FlattenLayer",
     "ImageShape",
     "Layer",
-    "Limits",
     "LinearLayer",
     "Memory",
+    "NetworkSize",
     "PoolLayer",
+    "Problem",
     "ReluLayer",
     "Repaired",
+    "SizeLimits",
     "allowed_poolings",
-    "draw_up",
+    "blueprint_of",
     "infeasibility",
     "repair_head",
+    "size_of",
     "training_memory",
 ]

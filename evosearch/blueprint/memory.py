@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from evosearch.blueprint.plan import Blueprint
+from evosearch.blueprint.plan import NetworkSize
 
 FLOAT = 4
 """Bytes of an fp32 number."""
@@ -26,12 +26,12 @@ class Memory:
         return self.parameters + self.gradients + self.optimizer + self.activations
 
 
-def training_memory(blueprint: Blueprint, batch_size: int, optimizer: str) -> Memory:
+def training_memory(size: NetworkSize, batch_size: int, optimizer: str) -> Memory:
     """Memory for one training step of `batch_size` images with `optimizer`, a key of `STATE_PER_PARAMETER`."""
-    weights = FLOAT * blueprint.parameters
+    weights = FLOAT * size.parameters
     return Memory(
         parameters=weights,
         gradients=weights,
         optimizer=STATE_PER_PARAMETER[optimizer] * weights,
-        activations=FLOAT * batch_size * blueprint.activations,
+        activations=FLOAT * batch_size * size.activations,
     )

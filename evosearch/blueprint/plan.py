@@ -1,7 +1,9 @@
-"""From a chromosome to the list of layers of its network."""
+"""From a network to the list of its layers, for the images and classes of a problem."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
+from typing import assert_never
 
 from evosearch.blueprint.layers import (
     BatchNormLayer,
@@ -15,16 +17,43 @@ from evosearch.blueprint.layers import (
     ReluLayer,
 )
 from evosearch.errors import InvalidChromosomeError
-from evosearch.genome import KERNEL, Chromosome, Conv
+from evosearch.genome import KERNEL, Chromosome, Conv, HandMade, Network, Pool
+
+SIZES_KEPT = 2**14
+"""Networks whose size is remembered: more than a generation and those it was bred from, about 3 MB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What a network is for: the shape of its images, and how many classes it tells apart (at least 1)."""
+
+    image: ImageShape
+    classes: int
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSize:
+    """How big a network is: `layers` to run one after another, trainable `parameters`, forward `flops` of one image
+    (two per multiply-add), and `activations`, the output elements of all layers for one image.
+    """
+
+    layers: int
+    parameters: int
+    flops: int
+    activations: int
 
 
 @dataclass(frozen=True, slots=True)
 class Blueprint:
-    """Every layer of a network in order, for images of shape `image` and `classes` classes."""
+    """Every layer of a network in order, for images and classes of `problem`."""
 
-    image: ImageShape
-    classes: int
+    problem: Problem
     layers: tuple[Layer, ...]
+
+    @property
+    def size(self) -> NetworkSize:
+        """Its figures alone."""
+        return NetworkSize(len(self.layers), self.parameters, self.flops, self.activations)
 
     @property
     def parameters(self) -> int:
@@ -42,42 +71,64 @@ class Blueprint:
         return sum(prod(layer.output) for layer in self.layers if not isinstance(layer, FlattenLayer))
 
 
-def draw_up(chromosome: Chromosome, image: ImageShape, classes: int, dropout: float = 0.5) -> Blueprint:
+def blueprint_of(chromosome: Chromosome, problem: Problem, dropout: float = 0.5) -> Blueprint:
     """Decode `chromosome` into its layers.
 
     Each convolution becomes conv, batch norm (if it has one), ReLU; each dense gene linear, ReLU, dropout;
-    the output layer of `classes` logits closes the list.
+    the output layer of `problem.classes` logits closes the list.
 
     Args:
         chromosome: genes in order.
-        image: shape of the images, channels first, pixels.
-        classes: number of logits, at least 1.
+        problem: the images, channels first, in pixels; the number of logits.
         dropout: rate after each hidden dense layer (0.5 in the authors' released code); 0 leaves it out.
 
     Raises:
         InvalidChromosomeError: a pooling would bring a side below 1 pixel; repair it first.
     """
     layers: list[Layer] = []
+    image = problem.image
     channels, height, width = image.channels, image.height, image.width
     for position, gene in enumerate(chromosome.head, 1):
-        if isinstance(gene, Conv):
-            shape = (gene.channels, height, width)
-            layers.append(ConvLayer(channels, gene.channels, KERNEL, shape))
-            if gene.batch_norm:
-                layers.append(BatchNormLayer(gene.channels, shape))
-            layers.append(ReluLayer(shape))
-            channels = gene.channels
-            continue
-        height, width = height // 2, width // 2
-        if min(height, width) < 1:
-            raise InvalidChromosomeError(
-                f"the pooling at gene {position} of '{chromosome}' leaves no pixel of "
-                f"{image.height} x {image.width} images; repair removes the last poolings"
-            )
-        layers.append(PoolLayer((channels, height, width)))
-    return Blueprint(
-        image, classes, (*layers, *_tail(chromosome, channels * height * width, classes, dropout))
-    )
+        match gene:
+            case Conv():
+                layers += _convolution(gene, channels, height, width)
+                channels = gene.channels
+            case Pool():
+                height, width = height // 2, width // 2
+                if min(height, width) < 1:
+                    raise InvalidChromosomeError(
+                        f"the pooling at gene {position} of '{chromosome}' leaves no pixel of "
+                        f"{image.height} x {image.width} images; repair removes the last poolings"
+                    )
+                layers.append(PoolLayer((channels, height, width)))
+            case _:
+                assert_never(gene)
+    tail = _tail(chromosome, channels * height * width, problem.classes, dropout)
+    return Blueprint(problem, (*layers, *tail))
+
+
+@lru_cache(maxsize=SIZES_KEPT)
+def size_of(network: Network, problem: Problem, dropout: float = 0.5) -> NetworkSize | None:
+    """How big `network` is; None for a hand-made one, which is known only once it is built.
+
+    Remembered, so that a candidate's layers are worked out once although its feasibility, its record, its place in
+    the queue and its memory all rest on them.
+
+    Raises:
+        InvalidChromosomeError: as `blueprint_of`.
+    """
+    match network:
+        case Chromosome():
+            return blueprint_of(network, problem, dropout).size
+        case HandMade():
+            return None
+    assert_never(network)
+
+
+def _convolution(gene: Conv, channels: int, height: int, width: int) -> list[Layer]:
+    shape = (gene.channels, height, width)
+    norm = [BatchNormLayer(gene.channels, shape)] if gene.batch_norm else []
+    return [ConvLayer(channels, gene.channels, KERNEL, shape), *norm, ReluLayer(shape)]
 
 
 def _tail(chromosome: Chromosome, features: int, classes: int, dropout: float) -> list[Layer]:

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from evosearch.blueprint.feasibility import Limits
+from evosearch.blueprint.feasibility import SizeLimits
+from evosearch.blueprint.plan import Problem
 from evosearch.genome import Chromosome, Conv, Head, Pool
 
 
@@ -14,26 +15,29 @@ class Repaired:
     repairs: tuple[str, ...]
 
 
-def allowed_poolings(limits: Limits) -> int:
+def allowed_poolings(problem: Problem, limits: SizeLimits) -> int:
     """How many poolings a head may hold: the configured limit, or fewer where a side would fall below 1 pixel."""
-    halvings = min(limits.image.height, limits.image.width).bit_length() - 1
+    halvings = min(problem.image.height, problem.image.width).bit_length() - 1
     return min(limits.max_poolings, halvings)
 
 
-def repair_head(chromosome: Chromosome, limits: Limits, convolution: Conv | None = None) -> Repaired:
+def repair_head(
+    chromosome: Chromosome, problem: Problem, limits: SizeLimits, convolution: Conv | None = None
+) -> Repaired:
     """Drop surplus poolings, the last ones first, and give a head without a convolution one.
 
     Args:
         chromosome: may hold too many poolings, or poolings only.
-        limits: decides how many poolings are too many.
+        problem: decides, with `limits`, how many poolings are too many.
+        limits: see `problem`.
         convolution: what becomes the first gene of a head without any, the best individual's first one; not
             needed for random chromosomes, which always hold a convolution.
 
-    Returns: a chromosome with at least one convolution and at most `allowed_poolings(limits)` poolings; the
+    Returns: a chromosome with at least one convolution and at most `allowed_poolings(problem, limits)` poolings; the
     tail is untouched. Source: FACTS, "Repair"; the released code drops random poolings.
     """
     repairs: list[str] = []
-    surplus = chromosome.poolings - allowed_poolings(limits)
+    surplus = chromosome.poolings - allowed_poolings(problem, limits)
     head = chromosome.head
     if surplus > 0:
         head = _drop_last_poolings(head, surplus)

@@ -5,5 +5,6 @@ exit status; anything else is a bug of ours, with its traceback and status 1.
 """
 
 from evosearch.cli.app import main
+from evosearch.cli.output import tell_traceback
 
-__all__ = ["main"]
+__all__ = ["main", "tell_traceback"]

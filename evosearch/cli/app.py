@@ -1,13 +1,14 @@
 """The command line's frame: the commands, and how every way to fail ends."""
 
+import logging
 import sys
 from importlib import metadata
 from typing import Annotated
 
 import typer
 
-from evosearch.cli import benching, inspecting, reading, searching, submitting
-from evosearch.cli.output import complain, say
+from evosearch.cli import benching, inspecting, keeping, reading, searching, submitting
+from evosearch.cli.output import PrintableLog, complain, say
 from evosearch.errors import EvosearchError
 
 EXIT_STATUSES = """\
@@ -53,11 +54,14 @@ searching.add_to(app)
 submitting.add_to(app)
 reading.add_to(app)
 inspecting.add_to(app)
+keeping.add_to(app)
 benching.add_to(app)
 
 
 def main() -> None:
     """Run the command that `sys.argv` names and exit with its status."""
+    if logging.lastResort is not None:  # what writes our warnings as long as nobody has set logging up
+        logging.lastResort.setFormatter(PrintableLog())
     try:
         status = app(standalone_mode=False)
     except EvosearchError as error:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from evosearch.cli.options import JSON
-from evosearch.cli.output import print_json, say, tell
+from evosearch.cli.output import print_json, say_lines, tell
 from evosearch.errors import InputError
 
 MOST_SLOTS = 64
@@ -34,8 +34,8 @@ def about() -> None:
 @bench.command()
 def scheduler(slots: SLOTS = None, quick: QUICK = False, as_json: JSON = False) -> None:
     """What it costs to hand out trainings, beside plain Ray tasks and Ray Tune; minutes."""
-    from evosearch.bench import QUICK as SMALL
-    from evosearch.bench import Size, measure_scheduler
+    from evosearch.bench.scheduler import QUICK as SMALL
+    from evosearch.bench.scheduler import Size, measure_scheduler
 
     size = SMALL if quick else Size()
     if slots is not None:
@@ -44,7 +44,7 @@ def scheduler(slots: SLOTS = None, quick: QUICK = False, as_json: JSON = False) 
     if as_json:
         print_json(report.to_json())
     else:
-        say(report.to_markdown())
+        say_lines(report.to_markdown())
 
 
 def parse_slots(text: str) -> tuple[int, ...]:

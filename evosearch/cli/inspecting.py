@@ -19,6 +19,11 @@ def data(config: CONFIG, override: SET = None, as_json: JSON = False) -> None:
     else:
         for line in data_lines(report):
             say(line)
+    if report.repeats and not report.bad_files:
+        raise DataError(
+            f"names that stand twice in a split list of {report.root!r} ({len(report.repeats)}), listed above; a new "
+            "search needs each image named once"
+        )
     if report.bad_files:
         raise DataError(
             f"{len(report.bad_files)} bad files in {report.root!r}, listed above; remove or replace them"
@@ -28,11 +33,11 @@ def data(config: CONFIG, override: SET = None, as_json: JSON = False) -> None:
 def validate(config: CONFIG, override: SET = None, as_json: JSON = False) -> None:
     """Check a configuration with its data, and print what the search would cost."""
     from evosearch import wiring
-    from evosearch.config import load_config
+    from evosearch.config import read_config
     from evosearch.reports import cost_lines
 
-    loaded = load_config(config, override or [])
-    cost = wiring.validate(loaded)
+    loaded, source = read_config(config, override or [])
+    cost = wiring.validate(loaded, source)
     if as_json:
         print_json({"name": loaded.name, "valid": True, **cost.to_json()})
         return

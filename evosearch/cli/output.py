@@ -1,10 +1,12 @@
-"""What the commands print, and where."""
+"""What the commands print, and where. All of it passes here, and nothing passes here raw: see `printable`."""
 
 import contextlib
 import json
+import logging
 import os
 import re
 import sys
+import traceback
 from io import StringIO
 from typing import Any
 
@@ -13,10 +15,21 @@ from rich.console import Console
 from rich.table import Table
 
 from evosearch.errors import CannotRunError
+from evosearch.printable import printable, printable_json
 
 
 def say(text: str = "") -> None:
     """A line of the result, on standard output at once; a reader that has gone ends the command with 0."""
+    _write(printable(text))
+
+
+def say_lines(text: str) -> None:
+    """A text of several lines, likewise; what strangers wrote is in it on one line already."""
+    for line in text.rstrip("\n").split("\n"):
+        say(line)
+
+
+def _write(text: str) -> None:
     try:
         sys.stdout.write(f"{text}\n")
         sys.stdout.flush()
@@ -32,7 +45,7 @@ def say(text: str = "") -> None:
 def tell(text: str) -> None:
     """A line of progress, on standard error at once; a search does not end because nobody reads any more."""
     with contextlib.suppress(OSError):
-        sys.stderr.write(f"{text}\n")
+        sys.stderr.write(f"{printable(text)}\n")
         sys.stderr.flush()
 
 
@@ -41,16 +54,30 @@ def complain(text: str) -> None:
     tell(f"evosearch: {' '.join(text.split())}")
 
 
+def tell_traceback() -> None:
+    """Of the exception that is being handled, a bug of ours: its message may quote whatever was read."""
+    for line in traceback.format_exc().rstrip("\n").split("\n"):
+        tell(line)
+
+
+class PrintableLog(logging.Formatter):
+    """What is logged may have lines (the stack of a worker that hangs), and is otherwise as `printable`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """As the base class would, line by line."""
+        return "\n".join(map(printable, super().format(record).split("\n")))
+
+
 def print_json(document: Any) -> None:
     """One JSON document on standard output and nothing else."""
-    say(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
+    _write(printable_json(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)))
 
 
 def say_table(table: Table) -> None:
-    """A table on standard output; a file or pipe gets one line per row and no colour codes."""
+    """A table of `cells` on standard output; a file or pipe gets one line per row and no colour codes."""
     text = StringIO()
     terminal = sys.stdout.isatty()
     # A row that is wider than the terminal is wrapped by it, which reads better than squeezed columns; blanks at its
     # end are not.
     Console(file=text, force_terminal=terminal, width=10_000, emoji=False).print(table)
-    say(re.sub(r" +(\x1b\[0m)?$", r"\1", text.getvalue(), flags=re.MULTILINE).rstrip("\n"))
+    _write(re.sub(r" +(\x1b\[0m)?$", r"\1", text.getvalue(), flags=re.MULTILINE).rstrip("\n"))

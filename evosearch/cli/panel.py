@@ -9,6 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from evosearch.cli.tally import Tallies, Tally
+from evosearch.printable import printable
+from evosearch.reports import cells
 
 
 def panel(tallies: Tallies) -> RenderableType:
@@ -25,24 +27,24 @@ def _search(tallies: Tallies, tally: Tally) -> Table:
     state = tally.state
     table = _labelled()
     done, size = tally.done_here
-    table.add_row("search", Text(tally.plan.name, style="bold"))
-    table.add_row("generation", f"{state.search.generation}, {done} of {size} evaluated")
+    table.add_row("search", Text(printable(tally.plan.name), style="bold"))
+    table.add_row("generation", f"{state.progress.generation}, {done} of {size} evaluated")
     _add_evaluations(table, tallies)
     if fitness := tally.fitness:
         table.add_row("fitness", f"best {max(fitness):.4f}   mean {fmean(fitness):.4f}")
     if tally.history:
         table.add_row("best so far", "  ".join(f"{value:.3f}" for value in tally.history[-12:]))
-    if best := state.search.best_with_members():
-        table.add_row("chromosome", Text(str(best[0].chromosome), style="cyan"))
+    if best := state.progress.best:
+        table.add_row("chromosome", Text(str(best[0].subject), style="cyan"))
     for worker, number in sorted(state.running.items()):
-        table.add_row(worker, _dim(f"{number}: {state.open[number].chromosome}"))
+        table.add_row(*cells(worker), _dim(f"{number}: {state.open[number].trial.subject}"))
     return table
 
 
 def _group(tallies: Tallies) -> Table:
     table = _labelled()
     name = next(iter(tallies.by_name)).rpartition("/")[0]
-    table.add_row("group", Text(name, style="bold"))
+    table.add_row("group", Text(printable(name), style="bold"))
     _add_evaluations(table, tallies)
     return table
 
@@ -54,13 +56,13 @@ def _members(members: Iterable[Tally]) -> Table:
     table.add_column("chromosome", no_wrap=True, ratio=1, style="cyan")  # long ones are cut, nothing else is
     for tally in members:
         done, size = tally.done_here
-        best = tally.state.search.best_with_members()
+        best = tally.state.progress.best
         table.add_row(
-            tally.short_name,
-            f"{tally.state.search.generation}, {done} of {size}",
+            *cells(tally.short_name),
+            f"{tally.state.progress.generation}, {done} of {size}",
             f"{tally.done} of {tally.total}",
             f"{best[1]:.4f}" if best else "",
-            Text(str(best[0].chromosome)) if best else "",
+            Text(str(best[0].subject)) if best else "",
         )
     return table
 
@@ -69,12 +71,12 @@ def _workers(tallies: Tallies) -> Table:
     table = _labelled()
     states = [(tally.short_name, tally.state) for tally in tallies.by_name.values()]
     running = [
-        (worker, f"{name} {number}: {state.open[number].chromosome}")
+        (worker, f"{name} {number}: {state.open[number].trial.subject}")
         for name, state in states
         for worker, number in state.running.items()
     ]
     for worker, task in sorted(running):
-        table.add_row(worker, _dim(task))
+        table.add_row(*cells(worker), _dim(task))
     return table
 
 
@@ -92,4 +94,4 @@ def _labelled() -> Table:
 
 
 def _dim(text: str) -> Text:
-    return Text(text, style="dim", overflow="ellipsis", no_wrap=True)
+    return Text(printable(text), style="dim", overflow="ellipsis", no_wrap=True)

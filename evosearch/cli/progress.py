@@ -11,7 +11,10 @@ from rich.live import Live
 from evosearch.cli.output import tell
 from evosearch.cli.panel import panel
 from evosearch.cli.tally import Tallies, Tally
+from evosearch.evaluation import Losses, Success, Trial
+from evosearch.printable import printable
 from evosearch.runtime import DriverState, Plan, Watcher
+from evosearch.search import SearchProgress
 from evosearch.storage import Event, Failed, Finished, Recalled
 
 
@@ -45,7 +48,7 @@ class Lines:
         tally = self._tallies.begin(plan, state)
         if tally.done_before:
             self._write(
-                f"{plan.name}: going on at generation {state.search.generation}, "
+                f"{plan.name}: going on at generation {state.progress.generation}, "
                 f"{tally.done_before} evaluations done"
             )
 
@@ -54,16 +57,15 @@ class Lines:
         tally = self._tallies.by_name.get(plan.name)
         if tally is None:
             return
-        before = tally.state.search
+        before = tally.state.progress
         tally.see(state)
-        turned = state.search.generation > before.generation
+        turned = state.progress.generation > before.generation
         standing, prefix = _standing(self._tallies, tally), _prefix(self._tallies, tally)
         for fact in facts:
             if text := _told(fact):
                 self._write(f"{prefix}{text}" if turned else f"{prefix}{text}  | {standing}")
         if turned:
-            known = state.remembered  # holds every success, those of members that have just died out too
-            fitness = [known[m.chromosome][1] for m in before.members if m.chromosome in known]
+            fitness = _last_fitness(tally.plan, state, before)
             self._write(f"{prefix}generation {before.generation} is done{_figures(fitness)}  | {standing}")
 
 
@@ -82,7 +84,7 @@ class Display:
 
     def note(self, text: str) -> None:
         """Above the panel."""
-        self._console.print(text, markup=False)
+        self._console.print(printable(text), markup=False)
 
     def begin(self, plan: Plan, state: DriverState) -> None:
         """Show the search from here on."""
@@ -96,7 +98,8 @@ class Display:
         tally.see(state)
         for fact in facts:
             if isinstance(fact, Failed) and (text := _told(fact)):
-                self._console.print(f"{_prefix(self._tallies, tally)}{text}", style="yellow", markup=False)
+                line = printable(f"{_prefix(self._tallies, tally)}{text}")
+                self._console.print(line, style="yellow", markup=False)
 
     def _draw(self) -> RenderableType:
         return panel(self._tallies)
@@ -104,10 +107,12 @@ class Display:
 
 def _told(fact: Event) -> str | None:
     match fact:
-        case Finished(number, _, worker, success):
-            return f"#{number} {success.fitness:.4f} in {success.seconds:.1f} s on {worker}"
+        case Finished(number, _, worker, Success(fitness, seconds)):
+            return f"#{number} {fitness:.4f} in {seconds:.1f} s on {worker}"
+        case Finished(number, _, worker, Losses(losses, seconds)):
+            return f"#{number} lowest loss {min(losses):.4f} in {seconds:.1f} s on {worker}"
         case Recalled(number, source):
-            return f"#{number} as #{source}, an equal chromosome"
+            return f"#{number} as #{source}, an equal network"
         case Failed(number, attempt, worker, failure, final):
             after = "worst fitness" if final else "will be tried again"
             return (
@@ -117,13 +122,19 @@ def _told(fact: Event) -> str | None:
             return None
 
 
+def _last_fitness(plan: Plan, state: DriverState, before: SearchProgress) -> list[float]:
+    """Of the members of a generation that has just ended: every success is remembered, of those too that died out."""
+    known = (state.remembered.get(plan.key(Trial.of(member))) for member in before.members)
+    return [found[1].fitness for found in known if found and isinstance(found[1], Success)]
+
+
 def _prefix(tallies: Tallies, tally: Tally) -> str:
     return f"{tally.short_name} " if tallies.several else ""
 
 
 def _standing(tallies: Tallies, tally: Tally) -> str:
     done, size = tally.done_here
-    here = f"generation {tally.state.search.generation}: {done} of {size}{_figures(tally.fitness)}"
+    here = f"generation {tally.state.progress.generation}: {done} of {size}{_figures(tally.fitness)}"
     if tallies.several:  # what runs is known only once all members of a step were told
         return f"{here} | {tallies.done} of {tallies.total} in all, {tallies.left}"
     return f"{here} | {tallies.done} of {tallies.total}, {tallies.running} running, {tallies.left}"

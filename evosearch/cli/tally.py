@@ -21,8 +21,9 @@ class Tally:
 
     def see(self, state: DriverState) -> None:
         """Go on to `state`."""
-        if state.search.generation > self.state.search.generation and state.search.best:
-            self.history.append(state.search.best[1])
+        progress = state.progress
+        if progress.generation > self.state.progress.generation and progress.best_before:
+            self.history.append(progress.best_before[1])
         self.state = state
 
     @property
@@ -43,14 +44,13 @@ class Tally:
     @property
     def done_here(self) -> tuple[int, int]:
         """Members of this generation that are evaluated, and how many there are."""
-        members = self.state.search.members
-        return sum(m.number in self.state.search.scores for m in members), len(members)
+        progress = self.state.progress
+        return sum(m.number in progress.scores for m in progress.members), len(progress.members)
 
     @property
     def fitness(self) -> list[float]:
         """Fitness of this generation's members so far."""
-        scores = (self.state.search.scores.get(member.number) for member in self.state.search.members)
-        return [score.fitness for score in scores if score is not None and score.fitness is not None]
+        return self.state.progress.fitness
 
 
 @dataclass

@@ -6,15 +6,28 @@ one line with place, key, found value and repair. pydantic lives here only, and 
 `make docs` renews `configs/schema.json`, from which editors complete, and the README's reference.
 """
 
-from evosearch.config.loading import config_from_json, config_to_json, load_config
+from evosearch.config.document import Document
+from evosearch.config.journaled import (
+    check_new,
+    config_from_json,
+    config_to_json,
+    objections,
+    with_earlier_defaults,
+)
+from evosearch.config.loading import load_config, read_config
 from evosearch.config.model import RunConfig, differing_keys
 from evosearch.config.schema import config_schema
 
 __all__ = [
+    "Document",
     "RunConfig",
+    "check_new",
     "config_from_json",
     "config_schema",
     "config_to_json",
     "differing_keys",
     "load_config",
+    "objections",
+    "read_config",
+    "with_earlier_defaults",
 ]

@@ -1,10 +1,8 @@
-"""From a file and its overrides, or from a journal's JSON, to a checked configuration and back."""
+"""From a file and its overrides to a checked configuration."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -15,10 +13,19 @@ from evosearch.errors import ConfigError
 
 
 def load_config(path: Path, overrides: Sequence[str] = (), name: str | None = None) -> RunConfig:
+    """As `read_config`, without the places."""
+    return read_config(path, overrides, name)[0]
+
+
+def read_config(
+    path: Path, overrides: Sequence[str] = (), name: str | None = None
+) -> tuple[RunConfig, Document]:
     """Read a configuration file, apply the overrides in order, and check the whole.
 
     `overrides`: `key.path=value` each, values in YAML (`training.learning_rate=1e-3`, `space.channels=[8, 16]`).
     `name`: names the search whatever file and overrides say; None leaves it to them, and else to the file's stem.
+
+    Returns: the configuration, and what was given and where.
 
     Raises:
         ConfigError: one line with the file and line (or the override), the key, the found value and the repair.
@@ -30,29 +37,15 @@ def load_config(path: Path, overrides: Sequence[str] = (), name: str | None = No
         document = document.with_value(("name",), name, f"--name {name}")
     if "name" not in document.values:
         document = document.with_value(("name",), path.stem, f"{path}, whose name names the search")
-    return _check(document)
+    return check(document), document
 
 
-def config_from_json(document: Mapping[str, Any]) -> RunConfig:
-    """The configuration that `config_to_json` wrote into a journal.
+def check(document: Document) -> RunConfig:
+    """The configuration that `document` gives, with every default.
 
     Raises:
-        ConfigError: it is none of this version.
+        ConfigError: as `load_config`.
     """
-    return _check(Document(dict(document), {}, "the journal's configuration"))
-
-
-def config_to_json(config: RunConfig) -> dict[str, Any]:
-    """Every key with its value, as JSON: ranges become lists. `config_from_json` gives an equal value back.
-
-    It is what a journal keeps and reports show, so passwords in URLs are left out.
-    """
-    public = replace(config, storage=config.storage.public)
-    document: dict[str, Any] = adapter().dump_python(public, mode="json")
-    return document
-
-
-def _check(document: Document) -> RunConfig:
     values = document.values
     if isinstance(
         strategy := values.get("strategy"), dict

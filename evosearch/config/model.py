@@ -1,8 +1,9 @@
 """The run configuration, its form for pydantic, and what makes two of them different searches."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, is_dataclass
 from functools import cache
-from typing import Annotated, Any, get_args, get_type_hints
+from typing import Annotated, Any, Protocol, get_args, get_type_hints, runtime_checkable
 
 from pydantic import ConfigDict, Field, TypeAdapter, with_config
 
@@ -19,6 +20,18 @@ from evosearch.storage import StorageSettings, check_name
 _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
 
+BELOW_SEED = 2**32
+"""Numpy cuts a seed into words of 32 bits, so larger ones draw the very numbers that some smaller ones do."""
+
+
+@runtime_checkable
+class Objecting(Protocol):
+    """A section that refuses what an older version did not."""
+
+    def objections(self) -> Sequence[str]:
+        """Why no new search may have it: a line each that starts with its key, found value and repair."""
+
+
 @with_config(_STRICT)
 @dataclass(frozen=True)
 class RunConfig:
@@ -29,7 +42,7 @@ class RunConfig:
     data: DataSettings
     """Which images."""
     seed: int = 0
-    """Seed of the search, at least 0."""
+    """Seed of the search, from 0, below 2^32."""
     space: SearchSpace = field(default_factory=SearchSpace)
     """What a random network may look like."""
     strategy: Annotated[StrategySettings, Field(discriminator="name")] = field(default_factory=EavlSettings)
@@ -50,6 +63,14 @@ class RunConfig:
             raise ConfigError(f"name: {error}") from None
         if self.seed < 0:
             raise ConfigError(f"seed is {self.seed}; it must be at least 0")
+
+    def objections(self) -> Sequence[str]:
+        """As `Objecting`."""
+        if self.seed < BELOW_SEED:
+            return ()
+        return (
+            f"seed is {self.seed}; it must be below {BELOW_SEED:,}: larger ones repeat numbers of smaller ones",
+        )
 
 
 @cache

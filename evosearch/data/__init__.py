@@ -8,12 +8,13 @@ working directory and cache folder are arguments. May import `errors`, `blueprin
 """
 
 from evosearch.data.arrays import Dataset, SearchData, Split, content_key
-from evosearch.data.hygiene import Duplicate
+from evosearch.data.hygiene import Contradiction, Duplicate
 from evosearch.data.inspection import DataReport, SourceImages, inspect_data
 from evosearch.data.loading import load_dataset
 from evosearch.data.settings import DataSettings, SourceName
 
 __all__ = [
+    "Contradiction",
     "DataReport",
     "DataSettings",
     "Dataset",

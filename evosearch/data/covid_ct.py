@@ -17,19 +17,22 @@ _FILE_WORD: dict[SplitName, str] = {"train": "train", "validation": "val", "test
 def list_covid_ct(root: Path) -> Listing:
     """Read the six split files. Raises DataError where a folder or a split file of the layout is missing."""
     problems: list[str] = []
+    repeats: list[str] = []
     splits = {
         split: tuple(
             item
             for label, name in enumerate(CLASSES)
-            for item in _items(root, f"Data-split/{name}/{word}CT_{name}.txt", label, problems)
+            for item in _items(root, f"Data-split/{name}/{word}CT_{name}.txt", label, problems, repeats)
         )
         for split, word in _FILE_WORD.items()
     }
-    listing = Listing(CLASSES, splits, tuple(problems))
+    listing = Listing(CLASSES, splits, tuple(problems), repeats=tuple(repeats))
     return replace(listing, notes=_unused(root, frozenset(listing.names)))
 
 
-def _items(root: Path, split_file: str, label: int, problems: list[str]) -> tuple[Item, ...]:
+def _items(
+    root: Path, split_file: str, label: int, problems: list[str], repeats: list[str]
+) -> tuple[Item, ...]:
     folder = f"Images/CT_{CLASSES[label]}"
     for path, kind in ((folder, Path.is_dir), (split_file, Path.is_file)):
         if not kind(root / path):
@@ -38,6 +41,7 @@ def _items(root: Path, split_file: str, label: int, problems: list[str]) -> tupl
                 "Images/CT_NonCOVID and Data-split/{COVID,NonCOVID}/{train,val,test}CT_*.txt"
             )
     items = []
+    named: dict[str, int] = {}
     lines = (root / split_file).read_text(encoding="utf-8-sig", errors="surrogateescape").splitlines()
     for number, file in enumerate((line.strip() for line in lines), start=1):
         name = f"{folder}/{file}"
@@ -49,6 +53,8 @@ def _items(root: Path, split_file: str, label: int, problems: list[str]) -> tupl
             problems.append(f"{name!r} is a link that leads out of the data folder")
         else:
             items.append(Item(name, label))
+            if named.setdefault(file, number) != number:
+                repeats.append(f"{split_file!r} line {number} names {file!r} again, after line {named[file]}")
     return tuple(items)
 
 

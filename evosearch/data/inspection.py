@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from evosearch.data.arrays import content_key
-from evosearch.data.hygiene import Duplicate, duplicate_notes, find_duplicates
+from evosearch.data.hygiene import Contradiction, Duplicate, examine
 from evosearch.data.listing import SPLITS, Listing
 from evosearch.data.loading import gather
 from evosearch.data.reading import DecodedFiles
@@ -28,6 +28,7 @@ class DataReport:
     """`counts`: usable images by split and class. `image`: channels, height, width as networks see them.
 
     `key`: the data's content hash, None while there are bad files. `source`: None for a source without files.
+    `repeats`, `contradictions`, `alike` and `alike_count`: see `Listing` and `Hygiene`.
     """
 
     name: SourceName
@@ -40,10 +41,18 @@ class DataReport:
     duplicates: tuple[Duplicate, ...]
     source: SourceImages | None
     notes: tuple[str, ...]
+    repeats: tuple[str, ...] = ()
+    contradictions: tuple[Contradiction, ...] = ()
+    alike: tuple[Contradiction, ...] = ()
+    alike_count: int | None = 0
 
     def to_json(self) -> dict[str, Any]:
-        """The report as JSON values; a duplicate is [split, name, split, name]."""
-        return asdict(self) | {"duplicates": [list(duplicate) for duplicate in self.duplicates]}
+        """The report as JSON values; a duplicate is [split, name, split, name], a contradiction has its fields as keys."""
+        return asdict(self) | {
+            "duplicates": [list(duplicate) for duplicate in self.duplicates],
+            "contradictions": [pair._asdict() for pair in self.contradictions],
+            "alike": [pair._asdict() for pair in self.alike],
+        }
 
 
 def inspect_data(
@@ -56,7 +65,7 @@ def inspect_data(
     """
     gathered = gather(settings, env=env, cwd=cwd, cache=cache)
     listing, arrays, shape = gathered.listing, gathered.arrays, settings.image
-    duplicates = find_duplicates(listing.splits, arrays)
+    hygiene = examine(listing, arrays)
     return DataReport(
         name=settings.name,
         root=None if gathered.root is None else str(gathered.root),
@@ -65,9 +74,13 @@ def inspect_data(
         image=(shape.channels, shape.height, shape.width),
         key=None if listing.problems else content_key(tuple(arrays.values()), listing.classes),
         bad_files=listing.problems,
-        duplicates=duplicates,
+        duplicates=hygiene.duplicates,
         source=None if gathered.files is None else _source_images(gathered.files),
-        notes=listing.notes + duplicate_notes(duplicates),
+        notes=listing.notes + hygiene.notes,
+        repeats=listing.repeats,
+        contradictions=hygiene.contradictions,
+        alike=hygiene.alike,
+        alike_count=hygiene.alike_count,
     )
 
 

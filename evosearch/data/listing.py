@@ -25,13 +25,15 @@ Splits: TypeAlias = Mapping[SplitName, tuple[Item, ...]]
 class Listing:
     """The images of a source in a fixed order that does not depend on the file system.
 
-    `problems`: files that cannot be used, one line each. `notes`: what was passed over.
+    `problems`: files that cannot be used, one line each. `notes`: what was passed over. `repeats`: what a split list
+    names twice, one line each; it stands there twice, as it always has, and no new search begins with it.
     """
 
     classes: tuple[str, ...]
     splits: Splits
     problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    repeats: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from evosearch.data.arrays import Dataset, Split, content_key
 from evosearch.data.cache import decode_cached
 from evosearch.data.covid_ct import list_covid_ct
 from evosearch.data.digits import read_digits
-from evosearch.data.hygiene import duplicate_notes, find_duplicates
+from evosearch.data.hygiene import examine
 from evosearch.data.image_folder import list_image_folder
 from evosearch.data.listing import SPLITS, Listing, SplitName, require_every_class, shortened
 from evosearch.data.reading import DecodedFiles
@@ -32,11 +32,14 @@ class Gathered:
     files: DecodedFiles | None = None
 
 
-def load_dataset(settings: DataSettings, *, env: Mapping[str, str], cwd: Path, cache: Path | None) -> Dataset:
+def load_dataset(
+    settings: DataSettings, *, env: Mapping[str, str], cwd: Path, cache: Path | None, begun: bool = False
+) -> Dataset:
     """All three splits as read-only uint8 arrays, decoded once and kept in the folder `cache` (None: not kept).
 
-    `env` and `cwd` say where a relative root is looked for. Raises ConfigError where there is no such folder,
-    DataError, carrying every bad file, where the images cannot be used.
+    `env` and `cwd` say where a relative root is looked for. `begun`: for a search that has begun, to which its data
+    stay what they were: what only a new search is refused for is a note. Raises ConfigError where there is no such
+    folder, DataError, carrying every bad file, where the images cannot be used.
     """
     gathered = gather(settings, env=env, cwd=cwd, cache=cache)
     listing, arrays = gathered.listing, gathered.arrays
@@ -46,7 +49,13 @@ def load_dataset(settings: DataSettings, *, env: Mapping[str, str], cwd: Path, c
             "remove or replace them (`evosearch data CONFIG` lists all)",
             listing.problems,
         )
-    notes = listing.notes + duplicate_notes(find_duplicates(listing.splits, arrays))
+    if listing.repeats and not begun:
+        raise DataError(
+            f"names that stand twice in a split list ({len(listing.repeats)}) in {str(gathered.root)!r}: "
+            f"{shortened(listing.repeats)}; name each image once (`evosearch data CONFIG` lists all)",
+            listing.repeats,
+        )
+    notes = (*listing.notes, *listing.repeats, *examine(listing, arrays).notes)
     key = content_key(tuple(arrays.values()), listing.classes)
     return Dataset(arrays["train"], arrays["validation"], arrays["test"], listing.classes, key, notes)
 

@@ -19,8 +19,9 @@ class Progress(Protocol):
         """A batch is done. Costs next to nothing and may be called from the innermost loop."""
         ...
 
-    def epoch(self) -> None:
-        """A pass over the training images is done, and another one follows.
+    def epoch(self, record: EpochRecord) -> None:
+        """A pass over the training images is done, and another one follows. Of a training that goes on from a
+        checkpoint, all its passes are told as it begins.
 
         Raises:
             TimedOutError: the evaluation has passed its soft time limit.
@@ -34,7 +35,7 @@ class Unwatched:
     def step(self) -> None:
         """Nothing."""
 
-    def epoch(self) -> None:
+    def epoch(self, record: EpochRecord) -> None:
         """Nothing."""
 
 

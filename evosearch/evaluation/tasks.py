@@ -1,8 +1,7 @@
 """What a worker is asked for, and what comes back."""
 
-import hashlib
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import ClassVar, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +9,8 @@ import numpy.typing as npt
 from evosearch.evaluation.failures import FailureKind
 from evosearch.evaluation.progress import UNWATCHED, EpochRecord, Progress
 from evosearch.evaluation.settings import TrainingSettings
-from evosearch.genome import Chromosome
+from evosearch.evaluation.trial import Masks
+from evosearch.genome import Network
 
 Images: TypeAlias = npt.NDArray[np.uint8]
 """Images (count, channels, height, width), uint8, 0 to 255."""
@@ -19,25 +19,63 @@ Labels: TypeAlias = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
+class Checkpoint:
+    """Where an unfinished training is kept, and how often: whatever comes first; None: not for that reason.
+
+    `place`: a folder, or the URL of an artifact store. `key`: names the training among all that share the place; equal
+    keys promise that one may be continued by the other. `every_epochs`: passes over the training images.
+    `every_minutes`: of wall time, looked at between two epochs. `begun`: whether an earlier attempt may have left one.
+    """
+
+    place: str
+    key: str
+    every_epochs: int | None = None
+    every_minutes: float | None = None
+    begun: bool = True
+
+
+@dataclass(frozen=True)
 class TrainingTask:
     """Train `network` with `settings` on the data named by `data_key`, from `seed`.
 
     `weights`: where to leave the trained weights as safetensors, a path on the worker's machine or a URL of an
-    artifact store; None during a search, which keeps no weights.
+    artifact store; None during a search, which keeps no weights. `until`: epochs after which it is judged and ends;
+    None: `settings.epochs`, which is always the full training. `checkpoint`: None where it is begun and ended at one go.
     """
 
-    network: Chromosome
+    network: Network
     settings: TrainingSettings
     data_key: str
     seed: int
     weights: str | None = None
+    until: int | None = None
+    checkpoint: Checkpoint | None = None
+
+    def __post_init__(self) -> None:
+        if self.until is not None and not 1 <= self.until <= self.settings.epochs:
+            raise ValueError(f"a training ends after 1 to {self.settings.epochs} epochs, found {self.until}")
+
+    @property
+    def last_epoch(self) -> int:
+        """The epoch that ends it, from 1."""
+        return self.settings.epochs if self.until is None else self.until
+
+
+@dataclass(frozen=True)
+class MasksTask:
+    """Train what lies behind a dropout layer once for each of `masks`, from `seed`; comes to the `Losses` of all."""
+
+    masks: Masks
+    settings: TrainingSettings
+    data_key: str
+    seed: int
 
 
 @dataclass(frozen=True)
 class PredictionTask:
     """Classify `images` with the network whose weights lie at `weights`; sent after its training has ended."""
 
-    network: Chromosome
+    network: Network
     settings: TrainingSettings
     data_key: str
     weights: str
@@ -74,7 +112,19 @@ class Failure:
     node_lost: bool = False
 
 
-Outcome: TypeAlias = Success | Failure
+@dataclass(frozen=True)
+class Losses:
+    """What came of training masks: the loss of each, in their order. `seconds`: wall time on the worker."""
+
+    KIND: ClassVar = "Losses"  # in journals
+
+    losses: tuple[float, ...]
+    seconds: float
+
+
+Measured: TypeAlias = Success | Losses
+"""What a trial came to that did not fail."""
+Outcome: TypeAlias = Measured | Failure
 
 
 @dataclass(frozen=True)
@@ -84,26 +134,19 @@ class Prediction:
     probabilities: npt.NDArray[np.float32]
 
 
+TrialTask: TypeAlias = TrainingTask | MasksTask
+"""What makes a trial."""
+Task: TypeAlias = TrialTask | PredictionTask
+Result: TypeAlias = Outcome | Prediction
+
+
 class Evaluator(Protocol):
     """What a worker runs. Created once per worker process, with the data; then asked again and again."""
 
-    def evaluate(self, task: TrainingTask, progress: Progress = UNWATCHED) -> Outcome:
-        """Train and validate one network. Equal tasks give equal fitness on every worker.
+    def handle(self, task: Task, progress: Progress = UNWATCHED) -> Result:
+        """Do what `task` asks: a trial ends in an `Outcome`, a prediction in a `Prediction`.
 
-        Failures of the candidate come back as `Failure`; a `TimedOutError` of `progress` passes through, and any
-        other exception is a bug or a dying process.
+        Equal trainings give equal fitness on every worker. Failures of the candidate come back as `Failure`; a
+        `TimedOutError` of `progress` passes through, and any other exception is a bug or a dying process.
         """
         ...
-
-    def predict(self, task: PredictionTask) -> Prediction:
-        """Classify images with saved weights."""
-        ...
-
-
-def evaluation_seed(search_seed: int, content_key: str, repeat: int = 0) -> int:
-    """Seed of an evaluation, 0 to 2^63 - 1: the same chromosome gets the same one wherever it turns up.
-
-    `repeat`: 0 during the search, 1 for the retraining of its best.
-    """
-    digest = hashlib.sha256(f"{search_seed}/{content_key}/{repeat}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") >> 1

@@ -8,21 +8,35 @@ sizes, training or torch; this room may import `errors` and numpy only.
 from evosearch.genome.chromosome import Chromosome
 from evosearch.genome.forms import from_json, parse, to_json
 from evosearch.genome.genes import KERNEL, Conv, Dense, Head, HeadGene, Pool, Tail
+from evosearch.genome.network import (
+    HAND_MADE,
+    HandMade,
+    Network,
+    network_from_json,
+    network_to_json,
+    parse_network,
+)
 from evosearch.genome.space import Range, SearchSpace, sample
 
 __all__ = [
+    "HAND_MADE",
     "KERNEL",
     "Chromosome",
     "Conv",
     "Dense",
+    "HandMade",
     "Head",
     "HeadGene",
+    "Network",
     "Pool",
     "Range",
     "SearchSpace",
     "Tail",
     "from_json",
+    "network_from_json",
+    "network_to_json",
     "parse",
+    "parse_network",
     "sample",
     "to_json",
 ]

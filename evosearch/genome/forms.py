@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, assert_never
 
 from evosearch.errors import InvalidChromosomeError
 from evosearch.genome.chromosome import Chromosome
@@ -49,14 +49,20 @@ def _dense(word: str) -> Dense:
 def to_json(chromosome: Chromosome) -> dict[str, list[dict[str, Any]]]:
     """The JSON form: `{"head": [{"kind": "conv", "channels": 64, "batch_norm": false}, ...], "tail": [...]}`."""
     return {
-        "head": [
-            {"kind": "conv", "channels": gene.channels, "batch_norm": gene.batch_norm}
-            if isinstance(gene, Conv)
-            else {"kind": "pool"}
-            for gene in chromosome.head
-        ],
-        "tail": [{"kind": "dense", "units": gene.units} for gene in chromosome.tail],
+        "head": [_document(gene) for gene in chromosome.head],
+        "tail": [_document(gene) for gene in chromosome.tail],
     }
+
+
+def _document(gene: HeadGene | Dense) -> dict[str, Any]:
+    match gene:
+        case Conv(channels, batch_norm):
+            return {"kind": "conv", "channels": channels, "batch_norm": batch_norm}
+        case Pool():
+            return {"kind": "pool"}
+        case Dense(units):
+            return {"kind": "dense", "units": units}
+    assert_never(gene)
 
 
 def from_json(document: Mapping[str, Sequence[Mapping[str, Any]]]) -> Chromosome:

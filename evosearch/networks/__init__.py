@@ -1,11 +1,12 @@
-"""Networks: a blueprint as a PyTorch module.
+"""Networks: what can be trained, as a PyTorch module.
 
-To *decode* is to turn each layer of a blueprint into a module of its own, in the same order, so that a
-position in the blueprint is a position in the network. This room knows no data and no training; it may
-import `errors`, `genome` and `blueprint`, and torch.
+To *decode* a chromosome is to turn each layer of its blueprint into a module of its own, in the same order, so that a
+position in the blueprint is a position in the network; a hand-made network is torchvision's. This room knows no data and
+no training; it may import `errors`, `genome`, `blueprint` and `evaluation`, and torch.
 """
 
-from evosearch.networks.decode import build
+from evosearch.networks.decode import build, decode
+from evosearch.networks.hand_made import build_hand_made
 from evosearch.networks.weights import initialise
 
-__all__ = ["build", "initialise"]
+__all__ = ["build", "build_hand_made", "decode", "initialise"]

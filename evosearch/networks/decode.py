@@ -1,7 +1,8 @@
-"""From a blueprint to the network it describes, one module per layer."""
+"""From a network to the module that is trained: a chromosome by way of its blueprint, one module per layer."""
 
 from typing import assert_never
 
+import torch
 from torch import nn
 
 from evosearch.blueprint import (
@@ -10,11 +11,55 @@ from evosearch.blueprint import (
     ConvLayer,
     DropoutLayer,
     FlattenLayer,
+    ImageShape,
     Layer,
     LinearLayer,
     PoolLayer,
+    Problem,
     ReluLayer,
+    blueprint_of,
 )
+from evosearch.errors import EvaluationError
+from evosearch.evaluation import Network
+from evosearch.genome import Chromosome, HandMade
+from evosearch.networks.hand_made import build_hand_made
+from evosearch.networks.weights import initialise
+
+
+def decode(
+    network: Network,
+    image: ImageShape,
+    classes: int,
+    dropout: float,
+    generator: torch.Generator | None = None,
+) -> nn.Module:
+    """The network as a module on the CPU; it takes images (B, C, H, W) float32, normalised, and returns logits (B, classes).
+
+    Args:
+        network: what to decode.
+        image: shape of the images, channels first.
+        classes: number of logits.
+        dropout: rate after each hidden dense layer of a chromosome.
+        generator: of the CPU; its weights are drawn from it. None: they are undefined, to be loaded.
+
+    Raises:
+        InvalidChromosomeError: a chromosome needs repair first.
+        EvaluationError: the images are too small for a hand-made network, or it would start from given weights.
+    """
+    match network:
+        case Chromosome():
+            # PyTorch's own initial weights would cost time and random numbers
+            with torch.device("meta"):
+                module: nn.Module = build(blueprint_of(network, Problem(image, classes), dropout))
+            module.to_empty(device="cpu")
+            if generator:
+                initialise(module, generator)
+            return module
+        case HandMade(name, weights):
+            if weights is not None:
+                raise EvaluationError(f"{name} would start from given weights, which no worker can load yet")
+            return build_hand_made(name, image, classes)
+    assert_never(network)
 
 
 def build(blueprint: Blueprint) -> nn.Sequential:

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
-from evosearch.blueprint import Blueprint, training_memory
+from evosearch.blueprint import NetworkSize, training_memory
 from evosearch.evaluation import TrainingSettings
 from evosearch.reports.words import counted, scaled
 
@@ -50,20 +50,20 @@ class Cost:
 
 
 def estimate_cost(
-    blueprints: Sequence[Blueprint], trainings: int, images: int, training: TrainingSettings
+    sizes: Sequence[NetworkSize], trainings: int, images: int, training: TrainingSettings
 ) -> Cost:
-    """Cost of `trainings` networks like `blueprints` (the first population) on `images` training images."""
+    """Cost of `trainings` networks of `sizes` (the first population) on `images` training images."""
     epochs, batch_size = training.epochs, training.batch_size
-    flops = [float(b.flops) * (1 + BACKWARD) * images * epochs for b in blueprints]
+    flops = [float(b.flops) * (1 + BACKWARD) * images * epochs for b in sizes]
     # A single left-over image joins the batch before it, so it makes no step of its own.
     steps = max(1, -(-images // batch_size) - (images % batch_size == 1))
     return Cost(
         trainings=trainings,
         epochs=epochs,
         steps=steps * epochs,
-        parameters=Spread.of([b.parameters for b in blueprints]),
+        parameters=Spread.of([b.parameters for b in sizes]),
         training_flops=Spread.of(flops),
-        memory=Spread.of([training_memory(b, batch_size, training.optimizer).total for b in blueprints]),
+        memory=Spread.of([training_memory(b, batch_size, training.optimizer).total for b in sizes]),
         total_flops=trainings * sum(flops) / len(flops),
     )
 

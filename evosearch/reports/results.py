@@ -8,6 +8,8 @@ from typing import Any, Literal, TypeVar
 
 from rich.table import Table
 
+from evosearch.printable import printable
+from evosearch.reports.words import cells
 from evosearch.storage import EvaluationRow
 
 COLUMNS = (
@@ -27,6 +29,9 @@ COLUMNS = (
     "attempts",
     "reasons",
     "cached",
+    "candidate",
+    "repeat",
+    "until",
 )
 """Columns of the CSV, and with `curve` the keys of the JSON, in order: scripts rely on them; of a group `search` is the first."""
 
@@ -70,14 +75,30 @@ def _values(row: EvaluationRow, grouped: bool) -> dict[str, Any]:
 
 
 def results_csv(rows: Sequence[EvaluationRow], *, grouped: bool = False) -> str:
-    """The same as CSV with a header; lists are joined by "; ", what is unknown is empty."""
+    """The same as CSV with a header; lists are joined by "; ", what is unknown is empty.
+
+    One line a row: texts are `printable`. One that a spreadsheet would take for a formula has a `'` before it.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_columns(grouped))
     for row in rows:
-        values = _values(row, grouped).values()
-        writer.writerow("; ".join(map(str, value)) if isinstance(value, list) else value for value in values)
+        writer.writerow(map(_csv_cell, _values(row, grouped).values()))
     return text.getvalue()
+
+
+_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""What makes a cell a formula (OWASP, "CSV Injection"), the full-width forms too; tab and line feeds are written out before."""
+
+
+def _csv_cell(value: Any) -> Any:
+    """Numbers stay numbers, negative ones too."""
+    if isinstance(value, list):
+        value = "; ".join(map(str, value))
+    if not isinstance(value, str):
+        return value
+    text = printable(value)
+    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 HEADINGS = (
@@ -103,7 +124,7 @@ def results_table(rows: Sequence[EvaluationRow], *, grouped: bool = False) -> Ta
         table.add_column(heading, justify=justify, no_wrap=heading != "chromosome")
     for row in rows:
         search = [_values(row, grouped)["search"]] if grouped else []
-        table.add_row(*search, *_cells(row))
+        table.add_row(*cells(*search, *_cells(row)))
     return table
 
 
@@ -114,8 +135,8 @@ def _cells(row: EvaluationRow) -> tuple[str, ...]:
         row.origin,
         "+".join(map(str, row.parents)),
         _verdict(row),
-        f"{row.parameters:,}",
-        f"{row.flops / 1e6:.1f}",
+        "" if row.parameters is None else f"{row.parameters:,}",
+        "" if row.flops is None else f"{row.flops / 1e6:.1f}",
         "recalled" if row.cached else f"{row.seconds:.1f}",
         row.worker or "",
         row.chromosome,

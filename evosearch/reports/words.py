@@ -2,7 +2,10 @@
 
 from itertools import groupby
 
+from rich.text import Text
+
 from evosearch.genome import Chromosome, Conv, Dense, HeadGene
+from evosearch.printable import printable
 
 
 def describe(chromosome: Chromosome, classes: int) -> str:
@@ -24,6 +27,11 @@ def _block(gene: HeadGene | Dense, count: int) -> str:
     if isinstance(gene, Dense):
         return f"{article} fully connected layer{plural} of {gene.units}"
     return f"{article} 2x2 max pooling{plural}"
+
+
+def cells(*texts: str) -> tuple[Text, ...]:
+    """A row of a table, each cell as `printable`; brackets in it are no markup."""
+    return tuple(Text(printable(text)) for text in texts)
 
 
 def counted(count: int, noun: str) -> str:

@@ -6,15 +6,15 @@ driver cannot differ. A *fleet* is the searches of one driver, usually one, with
 nowhere else; a `WorkerPool` has no policy. No ray, no torch in this room.
 """
 
+from evosearch.runtime.checkpointing import Checkpointing, checkpoint_room
 from evosearch.runtime.driver import Logbook, Surroundings, drive
 from evosearch.runtime.fleet import Fleet, Member
 from evosearch.runtime.machine import Assign, Begun, Exclude, Record, StopAsked, step
-from evosearch.runtime.plan import Plan
+from evosearch.runtime.plan import Plan, ReadingName, SplitReader
 from evosearch.runtime.policy import POLICIES, Policy
 from evosearch.runtime.pool import (
     PoolChanged,
     PoolEvent,
-    Task,
     TaskDone,
     Ticket,
     Worker,
@@ -25,7 +25,6 @@ from evosearch.runtime.pool import (
 )
 from evosearch.runtime.settings import EvaluatorFactory, WorkerSettings
 from evosearch.runtime.signals import StopSignals
-from evosearch.runtime.single import SingleTasks
 from evosearch.runtime.state import DriverState, evolve, replay
 from evosearch.runtime.vigil import TimeLimits, Vigil
 from evosearch.runtime.watcher import Silence, Watcher
@@ -34,6 +33,7 @@ __all__ = [
     "POLICIES",
     "Assign",
     "Begun",
+    "Checkpointing",
     "DriverState",
     "EvaluatorFactory",
     "Exclude",
@@ -44,13 +44,13 @@ __all__ = [
     "Policy",
     "PoolChanged",
     "PoolEvent",
+    "ReadingName",
     "Record",
     "Silence",
-    "SingleTasks",
+    "SplitReader",
     "StopAsked",
     "StopSignals",
     "Surroundings",
-    "Task",
     "TaskDone",
     "Ticket",
     "TimeLimits",
@@ -62,6 +62,7 @@ __all__ = [
     "WorkerPool",
     "WorkerProgressed",
     "WorkerSettings",
+    "checkpoint_room",
     "drive",
     "evolve",
     "replay",

@@ -8,8 +8,8 @@ gone, and may well do it when it is back.
 from collections.abc import Mapping
 from dataclasses import replace
 
-from evosearch.evaluation import FailureKind, Success
-from evosearch.runtime.fleet import Fleet, Losses
+from evosearch.evaluation import Failure, FailureKind
+from evosearch.runtime.fleet import Fleet, Losses, TaskName
 from evosearch.runtime.pool import PoolEvent, TaskDone, Worker, WorkerJoined, WorkerLeft
 
 LOSSES = 3
@@ -18,17 +18,17 @@ LOSSES = 3
 COUNTED = frozenset({FailureKind.WORKER_LOST, FailureKind.CRASHED})
 
 
-def with_pool(fleet: Fleet, event: PoolEvent, task: tuple[str, int] | None) -> Fleet:
+def with_pool(fleet: Fleet, event: PoolEvent, task: TaskName | None) -> Fleet:
     """The fleet knowing who is there after `event`, and how often each node has failed.
 
-    `task`: search and number of what the event's worker had to do before it; None where it was idle.
+    `task`: search and trial of what the event's worker had to do before it; None where it was idle.
     """
     match event:
         case WorkerJoined(worker) if worker.node not in fleet.excluded:
             return replace(fleet, workers={**fleet.workers, worker.name: worker})
         case TaskDone(worker, _, result, leaves):
             gone = leaves or worker.node in fleet.excluded
-            if isinstance(result, Success) and task is not None:
+            if not isinstance(result, Failure) and task is not None:
                 fleet = replace(fleet, losses=_without(fleet.losses, worker.node))
                 fleet = replace(fleet, shunned={one: n for one, n in fleet.shunned.items() if one != task})
             return _leave(fleet, worker) if gone else fleet

@@ -1,4 +1,4 @@
-"""How long a training will take: a cost model over the blueprint, refitted from every finished evaluation.
+"""How long a training will take: a cost model over the size of its network, refitted from every finished evaluation.
 
 It orders and packs, and never rejects anything (DESIGN, decision 6). Seconds are a sum of what a training does, each
 with a weight of at least 0: a constant, kernels to launch, FLOPs, bytes of activations, bytes of weights. Steps,
@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from evosearch.blueprint import Blueprint
+from evosearch.blueprint import NetworkSize
 
 FEATURES = 5
 ENOUGH = 2 * FEATURES
@@ -22,14 +22,14 @@ ENOUGH = 2 * FEATURES
 Work: TypeAlias = tuple[float, ...]
 
 
-def work_of(blueprint: Blueprint) -> Work:
+def work_of(size: NetworkSize) -> Work:
     """What one training step has to do: 1, layers, GFLOPs, millions of activations, millions of parameters."""
     return (
         1.0,
-        float(len(blueprint.layers)),
-        blueprint.flops / 1e9,
-        blueprint.activations / 1e6,
-        blueprint.parameters / 1e6,
+        float(size.layers),
+        size.flops / 1e9,
+        size.activations / 1e6,
+        size.parameters / 1e6,
     )
 
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from typing import NoReturn, Protocol
 
 from evosearch.errors import InterruptedSearchError, TooManyFailuresError
+from evosearch.evaluation import PredictionTask
+from evosearch.runtime.checkpointing import Checkpointing
 from evosearch.runtime.fleet import Fleet
 from evosearch.runtime.limits import check_limits
 from evosearch.runtime.machine import Assign, Begun, Command, DriverEvent, Exclude, Record, StopAsked, step
@@ -43,6 +45,7 @@ class Logbook(Protocol):
 class Surroundings:
     """What the loop touches of the world. `logbooks`: by search. `clock`: monotonic seconds. `stop_reason`: the name
     of the signal that asked for a stop, None as long as none did. `limits`: how long a worker may take.
+    `checkpointing`: by search, of those whose trainings leave checkpoints.
     """
 
     pool: WorkerPool
@@ -51,6 +54,7 @@ class Surroundings:
     stop_reason: Callable[[], str | None]
     watcher: Watcher
     limits: TimeLimits = field(default_factory=TimeLimits)
+    checkpointing: Mapping[str, Checkpointing] = field(default_factory=dict)
 
 
 def drive(fleet: Fleet, world: Surroundings) -> Fleet:
@@ -115,7 +119,7 @@ class _Loop:
         joined = [event.worker for event in self._held_back if isinstance(event, WorkerJoined)]
         there = tuple(worker for worker in joined if worker not in left)
         return all(
-            check_limits(member.plan.limits, there, all_there=self._world.pool.settled)
+            check_limits(member.plan.context.limits, there, all_there=self._world.pool.settled)
             for member in self._fleet.members.values()
         )
 
@@ -155,9 +159,14 @@ class _Loop:
                 self._stopped += [
                     _stopped(search, fact.message) for fact in facts if isinstance(fact, Stopped)
                 ]
-            case Assign(search, worker, number, attempt, task):
+            case Assign(search, worker, trial, attempt, task):
                 self._vigil = self._vigil.began(worker, world.clock())
-                world.pool.submit(worker, Ticket(search, world.logbooks[search].term, number, attempt), task)
+                checkpointing = world.checkpointing.get(search)
+                if checkpointing and not isinstance(task, PredictionTask):
+                    task = checkpointing.apply(task, attempt)
+                term = world.logbooks[search].term
+                ticket = Ticket(search, term, trial.number, attempt, trial.until)
+                world.pool.submit(worker, ticket, task)
             case Exclude(node, message):
                 world.watcher.note(message)
                 world.pool.exclude(node)

@@ -2,18 +2,24 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
+from evosearch.evaluation import TrialId
 from evosearch.runtime.plan import Plan
 from evosearch.runtime.pool import Worker
 from evosearch.runtime.state import DriverState
 
+TaskName: TypeAlias = tuple[str, TrialId]
+"""A search of the fleet, and a trial of it."""
+
 
 @dataclass(frozen=True)
 class Member:
-    """One search of a fleet."""
+    """One search of a fleet. `term`: of its driver, for what attempts leave behind."""
 
     plan: Plan
     state: DriverState
+    term: int = 0
 
 
 @dataclass(frozen=True)
@@ -21,12 +27,12 @@ class Losses:
     """How often a node lost workers since it last finished an evaluation.
 
     `count`: incidents. `witnesses`: the workers that were there at the last one; whoever of them is lost too was
-    lost with it. `tasks`: what the lost ones were doing, as (search, number).
+    lost with it. `tasks`: what the lost ones were doing, as (search, trial).
     """
 
     count: int = 0
     witnesses: frozenset[str] = frozenset()
-    tasks: frozenset[tuple[str, int]] = frozenset()
+    tasks: frozenset[TaskName] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -34,7 +40,7 @@ class Fleet:
     """A group's searches by name, or the only one, in order; and the pool they share.
 
     `workers`: by name, those that may be given work. `losses`: of each node. `excluded`: nodes that get no
-    more work. `shunned`: devices on which a task, as (search, number), lost its worker: once for each process that
+    more work. `shunned`: devices on which a task, as (search, trial), lost its worker: once for each process that
     died there, twice where it was the machine's fault.
     """
 
@@ -42,7 +48,7 @@ class Fleet:
     workers: Mapping[str, Worker] = field(default_factory=dict)
     losses: Mapping[str, Losses] = field(default_factory=dict)
     excluded: frozenset[str] = frozenset()
-    shunned: Mapping[tuple[str, int], tuple[str, ...]] = field(default_factory=dict)
+    shunned: Mapping[TaskName, tuple[str, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, *members: Member) -> "Fleet":
@@ -55,19 +61,19 @@ class Fleet:
         return all(member.state.halted for member in self.members.values())
 
     @property
-    def running(self) -> Mapping[str, tuple[str, int]]:
-        """Search and candidate number by worker name."""
+    def running(self) -> Mapping[str, TaskName]:
+        """Search and trial by worker name."""
         return {
-            worker: (name, number)
+            worker: (name, trial)
             for name, member in self.members.items()
-            for worker, number in member.state.running.items()
+            for worker, trial in member.state.running.items()
         }
 
-    def task_of(self, worker: Worker) -> tuple[str, int] | None:
-        """Search and number of what `worker` has to do; None where that is nothing."""
+    def task_of(self, worker: Worker) -> TaskName | None:
+        """Search and trial of what `worker` has to do; None where that is nothing."""
         for name, member in self.members.items():
-            if (number := member.state.running.get(worker.name)) is not None:
-                return name, number
+            if (trial := member.state.running.get(worker.name)) is not None:
+                return name, trial
         return None
 
     def with_state(self, name: str, state: DriverState) -> "Fleet":

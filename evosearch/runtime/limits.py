@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from evosearch.blueprint import Limits
+from evosearch.blueprint import SizeLimits
 from evosearch.errors import CannotRunError
 from evosearch.runtime.pool import Worker
 from evosearch.runtime.room import CONTEXT
@@ -10,7 +10,7 @@ from evosearch.runtime.room import CONTEXT
 GIB = 2**30
 
 
-def check_limits(limits: Limits, workers: Sequence[Worker], *, all_there: bool) -> bool:
+def check_limits(limits: SizeLimits, workers: Sequence[Worker], *, all_there: bool) -> bool:
     """Hold `space.max_memory` against the largest device; on CPUs, and without that limit, nothing can be said.
 
     Returns: whether work may be given out; not yet where a larger device may still come, since not `all_there`.

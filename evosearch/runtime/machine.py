@@ -9,12 +9,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from evosearch.evaluation import TrainingTask
+from evosearch.evaluation import Task, TrialId
 from evosearch.runtime.breaker import LOSSES, closed, node_to_close, with_pool
 from evosearch.runtime.fleet import Fleet
 from evosearch.runtime.pool import PoolEvent, TaskDone, Worker, WorkerLeft
-from evosearch.runtime.rules import early_births, follows, reopened, told
-from evosearch.runtime.scheduling import assignments
+from evosearch.runtime.rules import early_births, follows, reading_begun, reopened, told
+from evosearch.runtime.scheduling import assignments, readings
 from evosearch.runtime.state import evolve
 from evosearch.storage import Dispatched, Event, Interrupted
 
@@ -41,13 +41,13 @@ class Record:
 
 @dataclass(frozen=True)
 class Assign:
-    """Give `worker` attempt `attempt` at candidate `number` of `search`."""
+    """Give `worker` attempt `attempt` at `trial` of `search`."""
 
     search: str
     worker: Worker
-    number: int
+    trial: TrialId
     attempt: int
-    task: TrainingTask
+    task: Task
 
 
 @dataclass(frozen=True)
@@ -103,14 +103,14 @@ class _Turn:
             state = self.fleet.members[name].state
             match event:
                 case Begun():
-                    self._add(name, reopened(state))
+                    self._add(name, reopened(self.fleet.members[name].plan, state))
                 case StopAsked(reason):
                     self._add(name, [Interrupted(reason)])
                 case TaskDone(worker) | WorkerLeft(worker) if state.halted:  # only its worker matters still
-                    running = {w: number for w, number in state.running.items() if w != worker.name}
+                    running = {w: trial for w, trial in state.running.items() if w != worker.name}
                     self.fleet = self.fleet.with_state(name, replace(state, running=running))
                 case TaskDone() | WorkerLeft():
-                    self._add(name, told(state, event))
+                    self._add(name, told(self.fleet.members[name].plan, state, event))
             self._settle(name)
 
     def close_node(self) -> None:
@@ -135,13 +135,21 @@ class _Turn:
                 self._settle(name)
 
     def assign(self) -> None:
-        """Give free workers what waits."""
+        """Give free workers what waits: readings first, which take seconds, then trainings."""
+        for worker, name, trial in readings(self.fleet):
+            member = self.fleet.members[name]
+            one, reader = member.state.unread[trial], member.plan.reader
+            assert reader is not None  # noqa: S101 - else nothing would be unread
+            begun = reading_begun(member.plan, member.state, trial, worker)
+            self._add(name, [begun])
+            task = reader.task(member.plan, one.trial, one.weights)
+            self._assigned.append(Assign(name, worker, trial, begun.attempt, task))
         for worker, waiting in assignments(self.fleet):
-            number, member = waiting.candidate.number, self.fleet.members[waiting.search]
-            dispatched = Dispatched(number, member.state.attempts.get(number, 0) + 1, worker.name)
-            self._add(waiting.search, [dispatched])
-            task = member.plan.task(waiting.candidate.chromosome)
-            self._assigned.append(Assign(waiting.search, worker, number, dispatched.attempt, task))
+            trial, member = waiting.trial.id, self.fleet.members[waiting.search]
+            attempt = member.state.attempts.get(trial, 0) + 1
+            self._add(waiting.search, [Dispatched(trial.number, attempt, worker.name, trial.until)])
+            training = member.plan.task(waiting.trial, member.term, attempt)
+            self._assigned.append(Assign(waiting.search, worker, trial, attempt, training))
 
     def commands(self) -> tuple[Command, ...]:
         """What was decided; every fact before anything that rests on it."""

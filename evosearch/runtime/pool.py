@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
-from evosearch.evaluation import FailureKind, Outcome, Prediction, PredictionTask, TrainingTask
+from evosearch.evaluation import EpochRecord, FailureKind, Result, Task, TrialId
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +37,18 @@ def node_of(device: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """One attempt at one candidate of one search; the pool gives it back with the result, unread."""
+    """One attempt at one trial of one search; the pool gives it back with the result, unread."""
 
     search: str
     term: int
     number: int
     attempt: int
+    until: int | None = None
+
+    @property
+    def trial(self) -> TrialId:
+        """The trial's name within its search."""
+        return TrialId(self.number, self.until)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +82,20 @@ class TaskDone:
 
     worker: Worker
     ticket: Ticket
-    result: Outcome | Prediction
+    result: Result
     leaves: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerProgressed:
-    """A worker's task made progress since this was last told; told every few seconds at most."""
+    """A worker's task made progress since this was last told; told every few seconds at most.
+
+    `curve`: the epochs of its training that have ended so far, those before a checkpoint among them; empty where they are
+    not told now, as every five seconds at most.
+    """
 
     worker: Worker
+    curve: tuple[EpochRecord, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +106,6 @@ class PoolChanged:
 
 
 PoolEvent: TypeAlias = WorkerJoined | WorkerLeft | TaskDone | WorkerProgressed | PoolChanged
-Task: TypeAlias = TrainingTask | PredictionTask
 
 
 class WorkerPool(Protocol):

@@ -1,8 +1,10 @@
 """What an event makes true in one search, and what follows from its state: facts, in the order they became true."""
 
-from collections.abc import Iterator
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from evosearch.evaluation import Failure, FailureKind, Success
+from evosearch.evaluation import Failure, FailureKind, Losses, Prediction, Result, Success, Trial, TrialId
 from evosearch.runtime.plan import Plan
 from evosearch.runtime.policy import (
     FIRST_ERRORS,
@@ -11,9 +13,8 @@ from evosearch.runtime.policy import (
     is_spent,
     too_many_failed,
 )
-from evosearch.runtime.pool import TaskDone, Worker, WorkerLeft
-from evosearch.runtime.state import DriverState
-from evosearch.search import Candidate
+from evosearch.runtime.pool import TaskDone, Ticket, Worker, WorkerLeft
+from evosearch.runtime.state import DriverState, trials_again
 from evosearch.storage import (
     Born,
     Completed,
@@ -24,51 +25,79 @@ from evosearch.storage import (
     Recalled,
     Reopened,
     Stopped,
+    TestRead,
+    TestReadingBegun,
+    TestReadingFailed,
+    VerdictReached,
 )
 
 
-def told(state: DriverState, event: TaskDone | WorkerLeft) -> Iterator[Event]:
+def told(plan: Plan, state: DriverState, event: TaskDone | WorkerLeft) -> Iterator[Event]:
     """What a pool's `event` makes true in a search; nothing where it concerns none of what runs here."""
     match event:
         case TaskDone(worker, ticket, result):
             # A result that nobody waits for any more (its driver stopped, its attempt was given up) changes nothing.
-            if (
-                state.running.get(worker.name) != ticket.number
-                or state.attempts.get(ticket.number) != ticket.attempt
-            ):
-                return
-            if isinstance(result, Success):
-                yield Finished(ticket.number, ticket.attempt, worker.name, result)
-            elif isinstance(result, Failure):
-                yield from _failure(state, ticket.number, worker, result)
+            if state.running.get(worker.name) == ticket.trial and _newest(state, ticket) == ticket.attempt:
+                yield from _came_to(plan, state, worker, ticket, result)
         case WorkerLeft(worker, kind, message, node_lost) if worker.name in state.running:
             failure = Failure(kind, message, node_lost=node_lost)
-            yield from _failure(state, state.running[worker.name], worker, failure)
+            yield from _failure(plan, state, state.running[worker.name], worker, failure)
 
 
-def reopened(state: DriverState) -> Iterator[Event]:
-    """After exit 5, what may succeed now is opened anew: candidates that failed so, and open ones with failures."""
-    failed = [number for number, score in state.search.scores.items() if score.failure in REOPENED]
-    open_again = [number for number, kinds in state.failures.items() if REOPENED & set(kinds)]
-    if state.stopped and (failed or open_again):
-        yield Reopened(tuple(sorted({*failed, *open_again})))
+def _newest(state: DriverState, ticket: Ticket) -> int | None:
+    """The newest attempt at what the ticket is for."""
+    unread = state.unread.get(ticket.trial)
+    return unread.attempt if unread else state.attempts.get(ticket.trial)
+
+
+def _came_to(
+    plan: Plan, state: DriverState, worker: Worker, ticket: Ticket, result: Result
+) -> Iterator[Event]:
+    trial, attempt = ticket.trial, ticket.attempt
+    match result:
+        case Success() | Losses():
+            left = weights = None
+            if plan.reader and isinstance(result, Success):
+                weights = plan.reader.weights(plan, state.open[trial].trial, ticket.term, attempt)
+                left = worker.node
+            yield Finished(trial.number, attempt, worker.name, result, trial.until, weights, left)
+        case Prediction():
+            yield from _read(plan, state, trial, worker, result)
+        case Failure():
+            yield from _failure(plan, state, trial, worker, result)
+
+
+def reopened(plan: Plan, state: DriverState) -> Iterator[Event]:
+    """After exit 5, what may succeed now is begun again: trials that failed so, and open ones with failures."""
+    if not state.stopped:
+        return
+    failed = trials_again(plan, state, (one for one, kind in state.failed.items() if kind in REOPENED))
+    unread = trials_again(plan, state, (trial for trial, one in state.unread.items() if one.failures))
+    open_again = {trial for trial, kinds in state.failures.items() if REOPENED & set(kinds)}
+    if again := failed.keys() | unread.keys() | open_again:
+        yield Reopened.of(again)
 
 
 def follows(plan: Plan, state: DriverState) -> tuple[Event, ...]:
-    """What follows from the state itself: a generation to announce, a fitness to recall, or the end."""
-    if state.search.generation > state.announced:
-        members = tuple(member.number for member in state.search.members)
-        born = _births(plan, state, plan.strategy.ask(state.search))
+    """What follows from the state itself: births and their generation, a verdict, an outcome to recall, or the end."""
+    progress = state.progress
+    born = _births(plan, state, plan.strategy.ask(state.search)) if progress.asked > state.births else ()
+    members = tuple(member.number for member in progress.members)
+    if progress.generation > state.announced or (born and members != state.population):
         # Too many of its immigrants may have failed already, when they were trained early.
         reason = _too_many(state, _failed(state))
         stopped = (Stopped(reason),) if reason else ()
-        return (*born, GenerationStarted(state.search.generation, members), *stopped)
-    known = [number for number, one in state.open.items() if one.chromosome in state.remembered]
-    if recalled := sorted(set(known) - set(state.running.values())):
-        return tuple(Recalled(n, state.remembered[state.open[n].chromosome][0]) for n in recalled)
-    best = state.search.best_with_members()
-    if plan.strategy.finished(state.search):
-        return (Completed(best[0].number if best else None),)
+        return (*born, GenerationStarted(progress.generation, members), *stopped)
+    if born:
+        return born
+    if progress.best is not None and progress.best[0].number != state.verdict:
+        return (VerdictReached(progress.best[0].number),)
+    running = set(state.running.values())
+    known = [trial for trial, one in state.open.items() if one.key in state.remembered]
+    if recalled := [trial for trial in known if trial not in running]:
+        return tuple(_recalled(state, trial) for trial in sorted(recalled, key=lambda one: one.number))
+    if plan.strategy.finished(state.search) and not state.unread:
+        return (Completed(progress.best[0].number if progress.best else None),)
     return ()
 
 
@@ -77,49 +106,105 @@ def early_births(plan: Plan, state: DriverState) -> tuple[Event, ...]:
     return _births(plan, state, plan.strategy.ask(state.search, early=True))
 
 
-def _births(plan: Plan, state: DriverState, candidates: tuple[Candidate, ...]) -> tuple[Event, ...]:
-    return tuple(
-        Born(candidate, blueprint.parameters, blueprint.flops)
-        for candidate in candidates
-        if candidate.number not in state.open
-        for blueprint in (plan.blueprint(candidate),)
+def reading_begun(plan: Plan, state: DriverState, trial: TrialId, worker: Worker) -> TestReadingBegun:
+    """The intent to let a trained network read the test split, which is journaled before it does."""
+    assert plan.reader is not None  # noqa: S101 - else nothing would be unread
+    one = state.unread[trial]
+    name = plan.reader.name(plan, one.trial)
+    return TestReadingBegun(
+        name.key, name.number, name.epochs, name.seed, trial, one.attempt + 1, worker.name
     )
 
 
-def _failure(state: DriverState, number: int, worker: Worker, failure: Failure) -> Iterator[Event]:
-    kinds = (*state.failures.get(number, ()), failure.kind)
+def _read(
+    plan: Plan, state: DriverState, trial: TrialId, worker: Worker, prediction: Prediction
+) -> Iterator[Event]:
+    if plan.reader is None or trial not in state.unread:
+        return
+    one = state.unread[trial]
+    metrics = plan.reader.measure(one.success, prediction)
+    key = plan.reader.name(plan, one.trial).key
+    yield TestRead(key, metrics, one.weights, packed(prediction), trial, worker.name)
+
+
+def packed(prediction: Prediction) -> Mapping[str, Any]:
+    """The probabilities as a journal keeps them: see `TestRead`."""
+    images, classes = prediction.probabilities.shape
+    text = b64encode(prediction.probabilities.astype("<f4").tobytes()).decode()
+    return {"images": images, "classes": classes, "float32": text}
+
+
+def _births(plan: Plan, state: DriverState, trials: tuple[Trial, ...]) -> tuple[Event, ...]:
+    return tuple(
+        Born.of(trial, size.parameters if size else None, size.flops if size else None)
+        for trial in trials
+        if trial.id not in state.open
+        for size in (plan.network_size(trial),)
+    )
+
+
+def _recalled(state: DriverState, trial: TrialId) -> Recalled:
+    source, _ = state.remembered[state.open[trial].key]
+    return Recalled(trial.number, source.number, trial.until, source.until)
+
+
+def _failure(
+    plan: Plan, state: DriverState, trial: TrialId, worker: Worker, failure: Failure
+) -> Iterator[Event]:
+    if trial in state.unread:
+        yield from _reading_failure(plan, state, trial, worker, failure)
+        return
+    kinds = (*state.failures.get(trial, ()), failure.kind)
     # Nodes come and go, preempted ones by the dozen: however often that hits one candidate, it says nothing about it.
     spent = is_spent(kinds) and not failure.node_lost
-    reason = _reason_to_stop(state, number, kinds) if spent else None
+    reason = _reason_to_stop(state, trial, kinds) if spent else None
+    final, attempt = spent and reason is None, state.attempts[trial]
     # The failure that stops a search is not final: no fitness is invented, and a resume tries it again.
-    yield Failed(number, state.attempts[number], worker.name, failure, final=spent and reason is None)
+    yield Failed(trial.number, attempt, worker.name, failure, final, trial.until)
     if reason is not None:
         yield Stopped(f"{reason}; the last one: {failure.message}")
 
 
-def _reason_to_stop(state: DriverState, number: int, kinds: tuple[FailureKind, ...]) -> str | None:
+def _reading_failure(
+    plan: Plan, state: DriverState, trial: TrialId, worker: Worker, failure: Failure
+) -> Iterator[Event]:
+    """A reading that fails for good stops the search: a resume trains its network again."""
+    assert plan.reader is not None  # noqa: S101 - else nothing would be unread
+    one = state.unread[trial]
+    spent = is_spent((*one.failures, failure.kind)) and not failure.node_lost
+    key = plan.reader.name(plan, one.trial).key
+    yield TestReadingFailed(key, trial, one.attempt, worker.name, failure, spent)
+    if spent:
+        yield Stopped(
+            f"the reading of the test split by trial {trial} failed; the last reason: {failure.message}"
+        )
+
+
+def _reason_to_stop(state: DriverState, trial: TrialId, kinds: tuple[FailureKind, ...]) -> str | None:
+    members = state.progress.members
     if POLICIES[kinds[-1]].stops:
-        return f"candidate {number} lost its worker {kinds.count(kinds[-1])} times"
+        return f"candidate {trial} lost its worker {kinds.count(kinds[-1])} times"
     if kinds[-1] not in REOPENED:
         return None
-    size = len(state.search.members)
-    first = min(FIRST_ERRORS, size)
+    first = min(FIRST_ERRORS, len(members))
     if kinds[-1] is FailureKind.ERROR and state.errors == state.concluded == first - 1:
         return f"the first {first} evaluations all ended as error"
     # An early immigrant is judged with its own generation: else the number of workers would decide.
-    is_member = any(member.number == number for member in state.search.members)
+    number = state.open[trial].trial.candidate.number
+    is_member = any(member.number == number for member in members)
     return _too_many(state, _failed(state) + 1) if is_member else None
 
 
 def _failed(state: DriverState) -> int:
     """Of this generation's own: what an elite failed of was judged with the generation it was born into."""
-    own = (member for member in state.search.members if member.generation == state.search.generation)
-    scores = (state.search.scores.get(member.number) for member in own)
+    progress = state.progress
+    own = (member for member in progress.members if member.generation == progress.generation)
+    scores = (progress.scores.get(member.number) for member in own)
     return sum(score is not None and score.failure in REOPENED for score in scores)
 
 
 def _too_many(state: DriverState, failed: int) -> str | None:
-    size = len(state.search.members)
+    size = len(state.progress.members)
     if not too_many_failed(failed, size):
         return None
-    return f"{failed} of generation {state.search.generation}'s {size} failed as error or crashed"
+    return f"{failed} of generation {state.progress.generation}'s {size} failed as error or crashed"

@@ -5,25 +5,24 @@ from dataclasses import dataclass
 from heapq import heapify, heappop
 from typing import TypeAlias
 
-from evosearch.evaluation import FailureKind
+from evosearch.evaluation import FailureKind, Trial, TrialId
 from evosearch.runtime.costs import Timings
 from evosearch.runtime.fleet import Fleet
 from evosearch.runtime.policy import must_run_alone
 from evosearch.runtime.pool import Worker
 from evosearch.runtime.room import Need, Room
 from evosearch.runtime.state import DriverState
-from evosearch.search import Candidate
 
-_Place: TypeAlias = tuple[bool, bool, float, int, str]
-"""Not alone, early, minus seconds, number, search: the lowest is dispatched first."""
+_Place: TypeAlias = tuple[bool, bool, float, tuple[int, float], str]
+"""Not alone, early, minus seconds, trial, search: the lowest is dispatched first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A candidate to dispatch. `seconds`: predicted. `early`: it belongs to the next generation. `need`: of a device."""
+    """A trial to dispatch. `seconds`: predicted, infinite where nothing is known. `early`: it belongs to the next generation. `need`: of a device."""
 
     search: str
-    candidate: Candidate
+    trial: Trial
     seconds: float
     early: bool
     need: Need
@@ -32,7 +31,7 @@ class Waiting:
 def waiting(fleet: Fleet) -> Iterator[Waiting]:
     """What to dispatch, in order: what must run alone, then this generation's, then the longest, the lowest number.
 
-    Of equal chromosomes of a search only the lowest number is trained; the others wait for its fitness. Only as much
+    Of equal trials of a search only the lowest number is trained; the others wait for its fitness. Only as much
     is sorted as is taken: thousands may wait for one free worker.
     """
     timings = sum((member.state.timings for member in fleet.members.values()), Timings())
@@ -55,44 +54,71 @@ def assignments(fleet: Fleet) -> tuple[tuple[Worker, Waiting], ...]:
     return tuple(chosen)
 
 
+def readings(fleet: Fleet) -> Iterator[tuple[Worker, str, TrialId]]:
+    """Trained networks that may read the test split now, each with a free worker.
+
+    A reading follows its training to the same machine, where its weights lie. Anyone may read where all machines reach
+    them, and where that machine is not there: then they lie on a disk that it may share, or the reading fails and says so.
+    """
+    busy = set(fleet.running)
+    free = [worker for name, worker in sorted(fleet.workers.items()) if name not in busy]
+    nodes = {worker.node for worker in fleet.workers.values()}
+    for name, member in fleet.members.items():
+        state, shared = member.state, member.plan.reader is not None and member.plan.reader.shared
+        waiting = () if state.halted else state.unread.keys() - set(state.running.values())
+        for trial in sorted(waiting, key=lambda one: one.place):
+            node = state.unread[trial].node
+            anywhere = shared or node not in nodes
+            worker = next((one for one in free if anywhere or one.node == node), None)
+            if worker is not None:
+                free.remove(worker)
+                yield worker, name, trial
+
+
 def _places(fleet: Fleet, name: str, timings: Timings) -> Iterator[_Place]:
     state = fleet.members[name].state
     if state.halted:
         return
-    predict, generation = timings.predictor(), state.search.generation
+    predict, generation = timings.predictor(), state.progress.generation
     first = _first_of_equals(state)
-    for chromosome in {state.open[n].chromosome for n in state.running.values() if n in state.open}:
-        del first[chromosome]
-    for number in first.values():
-        early = state.open[number].generation > generation
-        yield not _is_alone(state, number), early, -predict(state.sizes[number].work), number, name
+    for key in {state.open[trial].key for trial in state.running.values() if trial in state.open}:
+        del first[key]
+    for trial in first.values():
+        one = state.open[trial]
+        early = one.trial.candidate.generation > generation
+        seconds = float("inf") if one.size is None else predict(one.size.work)
+        yield not _is_alone(state, trial), early, -seconds, trial.place, name
 
 
-def _first_of_equals(state: DriverState) -> dict[object, int]:
-    return {state.open[number].chromosome: number for number in sorted(state.open, reverse=True)}
+def _first_of_equals(state: DriverState) -> dict[str, TrialId]:
+    return {
+        state.open[trial].key: trial
+        for trial in sorted(state.open, key=lambda trial: trial.place, reverse=True)
+    }
 
 
 def _at(fleet: Fleet, place: _Place) -> Waiting:
-    _, early, minus_seconds, number, name = place
-    state = fleet.members[name].state
-    need = _need(state, number, fleet.shunned.get((name, number), ()))
-    return Waiting(name, state.open[number], -minus_seconds, early, need)
+    _, early, minus_seconds, (number, until), name = place
+    state, trial = fleet.members[name].state, TrialId(number, None if until == float("inf") else int(until))
+    need = _need(state, trial, fleet.shunned.get((name, trial), ()))
+    return Waiting(name, state.open[trial].trial, -minus_seconds, early, need)
 
 
-def _need(state: DriverState, number: int, shunned: tuple[str, ...] = ()) -> Need:
-    doubtful = FailureKind.OUT_OF_MEMORY in state.failures.get(number, ())
-    return Need(state.sizes[number].peak, _is_alone(state, number), doubtful, shunned)
+def _need(state: DriverState, trial: TrialId, shunned: tuple[str, ...] = ()) -> Need:
+    size = state.open[trial].size
+    doubtful = size is None or FailureKind.OUT_OF_MEMORY in state.failures.get(trial, ())
+    return Need(size.peak if size else 0, _is_alone(state, trial), doubtful, shunned)
 
 
-def _is_alone(state: DriverState, number: int) -> bool:
-    return number in state.failures and must_run_alone(state.failures[number])
+def _is_alone(state: DriverState, trial: TrialId) -> bool:
+    return trial in state.failures and must_run_alone(state.failures[trial])
 
 
 def _alone_on(fleet: Fleet) -> Mapping[str, Need]:
     """What runs, by worker name."""
     return {
-        worker: _need(state, number)
+        worker: _need(state, trial)
         for state in (member.state for member in fleet.members.values())
-        for worker, number in state.running.items()
-        if number in state.open
+        for worker, trial in state.running.items()
+        if trial in state.open
     }

@@ -38,6 +38,9 @@ class WorkerSettings:
     """A worker is replaced after so many evaluations. None: never."""
     recycle_growth: int | None = 2048
     """A worker is replaced when it holds so many MiB more, on host or device, than after its first evaluation. None: never."""
+    checkpoint_minutes: float | None = 10.0
+    """A training leaves a checkpoint at the end of the first epoch after so long, from which it goes on wherever it is
+    trained next. None: never, but for lists of given trainings, which leave one at each tenth of their epochs too."""
 
     def __post_init__(self) -> None:
         if self.count is not None and self.count < 1:
@@ -45,7 +48,7 @@ class WorkerSettings:
         for name in ("per_gpu", "recycle_after", "recycle_growth"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise ConfigError(f"workers.{name} is {getattr(self, name)}; it must be at least 1")
-        for name in ("stall_seconds", "soft_seconds", "hard_seconds"):
+        for name in ("stall_seconds", "soft_seconds", "hard_seconds", "checkpoint_minutes"):
             limit = getattr(self, name)
             if limit is not None and not 0 < limit < float("inf"):
                 raise ConfigError(f"workers.{name} is {limit}; it must be above 0 and finite")

@@ -1,31 +1,41 @@
 """Search: strategies that propose chromosomes and learn their fitness.
 
-A *strategy* is ask/tell on frozen state: `ask` answers with candidates to evaluate, `tell` takes their scores
+A *strategy* is ask/tell on frozen state: `ask` answers with trials of candidates, `tell` takes their outcomes
 and, once a *generation* is complete, breeds the next *population* from *elites* (kept with number and
 fitness), *offspring* (selection, crossover, balance, repair) and *immigrants* (new random individuals).
 The one rule of this room: no clock, no I/O, no torch, no ray; all chance comes from (seed, generation,
 purpose). It may import `errors`, `genome`, `blueprint` and `evaluation`.
 """
 
+from evosearch.evaluation import Candidate, Origin
 from evosearch.search.balance import balance, grow, shrink
-from evosearch.search.candidate import Candidate, Origin, Score
+from evosearch.search.candidate import Score, SearchProgress, score_of
+from evosearch.search.context import SearchContext
 from evosearch.search.crossover import cross_heads, cross_tails, crossover
 from evosearch.search.drawing import draw_feasible
 from evosearch.search.eavl import EavlSettings, EavlStrategy
+from evosearch.search.fixed_list import FixedListSettings, FixedListStrategy, ListedTrial, repeats_of
 from evosearch.search.random_search import RandomSearchSettings, RandomSearchStrategy
 from evosearch.search.selection import draw_pairs, parent_probabilities
 from evosearch.search.state import SearchState
-from evosearch.search.strategy import Strategy, StrategySettings, make_strategy
+from evosearch.search.strategy import AnyStrategy, MakesStrategy, Strategy, StrategySettings
 from evosearch.search.survival import elites, ranking
 
 __all__ = [
+    "AnyStrategy",
     "Candidate",
     "EavlSettings",
     "EavlStrategy",
+    "FixedListSettings",
+    "FixedListStrategy",
+    "ListedTrial",
+    "MakesStrategy",
     "Origin",
     "RandomSearchSettings",
     "RandomSearchStrategy",
     "Score",
+    "SearchContext",
+    "SearchProgress",
     "SearchState",
     "Strategy",
     "StrategySettings",
@@ -37,8 +47,9 @@ __all__ = [
     "draw_pairs",
     "elites",
     "grow",
-    "make_strategy",
     "parent_probabilities",
     "ranking",
+    "repeats_of",
+    "score_of",
     "shrink",
 ]

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from evosearch.blueprint import Limits, infeasibility, repair_head
+from evosearch.evaluation import Candidate
 from evosearch.genome import Chromosome
 from evosearch.search.balance import balance
-from evosearch.search.candidate import Candidate
 from evosearch.search.chance import Purpose, stream
+from evosearch.search.context import SearchContext
 from evosearch.search.crossover import crossover
 from evosearch.search.selection import draw_pairs
 from evosearch.search.state import SearchState
@@ -24,13 +24,12 @@ class Child:
 
 @dataclass(frozen=True, slots=True)
 class Breeding:
-    """How children are made: the thresholds of EAVL, the limits they must meet, and the search's seed."""
+    """How children are made: the thresholds of EAVL, and the search's surroundings."""
 
     crossover_probability: float
     phi: int
     shrink_deviation: float
-    limits: Limits
-    seed: int
+    context: SearchContext
 
 
 def breed(state: SearchState, count: int, breeding: Breeding) -> tuple[Child, ...]:
@@ -41,7 +40,7 @@ def breed(state: SearchState, count: int, breeding: Breeding) -> tuple[Child, ..
     """
     generation = state.generation + 1
     scores = [state.scores[member.number] for member in state.members]
-    pairs = draw_pairs(scores, (count + 1) // 2, stream(breeding.seed, generation, Purpose.SELECTION))
+    pairs = draw_pairs(scores, (count + 1) // 2, stream(breeding.context.seed, generation, Purpose.SELECTION))
     best = _reference(state)
     children: list[Child] = []
     for pair, (first, second) in enumerate(pairs):
@@ -50,13 +49,13 @@ def breed(state: SearchState, count: int, breeding: Breeding) -> tuple[Child, ..
             parents[0].chromosome,
             parents[1].chromosome,
             breeding.crossover_probability,
-            stream(breeding.seed, generation, Purpose.CROSSOVER, pair),
+            stream(breeding.context.seed, generation, Purpose.CROSSOVER, pair),
         )
         fitter = ranking(parents, state.scores)[0]
         for chromosome in (crossed.first, crossed.second):
-            rng = stream(breeding.seed, generation, Purpose.BALANCE, len(children))
+            rng = stream(breeding.context.seed, generation, Purpose.BALANCE, len(children))
             balanced, steps = balance(chromosome, best.head, breeding.phi, breeding.shrink_deviation, rng)
-            mended, repairs = _mend(balanced, best, fitter, breeding.limits)
+            mended, repairs = _mend(balanced, best, fitter, breeding.context)
             operators = (crossed.operator, *steps, *repairs)
             children.append(Child(mended, (parents[0].number, parents[1].number), operators))
     return tuple(children[:count])
@@ -69,10 +68,10 @@ def _reference(state: SearchState) -> Chromosome:
 
 
 def _mend(
-    child: Chromosome, best: Chromosome, fitter: Candidate, limits: Limits
+    child: Chromosome, best: Chromosome, fitter: Candidate, context: SearchContext
 ) -> tuple[Chromosome, tuple[str, ...]]:
-    repaired = repair_head(child, limits, best.convolutions[0])
-    too_big = infeasibility(repaired.chromosome, limits)
+    repaired = context.repair(child, best.convolutions[0])
+    too_big = context.infeasibility(repaired.chromosome)
     if too_big is None:
         return repaired.chromosome, repaired.repairs
     return fitter.chromosome, (*repaired.repairs, f"became a copy of {fitter.number} ({too_big})")

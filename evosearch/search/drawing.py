@@ -2,15 +2,15 @@
 
 import numpy as np
 
-from evosearch.blueprint import Limits, infeasibility, repair_head
 from evosearch.errors import InfeasibleSpaceError
-from evosearch.genome import Chromosome, SearchSpace, sample
+from evosearch.genome import Chromosome, sample
+from evosearch.search.context import SearchContext
 
 
 def draw_feasible(
-    space: SearchSpace, limits: Limits, redraws: int, rng: np.random.Generator
+    context: SearchContext, redraws: int, rng: np.random.Generator
 ) -> tuple[Chromosome, tuple[str, ...]]:
-    """Draw a random chromosome within `limits`; surplus poolings are repaired before its size is judged.
+    """Draw a random chromosome within the limits of `context`; surplus poolings are repaired before its size is judged.
 
     Returns: the chromosome, and what was mended in words.
 
@@ -19,8 +19,8 @@ def draw_feasible(
     """
     reason = None
     for redrawn in range(redraws + 1):
-        repaired = repair_head(sample(space, rng), limits)
-        too_big = infeasibility(repaired.chromosome, limits)
+        repaired = context.repair(sample(context.space, rng))
+        too_big = context.infeasibility(repaired.chromosome)
         if too_big is None:
             note = (f"redrawn {redrawn} time{'s' * (redrawn > 1)} ({reason})",) if redrawn else ()
             return repaired.chromosome, note + repaired.repairs

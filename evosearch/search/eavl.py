@@ -4,17 +4,17 @@ Source: Gong et al., "Analyze COVID-19 CT images based on evolutionary algorithm
 space", Complex & Intelligent Systems, 2021, doi 10.1007/s40747-021-00513-8. Read `EavlStrategy.tell` first.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
-from evosearch.blueprint import Limits
 from evosearch.errors import ConfigError
-from evosearch.genome import SearchSpace
+from evosearch.evaluation import Candidate, Origin, Outcome, Trial, TrialId
 from evosearch.search.breeding import Breeding, breed
-from evosearch.search.candidate import Candidate, Origin, Score
+from evosearch.search.candidate import SearchProgress
 from evosearch.search.chance import Purpose, stream
+from evosearch.search.context import SearchContext
 from evosearch.search.drawing import draw_feasible
 from evosearch.search.state import SearchState
 from evosearch.search.survival import elites
@@ -83,9 +83,23 @@ class EavlSettings:
         """Children and immigrants per generation after the first."""
         return self.population - self.elites
 
-    def evaluations_of(self, generations: int) -> int:
-        """How many candidates `generations` generations evaluate: 810 in the paper."""
-        return self.population + (generations - 1) * self.born
+    @property
+    def evaluations_in_all(self) -> int:
+        """How many candidates are evaluated: 810 in the paper."""
+        return self.population + (self.generations - 1) * self.born
+
+    @property
+    def has_time_limits(self) -> bool:
+        """Its trainings are candidates of a search."""
+        return True
+
+    def make(self, context: SearchContext) -> "EavlStrategy":
+        """The evolution with these settings."""
+        return EavlStrategy(self, context)
+
+    def with_generations(self, generations: int) -> "EavlSettings":
+        """The same evolution, longer or shorter."""
+        return replace(self, generations=generations)
 
 
 @dataclass(frozen=True)
@@ -93,14 +107,12 @@ class EavlStrategy:
     """EAVL as ask/tell; see `Strategy` for the contract."""
 
     settings: EavlSettings
-    space: SearchSpace
-    limits: Limits
-    seed: int
+    context: SearchContext
 
     @property
     def evaluations(self) -> int:
         """As the settings say."""
-        return self.settings.evaluations_of(self.settings.generations)
+        return self.settings.evaluations_in_all
 
     def start(self) -> SearchState:
         """Generation 0: random individuals."""
@@ -108,20 +120,28 @@ class EavlStrategy:
             0, tuple(self._random(0, slot, Origin.INITIAL) for slot in range(self.settings.population))
         )
 
-    def ask(self, state: SearchState, *, early: bool = False) -> tuple[Candidate, ...]:
+    def ask(self, state: SearchState, *, early: bool = False) -> tuple[Trial, ...]:
         """Members without a score; with `early` also the next generation's immigrants, from their own stream."""
         wanted = state.members
         if early and state.generation + 1 < self.settings.generations:
             wanted += self._immigrants(state.generation + 1)
         unscored = (candidate for candidate in wanted if candidate.number not in state.scores)
-        return tuple(sorted(unscored, key=lambda candidate: candidate.number))
+        return tuple(Trial.of(one) for one in sorted(unscored, key=lambda candidate: candidate.number))
 
-    def tell(self, state: SearchState, scores: Mapping[int, Score]) -> SearchState:
+    def tell(self, state: SearchState, outcomes: Mapping[TrialId, Outcome]) -> SearchState:
         """Note the scores; a complete generation gives way to elites, then children, then immigrants."""
-        state = state.with_scores(scores)
+        state = state.with_outcomes(outcomes)
         while state.complete and not self._is_last(state):  # all may have been told early: immigrants only
             state = self._next_generation(state)
         return state
+
+    def reopen(self, state: SearchState, trials: Set[TrialId]) -> SearchState:
+        """Forget their scores."""
+        return state.without_scores(frozenset(trial.number for trial in trials))
+
+    def progress(self, state: SearchState) -> SearchProgress:
+        """The state's own."""
+        return state.progress(self.settings.population + state.generation * self.settings.born)
 
     def finished(self, state: SearchState) -> bool:
         """Whether the last generation is complete."""
@@ -146,7 +166,7 @@ class EavlStrategy:
     def _children(self, state: SearchState) -> tuple[Candidate, ...]:
         settings = self.settings
         breeding = Breeding(
-            settings.crossover_probability, settings.phi, settings.shrink_deviation, self.limits, self.seed
+            settings.crossover_probability, settings.phi, settings.shrink_deviation, self.context
         )
         generation = state.generation + 1
         children = breed(state, self.settings.born - settings.immigrants, breeding)
@@ -166,8 +186,8 @@ class EavlStrategy:
         return _immigrants(self, generation)
 
     def _random(self, generation: int, slot: int, origin: Origin) -> Candidate:
-        rng = stream(self.seed, generation, Purpose.RANDOM_INDIVIDUAL, slot)
-        chromosome, notes = draw_feasible(self.space, self.limits, self.settings.redraws, rng)
+        rng = stream(self.context.seed, generation, Purpose.RANDOM_INDIVIDUAL, slot)
+        chromosome, notes = draw_feasible(self.context, self.settings.redraws, rng)
         return Candidate(self._number(generation, slot), generation, chromosome, origin, operators=notes)
 
 

@@ -3,15 +3,15 @@
 The paper draws 1000 architectures with a batch norm after every convolution: `space.batch_norm: 1`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Literal
 
-from evosearch.blueprint import Limits
-from evosearch.errors import ConfigError
-from evosearch.genome import SearchSpace
-from evosearch.search.candidate import Candidate, Origin, Score
+from evosearch.errors import ConfigError, SearchConflictError
+from evosearch.evaluation import Candidate, Origin, Outcome, Trial, TrialId
+from evosearch.search.candidate import SearchProgress
 from evosearch.search.chance import Purpose, stream
+from evosearch.search.context import SearchContext
 from evosearch.search.drawing import draw_feasible
 from evosearch.search.eavl import MOST
 from evosearch.search.state import SearchState
@@ -36,9 +36,36 @@ class RandomSearchSettings:
         if self.redraws < 0:
             raise ConfigError(f"strategy.redraws is {self.redraws}; it must be at least 0")
 
-    def evaluations_of(self, generations: int) -> int:
-        """How many candidates `generations` generations evaluate; there is but one."""
-        return self.evaluations * generations
+    @property
+    def generations(self) -> int:
+        """All individuals are one generation."""
+        return 1
+
+    @property
+    def evaluations_in_all(self) -> int:
+        """As configured."""
+        return self.evaluations
+
+    @property
+    def has_time_limits(self) -> bool:
+        """Its trainings are candidates of a search."""
+        return True
+
+    def make(self, context: SearchContext) -> "RandomSearchStrategy":
+        """The random search with these settings."""
+        return RandomSearchStrategy(self, context)
+
+    def with_generations(self, generations: int) -> "RandomSearchSettings":
+        """Itself, which has one generation.
+
+        Raises:
+            SearchConflictError: another number is asked for.
+        """
+        if generations != 1:
+            raise SearchConflictError(
+                f"a random search is all one generation, not {generations}; leave --generations out"
+            )
+        return self
 
 
 @dataclass(frozen=True)
@@ -46,9 +73,7 @@ class RandomSearchStrategy:
     """One generation of random individuals; see `Strategy` for the contract."""
 
     settings: RandomSearchSettings
-    space: SearchSpace
-    limits: Limits
-    seed: int
+    context: SearchContext
 
     @property
     def evaluations(self) -> int:
@@ -59,19 +84,27 @@ class RandomSearchStrategy:
         """All individuals at once."""
         return SearchState(0, tuple(self._draw(number) for number in range(self.settings.evaluations)))
 
-    def ask(self, state: SearchState, *, early: bool = False) -> tuple[Candidate, ...]:  # noqa: ARG002 - no next generation
+    def ask(self, state: SearchState, *, early: bool = False) -> tuple[Trial, ...]:  # noqa: ARG002 - no next generation
         """Members without a score."""
-        return tuple(member for member in state.members if member.number not in state.scores)
+        return tuple(Trial.of(member) for member in state.members if member.number not in state.scores)
 
-    def tell(self, state: SearchState, scores: Mapping[int, Score]) -> SearchState:
+    def tell(self, state: SearchState, outcomes: Mapping[TrialId, Outcome]) -> SearchState:
         """Note the scores; nothing follows."""
-        return state.with_scores(scores)
+        return state.with_outcomes(outcomes)
+
+    def reopen(self, state: SearchState, trials: Set[TrialId]) -> SearchState:
+        """Forget their scores."""
+        return state.without_scores(frozenset(trial.number for trial in trials))
+
+    def progress(self, state: SearchState) -> SearchProgress:
+        """The state's own."""
+        return state.progress(self.evaluations)
 
     def finished(self, state: SearchState) -> bool:
         """Whether every individual has a score."""
         return state.complete
 
     def _draw(self, number: int) -> Candidate:
-        rng = stream(self.seed, 0, Purpose.RANDOM_INDIVIDUAL, number)
-        chromosome, notes = draw_feasible(self.space, self.limits, self.settings.redraws, rng)
+        rng = stream(self.context.seed, 0, Purpose.RANDOM_INDIVIDUAL, number)
+        chromosome, notes = draw_feasible(self.context, self.settings.redraws, rng)
         return Candidate(number, 0, chromosome, Origin.INITIAL, operators=notes)

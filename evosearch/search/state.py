@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from evosearch.search.candidate import Candidate, Score
+from evosearch.evaluation import Candidate, Outcome, TrialId
+from evosearch.search.candidate import Score, SearchProgress, score_of
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,15 @@ class SearchState:
     def complete(self) -> bool:
         """Whether every member has a score."""
         return all(member.number in self.scores for member in self.members)
+
+    def progress(self, asked: int) -> SearchProgress:
+        """What others see of it; `asked`: as there."""
+        best = self.best_with_members()
+        return SearchProgress(self.generation, asked, self.members, self.scores, best, self.best)
+
+    def with_outcomes(self, outcomes: Mapping[TrialId, Outcome]) -> "SearchState":
+        """This state knowing `outcomes` too, of candidates that are trained once each, in whatever order they came."""
+        return self.with_scores({trial.number: score_of(outcome) for trial, outcome in outcomes.items()})
 
     def with_scores(self, scores: Mapping[int, Score]) -> "SearchState":
         """This state knowing `scores` too, in whatever order they came."""

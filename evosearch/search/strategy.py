@@ -1,48 +1,52 @@
-"""What every strategy is, and the choice between them."""
+"""What every strategy is, and the registration of those there are."""
 
-from collections.abc import Mapping
-from typing import Protocol, TypeAlias
+from collections.abc import Mapping, Set
+from typing import Any, Protocol, TypeAlias, TypeVar
 
-from evosearch.blueprint import Limits
-from evosearch.genome import SearchSpace
-from evosearch.search.candidate import Candidate, Score
-from evosearch.search.eavl import EavlSettings, EavlStrategy
-from evosearch.search.random_search import RandomSearchSettings, RandomSearchStrategy
-from evosearch.search.state import SearchState
+from evosearch.evaluation import Outcome, Trial, TrialId
+from evosearch.search.candidate import SearchProgress
+from evosearch.search.context import SearchContext
+from evosearch.search.eavl import EavlSettings
+from evosearch.search.fixed_list import FixedListSettings
+from evosearch.search.random_search import RandomSearchSettings
 
-StrategySettings: TypeAlias = EavlSettings | RandomSearchSettings
+StrategySettings: TypeAlias = EavlSettings | RandomSearchSettings | FixedListSettings
+"""Of every registered strategy, told apart by `name`; the first is the default. Each keeps to `MakesStrategy`."""
+
+State = TypeVar("State")
 
 
-class Strategy(Protocol):
-    """Ask/tell on frozen state; nothing is remembered between calls.
+class Strategy(Protocol[State]):
+    """Ask/tell on frozen state, which is the strategy's own affair; nothing is remembered between calls.
 
-    Contract (tested by `evosearch.testing.strategy_contract.StrategyContract`): equal arguments give equal results; the order
-    in which scores are told never changes what follows; a candidate's number depends on its generation and
-    slot alone.
+    Contract (tested by `evosearch.testing.strategy_contract`). *Replay*, which every strategy promises: equal arguments give
+    equal results, so that a state follows from what was told and in which order. *Generational* ones promise besides that
+    this order changes nothing, and that a candidate's number depends on its generation and slot alone.
     """
 
     @property
     def evaluations(self) -> int:
-        """How many candidates the whole search evaluates."""
+        """How many trials the whole search has."""
         ...
 
-    def start(self) -> SearchState:
-        """Generation 0, nothing evaluated.
+    def start(self) -> State:
+        """Nothing trained.
 
         Raises:
             InfeasibleSpaceError: the space holds (almost) nothing within its limits.
         """
         ...
 
-    def ask(self, state: SearchState, *, early: bool = False) -> tuple[Candidate, ...]:
-        """The generation's members without a score, by number.
+    def ask(self, state: State, *, early: bool = False) -> tuple[Trial, ...]:
+        """The trials that may be trained now and have no outcome, by number; of a generational strategy all of the
+        generation's.
 
         `early`: then also the next generation's immigrants without one, whose genes depend on no result.
         """
         ...
 
-    def tell(self, state: SearchState, scores: Mapping[int, Score]) -> SearchState:
-        """The state knowing `scores` too; once the generation is complete, the next one's start, unless it
+    def tell(self, state: State, outcomes: Mapping[TrialId, Outcome]) -> State:
+        """The state knowing `outcomes` too; once a generation is complete, the next one's start, unless it
         was the last. Telling nothing to a complete state goes on likewise, after an extension.
 
         Raises:
@@ -50,13 +54,54 @@ class Strategy(Protocol):
         """
         ...
 
-    def finished(self, state: SearchState) -> bool:
-        """Whether the last generation is complete."""
+    def reopen(self, state: State, trials: Set[TrialId]) -> State:
+        """The state as if `trials` had no outcome; only of those whose scores `progress` shows."""
+        ...
+
+    def progress(self, state: State) -> SearchProgress:
+        """What the driver and displays see of a state."""
+        ...
+
+    def finished(self, state: State) -> bool:
+        """Whether nothing is left to train."""
         ...
 
 
-def make_strategy(settings: StrategySettings, space: SearchSpace, limits: Limits, seed: int) -> Strategy:
-    """The strategy that `settings` names. `seed`: the search's, at least 0."""
-    if isinstance(settings, EavlSettings):
-        return EavlStrategy(settings, space, limits, seed)
-    return RandomSearchStrategy(settings, space, limits, seed)
+AnyStrategy: TypeAlias = Strategy[Any]
+"""A strategy whose state is nobody's business."""
+
+
+class MakesStrategy(Protocol):
+    """What the settings of a strategy do besides holding its keys: they make it, extend it and count it."""
+
+    @property
+    def name(self) -> str:
+        """Of the strategy, in configurations and journals."""
+        ...
+
+    @property
+    def generations(self) -> int:
+        """How many there are in all; 1 where a strategy knows none."""
+        ...
+
+    @property
+    def evaluations_in_all(self) -> int:
+        """How many trials the whole search has."""
+        ...
+
+    @property
+    def has_time_limits(self) -> bool:
+        """Whether `workers.soft_seconds` and `workers.hard_seconds` hold for its trials; hanging is noticed always."""
+        ...
+
+    def make(self, context: SearchContext) -> AnyStrategy:
+        """The strategy itself."""
+        ...
+
+    def with_generations(self, generations: int) -> "StrategySettings":
+        """The same search with that many generations in all.
+
+        Raises:
+            SearchConflictError: this strategy cannot have so many.
+        """
+        ...

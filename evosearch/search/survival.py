@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 
+from evosearch.evaluation import Candidate
 from evosearch.genome import Chromosome
-from evosearch.search.candidate import Candidate, Score
+from evosearch.search.candidate import Score
 
 
 def ranking(members: Iterable[Candidate], scores: Mapping[int, Score]) -> list[Candidate]:

@@ -4,10 +4,11 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import singledispatch
+from typing import assert_never
 
-from sqlalchemy import Executable, Update, exists, insert, literal, select, update
+from sqlalchemy import Executable, Update, delete, exists, insert, literal, select, update
 
-from evosearch.evaluation import EpochRecord
+from evosearch.evaluation import EpochRecord, Losses, Success, TrialId
 from evosearch.storage.events import (
     Born,
     Completed,
@@ -25,6 +26,8 @@ from evosearch.storage.events import (
     Stopped,
     TestRead,
     TestReadingBegun,
+    TestReadingFailed,
+    VerdictReached,
 )
 from evosearch.storage.tables import evaluations, generations, reasons, searches, test_readings
 
@@ -47,7 +50,6 @@ def project(event: Event, place: Place) -> Statements:
 
 @project.register
 def _(event: SearchCreated, place: Place) -> Statements:
-    total = event.configuration.get("strategy", {}).get("generations", 1)
     return [
         _search(place).values(
             state="interrupted",  # nothing drives it yet
@@ -56,7 +58,8 @@ def _(event: SearchCreated, place: Place) -> Statements:
             environment=json.dumps(event.environment),
             data_key=event.data_key,
             generation=-1,
-            generations=total,
+            generations=event.generations,
+            parent=event.parent,
         )
     ]
 
@@ -69,16 +72,19 @@ def _(event: DriverStarted, place: Place) -> Statements:
 
 @project.register
 def _(event: Born, place: Place) -> Statements:
-    candidate = event.candidate
+    candidate, trial = event.candidate, event.trial
     return [
         insert(evaluations).values(
             search=place.search,
-            number=candidate.number,
+            number=trial.number,
+            until=_until(trial.id),
+            candidate=candidate.number,
+            repeat=trial.repeat,
             generation=candidate.generation,
             origin=candidate.origin.value,
             parents=json.dumps(candidate.parents),
             operators=json.dumps(candidate.operators),
-            chromosome=str(candidate.chromosome),
+            chromosome=str(candidate.subject),
             status="waiting",
             parameters=event.parameters,
             flops=event.flops,
@@ -92,37 +98,43 @@ def _(event: Born, place: Place) -> Statements:
 
 @project.register
 def _(event: GenerationStarted, place: Place) -> Statements:
+    """A longer list may bring members to the generation that there is."""
     members = json.dumps(event.members)
+    old = generations.c.search == place.search, generations.c.generation == event.generation
     row = insert(generations).values(search=place.search, generation=event.generation, members=members)
-    return [row, _search(place).values(generation=event.generation)]
+    return [delete(generations).where(*old), row, _search(place).values(generation=event.generation)]
+
+
+@project.register
+def _(event: VerdictReached, place: Place) -> Statements:
+    return [_search(place).values(best=event.best)]
 
 
 @project.register
 def _(event: Dispatched, place: Place) -> Statements:
     attempts = evaluations.c.attempts + 1
-    return [_evaluation(place, event.number).values(status="running", worker=event.worker, attempts=attempts)]
+    return [_evaluation(place, event.trial).values(status="running", worker=event.worker, attempts=attempts)]
 
 
 @project.register
 def _(event: Finished, place: Place) -> Statements:
-    success = event.success
-    return [
-        _evaluation(place, event.number).values(
-            status="done",
-            fitness=success.fitness,
-            worker=event.worker,
-            seconds=success.seconds,
-            curve=_curve(success.curve),
-        )
-    ]
+    done = {"status": "done", "worker": event.worker, "seconds": event.success.seconds}
+    match event.success:
+        case Success(fitness, _, curve):
+            return [_evaluation(place, event.trial).values(**done, fitness=fitness, curve=_curve(curve))]
+        case Losses():
+            return [_evaluation(place, event.trial).values(**done)]
+    assert_never(event.success)
 
 
 @project.register
 def _(event: Recalled, place: Place) -> Statements:
     twin = evaluations.alias()
-    fitness = select(twin.c.fitness).where(twin.c.search == place.search, twin.c.number == event.source)
+    source = TrialId(event.source, event.source_until)
+    same = twin.c.number == source.number, twin.c.until == _until(source)
+    fitness = select(twin.c.fitness).where(twin.c.search == place.search, *same)
     return [
-        _evaluation(place, event.number).values(
+        _evaluation(place, event.trial).values(
             status="done", fitness=fitness.scalar_subquery(), seconds=0.0, cached=True
         )
     ]
@@ -132,10 +144,10 @@ def _(event: Recalled, place: Place) -> Statements:
 def _(event: Failed, place: Place) -> Statements:
     failure = event.failure
     reason = f"attempt {event.attempt} on {event.worker}: {failure.kind}: {failure.message}"
-    told = {"search": place.search, "sequence": place.sequence, "number": event.number, "reason": reason}
+    told = {"number": event.number, "until": _until(event.trial), "reason": reason}
     return [
-        insert(reasons).values(told),
-        _evaluation(place, event.number).values(
+        insert(reasons).values(search=place.search, sequence=place.sequence, **told),
+        _evaluation(place, event.trial).values(
             status="failed" if event.final else "waiting",
             failure=failure.kind.value if event.final else None,
             worker=event.worker,
@@ -147,8 +159,16 @@ def _(event: Failed, place: Place) -> Statements:
 
 @project.register
 def _(event: Reopened, place: Place) -> Statements:
-    chosen = evaluations.c.search == place.search, evaluations.c.number.in_(event.numbers)
-    return [update(evaluations).where(*chosen).values(status="waiting", fitness=None, failure=None)]
+    again = {"status": "waiting", "fitness": None, "failure": None}
+    whole = (
+        evaluations.c.search == place.search,
+        evaluations.c.number.in_(event.numbers),
+        evaluations.c.until == 0,
+    )
+    return [
+        update(evaluations).where(*whole).values(again),
+        *(_evaluation(place, trial).values(again) for trial in event.rungs),
+    ]
 
 
 @project.register
@@ -174,8 +194,8 @@ def _(_event: Completed, place: Place) -> Statements:
 @project.register
 def _(event: TestReadingBegun, place: Place) -> Statements:
     """The first reading of a key stays: a network reads the test split once."""
-    row = (place.search, event.key, event.number, event.epochs, event.seed)
-    names = ("search", "key", "number", "epochs", "seed")
+    row = (place.search, event.key, place.sequence, event.number, event.epochs, event.seed)
+    names = ("search", "key", "sequence", "number", "epochs", "seed")
     known = exists().where(test_readings.c.search == place.search, test_readings.c.key == event.key)
     columns = (literal(value, test_readings.c[name].type) for name, value in zip(names, row, strict=True))
     return [insert(test_readings).from_select(names, select(*columns).where(~known))]
@@ -186,6 +206,14 @@ def _(event: TestRead, place: Place) -> Statements:
     row = test_readings.c.search == place.search, test_readings.c.key == event.key
     values = {"metrics": json.dumps(event.metrics), "weights": event.weights}
     return [update(test_readings).where(*row).values(values)]
+
+
+@project.register
+def _(event: TestReadingFailed, place: Place) -> Statements:
+    failure = event.failure
+    reason = f"reading {event.attempt} on {event.worker}: {failure.kind}: {failure.message}"
+    told = {"number": event.trial.number, "until": _until(event.trial), "reason": reason}
+    return [insert(reasons).values(search=place.search, sequence=place.sequence, **told)]
 
 
 def _comes_to(place: Place, state: str, message: str) -> Statements:
@@ -201,8 +229,14 @@ def _search(place: Place) -> Update:
     return update(searches).where(searches.c.id == place.search)
 
 
-def _evaluation(place: Place, number: int) -> Update:
-    return update(evaluations).where(evaluations.c.search == place.search, evaluations.c.number == number)
+def _evaluation(place: Place, trial: TrialId) -> Update:
+    row = evaluations.c.number == trial.number, evaluations.c.until == _until(trial)
+    return update(evaluations).where(evaluations.c.search == place.search, *row)
+
+
+def _until(trial: TrialId) -> int:
+    """As it stands in a table: a key is never NULL."""
+    return 0 if trial.until is None else trial.until
 
 
 def _curve(curve: Sequence[EpochRecord]) -> str:

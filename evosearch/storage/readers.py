@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from sqlalchemy import ColumnElement, Connection, Row, func, select
+from sqlalchemy import ColumnElement, Connection, Row, func, or_, select
 
-from evosearch.search.candidate import Origin
+from evosearch.evaluation import Origin
 from evosearch.storage.rows import EvaluationRow, EvaluationStatus, GenerationRow, SearchRow, TestReading
 from evosearch.storage.tables import drivers, evaluations, generations, reasons, searches, test_readings
 
@@ -44,7 +44,16 @@ def _search_row(connection: Connection, row: Row[Any]) -> SearchRow:
         message=row.message,
         host=newest.host if newest else None,
         pid=newest.pid if newest else None,
+        parent=row.parent,
     )
+
+
+def newest_drivers(connection: Connection) -> Sequence[tuple[str, Row[Any]]]:
+    """Each search that was ever driven, with the row of its newest driver; of a journal of any schema."""
+    columns = (drivers.c[name] for name in ("term", "host", "pid", "last"))
+    joined = searches.join(drivers, (drivers.c.search == searches.c.id) & (drivers.c.term == searches.c.term))
+    found = connection.execute(select(searches.c.name, *columns).select_from(joined).order_by(searches.c.id))
+    return [(row.name, row) for row in found]
 
 
 def _counts(connection: Connection, search: int) -> tuple[dict[EvaluationStatus, int], dict[str, int]]:
@@ -62,14 +71,23 @@ def _counts(connection: Connection, search: int) -> tuple[dict[EvaluationStatus,
 def evaluation_rows(connection: Connection, search: int, *, with_curve: bool) -> tuple[EvaluationRow, ...]:
     """Every candidate of a search, by number."""
     columns = [column for column in evaluations.c if with_curve or column is not evaluations.c.curve]
-    query = select(*columns).where(evaluations.c.search == search).order_by(evaluations.c.number)
+    query = (
+        select(*columns)
+        .where(evaluations.c.search == search)
+        .order_by(evaluations.c.number, evaluations.c.until)
+    )
     told = _reasons(connection, search)
     return tuple(_evaluation_row(row, told) for row in connection.execute(query))
 
 
 def best_row(connection: Connection, search: int) -> EvaluationRow | None:
-    """The candidate of the highest fitness, of equals the one with the lowest number."""
+    """The best candidate by the newest verdict, of its trials the fittest; without one, as in journals of the first
+    version, the highest fitness, of equals the lowest number.
+    """
+    verdict = connection.execute(select(searches.c.best).where(searches.c.id == search)).scalar_one()
     query = select(evaluations).where(evaluations.c.search == search, evaluations.c.fitness.is_not(None))
+    if verdict is not None:
+        query = query.where(evaluations.c.candidate == verdict)
     highest = query.order_by(evaluations.c.fitness.desc(), evaluations.c.number).limit(1)
     row = connection.execute(highest).one_or_none()
     if row is None:
@@ -79,25 +97,29 @@ def best_row(connection: Connection, search: int) -> EvaluationRow | None:
 
 def _reasons(
     connection: Connection, search: int, *conditions: ColumnElement[bool]
-) -> Mapping[int, Sequence[str]]:
-    query = select(reasons.c.number, reasons.c.reason).where(reasons.c.search == search, *conditions)
-    told: dict[int, list[str]] = defaultdict(list)
-    for number, reason in connection.execute(query.order_by(reasons.c.sequence)):
-        told[number].append(reason)
+) -> Mapping[tuple[int, int], Sequence[str]]:
+    """By number and `until`."""
+    query = select(reasons.c.number, reasons.c.until, reasons.c.reason).where(
+        reasons.c.search == search, *conditions
+    )
+    told: dict[tuple[int, int], list[str]] = defaultdict(list)
+    for number, until, reason in connection.execute(query.order_by(reasons.c.sequence)):
+        told[number, until].append(reason)
     return told
 
 
-def _evaluation_row(row: Row[Any], told: Mapping[int, Sequence[str]]) -> EvaluationRow:
+def _evaluation_row(row: Row[Any], told: Mapping[tuple[int, int], Sequence[str]]) -> EvaluationRow:
     plain = row._asdict()
     del plain["search"]
     curve = json.loads(plain.pop("curve", "[]"))
+    own = told.get((row.number, row.until), ())
     return EvaluationRow(
         **plain
         | {
             "origin": Origin(plain["origin"]),
             "parents": tuple(json.loads(plain["parents"])),
             "operators": tuple(json.loads(plain["operators"])),
-            "reasons": (*told.get(plain["number"], ()), *_abandoned(row, told.get(plain["number"], ()))),
+            "reasons": (*own, *_abandoned(row, own)),
             "curve": tuple((loss, accuracy) for loss, accuracy in curve),
         }
     )
@@ -112,10 +134,11 @@ def _abandoned(row: Row[Any], told: Sequence[str]) -> list[str]:
 
 def generation_rows(connection: Connection, search: int) -> tuple[GenerationRow, ...]:
     """Every generation with its statistics; an elite counts in each generation it belongs to."""
-    scored = select(evaluations.c.number, evaluations.c.fitness).where(
-        evaluations.c.search == search, evaluations.c.fitness.is_not(None)
+    scored = select(evaluations.c.candidate, func.avg(evaluations.c.fitness).label("fitness")).where(
+        evaluations.c.search == search, evaluations.c.fitness.is_not(None), evaluations.c.until == 0
     )
-    fitness: dict[int, float] = {row.number: row.fitness for row in connection.execute(scored)}
+    rows = connection.execute(scored.group_by(evaluations.c.candidate))
+    fitness: dict[int, float] = {row.candidate: row.fitness for row in rows}
     query = select(generations.c.generation, generations.c.members).where(generations.c.search == search)
     return tuple(
         _generation_row(generation, tuple(json.loads(members)), fitness)
@@ -130,12 +153,28 @@ def _generation_row(generation: int, members: tuple[int, ...], fitness: Mapping[
     return GenerationRow(generation, members, float(found.max()), float(found.mean()), float(found.std()))
 
 
-def test_reading_rows(connection: Connection, search: int) -> tuple[TestReading, ...]:
-    """Every reading of the test split, by the candidate's number and then its key."""
+def test_reading_rows(connection: Connection, name: str) -> tuple[TestReading, ...]:
+    """Every reading of the test split by the search `name` or its retrainings, in the order of their intents within each;
+    the same reading, begun twice, counts once.
+    """
     columns = [column for column in test_readings.c if column is not test_readings.c.search]
-    query = select(*columns).where(test_readings.c.search == search)
-    rows = connection.execute(query.order_by(test_readings.c.number, test_readings.c.key)).mappings()
+    family = or_(searches.c.name == name, searches.c.parent == name)
+    query = select(*columns, searches.c.name.label("search")).join(
+        searches, searches.c.id == test_readings.c.search
+    )
+    rows = connection.execute(
+        query.where(family).order_by(searches.c.id, test_readings.c.sequence)
+    ).mappings()
+    found: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        values = {key: value for key, value in row.items() if key != "sequence"}
+        if row["key"] not in found or row["metrics"] is not None:
+            found[row["key"]] = values
     return tuple(
-        TestReading(**{**row, "metrics": None if row["metrics"] is None else json.loads(row["metrics"])})
-        for row in rows
+        TestReading(
+            **values
+            | {"metrics": None if values["metrics"] is None else json.loads(values["metrics"])}
+            | {"place": place, "total": len(found)}
+        )
+        for place, values in enumerate(found.values(), 1)
     )

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from evosearch.search.candidate import Origin
+from evosearch.evaluation import Origin
 
 SearchState = Literal["running", "done", "interrupted", "failed"]
 EvaluationStatus = Literal["waiting", "running", "done", "failed"]
@@ -40,13 +40,28 @@ class SearchRow:
     message: str
     host: str | None = None
     pid: int | None = None
+    parent: str | None = None
+
+
+@dataclass(frozen=True)
+class Heartbeat:
+    """The last sign of life of a search's driver, for comparison with an earlier one: it lives where they differ.
+
+    `last`: by the driver's own clock, None before the first driver.
+    """
+
+    term: int
+    sequence: int
+    last: float | None
 
 
 @dataclass(frozen=True)
 class EvaluationRow:
-    """One candidate and what became of it. `attempts`: dispatches so far. `reasons`: one line per failed
-    attempt. `seconds`: training time of the last attempt, 0 where recalled. `curve`: (loss, accuracy) per
-    epoch, empty unless asked for.
+    """One trial and what became of it. `number`: the trial's, which is the candidate's where it is trained once.
+    `attempts`: dispatches so far. `reasons`: one line per failed attempt. `parameters`, `flops`: None where they are not
+    known before a network is built. `seconds`: training time of the last attempt, 0 where recalled. `curve`: (loss,
+    accuracy) per epoch, empty unless asked for. `candidate`: its number. `repeat`: as in `Trial`. `until`: epochs after
+    which it was judged; 0: all of them.
     """
 
     number: int
@@ -58,14 +73,17 @@ class EvaluationRow:
     status: EvaluationStatus
     fitness: float | None
     failure: str | None
-    parameters: int
-    flops: int
+    parameters: int | None
+    flops: int | None
     seconds: float
     worker: str | None
     attempts: int
     cached: bool
     reasons: tuple[str, ...]
     curve: tuple[tuple[float, float], ...] = ()
+    candidate: int = 0
+    repeat: int = 0
+    until: int = 0
 
 
 @dataclass(frozen=True)
@@ -83,7 +101,12 @@ class GenerationRow:
 
 @dataclass(frozen=True)
 class TestReading:
-    """One reading of the test split; `metrics` is None where the reading was begun and never ended."""
+    """One reading of the test split; `metrics` is None where the reading was begun and never ended.
+
+    `search`: which journaled it: the search itself in the first version, now one of its retrainings. `place`, `total`: the
+    how manieth of how many readings of this split that the search has led to; the more there are, the less the best of
+    them says.
+    """
 
     __test__ = False
 
@@ -93,3 +116,6 @@ class TestReading:
     seed: int
     metrics: Mapping[str, Any] | None
     weights: str | None
+    search: str = ""
+    place: int = 1
+    total: int = 1

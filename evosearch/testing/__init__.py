@@ -1,7 +1,7 @@
 """Testing: doubles to drive evosearch with, and contracts that an implementation inherits to be tested.
 
 The doubles (`FormulaEvaluator` and those that go wrong on purpose, `ScriptedPool`) need no torch and no ray. The
-contracts are pytest classes: `StrategyContract`, `JournalContract` and `PoolContract` live in modules of their
+contracts are pytest classes: `ReplayContract`, `GenerationalContract`, `JournalContract` and `PoolContract` live in modules of their
 own, so that importing this room does not import pytest.
 """
 
@@ -14,18 +14,23 @@ from evosearch.testing.evaluators import (
     RaisingEvaluator,
     Victims,
     formula_fitness,
+    formula_loss,
 )
 from evosearch.testing.pools import Script, ScriptedPool
+from evosearch.testing.strategies import BitBreeder, LaggedStrategy
 
 __all__ = [
+    "BitBreeder",
     "ExitingEvaluator",
     "FailingEvaluator",
     "FormulaEvaluator",
     "HangingEvaluator",
+    "LaggedStrategy",
     "LeakingEvaluator",
     "RaisingEvaluator",
     "Script",
     "ScriptedPool",
     "Victims",
     "formula_fitness",
+    "formula_loss",
 ]

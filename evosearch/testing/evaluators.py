@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event
+from typing import assert_never
 
 import numpy as np
 
@@ -20,11 +21,16 @@ from evosearch.evaluation import (
     Evaluator,
     Failure,
     FailureKind,
-    Outcome,
+    Losses,
+    Masks,
+    MasksTask,
+    Network,
     Prediction,
     PredictionTask,
     Progress,
+    Result,
     Success,
+    Task,
     TrainingTask,
 )
 from evosearch.genome import Chromosome
@@ -45,31 +51,46 @@ class FormulaEvaluator:
     def __call__(self, data: SearchData, _device: str) -> Evaluator:
         return replace(self, classes=len(data.classes))
 
-    def evaluate(self, task: TrainingTask, progress: Progress = UNWATCHED) -> Outcome:
-        _pretend(self.seconds, progress)
-        fitness = formula_fitness(task.network, task.seed)
-        return Success(fitness, self.seconds, (EpochRecord(1 - fitness, fitness),))
+    def handle(self, task: Task, progress: Progress = UNWATCHED) -> Result:
+        match task:
+            case TrainingTask():
+                fitness = formula_fitness(task.network, task.seed)
+                record = EpochRecord(1 - fitness, fitness)
+                _pretend(self.seconds, record, progress)
+                return Success(fitness, self.seconds, (record,))
+            case MasksTask(masks):
+                return Losses(tuple(formula_loss(mask, task.seed) for mask in masks.vectors), self.seconds)
+            case PredictionTask():
+                return self._predict(task)
+        assert_never(task)
 
-    def predict(self, task: PredictionTask) -> Prediction:
+    def _predict(self, task: PredictionTask) -> Prediction:
         rng = np.random.default_rng(int(task.network.key, 16))
         return Prediction(rng.dirichlet(np.ones(self.classes), len(task.images)).astype(np.float32))
 
 
-def _pretend(seconds: float, progress: Progress) -> None:
+def _pretend(seconds: float, record: EpochRecord, progress: Progress) -> None:
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > EPOCH_SECONDS:
         Event().wait(EPOCH_SECONDS)
         progress.step()
-        progress.epoch()
+        progress.epoch(record)
     Event().wait(left)
     progress.step()
 
 
-def formula_fitness(network: Chromosome, seed: int) -> float:
+def formula_fitness(network: Network, seed: int) -> float:
     """0 to 1, the same everywhere: up to 0.75 for depth (full at 20 genes), up to 0.25 by hash of network and seed."""
-    depth = min(len(network.head) + len(network.tail), 20) / 20
+    genes = len(network.head) + len(network.tail) if isinstance(network, Chromosome) else 0
+    depth = min(genes, 20) / 20
     digest = hashlib.sha256(f"{network}/{seed}".encode()).digest()
     return 0.75 * depth + 0.25 * int.from_bytes(digest[:4], "big") / 2**32
+
+
+def formula_loss(mask: str, seed: int) -> float:
+    """0 to 1, the same everywhere: smaller with each unit that is kept, and by hash of mask and seed."""
+    digest = hashlib.sha256(f"{mask}/{seed}".encode()).digest()
+    return 0.75 * mask.count("0") / len(mask) + 0.25 * int.from_bytes(digest[:4], "big") / 2**32
 
 
 @dataclass(frozen=True)
@@ -84,7 +105,7 @@ class Victims:
     every: int = 0
     once_in: str | None = None
 
-    def strike(self, network: Chromosome) -> bool:
+    def strike(self, network: Network | Masks) -> bool:
         """Whether the task on `network` goes wrong this time."""
         if str(network) not in self.chromosomes and not (
             self.every and int(network.key, 16) % self.every == 0
@@ -109,17 +130,12 @@ class _Striking:
     def __call__(self, _data: SearchData, _device: str) -> Evaluator:
         return self
 
-    def evaluate(self, task: TrainingTask, progress: Progress = UNWATCHED) -> Outcome:
-        if self.victims.strike(task.network):
+    def handle(self, task: Task, progress: Progress = UNWATCHED) -> Result:
+        if self.victims.strike(task.masks if isinstance(task, MasksTask) else task.network):
             return self.go_wrong()
-        return self.inner.evaluate(task, progress)
+        return self.inner.handle(task, progress)
 
-    def predict(self, task: PredictionTask) -> Prediction:
-        if self.victims.strike(task.network):
-            self.go_wrong()
-        return self.inner.predict(task)
-
-    def go_wrong(self) -> Outcome:
+    def go_wrong(self) -> Result:
         raise NotImplementedError
 
 
@@ -129,7 +145,7 @@ class FailingEvaluator(_Striking):
 
     kind: FailureKind = FailureKind.DIVERGED
 
-    def go_wrong(self) -> Outcome:
+    def go_wrong(self) -> Result:
         return Failure(self.kind, "fails on purpose")
 
 
@@ -139,7 +155,7 @@ class RaisingEvaluator(_Striking):
 
     error: Exception = field(default_factory=lambda: ValueError("raised on purpose"))
 
-    def go_wrong(self) -> Outcome:
+    def go_wrong(self) -> Result:
         raise self.error
 
 
@@ -151,7 +167,7 @@ class ExitingEvaluator(_Striking):
 
     signal: int | None = None
 
-    def go_wrong(self) -> Outcome:
+    def go_wrong(self) -> Result:
         if self.signal is not None:
             os.kill(os.getpid(), self.signal)
         raise SystemExit(3)
@@ -161,14 +177,14 @@ class ExitingEvaluator(_Striking):
 class HangingEvaluator(_Striking):
     """Never ends with its victims and makes no progress on them; only the end of its process helps."""
 
-    def go_wrong(self) -> Outcome:
+    def go_wrong(self) -> Result:
         while True:
             Event().wait()
 
 
 @dataclass(frozen=True)
 class LeakingEvaluator:
-    """Holds `mebibytes` more after each evaluation, which `inner` does."""
+    """Holds `mebibytes` more after each task, which `inner` does."""
 
     mebibytes: int
     inner: FormulaEvaluator = field(default_factory=FormulaEvaluator, kw_only=True)
@@ -177,9 +193,6 @@ class LeakingEvaluator:
     def __call__(self, _data: SearchData, _device: str) -> Evaluator:
         return self
 
-    def evaluate(self, task: TrainingTask, progress: Progress = UNWATCHED) -> Outcome:
+    def handle(self, task: Task, progress: Progress = UNWATCHED) -> Result:
         self._leaked.append(b"x" * (self.mebibytes * 2**20))
-        return self.inner.evaluate(task, progress)
-
-    def predict(self, task: PredictionTask) -> Prediction:
-        return self.inner.predict(task)
+        return self.inner.handle(task, progress)

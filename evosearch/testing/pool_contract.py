@@ -10,6 +10,7 @@ import numpy as np
 
 from evosearch.data import SearchData, Split
 from evosearch.evaluation import (
+    EpochRecord,
     Failure,
     FailureKind,
     Prediction,
@@ -130,7 +131,7 @@ class PoolContract:
             for number, worker in enumerate(joined(pool, 2)):
                 pool.submit(worker, ticket(number), training_task(seed=7))
             events = gather(pool, lambda events: len(events) == 2)
-        expected = FormulaEvaluator().evaluate(training_task(seed=7))
+        expected = FormulaEvaluator().handle(training_task(seed=7))
         assert [event.result for event in events if isinstance(event, TaskDone)] == [expected, expected]
 
     def test_a_prediction_comes_back_with_a_row_per_image(self) -> None:
@@ -198,6 +199,15 @@ class PoolContract:
             assert not pool.poll(1.5)
             pool.submit(worker, ticket(0), training_task())
             assert gather(pool, lambda events: len(events) == 2) == [WorkerProgressed(worker)] * 2
+
+    def test_the_curve_of_a_running_training_is_told_on_its_way(self) -> None:
+        with self.running(FormulaEvaluator(seconds=600)) as pool:
+            (worker,) = joined(pool, 1)
+            pool.submit(worker, ticket(0), training_task())
+            events = gather(pool, lambda events: bool(_told(events)))
+        result = FormulaEvaluator().handle(training_task())
+        assert isinstance(result, Success)
+        assert set(_told(events)) == set(result.curve)
 
     def test_a_worker_that_hangs_is_stopped_with_the_place_where_it_stood_and_replaced(
         self, tmp_path: Path
@@ -313,3 +323,7 @@ def _await_end(worker_processes: Callable[[], set[int]], before: set[int]) -> No
     deadline = time.monotonic() + 5
     while remaining := worker_processes() - before:
         assert time.monotonic() < deadline, f"worker processes {remaining} are still there"
+
+
+def _told(events: Sequence[PoolEvent]) -> list[EpochRecord]:
+    return [record for event in events if isinstance(event, WorkerProgressed) for record in event.curve]

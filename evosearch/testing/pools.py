@@ -7,8 +7,8 @@ from typing import Literal
 
 import numpy as np
 
-from evosearch.evaluation import Evaluator, Failure, FailureKind, Outcome, Prediction, PredictionTask
-from evosearch.runtime.pool import PoolEvent, Task, TaskDone, Ticket, Worker, WorkerJoined, WorkerLeft
+from evosearch.evaluation import Evaluator, Failure, FailureKind, Result, Task
+from evosearch.runtime.pool import PoolEvent, TaskDone, Ticket, Worker, WorkerJoined, WorkerLeft
 
 
 @dataclass(frozen=True)
@@ -139,11 +139,9 @@ class ScriptedPool:
         ended = self._alive[worker]
         return f"recycled after {ended} evaluations" if ended == self._script.recycle_after else ""
 
-    def _run(self, task: Task) -> Outcome | Prediction:
+    def _run(self, task: Task) -> Result:
         try:
-            if isinstance(task, PredictionTask):
-                return self._evaluator.predict(task)
-            return self._evaluator.evaluate(task)
+            return self._evaluator.handle(task)
         except Exception as error:
             return Failure(FailureKind.ERROR, f"{type(error).__name__}: {error}")
 

@@ -1,9 +1,11 @@
 """What every search strategy promises, as tests to inherit. Needs pytest and hypothesis, so it is imported by
-its own path: `from evosearch.testing.strategy_contract import StrategyContract`.
+its own path: `from evosearch.testing.strategy_contract import GenerationalContract`.
 
-    class TestMyStrategy(StrategyContract):
-        def make_strategy(self, generations: int) -> Strategy:
+    class TestMyStrategy(GenerationalContract):
+        def make_strategy(self, generations: int) -> AnyStrategy:
             return MyStrategy(generations=generations, seed=3)
+
+`ReplayContract` is what every strategy promises; `GenerationalContract` has it and what a generational one adds.
 """
 
 import copy
@@ -12,19 +14,30 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from itertools import pairwise
 from random import Random
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from evosearch.evaluation import FailureKind
-from evosearch.search import Candidate, Score, SearchState, Strategy
+from evosearch.evaluation import (
+    Failure,
+    FailureKind,
+    Losses,
+    Masks,
+    Outcome,
+    Success,
+    Trial,
+    TrialId,
+)
+from evosearch.search import AnyStrategy, score_of
+from evosearch.storage import Born, Event, Failed, Finished
+from evosearch.storage.codec import decode, encode
 
-Judge: TypeAlias = Callable[[Candidate], Score]
-"""Stands in for training: the score of a candidate."""
+Judge: TypeAlias = Callable[[Trial], Outcome]
+"""Stands in for training: what a trial comes to."""
 
 GENERATIONS = 3
-FAILED = Score(failure=FailureKind.DIVERGED)
+FAILED = Failure(FailureKind.DIVERGED, "on purpose")
 
 shuffled = settings(
     max_examples=20,
@@ -35,45 +48,54 @@ shuffled = settings(
 )
 
 
-def judged(candidate: Candidate) -> Score:
-    """A fitness that looks like chance but depends on the chromosome alone; one in seven fails."""
-    digest = zlib.crc32(str(candidate.chromosome).encode())
-    return FAILED if digest % 7 == 0 else Score(fitness=digest % 101 / 100)
+def judged(trial: Trial) -> Outcome:
+    """A fitness that looks like chance but depends on what is trialled alone; one in seven fails."""
+    digest = zlib.crc32(str(trial.subject).encode())
+    if digest % 7 == 0:
+        return FAILED
+    if isinstance(trial.subject, Masks):
+        return Losses(tuple(zlib.crc32(mask.encode()) % 101 / 10 for mask in trial.subject.vectors), 0.0)
+    return Success(digest % 101 / 100, 0.0)
 
 
-def scores_of(candidates: Iterable[Candidate], judge: Judge = judged) -> dict[int, Score]:
-    """What a driver would tell about `candidates`."""
-    return {candidate.number: judge(candidate) for candidate in candidates}
+def outcomes_of(trials: Iterable[Trial], judge: Judge = judged) -> dict[TrialId, Outcome]:
+    """What a driver would tell about `trials`."""
+    return {trial.id: judge(trial) for trial in trials}
 
 
 def rounds(
-    strategy: Strategy, judge: Judge = judged, *, early: bool = False, start: SearchState | None = None
-) -> list[tuple[SearchState, tuple[Candidate, ...]]]:
+    strategy: AnyStrategy, judge: Judge = judged, *, early: bool = False, start: Any = None
+) -> list[tuple[Any, tuple[Trial, ...]]]:
     """Ask and tell until finished: each state with what it asked for; the finished state asks for nothing."""
     state = start or strategy.start()
-    told: list[tuple[SearchState, tuple[Candidate, ...]]] = []
+    told: list[tuple[Any, tuple[Trial, ...]]] = []
     while not strategy.finished(state):
         asked = strategy.ask(state, early=early)
-        assert asked, f"generation {state.generation} asks for nothing and is not finished"
+        assert asked, f"{strategy.progress(state)} asks for nothing and is not finished"
         told.append((state, asked))
         assert len(told) <= strategy.evaluations, (
             "each round evaluates something, so the search must have ended"
         )
-        state = strategy.tell(state, scores_of(asked, judge))
+        state = strategy.tell(state, outcomes_of(asked, judge))
     return [*told, (state, strategy.ask(state, early=early))]
 
 
-def asked_in(history: list[tuple[SearchState, tuple[Candidate, ...]]]) -> list[Candidate]:
-    """Every candidate that a search asked for, in order."""
-    return [candidate for _, asked in history for candidate in asked]
+def asked_in(history: list[tuple[Any, tuple[Trial, ...]]]) -> list[Trial]:
+    """Every trial that a search asked for, in order."""
+    return [trial for _, asked in history for trial in asked]
 
 
-class StrategyContract(ABC):
-    """Inherit, build the strategy, and every promise of `Strategy` is tested."""
+def journaled(events: Iterable[Event]) -> list[Event]:
+    """The events as they come back from a journal."""
+    return [decode(*encode(event)) for event in events]
+
+
+class ReplayContract(ABC):
+    """Equal journals, equal states. Inherit, build the strategy, and what every `Strategy` promises is tested."""
 
     @abstractmethod
-    def make_strategy(self, generations: int) -> Strategy:
-        """A small strategy (some ten candidates a generation), built anew; equal `generations` give equals.
+    def make_strategy(self, generations: int) -> AnyStrategy:
+        """A small strategy (some ten trials a generation), built anew; equal `generations` give equals.
 
         Searches of fewer generations are beginnings of longer ones. A strategy of one generation takes no
         notice of the number.
@@ -90,36 +112,137 @@ class StrategyContract(ABC):
             before = copy.deepcopy(state)
             assert strategy.ask(state) == asked == strategy.ask(state)
             assert strategy.ask(state, early=True) == strategy.ask(state, early=True)
+            assert strategy.progress(state) == strategy.progress(before)
             assert state == before
 
-    def test_telling_leaves_the_state_and_the_told_scores_alone(self) -> None:
+    def test_telling_leaves_the_state_and_the_told_outcomes_alone(self) -> None:
         strategy = self.make_strategy(GENERATIONS)
         for state, asked in rounds(strategy):
-            before, scores = copy.deepcopy(state), scores_of(asked)
-            partly = strategy.tell(state, dict(list(scores.items())[:1]))
-            told = copy.deepcopy(scores)
-            after = strategy.tell(state, scores)
+            before, outcomes = copy.deepcopy(state), outcomes_of(asked)
+            told = copy.deepcopy(outcomes)
+            after = strategy.tell(state, outcomes)
             expected = copy.deepcopy(after)
-            assert scores == told, "the caller's scores are not written to"
-            scores.clear()
+            assert outcomes == told, "the caller's outcomes are not written to"
+            outcomes.clear()
             assert state == before
             assert after == expected, "the caller's later changes do not reach the state"
-            assert strategy.tell(partly, told) == after
 
     @shuffled
     @given(st.randoms(use_true_random=False))
-    def test_the_order_in_which_scores_are_told_changes_nothing(self, chance: Random) -> None:
+    def test_what_was_journaled_leads_to_the_same_state_wherever_a_driver_dies(self, chance: Random) -> None:
+        """Trials end in any order; a driver that is killed between two of them is replaced by one that has only what was
+        journaled, and asks for the same trials.
+        """
+        strategy = self.make_strategy(GENERATIONS)
+        state, born = strategy.start(), dict[TrialId, Trial]()
+        events: list[Event] = []
+        while not strategy.finished(state):
+            asked = strategy.ask(state)
+            events += (Born.of(trial, None, None) for trial in asked if trial.id not in born)
+            born |= {trial.id: trial for trial in asked}
+            events.append(_ended(chance.choice(asked)))
+            state = strategy.tell(state, _told(events[-1]))
+            if chance.random() < 0.2:
+                again = self._replayed(events)
+                assert again == state
+                assert self.make_strategy(GENERATIONS).ask(again) == strategy.ask(state)
+        assert self._replayed(events) == state
+        assert len(born) == strategy.evaluations
+
+    def _replayed(self, events: list[Event]) -> Any:
+        strategy = self.make_strategy(GENERATIONS)
+        state = strategy.start()
+        for event in journaled(events):
+            if isinstance(event, Born):
+                assert any(event.trial.is_as(asked) for asked in strategy.ask(state))
+            else:
+                state = strategy.tell(state, _told(event))
+        return state
+
+    def test_what_it_shows_as_asked_for_grows_with_what_it_asks_for(self) -> None:
+        """A driver looks for newcomers only then."""
+        strategy = self.make_strategy(GENERATIONS)
+        state, known = strategy.start(), set[TrialId]()
+        while not strategy.finished(state):
+            asked = strategy.ask(state)
+            known |= {trial.id for trial in asked}
+            assert strategy.progress(state).asked == len(known)
+            state = strategy.tell(state, outcomes_of(asked[:1]))
+        assert strategy.progress(state).asked == strategy.evaluations
+
+    def test_trials_have_names_of_their_own(self) -> None:
+        strategy = self.make_strategy(GENERATIONS)
+        names = [trial.id for trial in asked_in(rounds(strategy))]
+        assert len(set(names)) == len(names) >= 1
+
+    def test_what_failed_may_be_begun_again_and_comes_to_what_it_would_have_come_to(self) -> None:
+        strategy = self.make_strategy(GENERATIONS)
+        state = strategy.start()
+        trial, *_ = strategy.ask(state)
+        failed = strategy.tell(state, {trial.id: FAILED})
+        assert trial.id not in {one.id for one in strategy.ask(failed)}
+        again = strategy.reopen(failed, {trial.id})
+        assert trial in strategy.ask(again)
+        assert strategy.tell(again, outcomes_of([trial])) == strategy.tell(state, outcomes_of([trial]))
+
+    def test_a_search_is_finished_exactly_when_all_its_trials_are_told(self) -> None:
+        strategy = self.make_strategy(GENERATIONS)
+        state, told = strategy.start(), 0
+        while not strategy.finished(state):
+            assert told < strategy.evaluations
+            state = strategy.tell(state, outcomes_of(strategy.ask(state)[:1]))
+            told += 1
+        assert told == strategy.evaluations
+        assert strategy.ask(state) == strategy.ask(state, early=True) == ()
+        assert strategy.tell(state, {}) == state
+
+    def test_a_search_in_which_everything_fails_goes_on_to_its_end_without_a_best(self) -> None:
+        strategy = self.make_strategy(GENERATIONS)
+        history = rounds(strategy, lambda _: FAILED)
+        assert len({trial.id for trial in asked_in(history)}) == strategy.evaluations
+        assert strategy.progress(history[-1][0]).best is None
+
+
+def _ended(trial: Trial) -> Finished | Failed:
+    outcome = judged(trial)
+    if isinstance(outcome, Failure):
+        return Failed(trial.number, 1, "worker", outcome, final=True, until=trial.until)
+    return Finished(trial.number, 1, "worker", outcome, trial.until)
+
+
+def _told(event: Event) -> dict[TrialId, Outcome]:
+    match event:
+        case Finished(_, _, _, success):
+            return {event.trial: success}
+        case Failed(_, _, _, failure):
+            return {event.trial: failure}
+    raise TypeError(f"{event!r} ends no trial")
+
+
+class GenerationalContract(ReplayContract):
+    """Besides, the order of results is nothing, and numbers depend on generation and slot alone."""
+
+    def test_telling_in_parts_is_telling_at_once(self) -> None:
+        strategy = self.make_strategy(GENERATIONS)
+        for state, asked in rounds(strategy):
+            outcomes = outcomes_of(asked)
+            partly = strategy.tell(state, dict(list(outcomes.items())[:1]))
+            assert strategy.tell(partly, outcomes) == strategy.tell(state, outcomes)
+
+    @shuffled
+    @given(st.randoms(use_true_random=False))
+    def test_the_order_in_which_outcomes_are_told_changes_nothing(self, chance: Random) -> None:
         """All at once, one at a time or in lots, in any order: the same next population."""
         strategy = self.make_strategy(GENERATIONS)
         for state, asked in rounds(strategy)[:-1]:
-            scores = list(scores_of(asked).items())
-            at_once = strategy.tell(state, dict(scores))
-            chance.shuffle(scores)
+            outcomes = list(outcomes_of(asked).items())
+            at_once = strategy.tell(state, dict(outcomes))
+            chance.shuffle(outcomes)
             lots = state
-            while scores:
-                size = chance.randint(1, len(scores))
-                lots = strategy.tell(lots, dict(scores[:size]))
-                del scores[:size]
+            while outcomes:
+                size = chance.randint(1, len(outcomes))
+                lots = strategy.tell(lots, dict(outcomes[:size]))
+                del outcomes[:size]
             assert lots == at_once
 
     @shuffled
@@ -128,14 +251,14 @@ class StrategyContract(ABC):
         """Workers take whatever is asked for, early ones too, and answer in any order."""
         strategy = self.make_strategy(GENERATIONS)
         expected = rounds(strategy)
-        state, born = strategy.start(), set[Candidate]()
+        state, born = strategy.start(), set[Trial]()
         while not strategy.finished(state):
             asked = strategy.ask(state, early=chance.random() < 0.7)
-            assert asked, f"generation {state.generation} asks for nothing and is not finished"
-            candidate = chance.choice(asked)
-            assert candidate not in born, "nothing is asked for again once it was told"
-            born.add(candidate)
-            state = strategy.tell(state, scores_of([candidate]))
+            assert asked, f"{strategy.progress(state)} asks for nothing and is not finished"
+            trial = chance.choice(asked)
+            assert trial not in born, "nothing is asked for again once it was told"
+            born.add(trial)
+            state = strategy.tell(state, outcomes_of([trial]))
         assert state == expected[-1][0]
         assert born == set(asked_in(expected))
 
@@ -147,64 +270,47 @@ class StrategyContract(ABC):
             assert together[: len(asked)] == asked
             assert set(together[len(asked) :]) <= set(following)
 
-    def test_early_candidates_do_not_depend_on_any_score(self) -> None:
+    def test_early_candidates_do_not_depend_on_any_outcome(self) -> None:
         strategy = self.make_strategy(GENERATIONS)
         state = strategy.start()
         asked, together = strategy.ask(state), strategy.ask(state, early=True)
-        for place, candidate in enumerate(asked[:-1], start=1):
-            state = strategy.tell(state, {candidate.number: FAILED})
+        for place, trial in enumerate(asked[:-1], start=1):
+            state = strategy.tell(state, {trial.id: FAILED})
             assert strategy.ask(state, early=True) == together[place:]
 
     def test_numbers_are_unique_contiguous_and_rise(self) -> None:
         strategy = self.make_strategy(GENERATIONS)
-        numbers = [candidate.number for candidate in asked_in(rounds(strategy))]
+        numbers = [trial.number for trial in asked_in(rounds(strategy))]
         assert numbers == list(range(strategy.evaluations))
 
     def test_numbers_and_generations_do_not_depend_on_scores(self) -> None:
         strategy = self.make_strategy(GENERATIONS)
         births = [
-            [(candidate.number, candidate.generation) for candidate in asked_in(rounds(strategy, judge))]
-            for judge in (judged, lambda _: FAILED, lambda _: Score(fitness=0.5))
+            [(trial.number, trial.candidate.generation) for trial in asked_in(rounds(strategy, judge))]
+            for judge in (judged, lambda _: FAILED, lambda _: Success(0.5, 0.0))
         ]
         assert births[0] == births[1] == births[2]
 
     def test_parents_are_members_of_the_generation_before(self) -> None:
-        history = rounds(self.make_strategy(GENERATIONS))
-        assert not any(candidate.parents for candidate in history[0][1])
-        for (before, _), (_, asked) in pairwise(history):
-            members = {member.number for member in before.members}
-            assert all(set(candidate.parents) <= members for candidate in asked)
-
-    def test_a_search_is_finished_exactly_when_all_its_evaluations_are_told(self) -> None:
         strategy = self.make_strategy(GENERATIONS)
-        state, told = strategy.start(), 0
-        while not strategy.finished(state):
-            assert told < strategy.evaluations
-            candidate = strategy.ask(state)[0]
-            state = strategy.tell(state, scores_of([candidate]))
-            told += 1
-        assert told == strategy.evaluations
-        assert strategy.ask(state) == strategy.ask(state, early=True) == ()
-        assert strategy.tell(state, {}) == state
+        history = rounds(strategy)
+        assert not any(trial.candidate.parents for trial in history[0][1])
+        for (before, _), (_, asked) in pairwise(history):
+            members = {member.number for member in strategy.progress(before).members}
+            assert all(set(trial.candidate.parents) <= members for trial in asked)
 
     def test_a_failed_evaluation_is_never_best(self) -> None:
         strategy = self.make_strategy(GENERATIONS)
         history = rounds(strategy)
-        fittest = max((judged(candidate).fitness or 0.0) for candidate in asked_in(history))
-        best = history[-1][0].best_with_members()
+        fittest = max(_fitness(trial) or 0.0 for trial in asked_in(history))
+        best = strategy.progress(history[-1][0]).best
         assert best is not None
-        assert judged(best[0]) == Score(fitness=best[1]) == Score(fitness=fittest)
+        assert _fitness(Trial.of(best[0])) == best[1] == fittest
 
     def test_the_only_success_is_best_even_with_fitness_0(self) -> None:
         strategy = self.make_strategy(GENERATIONS)
-        history = rounds(strategy, lambda candidate: FAILED if candidate.number else Score(fitness=0.0))
-        assert history[-1][0].best_with_members() == (history[0][1][0], 0.0)
-
-    def test_a_search_in_which_everything_fails_goes_on_to_its_end_without_a_best(self) -> None:
-        strategy = self.make_strategy(GENERATIONS)
-        history = rounds(strategy, lambda _: FAILED)
-        assert len(asked_in(history)) == strategy.evaluations
-        assert history[-1][0].best_with_members() is None
+        history = rounds(strategy, lambda trial: FAILED if trial.number else Success(0.0, 0.0))
+        assert strategy.progress(history[-1][0]).best == (history[0][1][0].candidate, 0.0)
 
     def test_an_extended_search_goes_on_as_one_configured_so_from_the_start(self) -> None:
         shorter, longer = self.make_strategy(GENERATIONS - 1), self.make_strategy(GENERATIONS)
@@ -213,3 +319,7 @@ class StrategyContract(ABC):
         from_the_start = rounds(longer)
         assert extended == from_the_start[-len(extended) :]
         assert rounds(shorter)[:-1] == from_the_start[: len(rounds(shorter)) - 1]
+
+
+def _fitness(trial: Trial) -> float | None:
+    return score_of(judged(trial)).fitness

@@ -23,7 +23,7 @@ def probe(data: SearchData, device: str) -> None:
     few = SearchData(_first(data.train), _first(data.validation), data.classes, data.key)
     settings = TrainingSettings(epochs=1, batch_size=IMAGES)
     try:
-        outcome = Trainer(few, device).evaluate(TrainingTask(parse(NETWORK), settings, data.key, seed=0))
+        outcome = Trainer(few, device).handle(TrainingTask(parse(NETWORK), settings, data.key, seed=0))
     except Exception as error:
         raise EvaluationError(f"the probe step failed: {type(error).__name__}: {error}") from error
     if isinstance(outcome, Failure):

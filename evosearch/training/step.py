@@ -5,25 +5,20 @@ graph. Suffixes: B images of a batch, C channels, H height, W width, K classes.
 """
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn, optim
 from torch.nn import functional
 
-from evosearch.evaluation import UNWATCHED, Progress
+from evosearch.evaluation import UNWATCHED, Network, Progress, TrainingSettings
+from evosearch.networks import decode
 from evosearch.training.normalize import Scale
+from evosearch.training.resident import Resident, ResidentData
 
 
 @dataclass(frozen=True, slots=True)
-class Resident:
-    """A split on the device: images (N, C, H, W) uint8, labels (N,) int64."""
-
-    images: Tensor
-    labels: Tensor
-
-
-@dataclass(frozen=True, slots=True)
-class Network:
+class Classifier:
     """A module with what every forward pass of it needs. `bf16`: forward under autocast, weights in fp32."""
 
     module: nn.Module
@@ -37,8 +32,51 @@ class Network:
         return logits.float()
 
 
+def make_classifier(
+    network: Network,
+    settings: TrainingSettings,
+    data: ResidentData,
+    generator: torch.Generator | None = None,
+) -> Classifier:
+    """`network` on the device of `data`; its weights are drawn from `generator` or, without one, undefined."""
+    module = decode(network, data.image, len(data.classes), settings.dropout, generator)
+    module.to(data.device, memory_format=torch.channels_last)  # type: ignore[call-overload] # torch has no such overload
+    return Classifier(module, Scale(data.normalization(settings), data.device), settings.precision == "bf16")
+
+
+class Stepper(Protocol):
+    """How the steps of one training are taken: operator by operator, or as a captured graph."""
+
+    def step(self, rows: Tensor) -> None:
+        """Train on the images at `rows` (B,) int64, on the device; their summed loss joins the training's."""
+        ...
+
+    def classify(self, images: Tensor, progress: Progress) -> Tensor:
+        """Logits (N, K) float32 of images (N, C, H, W) uint8, in evaluation mode."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Eager:
+    """A `Stepper` that has PyTorch run one operator after another; fields as in `train_step` and `classify`."""
+
+    network: Classifier
+    optimizer: optim.Optimizer
+    split: Resident
+    loss_sum: Tensor
+    batch_size: int
+
+    def step(self, rows: Tensor) -> None:
+        """As `train_step`."""
+        train_step(self.network, self.optimizer, self.split, rows, self.loss_sum)
+
+    def classify(self, images: Tensor, progress: Progress) -> Tensor:
+        """As `classify`."""
+        return classify(self.network, images, self.batch_size, progress)
+
+
 def train_step(
-    network: Network, optimizer: optim.Optimizer, split: Resident, rows: Tensor, loss_sum: Tensor
+    network: Classifier, optimizer: optim.Optimizer, split: Resident, rows: Tensor, loss_sum: Tensor
 ) -> None:
     """Train on the images at `rows`, and add their summed loss to `loss_sum` on the device.
 
@@ -58,7 +96,7 @@ def train_step(
 
 
 @torch.inference_mode()
-def classify(network: Network, images: Tensor, batch_size: int, progress: Progress = UNWATCHED) -> Tensor:
+def classify(network: Classifier, images: Tensor, batch_size: int, progress: Progress = UNWATCHED) -> Tensor:
     """Logits (N, K) float32 of images (N, C, H, W) uint8, `batch_size` at a time, in evaluation mode."""
     network.module.eval()
     logits = []

@@ -1,45 +1,41 @@
 """The evaluator that search workers run: it trains a network and validates it."""
 
-import math
 import time
 from collections.abc import Callable
-from functools import cached_property
+from dataclasses import dataclass, field
+from typing import assert_never
 
 import torch
-from torch import Tensor, nn
 
-from evosearch.blueprint import draw_up
-from evosearch.data import SearchData, Split
+from evosearch.data import SearchData
 from evosearch.errors import DivergedError, EvaluationError
 from evosearch.evaluation import (
     UNWATCHED,
     EpochRecord,
     Failure,
     FailureKind,
-    Outcome,
+    MasksTask,
     Prediction,
     PredictionTask,
     Progress,
+    Result,
     Success,
-    TrainingSettings,
+    Task,
     TrainingTask,
     is_out_of_memory,
 )
-from evosearch.genome import Chromosome
-from evosearch.networks import build, initialise
-from evosearch.training.batches import batch_sizes, epoch_order
-from evosearch.training.normalize import Normalization, Scale, standard, unit
+from evosearch.training.checkpoints import Checkpoints
+from evosearch.training.fit import Fit
 from evosearch.training.numerics import numerics
-from evosearch.training.optimizers import make_optimizer
-from evosearch.training.step import Network, Resident, classify, train_step
+from evosearch.training.resident import ResidentData
+from evosearch.training.step import classify, make_classifier
 from evosearch.training.weights import describe, fetch_weights, keep_weights
 
 
 class Trainer:
     """Trains one network after another on one device; an `Evaluator`.
 
-    `device`: cpu, cuda or cuda:N; the data are copied there once, as uint8. `on_epoch`: told each epoch's
-    number (from 1) and record, in the thread that trains. `clock`: seconds, for `Outcome.seconds`.
+    `device`: cpu, cuda or cuda:N; the data are copied there once, as uint8. `clock`: seconds, for `Outcome.seconds`.
 
     Equal tasks give equal outcomes, `seconds` aside, in any order with others: every random number comes
     from the task's seed, and nothing of an evaluation outlives it.
@@ -50,19 +46,28 @@ class Trainer:
         data: SearchData,
         device: str = "cpu",
         *,
-        on_epoch: Callable[[int, EpochRecord], None] | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        # not `data` itself: its arrays would stay in memory beside their copies
-        self._key, self._image, self._classes = data.key, data.image, data.classes
-        self._device = torch.device(device)
-        self._train = self._resident(data.train)
-        self._validation = self._resident(data.validation)
-        self._on_epoch = on_epoch
+        self._data = ResidentData(data, torch.device(device))
         self._clock = clock
+        self._outdated: Checkpoints | None = None
+        """Those of the training that ended last: its result is safe once another task comes."""
 
-    def evaluate(self, task: TrainingTask, progress: Progress = UNWATCHED) -> Outcome:
-        """Train `task.network` from its seed, validate it after every epoch, keep its weights if asked to.
+    def handle(self, task: Task, progress: Progress = UNWATCHED) -> Result:
+        """Train, or classify: see `train` and `predict`."""
+        self._remove_outdated()
+        match task:
+            case TrainingTask():
+                return self.train(task, progress)
+            case MasksTask():
+                raise EvaluationError("this worker trains networks; masks are trained by none yet")
+            case PredictionTask():
+                return self.predict(task)
+        assert_never(task)
+
+    def train(self, task: TrainingTask, progress: Progress = UNWATCHED) -> Success | Failure:
+        """Train `task.network` from its seed, or go on from its newest checkpoint; validate it after every epoch, keep
+        its weights if asked to.
 
         A loss or a validation logit that is not finite ends it as DIVERGED, a device or host without memory
         as OUT_OF_MEMORY; both with the curve of the epochs before.
@@ -72,17 +77,14 @@ class Trainer:
             InvalidChromosomeError: the chromosome needs repair first.
             TimedOutError: `progress` says so between two epochs.
         """
-        self._check_data(task.data_key)
-        curve: list[EpochRecord] = []
-        start = self._clock()
-        failed = self._attempt(task, progress, curve)
+        self._data.check(task.data_key)
+        past, start = _Past(), self._clock()
+        failed = self._attempt(task, progress, past, start)
         # only now is everything that the attempt held free
-        if self._device.type == "cuda":
+        if self._data.device.type == "cuda":
             torch.cuda.empty_cache()
-        seconds = self._clock() - start
-        if failed:
-            return Failure(*failed, seconds, tuple(curve))
-        return Success(curve[-1].accuracy, seconds, tuple(curve))
+        seconds, curve = past.seconds + self._clock() - start, tuple(past.curve)
+        return Failure(*failed, seconds, curve) if failed else Success(curve[-1].accuracy, seconds, curve)
 
     def predict(self, task: PredictionTask) -> Prediction:
         """Class probabilities of `task.images`, softmax in fp32.
@@ -91,23 +93,22 @@ class Trainer:
             EvaluationError: other data than this worker holds, images of another shape than them, or no
                 weights of this network at `task.weights`.
         """
-        self._check_data(task.data_key)
-        found, held = task.images.shape[1:], tuple(self._train.images.shape[1:])
+        self._data.check(task.data_key)
+        found, held = task.images.shape[1:], tuple(self._data.train.images.shape[1:])
         if found != held:
             raise EvaluationError(f"the network takes images of shape {held}, found {found}")
         with numerics(task.settings):
-            network = self._decode(task.network, task.settings)
+            network = make_classifier(task.network, task.settings, self._data)
             fetch_weights(task.weights, network.module)
-            images = torch.tensor(task.images, device=self._device)
+            images = torch.tensor(task.images, device=self._data.device)
             logits = classify(network, images, task.settings.batch_size)
             return Prediction(logits.softmax(1).cpu().numpy())
 
     def _attempt(
-        self, task: TrainingTask, progress: Progress, curve: list[EpochRecord]
+        self, task: TrainingTask, progress: Progress, past: "_Past", start: float
     ) -> tuple[FailureKind, str] | None:
         try:
-            with numerics(task.settings):
-                self._run(task, progress, curve)
+            self._run(task, progress, past, start)
         except DivergedError as error:
             return FailureKind.DIVERGED, str(error)
         except (MemoryError, RuntimeError) as error:
@@ -117,73 +118,33 @@ class Trainer:
             return FailureKind.OUT_OF_MEMORY, f"'{task.network}' needs more memory than there is: {reason}"
         return None
 
-    def _run(self, task: TrainingTask, progress: Progress, curve: list[EpochRecord]) -> None:
-        settings = task.settings
-        # seeds every device; on the CPU dropout draws on where the weights ended
-        generator = torch.manual_seed(task.seed)
-        network = self._decode(task.network, settings, generator)
-        optimizer = make_optimizer(network.module.parameters(), settings)
-        images = len(self._train.labels)
-        sizes = batch_sizes(images, settings.batch_size)
-        for epoch in range(1, settings.epochs + 1):
-            if epoch > 1:  # no limit takes away what is complete
-                progress.epoch()
-            order = torch.from_numpy(epoch_order(images, task.seed, epoch))
-            loss_sum = torch.zeros((), dtype=torch.float64, device=self._device)
-            network.module.train()
-            for rows in torch.split(order.to(self._device), sizes):
-                train_step(network, optimizer, self._train, rows, loss_sum)
-                progress.step()
-            logits = classify(network, self._validation.images, settings.batch_size, progress)
-            curve.append(self._record(epoch, settings, loss_sum, logits))
-            if self._on_epoch:
-                self._on_epoch(epoch, curve[-1])
+    def _run(self, task: TrainingTask, progress: Progress, past: "_Past", start: float) -> None:
+        checkpoints = Checkpoints.of(task, self._data.device.type, self._clock)
+        fit = (checkpoints and checkpoints.resume(task, self._data)) or Fit(task, self._data)
+        past.curve, past.seconds = fit.curve, fit.seconds
+        told = 0
+        while not fit.ended:  # no limit takes away what is complete
+            for record in fit.curve[told:]:
+                progress.epoch(record)
+            told = len(fit.curve)
+            fit.run_epoch(progress)
+            if checkpoints and checkpoints.is_due(len(fit.curve)):
+                checkpoints.keep(fit, fit.seconds + self._clock() - start)
         if task.weights:
-            metadata = describe(task.network, self._classes, self._image, self._normalization(settings))
-            keep_weights(task.weights, network.module, metadata)
+            normalization = self._data.normalization(task.settings)
+            metadata = describe(task.network, self._data.classes, self._data.image, normalization)
+            keep_weights(task.weights, fit.network.module, metadata)
+        self._outdated = checkpoints
 
-    def _record(
-        self, epoch: int, settings: TrainingSettings, loss_sum: Tensor, logits: Tensor
-    ) -> EpochRecord:
-        correct = (logits.argmax(1) == self._validation.labels).sum()
-        # the epoch's only wait for the device
-        loss, right, finite = torch.stack([loss_sum, correct, logits.isfinite().all()]).tolist()
-        if not (finite and math.isfinite(loss)):
-            what = f"the training loss became {loss}"
-            if math.isfinite(loss):
-                what = "a validation logit is not finite"
-            raise DivergedError(
-                f"{what} in epoch {epoch} of {settings.epochs} "
-                f"({settings.optimizer}, learning rate {settings.learning_rate:g}, {settings.precision})"
-            )
-        return EpochRecord(loss / len(self._train.labels), int(right) / len(self._validation.labels))
+    def _remove_outdated(self) -> None:
+        if self._outdated:
+            self._outdated.remove()
+        self._outdated = None
 
-    def _decode(
-        self, network: Chromosome, settings: TrainingSettings, generator: torch.Generator | None = None
-    ) -> Network:
-        """The network on the device, its weights drawn from `generator` or, without one, undefined."""
-        with torch.device("meta"):  # PyTorch's own initial weights would cost time and random numbers
-            module: nn.Module = build(draw_up(network, self._image, len(self._classes), settings.dropout))
-        module.to_empty(device="cpu")
-        if generator:
-            initialise(module, generator)
-        module.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload] # torch has no such overload
-        scale = Scale(self._normalization(settings), self._device)
-        return Network(module, scale, settings.precision == "bf16")
 
-    def _normalization(self, settings: TrainingSettings) -> Normalization:
-        return unit(self._image.channels) if settings.normalize == "unit" else self._standard
+@dataclass
+class _Past:
+    """What a training has come to, for when it itself is gone. `seconds`: before it was restored."""
 
-    @cached_property
-    def _standard(self) -> Normalization:
-        return standard(self._train.images.cpu().numpy())
-
-    def _resident(self, split: Split) -> Resident:
-        # copied, never shared: a worker of the Ray pool gets read-only arrays
-        return Resident(*(torch.tensor(array, device=self._device) for array in (split.images, split.labels)))
-
-    def _check_data(self, key: str) -> None:
-        if key != self._key:
-            raise EvaluationError(
-                f"the task is for data {key}, this worker holds {self._key}; start workers on that data"
-            )
+    curve: list[EpochRecord] = field(default_factory=list)
+    seconds: float = 0.0

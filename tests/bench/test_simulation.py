@@ -51,7 +51,7 @@ def test_a_task_ends_when_its_time_has_passed_and_not_before():
     (done,) = pool.poll(1.0)
     assert done == TaskDone(worker, ticket(), done.result)
     assert (pool.now(), pool.busy, done.result.seconds) == (10.0, 10.0, 10.0)
-    assert done.result.fitness == FormulaEvaluator().evaluate(training_task()).fitness
+    assert done.result.fitness == FormulaEvaluator().handle(training_task()).fitness
     assert pool.poll(FOREVER) == []
 
 
@@ -127,7 +127,7 @@ def test_nothing_happens_in_a_closed_pool():
 def test_a_prediction_is_refused():
     pool, (worker, _) = started()
     pool.submit(worker, ticket(), PredictionTask(NETWORK, TrainingSettings(), "data", "weights", None))
-    with pytest.raises(TypeError, match="predicts nothing"):
+    with pytest.raises(TypeError, match="trains chromosomes only"):
         pool.poll(FOREVER)
 
 

@@ -8,15 +8,16 @@ from evosearch.blueprint import (
     ImageShape,
     LinearLayer,
     PoolLayer,
+    Problem,
     ReluLayer,
-    draw_up,
+    blueprint_of,
 )
 from evosearch.errors import InvalidChromosomeError
 from evosearch.genome import parse
 
 
 def test_every_gene_becomes_its_layers_in_order() -> None:
-    blueprint = draw_up(parse("C4 B6 P | F5"), ImageShape(3, 9, 8), 2)
+    blueprint = blueprint_of(parse("C4 B6 P | F5"), Problem(ImageShape(3, 9, 8), 2))
     assert blueprint.layers == (
         ConvLayer(3, 4, 3, (4, 9, 8)),
         ReluLayer((4, 9, 8)),
@@ -33,7 +34,7 @@ def test_every_gene_becomes_its_layers_in_order() -> None:
 
 
 def test_its_sums_are_those_of_its_layers() -> None:
-    blueprint = draw_up(parse("C4 P | F5"), ImageShape(1, 4, 4), 3)
+    blueprint = blueprint_of(parse("C4 P | F5"), Problem(ImageShape(1, 4, 4), 3))
     assert blueprint.parameters == (4 * 9 + 4) + (16 * 5 + 5) + (5 * 3 + 3)
     assert blueprint.flops == 2 * (64 * 9 + 16 * 5 + 5 * 3)
     # conv, ReLU, pool, linear, ReLU, dropout, logits; flatten is a view
@@ -41,23 +42,23 @@ def test_its_sums_are_those_of_its_layers() -> None:
 
 
 def test_without_a_tail_the_output_layer_follows_the_head() -> None:
-    assert draw_up(parse("C4 |"), ImageShape(1, 2, 2), 3).layers[-2:] == (
+    assert blueprint_of(parse("C4 |"), Problem(ImageShape(1, 2, 2), 3)).layers[-2:] == (
         FlattenLayer((16,)),
         LinearLayer(16, 3),
     )
 
 
 def test_dropout_zero_leaves_the_layer_out() -> None:
-    layers = draw_up(parse("C4 | F5 F6"), ImageShape(1, 2, 2), 2, dropout=0).layers
+    layers = blueprint_of(parse("C4 | F5 F6"), Problem(ImageShape(1, 2, 2), 2), dropout=0).layers
     assert not any(isinstance(layer, DropoutLayer) for layer in layers)
 
 
 def test_a_pooling_may_come_first() -> None:
-    assert draw_up(parse("P C4 |"), ImageShape(3, 8, 8), 2).layers[0] == PoolLayer((3, 4, 4))
+    assert blueprint_of(parse("P C4 |"), Problem(ImageShape(3, 8, 8), 2)).layers[0] == PoolLayer((3, 4, 4))
 
 
 def test_a_pooling_that_leaves_no_pixel_is_named_by_its_place() -> None:
     with pytest.raises(
         InvalidChromosomeError, match=r"the pooling at gene 4 of 'C4 P P P \|' .* 4 x 7 images"
     ):
-        draw_up(parse("C4 P P P |"), ImageShape(3, 4, 7), 2)
+        blueprint_of(parse("C4 P P P |"), Problem(ImageShape(3, 4, 7), 2))

@@ -8,11 +8,9 @@ from evosearch.data import SearchData
 from evosearch.evaluation import (
     UNWATCHED,
     Evaluator,
-    Outcome,
-    Prediction,
-    PredictionTask,
     Progress,
-    TrainingTask,
+    Result,
+    Task,
 )
 from evosearch.testing import FormulaEvaluator
 
@@ -34,17 +32,14 @@ class GreedyEvaluator:
     def __call__(self, _data: SearchData, _device: str) -> Evaluator:
         return self
 
-    def evaluate(self, task: TrainingTask, progress: Progress = UNWATCHED) -> Outcome:
+    def handle(self, task: Task, progress: Progress = UNWATCHED) -> Result:
         if WATCHED in os.environ and self._is_first():
             eaten = []
             for _ in range(self.mebibytes):
                 eaten.append(bytearray(os.urandom(1024)) * 1024)
                 progress.step()
             raise AssertionError(f"nobody minded that {len(eaten)} MiB were taken")
-        return self.inner.evaluate(task, progress)
-
-    def predict(self, task: PredictionTask) -> Prediction:
-        return self.inner.predict(task)
+        return self.inner.handle(task, progress)
 
     def _is_first(self) -> bool:
         try:
@@ -64,13 +59,10 @@ class TracingEvaluator:
     def __call__(self, _data: SearchData, _device: str) -> Evaluator:
         return self
 
-    def evaluate(self, task: TrainingTask, progress: Progress = UNWATCHED) -> Outcome:
-        outcome = self.inner.evaluate(task, progress)
+    def handle(self, task: Task, progress: Progress = UNWATCHED) -> Result:
+        outcome = self.inner.handle(task, progress)
         Path(self.folder, f"{task.network.key}-{os.getpid()}").touch()
         return outcome
-
-    def predict(self, task: PredictionTask) -> Prediction:
-        return self.inner.predict(task)
 
 
 def traces(folder: Path) -> set[tuple[str, int]]:

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from evosearch.bench import QUICK, Measure, Report, Size
+from evosearch.bench.scheduler import QUICK, Report, Size
+from evosearch.bench.table import Measure
 from evosearch.cli.benching import parse_slots
 from evosearch.errors import InputError
 
@@ -19,7 +20,7 @@ def asked(monkeypatch):
         tell("something")
         return Report((Measure("overhead", "evosearch", (1.0, 3.0), "%", at_most=2.0),), size.quick)
 
-    monkeypatch.setattr("evosearch.bench.measure_scheduler", measure)
+    monkeypatch.setattr("evosearch.bench.scheduler.measure_scheduler", measure)
     return sizes
 
 

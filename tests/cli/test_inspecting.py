@@ -1,10 +1,12 @@
 """`data` and `validate` as a user types them."""
 
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
 
+from evosearch import undertaking
 from evosearch.data import DataSettings, load_dataset
 
 COST = {
@@ -36,7 +38,8 @@ def test_data_as_json_say_the_same(command, pictures):
     assert (ended.status, ended.err) == (0, "")
     found = json.loads(ended.out)
     assert set(found) == {
-        *("name", "root", "classes", "counts", "image", "key", "bad_files", "duplicates", "source", "notes")
+        *("name", "root", "classes", "counts", "image", "key", "bad_files", "duplicates", "source", "notes"),
+        *("repeats", "contradictions", "alike", "alike_count"),
     }
     assert (found["name"], found["root"]) == ("image_folder", str(pictures.root))
     assert found["classes"] == ["cat", "dog", "owl"]
@@ -70,6 +73,66 @@ def test_images_in_two_splits_are_told(command, write_pictures):
     text = command("data", made.config).out
     assert "images that stand in two splits: 1" in text
     assert f"    {split} {name} = test {other_name}" in text
+
+
+def test_one_image_under_two_labels_is_told_and_the_data_are_good(command, pictures):
+    (pictures.root / "owl/3.png").write_bytes((pictures.root / "cat/3.png").read_bytes())
+    ended = command("data", pictures.config, "--json")
+    assert (ended.status, ended.err) == (0, "")
+    (found,) = json.loads(ended.out)["contradictions"]
+    assert {found["name"], found["other_name"]} == {"cat/3.png", "owl/3.png"}
+    assert {found["label"], found["other_label"]} == {"cat", "owl"}
+    text = command("data", pictures.config).out
+    assert "  equal images under different labels: 1\n" in text
+    assert command("validate", pictures.config).status == 0
+
+
+@pytest.fixture
+def lists(command, write_pictures):
+    """`lists.yaml`, whose COVID-CT names an image twice in one of its split lists."""
+    made = write_pictures("Images/CT_COVID", "Images/CT_NonCOVID")
+    for name in ("COVID", "NonCOVID"):
+        (made.root / "Data-split" / name).mkdir(parents=True)
+        for number, word in enumerate(("train", "val", "test")):
+            text = "".join(f"{image}.png\n" for image in range(3 * number, 3 * number + 3))
+            (made.root / f"Data-split/{name}/{word}CT_{name}.txt").write_text(text)
+    with (made.root / "Data-split/COVID/trainCT_COVID.txt").open("a") as file:
+        file.write("1.png\n")
+    Path("lists.yaml").write_text(made.config.read_text().replace("image_folder", "covid_ct"))
+    return "lists.yaml"
+
+
+REPEATED = "'Data-split/COVID/trainCT_COVID.txt' line 4 names '1.png' again, after line 2"
+
+
+def test_a_name_that_a_split_list_repeats_is_told_with_file_and_line_and_ends_with_2(command, lists, refused):
+    ended = command("data", lists)
+    assert ended.status == 2
+    assert f"    {REPEATED}\n" in ended.out
+    assert len(ended.err.splitlines()) == 1
+    assert f"names that stand twice in a split list of {str(Path.cwd() / 'data/pictures')!r} (1)" in ended.err
+    assert json.loads(command("data", lists, "--json").out)["repeats"] == [REPEATED]
+    assert REPEATED in refused("validate", lists)
+
+
+def test_a_name_that_a_split_list_repeats_is_refused_for_new_searches_only(
+    command, lists, refused, scripted, monkeypatch
+):
+    assert REPEATED in refused("run", lists)
+    key = json.loads(command("data", lists, "--json").out)["key"]
+
+    load = undertaking.load_dataset
+    with monkeypatch.context() as first_version:  # begins without a word
+        first_version.setattr(undertaking, "load_dataset", lambda *a, **k: load(*a, **{**k, "begun": True}))
+        assert command("run", lists).status == 0
+    for ended in (command("resume", "lists", "--generations", "3"), command("run", lists)):
+        assert ended.status == 0
+        assert f"data: {REPEATED}" in ended.err
+    assert command("retrain", "lists").status == 0
+    with sqlite3.connect("runs/journal.db") as journal:
+        assert journal.execute("SELECT data_key FROM searches").fetchall() == [(key,)]
+    journal.close()
+    assert REPEATED in refused("run", lists, "--name", "another")
 
 
 def test_a_relative_root_is_looked_for_where_the_environment_says(command, pictures, monkeypatch, tmp_path):

@@ -35,9 +35,9 @@ class Clock:
     def __call__(self) -> float:
         return self.now
 
-    def evaluate(self, task):
+    def handle(self, task):
         self.now += 2.0
-        return FormulaEvaluator(seconds=0.0).evaluate(task)
+        return FormulaEvaluator(seconds=0.0).handle(task)
 
 
 @dataclass

@@ -10,6 +10,11 @@ from evosearch.data import DataReport, DataSettings, SourceImages, inspect_data,
 from evosearch.data.listing import SPLITS
 
 
+def repeat(root: Path) -> None:
+    with (root / "Data-split/COVID/trainCT_COVID.txt").open("a") as file:
+        file.write("\n0.png\n0.png\n")
+
+
 def inspected(root: Path, settings: DataSettings, cache: Path | None = None) -> DataReport:
     return inspect_data(settings, env={"EVOSEARCH_DATA": str(root.parent)}, cwd=root, cache=cache)
 
@@ -51,16 +56,49 @@ def test_each_pair_of_splits_that_share_an_image_is_listed(covid_ct: Path) -> No
     ]
 
 
+def test_a_name_that_a_split_list_repeats_is_told_and_the_data_stay_what_they_are(covid_ct: Path) -> None:
+    settings = DataSettings("covid_ct", root="covid-ct", image_size=4)
+    once = inspected(covid_ct, settings)
+    repeat(covid_ct)
+    report = inspected(covid_ct, settings)
+    assert report.repeats == (
+        "'Data-split/COVID/trainCT_COVID.txt' line 3 names '0.png' again, after line 1",
+        "'Data-split/COVID/trainCT_COVID.txt' line 4 names '0.png' again, after line 1",
+    )
+    assert (report.bad_files, report.counts["train"]) == ((), {"NonCOVID": 1, "COVID": 3})
+    assert report.key not in (None, once.key)  # each stands there as often as it is named, as it always has
+
+
 def test_a_source_without_files_has_no_root_and_no_source_sizes(tmp_path: Path) -> None:
     report = inspected(tmp_path, DataSettings())
     assert (report.root, report.source, report.bad_files) == (None, None, ())
 
 
-def test_the_real_covid_ct_has_the_counts_of_its_paper(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def real_covid_ct() -> DataReport:
     shared = Path(os.environ.get("EVOSEARCH_DATA") or Path(__file__).parents[3] / "shared" / "data")
     if not (shared / "covid-ct").is_dir():
         pytest.skip("COVID-CT is not here; set EVOSEARCH_DATA to the folder that holds covid-ct")
-    report = inspected(shared / "covid-ct", DataSettings("covid_ct", root="covid-ct", image_size=32))
+    return inspected(shared / "covid-ct", DataSettings("covid_ct", root="covid-ct", image_size=32))
+
+
+def test_the_real_covid_ct_has_the_counts_of_its_paper(real_covid_ct: DataReport) -> None:
+    report = real_covid_ct
     assert [tuple(report.counts[split].values()) for split in SPLITS] == [(234, 191), (58, 60), (105, 98)]
     assert report.source == SourceImages(61, 1671, {"L": 44, "RGB": 528, "RGBA": 174})
-    assert (report.bad_files, report.duplicates, report.notes) == ((), (), ())
+    assert (report.bad_files, report.duplicates, report.contradictions, report.repeats) == ((), (), (), ())
+
+
+def test_the_two_scans_that_covid_ct_has_under_opposite_labels_are_found_and_nothing_else(
+    real_covid_ct: DataReport,
+) -> None:
+    assert [str(pair) for pair in real_covid_ct.alike] == [
+        f"train Images/CT_NonCOVID/71%{twin}.jpg (NonCOVID) ~ "
+        f"test Images/CT_COVID/kjr-21-e24-p5-{scan}.png (COVID)"
+        for twin, scan in ((0, 29), (1, 31))
+    ]
+    assert real_covid_ct.alike_count == 2
+    (note,) = real_covid_ct.notes
+    assert note.startswith(
+        "2 pairs of nearly equal images under different labels, first 'Images/CT_NonCOVID/71%0.jpg'"
+    )

@@ -89,6 +89,35 @@ def test_an_image_in_two_splits_is_noted_not_refused(covid_ct: Path) -> None:
     )
 
 
+def test_a_name_that_a_split_list_repeats_is_refused_for_a_new_search_and_a_note_for_one_that_has_begun(
+    covid_ct: Path,
+) -> None:
+    settings = DataSettings("covid_ct", root="covid-ct", image_size=4)
+    with (covid_ct / "Data-split/NonCOVID/testCT_NonCOVID.txt").open("a") as file:
+        file.write("2.png\n")
+    line = "'Data-split/NonCOVID/testCT_NonCOVID.txt' line 2 names '2.png' again, after line 1"
+    with pytest.raises(DataError) as caught:
+        load(covid_ct, settings=settings)
+    assert caught.value.problems == (line,)
+    assert f"(1) in '{covid_ct}': {line}; name each image once" in str(caught.value)
+    begun = load_dataset(
+        settings, env={"EVOSEARCH_DATA": str(covid_ct.parent)}, cwd=covid_ct, cache=None, begun=True
+    )
+    assert begun.notes == (line,)
+    assert len(begun.test) == 3
+
+
+def test_one_picture_under_two_labels_is_noted_not_refused(pets: Path) -> None:
+    before = load(pets)
+    shutil.copy(pets / "cat/0.png", pets / "dog/0.png")
+    after = load(pets)
+    assert [note.split(",")[0] for note in after.notes if "labels" in note] == [
+        "1 pair of equal images under different labels"
+    ]
+    assert sum(map(len, (after.train, after.validation, after.test))) == 15
+    assert after.key != before.key
+
+
 def test_what_the_operating_system_refuses_is_one_line_too(covid_ct: Path) -> None:
     with (covid_ct / "Data-split/COVID/trainCT_COVID.txt").open("a") as file:
         file.write("x" * 300)

@@ -1,5 +1,6 @@
 """The files in docker/, and their checkers."""
 
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -24,3 +25,8 @@ def check(*command: str | Path) -> None:
     name, *arguments = map(str, command)
     ended = subprocess.run([BIN / name, *arguments], check=False, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+def locked(path: Path) -> dict[str, str]:
+    """The version of each package in a lock, by name."""
+    return dict(re.findall(r"^([a-z0-9-]+)(?:\[[a-z,]+\])?==([^\s;]+)", path.read_text(), re.MULTILINE))

@@ -2,13 +2,12 @@
 
 import re
 import subprocess
-import sys
-import tomllib
 
-from tests.docker.shipped import IMAGE, PROJECT, check
+from tests.docker.shipped import FOLDER, IMAGE, PROJECT, check, locked
 
 TEXT = IMAGE.read_text().replace("\\\n", " ")
 LINES = [line.strip() for line in TEXT.splitlines() if line.strip() and not line.startswith("#")]
+LOCK = FOLDER / "requirements.txt"
 LAST_STAGE = LINES[max(index for index, line in enumerate(LINES) if line.startswith("FROM ")) :]
 
 
@@ -38,27 +37,44 @@ def test_kuberays_probes_have_the_program_they_call():
 
 
 def test_an_edit_of_the_code_does_not_install_everything_anew():
-    (installing,) = (n for n, line in enumerate(LINES) if "--requirement requirements.txt" in line)
-    (code,) = (n for n, line in enumerate(LINES) if line.startswith("COPY evosearch "))
-    assert installing < code
+    lock, code = (
+        next(n for n, line in enumerate(LINES) if line.startswith(f"COPY {source} "))
+        for source in ("docker/requirements.txt", "evosearch")
+    )
+    installing = [n for n, line in enumerate(LINES) if "pip install" in line]
+    assert lock < min(installing)
+    assert [n for n in installing if n > code] == [max(installing)]
 
 
-def test_the_versions_are_those_that_are_tested(tmp_path):
-    (listing,) = (line for line in LINES if line.startswith("RUN python -c"))
-    assert "--constraint constraints.txt" in listing
-    program = re.search(r'python -c "(.*?)"\s+> requirements', listing)[1]
-    listed = subprocess.run(
-        [sys.executable, "-c", program], cwd=PROJECT, check=True, capture_output=True, text=True
-    ).stdout.splitlines()
-    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
-    assert listed == project["dependencies"] + project["optional-dependencies"]["postgres"]
+def test_nothing_is_fetched_but_what_the_lock_names():
+    fetching = re.findall(r"pip install ([^&\n]+)", TEXT)
+    unhashed = [words for words in fetching if "--require-hashes" not in words and "--no-index" not in words]
+    assert len(fetching) == 4
+    # Building a wheel would fetch what no hash names.
+    assert all("--only-binary :all:" in words for words in fetching if "--require-hashes" in words)
+    assert ["--requirement torch.txt" in words for words in unhashed] == [
+        True
+    ]  # of the CPU's variant, see there
+
+
+def test_the_cpu_variant_takes_only_torch_from_elsewhere(tmp_path):
+    (command,) = (line for line in LINES if line.startswith("RUN awk"))
+    (tmp_path / "requirements.txt").write_bytes(LOCK.read_bytes())
+    filters = command.removeprefix("RUN ").partition("&& pip install")[0]
+    subprocess.run(["bash", "-ec", filters], cwd=tmp_path, check=True)
+    others, torch = locked(tmp_path / "others.txt"), locked(tmp_path / "torch.txt")
+    assert torch == {name: locked(LOCK)[name] for name in ("torch", "torchvision")}
+    left_out = set(locked(LOCK)) - set(others) - set(torch)
+    assert all(name.startswith(("nvidia-", "cuda-", "triton")) for name in left_out)
+    assert {"numpy", "ray", "hatchling", "networkx", "sympy"} <= set(others)
+    assert (tmp_path / "others.txt").read_text().count("--hash=") > 2 * len(others)
 
 
 def test_both_variants_have_their_packages():
     assert "ARG VARIANT=gpu" in LINES[:1]
     assert "FROM packages-${VARIANT} AS packages" in LINES
     for variant in ("gpu", "cpu"):
-        assert f"FROM base AS packages-{variant}" in LINES
+        assert f"FROM locked AS packages-{variant}" in LINES
 
 
 def test_what_is_copied_is_there_and_not_ignored():

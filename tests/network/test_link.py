@@ -1,6 +1,5 @@
 """A link between two machines that is cut for half a minute while a generation is evaluated."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
@@ -15,8 +14,6 @@ from tests.chaos.searches import Search
 from tests.network.hosts import Hosts, NotPermittedError, two_hosts
 
 pytestmark = [pytest.mark.network, pytest.mark.ray]
-
-os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * 64, "RAY_USAGE_STATS_ENABLED": "0"}
 
 CUT_SECONDS = 30
 QUICK = {

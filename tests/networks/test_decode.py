@@ -12,8 +12,9 @@ from evosearch.blueprint import (
     Blueprint,
     FlattenLayer,
     ImageShape,
-    Limits,
-    draw_up,
+    Problem,
+    SizeLimits,
+    blueprint_of,
     repair_head,
     training_memory,
 )
@@ -38,8 +39,12 @@ def random_blueprints(space: SearchSpace, count: int, sides: tuple[int, int]) ->
             int(rng.integers(2, 11)),
             rng.choice([0, 0.5]),
         )
-        limits = Limits.of(space, image, classes, 16, "adam", dropout)
-        drawn.append(draw_up(repair_head(sample(space, rng), limits).chromosome, image, classes, dropout))
+        problem, limits = Problem(image, classes), SizeLimits.of(space)
+        drawn.append(
+            blueprint_of(
+                repair_head(sample(space, rng), problem, limits).chromosome, Problem(image, classes), dropout
+            )
+        )
     return drawn
 
 
@@ -50,7 +55,7 @@ def measured(blueprint: Blueprint, device: str) -> tuple[list[tuple[int, ...]], 
     def note(module: nn.Module, _: object, output: Tensor) -> None:
         outputs.append((type(module), tuple(output.shape[1:])))
 
-    image = blueprint.image
+    image = blueprint.problem.image
     with torch.device(device):
         network = build(blueprint).eval()
         for module in network:
@@ -94,7 +99,7 @@ def test_optimizers_keep_as_many_bytes_as_the_blueprint_says(optimizer: str) -> 
 
 
 def test_position_i_of_the_network_is_layer_i_of_the_blueprint() -> None:
-    blueprint = draw_up(parse("C4 B6 P | F5"), ImageShape(3, 8, 8), 2, dropout=0.25)
+    blueprint = blueprint_of(parse("C4 B6 P | F5"), Problem(ImageShape(3, 8, 8), 2), dropout=0.25)
     network = build(blueprint)
     assert [type(module).__name__ for module in network] == [
         *("Conv2d", "ReLU", "Conv2d", "BatchNorm2d", "ReLU", "MaxPool2d", "Flatten"),
@@ -106,7 +111,7 @@ def test_position_i_of_the_network_is_layer_i_of_the_blueprint() -> None:
 
 def test_a_network_computes_what_its_genes_mean() -> None:
     # worked by hand: two pixels pass the identity kernel, the rectifier clips one, the pooling keeps the larger
-    network = build(draw_up(parse("C1 P | F1"), ImageShape(1, 2, 2), 2, dropout=0))
+    network = build(blueprint_of(parse("C1 P | F1"), Problem(ImageShape(1, 2, 2), 2), dropout=0))
     identity = torch.zeros(1, 1, 3, 3)
     identity[0, 0, 1, 1] = 1.0
     values = {
@@ -124,5 +129,5 @@ def test_a_network_computes_what_its_genes_mean() -> None:
 
 
 def test_an_odd_side_loses_its_last_row_and_column() -> None:
-    network = build(draw_up(Chromosome(parse("P C1 |").head, ()), ImageShape(1, 5, 7), 2))
+    network = build(blueprint_of(Chromosome(parse("P C1 |").head, ()), Problem(ImageShape(1, 5, 7), 2)))
     assert network[0](torch.zeros(1, 1, 5, 7)).shape == (1, 1, 2, 3)

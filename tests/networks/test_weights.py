@@ -1,11 +1,11 @@
 import torch
 from torch import nn
 
-from evosearch.blueprint import ImageShape, draw_up
+from evosearch.blueprint import ImageShape, Problem, blueprint_of
 from evosearch.genome import parse
 from evosearch.networks import build, initialise
 
-BLUEPRINT = draw_up(parse("C64 B96 P | F400"), ImageShape(3, 8, 8), 10)
+BLUEPRINT = blueprint_of(parse("C64 B96 P | F400"), Problem(ImageShape(3, 8, 8), 10))
 
 
 def initialised(seed: int) -> nn.Sequential:

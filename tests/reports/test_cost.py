@@ -4,13 +4,13 @@ import json
 
 import pytest
 
-from evosearch.blueprint import ImageShape, draw_up, training_memory
+from evosearch.blueprint import ImageShape, Problem, blueprint_of, training_memory
 from evosearch.evaluation import TrainingSettings
 from evosearch.genome import parse
 from evosearch.reports import cost_lines, estimate_cost
 
 IMAGE = ImageShape(1, 8, 8)
-SMALL, LARGE = (draw_up(parse(text), IMAGE, 2, 0.0) for text in ("C4 |", "C4 C8 | F16"))
+SMALL, LARGE = (blueprint_of(parse(text), Problem(IMAGE, 2), 0.0) for text in ("C4 |", "C4 C8 | F16"))
 TRAINING = TrainingSettings(epochs=10, batch_size=16)
 
 

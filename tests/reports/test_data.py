@@ -1,7 +1,9 @@
 """What data are, for a person."""
 
+from dataclasses import replace
+
 from evosearch.data import DataReport
-from evosearch.data.hygiene import Duplicate
+from evosearch.data.hygiene import Contradiction, Duplicate
 from evosearch.data.inspection import SourceImages
 from evosearch.reports import data_lines
 
@@ -20,6 +22,12 @@ REPORT = DataReport(
     duplicates=(Duplicate("train", "cat/2.png", "test", "cat/3.png"),),
     source=SourceImages(124, 1485, {"RGBA": 2, "L": 10}),
     notes=("3 files are ignored",),
+    repeats=("'list.txt' line 3 names 'a' again, after line 1",),
+    contradictions=(
+        Contradiction("train", "cat/4.png", "cat", "train", "hippopotamus/4.png", "hippopotamus", 1),
+    ),
+    alike=(Contradiction("train", "cat/5.png", "cat", "test", "hippopotamus/5.png", "hippopotamus", 0.9951),),
+    alike_count=1200,
 )
 
 
@@ -37,8 +45,19 @@ def test_everything_that_was_found_is_told():
         "  hash none while there are bad files",
         "  images that stand in two splits: 1",
         "    train cat/2.png = test cat/3.png",
+        "  equal images under different labels: 1",
+        "    train cat/4.png (cat) = train hippopotamus/4.png (hippopotamus)",
+        "  nearly equal images under different labels: 1,200, the 1 likest of them",
+        "    train cat/5.png (cat) ~ test hippopotamus/5.png (hippopotamus), 0.995 alike",
         "  note: 3 files are ignored",
+        "  names that stand twice in a split list: 1",
+        "    'list.txt' line 3 names 'a' again, after line 1",
         "  bad files: 2",
         "    'cat/0.png' is empty",
         "    'cat/1.png' is a decompression bomb",
     ]
+
+
+def test_where_likeness_was_not_looked_for_nothing_is_claimed():
+    lines = data_lines(replace(REPORT, alike=(), alike_count=None))
+    assert "  nearly equal images under different labels: not looked for among so many" in lines

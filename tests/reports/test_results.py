@@ -5,6 +5,7 @@ import io
 import json
 from dataclasses import replace
 
+import pytest
 from rich.console import Console
 
 from evosearch.reports import MemberEvaluation, best_first, results_csv, results_document, results_table
@@ -53,8 +54,32 @@ def test_as_csv_lists_are_joined_and_the_unknown_is_empty():
     first, second = csv.DictReader(io.StringIO(results_csv((commas, WAITING))))
     assert first["parents"] == "2; 3"
     assert first["operators"] == "head crossover; shrink by 2"
-    assert first["reasons"] == 'a "quoted", and\nbroken text'
+    assert first["reasons"] == r'a "quoted", and\nbroken text'
     assert (second["fitness"], second["worker"], second["failure"]) == ("", "", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [
+        ("=1+1", "'=1+1"),
+        ("+1", "'+1"),
+        ("-1", "'-1"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("\uff1d1", "'\uff1d1"),
+        ("\t=1", r"\t=1"),
+        ("\r=1", r"\r=1"),
+        ("a=1", "a=1"),
+    ],
+)
+def test_as_csv_no_text_is_a_formula(text, cell):
+    (row,) = csv.DictReader(io.StringIO(results_csv([replace(DONE, worker=text)])))
+    assert row["worker"] == cell
+
+
+def test_as_csv_numbers_stay_numbers_negative_ones_too():
+    odd = replace(DONE, fitness=-0.25, seconds=-1e-3, parameters=-1)
+    (row,) = csv.DictReader(io.StringIO(results_csv([odd])))
+    assert [row[name] for name in ("fitness", "seconds", "parameters")] == ["-0.25", "-0.001", "-1"]
 
 
 def test_as_csv_no_row_is_a_header():

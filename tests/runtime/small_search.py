@@ -1,14 +1,15 @@
 """A small search without I/O: its plan, a logbook in memory, and a way to drive it."""
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from evosearch.blueprint import ImageShape, Limits
+from evosearch.blueprint import ImageShape, Problem
 from evosearch.evaluation import Evaluator, TrainingSettings
 from evosearch.genome import SearchSpace
 from evosearch.runtime import (
+    Checkpointing,
     DriverState,
     Fleet,
     Member,
@@ -19,7 +20,7 @@ from evosearch.runtime import (
     drive,
     replay,
 )
-from evosearch.search import EavlSettings, make_strategy
+from evosearch.search import EavlSettings, SearchContext
 from evosearch.storage import DriverStarted, Event
 from evosearch.testing import FormulaEvaluator, Script, ScriptedPool
 
@@ -30,11 +31,13 @@ SETTINGS = EavlSettings(population=8, generations=4, elites=2, immigrants=2)
 def make_plan(
     settings: EavlSettings = SETTINGS, space: SearchSpace = SMALL, seed: int = 0, name: str = "small"
 ) -> Plan:
-    training = TrainingSettings(epochs=1)
-    limits = Limits.of(
-        space, ImageShape(1, 8, 8), 2, training.batch_size, training.optimizer, training.dropout
-    )
-    return Plan(name, seed, make_strategy(settings, space, limits, seed), training, limits, "data")
+    context = SearchContext(space, Problem(ImageShape(1, 8, 8), 2), TrainingSettings(epochs=1), seed)
+    return Plan(name, settings.make(context), context, "data")
+
+
+def with_max_memory(plan: Plan, memory: int) -> Plan:
+    space = replace(plan.context.space, max_memory=memory)
+    return replace(plan, context=replace(plan.context, space=space))
 
 
 @dataclass
@@ -70,6 +73,7 @@ class Drive:
     clock: Callable[[], float] = lambda: 0.0
     stop_reason: Callable[[], str | None] = lambda: None
     limits: TimeLimits = field(default_factory=TimeLimits)
+    checkpointing: Mapping[str, Checkpointing] = field(default_factory=dict)
 
     def __call__(self, before: Iterable[Event] = ()) -> DriverState:
         started = DriverStarted("host", 1, "local", {})
@@ -77,6 +81,14 @@ class Drive:
         self.pool = ScriptedPool(self.evaluator, self.script)
         self.pool.start()
         logbooks = {self.plan.name: self.logbook}
-        world = Surroundings(self.pool, logbooks, self.clock, self.stop_reason, Silence(), self.limits)
+        world = Surroundings(
+            self.pool,
+            logbooks,
+            self.clock,
+            self.stop_reason,
+            Silence(),
+            self.limits,
+            self.checkpointing,
+        )
         fleet = drive(Fleet.of(Member(self.plan, replay(self.plan, self.logbook.facts))), world)
         return fleet.members[self.plan.name].state

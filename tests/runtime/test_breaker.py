@@ -67,12 +67,12 @@ def test_a_candidate_that_kills_every_process_it_meets_is_not_the_nodes_fault(fl
         fleet, _ = step(fleet, WorkerJoined(worker(node, serial)))
         fleet, _ = finish(fleet, *other)
     assert excluded == []
-    assert fleet.members[search].state.search.scores[poison].failure is CRASHED
+    assert fleet.members[search].state.failed[poison] is CRASHED
 
 
 def finish(fleet, name, task):
-    search, number = task
-    ticket = Ticket(search, 1, number, fleet.members[search].state.attempts[number])
+    search, trial = task
+    ticket = Ticket(search, 1, trial.number, fleet.members[search].state.attempts[trial])
     return step(fleet, TaskDone(fleet.workers[name], ticket, Success(0.5, 1.0)))
 
 
@@ -98,11 +98,11 @@ def test_a_dead_node_costs_an_evaluation_one_attempt_however_many_workers_it_had
     fleet, _ = step(Fleet.of(Member(plan, replay(plan, ()))), Begun())
     workers = [worker("dead", serial) for serial in range(8)]
     fleet, _ = step(fleet, WorkerJoined(workers[0]))
-    (search, number), state = fleet.running["dead-0"], fleet.members["small"].state
-    only = replace(state, open={number: state.open[number]})
+    (search, trial), state = fleet.running["dead-0"], fleet.members["small"].state
+    only = replace(state, open={trial: state.open[trial]})
     fleet = replace(fleet.with_state(search, only), workers={one.name: one for one in workers})
     fleet, _ = step(fleet, *(WorkerLeft(one, LOST, "gone") for one in workers))
-    assert fleet.members[search].state.failures == {number: (LOST,)}
+    assert fleet.members[search].state.failures == {trial: (LOST,)}
     assert fleet.running == {}
 
 
@@ -132,9 +132,11 @@ def test_workers_that_leave_idle_are_no_losses(plan):
 
 def test_an_evaluation_that_it_finishes_in_between_wipes_the_slate(fleet):
     fleet, _ = lose(fleet, "bad", [LOST, LOST])
-    search, number = fleet.running["bad-2"]
-    attempt = fleet.members[search].state.attempts[number]
-    fleet, _ = step(fleet, TaskDone(worker("bad", 2), Ticket(search, 1, number, attempt), Success(0.5, 1.0)))
+    search, trial = fleet.running["bad-2"]
+    attempt = fleet.members[search].state.attempts[trial]
+    fleet, _ = step(
+        fleet, TaskDone(worker("bad", 2), Ticket(search, 1, trial.number, attempt), Success(0.5, 1.0))
+    )
     fleet, excluded = lose(fleet, "bad", [LOST, LOST], first=2)
     assert excluded == []
 
@@ -145,7 +147,7 @@ def test_a_lost_evaluation_goes_to_another_node_first(plan):
     lost = fleet.running["a-0"]
     fleet, _ = step(fleet, WorkerLeft(worker("a", 0), LOST, "gone"))
     fleet = replace(fleet, workers={one.name: one for one in (worker("a", 1), worker("b", 0))})
-    chosen = {(one.search, one.candidate.number): given.node for given, one in assignments(fleet)}
+    chosen = {(one.search, one.trial.id): given.node for given, one in assignments(fleet)}
     assert chosen[lost] == "b"
 
 
@@ -173,9 +175,9 @@ def test_a_busy_worker_of_a_closed_node_ends_its_task_and_gets_no_other(fleet):
     busy = Worker("bad-x", "bad/cpu")
     fleet, _ = step(fleet, WorkerJoined(busy))
     fleet, _ = lose(fleet, "bad", [LOST, LOST, LOST])
-    search, number = fleet.running["bad-x"]
-    attempt = fleet.members[search].state.attempts[number]
-    fleet, commands = step(fleet, TaskDone(busy, Ticket(search, 1, number, attempt), Success(0.5, 1.0)))
+    search, trial = fleet.running["bad-x"]
+    attempt = fleet.members[search].state.attempts[trial]
+    fleet, commands = step(fleet, TaskDone(busy, Ticket(search, 1, trial.number, attempt), Success(0.5, 1.0)))
     assert fleet.members[search].state.remembered
     assert "bad-x" not in fleet.running
     assert "bad-x" not in fleet.workers

@@ -66,9 +66,9 @@ def test_an_evaluation_that_took_no_time_teaches_nothing():
     assert Timings().with_one((1.0,) * FEATURES, 0.0) == Timings()
 
 
-def test_the_work_of_a_blueprint_has_a_number_per_feature():
+def test_the_work_of_a_network_has_a_number_per_feature():
     plan = make_plan()
-    blueprint = plan.blueprint(plan.strategy.start().members[0])
-    work = work_of(blueprint)
+    size = plan.network_size(plan.strategy.ask(plan.strategy.start())[0])
+    work = work_of(size)
     assert len(work) == FEATURES
-    assert work[2] == blueprint.flops / 1e9
+    assert work[2] == size.flops / 1e9

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from evosearch.errors import CannotRunError, InterruptedSearchError, TooManyFailuresError
-from evosearch.evaluation import FailureKind
+from evosearch.evaluation import FailureKind, Trial
 from evosearch.genome import SearchSpace
 from evosearch.runtime import Fleet, Member, Silence, Surroundings, WorkerJoined, drive, replay
 from evosearch.search import EavlSettings
@@ -30,7 +30,7 @@ from evosearch.testing import (
     ScriptedPool,
     Victims,
 )
-from tests.runtime.small_search import Drive, MemoryLogbook, make_plan
+from tests.runtime.small_search import Drive, MemoryLogbook, make_plan, with_max_memory
 
 
 def population_of(state):
@@ -209,7 +209,9 @@ def test_a_resume_after_lost_workers_remembers_that_evaluations_have_succeeded()
     undisturbed = Drive(plan)
     undisturbed()
     later = [f.candidate for f in undisturbed.logbook.of(Born) if f.candidate.generation == 1]
-    longest = max(later, key=lambda candidate: (plan.blueprint(candidate).flops, -candidate.number))
+    longest = max(
+        later, key=lambda candidate: (plan.network_size(Trial.of(candidate)).flops, -candidate.number)
+    )
     losses = {(longest.number, attempt): FailureKind.WORKER_LOST for attempt in range(1, 6)}
     stopped = Drive(plan, script=Script(losses=losses))
     with pytest.raises(TooManyFailuresError, match="lost its worker 5 times"):
@@ -223,7 +225,9 @@ def test_a_resume_after_lost_workers_remembers_that_evaluations_have_succeeded()
 
 def shortest(plan, count):
     """The members of the first generation that are trained last."""
-    members = sorted(plan.strategy.start().members, key=lambda member: plan.blueprint(member).flops)
+    members = sorted(
+        plan.strategy.start().members, key=lambda member: plan.network_size(Trial.of(member)).flops
+    )
     return frozenset(str(member.chromosome) for member in members[:count])
 
 
@@ -323,7 +327,7 @@ def drive_on(pool, plan):
 
 def test_a_limit_that_no_device_holds_is_found_before_anything_is_dispatched(plan):
     gib = 2**30
-    plan = replace(plan, limits=replace(plan.limits, max_memory=4 * gib))
+    plan = with_max_memory(plan, 4 * gib)
     pool = Odd(ScriptedPool(FormulaEvaluator(), Script(2)), memory=2 * gib)
     with pytest.raises(CannotRunError, match=r"has 2\.0 GiB"):
         drive_on(pool, plan)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from evosearch.errors import InterruptedSearchError, TooManyFailuresError
-from evosearch.evaluation import FailureKind
+from evosearch.evaluation import FailureKind, TrialId
 from evosearch.runtime import Begun, Fleet, Member, Silence, Surroundings, Worker, drive, replay, step
 from evosearch.runtime.scheduling import waiting
 from evosearch.search import EavlSettings
@@ -167,9 +167,9 @@ def test_immigrants_that_failed_early_stop_their_generation_as_they_would_have_w
 def test_an_equal_chromosome_waits_while_another_number_of_it_is_trained(plan):
     fleet, _ = step(Fleet.of(Member(plan, replay(plan, ()))), Begun())
     state = fleet.members["small"].state
-    twin = replace(state.open[0], chromosome=state.open[5].chromosome)
-    state = replace(state, open={**state.open, 0: twin}, running={"busy": 5})
+    twin = replace(state.open[TrialId(0)], key=state.open[TrialId(5)].key)
+    state = replace(state, open={**state.open, TrialId(0): twin}, running={"busy": TrialId(5)})
     fleet = replace(
         fleet.with_state("small", state), workers={n: Worker(n, f"{n}/cpu") for n in ("busy", "x", "y")}
     )
-    assert 0 not in {one.candidate.number for one in waiting(fleet)}
+    assert 0 not in {one.trial.number for one in waiting(fleet)}

@@ -1,5 +1,7 @@
 """The state machine by itself: one event at a time, no pool, no journal."""
 
+from dataclasses import replace
+
 import pytest
 
 from evosearch.evaluation import Failure, FailureKind, Success
@@ -18,7 +20,15 @@ from evosearch.runtime import (
     replay,
     step,
 )
-from evosearch.storage import Born, Dispatched, Failed, Finished, GenerationStarted, Interrupted
+from evosearch.storage import (
+    Born,
+    Dispatched,
+    Failed,
+    Finished,
+    GenerationStarted,
+    Interrupted,
+    VerdictReached,
+)
 
 A, B = Worker("a", "host/cpu"), Worker("b", "host/cpu")
 
@@ -44,15 +54,15 @@ def busy(plan):
 
 
 def ticket(assign):
-    return Ticket("small", 1, assign.number, assign.attempt)
+    return Ticket("small", 1, assign.trial.number, assign.attempt)
 
 
 def test_a_new_search_begins_with_its_first_population(plan):
     fleet, commands = step(fresh(plan), Begun())
     facts = facts_of(commands)
     assert [type(fact) for fact in facts] == [Born] * 8 + [GenerationStarted]
-    assert facts[0].parameters == plan.blueprint(facts[0].candidate).parameters
-    assert sorted(state_of(fleet).open) == list(range(8))
+    assert facts[0].parameters == plan.network_size(facts[0].trial).parameters
+    assert [trial.number for trial in state_of(fleet).open] == list(range(8))
 
 
 def test_step_changes_nothing_it_is_given(plan, busy):
@@ -67,12 +77,12 @@ def test_a_fact_is_recorded_before_anything_that_rests_on_it_is_commanded(plan, 
     fleet, assign = busy
     _, commands = step(fleet, TaskDone(A, ticket(assign), Success(0.5, 1.0)))
     assert [type(command) for command in commands] == [Record, Assign]
-    assert [type(fact) for fact in commands[0].facts] == [Finished, Dispatched]
+    assert [type(fact) for fact in commands[0].facts] == [Finished, VerdictReached, Dispatched]
 
 
 def test_a_result_of_a_given_up_attempt_changes_nothing(plan, busy):
     fleet, assign = busy
-    late = Ticket("small", 1, assign.number, assign.attempt + 1)
+    late = Ticket("small", 1, assign.trial.number, assign.attempt + 1)
     assert step(fleet, TaskDone(A, late, Success(0.5, 1.0))) == (fleet, ())
     assert step(fleet, TaskDone(B, ticket(assign), Success(0.5, 1.0))) == (fleet, ())
 
@@ -82,12 +92,12 @@ def test_a_late_result_of_an_attempt_whose_worker_was_given_up_changes_nothing(p
     fleet, _ = step(fleet, WorkerLeft(A, FailureKind.WORKER_LOST, "node gone"))
     fleet, commands = step(fleet, WorkerJoined(B))
     second = commands[-1]
-    assert (second.worker, second.number, second.attempt) == (B, first.number, first.attempt + 1)
+    assert (second.worker, second.trial, second.attempt) == (B, first.trial, first.attempt + 1)
     for worker in (A, B):  # whoever brings it
         after, commands = step(fleet, TaskDone(worker, ticket(first), Success(0.9, 1.0)))
         assert (state_of(after), commands) == (state_of(fleet), ())
     _, commands = step(fleet, TaskDone(B, ticket(second), Success(0.5, 1.0)))
-    assert facts_of(commands)[0] == Finished(first.number, 2, "b", Success(0.5, 1.0))
+    assert facts_of(commands)[0] == Finished(first.trial.number, 2, "b", Success(0.5, 1.0))
 
 
 def test_a_worker_that_leaves_idle_costs_no_attempt(plan, busy):
@@ -115,20 +125,23 @@ def test_an_evaluation_goes_to_another_worker_when_its_own_is_lost(plan, busy):
     fleet, _ = step(fleet, WorkerLeft(A, FailureKind.WORKER_LOST, "node gone"))
     assert not fleet.running
     _, commands = step(fleet, WorkerJoined(B))
-    assert (commands[-1].worker, commands[-1].number, commands[-1].attempt) == (B, assign.number, 2)
+    assert (commands[-1].worker, commands[-1].trial, commands[-1].attempt) == (B, assign.trial, 2)
 
 
 def test_the_seed_belongs_to_the_chromosome_not_to_the_number(plan, busy):
-    _, assign = busy
-    assert assign.task == plan.task(assign.task.network)
-    assert assign.task.seed != plan.task(assign.task.network, repeat=1).seed
+    fleet, assign = busy
+    trial = state_of(fleet).open[assign.trial].trial
+    assert assign.task == plan.task(trial)
+    twin = replace(trial, number=77, candidate=replace(trial.candidate, number=77))
+    assert plan.seed(twin) == assign.task.seed
+    assert plan.seed(replace(trial, repeat=1)) != assign.task.seed
 
 
 def test_a_failure_is_recorded_with_its_attempt_worker_and_reason(plan, busy):
     fleet, assign = busy
     failure = Failure(FailureKind.ERROR, "ValueError: no", 2.0)
     _, commands = step(fleet, TaskDone(A, ticket(assign), failure))
-    assert facts_of(commands)[0] == Failed(assign.number, 1, "a", failure, final=False)
+    assert facts_of(commands)[0] == Failed(assign.trial.number, 1, "a", failure, final=False)
 
 
 def test_a_worker_that_joined_and_left_at_one_moment_is_given_nothing(plan):
@@ -141,5 +154,5 @@ def test_a_result_that_came_before_its_worker_left_counts(busy):
     fleet, assign = busy
     done = TaskDone(A, ticket(assign), Success(0.5, 1.0))
     fleet, commands = step(fleet, done, WorkerLeft(A, FailureKind.WORKER_LOST, "draining"))
-    assert [type(fact) for fact in facts_of(commands)] == [Finished]
+    assert [type(fact) for fact in facts_of(commands)] == [Finished, VerdictReached]
     assert fleet.workers == {}

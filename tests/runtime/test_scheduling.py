@@ -26,12 +26,12 @@ def with_state(fleet, plan, **changes):
 
 def longest_first(plan, fleet):
     """Before anything is timed, FLOPs decide."""
-    candidates = fleet.members[plan.name].state.open.values()
-    return [c.number for c in sorted(candidates, key=lambda c: (-plan.blueprint(c).flops, c.number))]
+    trials = [one.trial for one in fleet.members[plan.name].state.open.values()]
+    return [t.id for t in sorted(trials, key=lambda t: (-plan.network_size(t).flops, t.number))]
 
 
 def given(fleet):
-    return {worker.name: one.candidate.number for worker, one in assignments(fleet)}
+    return {worker.name: one.trial.id for worker, one in assignments(fleet)}
 
 
 def test_every_free_worker_gets_one_longest_first(plan):
@@ -49,13 +49,13 @@ def test_a_busy_worker_gets_nothing_and_what_runs_is_not_given_twice(plan):
 def test_what_was_learned_of_finished_trainings_decides_who_is_longest(plan):
     fleet = begun(plan, X1)
     state = fleet.members["small"].state
-    by_layers = max(state.open.values(), key=lambda c: (plan.size(c).work[1], -plan.size(c).work[2]))
+    by_layers = max(state.open.values(), key=lambda one: (one.size.work[1], -one.size.work[2]))
     timings = state.timings
     for number in range(40):  # time follows the layers alone
         work = (1.0, 3.0 + number % 7, 0.1 * (number % 5), 0.3 * (number % 3), 0.2 * (number % 4))
         timings = timings.with_one(work, 2.0 * work[1])
     (chosen,) = given(with_state(fleet, plan, timings=timings)).values()
-    assert plan.size(state.open[chosen]).work[1] == plan.size(by_layers).work[1]
+    assert state.open[chosen].size.work[1] == by_layers.size.work[1]
 
 
 def test_what_must_run_alone_gets_a_whole_device(plan):
@@ -101,7 +101,7 @@ def test_one_crash_does_not_yet_ask_for_a_whole_device(plan):
 def test_what_must_run_alone_comes_first(plan):
     fleet = begun(plan, X1)
     last = longest_first(plan, fleet)[-1]
-    assert next(waiting(with_state(fleet, plan, failures={last: (OUT_OF_MEMORY,)}))).candidate.number == last
+    assert next(waiting(with_state(fleet, plan, failures={last: (OUT_OF_MEMORY,)}))).trial.id == last
 
 
 @pytest.fixture
@@ -110,16 +110,16 @@ def tight(plan):
     GPU of the same kind."""
     fleet = begun(plan)
     candidates = fleet.members["small"].state.open.values()
-    largest = max(candidates, key=lambda candidate: (plan.size(candidate).peak, -candidate.number))
-    memory = 2 * (CONTEXT + plan.size(largest).peak) - 2
+    largest = max(candidates, key=lambda one: (one.size.peak, -one.trial.number))
+    memory = 2 * (CONTEXT + largest.size.peak) - 2
     workers = [replace(worker, memory=memory) for worker in (X1, X2, Y1, Y2)]
-    return replace(fleet, workers={worker.name: worker for worker in workers}), largest.number
+    return replace(fleet, workers={worker.name: worker for worker in workers}), largest.trial.id
 
 
 def test_a_candidate_whose_predicted_peak_does_not_fit_its_share_runs_alone(tight):
     fleet, largest = tight
     chosen = assignments(fleet)
-    (worker,) = (worker for worker, one in chosen if one.candidate.number == largest)
+    (worker,) = (worker for worker, one in chosen if one.trial.id == largest)
     assert sum(other.device == worker.device for other, _ in chosen) == 1
     assert len(chosen) == 3  # the other device is shared as always
 
@@ -142,9 +142,13 @@ def test_searches_of_a_group_share_the_workers_longest_first(plan):
     fleet, _ = step(Fleet.of(*(Member(one, replay(one, ())) for one in plans)), Begun())
     fleet = replace(fleet, workers={worker.name: worker for worker in (X1, X2, Y1, Y2)})
     costs = sorted(
-        (one.blueprint(c).flops for one in plans for c in fleet.members[one.name].state.open.values()),
+        (
+            one.network_size(o.trial).flops
+            for one in plans
+            for o in fleet.members[one.name].state.open.values()
+        ),
         reverse=True,
     )
-    chosen = [fleet.members[one.search].plan.blueprint(one.candidate).flops for _, one in assignments(fleet)]
+    chosen = [fleet.members[one.search].plan.network_size(one.trial).flops for _, one in assignments(fleet)]
     assert chosen == costs[:4]
     assert {one.search for _, one in assignments(fleet)} <= {"group/seed-0", "group/seed-1"}

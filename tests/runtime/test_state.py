@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from evosearch.errors import JournalError
-from evosearch.evaluation import FailureKind
+from evosearch.evaluation import FailureKind, TrialId
 from evosearch.runtime import replay
 from evosearch.storage import Born, Completed, DriverStarted, TestRead
 from evosearch.storage.codec import decode
@@ -36,7 +36,7 @@ def test_a_single_changed_gene_in_the_journal_is_noticed(plan):
     index = next(
         i for i, fact in enumerate(facts) if isinstance(fact, Born) and fact.candidate.generation == 2
     )
-    stranger = replace(facts[index].candidate, chromosome=plan.strategy.start().members[0].chromosome)
+    stranger = replace(facts[index].candidate, subject=plan.strategy.start().members[0].subject)
     facts[index] = replace(facts[index], candidate=stranger)
     with pytest.raises(JournalError, match="another generation 2"):
         replay(plan, facts)
@@ -67,7 +67,7 @@ def test_what_went_with_its_node_does_not_count_and_what_the_first_version_lost_
     told = '{"number":3,"attempt":1,"worker":"w","failure":{"kind":"worker_lost","message":"gone"%s},"final":false}'
     gone, old = (decode("Failed", told % extra) for extra in (',"node_lost":true', ""))
     assert replay(plan, [*before, gone]).failures == {}
-    assert replay(plan, [*before, old, gone]).failures == {3: (FailureKind.WORKER_LOST,)}
+    assert replay(plan, [*before, old, gone]).failures == {TrialId(3): (FailureKind.WORKER_LOST,)}
 
 
 def test_facts_that_decide_nothing_leave_the_state_alone(plan):

@@ -4,25 +4,34 @@ chance leaves one outcome, or every outcome is checked."""
 import numpy as np
 import pytest
 
-from evosearch.blueprint import ImageShape, Limits, draw_up, infeasibility
-from evosearch.evaluation import FailureKind
+from evosearch.blueprint import ImageShape, Problem, blueprint_of
+from evosearch.evaluation import FailureKind, TrainingSettings
 from evosearch.genome import Conv, SearchSpace, parse
-from evosearch.search import Candidate, Origin, Score, SearchState, cross_tails, parent_probabilities, shrink
+from evosearch.search import (
+    Candidate,
+    Origin,
+    Score,
+    SearchContext,
+    SearchState,
+    cross_tails,
+    parent_probabilities,
+    shrink,
+)
 from evosearch.search.breeding import Breeding, Child, breed
 
 Rows = dict[int, tuple[str, float | None]]
 
 
-def limits(side: int = 32, max_parameters: int = 10**9, **space) -> Limits:
+def context(side: int = 32, max_parameters: int = 10**9, seed: int = 7, **space) -> SearchContext:
     space = SearchSpace(max_parameters=max_parameters, **space)
-    return Limits.of(space, ImageShape(1, side, side), 2, 16, "adam", 0.5)
+    return SearchContext(space, Problem(ImageShape(1, side, side), 2), TrainingSettings(), seed)
 
 
 def breeding(
-    allowed: Limits | None = None, probability: float = 0.0, phi: int = 1, seed: int = 7
+    allowed: SearchContext | None = None, probability: float = 0.0, phi: int = 1, seed: int = 7
 ) -> Breeding:
     """Copies by default, and a phi of 1: neither growth nor shrinking up to the best's length."""
-    return Breeding(probability, phi, 1.0, allowed or limits(), seed)
+    return Breeding(probability, phi, 1.0, allowed or context(seed=seed))
 
 
 def scored(rows: Rows, best: tuple[str, float] | None = None) -> SearchState:
@@ -132,19 +141,19 @@ def test_growth_takes_genes_of_the_best_ever():
 )
 def test_surplus_poolings_go_from_the_end(parent, side, child):
     state = scored({3: (parent, 0.9)})
-    (born,) = breed(state, 1, breeding(limits(side)))
+    (born,) = breed(state, 1, breeding(context(side)))
     assert str(born.chromosome) == child
     assert (parent != child) == any("pooling" in words for words in born.operators)
 
 
 def test_the_smaller_side_decides_how_many_poolings_fit():
-    allowed = Limits.of(SearchSpace(), ImageShape(1, 64, 5), 2, 16, "adam", 0.5)
+    allowed = SearchContext(SearchSpace(), Problem(ImageShape(1, 64, 5), 2), TrainingSettings(), 7)
     (born,) = breed(scored({3: ("C1 P P P | F1", 0.9)}), 1, breeding(allowed))
     assert str(born.chromosome) == "C1 P P | F1"
 
 
 def test_the_limit_of_poolings_is_the_highest_of_the_space():
-    (born,) = breed(scored({3: ("P P C1 P | F1", 0.9)}), 1, breeding(limits(poolings=(0, 1))))
+    (born,) = breed(scored({3: ("P P C1 P | F1", 0.9)}), 1, breeding(context(poolings=(0, 1))))
     assert str(born.chromosome) == "P C1 | F1"
 
 
@@ -164,7 +173,7 @@ def test_the_limit_of_poolings_is_the_highest_of_the_space():
 )
 def test_a_head_without_convolution_gets_the_best_ones_first(parent, best, side, child):
     state = scored({3: (parent, 0.5)}, best=(best if "|" in best else f"{best} | F1", 0.9))
-    (born,) = breed(state, 1, breeding(limits(side)))
+    (born,) = breed(state, 1, breeding(context(side)))
     assert str(born.chromosome) == child
     assert born.operators
 
@@ -186,9 +195,9 @@ def test_a_child_above_the_limit_becomes_the_fitter_parents_copy(three, five, fi
     rows: Rows = {3: ("C50 C2 |", three), 5: ("C2 C50 |", five)}
     if three is not None:
         rows[9] = ("C1 C1 |", 0.1)
-    allowed = limits(side=1, max_parameters=BIG)
-    assert all(infeasibility(parse(text), allowed) is None for text, _ in rows.values())
-    assert infeasibility(parse("C50 C50 |"), allowed) is not None
+    allowed = context(side=1, max_parameters=BIG)
+    assert all(allowed.infeasibility(parse(text)) is None for text, _ in rows.values())
+    assert allowed.infeasibility(parse("C50 C50 |")) is not None
     children = breed(scored(rows), 60, breeding(allowed, probability=1))
     mixed = [child for child in children if set(child.parents) == {3, 5}]
     small = [child for child in mixed if str(child.chromosome) == "C2 C2 |".rstrip()]
@@ -200,10 +209,10 @@ def test_a_child_above_the_limit_becomes_the_fitter_parents_copy(three, five, fi
 
 def test_a_child_is_repaired_before_its_size_is_judged():
     """Number 3 with itself gives "P P", small until best's 40 channels stand there: 1,869 parameters at 4 px."""
-    allowed = limits(side=4, max_parameters=1000)
+    allowed = context(side=4, max_parameters=1000)
     state = scored({3: ("P C2 P | F9", 0.5), 5: ("C1 | F1", 0.1)}, best=("C40 P P | F1", 0.9))
     children = breed(state, 60, breeding(allowed, probability=1))
-    assert infeasibility(parse("C40 P | F9"), allowed) is not None
+    assert allowed.infeasibility(parse("C40 P | F9")) is not None
     repaired = [child for child in children if any("C40" in words for words in child.operators)]
     assert repaired
     assert set(texts(tuple(repaired))) == {"P C2 P | F9"}, "the fitter parent's copy"
@@ -216,10 +225,10 @@ def test_every_child_of_a_wild_population_can_be_decoded_and_fits():
         4: ("P C5 | F4", 0.6),
         6: ("B3 | F2", 0.2),
     }
-    allowed = limits(side=6, max_parameters=4000)
+    allowed = context(side=6, max_parameters=4000)
     for seed in range(20):
         for child in breed(scored(rows), 15, breeding(allowed, probability=0.9, phi=4, seed=seed)):
-            blueprint = draw_up(child.chromosome, allowed.image, allowed.classes)
+            blueprint = blueprint_of(child.chromosome, allowed.problem)
             assert blueprint.parameters <= 4000
             assert child.chromosome.convolutions and child.chromosome.poolings <= 2
 

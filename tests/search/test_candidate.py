@@ -36,4 +36,4 @@ def test_candidates_and_scores_are_values_that_survive_pickling():
 
 
 def test_origins_are_the_words_of_the_results_command():
-    assert [str(origin) for origin in Origin] == ["initial", "immigrant", "crossover"]
+    assert [str(origin) for origin in Origin] == ["initial", "immigrant", "crossover", "listed"]

@@ -4,55 +4,56 @@ from collections.abc import Callable
 
 import pytest
 
-from evosearch.blueprint import ImageShape, Limits
+from evosearch.blueprint import ImageShape, Problem
 from evosearch.errors import InfeasibleSpaceError
-from evosearch.evaluation import FailureKind
+from evosearch.evaluation import Failure, FailureKind, Success, TrainingSettings, Trial, TrialId
 from evosearch.genome import SearchSpace
 from evosearch.search import (
-    Candidate,
     EavlSettings,
     EavlStrategy,
     Origin,
     Score,
+    SearchContext,
     SearchState,
     elites,
     ranking,
+    score_of,
 )
-from evosearch.testing.strategy_contract import StrategyContract, judged, rounds, scores_of
+from evosearch.testing.strategy_contract import GenerationalContract, judged, outcomes_of, rounds
 
 SPACE = SearchSpace(convolutions=(1, 4), channels=(2, 9), poolings=(0, 4), dense=(0, 2), units=(2, 40))
-FAILED = Score(failure=FailureKind.DIVERGED)
+FAILED = Failure(FailureKind.DIVERGED, "")
 
 
 def evolution(space: SearchSpace = SPACE, seed: int = 7, **settings) -> EavlStrategy:
     """Population 10 = 3 elites + 5 children + 2 immigrants, 3 generations, unless `settings` say otherwise."""
     settings = {"population": 10, "generations": 3, "elites": 3, "immigrants": 2} | settings
-    limits = Limits.of(space, ImageShape(1, 8, 8), 2, 16, "adam", 0.5)
-    return EavlStrategy(EavlSettings(**settings), space, limits, seed)
+    context = SearchContext(space, Problem(ImageShape(1, 8, 8), 2), TrainingSettings(), seed)
+    return EavlStrategy(EavlSettings(**settings), context)
 
 
-def by_number(candidate: Candidate) -> Score:
+def by_number(trial: Trial) -> Success:
     """A fitness that falls with the number: newcomers are always worse."""
-    return Score(fitness=1 / (1 + candidate.number))
+    return Success(1 / (1 + trial.number), 1.0)
 
 
 def next_generation(
-    strategy: EavlStrategy, state: SearchState, judge: Callable[[Candidate], Score] = judged
+    strategy: EavlStrategy, state: SearchState, judge: Callable[[Trial], Success | Failure] = judged
 ) -> SearchState:
-    return strategy.tell(state, scores_of(strategy.ask(state), judge))
+    return strategy.tell(state, outcomes_of(strategy.ask(state), judge))
 
 
-class TestEavlKeepsTheContract(StrategyContract):
+class TestEavlKeepsTheContract(GenerationalContract):
     def make_strategy(self, generations: int) -> EavlStrategy:
         return evolution(generations=generations)
 
 
-class TestEavlWithoutElitesKeepsTheContract(StrategyContract):
+class TestEavlWithoutElitesKeepsTheContract(GenerationalContract):
     def make_strategy(self, generations: int) -> EavlStrategy:
         return evolution(generations=generations, elites=0, population=5, immigrants=1)
 
 
-class TestEavlWithoutChildrenKeepsTheContract(StrategyContract):
+class TestEavlWithoutChildrenKeepsTheContract(GenerationalContract):
     """Elites and immigrants alone: a generation whose immigrants were told early is complete at its birth."""
 
     def make_strategy(self, generations: int) -> EavlStrategy:
@@ -96,12 +97,13 @@ def test_numbers_follow_from_generation_and_slot_children_before_immigrants():
 def test_elites_keep_number_row_and_fitness_and_are_not_trained_again():
     strategy = evolution()
     start = strategy.start()
-    scores = scores_of(start.members)
-    state = strategy.tell(start, scores)
+    outcomes = outcomes_of(strategy.ask(start))
+    scores = {trial.number: score_of(outcome) for trial, outcome in outcomes.items()}
+    state = strategy.tell(start, outcomes)
     kept = state.members[:3]
     assert kept == elites(start.members, scores, 3)
     assert state.scores == {member.number: scores[member.number] for member in kept}
-    assert not set(kept) & set(strategy.ask(state, early=True))
+    assert not set(kept) & {trial.candidate for trial in strategy.ask(state, early=True)}
 
 
 def test_an_elite_may_live_on_through_all_generations():
@@ -113,8 +115,9 @@ def test_an_elite_may_live_on_through_all_generations():
 def test_failed_members_are_no_elites_while_successes_suffice():
     strategy = evolution()
     start = strategy.start()
-    scores = {m.number: Score(fitness=0.5) if m.number in (2, 5, 8) else FAILED for m in start.members}
-    state = strategy.tell(start, scores)
+    numbers = (member.number for member in start.members)
+    outcomes = {TrialId(n): Success(0.5, 1.0) if n in (2, 5, 8) else FAILED for n in numbers}
+    state = strategy.tell(start, outcomes)
     assert {member.number for member in state.members[:3]} == {2, 5, 8}
     assert {parent for member in state.members for parent in member.parents} <= {2, 5, 8}
 
@@ -142,7 +145,7 @@ def test_the_global_best_lives_in_the_state_even_without_elites():
 def test_a_running_generation_has_no_part_in_the_states_best():
     strategy = evolution()
     state = next_generation(strategy, strategy.start(), by_number)
-    partly = strategy.tell(state, {10: Score(fitness=1.0), 16: Score(fitness=1.0)})
+    partly = strategy.tell(state, {TrialId(n): Success(1.0, 1.0) for n in (10, 16)})
     assert partly.best == state.best == (strategy.start().members[0], 1.0)
 
 
@@ -150,27 +153,29 @@ def test_immigrants_asked_for_early_are_those_born_later():
     strategy = evolution()
     start = strategy.start()
     early = strategy.ask(start, early=True)[10:]
-    assert [(candidate.number, candidate.origin) for candidate in early] == [
+    assert [(trial.number, trial.candidate.origin) for trial in early] == [
         (15, Origin.IMMIGRANT),
         (16, Origin.IMMIGRANT),
     ]
-    assert early == next_generation(strategy, start).members[8:]
+    assert tuple(trial.candidate for trial in early) == next_generation(strategy, start).members[8:]
 
 
 def test_scores_told_early_are_kept():
     strategy = evolution()
-    start = strategy.tell(strategy.start(), {15: Score(fitness=0.25), 16: FAILED})
+    start = strategy.tell(strategy.start(), {TrialId(15): Success(0.25, 1.0), TrialId(16): FAILED})
     state = next_generation(strategy, start)
-    assert (state.scores[15], state.scores[16]) == (Score(fitness=0.25), FAILED)
-    assert [candidate.number for candidate in strategy.ask(state)] == [10, 11, 12, 13, 14]
+    assert (state.scores[15], state.scores[16]) == (Score(fitness=0.25), score_of(FAILED))
+    assert [trial.number for trial in strategy.ask(state)] == [10, 11, 12, 13, 14]
 
 
-@pytest.mark.parametrize("early", [Score(fitness=1.0), Score(fitness=0.0), FAILED])
+@pytest.mark.parametrize("early", [Success(1.0, 1.0), Success(0.0, 1.0), FAILED])
 def test_an_early_result_changes_nothing_in_what_the_next_generation_is_made_of(early):
     """Best, elites, parents and children know nothing of it; were it counted, 1.0 would win and 0.0 be lowest."""
     strategy = evolution()
     undisturbed = next_generation(strategy, strategy.start())
-    state = next_generation(strategy, strategy.tell(strategy.start(), {15: early, 16: early}))
+    state = next_generation(
+        strategy, strategy.tell(strategy.start(), {TrialId(15): early, TrialId(16): early})
+    )
     assert state.members == undisturbed.members
     assert state.best == undisturbed.best
 
@@ -198,13 +203,13 @@ def test_a_generation_in_which_all_failed_goes_on_with_the_lowest_numbers_as_eli
     state = next_generation(strategy, strategy.start(), lambda _: FAILED)
     assert [member.number for member in state.members[:3]] == [0, 1, 2]
     assert state.best is None
-    assert [candidate.number for candidate in strategy.ask(state)] == list(range(10, 17))
+    assert [trial.number for trial in strategy.ask(state)] == list(range(10, 17))
 
 
 def test_a_generation_without_children_whose_immigrants_were_told_early_gives_way_at_once():
     """Else the search would stand still: nothing to ask for, and not finished."""
     strategy = evolution(elites=2, population=4, immigrants=2)
-    state = strategy.tell(strategy.start(), {n: Score(fitness=0.5) for n in (4, 5)})
+    state = strategy.tell(strategy.start(), {TrialId(n): Success(0.5, 1.0) for n in (4, 5)})
     state = next_generation(strategy, state)
     assert strategy.ask(state) or strategy.finished(state)
 
@@ -292,7 +297,7 @@ def test_a_fixed_search_has_the_populations_it_always_had():
     strategy = evolution(
         population=8, generations=4, elites=2, immigrants=1, crossover_probability=0.8, phi=3
     )
-    history = rounds(strategy, lambda candidate: Score(fitness=candidate.number * 7 % 11 / 11))[:-1]
+    history = rounds(strategy, lambda trial: Success(trial.number * 7 % 11 / 11, 1.0))[:-1]
     members = [(state.generation, member) for state, _ in history for member in state.members]
     lines = [f"{g} {m.number:2} {m.chromosome.key} {m.chromosome}" for g, m in members]
     assert lines == GOLDEN.strip().splitlines()

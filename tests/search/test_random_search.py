@@ -1,21 +1,21 @@
 import pytest
 
-from evosearch.blueprint import ImageShape, Limits
+from evosearch.blueprint import ImageShape, Problem
 from evosearch.errors import InfeasibleSpaceError
-from evosearch.evaluation import FailureKind
+from evosearch.evaluation import Failure, FailureKind, Success, TrainingSettings, TrialId
 from evosearch.genome import SearchSpace
-from evosearch.search import Origin, RandomSearchSettings, RandomSearchStrategy, Score
-from evosearch.testing.strategy_contract import StrategyContract
+from evosearch.search import Origin, RandomSearchSettings, RandomSearchStrategy, SearchContext
+from evosearch.testing.strategy_contract import GenerationalContract
 
 SPACE = SearchSpace(convolutions=(1, 3), channels=(2, 9), poolings=(0, 3), dense=(0, 2), units=(2, 40))
 
 
 def random_search(evaluations: int, space: SearchSpace = SPACE, seed: int = 7) -> RandomSearchStrategy:
-    limits = Limits.of(space, ImageShape(1, 8, 8), 2, 16, "adam", 0.5)
-    return RandomSearchStrategy(RandomSearchSettings(evaluations=evaluations), space, limits, seed)
+    context = SearchContext(space, Problem(ImageShape(1, 8, 8), 2), TrainingSettings(), seed)
+    return RandomSearchSettings(evaluations=evaluations).make(context)
 
 
-class TestRandomSearchKeepsTheContract(StrategyContract):
+class TestRandomSearchKeepsTheContract(GenerationalContract):
     def make_strategy(self, generations: int) -> RandomSearchStrategy:
         return random_search(9)
 
@@ -23,8 +23,10 @@ class TestRandomSearchKeepsTheContract(StrategyContract):
 def test_all_individuals_stand_in_generation_0_numbered_from_0():
     strategy = random_search(12)
     asked = strategy.ask(strategy.start())
-    assert [candidate.number for candidate in asked] == list(range(12))
-    assert {(c.generation, c.origin, c.parents) for c in asked} == {(0, Origin.INITIAL, ())}
+    assert [trial.number for trial in asked] == list(range(12))
+    assert {(t.candidate.generation, t.candidate.origin, t.candidate.parents) for t in asked} == {
+        (0, Origin.INITIAL, ())
+    }
 
 
 def test_the_papers_random_search_draws_1000():
@@ -48,10 +50,12 @@ def test_another_seed_draws_other_individuals():
 
 def test_what_is_told_is_not_asked_again_and_the_best_is_the_result():
     strategy = random_search(3)
-    state = strategy.tell(strategy.start(), {1: Score(fitness=0.5)})
-    assert [candidate.number for candidate in strategy.ask(state)] == [0, 2]
+    state = strategy.tell(strategy.start(), {TrialId(1): Success(0.5, 1.0)})
+    assert [trial.number for trial in strategy.ask(state)] == [0, 2]
     assert not strategy.finished(state)
-    state = strategy.tell(state, {2: Score(fitness=0.75), 0: Score(failure=FailureKind.CRASHED)})
+    state = strategy.tell(
+        state, {TrialId(2): Success(0.75, 1.0), TrialId(0): Failure(FailureKind.CRASHED, "")}
+    )
     assert strategy.finished(state) and strategy.ask(state) == ()
     assert state.best_with_members() == (state.members[2], 0.75)
 

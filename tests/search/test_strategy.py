@@ -1,18 +1,20 @@
-"""Settings refuse nonsense at birth, naming key, value and repair; `make_strategy` chooses by their type."""
+"""Settings refuse nonsense at birth, naming key, value and repair; they make, extend and count their strategy."""
 
 import re
 
 import pytest
 
-from evosearch.blueprint import ImageShape, Limits
-from evosearch.errors import ConfigError
+from evosearch.blueprint import ImageShape, Problem
+from evosearch.errors import ConfigError, SearchConflictError
+from evosearch.evaluation import TrainingSettings
 from evosearch.genome import SearchSpace
 from evosearch.search import (
     EavlSettings,
     EavlStrategy,
     RandomSearchSettings,
     RandomSearchStrategy,
-    make_strategy,
+    SearchContext,
+    repeats_of,
 )
 from evosearch.search.balance import draw_cut_length
 from evosearch.search.chance import Purpose, stream
@@ -117,9 +119,24 @@ def test_every_deviation_that_the_settings_accept_can_be_drawn_with(deviation):
     assert 1 <= draw_cut_length(5, accepted, stream(0, 1, Purpose.BALANCE)) <= 5
 
 
-def test_the_settings_choose_the_strategy():
-    space = SearchSpace()
-    limits = Limits.of(space, ImageShape(1, 8, 8), 2, 16, "adam", 0.5)
-    assert make_strategy(EavlSettings(), space, limits, 3) == EavlStrategy(EavlSettings(), space, limits, 3)
+CONTEXT = SearchContext(SearchSpace(), Problem(ImageShape(1, 8, 8), 2), TrainingSettings(), 3)
+
+
+def test_settings_make_their_strategy_and_count_its_trials():
+    assert EavlSettings().make(CONTEXT) == EavlStrategy(EavlSettings(), CONTEXT)
+    assert EavlSettings().evaluations_in_all == EavlSettings().make(CONTEXT).evaluations == 810
     settings = RandomSearchSettings(evaluations=2)
-    assert make_strategy(settings, space, limits, 3) == RandomSearchStrategy(settings, space, limits, 3)
+    assert settings.make(CONTEXT) == RandomSearchStrategy(settings, CONTEXT)
+    assert settings.evaluations_in_all == settings.make(CONTEXT).evaluations == 2
+
+
+def test_an_evolution_can_have_other_generations_and_a_random_search_or_a_list_but_one():
+    assert EavlSettings().with_generations(3) == EavlSettings(generations=3)
+    for settings, noun in (
+        (RandomSearchSettings(), "random search"),
+        (repeats_of("C8 |", (1,)), "fixed list"),
+    ):
+        assert settings.generations == 1
+        assert settings.with_generations(1) == settings
+        with pytest.raises(SearchConflictError, match=f"a {noun} is all one generation, not 2; leave --gen"):
+            settings.with_generations(2)

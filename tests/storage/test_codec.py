@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import is_dataclass
+from dataclasses import fields, is_dataclass
 from enum import Enum
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -39,7 +39,8 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
     if isinstance(hint, type) and issubclass(hint, Enum):
         return st.sampled_from(hint)
     if isinstance(hint, type) and is_dataclass(hint):
-        return st.builds(hint, **{name: values(of) for name, of in get_type_hints(hint).items()})
+        hints = get_type_hints(hint)
+        return st.builds(hint, **{one.name: values(hints[one.name]) for one in fields(hint)})
     if get_origin(hint) is tuple:
         return st.lists(values(get_args(hint)[0]), max_size=3).map(tuple)
     if get_origin(hint) is Mapping:
@@ -74,48 +75,22 @@ def test_a_loss_that_is_no_number_survives() -> None:
     assert repr(decode(*encode(event))) == repr(event)
 
 
-def test_a_chromosome_is_written_as_a_person_would() -> None:
-    event_type = KINDS["Born"]
-    assert '"chromosome":"C64 P | F256"' in encode(_born(event_type))[1]
-
-
-def _born(event_type: type[Event]) -> Event:
-    payload = {
-        "candidate": {
-            "number": 0,
-            "generation": 0,
-            "chromosome": "C64 P | F256",
-            "origin": "initial",
-            "parents": [],
-            "operators": [],
-        },
-        "parameters": 1,
-        "flops": 1,
-    }
-    return decode(event_type.__name__, json.dumps(payload))
-
-
-def test_an_unknown_kind_asks_for_a_newer_version() -> None:
-    with pytest.raises(JournalError, match="unknown kind 'Merged', written by a newer evosearch; upgrade"):
-        decode("Merged", "{}")
-
-
 @pytest.mark.parametrize(
     ("kind", "payload"),
     [
-        ("Completed", "{"),
-        ("Completed", "7"),
-        ("Completed", '{"worst": 1}'),
         ("Finished", '{"number": 1}'),
         ("Finished", '{"number": 1, "attempt": 1, "worker": "w", "success": {"fitness": 2, "seconds": 1}}'),
         (
             "Failed",
             '{"number":1,"attempt":1,"worker":"w","failure":{"kind":"tired","message":""},"final":true}',
         ),
-        ("Born", '{"candidate": {"chromosome": "Q7"}, "parameters": 1, "flops": 1}'),
+        (
+            "Born",
+            '{"candidate":{"number":1,"generation":1,"network":"Q7","origin":"initial"},"parameters":1,"flops":1}',
+        ),
     ],
 )
-def test_a_payload_that_does_not_fit_its_kind_is_damage(kind: str, payload: str) -> None:
+def test_values_that_cannot_be_are_damage(kind: str, payload: str) -> None:
     with pytest.raises(JournalError, match=f"the journal is damaged: a {kind} event reads"):
         decode(kind, payload)
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evosearch.evaluation import Evaluator, Failure, FailureKind, PredictionTask, Success
+from evosearch.evaluation import EpochRecord, Evaluator, Failure, FailureKind, PredictionTask, Success
 from evosearch.genome import parse
 from evosearch.testing.evaluators import (
     EPOCH_SECONDS,
@@ -42,7 +42,7 @@ def test_a_formula_prediction_has_the_classes_of_the_data_and_rows_that_sum_to_1
     evaluator = FormulaEvaluator()(tiny_data(), "cpu")
     asked = training_task()
     images = tiny_data().validation.images
-    prediction = evaluator.predict(PredictionTask(asked.network, asked.settings, "tiny", "", images))
+    prediction = evaluator.handle(PredictionTask(asked.network, asked.settings, "tiny", "", images))
     assert prediction.probabilities.shape == (4, 2)
     assert prediction.probabilities.sum(1) == pytest.approx(1)
 
@@ -61,15 +61,15 @@ def test_a_formula_prediction_has_the_classes_of_the_data_and_rows_that_sum_to_1
 def test_every_double_is_its_own_factory_and_can_be_sent_to_a_worker(evaluator: FormulaEvaluator) -> None:
     sent = pickle.loads(pickle.dumps(evaluator))
     made: Evaluator = sent(tiny_data(), "cpu")
-    assert hasattr(made, "evaluate")
+    assert hasattr(made, "handle")
 
 
 def test_victims_fail_with_the_kind_asked_for_and_others_succeed() -> None:
     evaluator = FailingEvaluator(Victims(frozenset({"C8 | F8"})), kind=FailureKind.TIMED_OUT)
-    failure = evaluator.evaluate(training_task("C8 | F8"))
+    failure = evaluator.handle(training_task("C8 | F8"))
     assert isinstance(failure, Failure)
     assert failure.kind is FailureKind.TIMED_OUT
-    assert isinstance(evaluator.evaluate(training_task("C9 | F8")), Success)
+    assert isinstance(evaluator.handle(training_task("C9 | F8")), Success)
 
 
 def test_every_nth_victim_is_about_one_in_n_and_the_same_each_time() -> None:
@@ -82,15 +82,15 @@ def test_every_nth_victim_is_about_one_in_n_and_the_same_each_time() -> None:
 def test_a_chromosome_marked_in_a_folder_is_struck_once(tmp_path: Path) -> None:
     evaluator = RaisingEvaluator(Victims(every=1, once_in=str(tmp_path)), error=OSError("gone"))
     with pytest.raises(OSError, match="gone"):
-        evaluator.evaluate(training_task())
-    assert isinstance(evaluator.evaluate(training_task()), Success)
+        evaluator.handle(training_task())
+    assert isinstance(evaluator.handle(training_task()), Success)
     with pytest.raises(OSError, match="gone"):
-        evaluator.evaluate(training_task("C9 | F8"))
+        evaluator.handle(training_task("C9 | F8"))
 
 
 def test_an_exiting_evaluator_without_a_signal_raises_system_exit() -> None:
     with pytest.raises(SystemExit, match="3"):
-        ExitingEvaluator(ALL).evaluate(training_task())
+        ExitingEvaluator(ALL).handle(training_task())
 
 
 class _Counted:
@@ -103,24 +103,22 @@ class _Counted:
     def step(self) -> None:
         self.steps += 1
 
-    def epoch(self) -> None:
+    def epoch(self, record: EpochRecord) -> None:
         self.epochs += 1
 
 
 def test_a_formula_that_takes_time_makes_steps_and_epochs_and_takes_no_more() -> None:
     progress = _Counted()
     start = time.monotonic()
-    FormulaEvaluator(2.5 * EPOCH_SECONDS).evaluate(training_task(), progress)
+    FormulaEvaluator(2.5 * EPOCH_SECONDS).handle(training_task(), progress)
     assert time.monotonic() - start >= 2.5 * EPOCH_SECONDS
     assert 1 <= progress.epochs == progress.steps - 1 <= 2, "a slow machine may miss one"
 
 
 def test_only_the_victims_of_a_hanging_evaluator_hang() -> None:
     evaluator = HangingEvaluator(Victims(frozenset({"C8 | F8"})))
-    assert evaluator.evaluate(training_task("C9 | F8")) == FormulaEvaluator().evaluate(
-        training_task("C9 | F8")
-    )
-    hanging = Thread(target=evaluator.evaluate, args=(training_task("C8 | F8"),), daemon=True)
+    assert evaluator.handle(training_task("C9 | F8")) == FormulaEvaluator().handle(training_task("C9 | F8"))
+    hanging = Thread(target=evaluator.handle, args=(training_task("C8 | F8"),), daemon=True)
     hanging.start()
     hanging.join(0.2)
     assert hanging.is_alive()
@@ -129,6 +127,6 @@ def test_only_the_victims_of_a_hanging_evaluator_hang() -> None:
 def test_a_leaking_evaluator_holds_more_after_each_evaluation_and_changes_no_fitness() -> None:
     evaluator = LeakingEvaluator(mebibytes=64)
     before = psutil.Process().memory_info().rss
-    outcomes = [evaluator.evaluate(training_task()) for _ in range(2)]
+    outcomes = [evaluator.handle(training_task()) for _ in range(2)]
     assert psutil.Process().memory_info().rss - before > 100 * 2**20
-    assert outcomes == [FormulaEvaluator().evaluate(training_task())] * 2
+    assert outcomes == [FormulaEvaluator().handle(training_task())] * 2

@@ -5,9 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from evosearch.evaluation import Failure, FailureKind, Success
+from evosearch.evaluation import Candidate, Failure, FailureKind, Origin, Success, TrialId
 from evosearch.genome import parse
-from evosearch.search import Candidate, Origin
 from evosearch.storage import (
     Born,
     Completed,
@@ -22,6 +21,10 @@ from evosearch.storage import (
     Recalled,
     Recorded,
     Reopened,
+    TestRead,
+    TestReadingBegun,
+    TestReadingFailed,
+    VerdictReached,
 )
 from evosearch.testing.simulation import broken_rules, observe
 
@@ -50,9 +53,23 @@ def journal(events: Iterable[Event]) -> list[Recorded]:
 
 
 FIRST = (STARTED, born(0), born(1), GenerationStarted(0, (0, 1)))
-ENDED = (*FIRST, *trained(0), *trained(1, fitness=0.25))
+ENDED = (*FIRST, *trained(0), VerdictReached(0), *trained(1, fitness=0.25))
 SECOND = (*ENDED, born(2, 1, parents=(0, 1)), GenerationStarted(1, (0, 2)))
 DONE = (*SECOND, *trained(2), Completed(0))
+
+# A retraining: one candidate, two trainings of it, each of which reads the test split.
+ONCE = Candidate(0, 0, parse("C8 | F4"), Origin.LISTED)
+LISTED = (STARTED, *(Born(ONCE, 1, 1, number, repeat=number + 1) for number in range(2)))
+RETRAINED = (
+    *LISTED,
+    GenerationStarted(0, (0,)),
+    Dispatched(0, 1, "a"),
+    Finished(0, 1, "a", Success(0.5, 1.0), weights="w"),
+    VerdictReached(0),
+)
+BEGUN = TestReadingBegun("key", 0, 12, 1, TrialId(0), 2, "a")
+FAILED = TestReadingFailed("key", TrialId(0), 2, "a", Failure(FailureKind.CRASHED, "no"), final=False)
+READ = TestRead("key", {"test": 0.5}, "w", {}, TrialId(0), "a")
 
 
 @pytest.mark.parametrize(
@@ -72,10 +89,65 @@ DONE = (*SECOND, *trained(2), Completed(0))
             Recalled(1, 0),
         ),
         (*FIRST, born(2, 1), *trained(2)),
+        (*FIRST, *trained(1, fitness=0.25), VerdictReached(1), *trained(0), VerdictReached(0)),
     ],
 )
 def test_what_a_driver_may_write_breaks_no_rule(events):
     assert not list(broken_rules(journal(events), elites=1))
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        (*RETRAINED, BEGUN, READ, *trained(1), Completed(0)),
+        (*RETRAINED, BEGUN, FAILED, replace(BEGUN, attempt=3, worker="b"), replace(READ, worker="b")),
+        (*RETRAINED, BEGUN, STARTED, replace(BEGUN, attempt=3), READ),
+        (*RETRAINED, BEGUN, FAILED, Reopened((0,)), Dispatched(0, 3, "a")),
+        (
+            *(*LISTED[:-1], GenerationStarted(0, (0,)), *trained(0), VerdictReached(0), Completed(0)),
+            *(STARTED, Extended(1), LISTED[-1], *trained(1), Completed(0)),
+        ),
+        (*LISTED, GenerationStarted(0, (0,)), born(2, network="C9 | F4"), GenerationStarted(0, (0, 2))),
+    ],
+)
+def test_what_a_retrainings_driver_may_write_breaks_no_rule(events):
+    assert not list(broken_rules(journal(events), elites=0, grows=True))
+
+
+@pytest.mark.parametrize(
+    ("events", "complaint"),
+    [
+        ((*LISTED, replace(BEGUN, attempt=1)), "reads with what was not trained, or has read"),
+        (
+            (*RETRAINED, BEGUN, READ, replace(BEGUN, attempt=3)),
+            "reads with what was not trained, or has read",
+        ),
+        ((*RETRAINED, replace(BEGUN, attempt=1)), "follows attempt 1"),
+        ((*RETRAINED, READ), "ends what its worker does not have, which is None"),
+        (
+            (*RETRAINED, BEGUN, replace(FAILED, attempt=1)),
+            "ends what its worker does not have, which is (TrialId",
+        ),
+        (
+            (
+                *RETRAINED,
+                BEGUN,
+                READ,
+                Dispatched(1, 1, "a"),
+                Finished(1, 1, "a", Success(0.5, 1), weights="v"),
+                replace(BEGUN, trial=TrialId(1)),
+            ),
+            "was read before",
+        ),
+        ((*RETRAINED, *trained(1), Completed(0)), "leaves [0] unread"),
+        ((*RETRAINED, BEGUN, READ, Completed(0)), "leaves [0] without a score"),
+        ((*RETRAINED, born(2, network="C9 | F4"), GenerationStarted(0, (2,))), "does not begin with (0,)"),
+    ],
+)
+def test_a_rule_that_a_retraining_breaks_is_told(events, complaint):
+    last = f"event {len(events)} (term "
+    found = broken_rules(journal(events), elites=0, grows=True)
+    assert any(f": {complaint}" in line for line in found if line.startswith(last))
 
 
 @pytest.mark.parametrize(
@@ -101,11 +173,14 @@ def test_what_a_driver_may_write_breaks_no_rule(events):
         ((*FIRST, Dispatched(7, 1, "a")), "was never born"),
         ((*FIRST, Dispatched(0, 2, "a")), "follows attempt 0"),
         ((*FIRST, Dispatched(0, 1, "a"), STARTED, Dispatched(0, 1, "a")), "follows attempt 1"),
-        ((*FIRST, Dispatched(0, 1, "a"), Dispatched(1, 1, "a")), "goes to a worker that has (0, 1)"),
-        ((*FIRST, Dispatched(0, 1, "a"), Dispatched(0, 2, "b")), "has a network that is being trained"),
+        (
+            (*FIRST, Dispatched(0, 1, "a"), Dispatched(1, 1, "a")),
+            "goes to a worker that has (TrialId(number=0, until=None), 1)",
+        ),
+        ((*FIRST, Dispatched(0, 1, "a"), Dispatched(0, 2, "b")), "trains what is being trained"),
         (
             (STARTED, born(0), born(1, network="C8 | F4"), *trained(0), Dispatched(1, 1, "a")),
-            "has a network that was trained with success before",
+            "trains anew what trial 0 has come to",
         ),
         (
             (*FIRST, Dispatched(0, 1, "b"), *trained(0)[1:]),
@@ -115,16 +190,22 @@ def test_what_a_driver_may_write_breaks_no_rule(events):
             (*FIRST, Dispatched(0, 1, "a"), STARTED, failed(0)),
             "ends what its worker does not have, which is None",
         ),
-        ((*FIRST, Dispatched(0, 2, "a"), failed(0)), "ends what its worker does not have, which is (0, 2)"),
+        (
+            (*FIRST, Dispatched(0, 2, "a"), failed(0)),
+            "ends what its worker does not have, which is (TrialId(number=0, until=None), 2)",
+        ),
         ((*FIRST, *trained(0), Recalled(0, 0)), "has its score already"),
         ((*FIRST, Dispatched(0, 1, "a"), Recalled(0, 1)), "is recalled while it is being trained"),
-        ((*FIRST, *trained(0), Recalled(1, 0)), "recalls another network's fitness, C8 | F4"),
-        ((*FIRST, Recalled(1, 0)), "recalls a fitness that there is not"),
+        ((*FIRST, *trained(0), Recalled(1, 0)), "recalls what another training came to"),
+        ((*FIRST, Recalled(1, 0)), "recalls nothing"),
         ((*FIRST, *trained(0), Reopened((0,))), "reopens 0, which has succeeded"),
         ((*FIRST, *trained(0), Completed(0)), "leaves [1] without a score"),
-        ((*ENDED, Completed(1)), "names another best than 0, with 0.5"),
-        ((*FIRST, *trained(0), Dispatched(1, 1, "a"), failed(1), Completed(1)), "names another best than 0"),
+        ((*ENDED, Completed(1)), "0 is better, with 0.5"),
+        ((*FIRST, *trained(0), Dispatched(1, 1, "a"), failed(1), Completed(1)), "0 is better, with 0.5"),
         ((*ENDED, born(2, 1), *trained(2), Completed(0)), "has [2] of generations beyond the last"),
+        ((*ENDED, born(2, 1), *trained(2, fitness=0.75), VerdictReached(2)), "0 is better, with 0.5"),
+        ((*FIRST, VerdictReached(0)), "invents a best"),
+        ((*FIRST, *trained(0), *trained(1), Completed(0)), "names another best than the last verdict, None"),
     ],
 )
 def test_a_broken_rule_is_told_with_the_event_that_breaks_it(events, complaint):

@@ -13,16 +13,18 @@
 | a dead driver's tasks count as running | the fold: a new driver does not forget them |
 | a lost worker is held against its candidate | the policy: the second loss gives the worst fitness |
 | an attempt's number is used twice | the fold: each driver counts attempts from 1 |
+| a checkpoint of another training is continued | the checkpoints' key: the network does not enter it |
 | losses of nodes stop a search, as in the first version | the pool: it does not tell whether the node was lost |
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from evosearch.evaluation import FailureKind
+from evosearch.evaluation import FailureKind, TrialId
 from evosearch.runtime import (
     POLICIES,
     DriverState,
@@ -33,13 +35,15 @@ from evosearch.runtime import (
     TaskDone,
     WorkerLeft,
     WorkerPool,
+    checkpointing,
     driver,
     machine,
     state,
 )
-from evosearch.search import SearchState
+from evosearch.runtime.state import OpenTrial
 from evosearch.search.eavl import EavlStrategy
-from evosearch.storage import DriverStarted, Event, Reopened
+from evosearch.search.state import SearchState
+from evosearch.storage import DriverStarted, Event, Finished, Reopened
 from evosearch.testing.simulation import Doubles, Ledger, Scenario, complaints
 from evosearch.testing.simulation.verdict import undisturbed
 
@@ -117,61 +121,64 @@ def a_zombies_result_is_taken(patch: Patch) -> Doubles:
     def believed(fleet: Fleet, event: Any) -> Any:
         if not isinstance(event, TaskDone):
             return event
-        search, number = event.ticket.search, event.ticket.number
+        search, trial = event.ticket.search, event.ticket.trial
         for name, task in fleet.running.items():
-            if task == (search, number) and name != event.worker.name and name in fleet.workers:
-                attempt = fleet.members[search].state.attempts[number]
-                return replace(
-                    event, worker=fleet.workers[name], ticket=replace(event.ticket, attempt=attempt)
-                )
+            if task == (search, trial) and name != event.worker.name and name in fleet.workers:
+                ticket = replace(event.ticket, attempt=fleet.members[search].state.attempts[trial])
+                return replace(event, worker=fleet.workers[name], ticket=ticket)
         return event
 
     patch.setattr(driver, "step", lambda fleet, *events: real(fleet, *(believed(fleet, e) for e in events)))
     return Doubles()
 
 
-def folded(patch: Patch, otherwise: Callable[[DriverState, Event, DriverState], DriverState]) -> None:
-    """Let a fact lead to `otherwise(state before, fact, state after)`, in a live driver and in a replay."""
+Fold = Callable[[Plan, DriverState, Event, DriverState], DriverState]
+
+
+def folded(patch: Patch, otherwise: Fold) -> None:
+    """Let a fact lead to `otherwise(plan, before, fact, after)`, in a live driver and in a replay."""
     real = state.evolve
 
     def evolve(plan: Plan, before: DriverState, fact: Event) -> DriverState:
-        return otherwise(before, fact, real(plan, before, fact))
+        return otherwise(plan, before, fact, real(plan, before, fact))
 
     patch.setattr(state, "evolve", evolve)
     patch.setattr(machine, "evolve", evolve)
 
 
 def recall_under_the_wrong_key(patch: Patch) -> Doubles:
-    def by_head(_: DriverState, fact: Event, after: DriverState) -> DriverState:
-        heads = {chromosome.head: source for chromosome, source in after.remembered.items()}
-        waiting = {one.chromosome for one in after.open.values() if one.chromosome.head in heads}
-        alike = {chromosome: heads[chromosome.head] for chromosome in waiting}
-        return replace(after, remembered={**alike, **after.remembered})
+    def by_head(_plan: Plan, before: DriverState, fact: Event, after: DriverState) -> DriverState:
+        if isinstance(fact, Finished):
+            head, key = head_of(before.open[fact.trial]), before.open[fact.trial].key
+            alike = {one.key for one in after.open.values() if head_of(one) == head}
+            return replace(
+                after, remembered={**dict.fromkeys(alike, after.remembered[key]), **after.remembered}
+            )
+        return after
+
+    def head_of(one: OpenTrial) -> object:
+        return one.trial.candidate.chromosome.head
 
     folded(patch, by_head)
     return Doubles()
 
 
 def a_reopened_candidate_is_finished_twice(patch: Patch) -> Doubles:
-    real = machine.reopened
-
-    def all_of_them(now: DriverState) -> Iterator[Event]:
-        for fact in real(now):
-            yield Reopened(tuple(sorted({*fact.numbers, *now.search.scores})))
-
-    def forgotten(_: DriverState, fact: Event, after: DriverState) -> DriverState:
+    def all_of_them(plan: Plan, before: DriverState, fact: Event, after: DriverState) -> DriverState:
         if not isinstance(fact, Reopened):
             return after
-        again = {after.open[number].chromosome for number in fact.numbers if number in after.open}
-        return replace(after, remembered={k: v for k, v in after.remembered.items() if k not in again})
+        search = plan.strategy.reopen(before.search, {TrialId(number) for number in before.progress.scores})
+        again = {one.id: OpenTrial(one, plan.key(one), plan.size(one)) for one in plan.strategy.ask(search)}
+        return replace(
+            after, search=search, progress=plan.strategy.progress(search), open=again, remembered={}
+        )
 
-    patch.setattr(machine, "reopened", all_of_them)
-    folded(patch, forgotten)
+    folded(patch, all_of_them)
     return Doubles()
 
 
 def a_dead_drivers_tasks_count_as_running(patch: Patch) -> Doubles:
-    def kept(before: DriverState, fact: Event, after: DriverState) -> DriverState:
+    def kept(_plan: Plan, before: DriverState, fact: Event, after: DriverState) -> DriverState:
         return replace(after, running=before.running) if isinstance(fact, DriverStarted) else after
 
     folded(patch, kept)
@@ -184,10 +191,15 @@ def a_lost_worker_is_held_against_its_candidate(patch: Patch) -> Doubles:
 
 
 def an_attempts_number_is_used_twice(patch: Patch) -> Doubles:
-    def anew(_: DriverState, fact: Event, after: DriverState) -> DriverState:
+    def anew(_plan: Plan, _: DriverState, fact: Event, after: DriverState) -> DriverState:
         return replace(after, attempts={}) if isinstance(fact, DriverStarted) else after
 
     folded(patch, anew)
+    return Doubles()
+
+
+def a_checkpoint_of_another_training_is_continued(patch: Patch) -> Doubles:
+    patch.setattr(checkpointing, "_key", lambda task: f"seed-{task.seed % 3}")
     return Doubles()
 
 
@@ -215,16 +227,17 @@ FAULTS: Mapping[str, tuple[Plant, str]] = {
     plant.__name__: (plant, complaint)
     for plant, complaint in (
         (a_commit_is_dropped, "told of facts that are not in its journal"),
-        (a_superseded_driver_still_writes, "wrote under term"),
-        (an_early_immigrant_counts_in_best, ""),
-        (an_elite_is_scored_again, ""),
-        (the_order_of_arrival_decides, ""),
-        (a_zombies_result_is_taken, ""),
-        (recall_under_the_wrong_key, ""),
-        (a_reopened_candidate_is_finished_twice, ""),
-        (a_dead_drivers_tasks_count_as_running, ""),
-        (a_lost_worker_is_held_against_its_candidate, ""),
-        (an_attempts_number_is_used_twice, ""),
+        (a_superseded_driver_still_writes, "although a newer one had begun"),
+        (an_early_immigrant_counts_in_best, "is better, with|undisturbed"),
+        (an_elite_is_scored_again, "was born before|would breed another generation"),
+        (the_order_of_arrival_decides, "undisturbed"),
+        (a_zombies_result_is_taken, "and has Ticket|undisturbed"),
+        (recall_under_the_wrong_key, "recalls what another training came to"),
+        (a_reopened_candidate_is_finished_twice, "trains anew|has its score already"),
+        (a_dead_drivers_tasks_count_as_running, "waits for something that never comes"),
+        (a_lost_worker_is_held_against_its_candidate, "undisturbed"),
+        (an_attempts_number_is_used_twice, "follows attempt"),
+        (a_checkpoint_of_another_training_is_continued, "undisturbed"),
         (losses_of_nodes_stop_a_search, "lost its worker 5 times"),
     )
 }
@@ -233,7 +246,7 @@ FAULTS: Mapping[str, tuple[Plant, str]] = {
 def first_found(plant: Plant) -> tuple[int, str]:
     """The first seed that the fault is found with, and what is said of it."""
     for seed in range(SEEDS):
-        undisturbed(Scenario.of(seed).configuration)  # of the real thing, before anything is planted
+        undisturbed(Scenario.of(seed))  # of the real thing, before anything is planted
         with pytest.MonkeyPatch.context() as patch:
             if found := complaints(seed, plant(patch)):
                 return seed, found[0]
@@ -244,4 +257,4 @@ def first_found(plant: Plant) -> tuple[int, str]:
 def test_a_planted_fault_is_found(fault: str) -> None:
     plant, complaint = FAULTS[fault]
     _, found = first_found(plant)
-    assert complaint in found
+    assert re.search(complaint, found)

@@ -30,6 +30,9 @@ class TestScriptedPool(PoolContract):
     def test_progress_is_told_while_a_task_goes_on_and_none_before_it(self) -> None: ...
 
     @pytest.mark.skip(reason="a scripted task takes no time")
+    def test_the_curve_of_a_running_training_is_told_on_its_way(self) -> None: ...
+
+    @pytest.mark.skip(reason="a scripted task takes no time")
     def test_a_soft_limit_ends_a_task_as_timed_out_and_the_worker_lives_on(self) -> None: ...
 
     @pytest.mark.skip(reason="a scripted task hangs by its script, tested below")

@@ -19,13 +19,13 @@ import pickle, sys
 from evosearch.training import Trainer, probe
 data, task = pickle.load(sys.stdin.buffer)
 probe(data, "cpu")
-sys.stdout.buffer.write(pickle.dumps(Trainer(data).evaluate(task)))
+sys.stdout.buffer.write(pickle.dumps(Trainer(data).handle(task)))
 """
 
 
 def test_an_evaluation_after_a_probe_has_the_bits_of_one_without(data: SearchData, ask: Ask) -> None:
     task = ask("B40 C30 P | F50")
-    here = Trainer(data).evaluate(task)
+    here = Trainer(data).handle(task)
     run = subprocess.run(
         [sys.executable, "-W", "error", "-c", AFTER_A_PROBE],
         input=pickle.dumps((data, task)),
@@ -56,7 +56,7 @@ def test_a_probe_that_goes_wrong_says_so(
     def fails(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(Trainer, "evaluate", fails)
+    monkeypatch.setattr(Trainer, "handle", fails)
     with pytest.raises(EvaluationError, match=f"^the probe step failed: {type(error).__name__}: {error}"):
         probe(data, "cpu")
 
@@ -64,6 +64,6 @@ def test_a_probe_that_goes_wrong_says_so(
 def test_a_probe_that_fails_as_a_candidate_would_says_so_too(
     data: SearchData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Trainer, "evaluate", lambda *_: Failure(FailureKind.OUT_OF_MEMORY, "no memory"))
+    monkeypatch.setattr(Trainer, "handle", lambda *_: Failure(FailureKind.OUT_OF_MEMORY, "no memory"))
     with pytest.raises(EvaluationError, match=r"^the probe step failed: no memory$"):
         probe(data, "cpu")

@@ -7,25 +7,26 @@ from torch import nn
 from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from evosearch.blueprint import draw_up
+from evosearch.blueprint import Problem, blueprint_of
 from evosearch.data import SearchData
 from evosearch.evaluation import TrainingSettings
 from evosearch.genome import parse
 from evosearch.networks import build, initialise
 from evosearch.training.normalize import Scale, unit
 from evosearch.training.optimizers import make_optimizer
-from evosearch.training.step import Network, Resident, classify, train_step
+from evosearch.training.resident import Resident
+from evosearch.training.step import Classifier, classify, train_step
 
 
 def prepared(
     data: SearchData, bf16: bool = False, device: str = "cpu", text: str = "C6 B8 P | F8"
-) -> tuple[Network, Resident]:
-    module = build(draw_up(parse(text), data.image, 2))
+) -> tuple[Classifier, Resident]:
+    module = build(blueprint_of(parse(text), Problem(data.image, 2)))
     initialise(module, torch.manual_seed(0))
     split = Resident(
         torch.tensor(data.train.images, device=device), torch.tensor(data.train.labels, device=device)
     )
-    return Network(module.to(device), Scale(unit(3), torch.device(device)), bf16), split
+    return Classifier(module.to(device), Scale(unit(3), torch.device(device)), bf16), split
 
 
 class Recorder(TorchDispatchMode):

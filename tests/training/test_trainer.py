@@ -27,7 +27,7 @@ from evosearch.evaluation import (
     TrainingTask,
 )
 from evosearch.genome import parse
-from evosearch.training import Trainer, step, trainer
+from evosearch.training import Trainer, step
 
 Ask = Callable[..., TrainingTask]
 
@@ -40,7 +40,7 @@ def test_a_network_learns_and_its_fitness_is_its_last_validation_accuracy(
     data: SearchData, device: str, ask: Ask
 ) -> None:
     evaluator: Evaluator = Trainer(data, device)
-    outcome = evaluator.evaluate(ask(epochs=15, dropout=0.0))
+    outcome = evaluator.handle(ask(epochs=15, dropout=0.0))
     assert isinstance(outcome, Success)
     assert outcome.fitness == 1.0 == outcome.curve[-1].accuracy
     assert len(outcome.curve) == 15
@@ -58,10 +58,10 @@ def test_equal_requests_have_equal_outcomes_in_any_order(data: SearchData, devic
         ask(learning_rate=1e30),
     ]
     worker = Trainer(data, device)
-    forward = [timeless(worker.evaluate(task)) for task in tasks]
+    forward = [timeless(worker.handle(task)) for task in tasks]
     torch.rand(3)
-    backward = [timeless(worker.evaluate(task)) for task in reversed(tasks)]
-    alone = [timeless(Trainer(data, device).evaluate(task)) for task in tasks]
+    backward = [timeless(worker.handle(task)) for task in reversed(tasks)]
+    alone = [timeless(Trainer(data, device).handle(task)) for task in tasks]
     assert forward == backward[::-1] == alone
     assert len({outcome.curve for outcome in forward}) == len(tasks)
 
@@ -70,15 +70,15 @@ FRESH_PROCESS = """
 import pickle, sys
 from evosearch.training import Trainer
 data, tasks = pickle.load(sys.stdin.buffer)
-sys.stdout.buffer.write(pickle.dumps([Trainer(data).evaluate(task) for task in tasks]))
+sys.stdout.buffer.write(pickle.dumps([Trainer(data).handle(task) for task in tasks]))
 """
 
 
 def test_a_fresh_process_gives_the_very_same_bits(data: SearchData, ask: Ask) -> None:
     tasks = [ask(), ask("B40 C30 P | F50", precision="bf16", optimizer="rmsprop", learning_rate=1e-3)]
     worker = Trainer(data)
-    worker.evaluate(ask("C9 | F3"))
-    here = [timeless(worker.evaluate(task)) for task in tasks]
+    worker.handle(ask("C9 | F3"))
+    here = [timeless(worker.handle(task)) for task in tasks]
     run = subprocess.run(
         [sys.executable, "-W", "error", "-c", FRESH_PROCESS],
         input=pickle.dumps((data, tasks)),
@@ -101,17 +101,17 @@ def test_what_a_request_asks_for_reaches_the_training(data: SearchData, ask: Ask
         "batch_size": 5,
     }
     worker = Trainer(data)
-    assert timeless(worker.evaluate(ask(**{setting: other[setting]}))) != timeless(worker.evaluate(ask()))
+    assert timeless(worker.handle(ask(**{setting: other[setting]}))) != timeless(worker.handle(ask()))
 
 
 def test_a_single_image_left_over_does_not_break_batch_norm_at_one_pixel(data: SearchData, ask: Ask) -> None:
     assert isinstance(
-        Trainer(data).evaluate(ask("B4 P P P |", batch_size=5, epochs=1)), Success
+        Trainer(data).handle(ask("B4 P P P |", batch_size=5, epochs=1)), Success
     )  # 21 = 4 * 5 + 1
 
 
 def test_a_loss_that_explodes_is_diverged(data: SearchData, device: str, ask: Ask) -> None:
-    outcome = Trainer(data, device).evaluate(ask("C6 | F8", optimizer="sgd", learning_rate=1e30))
+    outcome = Trainer(data, device).handle(ask("C6 | F8", optimizer="sgd", learning_rate=1e30))
     assert isinstance(outcome, Failure)
     assert outcome.kind is FailureKind.DIVERGED
     assert outcome.message == "the training loss became nan in epoch 1 of 3 (sgd, learning rate 1e+30, fp32)"
@@ -122,20 +122,22 @@ def poison(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
     """Let the weights become NaN after that many steps."""
     steps = count(1)
 
-    def poisoned(network: step.Network, *arguments: object) -> None:
-        step.train_step(network, *arguments)
+    train_step = step.train_step
+
+    def poisoned(network: step.Classifier, *arguments: object) -> None:
+        train_step(network, *arguments)
         if next(steps) == after:
             nn.init.constant_(next(network.module.parameters()), math.nan)
 
-    monkeypatch.setattr(trainer, "train_step", poisoned)
+    monkeypatch.setattr(step, "train_step", poisoned)
 
 
 def test_a_diverged_network_keeps_the_curve_of_the_epochs_before(
     data: SearchData, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = Trainer(data).evaluate(ask())
+    whole = Trainer(data).handle(ask())
     poison(monkeypatch, after=2 * 5 + 3)  # 21 images make 5 batches
-    outcome = Trainer(data).evaluate(ask())
+    outcome = Trainer(data).handle(ask())
     assert isinstance(outcome, Failure)
     assert "the training loss became nan in epoch 3 of 3" in outcome.message
     assert outcome.curve == whole.curve[:2]
@@ -145,7 +147,7 @@ def test_logits_that_are_not_finite_after_the_last_step_are_diverged(
     data: SearchData, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     poison(monkeypatch, after=3 * 5)
-    outcome = Trainer(data).evaluate(ask())
+    outcome = Trainer(data).handle(ask())
     assert isinstance(outcome, Failure)
     assert outcome.kind is FailureKind.DIVERGED
     assert "a validation logit is not finite in epoch 3 of 3" in outcome.message
@@ -153,13 +155,13 @@ def test_logits_that_are_not_finite_after_the_last_step_are_diverged(
 
 def test_a_network_that_no_memory_holds_is_out_of_memory(data: SearchData, device: str, ask: Ask) -> None:
     worker = Trainer(data, device)
-    before = timeless(worker.evaluate(ask()))
-    outcome = worker.evaluate(ask("C9999999 | F9999999"))  # 26 petabytes of weights
+    before = timeless(worker.handle(ask()))
+    outcome = worker.handle(ask("C9999999 | F9999999"))  # 26 petabytes of weights
     assert isinstance(outcome, Failure)
     assert outcome.kind is FailureKind.OUT_OF_MEMORY
     assert outcome.message.startswith("'C9999999 | F9999999' needs more memory than there is: ")
     assert "\n" not in outcome.message
-    assert timeless(worker.evaluate(ask())) == before
+    assert timeless(worker.handle(ask())) == before
 
 
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory.\nTried"), MemoryError()])
@@ -169,8 +171,8 @@ def test_an_allocator_that_fails_on_the_way_is_out_of_memory(
     def fails(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(trainer, "classify", fails)
-    outcome = Trainer(data).evaluate(ask())
+    monkeypatch.setattr(step, "classify", fails)
+    outcome = Trainer(data).handle(ask())
     assert isinstance(outcome, Failure)
     assert outcome.kind is FailureKind.OUT_OF_MEMORY
     assert "\n" not in outcome.message
@@ -182,21 +184,21 @@ def test_a_bug_is_never_taken_for_a_failed_candidate(
     def fails(*_: object) -> None:
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
-    monkeypatch.setattr(trainer, "classify", fails)
+    monkeypatch.setattr(step, "classify", fails)
     with pytest.raises(RuntimeError, match="mat1 and mat2"):
-        Trainer(data).evaluate(ask())
+        Trainer(data).handle(ask())
 
 
 def test_a_chromosome_that_needs_repair_is_refused(data: SearchData, ask: Ask) -> None:
     with pytest.raises(InvalidChromosomeError, match="the pooling at gene 4"):
-        Trainer(data).evaluate(ask("P P P P C8 |"))
+        Trainer(data).handle(ask("P P P P C8 |"))
 
 
 def test_a_request_for_other_data_is_refused(data: SearchData, ask: Ask) -> None:
     with pytest.raises(
         EvaluationError, match="the task is for data other, this worker holds key-of-the-data"
     ):
-        Trainer(data).evaluate(ask(data_key="other"))
+        Trainer(data).handle(ask(data_key="other"))
 
 
 def held(device: str) -> tuple[int, int]:
@@ -207,23 +209,17 @@ def held(device: str) -> tuple[int, int]:
 
 def test_nothing_of_an_evaluation_is_left_behind(data: SearchData, device: str, ask: Ask) -> None:
     worker = Trainer(data, device)
-    worker.evaluate(ask())  # torch loads some of itself on first use
+    worker.handle(ask())  # torch loads some of itself on first use
     gc.collect()
     gc.disable()
     try:
         before = held(device)
         for task in (ask(), ask(learning_rate=1e30), ask("C9999999 | F9999999")):
-            worker.evaluate(task)
+            worker.handle(task)
         after = held(device)
     finally:
         gc.enable()
     assert after == before
-
-
-def test_each_epoch_is_told_as_it_ends(data: SearchData, ask: Ask) -> None:
-    told: list[tuple[int, EpochRecord]] = []
-    outcome = Trainer(data, on_epoch=lambda epoch, record: told.append((epoch, record))).evaluate(ask())
-    assert told == list(enumerate(outcome.curve, 1))
 
 
 @dataclass
@@ -232,12 +228,14 @@ class Told:
 
     enough: int = 99
     told: list[str] = field(default_factory=list)
+    curve: list[EpochRecord] = field(default_factory=list)
 
     def step(self) -> None:
         self.told.append("step")
 
-    def epoch(self) -> None:
+    def epoch(self, record: EpochRecord) -> None:
         self.told.append("epoch")
+        self.curve.append(record)
         if self.told.count("epoch") == self.enough:
             raise TimedOutError("took too long")
 
@@ -246,21 +244,22 @@ def test_every_batch_is_a_step_and_every_epoch_but_the_last_is_told_at_its_end(
     data: SearchData, ask: Ask
 ) -> None:
     progress = Told()
-    outcome = Trainer(data).evaluate(ask(), progress)
+    outcome = Trainer(data).handle(ask(), progress)
     steps = ["step"] * (5 + 3)  # 21 training and 10 validation images, 4 at a time
     assert progress.told == [*steps, "epoch", *steps, "epoch", *steps]
-    assert timeless(outcome) == timeless(Trainer(data).evaluate(ask()))
+    assert tuple(progress.curve) == outcome.curve[:-1]
+    assert timeless(outcome) == timeless(Trainer(data).handle(ask()))
 
 
 def test_a_time_limit_passes_through_between_two_epochs_and_the_next_evaluation_is_as_ever(
     data: SearchData, ask: Ask
 ) -> None:
     worker, progress = Trainer(data), Told(enough=2)
-    before = timeless(worker.evaluate(ask()))
+    before = timeless(worker.handle(ask()))
     with pytest.raises(TimedOutError, match="took too long"):
-        worker.evaluate(ask(), progress)
+        worker.handle(ask(), progress)
     assert progress.told[-1] == "epoch"
-    assert timeless(worker.evaluate(ask())) == before
+    assert timeless(worker.handle(ask())) == before
 
 
 def test_the_arrays_are_not_kept_beside_their_copies(data: SearchData, ask: Ask) -> None:
@@ -272,12 +271,12 @@ def test_the_arrays_are_not_kept_beside_their_copies(data: SearchData, ask: Ask)
     del own
     assert pixels() is None
     settings: dict[str, str] = {"normalize": "standard"}
-    assert timeless(worker.evaluate(ask(**settings))) == timeless(Trainer(data).evaluate(ask(**settings)))
+    assert timeless(worker.handle(ask(**settings))) == timeless(Trainer(data).handle(ask(**settings)))
 
 
 def test_seconds_are_those_of_the_clock(data: SearchData, ask: Ask) -> None:
     ticks = iter([100.0, 107.5])
-    assert Trainer(data, clock=lambda: next(ticks)).evaluate(ask()).seconds == 7.5
+    assert Trainer(data, clock=lambda: next(ticks)).handle(ask()).seconds == 7.5
 
 
 def test_read_only_arrays_as_ray_hands_them_out_are_accepted(data: SearchData, ask: Ask) -> None:
@@ -285,7 +284,7 @@ def test_read_only_arrays_as_ray_hands_them_out_are_accepted(data: SearchData, a
     for split in (frozen.train, frozen.validation):
         split.images.setflags(write=False)
         split.labels.setflags(write=False)
-    assert timeless(Trainer(frozen).evaluate(ask())) == timeless(Trainer(data).evaluate(ask()))
+    assert timeless(Trainer(frozen).handle(ask())) == timeless(Trainer(data).handle(ask()))
 
 
 def kept(task: TrainingTask, split: Split) -> PredictionTask:
@@ -298,10 +297,10 @@ def test_saved_weights_predict_what_the_training_measured(
     data: SearchData, device: str, ask: Ask, tmp_path: Path, settings: dict[str, str]
 ) -> None:
     task = ask(weights=str(tmp_path / "deep" / "best.safetensors"), **settings)
-    outcome = Trainer(data, device).evaluate(task)
+    outcome = Trainer(data, device).handle(task)
     assert isinstance(outcome, Success)
-    assert timeless(outcome) == timeless(Trainer(data, device).evaluate(replace(task, weights=None)))
-    found = Trainer(data, device).predict(kept(task, data.validation)).probabilities
+    assert timeless(outcome) == timeless(Trainer(data, device).handle(replace(task, weights=None)))
+    found = Trainer(data, device).handle(kept(task, data.validation)).probabilities
     assert found.shape == (10, 2)
     assert found.dtype == np.float32
     assert found.sum(axis=1) == pytest.approx(np.ones(10))
@@ -312,16 +311,16 @@ def test_predictions_need_the_right_data_images_and_network(
     data: SearchData, ask: Ask, tmp_path: Path
 ) -> None:
     worker, task = Trainer(data), ask(weights=str(tmp_path / "w"))
-    worker.evaluate(task)
+    worker.handle(task)
     right = kept(task, data.validation)
     with pytest.raises(EvaluationError, match="the task is for data other"):
-        worker.predict(replace(right, data_key="other"))
+        worker.handle(replace(right, data_key="other"))
     with pytest.raises(EvaluationError, match=r"takes images of shape \(3, 8, 8\), found \(3, 8, 4\)"):
-        worker.predict(replace(right, images=right.images[..., :4]))
+        worker.handle(replace(right, images=right.images[..., :4]))
     with pytest.raises(EvaluationError, match=r"holds another network: tensor 0\.weight is 6 x"):
-        worker.predict(replace(right, network=parse("C7 B8 P | F8")))
+        worker.handle(replace(right, network=parse("C7 B8 P | F8")))
 
 
 def test_a_failed_training_leaves_no_weights(data: SearchData, ask: Ask, tmp_path: Path) -> None:
-    Trainer(data).evaluate(ask(learning_rate=1e30, weights=str(tmp_path / "w")))
+    Trainer(data).handle(ask(learning_rate=1e30, weights=str(tmp_path / "w")))
     assert list(tmp_path.iterdir()) == []

@@ -6,7 +6,7 @@ import torch
 from safetensors import safe_open
 from torch import nn
 
-from evosearch.blueprint import ImageShape, draw_up
+from evosearch.blueprint import ImageShape, Problem, blueprint_of
 from evosearch.errors import EvaluationError
 from evosearch.genome import parse
 from evosearch.networks import build
@@ -17,7 +17,7 @@ IMAGE = ImageShape(3, 8, 8)
 
 
 def network(text: str = "C6 B8 P | F8") -> nn.Sequential:
-    return build(draw_up(parse(text), IMAGE, 2))
+    return build(blueprint_of(parse(text), Problem(IMAGE, 2)))
 
 
 def test_saved_weights_come_back_bit_for_bit_whatever_their_layout(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """One Ray cluster for all tests that need one; each of its nodes is a set of processes on this machine."""
 
-import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,10 +12,6 @@ QUICK_HEALTH_CHECKS = {
     "health_check_failure_threshold": 3,
 }
 """A dead node is noticed after 5 seconds instead of 15."""
-
-
-os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * 64}
-"""Ray reads both once per process, turns tokens on for private clusters only, and would write one to the home."""
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from evosearch.data import SearchData
-from evosearch.evaluation import UNWATCHED, Evaluator, Outcome, Progress, TrainingTask
+from evosearch.evaluation import UNWATCHED, Evaluator, Progress, Result, Task
 from evosearch.testing import FormulaEvaluator
 
 
@@ -17,20 +17,20 @@ class TooLarge(FormulaEvaluator):
         torch.zeros(1, device="cuda:0")
         return self
 
-    def evaluate(self, task: TrainingTask, progress: Progress = UNWATCHED) -> Outcome:
+    def handle(self, task: Task, progress: Progress = UNWATCHED) -> Result:
         import torch
 
         if not torch.cuda.memory_stats()["num_ooms"]:
             torch.empty(2**50, dtype=torch.uint8, device="cuda:0")
-        return super().evaluate(task, progress)
+        return super().handle(task, progress)
 
 
 @dataclass(frozen=True)
 class Asserting(FormulaEvaluator):
     """Reads beyond the end of a tensor, which a kernel asserts against; the process is of no use afterwards."""
 
-    def evaluate(self, task: TrainingTask, progress: Progress = UNWATCHED) -> Outcome:
+    def handle(self, task: Task, progress: Progress = UNWATCHED) -> Result:
         import torch
 
         torch.zeros(4, device="cuda:0")[torch.tensor([9], device="cuda:0")].sum().item()
-        return super().evaluate(task, progress)
+        return super().handle(task, progress)

@@ -6,7 +6,7 @@ import pytest
 from evosearch.evaluation import Success
 from evosearch.testing.evaluators import FormulaEvaluator
 from evosearch.testing.pool_contract import tiny_data, training_task
-from workers.actor import Position, Ready, WorkerActor
+from workers.actor import Beat, Position, Ready, WorkerActor
 from workers.service import UNLIMITED, Broken, Done
 
 
@@ -28,7 +28,7 @@ def test_an_actor_holds_numeric_libraries_to_its_threads_before_anything_is_impo
 
 def test_an_actor_that_was_never_prepared_is_broken_and_stands_nowhere() -> None:
     assert isinstance(_actor().run(training_task()), Broken)
-    assert _actor().pulse() == 0
+    assert _actor().pulse() == Beat(0)
     assert _actor().position() == Position("no evaluator is made", "")
 
 
@@ -40,11 +40,11 @@ def test_an_actor_whose_evaluator_cannot_be_made_says_why() -> None:
 def test_a_prepared_actor_evaluates_and_its_pulse_moves() -> None:
     actor = _actor()
     assert actor.prepare("cpu") == Ready(None)
-    before = actor.pulse()
+    before = actor.pulse().beats
     reply = actor.run(training_task())
     assert isinstance(reply, Done)
     assert isinstance(reply.result, Success)
-    assert actor.pulse() > before
+    assert actor.pulse().beats > before
     assert not actor.position().place.startswith("evosearch"), "no task runs"
 
 

@@ -1,5 +1,15 @@
+import json
+import os
+import re
+import secrets
+import stat
+import subprocess
+import sys
+import tempfile
 import time
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import psutil
 import pytest
@@ -65,3 +75,113 @@ def test_an_address_where_no_cluster_answers_is_named(monkeypatch: pytest.Monkey
 def test_an_address_that_is_none_is_named() -> None:
     with pytest.raises(CannotRunError, match="no Ray cluster at nonsense: "):
         connect(WorkerSettings(address="nonsense"), threads=1)
+
+
+# A private cluster and the other users of its machine
+
+
+class Private(NamedTuple):
+    """A private cluster that runs, and what `ps` and `ss` tell everybody of it."""
+
+    token: str
+    home: Path
+    folder: Path
+    processes: list[psutil.Process]
+    listening: list[tuple[str, int]]
+
+
+def _listening(processes: Iterable[psutil.Process]) -> set[tuple[str, int]]:
+    connections = [one for process in processes for one in process.net_connections("tcp")]
+    return {tuple(one.laddr) for one in connections if one.status == psutil.CONN_LISTEN}
+
+
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+
+
+@pytest.fixture(scope="module")
+def private(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Private]:
+    here, home = psutil.Process(), tmp_path_factory.mktemp("home")
+    children, ports = set(here.children(recursive=True)), _listening([here])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(home))
+        patch.delenv("RAY_ADDRESS", raising=False)
+        before = _environment()
+        connection = connect(WorkerSettings(count=1, device="cpu"), threads=1)
+        ray.get(ray.remote(lambda: None).remote())  # a worker listens too
+        session = Path(ray._private.worker._global_node.get_session_dir_path())
+        own = [process for process in here.children(recursive=True) if process not in children]
+        listening = sorted((_listening([here]) - ports) | _listening(own))
+        yield Private(os.environ["RAY_AUTH_TOKEN"], home, session.parents[1], own, listening)
+        disconnect(connection)
+        assert not session.parents[1].exists()
+        assert _environment() == before
+
+
+def test_each_private_cluster_has_a_token_of_its_own_which_is_in_no_file_and_no_command_line(
+    private: Private,
+) -> None:
+    assert re.fullmatch("[0-9a-f]{64}", private.token)
+    assert not list(private.home.rglob("*"))
+    files = [file for file in private.folder.rglob("*") if file.is_file()]
+    assert len(files) > 20
+    assert not [file for file in files if private.token.encode() in file.read_bytes()]
+    assert not [process for process in private.processes if private.token in " ".join(process.cmdline())]
+
+
+def test_its_folder_is_closed_to_others(private: Private) -> None:
+    assert stat.S_IMODE(private.folder.stat().st_mode) == 0o700
+    assert private.folder.stat().st_uid == os.getuid()
+
+
+def test_it_listens_on_the_loopback_interface_only(private: Private) -> None:
+    assert len(private.listening) > 5  # control plane, node, its agents, this process, a worker
+    assert {ip.removeprefix("::ffff:") for ip, _ in private.listening} == {"127.0.0.1"}
+
+
+@pytest.fixture
+def intrude(private: Private) -> Callable[..., dict[str, Any]]:
+    if os.getuid() != 0:
+        pytest.skip("only root can become another user")
+
+    def run(*folders: Path, mode: str = "disabled", token: str = "") -> dict[str, Any]:
+        told = {
+            "folders": [str(folder) for folder in (private.folder, private.home, Path("/dev/shm"), *folders)],
+            "processes": [os.getpid(), *(process.pid for process in private.processes)],
+            "sockets": [str(file) for file in private.folder.rglob("sockets/*")],
+            "address": _address(),
+            "ports": [port for _, port in private.listening],
+        }
+        ended = subprocess.run(
+            [sys.executable, str(Path(__file__).with_name("intruder.py")), json.dumps(told)],
+            env={"PATH": os.environ["PATH"], "RAY_AUTH_MODE": mode, "RAY_AUTH_TOKEN": token},
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=100,
+        )
+        return dict(json.loads(ended.stdout))
+
+    return run
+
+
+def test_another_user_neither_finds_its_token_nor_gets_in_without_it(
+    private: Private, intrude: Callable[..., dict[str, Any]]
+) -> None:
+    decoy = secrets.token_hex(32)
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        Path(folder, "auth_token").write_text(decoy)  # as Ray leaves it
+        found = intrude(Path(folder), mode="token", token="f" * 64)
+    assert decoy in found["tokens"]
+    assert private.token not in found["tokens"]
+    assert len(found["sockets"]) == 2
+    assert set(found["sockets"].values()) == {"PermissionError"}
+    assert found["written"] == "AuthenticationError"
+    assert intrude()["written"] == "AuthenticationError"
+    assert intrude(mode="token", token=private.token)["written"] == "done"
+
+
+def test_without_the_token_only_its_metrics_answer(intrude: Callable[..., dict[str, Any]]) -> None:
+    answers = set(intrude()["answers"].values())
+    assert {"metrics", "401"} <= answers <= {"metrics", "401", "another protocol"}

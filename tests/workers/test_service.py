@@ -10,14 +10,15 @@ import pytest
 from evosearch.errors import TimedOutError
 from evosearch.evaluation import (
     UNWATCHED,
+    EpochRecord,
     Failure,
     FailureKind,
-    Outcome,
     Prediction,
     PredictionTask,
     Progress,
+    Result,
     Success,
-    TrainingTask,
+    Task,
 )
 from evosearch.runtime import WorkerSettings
 from evosearch.testing.evaluators import FailingEvaluator, FormulaEvaluator, RaisingEvaluator, Victims
@@ -26,6 +27,7 @@ from workers import service
 from workers.service import UNLIMITED, Broken, Done, Service, Upkeep, Watch
 
 ALL = Victims(every=1)
+RECORD = EpochRecord(0.5, 0.75)
 
 
 @dataclass(frozen=True)
@@ -35,11 +37,11 @@ class Held(FormulaEvaluator):
     stands: threading.Event = field(default_factory=threading.Event)
     go_on: threading.Event = field(default_factory=threading.Event)
 
-    def evaluate(self, task: TrainingTask, progress: Progress = UNWATCHED) -> Outcome:
+    def handle(self, task: Task, progress: Progress = UNWATCHED) -> Result:
         progress.step()
         self.stands.set()
         self.wait_for_the_test()
-        return super().evaluate(task, progress)
+        return super().handle(task, progress)
 
     def wait_for_the_test(self) -> None:
         assert self.go_on.wait(60)
@@ -59,7 +61,7 @@ def test_upkeep_is_the_part_of_the_settings_that_a_worker_obeys_and_can_be_sent(
 
 def test_a_task_ends_with_its_result_and_the_process_may_go_on() -> None:
     worker = Service(FormulaEvaluator(), UNLIMITED)
-    assert worker.run(training_task()) == Done(FormulaEvaluator().evaluate(training_task()))
+    assert worker.run(training_task()) == Done(FormulaEvaluator().handle(training_task()))
 
 
 def test_a_prediction_is_no_evaluation_and_wears_nothing_out() -> None:
@@ -112,18 +114,44 @@ def test_a_task_beyond_its_soft_limit_is_timed_out_and_the_next_one_starts_afres
 def test_the_soft_limit_is_looked_at_where_an_epoch_ends() -> None:
     watch = Watch(10, clock=_clock(100.0, 109.0, 110.0, 111.6))
     watch.begin()
-    watch.epoch()
-    watch.epoch()
+    watch.epoch(RECORD)
+    watch.epoch(RECORD)
     with pytest.raises(
         TimedOutError, match=r"^took 12 s, more than workers\.soft_seconds = 10; stopped after epoch 3$"
     ):
-        watch.epoch()
+        watch.epoch(RECORD)
+
+
+def test_the_curve_of_a_running_training_is_told_now_and_then_and_never_that_of_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(service.time, "monotonic", lambda: now[0])
+    told: list[tuple[EpochRecord, ...]] = []
+
+    @dataclass(frozen=True)
+    class Training(FormulaEvaluator):
+        def handle(self, task: Task, progress: Progress = UNWATCHED) -> Result:
+            for seconds in (1, 4.5, 1, 4.5):
+                told.append(worker.news())
+                now[0] += seconds
+                progress.epoch(RECORD)
+                told.append(worker.news())
+            return super().handle(task, progress)
+
+    worker = Service(Training(), UNLIMITED)
+    for _ in range(2):
+        told.clear()
+        worker.run(training_task())
+        assert told == [(), (), (), (RECORD,) * 2, (), (), (), (RECORD,) * 4]
+        now[0] += 100
+        assert worker.news() == ()
 
 
 def test_without_a_limit_no_task_takes_too_long() -> None:
     watch = Watch(None, clock=_clock(0.0, 1e9))
     watch.begin()
-    watch.epoch()
+    watch.epoch(RECORD)
 
 
 @pytest.mark.parametrize("error", [ValueError("raised on purpose"), TimedOutError("took 12 s")])

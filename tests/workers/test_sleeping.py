@@ -42,7 +42,7 @@ def test_a_sleeper_evaluates_by_content_key_and_predicts_nothing(tmp_path):
     sleeper = SleepingEvaluator({NETWORK: 0.01}.__getitem__, str(tmp_path))
     evaluator = sleeper(None, "cpu")
     task = TrainingTask(NETWORK, TrainingSettings(), "data", 1)
-    assert evaluator.evaluate(task) == Success(0.5, 0.01)
+    assert evaluator.handle(task) == Success(0.5, 0.01)
     assert [nap.seconds for nap in read_notes(str(tmp_path))] == [0.01]
     with pytest.raises(NotImplementedError):
-        evaluator.predict(PredictionTask(NETWORK, TrainingSettings(), "data", "weights", None))
+        evaluator.handle(PredictionTask(NETWORK, TrainingSettings(), "data", "weights", None))

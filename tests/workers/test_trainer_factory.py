@@ -35,7 +35,7 @@ def test_a_device_that_does_not_work_is_found_before_the_first_evaluation_in_one
 @pytest.mark.ray
 def test_a_training_gives_the_same_bits_in_this_process_and_in_a_worker_of_each_pool(cluster: Any) -> None:
     settings = WorkerSettings(count=1, address=cluster.address)
-    here = train_on(tiny_data(), "cpu").evaluate(training_task())
+    here = train_on(tiny_data(), "cpu").handle(training_task())
     local = _trained_by(make_pool("local", settings, 1, train_on, tiny_data()))
     ray = _trained_by(make_pool("ray", settings, 1, train_on, tiny_data()))
     assert isinstance(here, Success)

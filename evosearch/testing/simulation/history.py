@@ -8,8 +8,20 @@ from typing import Protocol, TypeVar, cast
 
 from evosearch.errors import InterruptedSearchError, JournalAwayError, StaleTermError, TooManyFailuresError
 from evosearch.evaluation import FailureKind
-from evosearch.runtime import DriverState, Fleet, Member, Plan, Surroundings, WorkerPool, drive, replay
+from evosearch.runtime import (
+    Checkpointing,
+    DriverState,
+    Fleet,
+    Member,
+    Plan,
+    Surroundings,
+    Ticket,
+    WorkerPool,
+    drive,
+    replay,
+)
 from evosearch.storage import (
+    Born,
     Completed,
     DriverStarted,
     Event,
@@ -22,11 +34,14 @@ from evosearch.storage import (
     Reopened,
     SearchCreated,
     Stopped,
+    TestReadingFailed,
 )
 from evosearch.testing.simulation.ledger import Ledger
-from evosearch.testing.simulation.machines import Cluster, VirtualPool
-from evosearch.testing.simulation.observation import BrokenPromiseError
-from evosearch.testing.simulation.scenario import Scenario, Troubles, plan_of
+from evosearch.testing.simulation.machines import Cluster
+from evosearch.testing.simulation.observation import BrokenPromiseError, observe
+from evosearch.testing.simulation.pool import VirtualPool
+from evosearch.testing.simulation.scenario import Scenario, Troubles
+from evosearch.testing.simulation.searches import final_plan_of, plan_of
 
 Result = TypeVar("Result")
 
@@ -76,7 +91,10 @@ REAL = Doubles()
 
 
 class History:
-    """What happens to the searches of a scenario. `lives`: drivers so far."""
+    """What happens to the searches of a scenario.
+
+    `lives`: drivers so far. `finals`: the retraining of the first search's best, once that is known.
+    """
 
     def __init__(self, scenario: Scenario, doubles: Doubles = REAL) -> None:
         self.scenario = scenario
@@ -85,6 +103,8 @@ class History:
         self.chance = Random(f"history {scenario.seed}")
         self.cluster = Cluster(scenario.machines, Random(f"nodes {scenario.seed}"))
         self.journal = doubles.journal()
+        self.finals: tuple[str, ...] = ()
+        self._best: tuple[int, str] | None = None
         self._known: dict[str, list[Recorded]] = {}
         self._superseding = False
 
@@ -94,16 +114,29 @@ class History:
         Raises:
             BrokenPromiseError: something did not happen as promised.
         """
-        while names := self._unfinished():
-            self._live(names)
-        while self.chance.random() < self.troubles.again:
-            self._live(self.scenario.configuration.names)
+        names = self.scenario.configuration.names
+        self._run(names)
+        self._best = self._find_best(names[0])
+        if self.scenario.repeats and self._best:
+            self.finals = (f"{names[0]}-final",)
+            self._run(self.finals)
 
-    def supersede(self) -> None:
-        """While a driver stands still, a second one takes its searches over, for as long as that one lives."""
-        if not self._superseding and (names := self._unfinished()):
-            self._superseding = True
+    def _run(self, names: Sequence[str]) -> None:
+        while unfinished := self._unfinished(names):
+            self._live(unfinished)
+        while self.chance.random() < self.troubles.again:
             self._live(names)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of all searches."""
+        return (*self.scenario.configuration.names, *self.finals)
+
+    def supersede(self, names: Sequence[str]) -> None:
+        """While a driver stands still, a second one takes its searches over, for as long as that one lives."""
+        if not self._superseding and (unfinished := self._unfinished(names)):
+            self._superseding = True
+            self._live(unfinished)
             self._superseding = False
 
     def _live(self, names: Sequence[str]) -> None:
@@ -140,21 +173,58 @@ class History:
         self._known[search] = []
 
     def total(self, search: str) -> int:
-        """Generations as journaled."""
-        totals = (event.generations for event in self._backwards(search) if isinstance(event, Extended))
-        return next(totals, self.scenario.totals[0])
+        """Generations as journaled; of a retraining, how often its last driver was to train."""
+        first = self._totals(search)[0]
+        for event in self._backwards(search):
+            match event:
+                case DriverStarted() if search in self.finals:
+                    return int(event.configuration["trials"])
+                case Extended(generations) if search not in self.finals:
+                    return generations
+        return first
 
     def wanted(self, search: str) -> int:
-        """Generations that the next driver is asked for."""
+        """What the next driver is asked for: see `total`."""
         now = self.total(search)
-        further = next((total for total in self.scenario.totals if total > now), now)
-        asked = self._is_completed(search) or self.chance.random() < self.troubles.extended
+        further = next((total for total in self._totals(search) if total > now), now)
+        asked = self._is_done(search) or self.chance.random() < self.troubles.extended
         return further if asked else now
 
-    def _unfinished(self) -> list[str]:
-        final = self.scenario.totals[-1]
-        names = self.scenario.configuration.names
-        return [name for name in names if not (self._is_completed(name) and self.total(name) == final)]
+    def must_extend(self, search: str, total: int) -> bool:
+        """Whether a driver that is asked for `total` has to journal an extension before it goes on."""
+        if search not in self.finals:
+            return total > self.total(search)
+        return self._is_completed(search) and total > self._births(search)
+
+    def plan(self, search: str, total: int) -> Plan:
+        """A search with so many generations, or a retraining that trains so often."""
+        configuration = self.scenario.configuration
+        if search not in self.finals:
+            return plan_of(configuration, search, total)
+        assert self._best is not None
+        shared = self.scenario.machines.shared_disk
+        return final_plan_of(configuration, search, self._best, total, shared=shared)
+
+    def _totals(self, search: str) -> tuple[int, ...]:
+        return self.scenario.repeats if search in self.finals else self.scenario.totals
+
+    def _find_best(self, search: str) -> tuple[int, str] | None:
+        """Number and network of the candidate that came out best."""
+        observed = observe(one.event for one in self.recorded(search))
+        return None if observed.best is None else (observed.best, observed.births[observed.best][2])
+
+    def _unfinished(self, names: Sequence[str]) -> list[str]:
+        return [
+            name for name in names if not (self._is_done(name) and self.total(name) == self._totals(name)[-1])
+        ]
+
+    def _is_done(self, search: str) -> bool:
+        """Whether all is done that it was asked for."""
+        all_born = search not in self.finals or self._births(search) == self.total(search)
+        return self._is_completed(search) and all_born
+
+    def _births(self, search: str) -> int:
+        return sum(isinstance(event, Born) for event in self._backwards(search))
 
     def _is_completed(self, search: str) -> bool:
         decisive = (event for event in self._backwards(search) if isinstance(event, Extended | Completed))
@@ -170,24 +240,30 @@ class History:
         """How often what goes wrong now."""
         return self.scenario.troubles if self.lives < ENOUGH else Troubles()
 
-    def failures(self, search: str, number: int) -> Mapping[FailureKind, int]:
-        """How often a candidate has failed by its own or its worker's fault since it was last opened, by kind."""
+    def failures(self, ticket: Ticket, *, reading: bool) -> Mapping[FailureKind, int]:
+        """How often a trial has failed by its own or its worker's fault since it was last opened, by kind; or its reading."""
         counted: Counter[FailureKind] = Counter()
-        for one in self.recorded(search):
+        for one in self.recorded(ticket.search):
             match one.event:
-                case Failed(failed, _, _, failure) if failed == number and not failure.node_lost:
-                    counted[failure.kind] += 1
-                case Reopened(numbers) if number in numbers:
+                case Failed() | TestReadingFailed() as failed if failed.trial == ticket.trial:
+                    if isinstance(failed, TestReadingFailed) == reading and not failed.failure.node_lost:
+                        counted[failed.failure.kind] += 1
+                case Reopened() as opened if ticket.trial in opened.trials:
                     counted.clear()
         return counted
 
     def is_plagued(self, search: str) -> bool:
         """Whether a search still has the plague before it that stops it."""
-        return self.scenario.plague != "none" and not self.stops(search)
+        return self.most_stops(search) == 1 and not self.stops(search)
+
+    def most_stops(self, search: str) -> int:
+        """How often it has to stop for its failures."""
+        return int(self.scenario.plague != "none" and search in self.scenario.configuration.names)
 
     def stops(self, search: str) -> int:
-        """How often it has stopped for its failures."""
-        return sum(isinstance(one.event, Stopped) for one in self.recorded(search))
+        """How often it has stopped for its failures, but for weights that went with their node."""
+        stopped = (event for event in self._backwards(search) if isinstance(event, Stopped))
+        return sum("there are no weights" not in event.message for event in stopped)
 
 
 class _Lock:
@@ -218,13 +294,19 @@ class Driver:
         Raises:
             Killed: it died on the way.
         """
-        history = self._history
-        logbooks = {name: self._take(name) for name in names}
+        history, machines = self._history, self._history.scenario.machines
+        totals = {name: history.wanted(name) for name in names}
+        logbooks = {name: self._take(name, totals[name]) for name in names}
         pool = history.doubles.pool(self._pool)
         pool.start()
-        members = [self._member(name, logbooks[name]) for name in names]
-        limits = history.scenario.machines.limits
-        world = Surroundings(pool, logbooks, lambda: history.cluster.now, self._turn, self, limits)
+        members = [self._member(name, logbooks[name], totals[name]) for name in names]
+        checkpointing = {
+            name: Checkpointing("checkpoints", machines.checkpoint_minutes, listed=name in history.finals)
+            for name in names
+        }
+        world = Surroundings(
+            pool, logbooks, lambda: history.cluster.now, self._turn, self, machines.limits, checkpointing
+        )
         fleet = drive(Fleet.of(*members), world)
         for name, member in fleet.members.items():
             if self._is_newest(name) and replay(member.plan, self._facts(name)) != member.state:
@@ -248,29 +330,28 @@ class Driver:
             case StaleTermError() if all(self._is_newest(name) for name in self._terms):
                 raise BrokenPromiseError(f"it gave up although nobody superseded it: {error}")
             case TooManyFailuresError():
-                most = int(self._history.scenario.plague != "none")
-                if any(self._history.stops(name) > most for name in self._terms):
+                history = self._history
+                if any(history.stops(name) > history.most_stops(name) for name in self._terms):
                     raise BrokenPromiseError(f"it stopped for failures that a search has to bear: {error}")
 
-    def _take(self, name: str) -> JournalLogbook:
+    def _take(self, name: str, total: int) -> JournalLogbook:
         history, journal = self._history, self._history.journal
+        configuration = {"trials": total}
         if not history.recorded(name):
-            configuration = {"strategy": {"generations": history.scenario.totals[0]}}
-            self._commit(lambda: history.create(name, SearchCreated(configuration, "data", {})))
-        started = DriverStarted("host", history.lives, "local", {})
+            created = SearchCreated(configuration, "data", {}, generations=total)
+            self._commit(lambda: history.create(name, created))
+        started = DriverStarted("host", history.lives, "local", configuration)
         before = journal.end(name)[0]
         self._terms[name] = self._commit(lambda: journal.begin_term(name, before, started, 0.0))
-        held, self_as_journal = Held(self._terms[name], _Lock()), cast(Journal, self)
+        held, self_as_journal = Held(self._terms[name], _Lock(), lambda: 0.0), cast(Journal, self)
         return JournalLogbook(self_as_journal, name, held, lambda: self._signal, self.note, pause=self._wait)
 
-    def _member(self, name: str, logbook: JournalLogbook) -> Member:
-        history = self._history
-        wanted = history.wanted(name)
-        plan = plan_of(history.scenario.configuration, name, wanted)
+    def _member(self, name: str, logbook: JournalLogbook, total: int) -> Member:
+        plan = self._history.plan(name, total)
         state = replay(plan, self._facts(name))
-        if wanted > history.total(name):
-            logbook.append([Extended(wanted)])
-        return Member(plan, state)
+        if self._history.must_extend(name, total):
+            logbook.append([Extended(total if plan.reader is None else 1)])
+        return Member(plan, state, self._terms[name])
 
     def _facts(self, name: str) -> list[Event]:
         return [one.event for one in self._history.recorded(name)]
@@ -299,7 +380,7 @@ class Driver:
         if self._chance.random() < history.troubles.pauses:
             self._wait(self._chance.uniform(6, 30))
         if self._chance.random() < history.troubles.superseded:
-            history.supersede()
+            history.supersede(list(self._terms))
         if self._is_newest(name):
             return self._commit(write)
         write()
@@ -342,6 +423,9 @@ class Driver:
     def end(self, name: str) -> tuple[int, int]:
         """As `Journal.end`."""
         return self._history.journal.end(name)
+
+    def look(self, *_: object, **__: object) -> None:
+        """As `Journal.look`: it is in its place."""
 
     # Its watcher
 

@@ -4,10 +4,9 @@ import traceback
 from collections.abc import Mapping
 from functools import lru_cache
 
-from evosearch.search import EavlSettings
 from evosearch.testing.simulation.history import REAL, Doubles, History
 from evosearch.testing.simulation.observation import BrokenPromiseError, Observation, broken_rules, observe
-from evosearch.testing.simulation.scenario import Configuration, Scenario
+from evosearch.testing.simulation.scenario import Scenario
 
 
 def complaints(seed: int, doubles: Doubles = REAL) -> tuple[str, ...]:
@@ -16,7 +15,7 @@ def complaints(seed: int, doubles: Doubles = REAL) -> tuple[str, ...]:
     `doubles`: what takes the place of the real thing; the undisturbed searches run on the real one.
     """
     scenario = Scenario.of(seed)
-    expected = undisturbed(scenario.configuration)
+    expected = undisturbed(scenario)
     try:
         history = History(scenario, doubles)
         history.run()
@@ -29,16 +28,19 @@ def complaints(seed: int, doubles: Doubles = REAL) -> tuple[str, ...]:
 
 
 def _of(history: History, search: str, expected: Observation) -> tuple[str, ...]:
-    recorded, settings = history.recorded(search), history.scenario.configuration.settings
-    elites = settings.elites if isinstance(settings, EavlSettings) else 0
+    recorded = history.recorded(search)
+    rules = broken_rules(recorded, history.scenario.configuration.elites, grows=search in history.finals)
     observed = observe(one.event for one in recorded)
-    lines = (*broken_rules(recorded, elites), *observed.differences(expected))
-    return tuple(f"{search}: {line}" for line in lines)
+    return tuple(f"{search}: {line}" for line in (*rules, *observed.differences(expected)))
+
+
+def undisturbed(scenario: Scenario) -> Mapping[str, Observation]:
+    """How the searches of `scenario` end where one driver has one worker and nothing goes wrong."""
+    return _run(scenario.undisturbed())
 
 
 @lru_cache(maxsize=8)
-def undisturbed(configuration: Configuration) -> Mapping[str, Observation]:
-    """How the searches end where one driver has one worker and nothing goes wrong."""
-    history = History(Scenario.undisturbed(configuration))
+def _run(scenario: Scenario) -> Mapping[str, Observation]:
+    history = History(scenario)
     history.run()
-    return {name: observe(one.event for one in history.recorded(name)) for name in configuration.names}
+    return {name: observe(one.event for one in history.recorded(name)) for name in history.names}

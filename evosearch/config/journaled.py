@@ -1,0 +1,104 @@
+"""Configurations of searches that were begun before, by this version or an older one.
+
+A configuration keeps the meaning it was begun with. What changed since is told by the metadata of the field that it
+is a key of, next to the default:
+
+- `absent`: what a journal without the key means, where that is not the default: the key, or its default, came later.
+- `earlier`: other values that were the default once. Who never gave the key goes on with the value journaled.
+
+What is refused since is told by a section's method `objections`, never by its construction: a search that begins is
+refused, one that was begun goes on with a note.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import Field, fields, is_dataclass, replace
+from typing import Any
+
+from evosearch.config.document import Document
+from evosearch.config.loading import check
+from evosearch.config.messages import locate
+from evosearch.config.model import Objecting, RunConfig, adapter, section_types
+from evosearch.config.strict_yaml import KeyPath
+from evosearch.errors import ConfigError
+
+
+def config_from_json(document: Mapping[str, Any]) -> RunConfig:
+    """The configuration that `config_to_json` wrote into a journal, by whichever version up to this one.
+
+    Raises:
+        ConfigError: it is none of these.
+    """
+    values = {**_absent_from(RunConfig, document), **document}
+    for section in (one.name for one in fields(RunConfig)):
+        given = values.get(section, {})
+        if isinstance(given, dict) and (known := section_types(section)):
+            chosen = next((one for one in known if getattr(one, "name", None) == given.get("name")), known[0])
+            if complete := {**_absent_from(chosen, given), **given}:
+                values[section] = complete
+    return check(Document(values, {}, "the journal's configuration"))
+
+
+def _absent_from(record: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What the absence of keys of `record` from `given` means, where that is not what their default says."""
+    return {
+        key.name: key.metadata["absent"]
+        for key in fields(record)
+        if key.name not in given and "absent" in key.metadata
+    }
+
+
+def config_to_json(config: RunConfig) -> dict[str, Any]:
+    """Every key with its value, as JSON: ranges become lists. `config_from_json` gives an equal value back.
+
+    It is what a journal keeps and reports show, so passwords in URLs are left out.
+    """
+    public = replace(config, storage=config.storage.public)
+    document: dict[str, Any] = adapter().dump_python(public, mode="json")
+    return document
+
+
+def with_earlier_defaults(
+    config: RunConfig, journaled: RunConfig, given: Collection[KeyPath] | None
+) -> RunConfig:
+    """`config` with what `journaled` has for every key that nobody gave and whose default has changed since.
+
+    `given`: the paths of the keys that the user gave; None: all.
+    """
+    if given is None:
+        return config
+    kept: dict[str, Any] = {}
+    for one in fields(config):
+        mine, theirs = getattr(config, one.name), getattr(journaled, one.name)
+        if is_dataclass(mine) and type(mine) is type(theirs):
+            inner = [part for part in fields(mine) if (one.name, part.name) not in given]
+            kept[one.name] = replace(mine, **_earlier(inner, theirs))  # type: ignore[type-var]
+    top = [one for one in fields(config) if (one.name,) not in given]
+    return replace(config, **kept | _earlier(top, journaled))
+
+
+def objections(config: RunConfig) -> tuple[str, ...]:
+    """Why no new search may be begun with `config`, one line each that starts with its key; an old one goes on."""
+    sections = (getattr(config, one.name) for one in fields(config))
+    told = (section.objections() for section in (config, *sections) if isinstance(section, Objecting))
+    return tuple(line for lines in told for line in lines)
+
+
+def check_new(config: RunConfig, source: Document | None) -> None:
+    """See that a search may be begun with `config`. `source`: what it was read from.
+
+    Raises:
+        ConfigError: it may not; with the place of the key.
+    """
+    for line in objections(config):
+        raise ConfigError(locate(line, source) if source else line)
+
+
+def _earlier(keys: Collection[Field[Any]], journaled: Any) -> dict[str, Any]:
+    """Of `keys`, those whose journaled value was a default once."""
+    found = {key.name: getattr(journaled, key.name) for key in keys}
+    return {key.name: found[key.name] for key in keys if found[key.name] in _defaults_before(key)}
+
+
+def _defaults_before(key: Field[Any]) -> tuple[Any, ...]:
+    absent = (key.metadata["absent"],) if "absent" in key.metadata else ()
+    return (*absent, *key.metadata.get("earlier", ()))

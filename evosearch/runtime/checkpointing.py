@@ -1,0 +1,49 @@
+"""Which trainings leave checkpoints, where, and how much room that takes."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from math import ceil
+
+from evosearch.blueprint import Memory
+from evosearch.evaluation import Checkpoint, TrainingTask, TrialTask, trial_key
+
+TENTHS = 10
+"""Of a given list, each training leaves so many over its epochs at least."""
+
+FILES = 3
+"""Of each running training: the two newest, and the one that is being written."""
+
+
+@dataclass(frozen=True)
+class Checkpointing:
+    """How the trainings of one search are kept while they run.
+
+    `place`: a folder, or the URL of an artifact store. `minutes`: as `WorkerSettings.checkpoint_minutes`. `listed`: whether
+    the search is a list of given trainings.
+    """
+
+    place: str
+    minutes: float | None
+    listed: bool = False
+
+    @property
+    def leaves_any(self) -> bool:
+        """Whether any training does."""
+        return self.minutes is not None or self.listed
+
+    def apply(self, task: TrialTask, attempt: int) -> TrialTask:
+        """`task`, its attempt `attempt` from 1, with the checkpoints that it shall leave."""
+        if not isinstance(task, TrainingTask) or not self.leaves_any:
+            return task
+        epochs = ceil(task.last_epoch / TENTHS) if self.listed else None
+        return replace(task, checkpoint=Checkpoint(self.place, _key(task), epochs, self.minutes, attempt > 1))
+
+
+def _key(task: TrainingTask) -> str:
+    return trial_key(task.network, task.settings, task.seed, task.data_key, task.last_epoch)
+
+
+def checkpoint_room(trainings: Iterable[Memory], slots: int) -> int:
+    """Bytes that the checkpoints of so many trainings at once may take; `trainings`: what each that is known holds."""
+    sizes = sorted((memory.parameters + memory.optimizer for memory in trainings), reverse=True)
+    return FILES * sum(sizes[:slots])

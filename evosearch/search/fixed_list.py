@@ -1,0 +1,178 @@
+"""A fixed list of trainings as a strategy: retrainings, repeats and comparisons go the road of every search."""
+
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import count
+from statistics import fmean
+from typing import Literal
+
+from evosearch.errors import ConfigError, InvalidChromosomeError, SearchConflictError
+from evosearch.evaluation import Candidate, Origin, Outcome, TrainingSettings, Trial, TrialId
+from evosearch.genome import parse_network
+from evosearch.search.candidate import Score, SearchProgress, score_of
+from evosearch.search.context import SearchContext
+
+MOST = 100_000
+"""Candidates' numbers must fit the journal."""
+
+
+@dataclass(frozen=True)
+class ListedTrial:
+    """One training of a list. Each field is a key of an element of `strategy.trials`."""
+
+    network: str
+    """Text form of a network: a chromosome's, or a hand-made one's name."""
+    repeat: int = 0
+    """Enters the evaluation's seed: 0 as a search would train it, another number for each further training."""
+    settings: TrainingSettings | None = None
+    """How it is trained. None: as `training` says."""
+    source: int | None = None
+    """Number of the candidate of another search that it trains again. None: it comes from nowhere else."""
+
+    def __post_init__(self) -> None:
+        try:
+            parse_network(self.network)
+        except InvalidChromosomeError as error:
+            raise ConfigError(f"strategy.trials: {error}") from None
+        if not 0 <= self.repeat < 2**32:
+            raise ConfigError(
+                f"strategy.trials: repeat is {self.repeat}; it must be at least 0 and below 2 to the 32nd"
+            )
+
+
+@dataclass(frozen=True)
+class FixedListSettings:
+    """Which networks are trained, in which order. Each field is a key under `strategy`."""
+
+    name: Literal["list"] = "list"
+    """Which strategy."""
+    trials: tuple[ListedTrial, ...] = ()
+    """The trainings; a longer list that begins with this one extends it."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.trials) <= MOST:
+            raise ConfigError(
+                f"strategy.trials holds {len(self.trials)} trainings; it must be at least 1 and at most {MOST:,}"
+            )
+
+    @property
+    def generations(self) -> int:
+        """All are one generation."""
+        return 1
+
+    @property
+    def evaluations_in_all(self) -> int:
+        """One for each training."""
+        return len(self.trials)
+
+    @property
+    def has_time_limits(self) -> bool:
+        """What is listed is trained however long it takes."""
+        return False
+
+    def make(self, context: SearchContext) -> "FixedListStrategy":
+        """The list as a strategy."""
+        return FixedListStrategy(self, context)
+
+    def with_generations(self, generations: int) -> "FixedListSettings":
+        """Itself, which has one generation.
+
+        Raises:
+            SearchConflictError: another number is asked for.
+        """
+        if generations != 1:
+            raise SearchConflictError(
+                f"a fixed list is all one generation, not {generations}; leave --generations out"
+            )
+        return self
+
+    def begins(self, longer: "FixedListSettings") -> bool:
+        """Whether `longer` is this list, or goes on where it ends."""
+        return longer.trials[: len(self.trials)] == self.trials
+
+
+@dataclass(frozen=True)
+class ListState:
+    """`scores`: of the trials that have ended, by number."""
+
+    scores: Mapping[int, Score] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class FixedListStrategy:
+    """Trains a list; see `Strategy` for the contract. Trial k is the k-th of the list, from 0.
+
+    Equal networks with equal settings are one candidate, numbered in the order in which they first stand in the list;
+    its fitness is the mean of its trials' that succeeded.
+    """
+
+    settings: FixedListSettings
+    context: SearchContext
+
+    @property
+    def evaluations(self) -> int:
+        """One for each training."""
+        return len(self.settings.trials)
+
+    def start(self) -> ListState:
+        """Nothing trained."""
+        return ListState()
+
+    def ask(self, state: ListState, *, early: bool = False) -> tuple[Trial, ...]:  # noqa: ARG002 - no next generation
+        """The trainings that have not ended."""
+        return tuple(trial for trial in self._trials if trial.number not in state.scores)
+
+    def tell(self, state: ListState, outcomes: Mapping[TrialId, Outcome]) -> ListState:
+        """Note the scores; nothing follows."""
+        told = {trial.number: score_of(outcome) for trial, outcome in outcomes.items()}
+        return ListState({**state.scores, **told})
+
+    def reopen(self, state: ListState, trials: Set[TrialId]) -> ListState:
+        """Forget their scores."""
+        numbers = {trial.number for trial in trials}
+        return ListState({n: score for n, score in state.scores.items() if n not in numbers})
+
+    def progress(self, state: ListState) -> SearchProgress:
+        """Every candidate with the mean of its trials so far; best is the highest, of equals the lowest number."""
+        members = tuple(dict.fromkeys(trial.candidate for trial in self._trials))
+        scores = {one.number: score for one in members if (score := self._score(state, one)) is not None}
+        ranked = [(one, fitness) for one in members if (fitness := self._fitness(state, one)) is not None]
+        best = max(ranked, key=lambda pair: (pair[1], -pair[0].number), default=None)
+        return SearchProgress(0, self.evaluations, members, scores, best, may_grow=True)
+
+    def finished(self, state: ListState) -> bool:
+        """Whether every training has ended."""
+        return len(state.scores) == len(self.settings.trials)
+
+    def _score(self, state: ListState, candidate: Candidate) -> Score | None:
+        """Once all its trials have ended; failed where all of them did."""
+        own = [state.scores.get(trial.number) for trial in self._trials if trial.candidate == candidate]
+        ended = [score for score in own if score is not None]
+        if len(ended) < len(own):
+            return None
+        fitness = [score.fitness for score in ended if score.fitness is not None]
+        return Score(fitness=fmean(fitness)) if fitness else ended[0]
+
+    def _fitness(self, state: ListState, candidate: Candidate) -> float | None:
+        numbers = (trial.number for trial in self._trials if trial.candidate == candidate)
+        scores = (state.scores.get(number) for number in numbers)
+        fitness = [score.fitness for score in scores if score is not None and score.fitness is not None]
+        return fmean(fitness) if fitness else None
+
+    @cached_property
+    def _trials(self) -> tuple[Trial, ...]:
+        numbers, candidates = count(), dict[tuple[str, TrainingSettings | None], Candidate]()
+        trials = []
+        for place, listed in enumerate(self.settings.trials):
+            kind = (listed.network, listed.settings)
+            if kind not in candidates:
+                network = parse_network(listed.network)
+                candidates[kind] = Candidate(next(numbers), 0, network, Origin.LISTED)
+            trials.append(Trial(place, candidates[kind], listed.settings, listed.repeat))
+        return tuple(trials)
+
+
+def repeats_of(network: str, repeats: tuple[int, ...]) -> FixedListSettings:
+    """One network trained once for each of `repeats`."""
+    return FixedListSettings(trials=tuple(ListedTrial(network, repeat) for repeat in repeats))

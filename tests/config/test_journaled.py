@@ -1,0 +1,146 @@
+"""A configuration that was journaled keeps the meaning it was begun with, whatever has changed since."""
+
+import json
+from dataclasses import fields, replace
+from pathlib import Path
+from types import MappingProxyType
+
+import pytest
+
+from evosearch.config import (
+    RunConfig,
+    check_new,
+    config_from_json,
+    config_to_json,
+    load_config,
+    objections,
+    read_config,
+    with_earlier_defaults,
+)
+from evosearch.data import DataSettings
+from evosearch.errors import ConfigError
+from evosearch.evaluation import TrainingSettings
+
+FIRST = json.loads(Path(__file__, "../assets/configurations-0.1.0.json").resolve().read_text("utf-8"))
+"""As version 0.1.0 journaled them: the shipped files, all defaults, and the largest numbers it took. Never renewed."""
+
+SINCE: dict[str, object] = {}
+"""Every key that came after version 0.1.0, with what a journal without it means: a new key has its line here."""
+
+
+def flat(document, path=""):
+    """Every key with its dotted path."""
+    for key, value in document.items():
+        if isinstance(value, dict):
+            yield from flat(value, f"{path}{key}.")
+        else:
+            yield f"{path}{key}", value
+
+
+@pytest.mark.parametrize("name", FIRST)
+def test_what_the_first_version_journaled_means_what_it_meant(name):
+    known = dict(flat(FIRST[name]))
+    now = dict(flat(config_to_json(config_from_json(FIRST[name]))))
+    assert {key: now[key] for key in known} == known
+    assert {key: value for key, value in now.items() if key not in known} == SINCE
+
+
+def test_every_shipped_file_of_the_first_version_is_among_them():
+    assert set(FIRST) >= {path.stem for path in Path("configs").glob("*.yaml")} | {"defaults", "extreme"}
+
+
+def test_what_was_accepted_once_is_read_and_only_refused_to_new_searches():
+    extreme = config_from_json(FIRST["extreme"])
+    assert extreme.seed == 2**70
+    with pytest.raises(ConfigError, match=r"^seed is 1180591620717411303424; it must be below 4,294,967,296"):
+        check_new(extreme, None)
+
+
+def test_a_seed_whose_numbers_another_one_draws_is_refused_where_it_was_given(tmp_path):
+    path = tmp_path / "run.yaml"
+    path.write_text("data: {}\nseed: 4294967296\n")
+    config, source = read_config(path)
+    with pytest.raises(ConfigError, match=r"run.yaml:2: seed is 4294967296; it must be below 4,294,967,296"):
+        check_new(config, source)
+    check_new(*read_config(path, ["seed=4294967295"]))
+    assert objections(load_config(path, ["seed=0"])) == ()
+
+
+@pytest.fixture
+def changed(monkeypatch):
+    """The default of `training.precision` was bf16 before there was the key, and `training.threads` has had two others;
+    `seed` was 3.
+    """
+
+    def since(record, key, **metadata):
+        field = next(one for one in fields(record) if one.name == key)
+        monkeypatch.setattr(field, "metadata", MappingProxyType(metadata))
+
+    since(TrainingSettings, "precision", absent="bf16")
+    since(TrainingSettings, "threads", earlier=(4, 2))
+    since(RunConfig, "seed", absent=3)
+
+
+@pytest.mark.usefixtures("changed")
+def test_a_missing_key_means_what_its_absence_did():
+    least = config_from_json({"name": "x", "data": {}})
+    assert (least.training, least.seed) == (TrainingSettings(precision="bf16"), 3)
+    given = {"name": "x", "data": {}, "seed": 0, "training": {"precision": "fp32", "epochs": 5}}
+    assert config_from_json(given) == RunConfig("x", DataSettings(), training=TrainingSettings(epochs=5))
+    partly = config_from_json({"name": "x", "data": {}, "training": {"epochs": 5}})
+    assert partly.training == TrainingSettings(epochs=5, precision="bf16")
+
+
+@pytest.mark.usefixtures("changed")
+def test_a_default_that_changed_since_is_taken_from_the_journal_where_nobody_gave_the_key(tmp_path):
+    path = tmp_path / "x.yaml"
+    path.write_text("data: {}\ntraining: {epochs: 5}\n")
+    begun = config_from_json({"name": "x", "data": {}, "training": {"epochs": 5, "threads": 2}})
+    config, source = read_config(path)
+    assert (config.training.precision, config.training.threads, config.seed) == ("fp32", 1, 0)
+    assert with_earlier_defaults(config, begun, source.places) == begun
+
+
+@pytest.mark.usefixtures("changed")
+@pytest.mark.parametrize("given", ["training.precision=fp32", "training.threads=1", "seed=0", "training={}"])
+def test_a_key_that_was_given_stays(given, tmp_path):
+    path = tmp_path / "x.yaml"
+    path.write_text("data: {}\n")
+    begun = config_from_json({"name": "x", "data": {}, "training": {"threads": 2}})
+    config, source = read_config(path, [given])
+    kept = with_earlier_defaults(config, begun, source.places)
+    if given == "training={}":
+        assert kept == begun
+    else:
+        section = kept if given.startswith("seed") else kept.training
+        key, _, value = given.rpartition(".")[2].partition("=")
+        assert str(getattr(section, key)) == value
+        assert kept != begun
+
+
+@pytest.mark.usefixtures("changed")
+def test_a_value_that_never_was_a_default_stays_different(tmp_path):
+    path = tmp_path / "x.yaml"
+    path.write_text("data: {}\nseed: 3\ntraining: {precision: bf16}\n")
+    config, source = read_config(path)
+    begun = replace(config, training=replace(config.training, threads=3, epochs=7))
+    assert with_earlier_defaults(config, begun, source.places) == config
+
+
+@pytest.mark.usefixtures("changed")
+def test_a_configuration_made_in_python_gives_every_key():
+    config = RunConfig("x", DataSettings())
+    begun = config_from_json({"name": "x", "data": {}})
+    assert with_earlier_defaults(config, begun, None) == config
+
+
+@pytest.mark.usefixtures("changed")
+def test_another_strategys_keys_are_left_alone():
+    begun = config_from_json({"name": "x", "data": {}, "strategy": {"name": "random"}})
+    config = config_from_json({"name": "x", "data": {}})
+    assert with_earlier_defaults(config, begun, ()).strategy == config.strategy
+
+
+def test_a_section_that_is_none_is_told():
+    with pytest.raises(ConfigError, match=r"^the journal's configuration: training is 3"):
+        config_from_json({"name": "x", "data": {}, "training": 3})
