@@ -183,6 +183,8 @@ READER_COLUMNS = tuple(
         "data_key",
         "generation",
         "generations",
+        "parent",
+        "best",
     )
 )
 """Those of `searches` that a rebuild writes anew; they need a `default`, or are nullable."""
