@@ -183,7 +183,7 @@ def _begun(config: RunConfig, home: Home, manner: "Manner", source: Document | N
     else:
         config = _merged(config, row, source)
         _note_objections(config, manner)
-    return Undertaking(home, _at(config, manner.address), row, manner, row.parent if row else None)
+    return Undertaking(home, _at(config, manner.address), row, manner, _parent(home, row))
 
 
 def _resumed(row: SearchRow, home: Home, generations: int | None, manner: "Manner") -> "Undertaking":
@@ -195,7 +195,7 @@ def _resumed(row: SearchRow, home: Home, generations: int | None, manner: "Manne
             raise SearchConflictError(
                 f"--generations is {generations}, below the {row.generations} of {name!r}; give the new total"
             )
-    return Undertaking(home, _at(config, manner.address), row, manner, row.parent if row else None)
+    return Undertaking(home, _at(config, manner.address), row, manner, _parent(home, row))
 
 
 def _note_objections(config: RunConfig, manner: "Manner") -> None:
@@ -289,7 +289,11 @@ def _retraining(
     executor: Executor = manner.executor or ("local" if parent.executor == "local" else "ray")
     as_parent = replace(manner, executor=executor if row is None else manner.executor)
     child = replace(config, name=name, strategy=strategy)
-    return Undertaking(home, _at(child, manner.address), row, as_parent, parent.name)
+    return Undertaking(home, _at(child, manner.address), row, as_parent, parent)
+
+
+def _parent(home: Home, row: SearchRow | None) -> SearchRow | None:
+    return None if row is None or row.parent is None else home.find_search(row.parent)
 
 
 def _recorded(home: Home, name: str) -> dict[str, TestReading]:

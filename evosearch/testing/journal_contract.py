@@ -34,7 +34,7 @@ from evosearch.storage import (
 from evosearch.storage.rows import Heartbeat
 
 CONFIGURATION: dict[str, Any] = {"seed": 1, "strategy": {"population": 4, "generations": 2}}
-CREATED = SearchCreated(CONFIGURATION, "data-1", {"torch": "2.11", "threads": 1})
+CREATED = SearchCreated(CONFIGURATION, "data-1", {"torch": "2.11", "threads": 1}, 2)
 STARTED = DriverStarted("node1", 4711, "local", CONFIGURATION)
 CURVE = (EpochRecord(0.7, 0.5), EpochRecord(0.1, 0.75))
 
@@ -118,7 +118,7 @@ class JournalContract:
 
     def test_what_a_caller_changes_later_does_not_reach_the_journal(self, journal: Journal) -> None:
         mine = {"strategy": {"generations": 7}}
-        journal.create_search("s", SearchCreated(mine, "k", {}), 1.0)
+        journal.create_search("s", SearchCreated(mine, "k", {}, 1), 1.0)
         mine["strategy"]["generations"] = 8
         event = next(journal.replay("s")).event
         assert isinstance(event, SearchCreated)
