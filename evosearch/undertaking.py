@@ -448,9 +448,7 @@ class Undertaking:
         environment = {**versions(), "device": pool.device}
         configuration, total = config_to_json(self.config), self.config.strategy.generations
         parent = self.parent.name if self.parent else None
-        created = SearchCreated(
-            configuration, dataset.key, environment, total, self.parent and self.parent.name
-        )
+        created = SearchCreated(configuration, dataset.key, environment, total, parent)
         try:
             self.home.journal.create_search(self.config.name, created, time.time())
         except SearchConflictError as error:  # there was none a moment ago
