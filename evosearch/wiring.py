@@ -24,8 +24,8 @@ from evosearch.data import DataReport, inspect_data, load_dataset
 from evosearch.errors import SearchConflictError
 from evosearch.reports import Cost, counted, estimate_cost
 from evosearch.runtime import (
-    Silence,
     Watcher,
+    Watchers,
 )
 from evosearch.storage import (
     Home,
@@ -89,7 +89,7 @@ def run(
         SearchConflictError: the name belongs to a search of another configuration or of other data, or to a group.
         EvosearchError: as `evosearch.runtime.drive`.
     """
-    manner = Manner(executor, address, takeover, watcher or Silence())
+    manner = Manner(executor, address, takeover, Watchers.of(watcher))
     _bring_back(config, home, manner)
     if members := home.members_of(config.name):
         raise SearchConflictError(
@@ -114,7 +114,7 @@ def run_group(
 
     Returns: the searches `NAME/seed-N`, in the order of `seeds`. Each is what it would have been alone.
     """
-    manner = Manner(executor, address, takeover, watcher or Silence())
+    manner = Manner(executor, address, takeover, Watchers.of(watcher))
     _bring_back(config, home, manner)
     if home.journal.find(config.name) is not None:
         raise SearchConflictError(
@@ -136,7 +136,7 @@ def resume_group(
     takeover: bool = False,
 ) -> tuple[Finished, ...]:
     """Go on with every search of the group `name`, side by side, as `resume` would with each."""
-    manner = Manner(executor, address, takeover, watcher or Silence())
+    manner = Manner(executor, address, takeover, Watchers.of(watcher))
     for row in home.members_of(name)[:1]:  # brings all of them back
         _bring_back(config_from_json(row.configuration), home, manner)
     members = [_resumed(member, home, generations, manner) for member in home.members_of(name)]
@@ -160,7 +160,7 @@ def resume(
     Raises:
         SearchConflictError: there is no such search, or `generations` lies below its present total.
     """
-    manner = Manner(executor, address, takeover, watcher or Silence())
+    manner = Manner(executor, address, takeover, Watchers.of(watcher))
     _bring_back(config_from_json(home.find_search(name).configuration), home, manner)
     return search([_resumed(home.find_search(name), home, generations, manner)], generations)[0]
 
@@ -210,7 +210,7 @@ def retrain(
     Raises:
         SearchConflictError: there is no such search, it is unfinished, or nothing in it ever succeeded.
     """
-    manner = Manner(None, None, False, watcher or Silence())
+    manner = Manner(None, None, False, Watchers.of(watcher))
     _bring_back(config_from_json(home.find_search(name).configuration), home, manner)
     row = home.find_search(name)
     return Undertaking(home, config_from_json(row.configuration), row, manner).retrain(epochs)

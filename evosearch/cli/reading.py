@@ -116,7 +116,7 @@ def _standing(home: "Home", row: "SearchRow") -> "Standing":
 
     state = home.current_state(row, time.time())
     total = config_from_json(row.configuration).strategy.with_generations(row.generations).evaluations_in_all
-    return Standing(row, state, home.journal.best(row.name), total)
+    return Standing(row, state, home.journal.best(row.name), total, home.journal.live(row.name))
 
 
 def add_to(app: typer.Typer) -> None:

@@ -1,24 +1,27 @@
 """How a search stands, for scripts and for a person (DESIGN, "The command line")."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from rich.table import Table
 
 from evosearch.reports.estimate import seconds_left
 from evosearch.reports.words import cells, duration
-from evosearch.storage import EvaluationRow, SearchRow, SearchState
+from evosearch.storage import EvaluationRow, LiveRow, SearchRow, SearchState
 
 
 @dataclass(frozen=True)
 class Standing:
-    """A search now. `state`: see `current_state`; `total`: evaluations of the whole search."""
+    """A search now. `state`: see `current_state`; `total`: evaluations of the whole search; `live`: the newest epoch of each
+    training that has told of one.
+    """
 
     row: SearchRow
     state: SearchState
     best: EvaluationRow | None
     total: int
+    live: tuple[LiveRow, ...] = ()
 
     @property
     def done(self) -> int:
@@ -29,6 +32,11 @@ class Standing:
     def running(self) -> int:
         """Evaluations under way; what a killed driver left behind is not."""
         return self.row.counts.get("running", 0) if self.state == "running" else 0
+
+    @property
+    def trainings(self) -> tuple[LiveRow, ...]:
+        """Those under way; what a killed driver left behind is not."""
+        return self.live if self.state == "running" else ()
 
     @property
     def seconds_left(self) -> float | None:
@@ -53,6 +61,7 @@ def status_document(standing: Standing) -> dict[str, Any]:
         "best": best and {"number": best.number, "chromosome": best.chromosome, "fitness": best.fitness},
         "seconds": round(row.seconds, 1),
         "estimated_seconds_left": None if left is None else round(left, 1),
+        "trainings": [asdict(training) for training in standing.trainings],
         "message": row.message,
         "environment": dict(row.environment),
     }
@@ -71,7 +80,15 @@ def status_lines(standing: Standing) -> list[str]:
         lines.append(f"  left         about {duration(standing.seconds_left)}")
     if best is not None and best.fitness is not None:
         lines.append(f"  best         {best.fitness:.4f}, candidate {best.number}: {best.chromosome}")
-    return lines
+    return lines + [f"  training     {_told(training)}" for training in standing.trainings]
+
+
+def _told(training: LiveRow) -> str:
+    rung = "" if training.until is None else f" until epoch {training.until}"
+    return (
+        f"candidate {training.number}{rung} on {training.worker}: epoch {training.epoch} of {training.epochs}, "
+        f"loss {training.loss:.4f}, accuracy {training.accuracy:.4f}"
+    )
 
 
 COLUMNS = ("search", "state", "gen.", "done", "running", "best", "elapsed", "left", "failed")

@@ -158,5 +158,18 @@ test_readings = Table(
     Column("weights", _Words),
 )
 
-READER_TABLES = (evaluations, reasons, generations, test_readings)
+live = Table(
+    "live",
+    metadata,
+    _of_search(),
+    _key("number"),
+    _key("until"),
+    _key("epoch"),  # that has ended, from 1
+    Column("epochs", Integer, nullable=False),  # at which the training ends
+    Column("loss", Float, nullable=False),
+    Column("accuracy", Float, nullable=False),
+)
+"""Epochs of trainings under way: overwritten rows, which no event tells. A trial's are gone once it ends, in whatever way."""
+
+READER_TABLES = (evaluations, reasons, generations, test_readings, live)
 """Dropped and written anew by a rebuild."""
