@@ -69,10 +69,11 @@ trap 'time_is_up=yes; stop_driver' USR1
 trap stop_driver TERM
 
 # shellcheck disable=SC2016 # expanded on the nodes
-on_each_node bash -c 'mkdir -p "$RAY_TMPDIR/ray" && exec ray symmetric-run "$@"' ray \
+on_each_node bash -c 'mkdir -p "$RAY_TMPDIR/ray" && test -O "$RAY_TMPDIR" && chmod 700 "$RAY_TMPDIR" &&
+    exec ray symmetric-run "$@"' ray \
     --address "$address" --min-nodes "$SLURM_JOB_NUM_NODES" -- \
     bash -c '"$@" & echo $! >"$STATE/driver"; wait $!; echo $? >"$STATE/status"' driver \
-    python -m evosearch run "$@" --address "$address" &
+    evosearch run "$@" --address "$address" &
 nodes=$!
 
 # The end of the driver is the end: other nodes would wait for a lost head for a minute. `wait`, and not `sleep`, since

@@ -4,36 +4,40 @@ import os
 import platform
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Literal
 
-from evosearch.blueprint import Problem
+from evosearch.blueprint import Memory, Problem, training_memory
 from evosearch.config import RunConfig, config_from_json, config_to_json
 from evosearch.data import Dataset, load_dataset
 from evosearch.errors import CannotRunError, HeldError, JournalError, SearchConflictError
-from evosearch.genome import parse
-from evosearch.reports import counted, draw_evolution
+from evosearch.permissions import make_folder
+from evosearch.reports import draw_evolution
 from evosearch.runtime import (
+    Checkpointing,
     DriverState,
     Fleet,
     Logbook,
     Member,
     Plan,
-    SingleTasks,
+    SplitReader,
     StopSignals,
     Surroundings,
     TimeLimits,
     Watcher,
     WorkerPool,
+    WorkerSettings,
+    checkpoint_room,
     drive,
     replay,
 )
-from evosearch.search import SearchContext
+from evosearch.search import FixedListSettings, SearchContext
 from evosearch.storage import (
     ArtifactStore,
     Backup,
@@ -43,15 +47,15 @@ from evosearch.storage import (
     Held,
     Home,
     JournalLogbook,
+    Onlooker,
     SearchCreated,
     SearchRow,
     StoreMark,
-    TestReading,
     check_space,
     group_of,
     take,
 )
-from evosearch.studies import Retraining, retrain_best
+from evosearch.studies import FinalReader
 from workers import make_pool, train_on
 
 Executor = Literal["ray", "local"]
@@ -88,12 +92,19 @@ def artifact_store(home: Home, config: RunConfig) -> ArtifactStore:
     return ArtifactStore.of(config.storage.artifacts, home.folder)
 
 
-def make_plan(config: RunConfig, dataset: Dataset, generations: int | None = None) -> Plan:
-    """The search of `config` on `dataset`, with `generations` in all where an extension made them more."""
+def make_plan(
+    config: RunConfig,
+    dataset: Dataset,
+    generations: int | None = None,
+    reader: SplitReader | None = None,
+) -> Plan:
+    """The search of `config` on `dataset`, with `generations` in all where an extension made them more; `reader`: of a
+    retraining.
+    """
     strategy = config.strategy if generations is None else config.strategy.with_generations(generations)
     problem = Problem(dataset.for_search().image, len(dataset.classes))
     context = SearchContext(config.space, problem, config.training, config.seed)
-    return Plan(config.name, strategy.make(context), context, dataset.key)
+    return Plan(config.name, strategy.make(context), context, dataset.key, reader)
 
 
 @dataclass(frozen=True)
@@ -104,6 +115,11 @@ class Manner:
     address: str | None
     takeover: bool
     watcher: Watcher
+
+    @cached_property
+    def onlooker(self) -> Onlooker:
+        """Which watches drivers that may be dead."""
+        return Onlooker(self.watcher.note)
 
 
 def search(undertakings: Sequence["Undertaking"], generations: int | None = None) -> tuple[Finished, ...]:
@@ -154,30 +170,33 @@ def _drive(
     stack: ExitStack,
     signals: StopSignals,
 ) -> None:
-    plans = [make_plan(one.config, dataset, one.total(generations)) for one in undertakings]
+    plans = [one.plan(dataset, generations) for one in undertakings]
     for plan, one in zip(plans, undertakings, strict=True):
         replay(plan, ())  # a space that holds nothing feasible is found before anything starts
         one.prepare_folder()
     _check_space(undertakings, plans)
     if any(one.row for one in undertakings):
         undertakings[0].home.journal.check()  # before the first write: what is damaged is left as it is
-    held = {one.config.name: stack.enter_context(one.hold()) for one in undertakings if one.row}
+    # before any worker starts: where that is refused, they start in vain
+    undertakings[0].home.journal.upgrade()
+    held = {one.config.name: stack.enter_context(one.hold(generations)) for one in undertakings if one.row}
     pool = _open_pool(undertakings, stack, signals, dataset)
     for one in undertakings:
         if one.row is None:
             one.create(dataset, pool)
             held[one.config.name] = stack.enter_context(one.hold())
-    home, config, watcher = undertakings[0].home, undertakings[0].config, undertakings[0].manner.watcher
+    home, watcher = undertakings[0].home, undertakings[0].manner.watcher
     backup = _keep_backups(undertakings[0], stack, signals)
     logbooks = {
         name: JournalLogbook(home.journal, name, one, signals.reason, watcher.note, backup)
         for name, one in held.items()
     }
-    workers = config.workers
+    workers = _workers(undertakings)
     limits = TimeLimits(workers.stall_seconds, workers.hard_seconds)
-    world = Surroundings(pool, logbooks, time.monotonic, signals.reason, watcher, limits)
+    checkpointing = {one.config.name: one.checkpointing for one in undertakings}
+    world = Surroundings(pool, logbooks, time.monotonic, signals.reason, watcher, limits, checkpointing)
     members = [
-        Member(plan, one.replayed(plan, logbooks[one.config.name], generations))
+        Member(plan, one.replayed(plan, logbooks[one.config.name], generations), held[one.config.name].term)
         for plan, one in zip(plans, undertakings, strict=True)
     ]
     signals.defer()
@@ -192,6 +211,8 @@ def _keep_backups(one: "Undertaking", stack: ExitStack, signals: StopSignals) ->
 
     def save(released: bool) -> None:
         # a process that is told to stop has not the time for a slow network
+        if one.home.journal.is_lost:  # in its place may be another, which is not to be kept in its name
+            return
         if backup and (trouble := backup.save(0.5 if signals.reason() else 30.0, released=released)):
             one.manner.watcher.note(trouble)
 
@@ -205,7 +226,32 @@ def _check_space(undertakings: Sequence["Undertaking"], plans: Sequence[Plan]) -
     journal = undertakings[0].home.journal.file
     ended = sum(row.counts["done"] + row.counts["failed"] for one in undertakings if (row := one.row))
     folders = {one.folder for one in undertakings} | ({journal.parent} if journal else set())
-    check_space(sorted(folders), sum(plan.strategy.evaluations for plan in plans) - ended)
+    checkpoints = 0
+    if undertakings[0].checkpointing.leaves_any:
+        slots = _workers(undertakings).count or os.cpu_count() or 1
+        checkpoints = checkpoint_room((one for plan in plans for one in _first_memories(plan)), slots)
+    check_space(sorted(folders), sum(plan.strategy.evaluations for plan in plans) - ended, checkpoints)
+
+
+def _first_memories(plan: Plan) -> Iterator[Memory]:
+    """What the first trainings take, as far as that is known."""
+    for trial in plan.strategy.ask(plan.strategy.start()):
+        size, settings = plan.network_size(trial), plan.settings(trial)
+        if size is not None:
+            yield training_memory(size, settings.batch_size, settings.optimizer)
+
+
+def _workers(undertakings: Sequence["Undertaking"]) -> WorkerSettings:
+    """The workers that they share. Time limits are of a search's candidates: what is listed has none but hanging, and
+    asks for no more workers than it has trainings.
+    """
+    first = next((one for one in undertakings if one.row), undertakings[0])
+    workers = first.config.workers
+    if all(one.config.strategy.has_time_limits for one in undertakings):
+        return workers
+    trainings = sum(one.config.strategy.evaluations_in_all for one in undertakings)
+    count = trainings if workers.count is None else min(workers.count, trainings)
+    return replace(workers, count=count, soft_seconds=None, hard_seconds=None)
 
 
 def _open_pool(
@@ -213,7 +259,7 @@ def _open_pool(
 ) -> WorkerPool:
     """The pool that they share, started; the first of them that was begun before decides on what devices."""
     first = next((one for one in undertakings if one.row), undertakings[0])
-    workers, training = first.config.workers, first.config.training
+    workers, training = _workers(undertakings), first.config.training
     if first.row is not None:  # what decided numerics when the search began is kept
         workers = replace(workers, device=_device(first.home, first.row))
     reach = None
@@ -228,25 +274,72 @@ def _open_pool(
     return pool
 
 
+def check_parent(home: Home, row: SearchRow, onlooker: Onlooker) -> None:
+    """See that the best of a search may be trained again.
+
+    Raises:
+        SearchConflictError: the search is unfinished, or a retraining itself.
+        HeldError: somebody drives it.
+    """
+    if row.parent is not None:
+        raise SearchConflictError(
+            f"{row.name!r} is a retraining itself, of {row.parent!r}; `evosearch retrain {row.parent}` has more of them"
+        )
+    if row.state != "done":
+        raise SearchConflictError(f"{row.name!r} is unfinished; `evosearch resume {row.name}` comes first")
+    if home.is_held(row, onlooker):
+        raise HeldError(
+            f"{row.name!r} is held by a driver on {row.host} (process {row.pid}); wait until it ends"
+        )
+
+
 @dataclass(frozen=True)
 class Undertaking:
-    """One command's dealings with one search: load, hold, replay, train. `row` is None for a new search."""
+    """One command's dealings with one search: load, hold, replay, train. `row` is None for a new search. `parent`: the
+    search whose best it trains again; None: it stands by itself.
+    """
 
     home: Home
     config: RunConfig
     row: SearchRow | None
     manner: Manner
+    parent: str | None = None
 
     def is_done(self, generations: int | None) -> bool:
         """Whether nothing is left to train."""
         return self.row is not None and self.row.state == "done" and not self._extended(generations)
+
+    def plan(self, dataset: Dataset, generations: int | None) -> Plan:
+        """The search as the driver runs it."""
+        return make_plan(self.config, dataset, self.total(generations), self._reader(dataset))
+
+    def _reader(self, dataset: Dataset) -> FinalReader | None:
+        """Of a retraining: how its networks read the test split."""
+        strategy = self.config.strategy
+        if self.parent is None or not isinstance(strategy, FixedListSettings):
+            return None
+        sources = tuple(trial.source for trial in strategy.trials)
+        shared = artifact_store(self.home, self.config).is_remote
+        return FinalReader(dataset.test, dataset.classes, self._kept, shared, sources)
+
+    @property
+    def checkpointing(self) -> Checkpointing:
+        """Which of its trainings leave checkpoints, and where."""
+        minutes, listed = self.config.workers.checkpoint_minutes, not self.config.strategy.has_time_limits
+        return Checkpointing(f"{self._kept}/checkpoints", minutes, listed)
 
     def total(self, generations: int | None) -> int | None:
         """Generations in all, where they are others than configured."""
         return generations or (self.row.generations if self.row else None)
 
     def _extended(self, generations: int | None) -> bool:
-        return self.row is not None and generations is not None and generations > self.row.generations
+        """Whether it is to go on beyond what it was to have in all: by more generations, or a longer list."""
+        if self.row is None:
+            return False
+        if generations is not None and generations > self.row.generations:
+            return True
+        known = sum(self.row.counts.values())
+        return self.row.state == "done" and self.config.strategy.evaluations_in_all > known
 
     def journal_what_changed(self, signals: StopSignals) -> None:
         """Of a search that is done, what may change is journaled too."""
@@ -266,49 +359,10 @@ class Undertaking:
             self._tell_of_other_versions(self.row)
         events = (recorded.event for recorded in self.home.journal.replay(self.config.name))
         state = replay(plan, events)
-        if self._extended(generations) and generations is not None:
-            logbook.append(
-                [Extended(generations)]
-            )  # only now: what cannot be replayed is not extended either
+        if self._extended(generations):  # only now: what cannot be replayed is not extended either
+            logbook.append([Extended(self.total(generations) or 1)])
         self._curve.unlink(missing_ok=True)  # it would show fewer generations than there will be
         return state
-
-    def retrain(self, epochs: int | None) -> TestReading:
-        """Retrain the best and read the test split, or return what an equal retraining read."""
-        name, best = self.config.name, self.home.journal.best(self.config.name)
-        if self.row is None or self.row.state != "done":
-            raise SearchConflictError(f"{name!r} is unfinished; `evosearch resume {name}` comes first")
-        if best is None:
-            raise SearchConflictError(f"no evaluation of {name!r} succeeded; there is nothing to retrain")
-        with ExitStack() as stack:
-            signals = stack.enter_context(StopSignals())
-            dataset = self.load(begun=True)
-            self.check_data(dataset)
-            plan = make_plan(self.config, dataset, self.row.generations)
-            epochs = epochs or self.config.final.epochs
-            retraining = Retraining.of(plan, best.number, parse(best.chromosome), epochs)
-            if known := self._recorded(retraining):
-                return known
-            self.prepare_folder()
-            held = stack.enter_context(self.hold("retrain"))
-            if known := self._recorded(retraining):  # by a driver that held the search until now
-                return known
-            # One worker, and no time limit but for hanging: the limits are of a search's shorter trainings.
-            one = replace(self.config.workers, count=1, soft_seconds=None, hard_seconds=None)
-            alone = replace(self, config=replace(self.config, workers=one))
-            pool = _open_pool([alone], stack, signals, dataset)
-            backup, note = _keep_backups(self, stack, signals), self.manner.watcher.note
-            logbook = JournalLogbook(self.home.journal, name, held, signals.reason, note, backup)
-            limits = TimeLimits(one.stall_seconds)
-            world = Surroundings(
-                pool, {name: logbook}, time.monotonic, signals.reason, self.manner.watcher, limits
-            )
-            signals.defer()
-            self.manner.watcher.note(
-                f"training candidate {best.number} for {counted(epochs, 'epoch')}, then reading the test split"
-            )
-            retrain_best(retraining, dataset, SingleTasks(name, world), logbook, self._kept)
-        return self._readings()[retraining.key]
 
     def _tell_of_other_versions(self, row: SearchRow) -> None:
         changed = [
@@ -337,21 +391,42 @@ class Undertaking:
                 f"{self.row.data_key} in the journal; bring the images back, or take another --name"
             )
 
-    def hold(self, purpose: Literal["search", "retrain"] = "search") -> Held:
-        """Become its driver.
+    def hold(self, generations: int | None = None) -> Held:
+        """Become its driver; to `generations` in all where it is to be extended.
 
         Raises:
-            HeldError: another one has it, or has just extended it.
+            HeldError: another one has it, or has just extended it; or its best is being trained again while it would be
+                extended, or the other way round.
         """
         host, pid, configuration = socket.gethostname(), os.getpid(), config_to_json(self.config)
-        started = DriverStarted(host, pid, self.executor, configuration, purpose)
+        started = DriverStarted(host, pid, self.executor, configuration)
         name = self.config.name
         journal, folder, takeover = self.home.journal, self.home.folder_of(name), self.manner.takeover
-        held = take(journal, folder, name, started, time.time, takeover=takeover)
+        held = take(
+            journal, folder, name, started, time.time, takeover=takeover, onlooker=self.manner.onlooker
+        )
         if self.row is not None and self.home.find_search(name).generations != self.row.generations:
             held.release()  # all that was decided before rests on a search that has since changed
             raise HeldError(f"another driver has just extended {name!r}; run the same command again")
+        if self.parent is not None or self._extended(generations):
+            try:
+                self._check_family()
+            except BaseException:
+                held.release()
+                raise
         return held
+
+    def _check_family(self) -> None:
+        """A retraining rests on a search that does not change; either looks at the other once it is held itself."""
+        if self.parent is not None:
+            check_parent(self.home, self.home.find_search(self.parent), self.manner.onlooker)
+            return
+        for child in self.home.children_of(self.config.name):
+            if self.home.is_held(child, self.manner.onlooker):
+                raise HeldError(
+                    f"{child.name!r} is training the best of {self.config.name!r} again; wait until it has ended before "
+                    "the search is extended"
+                )
 
     @property
     def executor(self) -> Executor:
@@ -363,7 +438,8 @@ class Undertaking:
     def create(self, dataset: Dataset, pool: WorkerPool) -> None:
         """Journal a new search; only now that it has workers."""
         environment = {**versions(), "device": pool.device}
-        created = SearchCreated(config_to_json(self.config), dataset.key, environment)
+        configuration, total = config_to_json(self.config), self.config.strategy.generations
+        created = SearchCreated(configuration, dataset.key, environment, total, self.parent)
         try:
             self.home.journal.create_search(self.config.name, created, time.time())
         except SearchConflictError as error:  # there was none a moment ago
@@ -375,7 +451,7 @@ class Undertaking:
         """What to print; the curve is drawn here, since a driver may be killed once the search is done."""
         name, journal = self.config.name, self.home.journal
         try:
-            if not self._curve.exists():
+            if self.parent is None and not self._curve.exists():
                 draw_evolution(name, journal.generations(name), self._curve)
                 store = artifact_store(self.home, self.config)
                 if store.is_remote:
@@ -403,23 +479,13 @@ class Undertaking:
     def prepare_folder(self) -> None:
         """Find out now, and not after hours of training, whether pictures and weights can be written."""
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self.folder)
             with TemporaryFile(dir=self.folder):
                 pass
         except OSError as error:
             raise CannotRunError(
                 f"nothing can be written to {self.folder} ({error.strerror}); give storage.artifacts another folder"
             ) from error
-
-    def _readings(self) -> dict[str, TestReading]:
-        return {reading.key: reading for reading in self.home.journal.test_readings(self.config.name)}
-
-    def _recorded(self, retraining: Retraining) -> TestReading | None:
-        reading = self._readings().get(retraining.key)
-        if reading is None or reading.metrics is None:  # begun and never ended: nobody has seen a result
-            return None
-        self.manner.watcher.note("recorded earlier: each network reads the test split once")
-        return reading
 
 
 def versions() -> dict[str, str]:

@@ -6,7 +6,6 @@ read `evosearch.runtime` for that.
 """
 
 import os
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,12 +20,15 @@ from evosearch.config import (
     with_earlier_defaults,
 )
 from evosearch.data import DataReport, inspect_data, load_dataset
-from evosearch.errors import SearchConflictError
+from evosearch.errors import InputError, SearchConflictError, TooManyFailuresError
+from evosearch.evaluation import TrainingSettings, evaluation_seed
+from evosearch.genome import parse_network
 from evosearch.reports import Cost, counted, estimate_cost
 from evosearch.runtime import (
     Watcher,
     Watchers,
 )
+from evosearch.search import FixedListSettings, ListedTrial
 from evosearch.storage import (
     Home,
     SearchRow,
@@ -34,6 +36,7 @@ from evosearch.storage import (
     bring_back,
     group_of,
 )
+from evosearch.studies import final_name, lengthened, reading_key, retrainings
 from evosearch.undertaking import (
     Executor,
     Finished,
@@ -42,6 +45,7 @@ from evosearch.undertaking import (
     artifact_folder,
     artifact_place,
     artifact_store,
+    check_parent,
     make_plan,
     search,
 )
@@ -168,7 +172,7 @@ def resume(
 def _bring_back(config: RunConfig, home: Home, manner: "Manner") -> None:
     """Where the journal is lost or behind, what the artifact store has of the search, or of its group, comes first."""
     store, takeover = artifact_store(home, config), manner.takeover
-    for line in bring_back(home, store, group_of(config.name), time.time(), takeover=takeover):
+    for line in bring_back(home, store, group_of(config.name), manner.onlooker, takeover=takeover):
         manner.watcher.note(line)
 
 
@@ -179,7 +183,7 @@ def _begun(config: RunConfig, home: Home, manner: "Manner", source: Document | N
     else:
         config = _merged(config, row, source)
         _note_objections(config, manner)
-    return Undertaking(home, _at(config, manner.address), row, manner)
+    return Undertaking(home, _at(config, manner.address), row, manner, row.parent if row else None)
 
 
 def _resumed(row: SearchRow, home: Home, generations: int | None, manner: "Manner") -> "Undertaking":
@@ -191,7 +195,7 @@ def _resumed(row: SearchRow, home: Home, generations: int | None, manner: "Manne
             raise SearchConflictError(
                 f"--generations is {generations}, below the {row.generations} of {name!r}; give the new total"
             )
-    return Undertaking(home, _at(config, manner.address), row, manner)
+    return Undertaking(home, _at(config, manner.address), row, manner, row.parent if row else None)
 
 
 def _note_objections(config: RunConfig, manner: "Manner") -> None:
@@ -201,19 +205,102 @@ def _note_objections(config: RunConfig, manner: "Manner") -> None:
 
 
 def retrain(
-    name: str, home: Home, *, epochs: int | None = None, watcher: Watcher | None = None
-) -> TestReading:
-    """Train the best of the finished search `name` anew and read the test split once, on workers as last time.
+    name: str,
+    home: Home,
+    *,
+    epochs: int | None = None,
+    seeds: Sequence[int] = (1,),
+    executor: Executor | None = None,
+    address: str | None = None,
+    watcher: Watcher | None = None,
+    takeover: bool = False,
+) -> tuple[TestReading, ...]:
+    """Train the best of the finished search `name` again, and let each network that comes of it read the test split once.
 
-    `epochs`: None: `final.epochs`. The same retraining again returns the recorded reading and trains nothing.
+    It is a search of its own, `NAME/final-EPOCHS`, and survives what every search survives. What was trained and read
+    before is returned as recorded.
+
+    Args:
+        name: the search.
+        home: where its journal lies.
+        epochs: None: `final.epochs`.
+        seeds: one training each, from a seed of its own; at least 1, since 0 is the search's.
+        executor: None: as last time.
+        address: as in `run`.
+        watcher: is told how it goes.
+        takeover: take the retraining from a driver that is alive.
+
+    Returns: the readings, in the order of `seeds`.
 
     Raises:
+        InputError: a seed is no seed of a retraining.
         SearchConflictError: there is no such search, it is unfinished, or nothing in it ever succeeded.
+        HeldError: the search, or the retraining, is held by another driver.
+        TooManyFailuresError: a training failed for good.
     """
-    manner = Manner(None, None, False, Watchers.of(watcher))
+    check_repeats(seeds)
+    manner = Manner(executor, address, takeover, Watchers.of(watcher))
     _bring_back(config_from_json(home.find_search(name).configuration), home, manner)
-    row = home.find_search(name)
-    return Undertaking(home, config_from_json(row.configuration), row, manner).retrain(epochs)
+    row, best = home.find_search(name), home.journal.best(name)
+    check_parent(home, row, manner.onlooker)
+    if best is None:
+        raise SearchConflictError(f"no evaluation of {name!r} succeeded; there is nothing to retrain")
+    config = config_from_json(row.configuration)
+    final = replace(config.training, epochs=epochs or config.final.epochs)
+    wanted = retrainings(best.chromosome, best.candidate, seeds)
+    keys = [_reading_key(config, final, one) for one in wanted]
+    known = _recorded(home, name)
+    missing = [one for one, key in zip(wanted, keys, strict=True) if key not in known]
+    if missing:
+        search([_retraining(home, row, replace(config, training=final), missing, manner)])
+        known = _recorded(home, name)
+    else:
+        manner.watcher.note("recorded earlier: each network reads the test split once")
+    if lacking := [one.repeat for one, key in zip(wanted, keys, strict=True) if key not in known]:
+        child = final_name(name, final.epochs)
+        raise TooManyFailuresError(
+            f"the training of candidate {best.candidate} of {name!r} from {counted(len(lacking), 'seed')} "
+            f"({', '.join(map(str, lacking))}) failed; `evosearch results {child} --format csv` has the reasons"
+        )
+    return tuple(known[key] for key in keys)
+
+
+def check_repeats(seeds: Sequence[int]) -> None:
+    """See that retrainings can have these seeds.
+
+    Raises:
+        InputError: there are none, one stands there twice, or one is not above 0.
+    """
+    if not seeds or min(seeds) < 1 or len(set(seeds)) < len(seeds):
+        raise InputError(
+            f"--seeds of a retraining is {', '.join(map(str, seeds)) or 'empty'}; give different numbers from 1 on, for "
+            "instance 1..5 (0 is the seed that the search itself trained with)"
+        )
+
+
+def _retraining(
+    home: Home, parent: SearchRow, config: RunConfig, wanted: Sequence[ListedTrial], manner: Manner
+) -> Undertaking:
+    """The retraining of `parent` as a search; what it has trained before stays, `wanted` is added to it."""
+    name = final_name(parent.name, config.training.epochs)
+    row = home.journal.find(name)
+    before = config_from_json(row.configuration).strategy if row else None
+    strategy = lengthened(before if isinstance(before, FixedListSettings) else None, wanted)
+    executor: Executor = manner.executor or ("local" if parent.executor == "local" else "ray")
+    as_parent = replace(manner, executor=executor if row is None else manner.executor)
+    child = replace(config, name=name, strategy=strategy)
+    return Undertaking(home, _at(child, manner.address), row, as_parent, parent.name)
+
+
+def _recorded(home: Home, name: str) -> dict[str, TestReading]:
+    """The readings that have a result, by key; of one that was begun and never ended nobody has seen any."""
+    readings = home.journal.test_readings(name)
+    return {reading.key: reading for reading in readings if reading.metrics is not None}
+
+
+def _reading_key(config: RunConfig, training: TrainingSettings, one: ListedTrial) -> str:
+    seed = evaluation_seed(config.seed, parse_network(one.network).key, one.repeat)
+    return reading_key(one.source or 0, training.epochs, seed)
 
 
 def data_report(config: RunConfig) -> DataReport:

@@ -139,8 +139,10 @@ def open_cluster() -> Iterator[Cluster]:
 
 @contextmanager
 def start_cluster(*options: str) -> Iterator[Cluster]:
-    """A head with these options."""
+    """A head with these options, on the loopback interface; no other node can join it."""
     with open_cluster() as cluster:
+        cluster.environment["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+        cluster.address = f"127.0.0.1:{cluster.port}"
         place = ("--head", f"--port={cluster.port}", "--dashboard-host=127.0.0.1")
         with cluster.node(*START, *place, *options):
             yield cluster

@@ -1,6 +1,7 @@
 """The cluster's way in: a search as a Ray job, submitted, stopped, edited and submitted again."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -78,7 +79,7 @@ def job_in(lines):
 
 
 RAY_SUBMIT = ("ray", "job", "submit", "--working-dir", ".", "--")
-RUN = ("python", "-m", "evosearch", "run", "configs/tiny.yaml")
+RUN = ("evosearch", "run", "configs/tiny.yaml")
 SUBMIT = ("evosearch", "submit", "configs/tiny.yaml")
 LONG = ("--set", "strategy.generations=60")
 
@@ -112,7 +113,7 @@ def driver_of(cluster, *command):
     for process in psutil.process_iter():
         with suppress(psutil.Error):
             here = process.environ().get("HOME") == str(cluster.home)
-            found += [process] if here and process.cmdline()[1:] == list(command[1:]) else []
+            found += [process] if here and process.cmdline()[2:] == list(command[1:]) else []
     (driver,) = found
     return driver
 
@@ -151,9 +152,52 @@ def submit(cluster, folder, *options, **more):
     return cluster.run(*SUBMIT, *options, cwd=folder, check=False, **more)
 
 
+KEPT_HERE = (".env", ".ssh/id_rsa", "keys/server.pem", "pictures/cat.png", "old/journal.db", ".git/config")
+OUR_NAMES = ("workers", "torch", "evosearch", "numpy", "random", "ray", "yaml", "tempfile")
+
+
+def test_a_cluster_receives_what_the_dry_run_lists_and_takes_none_of_it_for_a_package(cluster, folder):
+    for name in (*KEPT_HERE, "deep/er/notes.txt", *(f"{name}.py" for name in OUR_NAMES)):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("raise SystemExit('the folder was imported')\n")
+    os.mkfifo(folder / "pipe")
+    dry = cluster.run(*SUBMIT, "--dry-run", cwd=folder)
+    listed = {line.split()[-1] for line in dry.stdout.splitlines()[:-1] if not line.startswith("left out")}
+    before = received(cluster)
+    ended = submit(cluster, folder, "--set", "strategy.generations=1", "--wait")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "tiny: done, 1 generation" in ended.stderr
+    (package,) = received(cluster) - before
+    files = {path.relative_to(package).as_posix() for path in package.rglob("*") if path.is_file()}
+    assert files == {f"submitted/{name}" for name in listed}
+    assert listed == {
+        "configs/tiny.yaml",
+        "notes.txt",
+        "deep/er/notes.txt",
+        *(f"{name}.py" for name in OUR_NAMES),
+    }
+
+
+def received(cluster):
+    """The folders of files that the cluster has unpacked."""
+    place = cluster.home.parent / "ray" / "session_latest" / "runtime_resources" / "working_dir_files"
+    return {path for path in place.iterdir() if path.is_dir()}
+
+
+def test_a_folder_that_ray_itself_puts_before_our_packages_is_refused_with_the_files_name(cluster, folder):
+    (folder / "torch.py").touch()
+    ended = cluster.run(*RAY_SUBMIT, *RUN, cwd=folder, check=False)
+    told = ended.stdout + ended.stderr
+    assert ended.returncode != 0
+    assert "/torch.py would stand in for the package 'torch' on every worker" in told
+    assert "exit code 2" in told
+    assert "Traceback" not in told
+
+
 def test_without_wait_it_returns_at_once_and_what_it_prints_follows_and_stops_the_job(cluster, folder):
     ended = submit(cluster, folder, *LONG)
-    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.returncode == 0
+    assert ended.stderr.startswith(f"sent from {folder}: 2 files, ")
     _, follow, end = ended.stdout.splitlines()
     follow, end = (line.partition("ray ")[2].partition("    ")[0].split() for line in (follow, end))
     with cluster.running("ray", *follow, cwd=folder) as following:

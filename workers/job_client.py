@@ -12,13 +12,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from http.client import HTTPException
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
 from evosearch.errors import CannotRunError, InputError, InterruptedSearchError
 from evosearch.storage import without_password
+from workers.parcel import INSIDE, Parcel
 
 if TYPE_CHECKING:
     from ray.job_submission import JobDetails, JobSubmissionClient
@@ -28,74 +28,11 @@ Answer = TypeVar("Answer")
 ADDRESS_VARIABLES = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
 """Where Ray's own command line looks for the cluster, in this order; Ray lets them beat an address that is given."""
 
-NEVER_SENT = (
-    ".git",
-    ".venv*",
-    "venv",
-    "__pycache__",
-    ".*_cache",
-    "*.egg-info",
-    ".env",
-    "node_modules",
-    ".evosearch-*",
-)
-"""Names that no job needs, or that may hold secrets; `.gitignore` and `.rayignore` are respected besides."""
-
 ANSWER_SECONDS = 10.0
 SILENT_SECONDS = 60.0
 """So long may the cluster be out of reach while a job is followed, as when a tunnel is opened anew."""
 LISTENING_SECONDS = 600.0
 """After so long the log is asked for anew."""
-
-MIB = 2**20
-
-
-@dataclass(frozen=True, slots=True)
-class Parcel:
-    """The working directory that a job gets a copy of: all in `folder` but the patterns of `left_out`."""
-
-    folder: Path
-    left_out: tuple[str, ...]
-
-    def check(self, needed: Path) -> None:
-        """See that `needed`, relative to the folder, is in it, and that Ray takes as much as it is.
-
-        Raises:
-            InputError: something ignores `needed`, or the parcel is too large.
-        """
-        from ray._private.runtime_env.packaging import GCS_STORAGE_MAX_SIZE
-
-        sizes = self._sizes()
-        if needed not in sizes:
-            raise InputError(
-                f"{needed} is not sent, since .gitignore, .rayignore or one of {', '.join(self.left_out)} "
-                "leaves it out; move it"
-            )
-        if (total := sum(sizes.values())) >= GCS_STORAGE_MAX_SIZE:
-            part, size = _largest_part(sizes)
-            raise InputError(
-                f"{self.folder} is too large to send: {total / MIB:.0f} MiB, {size / MIB:.0f} of them in {part}, "
-                f"and Ray takes {GCS_STORAGE_MAX_SIZE / MIB:.0f}; list in .rayignore what a job does not need"
-            )
-
-    def _sizes(self) -> dict[Path, int]:
-        """Bytes of every file that Ray would pack, by Ray's own rules, which it does not export."""
-        from ray._private.runtime_env.packaging import _dir_travel, _get_excludes
-
-        _silence_ray()
-        sizes: dict[Path, int] = {}
-        excludes = [_get_excludes(self.folder, list(self.left_out))]
-        gitignore = os.environ.get("RAY_RUNTIME_ENV_IGNORE_GITIGNORE") != "1"
-
-        def weigh(path: Path) -> None:
-            if path.is_file():
-                sizes[path.relative_to(self.folder)] = path.stat().st_size
-
-        try:
-            _dir_travel(self.folder, excludes, weigh, include_gitignore=gitignore)
-        except OSError as error:
-            raise InputError(f"{error.filename} cannot be read and so not sent: {error.strerror}") from error
-        return sizes
 
 
 class JobClient:
@@ -120,17 +57,19 @@ class JobClient:
         return without_password(str(self._client.get_address()))
 
     def submit(self, command: Sequence[str], parcel: Parcel) -> str:
-        """Start `command` in a copy of the parcel's folder; returns the id that Ray gave the job.
+        """Start `command` in the parcel's copy; returns the id that Ray gave the job.
 
         Nothing is reserved for it (`entrypoint_num_cpus` stays 0): Ray then starts it on the head, also where the
         head has no cores for workers. The id is Ray's, since it refuses one that it has had before.
 
         Raises:
+            InputError: a file of the parcel cannot be read any more.
             CannotRunError: Ray does not take it.
         """
-        environment = {"working_dir": str(parcel.folder), "excludes": list(parcel.left_out)}
-        with self._told("the cluster does not take the job"):
-            return str(self._client.submit_job(entrypoint=shlex.join(command), runtime_env=environment))
+        entrypoint = f"cd {INSIDE} && exec {shlex.join(command)}"
+        with parcel.packed() as package, self._told("the cluster does not take the job"):
+            environment = {"working_dir": str(package), "env_vars": {"PYTHONSAFEPATH": "1"}}
+            return str(self._client.submit_job(entrypoint=entrypoint, runtime_env=environment))
 
     def follow(self, job: str, write: Callable[[str], None]) -> int:
         """Write the job's log as it comes, line by line, until it has ended; returns its driver's exit status.
@@ -233,13 +172,6 @@ def _cancel_by_signal(task: "asyncio.Task[JobDetails] | None") -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, cancel, number)
-
-
-def _largest_part(sizes: dict[Path, int]) -> tuple[str, int]:
-    parts: dict[str, int] = {}
-    for path, size in sizes.items():
-        parts[path.parts[0]] = parts.get(path.parts[0], 0) + size
-    return max(parts.items(), key=lambda part: part[1])
 
 
 def _exit_status(job: str, details: "JobDetails") -> int:

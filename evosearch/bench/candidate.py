@@ -17,12 +17,10 @@ from evosearch.blueprint import Blueprint, ImageShape, Problem, blueprint_of
 from evosearch.data import SearchData, Split
 from evosearch.evaluation import TrainingSettings
 from evosearch.genome import Chromosome, Conv
-from evosearch.networks import build, initialise
-from evosearch.training.normalize import Scale, unit
 from evosearch.training.numerics import numerics
 from evosearch.training.optimizers import make_optimizer
-from evosearch.training.resident import Resident
-from evosearch.training.step import Classifier, train_step
+from evosearch.training.resident import ResidentData
+from evosearch.training.step import make_classifier, train_step
 
 CHANNELS = 3
 CLASSES = ("0", "1")
@@ -104,11 +102,6 @@ def drawn(count: int, size: int) -> SearchData:
     return SearchData(split(), split(), CLASSES, f"noise-{count}-{size}")
 
 
-def resident(split: Split, device: str) -> Resident:
-    """A split on a device."""
-    return Resident(*(torch.tensor(array, device=device) for array in (split.images, split.labels)))
-
-
 class Graph(Protocol):
     """A captured step."""
 
@@ -132,32 +125,27 @@ class _Repeated:
 
 
 class Candidate:
-    """A network with its optimizer, on the device of `split`, as a worker would make them.
+    """A network with its optimizer, on the device of `data`, as a worker would make them.
 
     `rows`: positions (B,) of the images of the next step, int64 on the device. `loss`: the sum of all losses so far,
     float64 there. The first eager step is the warm-up that a capture needs, and a real one: nothing is put back.
     """
 
     def __init__(
-        self, network: Chromosome, split: Resident, mode: Mode, *, batch: int = 16, seed: int = 0
+        self, network: Chromosome, data: ResidentData, mode: Mode, *, batch: int = 16, seed: int = 0
     ) -> None:
-        device, size = split.images.device, split.images.shape[-1]
-        self.on_gpu = device.type == "cuda"
-        with torch.device("meta"):  # PyTorch's own initial weights would cost time
-            module = build(blueprint(padded(network) if mode.padded else network, size))
-        module.to_empty(device="cpu")
-        initialise(module, torch.manual_seed(seed))
-        module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload] # torch has no such overload
-        module.train()
-        self.network = Classifier(module, Scale(unit(CHANNELS), device), mode.precision == "bf16")
-        self.optimizer = make_optimizer(module.parameters(), mode.settings)
+        self.on_gpu = data.device.type == "cuda"
+        chosen, generator = padded(network) if mode.padded else network, torch.manual_seed(seed)
+        self.network = make_classifier(chosen, mode.settings, data, generator)
+        self.network.module.train()
+        self.optimizer = make_optimizer(self.network.module.parameters(), mode.settings)
         for group in self.optimizer.param_groups:
             group["capturable"] = self.on_gpu
         # torch would warn that a capturable optimizer also runs eagerly, which is what is measured
         self.optimizer._warned_capturable_if_run_uncaptured = True
-        self.split = split
-        self.rows = torch.arange(batch, device=device)
-        self.loss = torch.zeros((), dtype=torch.float64, device=device)
+        self.split = data.train
+        self.rows = torch.arange(batch, device=data.device)
+        self.loss = torch.zeros((), dtype=torch.float64, device=data.device)
 
     def step(self) -> None:
         """One eager step on `rows`."""

@@ -31,7 +31,7 @@ from evosearch.errors import CannotRunError
 from evosearch.evaluation import Success, TrainingTask
 from evosearch.genome import Chromosome
 from evosearch.training import Trainer
-from evosearch.training.resident import Resident
+from evosearch.training.resident import ResidentData
 
 TOLERANCE = 1e-4
 """Of a captured training's loss against the eager one's, relative."""
@@ -96,11 +96,11 @@ def _chained(length: int = 150) -> float:
 def gate(work: Workload, report: Report) -> None:
     """Without it no speed counts: a captured training goes as the eager one, dropout and partial batches included."""
     size = work.small[0]
-    split = work.split(size)
+    data = work.data(size)
     for mode in (FP32, BF16):
         for number in work.gated:
             eager, captured = (
-                _trajectory(work, work.networks[number], split, mode, one) for one in (False, True)
+                _trajectory(work, work.networks[number], data, mode, one) for one in (False, True)
             )
             losses = max(abs(a - b) / abs(a) for a, b in zip(eager[0], captured[0], strict=True))
             weights = max((a - b).abs().max().item() for a, b in zip(eager[1], captured[1], strict=True))
@@ -114,12 +114,12 @@ Trajectory = tuple[list[float], list[torch.Tensor]]
 
 
 def _trajectory(
-    work: Workload, network: Chromosome, split: Resident, mode: Mode, captured: bool
+    work: Workload, network: Chromosome, data: ResidentData, mode: Mode, captured: bool
 ) -> Trajectory:
     """Sum of losses after each of 20 steps, every seventh a partial batch, and the weights at last."""
     stream = new_stream(work.device)
     with arithmetic(mode), on(stream):
-        candidate = Candidate(network, split, mode, batch=work.batch, seed=3)
+        candidate = Candidate(network, data, mode, batch=work.batch, seed=3)
         graphs: dict[int, tuple[torch.Tensor, Graph]] = {}
         losses = []
         for number in range(20):
@@ -146,7 +146,7 @@ def _trajectory(
 def steps(sizes: tuple[int, ...], work: Workload, report: Report) -> None:
     """The step of each network, eager and captured, in each precision; a figure's spread is over the networks."""
     for size in sizes:
-        split = work.split(size)
+        data = work.data(size)
         networks = work.trainable(size)
         left_out = len(work.networks) - len(networks)
         note = (
@@ -156,7 +156,7 @@ def steps(sizes: tuple[int, ...], work: Workload, report: Report) -> None:
             found: dict[tuple[str, str], list[float]] = {}
             for network in networks:
                 try:
-                    for what, unit, value in _step(work, network, split, mode):
+                    for what, unit, value in _step(work, network, data, mode):
                         found.setdefault((what, unit), []).append(value)
                 except Exception as error:  # a mode that one network cannot have is a finding, too
                     report.failed(f"step of '{network}', {size} px, {mode}", error)
@@ -166,11 +166,11 @@ def steps(sizes: tuple[int, ...], work: Workload, report: Report) -> None:
 
 
 def _step(
-    work: Workload, network: Chromosome, split: Resident, mode: Mode
+    work: Workload, network: Chromosome, data: ResidentData, mode: Mode
 ) -> Iterator[tuple[str, str, float]]:
-    stream, repeats = new_stream(work.device), work.repeats_at(split.images.shape[-1])
+    stream, repeats = new_stream(work.device), work.repeats_at(data.image.width)
     with arithmetic(mode), on(stream):
-        candidate = Candidate(network, split, mode, batch=work.batch)
+        candidate = Candidate(network, data, mode, batch=work.batch)
         candidate.step()
         wait()
         eager = timed(candidate.step, repeats)
@@ -215,13 +215,13 @@ PHASES = (
 def setup(work: Workload, report: Report) -> None:
     """What a candidate costs beside its steps, one after another in one process, and whether memory grows."""
     size = work.small[-1]
-    split = work.split(size)
+    data = work.data(size)
     taken: list[tuple[float, ...]] = []
     reserved: list[float] = []
     stream = new_stream(work.device)
     with arithmetic(BF16), on(stream):
         for number in range(work.set_ups):
-            taken.append(_set_up(work, work.networks[number % len(work.networks)], split, stream))
+            taken.append(_set_up(work, work.networks[number % len(work.networks)], data, stream))
             reserved.append(torch.cuda.memory_reserved() / 2**20 if work.device == "cuda" else 0.0)
     settled = taken[min(5, len(taken) - 1) :]  # the first ones load kernels
     for phase, values in zip(PHASES, zip(*settled, strict=True), strict=True):
@@ -230,7 +230,7 @@ def setup(work: Workload, report: Report) -> None:
 
 
 def _set_up(
-    work: Workload, network: Chromosome, split: Resident, stream: torch.cuda.Stream | None
+    work: Workload, network: Chromosome, data: ResidentData, stream: torch.cuda.Stream | None
 ) -> tuple[float, ...]:
     """Milliseconds of each of `PHASES`."""
     ticks = [time.perf_counter()]
@@ -239,7 +239,7 @@ def _set_up(
         wait()
         ticks.append(time.perf_counter())
 
-    candidate = Candidate(network, split, BF16, batch=work.batch)
+    candidate = Candidate(network, data, BF16, batch=work.batch)
     tick()
     candidate.step()
     tick()
@@ -280,10 +280,10 @@ def evaluations(work: Workload, report: Report) -> None:
 def packed(sizes: tuple[int, ...], work: Workload, report: Report) -> None:
     """Several candidates as streams of one process."""
     for size in sizes:
-        split, networks = work.split(size), work.trainable(size)
+        data, networks = work.data(size), work.trainable(size)
         for count in work.packed:
             chosen = [networks[number % len(networks)] for number in range(count)]
-            found = streams(chosen, split, work.batch, 5 * work.repeats_at(size))
+            found = streams(chosen, data, work.batch, 5 * work.repeats_at(size))
             report.add(
                 Measure(f"captured step per candidate, {size} px", f"{count} as streams, bf16", found, "ms")
             )

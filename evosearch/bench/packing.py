@@ -12,6 +12,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import torch
+
 from evosearch.bench.candidate import (
     BF16,
     Candidate,
@@ -20,27 +22,28 @@ from evosearch.bench.candidate import (
     drawn,
     new_stream,
     on,
-    resident,
     timed,
     wait,
 )
 from evosearch.genome import Chromosome, parse
-from evosearch.training.resident import Resident
+from evosearch.training.resident import ResidentData
 
 ROUNDS = 3
 STARTED = 120.0
 """Seconds until a process must have captured its step; eight at once start slowly."""
 
 
-def streams(networks: Sequence[Chromosome], split: Resident, batch: int, repeats: int) -> tuple[float, ...]:
+def streams(
+    networks: Sequence[Chromosome], data: ResidentData, batch: int, repeats: int
+) -> tuple[float, ...]:
     """Milliseconds per candidate and step where all `networks` take turns on a stream each, per round."""
-    device = split.images.device.type
+    device = data.device.type
     with arithmetic(BF16):
         captured = []
         for network in networks:
             stream = new_stream(device)
             with on(stream):
-                candidate = Candidate(network, split, BF16, batch=batch)
+                candidate = Candidate(network, data, BF16, batch=batch)
                 candidate.step()
                 wait()
                 captured.append((candidate, stream, candidate.capture(stream)))
@@ -99,10 +102,10 @@ def _heard(pipe: "Connection[Any, Any]", seconds: float) -> float | None:
 def train_for(share: Share, pipe: "Connection[Any, Any]") -> None:
     """What a process does: get ready, say so, wait for the word, replay, and tell its steps per second."""
     os.environ.update(share.environment)
-    split = resident(drawn(share.images, share.size).train, share.device)
+    data = ResidentData(drawn(share.images, share.size), torch.device(share.device))
     stream = new_stream(share.device)
     with arithmetic(BF16), on(stream):
-        candidate = Candidate(parse(share.network), split, BF16, batch=share.batch)
+        candidate = Candidate(parse(share.network), data, BF16, batch=share.batch)
         candidate.step()
         wait()
         graph = candidate.capture(stream)

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import torch
 
-from evosearch.bench.candidate import blueprint, drawn, resident
+from evosearch.bench.candidate import blueprint, drawn
 from evosearch.bench.table import Measure, measures_markdown
 from evosearch.errors import CannotRunError
 from evosearch.genome import Chromosome, parse
-from evosearch.training.resident import Resident
+from evosearch.training.resident import ResidentData
 
 FROZEN = Path(__file__).with_name("frozen.json")
 MOST_PARAMETERS = 200_000_000
@@ -49,9 +49,9 @@ class Workload:
         """Fewer of what takes long."""
         return self.repeats if size < 200 else max(1, self.repeats // 3)
 
-    def split(self, size: int) -> Resident:
-        """The training images on the device."""
-        return resident(drawn(self.images, size).train, self.device)
+    def data(self, size: int) -> ResidentData:
+        """The images on the device."""
+        return ResidentData(drawn(self.images, size), torch.device(self.device))
 
     def trainable(self, size: int) -> list[Chromosome]:
         """The networks that are not too large for images of this size."""

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from evosearch.cli import benching, inspecting, reading, searching, submitting
+from evosearch.cli import benching, inspecting, keeping, reading, searching, submitting
 from evosearch.cli.output import PrintableLog, complain, say
 from evosearch.errors import EvosearchError
 
@@ -54,6 +54,7 @@ searching.add_to(app)
 submitting.add_to(app)
 reading.add_to(app)
 inspecting.add_to(app)
+keeping.add_to(app)
 benching.add_to(app)
 
 

@@ -3,11 +3,12 @@
 import os
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from evosearch.cli.output import tell
 from evosearch.errors import EvosearchError
 
 if TYPE_CHECKING:
@@ -17,11 +18,13 @@ _COMMAND = re.compile(r"\bevosearch (?:(?:resume|retrain|results) [\w./-]++|stat
 
 
 @contextmanager
-def opened(storage: str | None, *, create: bool = False) -> "Iterator[Home]":
+def opened(
+    storage: str | None, *, create: bool = False, note: Callable[[str], None] = tell
+) -> "Iterator[Home]":
     """As `open_home`, in this process's environment; further commands in the text of an error find its journal too."""
     from evosearch.storage import open_home
 
-    with open_home(storage, env=os.environ, cwd=Path.cwd(), create=create) as home:
+    with open_home(storage, env=os.environ, cwd=Path.cwd(), create=create, note=note) as home:
         try:
             yield home
         except EvosearchError as error:

@@ -1,5 +1,6 @@
 """`status` and `results`: the commands that only read a journal."""
 
+import socket
 import time
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -29,7 +30,10 @@ def status(
     """How far searches are: generation, evaluations, best, estimated end; of a group also mean ± deviation."""
     with opened(storage) as home:
         members = () if name is None else home.members_of(name)
-        rows = home.journal.searches() if name is None else members or (home.find_search(name),)
+        every = (
+            row for row in home.journal.searches() if row.parent is None
+        )  # retrainings stand below theirs
+        rows = tuple(every) if name is None else members or (home.find_search(name),)
         standings = [_standing(home, row) for row in rows]
     if name is None:
         _print_all(standings, as_json)
@@ -46,13 +50,22 @@ def results(
     storage: STORAGE = None,
 ) -> None:
     """Every chromosome with parents, operators, fitness, size and cost, by number."""
-    from evosearch.reports import Spread, best_first, results_csv, results_document, results_table
+    from evosearch.reports import (
+        Spread,
+        best_first,
+        reading_row,
+        results_csv,
+        results_document,
+        results_table,
+    )
 
     with opened(storage) as home:
         members = home.members_of(name)
         rows = _evaluations(home, name, members, with_curve=form == "json")
         unfinished = sum(member.state != "done" for member in members)
         spread = Spread.of([home.journal.best(member.name) for member in members], unfinished)
+        searches = members or (home.find_search(name),)
+        readings = [one for row in searches for one in home.journal.test_readings(row.name)]
     if top is not None:
         rows = best_first(rows)[:top]
     match form:
@@ -64,6 +77,8 @@ def results(
             say_table(results_table(rows, grouped=bool(members)))
             if members:
                 say(str(spread))
+            for one in readings:
+                say(f"{one.search}: {reading_row(one)}")
 
 
 def _evaluations(
@@ -112,11 +127,14 @@ def _print_search(standing: "Standing", as_json: bool) -> None:
 
 def _standing(home: "Home", row: "SearchRow") -> "Standing":
     from evosearch.config import config_from_json
-    from evosearch.reports import Standing
+    from evosearch.reports import Standing, last_heard
 
-    state = home.current_state(row, time.time())
+    host, now = socket.gethostname(), time.time()
     total = config_from_json(row.configuration).strategy.with_generations(row.generations).evaluations_in_all
-    return Standing(row, state, home.journal.best(row.name), total, home.journal.live(row.name))
+    state, best = home.current_state(row, host, now), home.journal.best(row.name)
+    children = tuple(_standing(home, child) for child in home.children_of(row.name))
+    readings, live = home.journal.test_readings(row.name), home.journal.live(row.name)
+    return Standing(row, state, best, total, last_heard(row, host, now), children, readings, live)
 
 
 def add_to(app: typer.Typer) -> None:

@@ -22,8 +22,10 @@ from evosearch.cli.output import print_json, say, tell
 from evosearch.errors import SearchConflictError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from evosearch.runtime import Watcher
-    from evosearch.storage import Home
+    from evosearch.storage import Home, TestReading
     from evosearch.wiring import Executor, Finished
 
 
@@ -44,6 +46,14 @@ EPOCHS = Annotated[
     int | None,
     typer.Option(
         "--epochs", metavar="N", min=1, help="Passes over the training images. Default: final.epochs."
+    ),
+]
+REPEATS = Annotated[
+    str | None,
+    typer.Option(
+        "--seeds",
+        metavar="SEEDS",
+        help="One training from each seed, from 1 on; 1..5 (both included), or 1,3. Default: 1.",
     ),
 ]
 SEARCH_NAME = Annotated[
@@ -103,26 +113,57 @@ def resume(
                 ended = wiring.resume_group(name, home, generations=generations, **how)
             else:
                 ended = wiring.resume(name, home, generations=generations, **how)
-    _print_ended(name, ended, home)
+        if isinstance(ended, tuple) or ended.row.parent is None:
+            _print_ended(name, ended, home)
+            return
+        readings = [one for one in home.journal.test_readings(ended.row.parent) if one.search == name]
+        _print_readings(ended.row.parent, readings, home, as_json=False, several=True)
 
 
-def retrain(name: NAME, epochs: EPOCHS = None, as_json: JSON = False, storage: STORAGE = None) -> None:
-    """Train the best chromosome anew, then read the test split, once."""
+def retrain(
+    name: NAME,
+    epochs: EPOCHS = None,
+    seeds: REPEATS = None,
+    as_json: JSON = False,
+    executor: EXECUTOR = None,
+    address: ADDRESS = None,
+    storage: STORAGE = None,
+    takeover: TAKEOVER = False,
+) -> None:
+    """Train the best chromosome again, then read the test split, once for each network."""
     from evosearch import wiring
     from evosearch.cli.progress import show_progress
-    from evosearch.config import config_from_json
-    from evosearch.reports import reading_document, reading_lines
 
+    repeats = (1,) if seeds is None else parse_seeds(seeds)
     with opened(storage) as home, show_progress() as watcher:
         _refuse_group(name, home)
-        reading = wiring.retrain(name, home, epochs=epochs, watcher=watcher)
-        config = config_from_json(home.find_search(name).configuration)
-    place = wiring.artifact_place(home, config)
+        how = Driving(executor=executor, address=address, watcher=watcher, takeover=takeover)
+        readings = wiring.retrain(name, home, epochs=epochs, seeds=repeats, **how)
+        _print_readings(name, readings, home, as_json=as_json, several=seeds is not None)
+
+
+def _print_readings(
+    name: str, readings: "Sequence[TestReading]", home: "Home", *, as_json: bool, several: bool
+) -> None:
+    from evosearch.reports import reading_document, reading_lines, readings_lines
+
+    placed = [(reading, _place_of(reading, home)) for reading in readings]
     if as_json:
-        print_json(reading_document(name, reading, place))
+        documents = [reading_document(name, reading, place) for reading, place in placed]
+        print_json(documents if several else documents[0])
         return
-    for line in reading_lines(name, reading, place):
+    for reading, place in placed:
+        for line in reading_lines(name, reading, place):
+            say(line)
+    for line in readings_lines(readings) if len(readings) > 1 else ():
         say(line)
+
+
+def _place_of(reading: "TestReading", home: "Home") -> str:
+    from evosearch import wiring
+    from evosearch.config import config_from_json
+
+    return wiring.artifact_place(home, config_from_json(home.find_search(reading.search).configuration))
 
 
 def _tell_where(home: "Home") -> None:

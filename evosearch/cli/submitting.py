@@ -14,7 +14,10 @@ from evosearch.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
     from evosearch.config import RunConfig
-    from workers.job_client import Parcel
+    from workers.parcel import Parcel
+
+HABITS = ("no job needs it", "an ignore file names it")
+"""Why so much is left out everywhere that nobody need hear of it."""
 
 ADDRESS = Annotated[
     str | None,
@@ -39,9 +42,13 @@ WAIT = Annotated[
         help="Show the log until the search ends, and end with its exit status; Ctrl-C (75) leaves it running.",
     ),
 ]
+DRY_RUN = Annotated[
+    bool,
+    typer.Option("--dry-run", help="List every file that would be sent, and what is left out; send nothing."),
+]
 
 
-def submit(
+def submit(  # noqa: PLR0913, PLR0917 - an option each
     config: CONFIG,
     override: SET = None,
     name: SEARCH_NAME = None,
@@ -50,11 +57,13 @@ def submit(
     storage: STORAGE = None,
     takeover: TAKEOVER = False,
     wait: WAIT = False,
+    dry_run: DRY_RUN = False,
 ) -> None:
     """Run a search as a Ray job, in a copy of this folder; the same again goes on with it."""
     from evosearch.config import load_config
     from evosearch.storage import parse_place
     from workers.job_client import JobClient
+    from workers.parcel import Parcel
 
     overrides = override or []
     loaded = load_config(config, overrides, name=name)
@@ -63,37 +72,125 @@ def submit(
         parse_seeds(seeds)
     if storage is not None:
         parse_place(storage)
-    parcel, sent = _parcel(config)
-    parcel.check(sent)
     options = [word for text in overrides for word in ("--set", text)]
     for option, value in (("--name", name), ("--seeds", seeds), ("--storage", storage)):
         options += [option, value] if value else []
     options += ["--takeover"] if takeover else []
     _refuse_passwords([*options, loaded.storage.journal or ""])
+    folder, sent = Path.cwd(), _place_in(Path.cwd(), config)
+    parcel = Parcel.of(folder, _what_stays(folder, config, loaded, storage))
+    parcel.check(sent)
+    if dry_run:
+        for line in _whole_list(parcel):
+            say(line)
+        return
     client = JobClient(address)
+    for line in _short_list(parcel):
+        tell(line)
+    if (folder / "evosearch" / "__init__.py").is_file():
+        tell("evosearch/ is sent, but what runs is the evosearch that is installed on the nodes")
     _tell_of_images(loaded)
-    job = client.submit(["python", "-m", "evosearch", "run", sent.as_posix(), *options], parcel)
+    job = client.submit(["python", "-P", "-m", "evosearch", "run", sent.as_posix(), *options], parcel)
     for line in _next_steps(job, client.address):
         say(line)
     if wait:
         raise typer.Exit(client.follow(job, tell))
 
 
-def _parcel(config: Path) -> tuple["Parcel", Path]:
-    """What is sent, and where the configuration lies in it."""
-    from evosearch.storage import default_folder
-    from workers.job_client import NEVER_SENT, Parcel
-
-    folder = Path.cwd()
+def _place_in(folder: Path, config: Path) -> Path:
+    """Where the configuration lies in the folder that is sent."""
     try:
-        sent = (config.parent.resolve() / config.name).relative_to(folder)
+        return (config.parent.resolve() / config.name).relative_to(folder)
     except ValueError:
         raise ConfigError(
             f"{config} lies outside {folder}, the folder that is sent; submit from a folder that holds it"
         ) from None
-    kept = (default_folder(os.environ, folder), folder / os.environ.get("EVOSEARCH_DATA", "data"))
-    inside = [f"/{path.relative_to(folder).as_posix()}" for path in kept if folder in path.parents]
-    return Parcel(folder, (*NEVER_SENT, *inside)), sent
+
+
+def _what_stays(folder: Path, file: Path, config: "RunConfig", storage: str | None) -> dict[Path, str]:
+    """Why what lies at a place is not sent, by place: searches, journals, images and files of secrets.
+
+    Of a place that holds the folder itself only what is known to be there stays; images are never sent anyhow.
+    """
+    from workers.parcel import SECRET_FILE_VARIABLES
+
+    found: dict[Path, str] = {}
+    for home in _homes(folder, config, storage):
+        within = (home / "cache", home / config.name) if folder.is_relative_to(home) else (home,)
+        found.update(dict.fromkeys(within, "searches"))
+    for journal in _journals(folder, config, storage):
+        names = (f"{journal.name}{end}" for end in ("", "-wal", "-shm", "-journal", ".files"))
+        found.update(dict.fromkeys(map(journal.with_name, names), "a journal"))
+    for images in _images(folder, file, config):
+        if not folder.is_relative_to(images):
+            found[images] = "images"
+    for variable in SECRET_FILE_VARIABLES:
+        if value := os.environ.get(variable):
+            found[folder / value] = f"${variable} names it"
+    return found
+
+
+def _homes(folder: Path, config: "RunConfig", storage: str | None) -> list[Path]:
+    """Where searches keep their files on this machine, here or on the head."""
+    from evosearch.storage import ArtifactStore, default_folder, files_folder
+
+    homes = [default_folder(os.environ, folder)]
+    homes += [files_folder(journal) for journal in _journals(folder, config, storage)]
+    artifacts = config.storage.artifacts
+    if artifacts and ("://" not in artifacts or artifacts.startswith(("file://", "local://"))):
+        homes += [Path(ArtifactStore.of(artifacts, home).url) for home in homes]
+    return [home.resolve() for home in homes]
+
+
+def _journals(folder: Path, config: "RunConfig", storage: str | None) -> list[Path]:
+    from evosearch.storage import parse_place
+
+    places = [parse_place(place) for place in (config.storage.journal, storage) if place]
+    return [(folder / place).resolve() for place in places if isinstance(place, Path)]
+
+
+def _images(folder: Path, file: Path, config: "RunConfig") -> list[Path]:
+    """Where images may lie: wherever `data.root` can be looked for, and all under $EVOSEARCH_DATA."""
+    data = folder / (os.environ.get("EVOSEARCH_DATA") or "data")
+    root = Path(config.data.root or data).expanduser()
+    return [place.resolve() for place in (data, data / root, folder / root, file.parent / root)]
+
+
+def _whole_list(parcel: "Parcel") -> list[str]:
+    from workers.parcel import shown
+
+    files = [f"{_bytes(size):>9}  {shown(path)}" for path, size in sorted(parcel.files.items())]
+    left_out = [f"left out   {shown(path)}: {why}" for path, why in sorted(parcel.left_out.items())]
+    return [*files, *left_out, f"nothing is sent now; from {parcel.folder} would be {_sum(parcel)}"]
+
+
+def _short_list(parcel: "Parcel") -> list[str]:
+    """How much is sent, the ten largest files, and how much is left out for a reason that is no habit."""
+    from workers.parcel import shown
+
+    files = [f"{_bytes(size):>9}  {shown(path)}" for path, size in parcel.largest(10)]
+    by_reason: dict[str, list[Path]] = {}
+    for path, why in sorted(parcel.left_out.items()):
+        by_reason.setdefault(why.partition(" (")[0], []).append(path)
+    left_out = [
+        f"left out   {shown(paths[0])}{f' and {len(paths) - 1} more' if paths[1:] else ''}: {why}"
+        for why, paths in by_reason.items()
+        if not why.startswith(HABITS)
+    ]
+    head = f"sent from {parcel.folder}: {_sum(parcel)}; the largest:"
+    return [head, *files, *left_out, "(--dry-run lists all)"]
+
+
+def _sum(parcel: "Parcel") -> str:
+    from evosearch.reports import counted
+
+    return f"{counted(len(parcel.files), 'file')}, {_bytes(parcel.size)}"
+
+
+def _bytes(size: int) -> str:
+    if size < 1024:
+        return f"{size} B"
+    return f"{size / 2**10:.1f} KiB" if size < 2**20 else f"{size / 2**20:.1f} MiB"
 
 
 def _refuse_passwords(words: Sequence[str]) -> None:

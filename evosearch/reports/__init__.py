@@ -9,7 +9,14 @@ from evosearch.reports.curve import draw_evolution
 from evosearch.reports.data import data_lines
 from evosearch.reports.estimate import seconds_left
 from evosearch.reports.group import Spread, best_member, group_document, group_lines, standings_spread
-from evosearch.reports.outcome import reading_document, reading_lines, search_lines
+from evosearch.reports.outcome import (
+    count_of,
+    reading_document,
+    reading_lines,
+    reading_row,
+    readings_lines,
+    search_lines,
+)
 from evosearch.reports.results import (
     MemberEvaluation,
     best_first,
@@ -17,7 +24,7 @@ from evosearch.reports.results import (
     results_document,
     results_table,
 )
-from evosearch.reports.status import Standing, status_document, status_lines, status_table
+from evosearch.reports.status import Standing, last_heard, status_document, status_lines, status_table
 from evosearch.reports.words import cells, counted, describe, duration
 
 __all__ = [
@@ -29,6 +36,7 @@ __all__ = [
     "best_member",
     "cells",
     "cost_lines",
+    "count_of",
     "counted",
     "data_lines",
     "describe",
@@ -37,8 +45,11 @@ __all__ = [
     "estimate_cost",
     "group_document",
     "group_lines",
+    "last_heard",
     "reading_document",
     "reading_lines",
+    "reading_row",
+    "readings_lines",
     "results_csv",
     "results_document",
     "results_table",

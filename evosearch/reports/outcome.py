@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean, pstdev
 from typing import Any
 
-from evosearch.genome import parse
+from evosearch.genome import Chromosome, HandMade, parse_network
 from evosearch.reports.words import counted, describe, duration
 from evosearch.storage import EvaluationRow, SearchRow, TestReading
 
@@ -32,7 +33,7 @@ def search_lines(
         "",
         f"Best: validation accuracy {best.fitness:.4f}, candidate {best.number} of generation {best.generation}",
         f"  {best.chromosome}",
-        f"  In words: {describe(parse(best.chromosome), classes)}",
+        *_in_words(best.chromosome, classes),
         *_size(best),
         "",
         f"Evolution curve  {folder / 'evolution.png'}",
@@ -40,6 +41,14 @@ def search_lines(
         f"Next             evosearch results {row.name}    every chromosome",
         f"                 evosearch retrain {row.name}    train the best anew, read the test split once",
     ]
+
+
+def _in_words(network: str, classes: int) -> list[str]:
+    match parse_network(network):
+        case Chromosome() as chromosome:
+            return [f"  In words: {describe(chromosome, classes)}"]
+        case HandMade():
+            return []
 
 
 def _size(best: EvaluationRow) -> list[str]:
@@ -57,6 +66,9 @@ def reading_document(name: str, reading: TestReading, place: str) -> dict[str, A
         "number": reading.number,
         "epochs": reading.epochs,
         "seed": reading.seed,
+        "search": reading.search,
+        "reading": reading.place,
+        "readings": reading.total,
         "weights": f"{place}/{reading.weights}",
         **(reading.metrics or {}),
     }
@@ -70,6 +82,7 @@ def reading_lines(name: str, reading: TestReading, place: str) -> list[str]:
     return [
         f"{name}: candidate {reading.number} after {counted(reading.epochs, 'epoch')}, "
         f"on {counted(metrics['images'], 'test image')}",
+        f"  {count_of(reading)}",
         "",
         f"  accuracy   {metrics['accuracy']:.4f}",
         f"  precision  {metrics['precision']:.4f}",
@@ -82,6 +95,30 @@ def reading_lines(name: str, reading: TestReading, place: str) -> list[str]:
         "",
         f"Weights  {place}/{reading.weights}",
     ]
+
+
+def count_of(reading: TestReading) -> str:
+    """Which reading of the test split it is: every further one makes the best of them say less."""
+    if reading.total == 1:
+        return "reading 1 of this test split for this search"
+    return f"reading {reading.place} of {reading.total} of this test split for this search"
+
+
+def readings_lines(readings: Sequence[TestReading]) -> list[str]:
+    """Several readings together: mean and (population) standard deviation of their accuracy."""
+    accuracies = [reading.metrics["accuracy"] for reading in readings if reading.metrics]
+    mean, deviation = fmean(accuracies), pstdev(accuracies)
+    return [
+        f"{counted(len(accuracies), 'reading')}: accuracy {mean:.4f} ± {deviation:.4f} (mean ± deviation)"
+    ]
+
+
+def reading_row(reading: TestReading) -> str:
+    """One reading in a line, below the search that it belongs to."""
+    what = f"candidate {reading.number}, {counted(reading.epochs, 'epoch')}, {count_of(reading)}"
+    if reading.metrics is None:
+        return f"{what}: begun, and never ended"
+    return f"{what}: test accuracy {reading.metrics['accuracy']:.4f}"
 
 
 def _confusion(classes: Sequence[str], confusion: Sequence[Sequence[int]]) -> list[str]:

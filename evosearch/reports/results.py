@@ -29,6 +29,9 @@ COLUMNS = (
     "attempts",
     "reasons",
     "cached",
+    "candidate",
+    "repeat",
+    "until",
 )
 """Columns of the CSV, and with `curve` the keys of the JSON, in order: scripts rely on them; of a group `search` is the first."""
 

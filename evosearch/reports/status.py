@@ -2,25 +2,31 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from rich.table import Table
 
 from evosearch.reports.estimate import seconds_left
+from evosearch.reports.outcome import reading_row
 from evosearch.reports.words import cells, duration
-from evosearch.storage import EvaluationRow, LiveRow, SearchRow, SearchState
+from evosearch.storage import EvaluationRow, LiveRow, SearchRow, SearchState, TestReading
 
 
 @dataclass(frozen=True)
 class Standing:
-    """A search now. `state`: see `current_state`; `total`: evaluations of the whole search; `live`: the newest epoch of each
-    training that has told of one.
+    """A search now. `state`: see `current_state`; `total`: evaluations of the whole search; `heard`: when its driver
+    gave its last sign of life, see `last_heard`. `children`: its retrainings; `readings`: of the test split, by it or them.
+    `live`: the newest epoch of each training that has told of one.
     """
 
     row: SearchRow
     state: SearchState
     best: EvaluationRow | None
     total: int
+    heard: str = ""
+    children: tuple["Standing", ...] = ()
+    readings: tuple[TestReading, ...] = ()
     live: tuple[LiveRow, ...] = ()
 
     @property
@@ -44,6 +50,23 @@ class Standing:
         return seconds_left(self.done + self.row.counts.get("failed", 0), self.total, self.row.seconds)
 
 
+def last_heard(row: SearchRow, host: str, now: float) -> str:
+    """When a search's driver gave its last sign of life: an age only where the clock that wrote it is at hand.
+
+    Args:
+        row: the search.
+        host: this machine.
+        now: seconds since 1970 by its clock.
+    """
+    if row.host == host:
+        return f"{duration(max(0.0, now - row.heartbeat))} ago"
+    try:
+        at = datetime.fromtimestamp(row.heartbeat, UTC)
+    except (OverflowError, ValueError, OSError):  # a clock far from any calendar
+        return f"{row.heartbeat} s after 1970 by its own clock"
+    return f"at {at:%Y-%m-%d %H:%M:%S} UTC by its own clock"
+
+
 def status_document(standing: Standing) -> dict[str, Any]:
     """The JSON document of `status NAME --json`; its keys are stable."""
     row, best, left = standing.row, standing.best, standing.seconds_left
@@ -60,10 +83,27 @@ def status_document(standing: Standing) -> dict[str, Any]:
         },
         "best": best and {"number": best.number, "chromosome": best.chromosome, "fitness": best.fitness},
         "seconds": round(row.seconds, 1),
+        "heartbeat": round(row.heartbeat, 3),
         "estimated_seconds_left": None if left is None else round(left, 1),
         "trainings": [asdict(training) for training in standing.trainings],
         "message": row.message,
         "environment": dict(row.environment),
+        "parent": row.parent,
+        "retrainings": [status_document(child) for child in standing.children],
+        "readings": [_reading_document(reading) for reading in standing.readings],
+    }
+
+
+def _reading_document(reading: TestReading) -> dict[str, Any]:
+    accuracy = None if reading.metrics is None else reading.metrics["accuracy"]
+    return {
+        "search": reading.search,
+        "number": reading.number,
+        "epochs": reading.epochs,
+        "seed": reading.seed,
+        "reading": reading.place,
+        "readings": reading.total,
+        "accuracy": accuracy,
     }
 
 
@@ -76,19 +116,32 @@ def status_lines(standing: Standing) -> list[str]:
         f"  evaluations  {standing.done} done, {standing.running} running, failed: {_failed(row)}; {standing.total} in all",
         f"  elapsed      {duration(row.seconds)}",
     ]
+    if standing.state == "running" and standing.heard:
+        lines.append(f"  driver       process {row.pid} on {row.host}, last heard of {standing.heard}")
     if standing.state == "running" and standing.seconds_left is not None:
         lines.append(f"  left         about {duration(standing.seconds_left)}")
     if best is not None and best.fitness is not None:
         lines.append(f"  best         {best.fitness:.4f}, candidate {best.number}: {best.chromosome}")
-    return lines + [f"  training     {_told(training)}" for training in standing.trainings]
+    lines += (f"  training     {_training_line(training)}" for training in standing.trainings)
+    for child in standing.children:
+        lines.append(f"  retraining   {_child_line(child)}")
+        lines += (f"               {_training_line(training)}" for training in child.trainings)
+    lines += (f"  reading      {reading_row(reading)}" for reading in standing.readings)
+    return lines
 
 
-def _told(training: LiveRow) -> str:
+def _training_line(training: LiveRow) -> str:
     rung = "" if training.until is None else f" until epoch {training.until}"
     return (
         f"candidate {training.number}{rung} on {training.worker}: epoch {training.epoch} of {training.epochs}, "
         f"loss {training.loss:.4f}, accuracy {training.accuracy:.4f}"
     )
+
+
+def _child_line(child: Standing) -> str:
+    message = f" ({child.row.message})" if child.row.message else ""
+    failed = f", failed: {_failed(child.row)}" if child.row.failed else ""
+    return f"{child.row.name}: {child.state}{message}, {child.done} of {child.total} trained{failed}"
 
 
 COLUMNS = ("search", "state", "gen.", "done", "running", "best", "elapsed", "left", "failed")
@@ -104,6 +157,8 @@ def status_table(standings: Sequence[Standing]) -> Table:
         table.add_column(heading, justify="left" if heading in _TEXTS else "right", no_wrap=True)
     for standing in standings:
         table.add_row(*cells(*_cells(standing)))
+        for child in standing.children:
+            table.add_row(*cells(f"  {child.row.name}", *_cells(child)[1:]))
     return table
 
 

@@ -10,7 +10,7 @@ from evosearch.runtime.checkpointing import Checkpointing, checkpoint_room
 from evosearch.runtime.driver import Logbook, Surroundings, drive
 from evosearch.runtime.fleet import Fleet, Member
 from evosearch.runtime.machine import Assign, Begun, Exclude, Record, StopAsked, step
-from evosearch.runtime.plan import Plan
+from evosearch.runtime.plan import Plan, ReadingName, SplitReader
 from evosearch.runtime.policy import POLICIES, Policy
 from evosearch.runtime.pool import (
     PoolChanged,
@@ -25,7 +25,6 @@ from evosearch.runtime.pool import (
 )
 from evosearch.runtime.settings import EvaluatorFactory, WorkerSettings
 from evosearch.runtime.signals import StopSignals
-from evosearch.runtime.single import SingleTasks
 from evosearch.runtime.state import DriverState, evolve, replay
 from evosearch.runtime.vigil import TimeLimits, Vigil
 from evosearch.runtime.watcher import Silence, Watcher, Watchers
@@ -45,9 +44,10 @@ __all__ = [
     "Policy",
     "PoolChanged",
     "PoolEvent",
+    "ReadingName",
     "Record",
     "Silence",
-    "SingleTasks",
+    "SplitReader",
     "StopAsked",
     "StopSignals",
     "Surroundings",

@@ -26,9 +26,14 @@ class Checkpointing:
     minutes: float | None
     listed: bool = False
 
+    @property
+    def leaves_any(self) -> bool:
+        """Whether any training does."""
+        return self.minutes is not None or self.listed
+
     def apply(self, task: TrialTask, attempt: int) -> TrialTask:
         """`task`, its attempt `attempt` from 1, with the checkpoints that it shall leave."""
-        if not isinstance(task, TrainingTask) or (self.minutes is None and not self.listed):
+        if not isinstance(task, TrainingTask) or not self.leaves_any:
             return task
         epochs = ceil(task.last_epoch / TENTHS) if self.listed else None
         return replace(task, checkpoint=Checkpoint(self.place, _key(task), epochs, self.minutes, attempt > 1))

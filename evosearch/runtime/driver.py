@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import NoReturn, Protocol
 
 from evosearch.errors import InterruptedSearchError, TooManyFailuresError
+from evosearch.evaluation import PredictionTask
 from evosearch.runtime.checkpointing import Checkpointing
 from evosearch.runtime.fleet import Fleet
 from evosearch.runtime.limits import check_limits
@@ -181,7 +182,8 @@ class _Loop:
             case Assign(search, worker, trial, attempt, task):
                 self._vigil = self._vigil.began(worker, world.clock())
                 self._live = self._live.began(worker, search, trial, task)
-                if checkpointing := world.checkpointing.get(search):
+                checkpointing = world.checkpointing.get(search)
+                if checkpointing and not isinstance(task, PredictionTask):
                     task = checkpointing.apply(task, attempt)
                 term = world.logbooks[search].term
                 ticket = Ticket(search, term, trial.number, attempt, trial.until)

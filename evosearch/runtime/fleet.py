@@ -15,10 +15,11 @@ TaskName: TypeAlias = tuple[str, TrialId]
 
 @dataclass(frozen=True)
 class Member:
-    """One search of a fleet."""
+    """One search of a fleet. `term`: of its driver, for what attempts leave behind."""
 
     plan: Plan
     state: DriverState
+    term: int = 0
 
 
 @dataclass(frozen=True)

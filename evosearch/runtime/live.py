@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from evosearch.evaluation import TrainingTask, TrialId, TrialTask
+from evosearch.evaluation import Task, TrainingTask, TrialId
 from evosearch.runtime.pool import PoolEvent, TaskDone, Worker, WorkerLeft, WorkerProgressed
 from evosearch.storage import LiveCurve
 
@@ -14,7 +14,7 @@ class LiveTrainings:
 
     by_worker: Mapping[Worker, tuple[str, LiveCurve]] = field(default_factory=dict)
 
-    def began(self, worker: Worker, search: str, trial: TrialId, task: TrialTask) -> "LiveTrainings":
+    def began(self, worker: Worker, search: str, trial: TrialId, task: Task) -> "LiveTrainings":
         """The worker was given a task."""
         kept = {other: one for other, one in self.by_worker.items() if other != worker}
         if isinstance(task, TrainingTask):

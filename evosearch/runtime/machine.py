@@ -9,12 +9,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from evosearch.evaluation import TrialId, TrialTask
+from evosearch.evaluation import Task, TrialId
 from evosearch.runtime.breaker import LOSSES, closed, node_to_close, with_pool
 from evosearch.runtime.fleet import Fleet
 from evosearch.runtime.pool import PoolEvent, TaskDone, Worker, WorkerLeft
-from evosearch.runtime.rules import early_births, follows, reopened, told
-from evosearch.runtime.scheduling import assignments
+from evosearch.runtime.rules import early_births, follows, reading_begun, reopened, told
+from evosearch.runtime.scheduling import assignments, readings
 from evosearch.runtime.state import evolve
 from evosearch.storage import Dispatched, Event, Interrupted
 
@@ -47,7 +47,7 @@ class Assign:
     worker: Worker
     trial: TrialId
     attempt: int
-    task: TrialTask
+    task: Task
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class _Turn:
                     running = {w: trial for w, trial in state.running.items() if w != worker.name}
                     self.fleet = self.fleet.with_state(name, replace(state, running=running))
                 case TaskDone() | WorkerLeft():
-                    self._add(name, told(state, event))
+                    self._add(name, told(self.fleet.members[name].plan, state, event))
             self._settle(name)
 
     def close_node(self) -> None:
@@ -135,13 +135,21 @@ class _Turn:
                 self._settle(name)
 
     def assign(self) -> None:
-        """Give free workers what waits."""
+        """Give free workers what waits: readings first, which take seconds, then trainings."""
+        for worker, name, trial in readings(self.fleet):
+            member = self.fleet.members[name]
+            one, reader = member.state.unread[trial], member.plan.reader
+            assert reader is not None  # noqa: S101 - else nothing would be unread
+            begun = reading_begun(member.plan, member.state, trial, worker)
+            self._add(name, [begun])
+            task = reader.task(member.plan, one.trial, one.weights)
+            self._assigned.append(Assign(name, worker, trial, begun.attempt, task))
         for worker, waiting in assignments(self.fleet):
             trial, member = waiting.trial.id, self.fleet.members[waiting.search]
             attempt = member.state.attempts.get(trial, 0) + 1
             self._add(waiting.search, [Dispatched(trial.number, attempt, worker.name, trial.until)])
-            task = member.plan.task(waiting.trial)
-            self._assigned.append(Assign(waiting.search, worker, trial, attempt, task))
+            training = member.plan.task(waiting.trial, member.term, attempt)
+            self._assigned.append(Assign(waiting.search, worker, trial, attempt, training))
 
     def commands(self) -> tuple[Command, ...]:
         """What was decided; every fact before anything that rests on it."""

@@ -1,8 +1,10 @@
 """What an event makes true in one search, and what follows from its state: facts, in the order they became true."""
 
-from collections.abc import Iterator
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from evosearch.evaluation import Failure, FailureKind, Losses, Prediction, Success, Trial, TrialId
+from evosearch.evaluation import Failure, FailureKind, Losses, Prediction, Result, Success, Trial, TrialId
 from evosearch.runtime.plan import Plan
 from evosearch.runtime.policy import (
     FIRST_ERRORS,
@@ -11,7 +13,7 @@ from evosearch.runtime.policy import (
     is_spent,
     too_many_failed,
 )
-from evosearch.runtime.pool import TaskDone, Worker, WorkerLeft
+from evosearch.runtime.pool import TaskDone, Ticket, Worker, WorkerLeft
 from evosearch.runtime.state import DriverState, trials_again
 from evosearch.storage import (
     Born,
@@ -23,28 +25,46 @@ from evosearch.storage import (
     Recalled,
     Reopened,
     Stopped,
+    TestRead,
+    TestReadingBegun,
+    TestReadingFailed,
     VerdictReached,
 )
 
 
-def told(state: DriverState, event: TaskDone | WorkerLeft) -> Iterator[Event]:
+def told(plan: Plan, state: DriverState, event: TaskDone | WorkerLeft) -> Iterator[Event]:
     """What a pool's `event` makes true in a search; nothing where it concerns none of what runs here."""
     match event:
         case TaskDone(worker, ticket, result):
-            trial, attempt = ticket.trial, ticket.attempt
             # A result that nobody waits for any more (its driver stopped, its attempt was given up) changes nothing.
-            if state.running.get(worker.name) != trial or state.attempts.get(trial) != attempt:
-                return
-            match result:
-                case Success() | Losses():
-                    yield Finished(trial.number, attempt, worker.name, result, trial.until)
-                case Failure():
-                    yield from _failure(state, trial, worker, result)
-                case Prediction():
-                    return
+            if state.running.get(worker.name) == ticket.trial and _newest(state, ticket) == ticket.attempt:
+                yield from _came_to(plan, state, worker, ticket, result)
         case WorkerLeft(worker, kind, message, node_lost) if worker.name in state.running:
             failure = Failure(kind, message, node_lost=node_lost)
-            yield from _failure(state, state.running[worker.name], worker, failure)
+            yield from _failure(plan, state, state.running[worker.name], worker, failure)
+
+
+def _newest(state: DriverState, ticket: Ticket) -> int | None:
+    """The newest attempt at what the ticket is for."""
+    unread = state.unread.get(ticket.trial)
+    return unread.attempt if unread else state.attempts.get(ticket.trial)
+
+
+def _came_to(
+    plan: Plan, state: DriverState, worker: Worker, ticket: Ticket, result: Result
+) -> Iterator[Event]:
+    trial, attempt = ticket.trial, ticket.attempt
+    match result:
+        case Success() | Losses():
+            left = weights = None
+            if plan.reader and isinstance(result, Success):
+                weights = plan.reader.weights(plan, state.open[trial].trial, ticket.term, attempt)
+                left = worker.node
+            yield Finished(trial.number, attempt, worker.name, result, trial.until, weights, left)
+        case Prediction():
+            yield from _read(plan, state, trial, worker, result)
+        case Failure():
+            yield from _failure(plan, state, trial, worker, result)
 
 
 def reopened(plan: Plan, state: DriverState) -> Iterator[Event]:
@@ -52,9 +72,10 @@ def reopened(plan: Plan, state: DriverState) -> Iterator[Event]:
     if not state.stopped:
         return
     failed = trials_again(plan, state, (one for one, kind in state.failed.items() if kind in REOPENED))
+    unread = trials_again(plan, state, (trial for trial, one in state.unread.items() if one.failures))
     open_again = {trial for trial, kinds in state.failures.items() if REOPENED & set(kinds)}
-    if failed or open_again:
-        yield Reopened.of(failed.keys() | open_again)
+    if again := failed.keys() | unread.keys() | open_again:
+        yield Reopened.of(again)
 
 
 def follows(plan: Plan, state: DriverState) -> tuple[Event, ...]:
@@ -75,7 +96,7 @@ def follows(plan: Plan, state: DriverState) -> tuple[Event, ...]:
     known = [trial for trial, one in state.open.items() if one.key in state.remembered]
     if recalled := [trial for trial in known if trial not in running]:
         return tuple(_recalled(state, trial) for trial in sorted(recalled, key=lambda one: one.number))
-    if plan.strategy.finished(state.search):
+    if plan.strategy.finished(state.search) and not state.unread:
         return (Completed(progress.best[0].number if progress.best else None),)
     return ()
 
@@ -83,6 +104,34 @@ def follows(plan: Plan, state: DriverState) -> tuple[Event, ...]:
 def early_births(plan: Plan, state: DriverState) -> tuple[Event, ...]:
     """The next generation's immigrants, to be trained while this one drains; none where they are born already."""
     return _births(plan, state, plan.strategy.ask(state.search, early=True))
+
+
+def reading_begun(plan: Plan, state: DriverState, trial: TrialId, worker: Worker) -> TestReadingBegun:
+    """The intent to let a trained network read the test split, which is journaled before it does."""
+    assert plan.reader is not None  # noqa: S101 - else nothing would be unread
+    one = state.unread[trial]
+    name = plan.reader.name(plan, one.trial)
+    return TestReadingBegun(
+        name.key, name.number, name.epochs, name.seed, trial, one.attempt + 1, worker.name
+    )
+
+
+def _read(
+    plan: Plan, state: DriverState, trial: TrialId, worker: Worker, prediction: Prediction
+) -> Iterator[Event]:
+    if plan.reader is None or trial not in state.unread:
+        return
+    one = state.unread[trial]
+    metrics = plan.reader.measure(one.success, prediction)
+    key = plan.reader.name(plan, one.trial).key
+    yield TestRead(key, metrics, one.weights, packed(prediction), trial, worker.name)
+
+
+def packed(prediction: Prediction) -> Mapping[str, Any]:
+    """The probabilities as a journal keeps them: see `TestRead`."""
+    images, classes = prediction.probabilities.shape
+    text = b64encode(prediction.probabilities.astype("<f4").tobytes()).decode()
+    return {"images": images, "classes": classes, "float32": text}
 
 
 def _births(plan: Plan, state: DriverState, trials: tuple[Trial, ...]) -> tuple[Event, ...]:
@@ -99,7 +148,12 @@ def _recalled(state: DriverState, trial: TrialId) -> Recalled:
     return Recalled(trial.number, source.number, trial.until, source.until)
 
 
-def _failure(state: DriverState, trial: TrialId, worker: Worker, failure: Failure) -> Iterator[Event]:
+def _failure(
+    plan: Plan, state: DriverState, trial: TrialId, worker: Worker, failure: Failure
+) -> Iterator[Event]:
+    if trial in state.unread:
+        yield from _reading_failure(plan, state, trial, worker, failure)
+        return
     kinds = (*state.failures.get(trial, ()), failure.kind)
     # Nodes come and go, preempted ones by the dozen: however often that hits one candidate, it says nothing about it.
     spent = is_spent(kinds) and not failure.node_lost
@@ -109,6 +163,21 @@ def _failure(state: DriverState, trial: TrialId, worker: Worker, failure: Failur
     yield Failed(trial.number, attempt, worker.name, failure, final, trial.until)
     if reason is not None:
         yield Stopped(f"{reason}; the last one: {failure.message}")
+
+
+def _reading_failure(
+    plan: Plan, state: DriverState, trial: TrialId, worker: Worker, failure: Failure
+) -> Iterator[Event]:
+    """A reading that fails for good stops the search: a resume trains its network again."""
+    assert plan.reader is not None  # noqa: S101 - else nothing would be unread
+    one = state.unread[trial]
+    spent = is_spent((*one.failures, failure.kind)) and not failure.node_lost
+    key = plan.reader.name(plan, one.trial).key
+    yield TestReadingFailed(key, trial, one.attempt, worker.name, failure, spent)
+    if spent:
+        yield Stopped(
+            f"the reading of the test split by trial {trial} failed; the last reason: {failure.message}"
+        )
 
 
 def _reason_to_stop(state: DriverState, trial: TrialId, kinds: tuple[FailureKind, ...]) -> str | None:

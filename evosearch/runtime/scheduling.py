@@ -54,6 +54,27 @@ def assignments(fleet: Fleet) -> tuple[tuple[Worker, Waiting], ...]:
     return tuple(chosen)
 
 
+def readings(fleet: Fleet) -> Iterator[tuple[Worker, str, TrialId]]:
+    """Trained networks that may read the test split now, each with a free worker.
+
+    A reading follows its training to the same machine, where its weights lie. Anyone may read where all machines reach
+    them, and where that machine is not there: then they lie on a disk that it may share, or the reading fails and says so.
+    """
+    busy = set(fleet.running)
+    free = [worker for name, worker in sorted(fleet.workers.items()) if name not in busy]
+    nodes = {worker.node for worker in fleet.workers.values()}
+    for name, member in fleet.members.items():
+        state, shared = member.state, member.plan.reader is not None and member.plan.reader.shared
+        waiting = () if state.halted else state.unread.keys() - set(state.running.values())
+        for trial in sorted(waiting, key=lambda one: one.place):
+            node = state.unread[trial].node
+            anywhere = shared or node not in nodes
+            worker = next((one for one in free if anywhere or one.node == node), None)
+            if worker is not None:
+                free.remove(worker)
+                yield worker, name, trial
+
+
 def _places(fleet: Fleet, name: str, timings: Timings) -> Iterator[_Place]:
     state = fleet.members[name].state
     if state.halted:

@@ -26,6 +26,7 @@ from evosearch.storage import (
     Stopped,
     TestRead,
     TestReadingBegun,
+    TestReadingFailed,
     VerdictReached,
 )
 
@@ -44,6 +45,20 @@ class OpenTrial:
     size: Size | None
 
 
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A trained network that has still to read the test split. `weights`: what it left, on `node`, where that is known.
+    `attempt`: the newest number given out, to its training or a reading. `failures`: of readings, as in `DriverState`.
+    """
+
+    trial: Trial
+    success: Success
+    weights: str
+    node: str | None
+    attempt: int
+    failures: tuple[FailureKind, ...] = ()
+
+
 @dataclass(frozen=True)
 class DriverState:
     """All that decides what a driver does next.
@@ -52,7 +67,7 @@ class DriverState:
     `announced`: the newest generation whose population is journaled, -1 before the first. `population`: the numbers of its
     members. `verdict`: the best candidate's number as last journaled. `births`: trials that were ever born. `open`: trials that are born and have no outcome.
     `unproved`: some of them have not been held against what the strategy asks for. `attempts`: dispatches of trials without
-    a success. `failures`: failed attempts in order, of open ones, but for those that went with their node. `failed`: what ended in a failure. `ended`: trials
+    a success. `failures`: failed attempts in order, of open ones, but for those that went with their node. `failed`: what ended in a failure. `unread`: trained networks that have still to read the test split. `ended`: trials
     that have ended, in whatever way. `timings`: what finished ones took. `remembered`: the trial that finished each key, and
     what it came to. `concluded` and `errors`: how many ended in training, and how many of them in a final `error`.
 
@@ -73,6 +88,7 @@ class DriverState:
     attempts: Mapping[TrialId, int] = field(default_factory=dict)
     failures: Mapping[TrialId, tuple[FailureKind, ...]] = field(default_factory=dict)
     failed: Mapping[TrialId, FailureKind] = field(default_factory=dict)
+    unread: Mapping[TrialId, Unread] = field(default_factory=dict)
     remembered: Mapping[str, tuple[TrialId, Measured]] = field(default_factory=dict)
     ended: int = 0
     timings: Timings = field(default_factory=Timings)
@@ -126,7 +142,9 @@ def evolve(plan: Plan, state: DriverState, fact: Event) -> DriverState:
             return replace(state, halted=True)
         case Stopped():
             return replace(state, halted=True, stopped=True)
-        case SearchCreated() | Extended() | TestReadingBegun() | TestRead():
+        case TestReadingBegun() | TestReadingFailed() | TestRead():
+            return _with_reading(state, fact)
+        case SearchCreated() | Extended():
             return state
     assert_never(fact)
 
@@ -146,6 +164,9 @@ def _with_trial(
             remembered = {**state.remembered, one.key: (fact.trial, without_details(success))}
             timings = state.timings.with_one(one.size.work, success.seconds) if one.size else state.timings
             freed = replace(_freed(state, worker), remembered=remembered, timings=timings)
+            if fact.weights and isinstance(success, Success):
+                unread = Unread(one.trial, success, fact.weights, fact.node, fact.attempt)
+                freed = replace(freed, unread={**state.unread, fact.trial: unread})
             return _closed(plan, freed, fact.trial, success, trained=True)
         case Recalled():
             _, known = state.remembered[state.open[fact.trial].key]
@@ -155,6 +176,26 @@ def _with_trial(
             if final:
                 return _closed(plan, freed, fact.trial, failure, trained=True)
             return freed if failure.node_lost else _failed(freed, fact.trial, failure.kind)
+    assert_never(fact)
+
+
+def _with_reading(state: DriverState, fact: TestReadingBegun | TestReadingFailed | TestRead) -> DriverState:
+    """The state after what happened to a reading; readings outside searches, of the first version, leave it as it is."""
+    trial = fact.trial
+    if trial is None or trial not in state.unread:
+        return state
+    one = state.unread[trial]
+    match fact:
+        case TestReadingBegun():
+            begun = {**state.unread, trial: replace(one, attempt=fact.attempt)}
+            return replace(state, unread=begun, running={**state.running, fact.worker: trial})
+        case TestReadingFailed(_, _, _, worker, failure):
+            kinds = one.failures if failure.node_lost else (*one.failures, failure.kind)
+            return replace(
+                _freed(state, worker), unread={**state.unread, trial: replace(one, failures=kinds)}
+            )
+        case TestRead():
+            return replace(_freed(state, fact.worker), unread=_without(state.unread, {trial}))
     assert_never(fact)
 
 
@@ -175,10 +216,12 @@ def _born(plan: Plan, state: DriverState, trial: Trial) -> DriverState:
 
 def _announced(plan: Plan, state: DriverState, fact: GenerationStarted) -> DriverState:
     state = _proved(plan, state)
-    members = tuple(member.number for member in state.progress.members)
-    asked = (trial.id for trial in plan.strategy.ask(state.search))
-    expected = (state.progress.generation, members)
-    if expected != (fact.generation, fact.members) or not all(trial in state.open for trial in asked):
+    progress, asked = state.progress, plan.strategy.ask(state.search)
+    members = tuple(member.number for member in progress.members)
+    if progress.may_grow:  # the journal may have been written when there was less of it
+        members, asked = members[: len(fact.members)], ()
+    born = all(trial.id in state.open for trial in asked)
+    if (progress.generation, members) != (fact.generation, fact.members) or not born:
         raise _bred_otherwise(plan, fact.generation)
     return replace(state, announced=fact.generation, population=members)
 
@@ -234,6 +277,9 @@ def _reopened(plan: Plan, state: DriverState, trials: frozenset[TrialId]) -> Dri
     """Outcomes and failures are forgotten; attempts are not, so that each keeps a number of its own."""
     again = trials_again(plan, state, trials)
     search = plan.strategy.reopen(state.search, again.keys())
+    # What could not read is trained again, and must not be recalled from itself.
+    untrained = state.unread.keys() & again.keys()
+    remembered = {key: one for key, one in state.remembered.items() if one[0] not in untrained}
     return replace(
         state,
         search=search,
@@ -242,18 +288,23 @@ def _reopened(plan: Plan, state: DriverState, trials: frozenset[TrialId]) -> Dri
             **state.open,
             **{one.id: OpenTrial(one, plan.key(one), plan.size(one)) for one in again.values()},
         },
+        attempts={**state.attempts, **{trial: state.unread[trial].attempt for trial in untrained}},
         failures=_without(state.failures, trials),
         failed=_without(state.failed, trials),
+        remembered=remembered if untrained else state.remembered,
+        unread=_without(state.unread, trials),
         ended=state.ended - len(again),
         concluded=state.concluded - len(again),
-        errors=state.errors - sum(state.failed[trial] is FailureKind.ERROR for trial in again),
+        errors=state.errors - sum(state.failed.get(trial) is FailureKind.ERROR for trial in again),
         stopped=False,
     )
 
 
 def trials_again(plan: Plan, state: DriverState, trials: Iterable[TrialId]) -> Mapping[TrialId, Trial]:
-    """Those of `trials` that failed and that the strategy would ask for again if they had not; others are history."""
-    failed = frozenset(trials) & state.failed.keys()
+    """Those of `trials` that failed, or left no weights that can read, and that the strategy would ask for again if they
+    had not ended; others are history.
+    """
+    failed = frozenset(trials) & (state.failed.keys() | state.unread.keys())
     asked = plan.strategy.ask(plan.strategy.reopen(state.search, failed), early=True)
     return {trial.id: trial for trial in asked if trial.id in failed}
 

@@ -48,7 +48,8 @@ class SearchProgress:
     included and early ones not: where it grows, somebody is to be born. `members`: its population, elites first; where a strategy knows no
     generations, what it breeds from. `scores`: by candidate number, of all that may still matter: of members, and of
     immigrants that were trained early. `best`: the strategy's verdict so far, with its fitness, None until something
-    succeeded. `best_before`: the same as the generation began.
+    succeeded. `best_before`: the same as the generation began. `may_grow`: members and trials may still come to this generation, as they
+    do where a list is made longer.
     """
 
     generation: int
@@ -57,6 +58,7 @@ class SearchProgress:
     scores: Mapping[int, Score]
     best: tuple[Candidate, float] | None = None
     best_before: tuple[Candidate, float] | None = None
+    may_grow: bool = False
 
     @property
     def fitness(self) -> list[float]:

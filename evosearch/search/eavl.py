@@ -88,6 +88,11 @@ class EavlSettings:
         """How many candidates are evaluated: 810 in the paper."""
         return self.population + (self.generations - 1) * self.born
 
+    @property
+    def has_time_limits(self) -> bool:
+        """Its trainings are candidates of a search."""
+        return True
+
     def make(self, context: SearchContext) -> "EavlStrategy":
         """The evolution with these settings."""
         return EavlStrategy(self, context)

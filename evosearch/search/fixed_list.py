@@ -27,6 +27,8 @@ class ListedTrial:
     """Enters the evaluation's seed: 0 as a search would train it, another number for each further training."""
     settings: TrainingSettings | None = None
     """How it is trained. None: as `training` says."""
+    source: int | None = None
+    """Number of the candidate of another search that it trains again. None: it comes from nowhere else."""
 
     def __post_init__(self) -> None:
         try:
@@ -63,6 +65,11 @@ class FixedListSettings:
     def evaluations_in_all(self) -> int:
         """One for each training."""
         return len(self.trials)
+
+    @property
+    def has_time_limits(self) -> bool:
+        """What is listed is trained however long it takes."""
+        return False
 
     def make(self, context: SearchContext) -> "FixedListStrategy":
         """The list as a strategy."""
@@ -132,7 +139,7 @@ class FixedListStrategy:
         scores = {one.number: score for one in members if (score := self._score(state, one)) is not None}
         ranked = [(one, fitness) for one in members if (fitness := self._fitness(state, one)) is not None]
         best = max(ranked, key=lambda pair: (pair[1], -pair[0].number), default=None)
-        return SearchProgress(0, self.evaluations, members, scores, best)
+        return SearchProgress(0, self.evaluations, members, scores, best, may_grow=True)
 
     def finished(self, state: ListState) -> bool:
         """Whether every training has ended."""

@@ -46,6 +46,11 @@ class RandomSearchSettings:
         """As configured."""
         return self.evaluations
 
+    @property
+    def has_time_limits(self) -> bool:
+        """Its trainings are candidates of a search."""
+        return True
+
     def make(self, context: SearchContext) -> "RandomSearchStrategy":
         """The random search with these settings."""
         return RandomSearchStrategy(self, context)

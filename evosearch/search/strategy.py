@@ -89,6 +89,11 @@ class MakesStrategy(Protocol):
         """How many trials the whole search has."""
         ...
 
+    @property
+    def has_time_limits(self) -> bool:
+        """Whether `workers.soft_seconds` and `workers.hard_seconds` hold for its trials; hanging is noticed always."""
+        ...
+
     def make(self, context: SearchContext) -> AnyStrategy:
         """The strategy itself."""
         ...

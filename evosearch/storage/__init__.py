@@ -30,10 +30,11 @@ from evosearch.storage.events import (
     Stopped,
     TestRead,
     TestReadingBegun,
+    TestReadingFailed,
     VerdictReached,
 )
 from evosearch.storage.groups import group_of
-from evosearch.storage.holder import Held, current_state, take
+from evosearch.storage.holder import Held, Onlooker, current_state, take
 from evosearch.storage.home import Home, default_folder, open_home
 from evosearch.storage.journal import Journal
 from evosearch.storage.logbook import JournalLogbook
@@ -41,6 +42,7 @@ from evosearch.storage.mark import StoreMark
 from evosearch.storage.names import check_name
 from evosearch.storage.opening import open_journal, parse_place
 from evosearch.storage.passwords import without_password
+from evosearch.storage.places import files_folder
 from evosearch.storage.restoring import bring_back
 from evosearch.storage.rows import (
     EvaluationRow,
@@ -77,6 +79,7 @@ __all__ = [
     "JournalLogbook",
     "LiveCurve",
     "LiveRow",
+    "Onlooker",
     "Recalled",
     "Recorded",
     "Reopened",
@@ -89,12 +92,14 @@ __all__ = [
     "TestRead",
     "TestReading",
     "TestReadingBegun",
+    "TestReadingFailed",
     "VerdictReached",
     "bring_back",
     "check_name",
     "check_space",
     "current_state",
     "default_folder",
+    "files_folder",
     "group_of",
     "open_home",
     "open_journal",

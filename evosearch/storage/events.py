@@ -8,7 +8,7 @@ it is; what else changes is told to old journals in `evosearch.storage.formats`.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, TypeAlias
 
 from evosearch.evaluation import Candidate, Failure, Measured, TrainingSettings, Trial, TrialId
@@ -17,7 +17,8 @@ from evosearch.evaluation import Candidate, Failure, Measured, TrainingSettings,
 @dataclass(frozen=True)
 class SearchCreated:
     """A search exists. `configuration`: the full resolved configuration as JSON. `data_key`: content hash of
-    its data. `environment`: versions, device and what else changes numerics, resolved once.
+    its data. `environment`: versions, device and what else changes numerics, resolved once. `generations`: how many it
+    has in all. `parent`: the search whose best it trains again; None: it stands by itself.
     """
 
     KIND: ClassVar = "SearchCreated"
@@ -25,6 +26,8 @@ class SearchCreated:
     configuration: Mapping[str, Any]
     data_key: str
     environment: Mapping[str, Any]
+    generations: int = 1
+    parent: str | None = None
 
 
 @dataclass(frozen=True)
@@ -116,7 +119,11 @@ class Dispatched:
 
 @dataclass(frozen=True)
 class Finished:
-    """Trial `number` has come to something."""
+    """Trial `number` has come to something.
+
+    `weights`: what it left, a safetensors file relative to the search's own folder, on the machine `node`; None where it
+    was to leave none.
+    """
 
     KIND: ClassVar = "Finished"
 
@@ -125,6 +132,8 @@ class Finished:
     worker: str
     success: Measured
     until: int | None = None
+    weights: str | None = None
+    node: str | None = None
 
     @property
     def trial(self) -> TrialId:
@@ -231,7 +240,11 @@ class Completed:
 
 @dataclass(frozen=True)
 class TestReadingBegun:
-    """A trained network is about to read the test split; `key` names search, epochs and seed of it."""
+    """A trained network is about to read the test split; `key` names search, epochs and seed of it.
+
+    `number`: the candidate's, in the search that it was found by. `trial`, `attempt`, `worker`: which trial of this search
+    reads, for the how manieth time, and where; the first version, which read outside its searches, tells of none.
+    """
 
     KIND: ClassVar = "TestReadingBegun"
     __test__ = False  # pytest would collect a class of this name
@@ -240,11 +253,18 @@ class TestReadingBegun:
     number: int
     epochs: int
     seed: int
+    trial: TrialId | None = None
+    attempt: int = 1
+    worker: str = ""
 
 
 @dataclass(frozen=True)
 class TestRead:
-    """What the reading gave: metrics as JSON; `weights`: path of the safetensors file, relative to the search's own folder."""
+    """What the reading gave: metrics as JSON; `weights`: path of the safetensors file, relative to the search's own folder.
+
+    `predictions`: class probabilities of each test image, in order, as `images`, `classes` and base64 of little-endian
+    `float32` row by row. `trial`, `worker`: as in `TestReadingBegun`.
+    """
 
     KIND: ClassVar = "TestRead"
     __test__ = False
@@ -252,6 +272,24 @@ class TestRead:
     key: str
     metrics: Mapping[str, Any]
     weights: str
+    predictions: Mapping[str, Any] = field(default_factory=dict)
+    trial: TrialId | None = None
+    worker: str = ""
+
+
+@dataclass(frozen=True)
+class TestReadingFailed:
+    """An attempt at a reading came to nothing; nobody has seen a result. `final`: the search stops for it."""
+
+    KIND: ClassVar = "TestReadingFailed"
+    __test__ = False
+
+    key: str
+    trial: TrialId
+    attempt: int
+    worker: str
+    failure: Failure
+    final: bool
 
 
 Event: TypeAlias = (
@@ -271,6 +309,7 @@ Event: TypeAlias = (
     | Completed
     | TestReadingBegun
     | TestRead
+    | TestReadingFailed
 )
 
 

@@ -41,5 +41,16 @@ def _renamed(payload: Payload, old: str, new: str) -> Payload:
     return {new if key == old else key: value for key, value in payload.items()}
 
 
-TRANSLATIONS: Mapping[str, Callable[[Payload], tuple[str, Payload]]] = {"Born": _born}
+def _search_created(payload: Payload) -> tuple[str, Payload]:
+    """Schema 1 left the number of generations to the configuration, where a random search gives none."""
+    if "generations" in payload:
+        return "SearchCreated", payload
+    total = payload["configuration"].get("strategy", {}).get("generations", 1)
+    return "SearchCreated", {**payload, "generations": total}
+
+
+TRANSLATIONS: Mapping[str, Callable[[Payload], tuple[str, Payload]]] = {
+    "Born": _born,
+    "SearchCreated": _search_created,
+}
 """One for each kind that was ever written otherwise than now."""

@@ -1,4 +1,4 @@
-"""Who belongs to a group: the searches whose names begin with `GROUP/`; nothing else is stored of one."""
+"""Who belongs to a group: the searches whose names begin with `GROUP/`, but for retrainings, which belong to their parent."""
 
 import re
 from collections.abc import Sequence
@@ -18,7 +18,9 @@ def members_of(name: str, rows: Sequence[SearchRow]) -> tuple[SearchRow, ...]:
     """
     if any(row.name == name for row in rows):
         return ()
-    return tuple(sorted((row for row in rows if row.name.startswith(f"{name}/")), key=_natural))
+    return tuple(
+        sorted((row for row in rows if row.parent is None and row.name.startswith(f"{name}/")), key=_natural)
+    )
 
 
 def _natural(row: SearchRow) -> tuple[tuple[str, int], ...]:

@@ -56,12 +56,21 @@ def read_journal_header(path: Path) -> Header:
         raise JournalError(
             f"{path} is a database of another program, no journal of evosearch; name another file"
         )
-    if header.schema > SCHEMA:
-        raise NewerJournalError(
-            f"{path} has schema {header.schema}, and this evosearch {version('evosearch')} reads schemas "
-            f"up to {SCHEMA}; upgrade evosearch to read it"
-        )
+    check_schema(header.schema, str(path))
     return header
+
+
+def check_schema(schema: int, place: str) -> None:
+    """See that this version knows `schema`. `place`: where the journal lies, for messages.
+
+    Raises:
+        NewerJournalError: it is a newer one.
+    """
+    if schema > SCHEMA:
+        raise NewerJournalError(
+            f"{place} has schema {schema}, and this evosearch {version('evosearch')} reads schemas up to "
+            f"{SCHEMA}; upgrade evosearch to read it"
+        )
 
 
 def _read(path: Path) -> Header:

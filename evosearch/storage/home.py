@@ -1,16 +1,19 @@
 """Where searches lie: a journal, and one folder with a folder of its own for each search's files."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from sqlalchemy import URL
+
 from evosearch.errors import SearchConflictError
 from evosearch.storage.groups import members_of
-from evosearch.storage.holder import current_state, is_stale
+from evosearch.storage.holder import Onlooker, current_state
 from evosearch.storage.journal import Journal
 from evosearch.storage.opening import open_journal, parse_place
 from evosearch.storage.passwords import without_password
+from evosearch.storage.places import files_folder
 from evosearch.storage.rows import SearchRow, SearchState
 
 
@@ -55,17 +58,20 @@ class Home:
         """The searches of the group `name`; nothing where there is no such group, see `evosearch.storage.groups`."""
         return members_of(name, self.journal.searches())
 
-    def current_state(self, row: SearchRow, now: float) -> SearchState:
-        """The state of a search at `now`, seconds since 1970: see `evosearch.storage.current_state`."""
-        return current_state(row, self._lock_is_free(row), now) if row.state == "running" else row.state
+    def children_of(self, name: str) -> tuple[SearchRow, ...]:
+        """The retrainings of the search `name`, in order of creation."""
+        return tuple(row for row in self.journal.searches() if row.parent == name)
 
-    def is_held(self, row: SearchRow, now: float) -> bool:
-        """Whether a driver that lives holds the search at `now`, seconds since 1970, be it to retrain."""
-        return not is_stale(row, now) and not self._lock_is_free(row)
+    def current_state(self, row: SearchRow, host: str, now: float) -> SearchState:
+        """The state of a search at `now`, seconds since 1970, as told on `host`: see `evosearch.storage.current_state`."""
+        if row.state != "running":
+            return row.state
+        lock = self.journal.locks(self.folder_of(row.name), row.name).state(row.term)
+        return current_state(row, lock, host, now)
 
-    def _lock_is_free(self, row: SearchRow) -> bool:
-        locks = self.journal.locks(self.folder_of(row.name), row.name)
-        return locks.is_free(row.term, row.heartbeat)
+    def is_held(self, row: SearchRow, onlooker: Onlooker) -> bool:
+        """Whether a driver that lives holds the search, be it to retrain; takes a minute where only that tells."""
+        return onlooker.finds_alive(self.journal, self.folder_of(row.name), row.name)
 
 
 def open_home(
@@ -74,6 +80,7 @@ def open_home(
     env: Mapping[str, str],
     cwd: Path,
     create: bool,
+    note: Callable[[str], None] = lambda _: None,
 ) -> Home:
     """The home whose journal is `storage`, a file or SQLAlchemy URL; None: `journal.db` in the default folder.
 
@@ -85,6 +92,7 @@ def open_home(
         env: the environment.
         cwd: the working directory.
         create: whether a journal that is not there is made.
+        note: is told where a journal of an older version is upgraded, which its first write does.
 
     Raises:
         JournalError: there is no journal (unless `create`), or this version cannot read it.
@@ -92,14 +100,10 @@ def open_home(
     """
     default = default_folder(env, cwd)
     place = parse_place(default / "journal.db" if storage is None else storage)
-    journal = open_journal(place, must_exist=not create)
-    folder = default if journal.file is None else _folder_of(journal.file)
+    folder = default if isinstance(place, URL) else files_folder(place.expanduser().resolve())
+    journal = open_journal(place, must_exist=not create, cache=folder / "cache", note=note)
     is_default = journal.file == (default / "journal.db").resolve()
     return Home(folder, journal, (journal.advice,) if journal.advice else (), is_default)
-
-
-def _folder_of(file: Path) -> Path:
-    return file.parent if file.name == "journal.db" else file.with_name(f"{file.name}.files")
 
 
 def default_folder(env: Mapping[str, str], cwd: Path) -> Path:

@@ -1,12 +1,12 @@
 """The journal: every fact of every search, in SQL, and what readers ask of them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import Self
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, and_, case, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from evosearch.errors import JournalError, SearchConflictError, StaleTermError
@@ -18,12 +18,22 @@ from evosearch.storage.events import DriverStarted, Event, Recorded, SearchCreat
 from evosearch.storage.locks import Locks
 from evosearch.storage.names import check_name
 from evosearch.storage.projection import Place, project, show
+from evosearch.storage.rebuilding import event_page, pages, rebuild
 from evosearch.storage.rescue import Written
-from evosearch.storage.rows import EvaluationRow, GenerationRow, LiveCurve, LiveRow, SearchRow, TestReading
-from evosearch.storage.tables import READER_TABLES, drivers, events, searches
+from evosearch.storage.rows import (
+    EvaluationRow,
+    GenerationRow,
+    Heartbeat,
+    LiveCurve,
+    LiveRow,
+    SearchRow,
+    TestReading,
+)
+from evosearch.storage.tables import drivers, events, searches
+from evosearch.storage.upgrade import Check, schema_of
 
-PAGE = 1000
-"""Events that a replay holds at a time."""
+TICK = 0.001
+"""Seconds by which a heartbeat is later than the last at least: who watches it compares nothing else."""
 
 
 class Journal:
@@ -40,7 +50,15 @@ class Journal:
     read-only or gone, or its server is. Times `at` are seconds since 1970.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(
+        self,
+        database: Database,
+        undriven: Callable[["Journal"], Check],
+        note: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """`undriven`: raises where a driver lives, else gives what looks again within an upgrade's transaction. `note`:
+        is told of an upgrade.
+        """
         self.place = database.place
         """Where it lies, for messages: a path, or a URL without its password."""
         self.file = database.file
@@ -48,12 +66,13 @@ class Journal:
         self.advice = database.advice
         """One line for a user who could keep it better, else None."""
         self._database = database
-        self._reader = database.reader
-        self._writer = database.writer
+        self._undriven = undriven
+        self._note = note
+        self._upgrading = Lock()
 
     def close(self) -> None:
         """Close every connection; the journal may be opened again."""
-        self._reader.dispose()
+        self._database.close()
         self._database.guard.close()
 
     def __enter__(self) -> Self:
@@ -72,7 +91,7 @@ class Journal:
             SearchConflictError: a search of that name exists.
         """
         row = {"name": check_name(name), "term": 0, "sequence": 0, "created": at}
-        with self._writer.begin() as connection:
+        with self._writing() as connection:
             try:
                 added = connection.execute(insert(searches).values(row)).inserted_primary_key
             except IntegrityError as error:
@@ -90,19 +109,12 @@ class Journal:
         Raises:
             StaleTermError: the term is no longer `expected`.
         """
-        with self._writer.begin() as connection:
+        with self._writing() as connection:
             place = self._fenced(connection, name, expected)
             term = expected + 1
             connection.execute(update(searches).where(searches.c.id == place.search).values(term=term))
-            driver = {
-                "host": event.host,
-                "pid": event.pid,
-                "executor": event.executor,
-                "purpose": event.purpose,
-            }
-            times = {"started": at, "last": at}
-            connection.execute(insert(drivers).values(search=place.search, term=term, **driver, **times))
             _add(connection, place, term, [event], at)
+            connection.execute(insert(drivers).values(_driver(place.search, term, event, at, at)))
         return term
 
     def append(self, name: str, term: int, facts: Sequence[Event], at: float) -> int:
@@ -114,16 +126,16 @@ class Journal:
             StaleTermError: a newer driver has taken the search over; nothing is written.
             TypeError: a fact holds something that JSON cannot give back; nothing is written.
         """
-        with self._writer.begin() as connection:
+        with self._writing() as connection:
             return _add(connection, self._fenced(connection, name, term), term, facts, at)
 
     def beat(self, name: str, term: int, at: float) -> None:
-        """Overwrite the driver's last sign of life.
+        """Overwrite the driver's last sign of life; it changes, whatever `at` is.
 
         Raises:
             StaleTermError: a newer driver has taken the search over.
         """
-        with self._writer.begin() as connection:
+        with self._writing() as connection:
             _alive(connection, self._fenced(connection, name, term).search, term, at)
 
     def show(self, name: str, term: int, curves: Sequence[LiveCurve]) -> None:
@@ -132,29 +144,39 @@ class Journal:
         Raises:
             StaleTermError: a newer driver has taken the search over.
         """
-        with self._writer.begin() as connection:
+        with self._writing() as connection:
             show(connection, self._fenced(connection, name, term).search, curves)
 
     def adopt(self, other: "Journal", name: str) -> None:
         """Take the search or the members of the group `name` from `other`, as far as they are newer there, in one
         transaction. What this journal had of them in an older state is replaced.
         """
-        with other._reading() as source, self._writer.begin() as connection:
-            for search in adopt(source, connection, name):
-                self._rebuild(connection, search)
+        with self._writing() as connection, other._reading() as source:
+            adopt(source, connection, name, f"the journal {other.place}")
+
+    def restore(self, name: str, created: float, rows: Sequence[tuple[int, int, float, str, str]]) -> None:
+        """Add a search with the events that are left of it: sequence, term, at, kind and payload of each."""
+        with self._writing() as connection:
+            sequence, term = rows[-1][:2]
+            fence = {"name": name, "created": created, "sequence": sequence, "term": term}
+            added = connection.execute(insert(searches).values(fence)).inserted_primary_key
+            assert added is not None  # noqa: S101 - a single insert always has a key
+            columns = ("sequence", "term", "at", "kind", "payload")
+            told = [{"search": added[0], **dict(zip(columns, row, strict=True))} for row in rows]
+            connection.execute(insert(events), told)
+            for _, term, at, kind, payload in rows:
+                event = decode(kind, payload, self.place)
+                if isinstance(event, DriverStarted):
+                    last = max(row[2] for row in rows if row[1] == term)
+                    connection.execute(insert(drivers).values(_driver(added[0], term, event, at, last)))
+            rebuild(connection, added[0], f"the journal {self.place}")
 
     def rebuild(self) -> None:
         """Write every reader table anew from the events, in one transaction."""
-        with self._writer.begin() as connection:
+        with self._writing() as connection:
             # locked, so that no driver writes behind the end of what is replayed
             for search in connection.scalars(select(searches.c.id).with_for_update()).all():
-                self._rebuild(connection, search)
-
-    def _rebuild(self, connection: Connection, search: int) -> None:
-        for table in READER_TABLES:
-            connection.execute(delete(table).where(table.c.search == search))
-        for recorded in _pages(partial(self._page, connection, search), 0):
-            _project(connection, recorded.event, Place(search, recorded.sequence))
+                rebuild(connection, search, f"the journal {self.place}")
 
     # What readers ask
 
@@ -167,6 +189,14 @@ class Journal:
         """All searches, in order of creation."""
         with self._reading() as connection:
             return readers.search_rows(connection)
+
+    def heartbeats(self) -> dict[str, Heartbeat]:
+        """The last sign of life of every search's driver."""
+        driver = and_(drivers.c.search == searches.c.id, drivers.c.term == searches.c.term)
+        query = select(searches.c.name, searches.c.term, searches.c.sequence, drivers.c.last)
+        with self._reading() as connection:
+            found = connection.execute(query.outerjoin(drivers, driver))
+            return {name: Heartbeat(*rest) for name, *rest in found}
 
     def end(self, name: str) -> tuple[int, int]:
         """The newest term of a search, and the sequence number of its last event."""
@@ -185,9 +215,9 @@ class Journal:
 
         def page(after: int) -> list[Recorded]:
             with self._reading() as connection:
-                return self._page(connection, search, after)
+                return event_page(connection, search, f"the journal {self.place}", after)
 
-        return _pages(page, after)
+        return pages(page, after)
 
     def evaluations(self, name: str, *, with_curve: bool = False) -> tuple[EvaluationRow, ...]:
         """Every candidate of a search, by number; learning curves only where asked for."""
@@ -210,9 +240,10 @@ class Journal:
             return readers.generation_rows(connection, self._id(connection, name))
 
     def test_readings(self, name: str) -> tuple[TestReading, ...]:
-        """Every reading of the test split, ended or not."""
+        """Every reading of the test split by a search or its retrainings, ended or not, each with its count."""
         with self._reading() as connection:
-            return readers.test_reading_rows(connection, self._id(connection, name))
+            self._id(connection, name)
+            return readers.test_reading_rows(connection, name)
 
     def check(self) -> None:
         """Look quickly through the whole journal.
@@ -239,13 +270,50 @@ class Journal:
         """
         self._database.guard.look(Written(name, term, sequence), thorough=thorough, error=error)
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether `look` found it lost: what lies in its place is another's."""
+        return self._database.guard.has_lost
+
+    @property
+    def schema(self) -> int:
+        """Of which schema it is."""
+        return self._database.schema
+
     def locks(self, folder: Path, name: str) -> Locks:
         """The locks of the search `name`, whose own folder is `folder`."""
         return self._database.locks(folder, name)
 
+    def upgrade(self) -> bool:
+        """Bring the journal to this version's schema, as every writing method does first; whether it was an older one.
+
+        Raises:
+            HeldError: a driver lives that would not know what to do with it.
+        """
+        with self._upgrading:
+            older = self._database
+            if older.upgrade is None:
+                return False
+            self._database = older.upgrade(self._undriven(self))
+            older.close()
+        self._note(
+            f"the journal {self.place} was upgraded from schema {older.schema} to {self.schema}; older versions of "
+            "evosearch refuse it from now on"
+        )
+        return True
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        """A transaction, which a newer version's upgrade of this journal keeps from being begun."""
+        self.upgrade()
+        with self._database.writer.begin() as connection:
+            schema_of(connection, self.place)
+            yield connection
+
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
-        with self._reader.connect() as connection:
+        self._database.refresh()
+        with self._database.reader.connect() as connection:
             try:
                 yield connection
             except (
@@ -256,23 +324,6 @@ class Journal:
                 raise JournalError(
                     f"the journal {self.place} is damaged ({error!r}); restore it from a copy"
                 ) from error
-
-    def _page(self, connection: Connection, search: int, after: int) -> list[Recorded]:
-        """The next events after sequence number `after`, at most `PAGE`; none may be missing."""
-        columns = events.c.sequence, events.c.term, events.c.at, events.c.kind, events.c.payload
-        query = select(*columns).where(events.c.search == search, events.c.sequence > after)
-        rows = connection.execute(query.order_by(events.c.sequence).limit(PAGE)).all()
-        last = connection.execute(select(searches.c.sequence).where(searches.c.id == search)).scalar_one()
-        journal = f"the journal {self.place}"
-        page = [
-            Recorded(one.sequence, one.term, one.at, decode(one.kind, one.payload, journal)) for one in rows
-        ]
-        expected = range(after + 1, min(after + PAGE, last) + 1)
-        if missing := set(expected).difference(one.sequence for one in page):
-            raise JournalError(
-                f"{journal} is damaged: event {min(missing)} is missing; restore it from a copy"
-            )
-        return page
 
     def _id(self, connection: Connection, name: str) -> int:
         return self._row(connection, name).id  # type: ignore[no-any-return] # typed by position only
@@ -313,6 +364,13 @@ def _add(connection: Connection, end: Place, term: int, facts: Sequence[Event], 
     return last
 
 
+def _driver(
+    search: int, term: int, event: DriverStarted, started: float, last: float
+) -> Mapping[str, object]:
+    who = {"host": event.host, "pid": event.pid, "executor": event.executor, "purpose": event.purpose}
+    return {"search": search, "term": term, **who, "started": started, "last": last}
+
+
 def _project(connection: Connection, event: Event, place: Place) -> None:
     for statement in project(event, place):
         connection.execute(statement)
@@ -320,10 +378,5 @@ def _project(connection: Connection, event: Event, place: Place) -> None:
 
 def _alive(connection: Connection, search: int, term: int, at: float) -> None:
     driver = drivers.c.search == search, drivers.c.term == term
-    connection.execute(update(drivers).where(*driver).values(last=at))
-
-
-def _pages(page: Callable[[int], list[Recorded]], after: int) -> Iterator[Recorded]:
-    while found := page(after):
-        yield from found
-        after = found[-1].sequence
+    last = case((drivers.c.last < at, at), else_=drivers.c.last + TICK)
+    connection.execute(update(drivers).where(*driver).values(last=last))

@@ -68,7 +68,7 @@ class JournalLogbook:
         end = self._end + len(facts)
 
         def write() -> None:
-            self._journal.append(self._name, self.term, facts, time.time())
+            self._journal.append(self._name, self.term, facts, self._held.clock())
 
         def write_unless_there() -> None:
             if self._journal.end(self._name) != (self.term, end):
@@ -98,8 +98,9 @@ class JournalLogbook:
             self._journal.show(self._name, self.term, curves)
 
     def _beat(self) -> None:
+        self._look(thorough=False)  # a lock that is taken again makes its folder anew
         self._held.lock.keep()
-        self._journal.beat(self._name, self.term, time.time())
+        self._journal.beat(self._name, self.term, self._held.clock())
 
     def _patiently(self, write: Callable[[], None], again: Callable[[], None]) -> None:
         """`write`, and `again` as long as the server is away."""

@@ -1,28 +1,52 @@
 """From what a user names to an open journal."""
 
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from evosearch.errors import InputError, JournalError
+from evosearch.errors import EvosearchError, InputError, JournalError
+from evosearch.permissions import make_folder
 from evosearch.storage import postgres, sqlite
+from evosearch.storage.database import Database
 from evosearch.storage.header import read_journal_header
+from evosearch.storage.holder import undriven
 from evosearch.storage.journal import Journal
-from evosearch.storage.mounts import journal_mode
+from evosearch.storage.mounts import JournalMode, journal_mode
 from evosearch.storage.passwords import without_password
 from evosearch.storage.places import is_place, user_path
+from evosearch.storage.salvage import salvage
+from evosearch.storage.tables import SCHEMA
 
 _MOUNTS = Path("/proc/mounts")
 _FORMS = "write sqlite:////folder/journal.db or postgresql://user@host/database"
 
 
-def open_journal(where: str | Path | URL, *, must_exist: bool) -> Journal:
+def _silence(_: str) -> None:
+    """For who is told nothing."""
+
+
+def open_journal(
+    where: str | Path | URL,
+    *,
+    must_exist: bool,
+    cache: Path | None = None,
+    note: Callable[[str], None] = _silence,
+) -> Journal:
     """Open the journal at `where`: a path, `sqlite:////folder/journal.db` or `postgresql://user@host/database`.
+
+    One of an older schema stays as it is until it is written to; readers get a copy that follows it.
 
     Args:
         where: the journal.
         must_exist: whether a journal that is not there is an error or is created.
+        cache: the folder that keeps such a copy for the next time; None: it is made anew each time.
+        note: is told of an upgrade, in one line.
 
     Raises:
         InputError: the URL is none, or of a database that is not supported.
@@ -31,9 +55,10 @@ def open_journal(where: str | Path | URL, *, must_exist: bool) -> Journal:
     """
     found = where if isinstance(where, URL) else parse_place(where)
     if isinstance(found, URL):
-        return Journal(postgres.open_database(found, must_exist=must_exist))
+        copy_of = partial(_open_copy, cache)
+        return Journal(postgres.open_database(found, must_exist=must_exist, copy_of=copy_of), undriven, note)
     path = found.expanduser().resolve()
-    mode = journal_mode(_MOUNTS.read_text() if _MOUNTS.exists() else "", path.parent)
+    mode = _mode_in(path.parent)
     if must_exist and not exists(path):
         raise JournalError(
             f"there is no journal at {path}; start a search first, or say where it lies with "
@@ -42,7 +67,49 @@ def open_journal(where: str | Path | URL, *, must_exist: bool) -> Journal:
     if not exists(path):
         sqlite.create(path, mode)
     header = read_journal_header(path)
-    return Journal(sqlite.open_database(path, header, mode))
+    create = partial(salvage, create=_create)
+    schema = header.schema if header.schema == SCHEMA else sqlite.find_schema(path)
+    if schema == SCHEMA:
+        return Journal(sqlite.open_database(path, header, mode, create), undriven, note)
+    identity = path.stat()
+    copy = _open_copy(cache, f"{identity.st_dev:x}-{identity.st_ino:x}")
+    return Journal(sqlite.open_older(path, mode, schema, copy, create), undriven, note)
+
+
+def _create(file: Path) -> Journal:
+    return open_journal(file, must_exist=False)
+
+
+def _mode_in(folder: Path) -> JournalMode:
+    return journal_mode(_MOUNTS.read_text() if _MOUNTS.exists() else "", folder)
+
+
+def _open_copy(cache: Path | None, name: str) -> Database:
+    """A journal of this schema that nobody else reads: a file in `cache`, else one that is gone when it is closed."""
+    if cache is not None:
+        with suppress(OSError, EvosearchError):  # another user's, or damaged, or no space is left
+            make_folder(cache)
+            return _open_private(cache.resolve() / f"journal-{SCHEMA}-{name}.db")
+    folder = TemporaryDirectory(prefix="evosearch-")
+    copy = _open_private(Path(folder.name).resolve() / "journal.db")
+
+    def close() -> None:
+        copy.close()
+        folder.cleanup()
+
+    return replace(copy, close=close)
+
+
+def _open_private(file: Path) -> Database:
+    """The journal at `file`, made where there is none, or none that can be read."""
+    mode = _mode_in(file.parent)
+    sqlite.create(file, mode, private=True)
+    try:
+        return sqlite.open_database(file, read_journal_header(file), mode)
+    except JournalError:
+        sqlite.remove(file)
+    sqlite.create(file, mode, private=True)
+    return sqlite.open_database(file, read_journal_header(file), mode)
 
 
 def parse_place(where: str | Path) -> Path | URL:

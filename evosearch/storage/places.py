@@ -26,3 +26,8 @@ def user_path(text: str) -> Path:
         raise InputError(
             f"{text!r} begins with a user that is not known here; write the folder out"
         ) from error
+
+
+def files_folder(journal: Path) -> Path:
+    """The folder that holds a folder for each search of the SQLite file `journal`: of locks, pictures and weights."""
+    return journal.parent if journal.name == "journal.db" else journal.with_name(f"{journal.name}.files")

@@ -1,5 +1,9 @@
 """The one place that knows PostgreSQL: how a journal is made and opened there, and what its errors mean."""
 
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from hashlib import sha256
 from importlib.metadata import version
 from typing import Any
 
@@ -16,12 +20,14 @@ from sqlalchemy import (
     select,
 )
 
-from evosearch.errors import CannotRunError, InputError, JournalAwayError, JournalError, NewerJournalError
+from evosearch.errors import CannotRunError, InputError, JournalAwayError, JournalError
+from evosearch.storage.adoption import follow, follows
 from evosearch.storage.advisory import AdvisoryLocks
 from evosearch.storage.database import Database
 from evosearch.storage.passwords import without_password
 from evosearch.storage.rescue import ServerGuard
-from evosearch.storage.tables import SCHEMA, meta, metadata
+from evosearch.storage.tables import SCHEMA, TRUTH_TABLES, meta, metadata
+from evosearch.storage.upgrade import Check, schema_of, upgrade
 
 LOCK_SECONDS = 40
 """Longest wait for a row that another writer has locked."""
@@ -42,15 +48,21 @@ DEFAULTS: dict[str, Any] = {
 }
 """Parameters of libpq where the URL does not give them."""
 
+UPGRADE_LOCK_SECONDS = 10
+"""Longest wait of an upgrade for readers to end; it keeps all others out meanwhile."""
+
 _CREATION = int.from_bytes(b"evosear")
 _GONE = ("08", "57P")  # classes of SQLSTATE: connection exceptions; the server shuts down or starts
 _FOREIGN = {"42P01", "42703"}  # no such table, no such column
+_LOCKED = "55P03"  # no lock within the time
 _DAMAGED = {"XX001", "XX002"}
 _REFUSED = ("does not exist", "authentication failed", "no password supplied", "no pg_hba.conf entry")
 
 
-def open_database(url: URL, *, must_exist: bool) -> Database:
+def open_database(url: URL, *, must_exist: bool, copy_of: Callable[[str], Database]) -> Database:
     """The journal in the database at `url`, made there unless it `must_exist`.
+
+    `copy_of`: gives the copy of a journal of an older schema, by a name of its own, for readers.
 
     Raises:
         JournalError: there is no journal, no such database, or the user is refused.
@@ -67,19 +79,69 @@ def open_database(url: URL, *, must_exist: bool) -> Database:
                     f"there is no journal in {place}; start a search first, or say where it lies with --storage"
                 )
             _create(engine, place)
-        _check(reader, place)
+        with reader.connect() as connection:
+            schema = schema_of(connection, place)
+        present = Database(
+            reader,
+            engine,
+            place,
+            None,
+            verify=_verify,
+            locks=lambda _, name: AdvisoryLocks(engine, name),
+            close=engine.dispose,
+            guard=ServerGuard(place),
+        )
+        if schema == SCHEMA:
+            return present
+        return replace(_older(present, copy_of(sha256(place.encode()).hexdigest()[:16])), schema=schema)
     except BaseException:
         engine.dispose()
         raise
-    return Database(
-        reader,
-        engine,
-        place,
-        None,
-        verify=_verify,
-        locks=lambda _, name: AdvisoryLocks(engine, name),
-        guard=ServerGuard(place),
+
+
+def _older(journal: Database, copy: Database) -> Database:
+    """What can be done with `journal`, which is of an older schema; `copy` follows it."""
+
+    def close() -> None:
+        copy.close()
+        journal.close()
+
+    return replace(
+        journal,
+        reader=copy.reader,
+        close=close,
+        refresh=partial(_refresh, journal, copy),
+        upgrade=partial(_upgrade, journal),
     )
+
+
+def _refresh(journal: Database, copy: Database) -> None:
+    with journal.reader.connect() as source:
+        schema_of(source, journal.place)
+        with copy.reader.connect() as to:
+            if follows(source, to):
+                return
+        with copy.writer.begin() as to:
+            follow(source, to, f"the journal {journal.place}")
+
+
+def _upgrade(journal: Database, check: Check) -> Database:
+    tables = ", ".join(table.name for table in TRUTH_TABLES)
+    try:
+        with journal.writer.begin() as connection:
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{UPGRADE_LOCK_SECONDS}s'")
+            connection.execute(select(func.pg_advisory_xact_lock(_CREATION)))
+            if schema_of(connection, journal.place) < SCHEMA:
+                connection.exec_driver_sql(f"LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE")
+                upgrade(connection, journal.place, check)
+    except CannotRunError as error:
+        if getattr(error.__cause__, "sqlstate", None) != _LOCKED:
+            raise
+        raise CannotRunError(
+            f"the journal {journal.place} is in use, so that it could not be upgraded within "
+            f"{UPGRADE_LOCK_SECONDS} s; run the command again"
+        ) from error
+    return journal
 
 
 def _verify() -> None:
@@ -178,16 +240,4 @@ def _check_encoding(connection: Connection, place: str) -> None:
         raise JournalError(
             f"the database {place} keeps texts as {encoding}, which cannot hold every message; create one with "
             "ENCODING 'UTF8' TEMPLATE template0"
-        )
-
-
-def _check(engine: Engine, place: str) -> None:
-    with engine.connect() as connection:
-        row = connection.execute(select(meta)).one_or_none()
-    if row is None:
-        raise JournalError(f"{place} holds no journal of evosearch; name another database")
-    if row.schema > SCHEMA:
-        raise NewerJournalError(
-            f"{place} has schema {row.schema}, and this evosearch {version('evosearch')} reads schemas up to "
-            f"{SCHEMA}; upgrade evosearch to read it"
         )

@@ -26,6 +26,7 @@ from evosearch.storage.events import (
     Stopped,
     TestRead,
     TestReadingBegun,
+    TestReadingFailed,
     VerdictReached,
 )
 from evosearch.storage.rows import LiveCurve
@@ -50,7 +51,6 @@ def project(event: Event, place: Place) -> Statements:
 
 @project.register
 def _(event: SearchCreated, place: Place) -> Statements:
-    total = event.configuration.get("strategy", {}).get("generations", 1)
     return [
         _search(place).values(
             state="interrupted",  # nothing drives it yet
@@ -59,7 +59,8 @@ def _(event: SearchCreated, place: Place) -> Statements:
             environment=json.dumps(event.environment),
             data_key=event.data_key,
             generation=-1,
-            generations=total,
+            generations=event.generations,
+            parent=event.parent,
         )
     ]
 
@@ -197,8 +198,8 @@ def _(_event: Completed, place: Place) -> Statements:
 @project.register
 def _(event: TestReadingBegun, place: Place) -> Statements:
     """The first reading of a key stays: a network reads the test split once."""
-    row = (place.search, event.key, event.number, event.epochs, event.seed)
-    names = ("search", "key", "number", "epochs", "seed")
+    row = (place.search, event.key, place.sequence, event.number, event.epochs, event.seed)
+    names = ("search", "key", "sequence", "number", "epochs", "seed")
     known = exists().where(test_readings.c.search == place.search, test_readings.c.key == event.key)
     columns = (literal(value, test_readings.c[name].type) for name, value in zip(names, row, strict=True))
     return [insert(test_readings).from_select(names, select(*columns).where(~known))]
@@ -209,6 +210,14 @@ def _(event: TestRead, place: Place) -> Statements:
     row = test_readings.c.search == place.search, test_readings.c.key == event.key
     values = {"metrics": json.dumps(event.metrics), "weights": event.weights}
     return [update(test_readings).where(*row).values(values)]
+
+
+@project.register
+def _(event: TestReadingFailed, place: Place) -> Statements:
+    failure = event.failure
+    reason = f"reading {event.attempt} on {event.worker}: {failure.kind}: {failure.message}"
+    told = {"number": event.trial.number, "until": _until(event.trial), "reason": reason}
+    return [insert(reasons).values(search=place.search, sequence=place.sequence, **told)]
 
 
 def _comes_to(place: Place, state: str, message: str) -> Statements:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from sqlalchemy import ColumnElement, Connection, Row, and_, func, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select
 
 from evosearch.evaluation import Origin
 from evosearch.storage.rows import (
@@ -51,7 +51,16 @@ def _search_row(connection: Connection, row: Row[Any]) -> SearchRow:
         message=row.message,
         host=newest.host if newest else None,
         pid=newest.pid if newest else None,
+        parent=row.parent,
     )
+
+
+def newest_drivers(connection: Connection) -> Sequence[tuple[str, Row[Any]]]:
+    """Each search that was ever driven, with the row of its newest driver; of a journal of any schema."""
+    columns = (drivers.c[name] for name in ("term", "host", "pid", "last"))
+    joined = searches.join(drivers, (drivers.c.search == searches.c.id) & (drivers.c.term == searches.c.term))
+    found = connection.execute(select(searches.c.name, *columns).select_from(joined).order_by(searches.c.id))
+    return [(row.name, row) for row in found]
 
 
 def _counts(connection: Connection, search: int) -> tuple[dict[EvaluationStatus, int], dict[str, int]]:
@@ -175,12 +184,28 @@ def _generation_row(generation: int, members: tuple[int, ...], fitness: Mapping[
     return GenerationRow(generation, members, float(found.max()), float(found.mean()), float(found.std()))
 
 
-def test_reading_rows(connection: Connection, search: int) -> tuple[TestReading, ...]:
-    """Every reading of the test split, by the candidate's number and then its key."""
+def test_reading_rows(connection: Connection, name: str) -> tuple[TestReading, ...]:
+    """Every reading of the test split by the search `name` or its retrainings, in the order of their intents within each;
+    the same reading, begun twice, counts once.
+    """
     columns = [column for column in test_readings.c if column is not test_readings.c.search]
-    query = select(*columns).where(test_readings.c.search == search)
-    rows = connection.execute(query.order_by(test_readings.c.number, test_readings.c.key)).mappings()
+    family = or_(searches.c.name == name, searches.c.parent == name)
+    query = select(*columns, searches.c.name.label("search")).join(
+        searches, searches.c.id == test_readings.c.search
+    )
+    rows = connection.execute(
+        query.where(family).order_by(searches.c.id, test_readings.c.sequence)
+    ).mappings()
+    found: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        values = {key: value for key, value in row.items() if key != "sequence"}
+        if row["key"] not in found or row["metrics"] is not None:
+            found[row["key"]] = values
     return tuple(
-        TestReading(**{**row, "metrics": None if row["metrics"] is None else json.loads(row["metrics"])})
-        for row in rows
+        TestReading(
+            **values
+            | {"metrics": None if values["metrics"] is None else json.loads(values["metrics"])}
+            | {"place": place, "total": len(found)}
+        )
+        for place, values in enumerate(found.values(), 1)
     )

@@ -11,13 +11,14 @@ import shlex
 import sqlite3
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from evosearch.errors import InputError, JournalLostError
+from evosearch.permissions import file_mode
 from evosearch.storage.groups import group_of
 
 RESCUE_SECONDS = 60.0
@@ -37,6 +38,9 @@ _DEFINITE = {
 _END = "SELECT term, sequence FROM searches WHERE name = ?"
 
 
+_SEARCHES = "SELECT name, created FROM searches"
+
+
 @dataclass(frozen=True)
 class Written:
     """How far a driver has written: its search, its term, and the number of its last event."""
@@ -51,8 +55,16 @@ class Written:
         return self.term, self.sequence
 
 
+Salvage = Callable[[sqlite3.Connection, Path, Written], int]
+"""Puts what a connection can still read of a journal into a new one; how many events of the search are there."""
+
+
 class Guard(Protocol):
     """Notices that a journal is lost."""
+
+    @property
+    def has_lost(self) -> bool:
+        """Whether a look found it lost."""
 
     def look(self, written: Written, *, thorough: bool, error: Exception | None = None) -> None:
         """See that the journal is in its place with all that was written; `error`: why a write failed.
@@ -68,6 +80,8 @@ class Guard(Protocol):
 class Unguarded:
     """Of a journal that can only be read."""
 
+    has_lost = False
+
     def look(self, written: Written, *, thorough: bool, error: Exception | None = None) -> None:
         """As `Guard`."""
 
@@ -80,6 +94,7 @@ class ServerGuard:
     """Of a journal on a server, which keeps its own files: only what a write is answered tells of its loss."""
 
     place: str
+    has_lost = False
 
     def look(self, written: Written, *, thorough: bool, error: Exception | None = None) -> None:  # noqa: ARG002
         """As `Guard`."""
@@ -97,9 +112,10 @@ class ServerGuard:
 class FileGuard:
     """Of a journal in a file. Its own connection is open from the beginning, and can read what was deleted since."""
 
-    def __init__(self, path: Path) -> None:
-        """`path`: of a journal that is in its place."""
+    def __init__(self, path: Path, salvage: Salvage) -> None:
+        """`path`: of a journal that is in its place. `salvage`: for what cannot be copied."""
         self._path = path
+        self._salvage = salvage
         self._connection = sqlite3.connect(
             f"{path.as_uri()}?mode=rw", uri=True, check_same_thread=False, isolation_level=None, timeout=30.0
         )
@@ -120,6 +136,8 @@ class FileGuard:
         """As `Guard`."""
         if self._lost is None:
             happened = self._from_outside()
+            if happened is None and _errorcode(error) == sqlite3.SQLITE_READONLY_DBMOVED:
+                happened = "was replaced by another file"
             if happened is None and thorough:
                 happened = self._from_inside(written, in_doubt=error is not None)
             if happened is None:
@@ -129,6 +147,11 @@ class FileGuard:
                 f"the journal {self._path} {happened} while {written.name!r} ran; {self._save(written)}"
             )
         raise JournalLostError(self._lost) from error
+
+    @property
+    def has_lost(self) -> bool:
+        """As `Guard`."""
+        return self._lost is not None
 
     def close(self) -> None:
         """As `Guard`."""
@@ -164,13 +187,13 @@ class FileGuard:
             with closing(sqlite3.connect(f"{self._path.as_uri()}?mode=ro", uri=True)) as connection:
                 end = connection.execute(_END, (written.name,)).fetchone()
                 if end is None or end < written.end:
-                    return "was overwritten"
+                    return "was replaced or overwritten"
                 return self._damage(connection, in_doubt=in_doubt)
         except UnicodeDecodeError:  # Python's driver fails to read SQLite's own message of damage
-            return "was overwritten"
+            return "was replaced or overwritten"
         except sqlite3.Error as error:
-            code = getattr(error, "sqlite_errorcode", 0)
-            return f"was overwritten ({error})" if {code, code & 0xFF} & _DEFINITE else None
+            code = _errorcode(error)
+            return f"was replaced or overwritten ({error})" if {code, code & 0xFF} & _DEFINITE else None
 
     def _damage(self, connection: sqlite3.Connection, *, in_doubt: bool) -> str | None:
         """Read through all of it where something else than commits may have changed it, and time allows."""
@@ -178,8 +201,23 @@ class FileGuard:
         if not in_doubt and (changed == self._read_through or now < self._due):
             return None
         found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        alien = self._is_alien(connection)
         self._read_through, self._due = changed, now + (time.monotonic() - now) / SHARE
-        return None if found == "ok" else f"was damaged ({found})"
+        if alien:
+            return "was overwritten by another one"
+        return None if found == "ok" else f"was damaged ({' '.join(str(found).split())})"
+
+    def _is_alien(self, connection: sqlite3.Connection) -> bool:
+        """Whether the file alone, without the log of commits that lies over it, holds searches that are not ours: pages
+        of another journal fit between ours without a seam.
+        """
+        if not self._wal:
+            return False
+        with suppress(sqlite3.Error, UnicodeDecodeError):  # it may be written to just now
+            with closing(sqlite3.connect(f"{self._path.as_uri()}?immutable=1", uri=True)) as file:
+                found = file.execute(_SEARCHES).fetchall()
+            return not set(found) <= set(connection.execute(_SEARCHES))
+        return False
 
     def _keep_open(self) -> None:
         """Until the process ends: who closes the last connection deletes the files beside the journal by their
@@ -196,16 +234,20 @@ class FileGuard:
             if trouble := self._copy(file, written):
                 file.unlink(missing_ok=True)
                 troubles.append(trouble)
-                continue
-            pictures = (
-                "" if self._path.parent.is_dir() else "; pictures and weights that lay beside it are gone"
-            )
-            return f"all that it held was copied to {file}: {_go_on(written, file)}{pictures}"
+                events = self._salvage(self._connection, file, written)
+            else:
+                events = written.sequence
+            if events:
+                return f"{_saved(events, written)} to {file}: {_go_on(written, file)}{self._gone()}"
         told = f" ({troubles[0]})" if troubles else ""
         return (
             f"nothing of it could be rescued{told}: bring it back from a copy, or begin its searches anew, which "
             "gives the same results"
         )
+
+    def _gone(self) -> str:
+        beside = self._path.parent.is_dir()
+        return "" if beside else "; pictures and weights that lay beside it are gone"
 
     def _copy(self, file: Path, written: Written) -> str | None:
         """Copy the journal to the empty `file`; what is wrong with that, if anything."""
@@ -220,16 +262,18 @@ class FileGuard:
                 self._connection.backup(copy, pages=1000, progress=hurry, sleep=0.05)
                 found = copy.execute("PRAGMA quick_check(1)").fetchone()[0]
                 if found != "ok":
-                    return str(found)
+                    return " ".join(str(found).split())
                 end = copy.execute(_END, (written.name,)).fetchone()
-            return None if end == written.end else "its newest events cannot be read"
+            return None if end and end >= written.end else "its newest events cannot be read"
         except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
             return str(error)
 
     def _moved_to(self) -> Path | None:
         """Where the journal lies whole under another name; None where it does not, or this system does not tell."""
         moved = _name_of(self._identities[self._path])
-        if moved is None or not self._wal:
+        if moved is None or moved == self._path:
+            return None
+        if not self._wal:
             return moved
         with suppress(OSError):
             beside = Path(f"{moved}-wal")
@@ -240,6 +284,18 @@ class FileGuard:
 
 def _go_on(written: Written, file: Path) -> str:
     return f"`evosearch resume {group_of(written.name)} --storage {shlex.quote(str(file))}` goes on"
+
+
+def _errorcode(error: BaseException | None) -> int:
+    """SQLite's, with its extension, of `error` or of what it was raised from; 0 where there is none."""
+    causes = (error, error and error.__cause__)
+    return next((code for cause in causes if (code := getattr(cause, "sqlite_errorcode", 0))), 0)
+
+
+def _saved(events: int, written: Written) -> str:
+    if events >= written.sequence:
+        return "all that it held was copied"
+    return f"the first {events:,} of its {written.sequence:,} events were copied (what came after is trained again)"
 
 
 def _identity(status: os.stat_result) -> tuple[int, int]:
@@ -261,7 +317,7 @@ def _new_file(folder: Path, path: Path) -> Path:
     for number in range(1, 1000):
         file = folder / f"{path.stem}-rescued-{number}{path.suffix}"
         with suppress(FileExistsError):
-            os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+            os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, file_mode(folder)))
             return file
     raise FileExistsError(str(folder))
 

@@ -40,6 +40,19 @@ class SearchRow:
     message: str
     host: str | None = None
     pid: int | None = None
+    parent: str | None = None
+
+
+@dataclass(frozen=True)
+class Heartbeat:
+    """The last sign of life of a search's driver, for comparison with an earlier one: it lives where they differ.
+
+    `last`: by the driver's own clock, None before the first driver.
+    """
+
+    term: int
+    sequence: int
+    last: float | None
 
 
 @dataclass(frozen=True)
@@ -115,7 +128,12 @@ class GenerationRow:
 
 @dataclass(frozen=True)
 class TestReading:
-    """One reading of the test split; `metrics` is None where the reading was begun and never ended."""
+    """One reading of the test split; `metrics` is None where the reading was begun and never ended.
+
+    `search`: which journaled it: the search itself in the first version, now one of its retrainings. `place`, `total`: the
+    how manieth of how many readings of this split that the search has led to; the more there are, the less the best of
+    them says.
+    """
 
     __test__ = False
 
@@ -125,3 +143,6 @@ class TestReading:
     seed: int
     metrics: Mapping[str, Any] | None
     weights: str | None
+    search: str = ""
+    place: int = 1
+    total: int = 1

@@ -1,28 +1,37 @@
 """The one place that knows SQLite: how its file is created, opened and checked, and what its errors mean."""
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import partial
 from importlib.metadata import version
 from os import O_RDONLY, close, fsync
 from os import open as open_descriptor
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, insert, select
+from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, insert
 
 from evosearch.errors import CannotRunError, JournalError
+from evosearch.permissions import file_mode, make_folder, new_file
+from evosearch.storage.adoption import follow, follows
 from evosearch.storage.database import Database
-from evosearch.storage.header import APPLICATION_ID, Header
-from evosearch.storage.locks import Farewells, FileLocks
+from evosearch.storage.header import APPLICATION_ID, Header, read_journal_header
+from evosearch.storage.locks import Farewells, FileLocks, Locks
 from evosearch.storage.mounts import JournalMode
-from evosearch.storage.rescue import FileGuard, Unguarded
+from evosearch.storage.rescue import FileGuard, Salvage, Unguarded
 from evosearch.storage.tables import SCHEMA, meta, metadata
+from evosearch.storage.upgrade import Check, schema_of, upgrade
+
+Value = TypeVar("Value")
 
 BUSY_SECONDS = 30.0
 """Longest wait for another process's transaction."""
+
+SYNCHRONOUS = "FULL"
+"""What is committed survives a loss of power."""
 
 ADVICE = (
     "the journal lies on a network file system, where a driver that dies is noticed only after a minute and a file "
@@ -46,17 +55,29 @@ _UNUSABLE = {
 }
 
 
-def create(path: Path, mode: JournalMode) -> None:
+_TRIES = 3
+
+
+class MovedError(CannotRunError):
+    """A journal that nobody had open was written to while it was read."""
+
+    def __init__(self) -> None:
+        super().__init__("the journal was being opened by another process; run the command again")
+
+
+def create(path: Path, mode: JournalMode, *, private: bool = False) -> None:
     """Put an empty journal at `path`, complete from its first instant; where another process was first, its
-    journal stays.
+    journal stays. `private`: for nobody else to read, whatever the umask says.
 
     Raises:
         CannotRunError: the folder cannot be written to.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         with TemporaryDirectory(dir=path.parent, prefix=".new-journal-") as folder:
             fresh = Path(folder, path.name)
+            new_file(fresh)  # the files beside it get its mode
+            fresh.chmod(file_mode(path.parent))
             engine = _engine(fresh, {"mode": "rwc"}, mode, path)
             with engine.begin() as connection:
                 metadata.create_all(connection)
@@ -64,6 +85,8 @@ def create(path: Path, mode: JournalMode) -> None:
                 connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
                 connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA}")
             engine.dispose()
+            if private:
+                fresh.chmod(0o600)
             publish(fresh, path)
     except OSError as error:
         raise CannotRunError(
@@ -87,8 +110,9 @@ def publish(fresh: Path, path: Path) -> None:
         close(folder)
 
 
-def open_database(path: Path, header: Header, mode: JournalMode) -> Database:
-    """The journal at `path`; where it may not be written, it can only be read.
+def open_database(path: Path, header: Header, mode: JournalMode, salvage: Salvage | None = None) -> Database:
+    """The journal at `path`; where it may not be written, it can only be read. `salvage`: as
+    `FileGuard`; None: nobody watches over it.
 
     Raises:
         JournalError: SQLite finds it damaged.
@@ -98,8 +122,10 @@ def open_database(path: Path, header: Header, mode: JournalMode) -> Database:
     engine = _engine(path, access, set_mode)
     try:
         with engine.connect() as connection:
-            connection.execute(select(meta)).all()
-        guard = FileGuard(path) if access.get("mode") == "rw" else Unguarded()
+            schema_of(connection, str(path))
+        if header.schema < SCHEMA and set_mode:  # who upgraded it was killed before its end
+            settle(engine)
+        guard = FileGuard(path, salvage) if salvage and access.get("mode") == "rw" else Unguarded()
     except BaseException as error:
         engine.dispose()
         if isinstance(
@@ -107,17 +133,128 @@ def open_database(path: Path, header: Header, mode: JournalMode) -> Database:
         ):  # not translated on its way through the engine
             _explain(error, path)
         raise
-    network = mode == "DELETE"
+    return _database(engine, path, mode, guard)
+
+
+def open_older(
+    path: Path, mode: JournalMode, schema: int, copy: Database, salvage: Salvage | None = None
+) -> Database:
+    """A journal of an older `schema` at `path`; `copy`: a journal that follows it from now on, for readers. `salvage`: as
+    `open_database`.
+
+    Raises:
+        JournalError: it is damaged.
+        CannotRunError: it cannot be used.
+    """
+
+    def upgrade_file(check: Check) -> Database:
+        engine = _engine(path, {"mode": "rw"}, mode)
+        try:
+            with engine.execution_options(writes=True).begin() as connection:
+                if upgrade(connection, str(path), check):
+                    connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA}")
+            settle(engine)
+            if copy.file:
+                remove(copy.file)
+        except BaseException:
+            engine.dispose()
+            raise
+        return _database(engine, path, mode, FileGuard(path, salvage) if salvage else Unguarded())
+
     return Database(
-        engine,
-        engine.execution_options(writes=True),
+        copy.reader,
+        copy.writer,
         str(path),
         path,
-        partial(_verify, engine, path),
-        (lambda folder, _: Farewells(folder)) if network else (lambda folder, _: FileLocks(folder)),
-        ADVICE if network else None,
-        guard,
+        verify=partial(steady, partial(_verify_untouched, path)),
+        locks=_locks(mode),
+        close=copy.close,
+        advice=ADVICE if mode == "DELETE" else None,
+        refresh=lambda: steady(partial(_refresh, path, copy)),
+        upgrade=upgrade_file,
+        schema=schema,
     )
+
+
+def settle(engine: Engine) -> None:
+    """Bring all that was committed into the file itself, so that its header tells its schema; as far as readers let."""
+    connection = engine.raw_connection()  # outside any transaction
+    try:
+        connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    finally:
+        connection.close()
+
+
+@contextmanager
+def looking(path: Path) -> Iterator[Connection]:
+    """The journal at `path`, whose file and those beside it stay as they are.
+
+    Raises:
+        JournalError, CannotRunError: as `open_database`.
+        MovedError: a writer came meanwhile, so that what was read is not certain.
+    """
+    header, before = read_journal_header(path), path.stat()
+    access = _read_access(path, header)
+    engine = _engine(path, access, None)
+    try:
+        with engine.connect() as connection:
+            yield connection
+    finally:
+        engine.dispose()
+    now = path.stat()
+    moved = (now.st_size, now.st_mtime_ns) != (before.st_size, before.st_mtime_ns) or _is_attended(path)
+    if "immutable" in access and moved:
+        raise MovedError
+
+
+def find_schema(path: Path) -> int:
+    """The schema of the journal at `path`, which its header need not know yet; nothing is touched.
+
+    Raises:
+        JournalError, CannotRunError: as `open_database`.
+    """
+
+    def read() -> int:
+        with looking(path) as connection:
+            return schema_of(connection, str(path))
+
+    return steady(read)
+
+
+def remove(path: Path) -> None:
+    """Remove a journal with all that is beside it; it may be gone."""
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        path.with_name(f"{path.name}{suffix}").unlink(missing_ok=True)
+
+
+def steady(read: Callable[[], Value]) -> Value:
+    """What `read` gives, which is done again where it raises `MovedError`."""
+    for _ in range(_TRIES):
+        with suppress(MovedError):
+            return read()
+    return read()
+
+
+def _refresh(path: Path, copy: Database) -> None:
+    with looking(path) as source, copy.reader.connect() as to:
+        schema_of(source, str(path))
+        if follows(source, to):
+            return
+    with copy.writer.begin() as to, looking(path) as source:  # in this order: what is not certain is not kept
+        follow(source, to, f"the journal {path}")
+
+
+def _database(engine: Engine, path: Path, mode: JournalMode, guard: FileGuard | Unguarded) -> Database:
+    writer = engine.execution_options(writes=True)
+    advice = ADVICE if mode == "DELETE" else None
+    verify = partial(_verify, engine, path)
+    return Database(engine, writer, str(path), path, verify, _locks(mode), engine.dispose, advice, guard)
+
+
+def _locks(mode: JournalMode) -> Callable[[Path, str], Locks]:
+    if mode == "DELETE":
+        return lambda folder, _: Farewells(folder)
+    return lambda folder, _: FileLocks(folder)
 
 
 def _access(path: Path, header: Header, mode: JournalMode) -> tuple[Mapping[str, str], JournalMode | None]:
@@ -125,11 +262,20 @@ def _access(path: Path, header: Header, mode: JournalMode) -> tuple[Mapping[str,
     try:
         path.open("r+b").close()
     except OSError:
-        # WAL keeps two files beside the journal even for readers. Where they are not there and cannot be made,
-        # nobody writes, and SQLite may be told so (https://sqlite.org/wal.html#read_only_databases).
-        unattended = header.wal and not path.with_name(f"{path.name}-wal").exists()
-        return {"immutable": "1"} if unattended else {"mode": "ro"}, None
+        return _read_access(path, header), None
     return {"mode": "rw"}, mode
+
+
+def _read_access(path: Path, header: Header) -> Mapping[str, str]:
+    """WAL keeps two files beside the journal even for readers. Where they are not there nobody writes, and SQLite may
+    be told so (https://sqlite.org/wal.html#read_only_databases): then none are made, which may be impossible.
+    """
+    return {"immutable": "1"} if header.wal and not _is_attended(path) else {"mode": "ro"}
+
+
+def _is_attended(path: Path) -> bool:
+    """Whether a process has the journal open in WAL mode, or one that had was killed."""
+    return path.with_name(f"{path.name}-wal").exists()
 
 
 def _engine(
@@ -142,7 +288,7 @@ def _engine(
 
     @event.listens_for(engine, "connect")
     def prepare(connection: sqlite3.Connection, _record: Any) -> None:
-        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA synchronous = {SYNCHRONOUS}")
         connection.execute("PRAGMA foreign_keys = ON")
         if mode:
             connection.execute(f"PRAGMA journal_mode = {mode}")
@@ -178,6 +324,15 @@ def _damage(place: object, found: object) -> JournalError:
 
 def _verify(engine: Engine, path: Path) -> None:
     with engine.connect() as connection:
-        found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
+        _quick_check(connection, path)
+
+
+def _verify_untouched(path: Path) -> None:
+    with looking(path) as connection:
+        _quick_check(connection, path)
+
+
+def _quick_check(connection: Connection, path: Path) -> None:
+    found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
     if found != "ok":
         raise _damage(path, found)

@@ -1,8 +1,15 @@
 """The tables of a journal, for any SQL database.
 
-`meta`, `searches`, `drivers` and `events` are the truth: which schema, which term may write, who drives, and
-the facts. All others, and the columns of `searches` from `state` on, are for readers; they follow from the
-events.
+`TRUTH_TABLES` are the truth: which schema, which term may write, who drives, and the facts. `READER_TABLES`, and the
+`READER_COLUMNS` of `searches`, are for readers; they follow from the events.
+
+Who changes a table raises `SCHEMA` where that was released since, and does one of these; `upgrade` does the rest in
+journals that are there:
+
+- A table for readers: changed at will, and named in `READER_TABLES`. It is dropped, made and written anew.
+- A column of a truth table: added with a `server_default` that says what the rows before it mean, or nullable; never
+  changed nor removed. A column of `searches` that follows from the events stands in `READER_COLUMNS` too.
+- A new truth table: named in `TRUTH_TABLES`; it is made empty.
 """
 
 from sqlalchemy import (
@@ -19,8 +26,8 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-SCHEMA = 1
-"""Version of the tables; a journal of a higher one is refused."""
+SCHEMA = 2
+"""Version of the tables and events; a journal of a higher one is refused, one of a lower one is upgraded by who writes to it."""
 
 metadata = MetaData()
 
@@ -63,6 +70,7 @@ searches = Table(
     Column("data_key", _Words, nullable=False, default=""),
     Column("generation", Integer, nullable=False, default=-1),
     Column("generations", Integer, nullable=False, default=1),
+    Column("parent", _Words),  # the search whose best this one trains again
     Column("best", Integer),  # the candidate of the newest verdict; NULL: none was journaled
 )
 
@@ -151,6 +159,7 @@ test_readings = Table(
     metadata,
     _of_search(),
     Column("key", _Words, primary_key=True),
+    Column("sequence", Integer, nullable=False),  # of the event that told of the intent
     Column("number", Integer, nullable=False),
     Column("epochs", Integer, nullable=False),
     Column("seed", BigInteger, nullable=False),
@@ -171,5 +180,22 @@ live = Table(
 )
 """Epochs of trainings under way: overwritten rows, which no event tells. A trial's are gone once it ends, in whatever way."""
 
+TRUTH_TABLES = (meta, searches, drivers, events)
+"""Never dropped; their columns are never changed."""
+
 READER_TABLES = (evaluations, reasons, generations, test_readings, live)
-"""Dropped and written anew by a rebuild."""
+"""Written anew by a rebuild, dropped and made anew by an upgrade."""
+
+READER_COLUMNS = tuple(
+    searches.c[name]
+    for name in (
+        "state",
+        "message",
+        "configuration",
+        "environment",
+        "data_key",
+        "generation",
+        "generations",
+    )
+)
+"""Those of `searches` that a rebuild writes anew; they need a `default`, or are nullable."""

@@ -1,78 +1,87 @@
-"""The final step: the best chromosome trained anew, and the test split read once by what came of it."""
+"""The final step: the best of a search trained again, and the test split read once by each network that comes of it."""
 
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
 
-from evosearch.data import Dataset
-from evosearch.evaluation import Candidate, Origin, Prediction, PredictionTask, Success, TrainingTask, Trial
-from evosearch.genome import Chromosome
-from evosearch.runtime import Logbook, Plan, SingleTasks
-from evosearch.storage import TestRead, TestReadingBegun
+from evosearch.data import Split
+from evosearch.evaluation import Prediction, PredictionTask, Success, Trial
+from evosearch.genome import Chromosome, HandMade
+from evosearch.runtime import Plan, ReadingName
+from evosearch.search import FixedListSettings, ListedTrial
 from evosearch.studies.metrics import classification_metrics
 
-REPEAT = 1
-"""Repeat 0 is the search's own training; another one gives the retraining a seed of its own."""
+SEARCHED = 0
+"""The repeat that is a search's own training; every other one gives a retraining a seed of its own."""
 
 
-@dataclass(frozen=True)
-class Retraining:
-    """What is to be trained anew: candidate `number` with `chromosome`, by `task`."""
+def final_name(parent: str, epochs: int) -> str:
+    """What the retraining of `parent` for so many epochs is called: a search of its own, below its parent.
 
-    number: int
-    chromosome: Chromosome
-    task: TrainingTask
-
-    @classmethod
-    def of(cls, plan: Plan, number: int, chromosome: Chromosome, epochs: int) -> "Retraining":
-        """The retraining of a search's best for `epochs` epochs; equal arguments give an equal one."""
-        trial = Trial(number, Candidate(number, 0, chromosome, Origin.LISTED), repeat=REPEAT)
-        task = plan.task(trial)
-        assert isinstance(task, TrainingTask)  # noqa: S101 - of a network
-        return cls(number, chromosome, replace(task, settings=replace(task.settings, epochs=epochs)))
-
-    @property
-    def key(self) -> str:
-        """Names its reading of the test split within the search: candidate, epochs and seed."""
-        return f"candidate-{self.number}-epochs-{self.task.settings.epochs}-seed-{self.task.seed}"
+    >>> final_name("digits", 20), final_name("digits/seed-3", 20)
+    ('digits/final-20', 'digits/seed-3-final-20')
+    """
+    return f"{parent}{'-' if '/' in parent else '/'}final-{epochs}"
 
 
-def retrain_best(
-    retraining: Retraining, dataset: Dataset, tasks: SingleTasks, logbook: Logbook, folder: str
-) -> TestRead:
-    """Train, then send the test images to the trained network, and journal intent and result of that reading.
+def retrainings(network: str, number: int, repeats: Sequence[int]) -> tuple[ListedTrial, ...]:
+    """The trainings of candidate `number`, a network's text form, one for each of `repeats`."""
+    return tuple(ListedTrial(network, repeat, source=number) for repeat in repeats)
 
-    `folder`: the search's own for artifacts, a path or URL; the weights are left in `final/KEY/` below it, named by term and attempt.
 
-    Returns: the reading as journaled; `weights` is relative to `folder`.
+def lengthened(known: FixedListSettings | None, wanted: Sequence[ListedTrial]) -> FixedListSettings:
+    """The list `known` with what it lacks of `wanted` at its end."""
+    there = known.trials if known else ()
+    return FixedListSettings(trials=(*there, *(one for one in wanted if one not in there)))
 
-    Raises:
-        TooManyFailuresError, InterruptedSearchError: as `SingleTasks.run`; the test split has then not been read,
-        or its result was journaled.
+
+def reading_key(number: int, epochs: int, seed: int) -> str:
+    """Names a reading: candidate, epochs and seed; the first version's form, so that what it read is found."""
+    return f"candidate-{number}-epochs-{epochs}-seed-{seed}"
+
+
+@dataclass(frozen=True, eq=False)
+class FinalReader:
+    """Lets retrained networks read the test split; keeps to `evosearch.runtime.SplitReader`.
+
+    `test`: the split; it is handed out only with a reading. `folder`: the search's own, a path or the URL of an artifact
+    store. `shared`: as there. `sources`: by trial number, the candidate in the parent search that it trains again.
     """
 
-    def weights(attempt: int) -> Path:
-        return Path("final") / retraining.key / f"term-{tasks.term}-attempt-{attempt}.safetensors"
+    test: Split
+    classes: tuple[str, ...]
+    folder: str
+    shared: bool
+    sources: Sequence[int | None]
 
-    task = retraining.task
-    attempt, trained = tasks.run(
-        retraining.number, lambda attempt: replace(task, weights=f"{folder}/{weights(attempt).as_posix()}")
-    )
-    if not isinstance(trained, Success):
-        raise TypeError(f"a training ends in a Success, found {trained!r}")
-    settings = task.settings
-    logbook.append([TestReadingBegun(retraining.key, retraining.number, settings.epochs, task.seed)])
-    reading = PredictionTask(
-        retraining.chromosome,
-        settings,
-        task.data_key,
-        f"{folder}/{weights(attempt).as_posix()}",
-        dataset.test.images,
-    )
-    _, predicted = tasks.run(retraining.number, lambda _: reading)
-    if not isinstance(predicted, Prediction):
-        raise TypeError(f"a prediction ends in a Prediction, found {predicted!r}")
-    metrics = classification_metrics(dataset.test.labels, predicted.probabilities, dataset.classes)
-    measured = {**metrics.to_json(), "validation_accuracy": trained.fitness, "seconds": trained.seconds}
-    read = TestRead(retraining.key, measured, weights(attempt).as_posix())
-    logbook.append([read])
-    return read
+    def name(self, plan: Plan, trial: Trial) -> ReadingName:
+        """By candidate of the parent, epochs and seed."""
+        source, epochs, seed = self.sources[trial.number], plan.settings(trial).epochs, plan.seed(trial)
+        number = trial.candidate.number if source is None else source
+        return ReadingName(reading_key(number, epochs, seed), number, epochs, seed)
+
+    def weights(self, plan: Plan, trial: Trial, term: int, attempt: int) -> str:
+        """In a folder of the reading's name."""
+        folder = PurePosixPath("final") / self.name(plan, trial).key
+        return str(folder / f"term-{term}-attempt-{attempt}.safetensors")
+
+    def place(self, weights: str) -> str:
+        """Below the search's own folder."""
+        return f"{self.folder}/{weights}"
+
+    def task(self, plan: Plan, trial: Trial, weights: str) -> PredictionTask:
+        """All images of the split, in order."""
+        if not isinstance(trial.subject, Chromosome | HandMade):
+            raise TypeError(f"'{trial.subject}' is no network, so it reads nothing")
+        settings, place = plan.settings(trial), self.place(weights)
+        return PredictionTask(trial.subject, settings, plan.data_key, place, self.test.images)
+
+    def measure(self, trained: Success, prediction: Prediction) -> Mapping[str, Any]:
+        """The metrics, with what the same network came to on the validation images."""
+        metrics = classification_metrics(self.test.labels, prediction.probabilities, self.classes)
+        return {
+            **metrics.to_json(),
+            "validation_accuracy": trained.fitness,
+            "seconds": trained.seconds,
+        }

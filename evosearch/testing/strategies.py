@@ -50,7 +50,7 @@ class _InOrder:
         ]
         best = max(fit, default=None)
         verdict = best and (self.candidate(state, -best[1]), best[0])
-        return SearchProgress(0, self._asked(state), (), state.scores, verdict)
+        return SearchProgress(0, self._asked(state), (), state.scores, verdict, may_grow=True)
 
     def _asked(self, state: Told) -> int:
         """Trial k waits for all up to k - slots, whatever else has ended by then."""

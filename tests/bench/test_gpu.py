@@ -137,5 +137,5 @@ def test_on_a_gpu_steps_are_captured_and_train_as_eager_ones():
     assert report.failures == []
     assert all(one.holds for one in report.measures if one.at_most is not None)
     assert any(one.what.startswith("kernels of a captured step") for one in report.measures)
-    assert all(one > 0 for one in streams(work.networks, work.split(8), work.batch, 2))
+    assert all(one > 0 for one in streams(work.networks, work.data(8), work.batch, 2))
     assert torch.is_autocast_enabled("cuda") is False

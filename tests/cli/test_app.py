@@ -14,12 +14,23 @@ from evosearch.cli.app import app
 OPTIONS = {
     "run": {"CONFIG", "--set", "--name", "--seeds", "--executor", "--address", "--storage", "--takeover"},
     "resume": {"NAME", "--generations", "--executor", "--address", "--storage", "--takeover"},
-    "submit": {"CONFIG", "--set", "--name", "--seeds", "--address", "--storage", "--takeover", "--wait"},
+    "submit": {
+        "CONFIG",
+        "--set",
+        "--name",
+        "--seeds",
+        "--address",
+        "--storage",
+        "--takeover",
+        "--wait",
+        "--dry-run",
+    },
     "retrain": {"NAME", "--epochs", "--json", "--storage"},
     "status": {"[NAME]", "--json", "--storage"},
     "results": {"NAME", "--format", "--top", "--storage"},
     "data": {"CONFIG", "--set", "--json"},
     "validate": {"CONFIG", "--set", "--json"},
+    "upgrade": {"--storage"},
     "bench": set(),
 }
 """DESIGN, "The command line": scripts rely on these, so none may go or change its name."""

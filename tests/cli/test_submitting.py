@@ -1,5 +1,6 @@
 """`submit` up to the cluster, which is a double here; tests/test_ray_job.py submits to a real one."""
 
+import os
 import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from evosearch.errors import InterruptedSearchError
 from tests.finished_search import TINY
 from workers import job_client
+from workers.parcel import Parcel
 
 
 @dataclass
@@ -18,7 +20,7 @@ class Cluster:
     ended: int = 0
     asked: list[str | None] = field(default_factory=list)
     jobs: list[list[str]] = field(default_factory=list)
-    parcels: list[job_client.Parcel] = field(default_factory=list)
+    parcels: list[Parcel] = field(default_factory=list)
     address: str = "http://head:8265"
 
     def __call__(self, address):
@@ -56,41 +58,44 @@ def test_run_is_submitted_with_its_options_and_what_follows_and_stops_the_job_is
         "postgresql://u@h/d",
     )
     ended = command("submit", "tiny.yaml", *options, "--address", "http://head:8265")
-    assert (ended.status, ended.err) == (0, "")
+    assert ended.status == 0
     assert ended.out.splitlines() == [
         "job raysubmit_1 submitted",
         "Follow  ray job logs --address http://head:8265 --follow raysubmit_1",
         "Stop    ray job stop --address http://head:8265 raysubmit_1    (the same submit again goes on)",
     ]
     assert cluster.asked == ["http://head:8265"]
-    assert cluster.jobs == [["python", "-m", "evosearch", "run", "tiny.yaml", *options]]
+    assert cluster.jobs == [["python", "-P", "-m", "evosearch", "run", "tiny.yaml", *options]]
 
 
 def test_a_group_and_a_takeover_are_submitted_too(command, cluster):
     assert command("submit", "tiny.yaml", "--seeds", "0..2", "--takeover").status == 0
     assert cluster.asked == [None]
-    assert cluster.jobs[0][5:] == ["--seeds", "0..2", "--takeover"]
+    assert cluster.jobs[0][6:] == ["--seeds", "0..2", "--takeover"]
 
 
 @pytest.mark.parametrize("status", [0, 2, 5])
 def test_with_wait_the_log_goes_to_standard_error_and_the_drivers_status_is_ours(command, cluster, status):
     cluster.ended = status
     ended = command("submit", "tiny.yaml", "--wait")
-    assert (ended.status, ended.err) == (status, "the log of raysubmit_1\n")
+    assert ended.status == status
+    assert ended.err.endswith("\nthe log of raysubmit_1\n")
 
 
 def test_a_job_that_was_stopped_ends_with_75_and_one_line(command, cluster):
     cluster.ended = 75
     ended = command("submit", "tiny.yaml", "--wait")
     assert ended.status == 75
-    assert ended.err == "evosearch: job raysubmit_1 was stopped; the same command goes on where it stood\n"
+    assert ended.err.endswith(
+        "\nevosearch: job raysubmit_1 was stopped; the same command goes on where it stood\n"
+    )
 
 
 def test_the_configuration_is_named_as_it_lies_in_the_folder_that_is_sent(command, cluster, tmp_path):
     (tmp_path / "my configs").mkdir()
     (tmp_path / "my configs" / "tiny.yaml").write_text(TINY)
     assert command("submit", tmp_path / "my configs" / "tiny.yaml").status == 0
-    assert cluster.jobs[0][4] == "my configs/tiny.yaml"
+    assert cluster.jobs[0][5] == "my configs/tiny.yaml"
     assert shlex.split(shlex.join(cluster.jobs[0])) == cluster.jobs[0]
     assert cluster.parcels[0].folder == tmp_path
 
@@ -145,23 +150,148 @@ def test_neither_is_one_that_stands_in_the_configuration(refused, cluster):
     assert cluster.asked == []
 
 
-def test_searches_and_images_stay_here_and_a_package_that_is_called_data_does_not(
-    command, cluster, monkeypatch
-):
-    assert command("submit", "tiny.yaml").status == 0
-    assert {"/runs", "/data", ".git", ".venv*", ".env"} <= set(cluster.parcels[0].left_out)
-    monkeypatch.setenv("EVOSEARCH_HOME", "elsewhere/home")
-    monkeypatch.setenv("EVOSEARCH_DATA", "/outside/data")
-    assert command("submit", "tiny.yaml").status == 0
-    assert "/elsewhere/home" in cluster.parcels[1].left_out
-    assert not any("data" in pattern for pattern in cluster.parcels[1].left_out)
+# What is sent
+
+
+SMALL = ("notes.txt", "configs/a.yaml", "src/data/loading.py")
+IMAGES = ("covid-ct/Data-split/list.txt", "data/covid-ct/list.txt", "configs/covid-ct/list.txt")
+
+
+@pytest.fixture
+def sent(command, cluster, tmp_path):
+    """Writes files, submits, and returns what would have been sent beside the configuration."""
+
+    def run(*files, text=TINY, arguments=()):
+        Path("tiny.yaml").write_text(text)
+        for name in files:
+            Path(name).parent.mkdir(parents=True, exist_ok=True)
+            Path(name).touch()
+        ended = command("submit", "tiny.yaml", *arguments)
+        assert ended.status == 0, ended.err
+        return {path.as_posix() for path in cluster.parcels[-1].files} - {"tiny.yaml"}
+
+    return run
+
+
+def test_searches_and_images_stay_here_and_a_package_that_is_called_data_does_not(sent):
+    assert sent(*SMALL, "data/cats/list.txt", "runs/journal.db", "runs/tiny/curve.txt") == set(SMALL)
+
+
+@pytest.mark.parametrize("root", ["covid-ct", "{here}/covid-ct", "./covid-ct"])
+def test_neither_is_the_folder_of_the_images_sent_wherever_it_may_be_looked_for(sent, tmp_path, root):
+    text = TINY.replace("{name: digits}", f"{{name: covid_ct, root: {root.format(here=tmp_path)}}}")
+    found = sent(*SMALL, *IMAGES[:2], text=text)
+    assert found == set(SMALL)
+
+
+def test_beside_the_configuration_too(sent, command, cluster):
+    sent(*SMALL, *IMAGES)
+    Path("configs/a.yaml").write_text(TINY.replace("{name: digits}", "{name: covid_ct, root: covid-ct}"))
+    assert command("submit", "configs/a.yaml").status == 0
+    assert not [path for path in cluster.parcels[-1].files if "covid-ct" in path.parts]
+
+
+def test_where_all_images_lie_in_the_folder_itself_what_else_it_holds_is_sent(sent, tmp_path, monkeypatch):
+    monkeypatch.setenv("EVOSEARCH_DATA", str(tmp_path))
+    text = TINY.replace("{name: digits}", "{name: covid_ct, root: covid-ct}")
+    assert sent(*SMALL, IMAGES[0], "other/cat/1.png", text=text) == set(SMALL)
+    text = TINY.replace("{name: digits}", f"{{name: image_folder, root: {tmp_path}}}")
+    assert sent(text=text) == {*SMALL, IMAGES[0]}
+
+
+@pytest.mark.parametrize(
+    ("section", "arguments", "files"),
+    [
+        ("journal: deep/my.db", (), ("deep/my.db", "deep/my.db-wal", "deep/my.db.files/tiny/weights.pt")),
+        ("journal: {here}/my.db", (), ("my.db", "my.db-wal", "my.db-shm", "my.db.files/cache/a.npz")),
+        ("journal: 'sqlite:///{here}/my.db'", (), ("my.db", "my.db-journal")),
+        ("journal: journal.db", (), ("journal.db", "journal.db-wal", "tiny/curve.svg", "cache/a.npz")),
+        ("artifacts: {here}/kept", (), ("kept/tiny/weights.pt",)),
+        ("artifacts: 'file://{here}/kept'", (), ("kept/tiny/weights.pt",)),
+        ("artifacts: {here}", (), ("tiny/weights.pt",)),
+        ("artifacts: null", ("--storage", "there/my.db"), ("there/my.db",)),
+        ("artifacts: kept", ("--name", "other"), ("runs/kept/other/weights.pt",)),
+    ],
+)
+def test_journals_and_artifacts_stay_here(sent, tmp_path, section, arguments, files):
+    text = f"{TINY}\nstorage: {{{section.format(here=tmp_path)}}}\n"
+    assert sent(*SMALL, *files, text=text, arguments=arguments) == set(SMALL)
+
+
+@pytest.mark.parametrize(
+    ("home", "files"),
+    [
+        ("elsewhere/home", ("elsewhere/home/journal.db", "elsewhere/home/tiny/curve.txt")),
+        (".", ("journal.db", "tiny/curve.txt", "other/lock-1", "other/weights.pt", "cache/a.npz")),
+    ],
+)
+def test_a_home_stays_here(sent, monkeypatch, home, files):
+    monkeypatch.setenv("EVOSEARCH_HOME", home)
+    assert sent(*SMALL, *files) == set(SMALL)
+
+
+def test_files_of_secrets_stay_here_by_name_and_by_the_variable_that_names_them(sent, tmp_path, monkeypatch):
+    monkeypatch.setenv("PGPASSFILE", "passwords.txt")
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "cloud.json"))
+    assert sent(*SMALL, "passwords.txt", "cloud.json", ".pgpass", ".aws/config", ".env") == set(SMALL)
+
+
+def test_what_is_sent_is_listed_before_with_the_ten_largest_files(command, cluster):
+    for number in range(12):
+        Path(f"{number}.txt").write_bytes(bytes(2000 + 100 * number))
+    for name in (".env", ".netrc", "a.png"):
+        Path(name).touch()
+    os.mkfifo("pipe")
+    head, *files = command("submit", "tiny.yaml").err.splitlines()
+    size = Path("tiny.yaml").stat().st_size + sum(range(2000, 3200, 100))
+    assert head == f"sent from {Path.cwd()}: 13 files, {size / 1024:.1f} KiB; the largest:"
+    assert [line.split() for line in files[:10]] == [
+        [f"{(2000 + 100 * number) / 1024:.1f}", "KiB", f"{number}.txt"] for number in range(11, 1, -1)
+    ]
+    assert files[10:] == [
+        "left out   .env and 1 more: it may be secret",
+        "left out   a.png: an image",
+        "left out   pipe: it is a named pipe",
+        "(--dry-run lists all)",
+    ]
+
+
+NAMES = ("workers.py", "torch.py", "evosearch.py", "numpy.py", "random.py", "ray.py", "yaml.py")
+
+
+def test_a_dry_run_lists_all_of_it_and_sends_nothing(command, cluster, monkeypatch):
+    monkeypatch.delenv("RAY_API_SERVER_ADDRESS", raising=False)
+    for name in (*NAMES, ".env"):
+        Path(name).touch()
+    Path(os.fsdecode(b"\xff.txt")).touch()
+    ended = command("submit", "tiny.yaml", "--dry-run")
+    assert (ended.status, ended.err) == (0, "")
+    *lines, last = ended.out.splitlines()
+    size = Path("tiny.yaml").stat().st_size
+    listed = {line.split()[-1]: line.split()[:-1] for line in lines[: len(NAMES) + 1]}
+    assert listed == {**{name: ["0", "B"] for name in NAMES}, "tiny.yaml": [str(size), "B"]}
+    assert lines[len(NAMES) + 1 :] == [
+        "left out   .env: it may be secret (.env)",
+        r"left out   \xff.txt: its name is not UTF-8; rename it",
+    ]
+    assert last == f"nothing is sent now; from {Path.cwd()} would be {len(NAMES) + 1} files, {size} B"
+    assert cluster.asked == []
+
+
+def test_a_checkout_is_told_not_to_be_what_runs(command, cluster):
+    Path("evosearch").mkdir()
+    Path("evosearch/__init__.py").touch()
+    assert (
+        "evosearch/ is sent, but what runs is the evosearch that is installed"
+        in command("submit", "tiny.yaml").err
+    )
 
 
 def test_where_the_head_looks_for_images_is_told(command, cluster):
     Path("pictures.yaml").write_text(TINY.replace("{name: digits}", "{name: image_folder, root: pictures}"))
     ended = command("submit", "pictures.yaml")
-    assert ended.err == (
-        "images are not sent: the head looks for 'pictures', a relative one under its $EVOSEARCH_DATA\n"
+    assert ended.err.endswith(
+        "\nimages are not sent: the head looks for 'pictures', a relative one under its $EVOSEARCH_DATA\n"
     )
 
 

@@ -61,8 +61,8 @@ def test_its_nodes_are_a_head_that_trains_nothing_and_two_workers_with_two_gpus_
 
 def test_the_ray_jobs_entry_point_runs_a_search(cluster, folder, database):
     entry = shlex.split(load(RAYJOB)["spec"]["entrypoint"])
-    config, storage = entry[4], entry[6]
-    assert entry == ["python", "-m", "evosearch", "run", config, "--storage", storage]
+    config, storage = entry[2], entry[4]
+    assert entry == ["evosearch", "run", config, "--storage", storage]
     command = replaced(entry, (config, str(folder / "tiny.yaml")), (storage, database))
     ended = cluster.run("ray", "job", "submit", "--", *command, cwd=folder)
     assert "tiny: done, 2 generations" in ended.stdout

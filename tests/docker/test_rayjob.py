@@ -105,6 +105,6 @@ def test_its_version_of_ray_and_its_image_are_those_of_the_project():
 
 
 def test_its_configuration_lies_in_the_image():
-    config = shlex.split(JOB["spec"]["entrypoint"])[4]
+    config = shlex.split(JOB["spec"]["entrypoint"])[2]
     assert config.startswith("/home/evosearch/configs/")
     assert (PROJECT / config.removeprefix("/home/evosearch/")).is_file()

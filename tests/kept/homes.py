@@ -56,6 +56,7 @@ _LOSSES = {
     (17, 1): FailureKind.OUT_OF_MEMORY,
     (18, 1): FailureKind.CRASHED,
     (19, 1): FailureKind.TIMED_OUT,
+    (19, 2): FailureKind.TIMED_OUT,
     (22, 1): FailureKind.CRASHED,
 }
 """How attempts end in the home `failures`, by candidate and attempt."""

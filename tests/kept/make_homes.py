@@ -3,12 +3,12 @@
 Run by hand, once, in a worktree of be918b5 (the first version) with its own environment, this folder copied there:
 
     git worktree add ../first be918b5 && cp -r tests/kept ../first/tests/ && cd ../first && make install
-    PYTHONHASHSEED=0 .venv/bin/python -m tests.kept.make_homes NAME…
+    .venv/bin/python -m tests.kept.make_homes NAME…
 
 It writes the folders `tests/kept/homes/NAME` there, which must not exist yet; they are then copied back.
 
 Nothing is trained: the formula double stands in for workers, so that every machine comes to the same end. Host,
-process id and clock are made up and all paths are relative, so that the same call writes the same bytes, and the
+process id and clock are made up and all paths are relative, so that the same call writes the same rows, and the
 bytes say nothing of the machine.
 
 `expected.json` of each home has `sequence` (the last event of each search as kept) and `kept` (what is read there,

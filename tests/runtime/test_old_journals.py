@@ -1,8 +1,8 @@
 """Journals of every released schema, kept for ever: each must be read, and gone on with, by this version.
 
 `assets/schema-N.db` is a search of `make_plan()` whose driver was killed half-way, after 15 transactions, written by
-the version that introduced schema N (`python -m tests.runtime.test_old_journals N` writes the present one's). A
-released one is never written again.
+a version of schema N before the next one came (`python -m tests.runtime.test_old_journals N`). None is ever written
+again.
 """
 
 import shutil
@@ -36,8 +36,8 @@ def write(file: Path) -> None:
                 journal.append(plan.name, held.term, facts, 1.0)
 
 
-def test_there_is_a_journal_of_every_schema():
-    assert {path.stem for path in ASSETS.glob("*.db")} == {f"schema-{n}" for n in range(1, SCHEMA + 1)}
+def test_there_is_a_journal_of_every_older_schema():
+    assert {path.stem for path in ASSETS.glob("*.db")} == {f"schema-{n}" for n in range(1, SCHEMA)}
 
 
 @pytest.mark.parametrize("file", sorted(ASSETS.glob("*.db")), ids=lambda path: path.stem)

@@ -10,6 +10,7 @@ import pytest
 
 from evosearch.errors import InputError, JournalError
 from evosearch.storage import open_journal, parse_place
+from evosearch.storage.tables import SCHEMA
 from evosearch.testing.journal_contract import born, started
 
 
@@ -76,7 +77,7 @@ def test_a_newer_schema_is_refused_naming_both_versions(path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[60:64] = struct.pack(">I", 7)
     path.write_bytes(content)
-    refuses(path, r"has schema 7, and this evosearch \d+\.\d+\.\d+ reads schemas up to 1; upgrade")
+    refuses(path, rf"has schema 7, and this evosearch \d+\.\d+\.\d+ reads schemas up to {SCHEMA}; upgrade")
 
 
 def test_a_folder_in_its_place_is_refused(path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from evosearch.errors import CannotRunError, EvosearchError, InputError, JournalError
 from evosearch.evaluation import EpochRecord, Failure, FailureKind, Success
 from evosearch.storage import Failed, Finished, Journal, SearchCreated, open_journal, postgres
+from evosearch.storage.tables import SCHEMA
 from evosearch.testing.journal_contract import STORY, JournalContract, born, found, started
 from tests.storage.postgres_server import PostgresServer
 
@@ -91,7 +92,11 @@ def test_a_newer_schema_is_refused_naming_both_versions(
     journal: Journal, database: str, postgres: PostgresServer
 ) -> None:
     postgres.execute("UPDATE meta SET schema = 7", name_of(database))
-    refused(database, JournalError, r"has schema 7, and this evosearch \d+\.\d+\.\d+ reads schemas up to 1")
+    refused(
+        database,
+        JournalError,
+        rf"has schema 7, and this evosearch \d+\.\d+\.\d+ reads schemas up to {SCHEMA}",
+    )
 
 
 def test_a_database_of_another_encoding_is_refused(postgres: PostgresServer) -> None:
@@ -213,7 +218,7 @@ def test_a_driver_that_is_frozen_in_a_transaction_does_not_keep_the_next_out(
         open_journal(database, must_exist=True) as journal,
     ):
         term = started(journal)
-        with frozen._writer.connect() as connection:
+        with frozen._database.writer.connect() as connection:
             assert frozen._fenced(connection, "s", term).sequence == 2  # and then nothing more
             assert journal.append("s", term, [born(0)], 1.0) == 3
             with pytest.raises(CannotRunError, match="cannot be reached"):

@@ -59,7 +59,7 @@ def _pragma(path: Path, name: str) -> object:
 
 
 def test_commits_are_fully_synchronous(journal: Journal) -> None:
-    with journal._reader.connect() as connection:
+    with journal._database.reader.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar_one() == 2
 
 
@@ -184,7 +184,7 @@ def test_an_event_that_cannot_be_read_names_its_journal(journal: Journal, path: 
 def test_a_full_disk_stops_with_one_line_and_loses_nothing(journal: Journal) -> None:
     term = started(journal)
     limit = "PRAGMA max_page_count = 1"  # SQLite takes the present size where that is larger
-    event.listen(journal._reader, "connect", lambda connection, _: connection.execute(limit))
+    event.listen(journal._database.reader, "connect", lambda connection, _: connection.execute(limit))
     journal.close()
     with pytest.raises(CannotRunError, match=r"journal\.db cannot be used \(database or disk is full\)"):
         journal.append("s", term, [born(number) for number in range(500)], 1.0)

@@ -5,8 +5,6 @@ import logging
 import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
@@ -14,12 +12,14 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 
 from evosearch.errors import CannotRunError, InputError, InterruptedSearchError
 from workers import job_client
-from workers.job_client import ADDRESS_VARIABLES, NEVER_SENT, JobClient, Parcel
+from workers.job_client import ADDRESS_VARIABLES, JobClient
+from workers.parcel import Parcel
 
 TOKEN = os.environ["RAY_AUTH_TOKEN"]
 
@@ -123,66 +123,6 @@ def test_a_refused_token_is_told_with_where_to_put_the_right_one_and_is_not_show
     assert TOKEN not in str(refused.value)
 
 
-# The parcel
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    for name in (
-        "my.yaml",
-        "data/image.png",
-        "evosearch/data/loading.py",
-        ".env",
-        ".git/config",
-        "runs/journal.db",
-    ):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_bytes(bytes(1000))
-    return tmp_path
-
-
-def test_a_folder_is_left_out_where_it_lies_and_not_where_another_has_its_name(folder: Path) -> None:
-    parcel = Parcel(folder, (*NEVER_SENT, "/data", "/runs"))
-    parcel.check(Path("my.yaml"))
-    parcel.check(Path("evosearch/data/loading.py"))
-    for left_out in ("data/image.png", ".env", ".git/config", "runs/journal.db"):
-        with pytest.raises(InputError, match=f"{left_out} is not sent, since .gitignore"):
-            parcel.check(Path(left_out))
-
-
-def test_gitignore_is_respected(folder: Path) -> None:
-    (folder / ".gitignore").write_text("*.yaml\n")
-    with pytest.raises(InputError, match=r"my\.yaml is not sent"):
-        Parcel(folder, ()).check(Path("my.yaml"))
-
-
-def test_of_what_is_ignored_ray_says_nothing(folder: Path) -> None:
-    (folder / ".gitignore").write_text("*.png\n")
-    program = "from pathlib import Path; from workers.job_client import Parcel; Parcel(Path.cwd(), ()).check(Path('my.yaml'))"
-    ended = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(Path(job_client.__file__).parents[1])},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert (ended.stdout, ended.stderr) == ("", "")
-
-
-def test_a_parcel_that_ray_would_not_take_is_refused_with_the_part_that_makes_it_so(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("ray._private.runtime_env.packaging.GCS_STORAGE_MAX_SIZE", 2**20)
-    (folder / "big").mkdir()
-    (folder / "big" / "file").write_bytes(bytes(3 * 2**20))
-    with pytest.raises(
-        InputError, match=r"too large to send: 3 MiB, 3 of them in big, and Ray takes 1; list in \.ray"
-    ):
-        Parcel(folder, NEVER_SENT).check(Path("my.yaml"))
-    Parcel(folder, (*NEVER_SENT, "big")).check(Path("my.yaml"))
-
-
 def test_only_rays_own_handler_falls_silent() -> None:
     another = logging.NullHandler()
     logging.getLogger("ray").addHandler(another)
@@ -206,6 +146,7 @@ class Cluster:
     message: str = "Job finished."
     pieces: list[str | Exception] = field(default_factory=list)
     submitted: dict[str, Any] = field(default_factory=dict)
+    received: dict[str, bytes] = field(default_factory=dict)
     before: str = ""
 
     def get_address(self) -> str:
@@ -213,6 +154,8 @@ class Cluster:
 
     def submit_job(self, **job: Any) -> str:
         self.submitted = job
+        with ZipFile(job["runtime_env"]["working_dir"]) as package:
+            self.received = {name: package.read(name) for name in package.namelist()}
         return "raysubmit_1"
 
     async def tail_job_logs(self, job: str) -> AsyncIterator[str]:
@@ -257,17 +200,21 @@ def follow(monkeypatch: pytest.MonkeyPatch) -> Callable[[Cluster], tuple[int, li
 Follow = Callable[[Cluster], tuple[int, list[str]]]
 
 
-def test_a_job_is_a_quoted_command_in_a_copy_of_the_folder_with_nothing_reserved_and_no_id(
+def test_a_job_is_a_quoted_command_in_a_copy_of_the_files_that_no_import_looks_into_with_nothing_reserved_and_no_id(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    (tmp_path / "my search.yaml").write_text("seed: 1")
     cluster = Cluster()
     monkeypatch.setattr(job_client, "_connected", lambda _: cluster)
     command = ["run", "my search.yaml", "--name", "a;b"]
-    assert JobClient("http://head:8265").submit(command, Parcel(tmp_path, ("/data",))) == "raysubmit_1"
+    assert JobClient("http://head:8265").submit(command, Parcel.of(tmp_path, {})) == "raysubmit_1"
+    package = cluster.submitted["runtime_env"].pop("working_dir")
     assert cluster.submitted == {
-        "entrypoint": "run 'my search.yaml' --name 'a;b'",
-        "runtime_env": {"working_dir": str(tmp_path), "excludes": ["/data"]},
+        "entrypoint": "cd submitted && exec run 'my search.yaml' --name 'a;b'",
+        "runtime_env": {"env_vars": {"PYTHONSAFEPATH": "1"}},
     }
+    assert cluster.received == {"submitted/my search.yaml": b"seed: 1"}
+    assert not Path(package).exists()
 
 
 @pytest.mark.parametrize(("code", "status"), [(0, 0), (2, 2), (75, 75), (-9, 137)])

@@ -1,0 +1,83 @@
+"""`upgrade`, and what the other commands do with a home of version 0.1.0."""
+
+import json
+import shutil
+import sqlite3
+import time
+from contextlib import closing
+
+import pytest
+
+from evosearch.storage.locks import FileLocks
+from evosearch.storage.tables import SCHEMA
+from tests.config.test_journaled import FIRST as CONFIGURATIONS
+from tests.storage.test_upgrade import ASSET, held_by_sqlite, schema_in
+
+
+@pytest.fixture
+def journal(command, tmp_path):
+    """An old journal as the default home's."""
+    (tmp_path / "runs").mkdir()
+    path = shutil.copy(ASSET, tmp_path / "runs" / "journal.db")
+    full = json.dumps(CONFIGURATIONS["defaults"])  # commands read it, the journal's contract does not
+    change = "UPDATE events SET payload = json_set(payload, '$.configuration', json(?)) WHERE kind IN (?, ?)"
+    held_by_sqlite(path, change, full, "SearchCreated", "DriverStarted")
+    return path
+
+
+@pytest.fixture
+def alive(journal):
+    """One of its searches has a driver that lives."""
+    held_by_sqlite(journal, "UPDATE drivers SET last = ? WHERE search = 2", time.time())
+    lock = FileLocks(journal.parent / "g" / "seed-3").acquire(1)
+    yield
+    lock.release(driven=True)
+
+
+def test_commands_that_only_read_leave_an_old_journal_as_it_is(command, journal, alive):
+    before = journal.read_bytes()
+    rows = json.loads(command("status", "--json").out)
+    assert {row["name"]: row["state"] for row in rows} == {
+        "s": "done",
+        "g/seed-3": "running",
+        "new": "interrupted",
+    }
+    assert len(json.loads(command("results", "s", "--format", "json").out)) == 5
+    assert journal.read_bytes() == before
+
+
+def test_a_search_that_begins_in_an_old_home_upgrades_it(command, journal, scripted):
+    ended = command("run", "tiny.yaml", "--executor", "local")
+    assert ended.status == 0
+    assert f"the journal {journal} was upgraded from schema 1 to {SCHEMA}; older versions" in ended.err
+    assert schema_in(journal) == SCHEMA
+    assert "upgraded" not in command("run", "tiny.yaml").err
+
+
+def test_a_command_that_is_refused_upgrades_nothing(command, journal, refused):
+    assert "'g' is a group of 1 search" in refused("run", "tiny.yaml", "--name", "g")
+    assert schema_in(journal) == 1
+
+
+def test_while_an_older_driver_lives_no_search_begins(command, journal, alive, scripted):
+    ended = command("run", "tiny.yaml", "--executor", "local")
+    assert ended.status == 4
+    assert "search 'g/seed-3' is held by an older evosearch on node1 (process 4711, term 1)" in ended.err
+    assert schema_in(journal) == 1
+    assert command("upgrade").status == 4
+
+
+def test_a_journal_that_nobody_takes_any_more_is_upgraded_on_request(command, journal):
+    ended = command("upgrade")
+    assert (ended.status, ended.err) == (0, "")
+    assert ended.out.startswith(
+        f"the journal {journal} was upgraded from schema 1 to {SCHEMA}; older versions of"
+    )
+    again = command("upgrade", "--storage", str(journal))
+    assert again.out == f"the journal {journal} is of this version's schema {SCHEMA} already\n"
+    with closing(sqlite3.connect(journal)) as connection:
+        assert connection.execute("SELECT schema FROM meta").fetchall() == [(SCHEMA,)]
+
+
+def test_where_there_is_no_journal_there_is_nothing_to_upgrade(refused):
+    assert refused("upgrade").startswith("there is no journal at ")
