@@ -17,10 +17,18 @@ from evosearch.storage.database import Database
 from evosearch.storage.events import DriverStarted, Event, Recorded, SearchCreated
 from evosearch.storage.locks import Locks
 from evosearch.storage.names import check_name
-from evosearch.storage.projection import Place, project
+from evosearch.storage.projection import Place, project, show
 from evosearch.storage.rebuilding import event_page, pages, rebuild
 from evosearch.storage.rescue import Written
-from evosearch.storage.rows import EvaluationRow, GenerationRow, Heartbeat, SearchRow, TestReading
+from evosearch.storage.rows import (
+    EvaluationRow,
+    GenerationRow,
+    Heartbeat,
+    LiveCurve,
+    LiveRow,
+    SearchRow,
+    TestReading,
+)
 from evosearch.storage.tables import drivers, events, searches
 from evosearch.storage.upgrade import Check, schema_of
 
@@ -130,6 +138,15 @@ class Journal:
         with self._writing() as connection:
             _alive(connection, self._fenced(connection, name, term).search, term, at)
 
+    def show(self, name: str, term: int, curves: Sequence[LiveCurve]) -> None:
+        """Overwrite what is known of trainings under way; `live` gives it back until they end, in whatever way.
+
+        Raises:
+            StaleTermError: a newer driver has taken the search over.
+        """
+        with self._writing() as connection:
+            show(connection, self._fenced(connection, name, term).search, curves)
+
     def adopt(self, other: "Journal", name: str) -> None:
         """Take the search or the members of the group `name` from `other`, as far as they are newer there, in one
         transaction. What this journal had of them in an older state is replaced.
@@ -211,6 +228,11 @@ class Journal:
         """The candidate of the highest fitness, of equals the lowest number; with its curve."""
         with self._reading() as connection:
             return readers.best_row(connection, self._id(connection, name))
+
+    def live(self, name: str) -> tuple[LiveRow, ...]:
+        """The newest epoch of each training under way, by number; of those that have told of one."""
+        with self._reading() as connection:
+            return readers.live_rows(connection, self._id(connection, name))
 
     def generations(self, name: str) -> tuple[GenerationRow, ...]:
         """Every generation that was begun, with its statistics."""

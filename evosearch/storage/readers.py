@@ -6,11 +6,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from sqlalchemy import ColumnElement, Connection, Row, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select
 
 from evosearch.evaluation import Origin
-from evosearch.storage.rows import EvaluationRow, EvaluationStatus, GenerationRow, SearchRow, TestReading
-from evosearch.storage.tables import drivers, evaluations, generations, reasons, searches, test_readings
+from evosearch.storage.rows import (
+    EvaluationRow,
+    EvaluationStatus,
+    GenerationRow,
+    LiveRow,
+    SearchRow,
+    TestReading,
+)
+from evosearch.storage.tables import drivers, evaluations, generations, live, reasons, searches, test_readings
 
 STATUSES: tuple[EvaluationStatus, ...] = ("waiting", "running", "done", "failed")
 
@@ -130,6 +137,30 @@ def _abandoned(row: Row[Any], told: Sequence[str]) -> list[str]:
     succeeded = row.status == "done" and not row.cached
     ended = len(told) + (succeeded or row.status == "running")
     return ["abandoned: its driver ended before it did"] * max(0, row.attempts - ended)
+
+
+def live_rows(connection: Connection, search: int) -> tuple[LiveRow, ...]:
+    """The newest epoch of each training under way, by number."""
+    newest = (
+        select(live.c.number, live.c.until, func.max(live.c.epoch).label("epoch"))
+        .where(live.c.search == search)
+        .group_by(live.c.number, live.c.until)
+        .subquery()
+    )
+    same = [live.c[name] == newest.c[name] for name in ("number", "until", "epoch")]
+    trial = [evaluations.c[name] == live.c[name] for name in ("search", "number", "until")]
+    columns = live.c.number, live.c.until, evaluations.c.worker, live.c.epoch, live.c.epochs, live.c.loss
+    query = (
+        select(*columns, live.c.accuracy)
+        .join(newest, and_(*same))
+        .join(evaluations, and_(*trial))
+        .where(live.c.search == search)
+        .order_by(live.c.number, live.c.until)
+    )
+    rows = connection.execute(query).mappings()
+    return tuple(
+        LiveRow(**{**row, "until": row["until"] or None, "worker": row["worker"] or ""}) for row in rows
+    )
 
 
 def generation_rows(connection: Connection, search: int) -> tuple[GenerationRow, ...]:
