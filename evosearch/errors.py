@@ -10,7 +10,8 @@ EvosearchError                      a command ends with its `exit_status` and pr
 │   │   └── NewerJournalError       the last of these: an upgrade reads it
 │   └── SearchConflictError         a name that is taken by a different search, or a search that is not there
 ├── CannotRunError           (3)    this machine, cluster or disk cannot run it
-│   └── JournalAwayError            the journal's server does not answer
+│   ├── JournalAwayError            the journal's server does not answer
+│   └── JournalLostError            the journal was deleted, replaced or damaged while its search ran
 ├── HeldError                (4)    another driver holds the search
 │   └── StaleTermError              a newer driver has taken the search over; this one must stop
 ├── TooManyFailuresError     (5)    stopped because too many evaluations failed; resumable
@@ -82,6 +83,10 @@ class CannotRunError(EvosearchError):
 
 class JournalAwayError(CannotRunError):
     """The journal's server does not answer, or hung up; what was just written may be there or not."""
+
+
+class JournalLostError(CannotRunError):
+    """The journal was deleted, replaced or damaged while its search ran; the message says what was rescued, and where."""
 
 
 class HeldError(EvosearchError):

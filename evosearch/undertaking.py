@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -17,6 +18,7 @@ from evosearch.config import RunConfig, config_from_json, config_to_json
 from evosearch.data import Dataset, load_dataset
 from evosearch.errors import CannotRunError, HeldError, JournalError, SearchConflictError
 from evosearch.genome import parse
+from evosearch.permissions import make_folder
 from evosearch.reports import counted, draw_evolution
 from evosearch.runtime import (
     DriverState,
@@ -43,6 +45,7 @@ from evosearch.storage import (
     Held,
     Home,
     JournalLogbook,
+    Onlooker,
     SearchCreated,
     SearchRow,
     StoreMark,
@@ -113,6 +116,11 @@ class Manner:
     address: str | None
     takeover: bool
     watcher: Watcher
+
+    @cached_property
+    def onlooker(self) -> Onlooker:
+        """Which watches drivers that may be dead."""
+        return Onlooker(self.watcher.note)
 
 
 def search(undertakings: Sequence["Undertaking"], generations: int | None = None) -> tuple[Finished, ...]:
@@ -359,7 +367,9 @@ class Undertaking:
         started = DriverStarted(host, pid, self.executor, configuration, purpose)
         name = self.config.name
         journal, folder, takeover = self.home.journal, self.home.folder_of(name), self.manner.takeover
-        held = take(journal, folder, name, started, time.time, takeover=takeover)
+        held = take(
+            journal, folder, name, started, time.time, takeover=takeover, onlooker=self.manner.onlooker
+        )
         if self.row is not None and self.home.find_search(name).generations != self.row.generations:
             held.release()  # all that was decided before rests on a search that has since changed
             raise HeldError(f"another driver has just extended {name!r}; run the same command again")
@@ -415,7 +425,7 @@ class Undertaking:
     def prepare_folder(self) -> None:
         """Find out now, and not after hours of training, whether pictures and weights can be written."""
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self.folder)
             with TemporaryFile(dir=self.folder):
                 pass
         except OSError as error:

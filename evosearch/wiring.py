@@ -6,7 +6,6 @@ read `evosearch.runtime` for that.
 """
 
 import os
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -169,7 +168,7 @@ def resume(
 def _bring_back(config: RunConfig, home: Home, manner: "Manner") -> None:
     """Where the journal is lost or behind, what the artifact store has of the search, or of its group, comes first."""
     store, takeover = artifact_store(home, config), manner.takeover
-    for line in bring_back(home, store, group_of(config.name), time.time(), takeover=takeover):
+    for line in bring_back(home, store, group_of(config.name), manner.onlooker, takeover=takeover):
         manner.watcher.note(line)
 
 

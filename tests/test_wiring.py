@@ -35,6 +35,7 @@ from evosearch.storage import (
     Extended,
     Interrupted,
     JournalLogbook,
+    Onlooker,
     SearchCreated,
     TestReadingBegun,
     bring_back,
@@ -537,7 +538,7 @@ def test_a_retraining_is_backed_up_before_and_after_it_reads_the_test_split(
     def submit(pool, worker, ticket, task):
         if isinstance(task, PredictionTask):
             with open_home(str(tmp_path / "third/journal.db"), env={}, cwd=tmp_path, create=True) as third:
-                bring_back(third, wiring.artifact_store(home, remote), "tiny", time.time(), takeover=True)
+                bring_back(third, wiring.artifact_store(home, remote), "tiny", Onlooker(), takeover=True)
                 begun_when_read.append(len(facts(third, TestReadingBegun)))
         read(pool, worker, ticket, task)
 
@@ -554,7 +555,7 @@ def test_what_changed_of_a_finished_search_is_backed_up(home, elsewhere, remote,
     wiring.run(remote, home)
     wiring.run(replace(remote, final=replace(remote.final, epochs=7)), home)
     store = wiring.artifact_store(home, remote)
-    bring_back(elsewhere, store, "tiny", time.time())
+    bring_back(elsewhere, store, "tiny", Onlooker())
     assert elsewhere.find_search("tiny").configuration["final"]["epochs"] == 7
 
 

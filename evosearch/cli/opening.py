@@ -14,7 +14,7 @@ from evosearch.errors import EvosearchError
 if TYPE_CHECKING:
     from evosearch.storage import Home
 
-_COMMAND = re.compile(r"\bevosearch (?:(?:resume|retrain|results) [\w./-]+|status\b)")
+_COMMAND = re.compile(r"\bevosearch (?:(?:resume|retrain|results) [\w./-]++|status\b)(?! --storage)")
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """`status` and `results`: the commands that only read a journal."""
 
+import socket
 import time
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -112,11 +113,12 @@ def _print_search(standing: "Standing", as_json: bool) -> None:
 
 def _standing(home: "Home", row: "SearchRow") -> "Standing":
     from evosearch.config import config_from_json
-    from evosearch.reports import Standing
+    from evosearch.reports import Standing, last_heard
 
-    state = home.current_state(row, time.time())
+    host, now = socket.gethostname(), time.time()
     total = config_from_json(row.configuration).strategy.evaluations_of(row.generations)
-    return Standing(row, state, home.journal.best(row.name), total)
+    state, best = home.current_state(row, host, now), home.journal.best(row.name)
+    return Standing(row, state, best, total, last_heard(row, host, now))
 
 
 def add_to(app: typer.Typer) -> None:

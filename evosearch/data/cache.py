@@ -14,6 +14,7 @@ import numpy as np
 from evosearch.blueprint import ImageShape
 from evosearch.data.decoding import DECODE_VERSION
 from evosearch.data.reading import DecodedFiles, decode_files
+from evosearch.permissions import is_open, make_folder, narrow, new_file
 
 
 def decode_cached(
@@ -31,6 +32,8 @@ def decode_cached(
         return decode_files(root, names, shape, max_pixels)
     kept = _load(path, (len(names), shape.channels, shape.height, shape.width))
     if kept is not None:
+        if not is_open(root, names):  # one that an earlier version left readable
+            narrow(path)
         return kept, {}
     decoded, bad = decode_files(root, names, shape, max_pixels)
     if not bad:
@@ -60,8 +63,9 @@ def _load(path: Path, shape: tuple[int, ...]) -> DecodedFiles | None:
 def _store(path: Path, decoded: DecodedFiles) -> None:
     """Write by rename, so that no reader ever sees half a file; a full or read-only disk costs only the cache."""
     with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
             whole = Path(folder) / path.name
+            new_file(whole)
             np.savez(whole, images=decoded.images, sizes=decoded.sizes, modes=decoded.modes)
             whole.replace(path)

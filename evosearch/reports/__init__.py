@@ -17,7 +17,7 @@ from evosearch.reports.results import (
     results_document,
     results_table,
 )
-from evosearch.reports.status import Standing, status_document, status_lines, status_table
+from evosearch.reports.status import Standing, last_heard, status_document, status_lines, status_table
 from evosearch.reports.words import counted, describe, duration
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
     "estimate_cost",
     "group_document",
     "group_lines",
+    "last_heard",
     "reading_document",
     "reading_lines",
     "results_csv",

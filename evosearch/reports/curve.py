@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from evosearch.permissions import make_folder, new_file
 from evosearch.storage import GenerationRow
 
 
@@ -47,7 +48,8 @@ def draw_evolution(name: str, generations: Sequence[GenerationRow], file: Path) 
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, loc="lower right")
-    file.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(file.parent)
     unfinished = file.with_suffix(".part")  # a picture that is there is whole
+    new_file(unfinished)
     figure.savefig(unfinished, format="png")
     unfinished.replace(file)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from rich.table import Table
@@ -13,12 +14,15 @@ from evosearch.storage import EvaluationRow, SearchRow, SearchState
 
 @dataclass(frozen=True)
 class Standing:
-    """A search now. `state`: see `current_state`; `total`: evaluations of the whole search."""
+    """A search now. `state`: see `current_state`; `total`: evaluations of the whole search; `heard`: when its driver
+    gave its last sign of life, see `last_heard`.
+    """
 
     row: SearchRow
     state: SearchState
     best: EvaluationRow | None
     total: int
+    heard: str = ""
 
     @property
     def done(self) -> int:
@@ -34,6 +38,23 @@ class Standing:
     def seconds_left(self) -> float | None:
         """Estimated seconds until the end; None while nothing is done."""
         return seconds_left(self.done + self.row.counts.get("failed", 0), self.total, self.row.seconds)
+
+
+def last_heard(row: SearchRow, host: str, now: float) -> str:
+    """When a search's driver gave its last sign of life: an age only where the clock that wrote it is at hand.
+
+    Args:
+        row: the search.
+        host: this machine.
+        now: seconds since 1970 by its clock.
+    """
+    if row.host == host:
+        return f"{duration(max(0.0, now - row.heartbeat))} ago"
+    try:
+        at = datetime.fromtimestamp(row.heartbeat, UTC)
+    except (OverflowError, ValueError, OSError):  # a clock far from any calendar
+        return f"{row.heartbeat} s after 1970 by its own clock"
+    return f"at {at:%Y-%m-%d %H:%M:%S} UTC by its own clock"
 
 
 def status_document(standing: Standing) -> dict[str, Any]:
@@ -52,6 +73,7 @@ def status_document(standing: Standing) -> dict[str, Any]:
         },
         "best": best and {"number": best.number, "chromosome": best.chromosome, "fitness": best.fitness},
         "seconds": round(row.seconds, 1),
+        "heartbeat": round(row.heartbeat, 3),
         "estimated_seconds_left": None if left is None else round(left, 1),
         "message": row.message,
         "environment": dict(row.environment),
@@ -67,6 +89,8 @@ def status_lines(standing: Standing) -> list[str]:
         f"  evaluations  {standing.done} done, {standing.running} running, failed: {_failed(row)}; {standing.total} in all",
         f"  elapsed      {duration(row.seconds)}",
     ]
+    if standing.state == "running" and standing.heard:
+        lines.append(f"  driver       process {row.pid} on {row.host}, last heard of {standing.heard}")
     if standing.state == "running" and standing.seconds_left is not None:
         lines.append(f"  left         about {duration(standing.seconds_left)}")
     if best is not None and best.fitness is not None:

@@ -32,7 +32,7 @@ from evosearch.storage.events import (
     TestReadingBegun,
 )
 from evosearch.storage.groups import group_of
-from evosearch.storage.holder import Held, current_state, take
+from evosearch.storage.holder import Held, Onlooker, current_state, take
 from evosearch.storage.home import Home, default_folder, open_home
 from evosearch.storage.journal import Journal
 from evosearch.storage.logbook import JournalLogbook
@@ -72,6 +72,7 @@ __all__ = [
     "Interrupted",
     "Journal",
     "JournalLogbook",
+    "Onlooker",
     "Recalled",
     "Recorded",
     "Reopened",

@@ -3,7 +3,9 @@
 https://www.postgresql.org/docs/current/explicit-locking.html#ADVISORY-LOCKS. They belong to a session, so a
 pooler between driver and server must not share sessions among clients (pgbouncer: `pool_mode = session`).
 A server that restarts frees them all. A driver that outlives it takes its lock again with its next heartbeat; until
-then only the age of its last one tells that it lives.
+then only that heartbeat tells that it lives. A session may also outlast its driver, where that hangs or its machine
+was cut off. So a lock that is owned proves nothing, and one that is not owned only where the server has been up, by
+its own clock, for long enough.
 """
 
 import os
@@ -14,7 +16,10 @@ from weakref import WeakSet
 from sqlalchemy import Connection, Engine, text
 
 from evosearch.errors import JournalAwayError, StaleTermError
-from evosearch.storage.locks import NEVER_LOST
+from evosearch.storage.locks import LockState
+
+SETTLED_SECONDS = 60.0
+"""So long after its start a server has the locks again of all drivers that outlived it."""
 
 _KEY = "hashtextextended(:lock, CAST(CAST('searches' AS regclass) AS oid)::bigint)"
 """A lock is a number of 64 bits: made from its name, and from this journal's table among others in the database."""
@@ -23,10 +28,11 @@ _TRY = text(f"SELECT pg_try_advisory_lock({_KEY})")
 
 _IS_THERE = text("SELECT 1")
 
-# A standby cannot see the locks of its primary, so that nothing is free there for certain; nor is a lock that may
-# have been lost with the server's last process, before the driver's next heartbeat.
+# A standby cannot see the locks of its primary, so that nothing is free there for certain.
 _IS_FREE = text(
-    "SELECT NOT pg_is_in_recovery() AND pg_postmaster_start_time() < to_timestamp(:heartbeat) AND NOT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory'"  # noqa: S608
+    "SELECT NOT pg_is_in_recovery()"  # noqa: S608
+    " AND pg_postmaster_start_time() + make_interval(secs => :settled) <= clock_timestamp()"
+    " AND NOT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory'"
     " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
     f" AND objsubid = 1 AND ((classid::bigint << 32) | objid::bigint) = {_KEY})"
 )
@@ -39,13 +45,13 @@ class AdvisoryLocks:
     engine: Engine
     name: str
 
-    def is_free(self, term: int, heartbeat: float = NEVER_LOST) -> bool:
+    def state(self, term: int) -> LockState:
         """As `Locks`; without taking it, so that nobody is disturbed."""
         if term == 0:
-            return True
+            return "free"
         with self.engine.connect() as connection:
-            asked = {**self._lock(term), "heartbeat": heartbeat}
-            return bool(connection.execute(_IS_FREE, asked).scalar_one())
+            asked = {**self._lock(term), "settled": SETTLED_SECONDS}
+            return "free" if connection.execute(_IS_FREE, asked).scalar_one() else "unknown"
 
     def acquire(self, term: int) -> "OwnedSession | None":
         """As `Locks`."""

@@ -1,8 +1,9 @@
 """Where pictures, weights and backups lie: a folder, or any store that fsspec knows by URL."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from secrets import token_hex
 from typing import Any, Self
@@ -10,6 +11,7 @@ from typing import Any, Self
 import fsspec
 
 from evosearch.errors import CannotRunError, InputError
+from evosearch.permissions import make_folder, new_file
 from evosearch.storage.passwords import without_password
 from evosearch.storage.places import is_place, user_path
 
@@ -115,6 +117,25 @@ class ArtifactStore:
         above = len(root.rstrip("/")) + 1
         return tuple(sorted(path[above:] for path in found if not path.endswith(_UNFINISHED)))
 
+    def age(self, name: str) -> float | None:
+        """Seconds since `name` was written, by the store's own clock; None where the store does not tell.
+
+        A file is written now for comparison: no clock of this machine, nor of the one that wrote `name`, is asked.
+        """
+        now = f".clock-{token_hex(8)}"
+        self.write_bytes(now, b"")
+        try:
+            return (self._written(now) - self._written(name)).total_seconds()
+        except Exception:  # each kind of store has a tree of errors of its own, and not every one keeps times
+            return None
+        finally:
+            self.remove(now)
+
+    def _written(self, name: str) -> datetime:
+        system, path = self._at(name)
+        found: datetime = system.modified(path)
+        return found
+
     def remove(self, name: str) -> None:
         """Remove the file `name`; it may be gone."""
         with self._explained():
@@ -146,16 +167,16 @@ class ArtifactStore:
     def _write(self, name: str, write: Any) -> None:
         with self._explained(missing=False):
             system, path = self._at(name)
-            target = path if self.is_remote else f"{path}.{token_hex(4)}{_UNFINISHED}"
+            if not self.is_remote:
+                _write_whole(Path(path), lambda unfinished: write(system, unfinished))
+                return
             try:
-                write(system, target)
+                write(system, path)
             except FileNotFoundError:
                 if self.url.startswith(_WITHOUT_FOLDERS):  # to make one would make the bucket
                     raise
-                system.makedirs(target.rpartition("/")[0], exist_ok=True)
-                write(system, target)
-            if not self.is_remote:
-                Path(target).replace(path)
+                system.makedirs(path.rpartition("/")[0], exist_ok=True)
+                write(system, path)
 
     def _at(self, name: str) -> tuple[Any, str]:
         system, path = fsspec.url_to_fs(f"{self.url}/{name}" if name else self.url)
@@ -175,6 +196,14 @@ class ArtifactStore:
                 f"the artifact store {self.place} cannot be used ({told}); see to its rights and space, or set "
                 "storage.artifacts to another"
             ) from error
+
+
+def _write_whole(file: Path, write: Callable[[str], object]) -> None:
+    unfinished = file.with_name(f"{file.name}.{token_hex(4)}{_UNFINISHED}")
+    make_folder(file.parent)
+    new_file(unfinished)
+    write(str(unfinished))
+    unfinished.replace(file)
 
 
 def check_artifacts(artifacts: str) -> None:

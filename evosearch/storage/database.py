@@ -1,12 +1,13 @@
 """What a journal needs of the database that holds it, whichever it is."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sqlalchemy import Engine
 
 from evosearch.storage.locks import Locks
+from evosearch.storage.rescue import Guard, Unguarded
 from evosearch.storage.tables import SCHEMA
 from evosearch.storage.upgrade import Check
 
@@ -21,7 +22,8 @@ class Database:
 
     `place`: where it lies, for messages, without password. `file`: the SQLite file, None elsewhere. `verify`: looks
     quickly through the whole and raises `JournalError`. `locks`: those of a search, by its own folder and name.
-    `advice`: one line for a user who could keep it better, else None. `close`: lets go of everything.
+    `advice`: one line for a user who could keep it better, else None. `guard`: notices its loss. `close`: lets go of
+    everything.
 
     One of an older schema can only be read: `reader` sees a copy of this version's schema, which `refresh` brings up to
     date, and `upgrade` turns the journal itself into one of this version, unless what it is given raises an error.
@@ -35,6 +37,7 @@ class Database:
     locks: Callable[[Path, str], Locks]
     close: Callable[[], None]
     advice: str | None = None
+    guard: Guard = field(default_factory=Unguarded)
     refresh: Callable[[], None] = lambda: None
     upgrade: "Callable[[Check], Database] | None" = None
     schema: int = SCHEMA

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -9,7 +10,7 @@ from sqlalchemy import URL
 
 from evosearch.errors import SearchConflictError
 from evosearch.storage.groups import members_of
-from evosearch.storage.holder import current_state, is_stale
+from evosearch.storage.holder import Onlooker, current_state, undriven
 from evosearch.storage.journal import Journal
 from evosearch.storage.opening import open_journal, parse_place
 from evosearch.storage.passwords import without_password
@@ -58,17 +59,20 @@ class Home:
         """The searches of the group `name`; nothing where there is no such group, see `evosearch.storage.groups`."""
         return members_of(name, self.journal.searches())
 
-    def current_state(self, row: SearchRow, now: float) -> SearchState:
-        """The state of a search at `now`, seconds since 1970: see `evosearch.storage.current_state`."""
-        return current_state(row, self._lock_is_free(row), now) if row.state == "running" else row.state
+    def current_state(self, row: SearchRow, host: str, now: float) -> SearchState:
+        """The state of a search at `now`, seconds since 1970, as told on `host`: see `evosearch.storage.current_state`."""
+        if row.state != "running":
+            return row.state
+        lock = self.journal.locks(self.folder_of(row.name), row.name).state(row.term)
+        return current_state(row, lock, host, now)
 
-    def is_held(self, row: SearchRow, now: float) -> bool:
-        """Whether a driver that lives holds the search at `now`, seconds since 1970, be it to retrain."""
-        return not is_stale(row, now) and not self._lock_is_free(row)
+    def is_held(self, row: SearchRow, onlooker: Onlooker) -> bool:
+        """Whether a driver that lives holds the search, be it to retrain; takes a minute where only that tells."""
+        return onlooker.finds_alive(self.journal, self.folder_of(row.name), row.name)
 
-    def _lock_is_free(self, row: SearchRow) -> bool:
-        locks = self.journal.locks(self.folder_of(row.name), row.name)
-        return locks.is_free(row.term, row.heartbeat)
+    def upgrade(self, onlooker: Onlooker) -> bool:
+        """As `Journal.upgrade`; `onlooker`: how a driver is watched of which its lock does not tell whether it lives."""
+        return self.journal.upgrade(partial(undriven, onlooker=onlooker))
 
 
 def open_home(

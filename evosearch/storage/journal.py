@@ -1,27 +1,31 @@
 """The journal: every fact of every search, in SQL, and what readers ask of them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 from typing import Self
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, case, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from evosearch.errors import JournalError, SearchConflictError, StaleTermError
 from evosearch.storage import readers
 from evosearch.storage.adoption import adopt
-from evosearch.storage.codec import encode
+from evosearch.storage.codec import decode, encode
 from evosearch.storage.database import Database
 from evosearch.storage.events import DriverStarted, Event, Recorded, SearchCreated
 from evosearch.storage.locks import Locks
 from evosearch.storage.names import check_name
 from evosearch.storage.projection import Place, project
 from evosearch.storage.rebuilding import event_page, pages, rebuild
-from evosearch.storage.rows import EvaluationRow, GenerationRow, SearchRow, TestReading
+from evosearch.storage.rescue import Written
+from evosearch.storage.rows import EvaluationRow, GenerationRow, Heartbeat, SearchRow, TestReading
 from evosearch.storage.tables import drivers, events, searches
 from evosearch.storage.upgrade import Check, schema_of
+
+TICK = 0.001
+"""Seconds by which a heartbeat is later than the last at least: who watches it compares nothing else."""
 
 
 class Journal:
@@ -61,6 +65,7 @@ class Journal:
     def close(self) -> None:
         """Close every connection; the journal may be opened again."""
         self._database.close()
+        self._database.guard.close()
 
     def __enter__(self) -> Self:
         return self
@@ -100,15 +105,8 @@ class Journal:
             place = self._fenced(connection, name, expected)
             term = expected + 1
             connection.execute(update(searches).where(searches.c.id == place.search).values(term=term))
-            driver = {
-                "host": event.host,
-                "pid": event.pid,
-                "executor": event.executor,
-                "purpose": event.purpose,
-            }
-            times = {"started": at, "last": at}
-            connection.execute(insert(drivers).values(search=place.search, term=term, **driver, **times))
             _add(connection, place, term, [event], at)
+            connection.execute(insert(drivers).values(_driver(place.search, term, event, at, at)))
         return term
 
     def append(self, name: str, term: int, facts: Sequence[Event], at: float) -> int:
@@ -124,7 +122,7 @@ class Journal:
             return _add(connection, self._fenced(connection, name, term), term, facts, at)
 
     def beat(self, name: str, term: int, at: float) -> None:
-        """Overwrite the driver's last sign of life.
+        """Overwrite the driver's last sign of life; it changes, whatever `at` is.
 
         Raises:
             StaleTermError: a newer driver has taken the search over.
@@ -138,6 +136,23 @@ class Journal:
         """
         with self._writing() as connection, other._reading() as source:
             adopt(source, connection, name, f"the journal {other.place}")
+
+    def restore(self, name: str, created: float, rows: Sequence[tuple[int, int, float, str, str]]) -> None:
+        """Add a search with the events that are left of it: sequence, term, at, kind and payload of each."""
+        with self._writing() as connection:
+            sequence, term = rows[-1][:2]
+            fence = {"name": name, "created": created, "sequence": sequence, "term": term}
+            added = connection.execute(insert(searches).values(fence)).inserted_primary_key
+            assert added is not None  # noqa: S101 - a single insert always has a key
+            columns = ("sequence", "term", "at", "kind", "payload")
+            told = [{"search": added[0], **dict(zip(columns, row, strict=True))} for row in rows]
+            connection.execute(insert(events), told)
+            for _, term, at, kind, payload in rows:
+                event = decode(kind, payload, self.place)
+                if isinstance(event, DriverStarted):
+                    last = max(row[2] for row in rows if row[1] == term)
+                    connection.execute(insert(drivers).values(_driver(added[0], term, event, at, last)))
+            rebuild(connection, added[0], f"the journal {self.place}")
 
     def rebuild(self) -> None:
         """Write every reader table anew from the events, in one transaction."""
@@ -157,6 +172,11 @@ class Journal:
         """All searches, in order of creation."""
         with self._reading() as connection:
             return readers.search_rows(connection)
+
+    def heartbeats(self) -> dict[str, Heartbeat]:
+        """The last sign of life of every search's driver."""
+        with self._reading() as connection:
+            return readers.heartbeats(connection)
 
     def end(self, name: str) -> tuple[int, int]:
         """The newest term of a search, and the sequence number of its last event."""
@@ -212,12 +232,31 @@ class Journal:
         """Of which schema it is."""
         return self._database.schema
 
+    def look(
+        self, name: str, term: int, sequence: int, *, thorough: bool, error: Exception | None = None
+    ) -> None:
+        """See that this journal is still in its place, for a driver that has written so far.
+
+        Args:
+            name: the search that it drives.
+            term: under which.
+            sequence: the number of its last event.
+            thorough: look into the content too; takes a millisecond or a few.
+            error: why a write failed, where one did.
+
+        Raises:
+            JournalLostError: it was deleted, moved, replaced, truncated or overwritten; what could be was rescued.
+        """
+        self._database.guard.look(Written(name, term, sequence), thorough=thorough, error=error)
+
     def locks(self, folder: Path, name: str) -> Locks:
         """The locks of the search `name`, whose own folder is `folder`."""
         return self._database.locks(folder, name)
 
-    def upgrade(self) -> bool:
+    def upgrade(self, undriven: Callable[["Journal"], Check] | None = None) -> bool:
         """Bring the journal to this version's schema, as every writing method does first; whether it was an older one.
+
+        `undriven`: instead of the one that the journal was opened with.
 
         Raises:
             HeldError: a driver lives that would not know what to do with it.
@@ -226,7 +265,7 @@ class Journal:
             older = self._database
             if older.upgrade is None:
                 return False
-            self._database = older.upgrade(self._undriven(self))
+            self._database = older.upgrade((undriven or self._undriven)(self))
             older.close()
         self._note(
             f"the journal {self.place} was upgraded from schema {older.schema} to {self.schema}; older versions of "
@@ -296,6 +335,13 @@ def _add(connection: Connection, end: Place, term: int, facts: Sequence[Event], 
     return last
 
 
+def _driver(
+    search: int, term: int, event: DriverStarted, started: float, last: float
+) -> Mapping[str, object]:
+    who = {"host": event.host, "pid": event.pid, "executor": event.executor, "purpose": event.purpose}
+    return {"search": search, "term": term, **who, "started": started, "last": last}
+
+
 def _project(connection: Connection, event: Event, place: Place) -> None:
     for statement in project(event, place):
         connection.execute(statement)
@@ -303,4 +349,5 @@ def _project(connection: Connection, event: Event, place: Place) -> None:
 
 def _alive(connection: Connection, search: int, term: int, at: float) -> None:
     driver = drivers.c.search == search, drivers.c.term == term
-    connection.execute(update(drivers).where(*driver).values(last=at))
+    last = case((drivers.c.last < at, at), else_=drivers.c.last + TICK)
+    connection.execute(update(drivers).where(*driver).values(last=last))

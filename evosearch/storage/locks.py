@@ -2,22 +2,27 @@
 
 On a local file system the operating system's lock on a file, freed by the death of its process. In PostgreSQL
 an advisory lock (`evosearch.storage.advisory`), freed by the end of its connection. On a network file system
-no lock can be trusted; there a driver counts as alive until it says farewell or its heartbeat stops.
+no lock can be trusted; there a driver counts as alive until it says farewell or its heartbeat stops
+(`evosearch.storage.holder`).
 """
 
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from filelock import FileLock, Timeout
+
+from evosearch.errors import StaleTermError
+from evosearch.permissions import file_mode, make_folder, new_file
 
 _LOCK_SECONDS = 0.3  # for a driver that is just starting to become the holder, or to die
 _PROBE_SECONDS = 0.05  # for another process's probe to end
 
-
-NEVER_LOST = 1e10
-"""A heartbeat far in the future: the lock alone tells whether its owner lives."""
+LockState = Literal["free", "held", "unknown"]
+"""`free`: certainly nobody drives. `held`: certainly a living process on this machine does. `unknown`: the lock does
+not tell, and only the heartbeat can.
+"""
 
 
 class Lock(Protocol):
@@ -38,12 +43,8 @@ class Lock(Protocol):
 class Locks(Protocol):
     """The locks of one search."""
 
-    def is_free(self, term: int, heartbeat: float = NEVER_LOST) -> bool:
-        """Whether it is certain that no process drives the search under `term`.
-
-        `heartbeat`: its driver's last sign of life, seconds since 1970: a lock that may have been lost since is not
-        free for certain.
-        """
+    def state(self, term: int) -> LockState:
+        """What the lock says of a driver under `term`."""
 
     def acquire(self, term: int) -> Lock | None:
         """Own the lock of `term` until it is released or this process dies; None where another process does."""
@@ -58,19 +59,19 @@ class FileLocks:
 
     folder: Path
 
-    def is_free(self, term: int, heartbeat: float = NEVER_LOST) -> bool:  # noqa: ARG002 - is never lost
+    def state(self, term: int) -> LockState:
         """As `Locks`."""
         if not self._path(term).exists():
-            return True
+            return "free"
         lock = self._lock(term)
         try:
             lock.acquire(timeout=_PROBE_SECONDS, poll_interval=_PROBE_SECONDS / 5)
-        except (
-            OSError
-        ):  # Timeout is one; of another user's search, or on a read-only disk, only the heartbeat can tell
-            return False
+        except Timeout:
+            return "held"
+        except OSError:  # of another user's search, or on a read-only disk
+            return "unknown"
         lock.release()
-        return True
+        return "free"
 
     def acquire(self, term: int) -> "OwnedFile | None":
         """As `Locks`.
@@ -78,13 +79,13 @@ class FileLocks:
         Raises:
             OSError: the folder cannot hold a lock.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         lock = self._lock(term)
         try:
             lock.acquire(timeout=_LOCK_SECONDS)
         except Timeout:
             return None
-        return OwnedFile(lock)
+        return OwnedFile(self, term, lock)
 
     def forget(self, before: int) -> None:
         """As `Locks`."""
@@ -96,25 +97,48 @@ class FileLocks:
 
     def _lock(self, term: int) -> FileLock:
         # filelock from 4.0 on closes the lock in forked children; one that outlives its parent would keep it else.
-        return FileLock(self._path(term), thread_local=False, fallback_to_soft=False)
+        return FileLock(
+            self._path(term), thread_local=False, fallback_to_soft=False, mode=file_mode(self.folder)
+        )
 
 
-@dataclass(frozen=True)
 class OwnedFile:
     """A lock file that this process owns."""
 
-    lock: FileLock
+    def __init__(self, locks: FileLocks, term: int, lock: FileLock) -> None:
+        self._locks = locks
+        self._term = term
+        self._lock = lock
+        self._file = Path(lock.lock_file)
+        self._identity = _identity(self._file)
 
     def keep(self) -> None:
-        """As `Lock`: the operating system forgets none."""
+        """As `Lock`: the operating system forgets none, but the file may have been deleted."""
+        if _identity(self._file) == self._identity:
+            return
+        with suppress(OSError):  # the heartbeat still tells that this driver lives
+            owned = self._locks.acquire(self._term)
+            if owned is None:
+                raise StaleTermError(
+                    f"another driver owns the lock {self._file} of term {self._term}; this one stops"
+                )
+            self._lock, self._identity = owned._lock, owned._identity
 
     def release(self, *, driven: bool) -> None:
         """As `Lock`."""
-        if not self.lock.is_locked:
+        if not self._lock.is_locked:
             return
-        if driven:  # else another process may be waiting for this very file
-            Path(self.lock.lock_file).unlink(missing_ok=True)
-        self.lock.release()
+        # Not where another process may be waiting for this very file, nor what has its name by now.
+        if driven and _identity(self._file) == self._identity:
+            self._file.unlink(missing_ok=True)
+        self._lock.release()
+
+
+def _identity(file: Path) -> tuple[int, int] | None:
+    with suppress(OSError):
+        found = file.stat()
+        return found.st_dev, found.st_ino
+    return None
 
 
 @dataclass(frozen=True)
@@ -126,9 +150,9 @@ class Farewells:
 
     folder: Path
 
-    def is_free(self, term: int, heartbeat: float = NEVER_LOST) -> bool:  # noqa: ARG002 - is never lost
+    def state(self, term: int) -> LockState:
         """As `Locks`: before the first term nobody drives; a driver that was killed said no farewell."""
-        return term == 0 or self._path(term).exists()
+        return "free" if term == 0 or self._path(term).exists() else "unknown"
 
     def acquire(self, term: int) -> "Farewell":
         """As `Locks`.
@@ -136,7 +160,7 @@ class Farewells:
         Raises:
             OSError: the folder cannot be made.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         return Farewell(self._path(term))
 
     def forget(self, before: int) -> None:
@@ -161,4 +185,4 @@ class Farewell:
         """As `Lock`."""
         if driven:
             with suppress(OSError):  # the next driver waits until the heartbeat is old, as after a crash
-                self.path.touch()
+                new_file(self.path)

@@ -3,9 +3,17 @@
 import time
 from collections.abc import Callable, Sequence
 
-from evosearch.errors import InterruptedSearchError, JournalAwayError
+from evosearch.errors import EvosearchError, InterruptedSearchError, JournalAwayError
 from evosearch.storage.backup import Backup
-from evosearch.storage.events import Event, GenerationStarted, TestRead, TestReadingBegun
+from evosearch.storage.events import (
+    Completed,
+    Event,
+    GenerationStarted,
+    Interrupted,
+    Stopped,
+    TestRead,
+    TestReadingBegun,
+)
 from evosearch.storage.holder import Held
 from evosearch.storage.journal import Journal
 
@@ -52,12 +60,13 @@ class JournalLogbook:
         Raises:
             StaleTermError: a newer driver has taken the search over, here or as the backups tell.
             JournalAwayError: the server stayed away.
+            JournalLostError: the journal is no longer in its place; the message says what was rescued.
             InterruptedSearchError: a stop was asked for meanwhile.
         """
         end = self._end + len(facts)
 
         def write() -> None:
-            self._journal.append(self._name, self.term, facts, time.time())
+            self._journal.append(self._name, self.term, facts, self._held.clock())
 
         def write_unless_there() -> None:
             if self._journal.end(self._name) != (self.term, end):
@@ -65,6 +74,7 @@ class JournalLogbook:
 
         self._patiently(write, write_unless_there)
         self._end = end
+        self._look(thorough=any(isinstance(fact, Completed | Interrupted | Stopped) for fact in facts))
         if any(isinstance(fact, TestReadingBegun | TestRead) for fact in facts):
             self._back_up_now()
         else:
@@ -73,11 +83,13 @@ class JournalLogbook:
     def beat(self) -> None:
         """Say that this driver is alive; errors as `append`."""
         self._patiently(self._beat, self._beat)
+        self._look(thorough=True)
         self._back_up(False)
 
     def _beat(self) -> None:
+        self._look(thorough=False)  # a lock that is taken again makes its folder anew
         self._held.lock.keep()
-        self._journal.beat(self._name, self.term, time.time())
+        self._journal.beat(self._name, self.term, self._held.clock())
 
     def _patiently(self, write: Callable[[], None], again: Callable[[], None]) -> None:
         """`write`, and `again` as long as the server is away."""
@@ -92,8 +104,15 @@ class JournalLogbook:
                     ) from error
                 if time.monotonic() >= until:
                     raise
+            except EvosearchError as error:  # what a journal that was overwritten answers is not the reason
+                self._look(thorough=True, error=error)
+                raise
             time.sleep(PAUSE_SECONDS)
             write = again
+
+    def _look(self, *, thorough: bool, error: Exception | None = None) -> None:
+        """A journal that was deleted takes what is written to its open file for as long as this process lives."""
+        self._journal.look(self._name, self.term, self._end, thorough=thorough, error=error)
 
     def _back_up_now(self) -> None:
         """A lost disk must not let the test split be read a second time."""

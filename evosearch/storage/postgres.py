@@ -25,6 +25,7 @@ from evosearch.storage.adoption import follow, follows
 from evosearch.storage.advisory import AdvisoryLocks
 from evosearch.storage.database import Database
 from evosearch.storage.passwords import without_password
+from evosearch.storage.rescue import ServerGuard
 from evosearch.storage.tables import SCHEMA, TRUTH_TABLES, meta, metadata
 from evosearch.storage.upgrade import Check, schema_of, upgrade
 
@@ -88,6 +89,7 @@ def open_database(url: URL, *, must_exist: bool, copy_of: Callable[[str], Databa
             verify=_verify,
             locks=lambda _, name: AdvisoryLocks(engine, name),
             close=engine.dispose,
+            guard=ServerGuard(place),
         )
         if schema == SCHEMA:
             return present

@@ -10,14 +10,18 @@ from evosearch.errors import CannotRunError, HeldError, JournalError, NewerJourn
 from evosearch.storage.artifacts import ArtifactStore
 from evosearch.storage.groups import members_of
 from evosearch.storage.header import read_journal_header
+from evosearch.storage.holder import Onlooker
 from evosearch.storage.home import Home
 from evosearch.storage.opening import open_journal
 from evosearch.storage.rows import SearchRow
 from evosearch.storage.shelf import ALIVE_SECONDS, Claim, Reached, Shelf
 
+LOOK_SECONDS = 5.0
+"""Between two looks at a claim."""
+
 
 def bring_back(
-    home: Home, store: ArtifactStore, name: str, now: float, *, takeover: bool = False
+    home: Home, store: ArtifactStore, name: str, onlooker: Onlooker, *, takeover: bool = False
 ) -> tuple[str, ...]:
     """Where the journal lacks the search or group `name`, or its backup is ahead, take it from the newest sound one.
 
@@ -25,7 +29,7 @@ def bring_back(
         home: where it is to be.
         store: where its backups lie, as `storage.artifacts` says.
         name: the search or group.
-        now: seconds since 1970.
+        onlooker: how a driver is watched of which nothing else tells whether it lives.
         takeover: from a driver elsewhere that is alive, too.
 
     Returns: what happened, one line each.
@@ -47,10 +51,10 @@ def bring_back(
         raise
     ahead = bool(backups) and backups[0] > here
     elsewhere = holder is not None and holder.terms > here.terms
-    if not (ahead or elsewhere) or _is_driven_here(home, name, rows, now):
+    if not (ahead or elsewhere) or _is_driven_here(home, name, rows, onlooker):
         return ()
-    if holder is not None and holder.is_alive(now) and not takeover:
-        raise HeldError(_held(name, holder, shelf, now))
+    if holder is not None and not holder.released and not takeover:
+        _see_dead(name, holder, shelf, onlooker)
     notes = _newest_sound(home, shelf, name, backups, here) if ahead else ()
     if holder is not None:  # dead or superseded: it must not stop who follows
         shelf.forget_holder()
@@ -107,16 +111,39 @@ def _named(error: Exception, home: Home, copy: Path, name: str) -> str:
     return text.replace(f"the journal {copy}", name).replace(str(copy), name)
 
 
-def _is_driven_here(home: Home, name: str, rows: Sequence[SearchRow], now: float) -> bool:
+def _is_driven_here(home: Home, name: str, rows: Sequence[SearchRow], onlooker: Onlooker) -> bool:
     """Whether a driver that shares this journal is alive: then the journal is the truth, and the backup its copy."""
     members = members_of(name, rows) or tuple(row for row in rows if row.name == name)
-    return any(home.is_held(row, now) for row in members)
+    return any(home.is_held(row, onlooker) for row in members)
 
 
-def _held(name: str, holder: Claim, shelf: Shelf, now: float) -> str:
-    age = holder.age(now)
-    return (
-        f"search {name!r} is held by a driver on {holder.host} (process {holder.pid}, last sign of life {age:.0f} s "
-        f"ago in {shelf.store.place}); it counts as dead in {ALIVE_SECONDS - age:.0f} s: wait until then, stop it, or "
-        "supersede it with --takeover"
+def _see_dead(name: str, holder: Claim, shelf: Shelf, onlooker: Onlooker) -> None:
+    """Find out whether the driver elsewhere lives: by the store's clock, else by watching whether it speaks again.
+
+    Raises:
+        HeldError: it does, or may.
+    """
+    silence = shelf.silence()
+    if silence is None:
+        since = onlooker.clock()
+        onlooker.tell(
+            f"whether a driver of {name!r} on {holder.host} lives is not known: its claim", ALIVE_SECONDS
+        )
+        while (said := shelf.holder()) == holder:
+            if onlooker.clock() - since >= ALIVE_SECONDS:
+                return
+            onlooker.wait(LOOK_SECONDS)
+        if said is None or said.released:
+            return
+        told = "which lives: it has just spoken"
+    elif silence < ALIVE_SECONDS:
+        told = f"whose last sign of life came {silence:.0f} s ago"
+    else:
+        return
+    left = (
+        "" if silence is None else f" it counts as dead in {ALIVE_SECONDS - silence:.0f} s: wait until then,"
+    )
+    raise HeldError(
+        f"search {name!r} is held by a driver on {holder.host} (process {holder.pid}), {told} in {shelf.store.place};"
+        f"{left or ' wait until it ends,'} stop it, or supersede it with --takeover"
     )

@@ -43,6 +43,18 @@ class SearchRow:
 
 
 @dataclass(frozen=True)
+class Heartbeat:
+    """The last sign of life of a search's driver, for comparison with an earlier one: it lives where they differ.
+
+    `last`: by the driver's own clock, None before the first driver.
+    """
+
+    term: int
+    sequence: int
+    last: float | None
+
+
+@dataclass(frozen=True)
 class EvaluationRow:
     """One candidate and what became of it. `attempts`: dispatches so far. `reasons`: one line per failed
     attempt. `seconds`: training time of the last attempt, 0 where recalled. `curve`: (loss, accuracy) per

@@ -18,7 +18,9 @@ from pathlib import Path
 from evosearch.storage.artifacts import ArtifactStore
 
 ALIVE_SECONDS = 150.0
-"""A holder counts as alive for so long after its last word, which comes with each backup, every 60 s."""
+"""A holder counts as alive for so long after its last word, which comes with each backup, every 60 s: by the store's
+clock, or as long as one has watched.
+"""
 
 _FORM = re.compile(r"(\d{10})-(\d{12})\.db")
 
@@ -53,21 +55,15 @@ class Reached:
 
 @dataclass(frozen=True)
 class Claim:
-    """A driver's word that it drives. `terms`: as in `Reached`; `at`: seconds since 1970; `released`: it has ended."""
+    """A driver's word that it drives. `terms`: as in `Reached`; `at`: seconds since 1970 by its own clock, different
+    each time; `released`: it has ended.
+    """
 
     terms: int
     host: str
     pid: int
     at: float
     released: bool
-
-    def age(self, now: float) -> float:
-        """Seconds since it was given; other machines' clocks may be ahead."""
-        return max(0.0, now - self.at)
-
-    def is_alive(self, now: float) -> bool:
-        """Whether its driver may still drive."""
-        return not self.released and self.age(now) < ALIVE_SECONDS
 
     def is_known_to(self, file: Path) -> bool:
         """Whether its driver wrote into the journal `file`, or into what that was brought back from."""
@@ -109,6 +105,10 @@ class Shelf:
             return Claim(**json.loads(self.store.read_bytes("holder")))
         except (FileNotFoundError, TypeError, ValueError):
             return None
+
+    def silence(self) -> float | None:
+        """Seconds since the holder's last word by the store's own clock; None where that is not known."""
+        return self.store.age("holder")
 
     def claim(self, claim: Claim) -> None:
         """Say who drives."""

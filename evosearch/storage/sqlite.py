@@ -15,11 +15,13 @@ from urllib.parse import quote
 from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, insert
 
 from evosearch.errors import CannotRunError, JournalError
+from evosearch.permissions import file_mode, make_folder, new_file
 from evosearch.storage.adoption import follow, follows
 from evosearch.storage.database import Database
 from evosearch.storage.header import APPLICATION_ID, Header, read_journal_header
 from evosearch.storage.locks import Farewells, FileLocks, Locks
 from evosearch.storage.mounts import JournalMode
+from evosearch.storage.rescue import FileGuard, Guard, Salvage, Unguarded
 from evosearch.storage.tables import SCHEMA, meta, metadata
 from evosearch.storage.upgrade import Check, schema_of, upgrade
 
@@ -63,17 +65,19 @@ class MovedError(CannotRunError):
         super().__init__("the journal was being opened by another process; run the command again")
 
 
-def create(path: Path, mode: JournalMode, *, private: bool = False) -> None:
+def create(path: Path, mode: JournalMode) -> None:
     """Put an empty journal at `path`, complete from its first instant; where another process was first, its
-    journal stays. `private`: for nobody else to read, whatever the umask says.
+    journal stays.
 
     Raises:
         CannotRunError: the folder cannot be written to.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         with TemporaryDirectory(dir=path.parent, prefix=".new-journal-") as folder:
             fresh = Path(folder, path.name)
+            new_file(fresh)  # the files beside it get its mode
+            fresh.chmod(file_mode(path.parent))
             engine = _engine(fresh, {"mode": "rwc"}, mode, path)
             with engine.begin() as connection:
                 metadata.create_all(connection)
@@ -81,8 +85,6 @@ def create(path: Path, mode: JournalMode, *, private: bool = False) -> None:
                 connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
                 connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA}")
             engine.dispose()
-            if private:
-                fresh.chmod(0o600)
             publish(fresh, path)
     except OSError as error:
         raise CannotRunError(
@@ -106,8 +108,8 @@ def publish(fresh: Path, path: Path) -> None:
         close(folder)
 
 
-def open_database(path: Path, header: Header, mode: JournalMode) -> Database:
-    """The journal at `path`; where it may not be written, it can only be read.
+def open_database(path: Path, header: Header, mode: JournalMode, salvage: Salvage) -> Database:
+    """The journal at `path`; where it may not be written, it can only be read. `salvage`: as `FileGuard`.
 
     Raises:
         JournalError: SQLite finds it damaged.
@@ -120,17 +122,34 @@ def open_database(path: Path, header: Header, mode: JournalMode) -> Database:
             schema_of(connection, str(path))
         if header.schema < SCHEMA and set_mode:  # who upgraded it was killed before its end
             settle(engine)
+        guard = FileGuard(path, salvage) if access.get("mode") == "rw" else Unguarded()
     except BaseException as error:
         engine.dispose()
         if isinstance(
-            error, UnicodeDecodeError
-        ):  # Python's driver fails to read SQLite's own message of damage
-            raise _damage(path, error) from error
+            error, sqlite3.Error | UnicodeDecodeError
+        ):  # not translated on its way through the engine
+            _explain(error, path)
         raise
-    return _database(engine, path, mode)
+    return _database(engine, path, mode, guard)
 
 
-def open_older(path: Path, mode: JournalMode, schema: int, copy: Database) -> Database:
+def open_copy(path: Path, mode: JournalMode) -> Database:
+    """The journal at `path`, which can be made again at any time.
+
+    Raises:
+        JournalError, CannotRunError: as `open_database`.
+    """
+    engine = _engine(path, *_access(path, read_journal_header(path), mode))
+    try:
+        with engine.connect() as connection:
+            schema_of(connection, str(path))
+    except BaseException:
+        engine.dispose()
+        raise
+    return _database(engine, path, mode, Unguarded())
+
+
+def open_older(path: Path, mode: JournalMode, schema: int, copy: Database, salvage: Salvage) -> Database:
     """A journal of an older `schema` at `path`; `copy`: a journal that follows it from now on, for readers.
 
     Raises:
@@ -147,10 +166,10 @@ def open_older(path: Path, mode: JournalMode, schema: int, copy: Database) -> Da
             settle(engine)
             if copy.file:
                 remove(copy.file)
+            return _database(engine, path, mode, FileGuard(path, salvage))
         except BaseException:
             engine.dispose()
             raise
-        return _database(engine, path, mode)
 
     return Database(
         copy.reader,
@@ -161,6 +180,7 @@ def open_older(path: Path, mode: JournalMode, schema: int, copy: Database) -> Da
         _locks(mode),
         copy.close,
         ADVICE if mode == "DELETE" else None,
+        Unguarded(),
         lambda: steady(partial(_refresh, path, copy)),
         upgrade_file,
         schema,
@@ -235,11 +255,11 @@ def _refresh(path: Path, copy: Database) -> None:
         follow(source, to, f"the journal {path}")
 
 
-def _database(engine: Engine, path: Path, mode: JournalMode) -> Database:
+def _database(engine: Engine, path: Path, mode: JournalMode, guard: Guard) -> Database:
     writer = engine.execution_options(writes=True)
     advice = ADVICE if mode == "DELETE" else None
     verify = partial(_verify, engine, path)
-    return Database(engine, writer, str(path), path, verify, _locks(mode), engine.dispose, advice)
+    return Database(engine, writer, str(path), path, verify, _locks(mode), engine.dispose, advice, guard)
 
 
 def _locks(mode: JournalMode) -> Callable[[Path, str], Locks]:
@@ -300,7 +320,8 @@ def _engine(
 def _explain(error: BaseException, path: Path) -> None:
     """Raise our own error for what a user can mend; anything else stays as it is."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without the extension of the code
-    if code in _DAMAGED or "Could not decode" in str(error):
+    # Python's driver fails to read SQLite's own message of damage
+    if code in _DAMAGED or isinstance(error, UnicodeDecodeError) or "Could not decode" in str(error):
         raise _damage(path, error) from error
     if code in _UNUSABLE:
         raise CannotRunError(

@@ -31,6 +31,7 @@ from evosearch.storage import (
     TestRead,
     TestReadingBegun,
 )
+from evosearch.storage.rows import Heartbeat
 
 CONFIGURATION: dict[str, Any] = {"seed": 1, "strategy": {"population": 4, "generations": 2}}
 CREATED = SearchCreated(CONFIGURATION, "data-1", {"torch": "2.11", "threads": 1})
@@ -303,7 +304,24 @@ class JournalContract:
         journal.append("s", term, [born(0)], 512.0)
         assert (found(journal).heartbeat, found(journal).seconds) == (512.0, 42.0)
         journal.beat("s", term, 400.0)  # a clock that was set back
-        assert found(journal).seconds == 30.0
+        assert 42.0 < found(journal).seconds < 42.1
+
+    def test_a_heartbeat_changes_whatever_the_clock_says(self, journal: Journal) -> None:
+        term = started(journal)
+        told = [journal.heartbeats()["s"]]
+        for at in (150.0, 150.0, 20.0, 150.0):
+            journal.beat("s", term, at)
+            told.append(journal.heartbeats()["s"])
+        assert len(set(told)) == 5
+        assert told == sorted(told, key=lambda one: one.last or 0.0)
+
+    def test_a_heartbeat_is_told_of_every_search(self, journal: Journal) -> None:
+        journal.create_search("new", CREATED, 100.0)
+        started(journal, story=STORY)
+        assert journal.heartbeats() == {
+            "new": Heartbeat(0, 1, None),
+            "s": Heartbeat(1, len(STORY) + 2, 120.0),
+        }
 
     def test_an_evaluation_tells_what_became_of_it(self, journal: Journal) -> None:
         started(journal, story=STORY)

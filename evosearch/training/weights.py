@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from evosearch.blueprint import ImageShape
 from evosearch.errors import EvaluationError
 from evosearch.genome import Chromosome
+from evosearch.permissions import make_folder, new_file
 from evosearch.training.normalize import Normalization
 
 if TYPE_CHECKING:
@@ -37,9 +38,10 @@ def describe(
 def save_weights(path: Path, module: nn.Module, metadata: Mapping[str, str]) -> None:
     """Write the module's parameters and buffers to `path`; a reader sees the whole file or the one before."""
     tensors = {name: tensor.contiguous().cpu() for name, tensor in module.state_dict().items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
+        new_file(temporary)
         save_file(tensors, temporary, dict(metadata))
         temporary.replace(path)
     finally:

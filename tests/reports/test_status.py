@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from evosearch.reports import Standing, status_document, status_lines, status_table
+from evosearch.reports import Standing, last_heard, status_document, status_lines, status_table
 from tests.reports.rows import DONE, SEARCH
 
 RUNNING = Standing(SEARCH, "running", DONE, 20)
@@ -27,6 +27,7 @@ def test_as_json_failures_count_as_done_for_the_estimate_only():
         "evaluations": {"done": 9, "running": 2, "failed": {"diverged": 1}, "total": 20},
         "best": {"number": 7, "chromosome": "C8 P | F5", "fitness": 0.875},
         "seconds": 100.0,
+        "heartbeat": 0.0,
         "estimated_seconds_left": 100.0,  # 10 of 20 took 100 s
         "message": "",
         "environment": {"device": "cpu"},
@@ -52,6 +53,17 @@ def test_as_lines():
         "  left         about 1 min 40 s",
         "  best         0.8750, candidate 7: C8 P | F5",
     ]
+
+
+def test_when_a_driver_was_last_heard_of_is_an_age_only_by_the_clock_that_wrote_it():
+    row = replace(SEARCH, host="node1", pid=12, heartbeat=86_400.0)
+    assert last_heard(row, "node1", 86_475.0) == "1 min 15 s ago"
+    assert last_heard(row, "node1", 86_300.0) == "0 s ago"
+    assert last_heard(row, "node2", 86_475.0) == "at 1970-01-02 00:00:00 UTC by its own clock"
+    assert last_heard(replace(row, heartbeat=1e300), "node2", 0.0) == "1e+300 s after 1970 by its own clock"
+    told = "  driver       process 12 on node1, last heard of 1 min 15 s ago"
+    assert told in status_lines(replace(RUNNING, row=row, heard="1 min 15 s ago"))
+    assert told not in status_lines(replace(RUNNING, row=row, heard="1 min 15 s ago", state="interrupted"))
 
 
 def test_as_lines_a_search_that_stands_still_has_its_reason_and_no_end():

@@ -1,5 +1,6 @@
 """Artifacts by path or URL: whole files or none, and errors in one line."""
 
+import os
 import pickle
 import stat
 from collections.abc import Callable
@@ -176,3 +177,14 @@ def test_what_is_nearly_a_url_makes_no_folder(tmp_path: Path, url: str) -> None:
 def test_memory_is_no_store_since_each_process_has_its_own(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="'memory://x', memory that no two processes share"):
         ArtifactStore.of("memory://x", tmp_path)
+
+
+def test_the_age_of_a_file_is_told_by_the_stores_own_clock(store: ArtifactStore, tmp_path: Path) -> None:
+    store.write_bytes("a", b"x")
+    (file,) = (file for file in tmp_path.rglob("a") if file.is_file())
+    os.utime(file, (file.stat().st_mtime - 100, file.stat().st_mtime - 100))
+    age = store.age("a")
+    assert age is not None
+    assert age >= 100.0
+    assert store.age("gone") is None
+    assert store.list() == ("a",)

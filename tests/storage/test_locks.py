@@ -20,5 +20,5 @@ def test_a_lock_that_cannot_even_be_tried_may_be_held(
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(FileLock, "acquire", refuse)
-    assert not FileLocks(tmp_path).is_free(1)
-    assert FileLocks(tmp_path).is_free(2)
+    assert FileLocks(tmp_path).state(1) == "unknown"
+    assert FileLocks(tmp_path).state(2) == "free"

@@ -4,13 +4,14 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
 import pytest
 
 from evosearch.errors import HeldError, InterruptedSearchError, JournalAwayError, StaleTermError
-from evosearch.storage import DriverStarted, Journal, JournalLogbook, current_state, open_journal, take
-from evosearch.testing.journal_contract import CREATED, born, found
+from evosearch.storage import DriverStarted, Journal, JournalLogbook, Onlooker, open_journal, take
+from evosearch.testing.journal_contract import CREATED, born
 from tests.storage.postgres_server import PostgresServer
 
 STARTED = DriverStarted("node1", 4711, "local", {})
@@ -96,27 +97,30 @@ def test_a_commit_whose_answer_was_lost_is_not_written_twice(
 
 
 def test_a_living_driver_is_respected_after_its_server_was_restarted(
-    journal: Journal, postgres: PostgresServer
+    journal: Journal, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with driving(journal) as logbook:
         with away(postgres, 0.0):
             pass
-        lock_is_lost = journal.locks(FOLDER, "s")
-        assert lock_is_lost.is_free(1)
-        row = found(journal)
-        assert current_state(row, lock_is_lost.is_free(1, row.heartbeat), time.time()) == "running"
+        locks = journal.locks(FOLDER, "s")
+        assert locks.state(1) == "free"  # as it would be for long enough
+        monkeypatch.setattr("evosearch.storage.advisory.SETTLED_SECONDS", 60.0)
+        assert locks.state(1) == "unknown"
         with pytest.raises(HeldError, match="supersede it with --takeover"):
-            take(journal, FOLDER, "s", STARTED, time.time)
-        logbook.beat()
-        assert not lock_is_lost.is_free(1)
+            take(journal, FOLDER, "s", STARTED, time.time, onlooker=Onlooker(sleep=lambda _: logbook.beat()))
+        monkeypatch.setattr("evosearch.storage.advisory.SETTLED_SECONDS", 0.0)
+        assert locks.state(1) == "unknown"  # it is owned again
 
 
 def test_a_driver_that_died_while_its_server_was_restarted_is_followed_after_a_minute(
-    journal: Journal, postgres: PostgresServer
+    journal: Journal, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("evosearch.storage.advisory.SETTLED_SECONDS", 600.0)
     with driving(journal), away(postgres, 0.0):
         pass
-    with take(journal, FOLDER, "s", STARTED, lambda: time.time() + 61) as held:
+    clock = count()
+    onlooker = Onlooker(clock=lambda: float(next(clock)), sleep=lambda _: None)
+    with take(journal, FOLDER, "s", STARTED, time.time, onlooker=onlooker) as held:
         assert held.term == 2
 
 

@@ -1,7 +1,9 @@
 """A search whose journal is lost or behind comes back from its own newest backup, and only then."""
 
+import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing
 from pathlib import Path
@@ -15,6 +17,7 @@ from evosearch.storage import (
     DriverStarted,
     Home,
     Journal,
+    Onlooker,
     bring_back,
     open_home,
     open_journal,
@@ -25,6 +28,7 @@ from evosearch.testing.journal_contract import STARTED, STORY, born, found, star
 from tests.bucket import BucketFileSystem
 
 NOW = 1e9
+LOOK = Onlooker()
 AGAIN = DriverStarted("node2", 1, "local", {})
 
 
@@ -60,14 +64,14 @@ def history(journal: Journal, name: str = "s") -> tuple[object, ...]:
 def test_a_lost_search_comes_back_as_it_was(journal, store, home, back_up) -> None:
     started(journal, story=STORY)
     back_up(journal)
-    (note,) = bring_back(home, store, "s", NOW)
+    (note,) = bring_back(home, store, "s", LOOK)
     assert note == (
         f"journal {home.journal.place}: 's' was not there and was brought back from "
         f"{store.url}/s/journal/0000000001-{len(STORY) + 2:012}.db"
     )
     assert history(home.journal) == history(journal)
     assert home.journal.begin_term("s", 1, AGAIN, 1.0) == 2
-    assert bring_back(home, store, "s", NOW) == ()
+    assert bring_back(home, store, "s", LOOK) == ()
 
 
 def test_each_search_of_a_lost_journal_comes_back_by_itself(journal, store, home, back_up) -> None:
@@ -76,11 +80,11 @@ def test_each_search_of_a_lost_journal_comes_back_by_itself(journal, store, home
         back_up(journal, name)
     journal.append("b", 1, [born(0)], 1.0)
     back_up(journal, "b")
-    bring_back(home, store, "a", NOW)
+    bring_back(home, store, "a", LOOK)
     home.journal.begin_term("a", 1, AGAIN, 1.0)
     mine = history(home.journal, "a")
     assert [row.name for row in home.journal.searches()] == ["a"]
-    bring_back(home, store, "b", NOW)
+    bring_back(home, store, "b", LOOK)
     assert history(home.journal, "b") == history(journal, "b")
     assert history(home.journal, "a") == mine
 
@@ -88,12 +92,12 @@ def test_each_search_of_a_lost_journal_comes_back_by_itself(journal, store, home
 def test_a_journal_that_is_older_than_the_backup_is_replaced_by_it(journal, store, home, back_up) -> None:
     started(journal)
     back_up(journal)
-    bring_back(home, store, "s", NOW)
+    bring_back(home, store, "s", LOOK)
     home.journal.append("s", 1, [born(number) for number in range(50, 99)], 1.0)  # by who was superseded
     journal.begin_term("s", 1, AGAIN, 130.0)
     journal.append("s", 2, [born(0)], 140.0)
     back_up(journal)
-    (note,) = bring_back(home, store, "s", NOW)
+    (note,) = bring_back(home, store, "s", LOOK)
     assert "'s' was older there and was brought back" in note
     assert history(home.journal) == history(journal)
 
@@ -101,10 +105,10 @@ def test_a_journal_that_is_older_than_the_backup_is_replaced_by_it(journal, stor
 def test_a_journal_that_is_newer_than_the_backup_stays(journal, store, home, back_up) -> None:
     term = started(journal)
     back_up(journal)
-    bring_back(home, store, "s", NOW)
+    bring_back(home, store, "s", LOOK)
     home.journal.append("s", term, [born(0)], 1.0)
     mine = history(home.journal)
-    assert bring_back(home, store, "s", NOW) == ()
+    assert bring_back(home, store, "s", LOOK) == ()
     assert history(home.journal) == mine
 
 
@@ -114,7 +118,7 @@ def test_a_group_comes_back_with_all_its_members(journal, store, home, back_up) 
     for name in ("s-other", "s/seed-0", "s/seed-1", "s/seed-2", "S/seed-0"):
         started(journal, name)
     back_up(journal)
-    bring_back(home, store, "s", NOW)
+    bring_back(home, store, "s", LOOK)
     assert [row.name for row in home.journal.searches()] == ["s/seed-1", "s/seed-0", "s/seed-2"]
     assert history(home.journal, "s/seed-1") == mine
     assert history(home.journal, "s/seed-2") == history(journal, "s/seed-2")
@@ -135,7 +139,7 @@ def test_a_backup_is_consistent_while_the_search_goes_on(journal, store, home, b
     while driver.is_alive():
         back_up(journal)
     driver.join()
-    bring_back(home, store, "s", NOW)
+    bring_back(home, store, "s", LOOK)
     home.journal.check()
     rows = home.journal.evaluations("s")
     assert len(rows) % 2 == 0
@@ -146,15 +150,15 @@ def test_a_backup_holds_what_the_write_ahead_log_holds(journal, store, home, bac
     started(journal)
     assert journal.file.with_name("journal.db-wal").stat().st_size > 0
     back_up(journal)
-    bring_back(home, store, "s", NOW)
+    bring_back(home, store, "s", LOOK)
     assert found(home.journal).term == 1
 
 
 def test_nothing_comes_back_from_this_machine_nor_to_a_server(tmp_path, home, database) -> None:
     local = ArtifactStore.of(None, tmp_path)
-    assert bring_back(home, local, "s", NOW) == ()
+    assert bring_back(home, local, "s", LOOK) == ()
     with open_home(database, env={}, cwd=tmp_path, create=True) as server:
-        assert bring_back(server, ArtifactStore("nowhere://at/all"), "s", NOW) == ()
+        assert bring_back(server, ArtifactStore("nowhere://at/all"), "s", LOOK) == ()
 
 
 # Backups that cannot be used
@@ -182,7 +186,7 @@ def test_a_backup_that_is_damaged_is_passed_over_with_a_note(journal, store, hom
             "an event": content.replace(b'"generation":', b'"generazion":'),
         }[damage],
     )
-    skipped, brought = bring_back(home, store, "s", NOW)
+    skipped, brought = bring_back(home, store, "s", LOOK)
     folder, _, file = damaged.rpartition("/")
     assert skipped.startswith(f"the backup {file} in {store.place}/{folder} cannot be used: ")
     assert "/tmp" not in skipped.partition("cannot be used")[2]
@@ -200,19 +204,19 @@ def test_where_every_backup_is_damaged_the_search_is_not_begun_anew(journal, sto
         match=r"'s' is not in the journal, and none of its backups can be used; remove them to begin anew: the backup "
         r"0000000001-000000000002\.db in bucket:///.*/s/journal cannot be used: it is no journal but begins with",
     ):
-        bring_back(home, store, "s", NOW)
+        bring_back(home, store, "s", LOOK)
     store.remove(newest(store))
-    assert bring_back(home, store, "s", NOW) == ()
+    assert bring_back(home, store, "s", LOOK) == ()
 
 
 def test_where_only_the_damaged_backup_is_ahead_the_journal_stays(journal, store, home, back_up) -> None:
     term = started(journal)
     back_up(journal)
-    bring_back(home, store, "s", NOW)
+    bring_back(home, store, "s", LOOK)
     journal.append("s", term, [born(0)], 1.0)
     back_up(journal)
     store.write_bytes(newest(store), b"x" * 999)
-    (note,) = bring_back(home, store, "s", NOW)
+    (note,) = bring_back(home, store, "s", LOOK)
     assert "cannot be used" in note
     assert found(home.journal).term == term
 
@@ -232,7 +236,7 @@ def test_a_backup_of_a_newer_version_asks_for_an_upgrade(
         connection.commit()
     back_up(journal)
     with pytest.raises(NewerJournalError, match="upgrade evosearch to read it") as refused:
-        bring_back(home, store, "s", NOW)
+        bring_back(home, store, "s", LOOK)
     assert "evosearch-backup-" not in str(refused.value)
     assert home.journal.searches() == ()
 
@@ -245,52 +249,124 @@ def test_a_store_that_cannot_be_asked_is_an_error_unless_the_journal_has_the_sea
 
     monkeypatch.setattr(BucketFileSystem, "find", refuse)
     with pytest.raises(CannotRunError, match="no route to the store"):
-        bring_back(home, store, "s", NOW)
+        bring_back(home, store, "s", LOOK)
     started(home.journal)
-    (note,) = bring_back(home, store, "s", NOW)
+    (note,) = bring_back(home, store, "s", LOOK)
     assert note.startswith("whether a newer state of 's' was backed up is not known: ")
 
 
 # Who drives elsewhere
 
 
-def test_a_search_whose_driver_lives_elsewhere_does_not_come_back(journal, store, home, back_up) -> None:
+@pytest.fixture
+def aged(store: ArtifactStore) -> Callable[[float], None]:
+    """Makes the last word of the holder of `s` so many seconds old by the store's clock."""
+
+    def age(seconds: float) -> None:
+        file = Path(store.url.removeprefix("bucket://"), "s/journal/holder")
+        then = file.stat().st_mtime - seconds
+        os.utime(file, (then, then))
+
+    return age
+
+
+@pytest.fixture
+def timeless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The store does not tell when a file was written."""
+
+    def refuse(*_: object) -> None:
+        raise NotImplementedError
+
+    monkeypatch.setattr(BucketFileSystem, "modified", refuse)
+
+
+def test_a_search_whose_driver_lives_elsewhere_does_not_come_back(
+    journal, store, home, back_up, aged
+) -> None:
     started(journal)
     back_up(journal)
     shelf = Shelf.of(store, "s")
     shelf.claim(Claim(1, "node7", 12, NOW, released=False))
+    aged(20)
     with pytest.raises(
         HeldError,
-        match=r"'s' is held by a driver on node7 \(process 12, last sign of life 20 s ago in bucket:///.*/s/journal\); "
-        "it counts as dead in 130 s: wait until then, stop it, or supersede it with --takeover",
+        match=r"'s' is held by a driver on node7 \(process 12\), whose last sign of life came 2\d s ago in bucket:///.*/s/"
+        r"journal; it counts as dead in 1[23]\d s: wait until then, stop it, or supersede it with --takeover",
     ):
-        bring_back(home, store, "s", NOW + 20)
+        bring_back(home, store, "s", LOOK)
     assert home.journal.searches() == ()
-    assert len(bring_back(home, store, "s", NOW + 20, takeover=True)) == 1
+    assert len(bring_back(home, store, "s", LOOK, takeover=True)) == 1
     assert shelf.holder() is None
 
 
-@pytest.mark.parametrize(("later", "released"), [(150, False), (1, True)])
-def test_it_does_once_that_driver_is_silent_or_gone(journal, store, home, back_up, later, released) -> None:
+@pytest.mark.parametrize(("silent", "released"), [(150, False), (1, True)])
+def test_it_does_once_that_driver_is_silent_or_gone(
+    journal, store, home, back_up, silent, released, aged
+) -> None:
     started(journal)
     back_up(journal)
-    Shelf.of(store, "s").claim(Claim(1, "node7", 12, NOW, released))
-    assert len(bring_back(home, store, "s", NOW + later)) == 1
+    Shelf.of(store, "s").claim(Claim(1, "node7", 12, time.time() + 1e6, released))  # its clock is ahead
+    aged(silent)
+    assert len(bring_back(home, store, "s", LOOK)) == 1
 
 
-def test_a_driver_elsewhere_that_has_backed_up_nothing_yet_is_respected_too(store, home) -> None:
+def test_a_driver_elsewhere_that_has_backed_up_nothing_yet_is_respected_too(store, home, aged) -> None:
     shelf = Shelf.of(store, "s")
     shelf.claim(Claim(1, "node7", 12, NOW, released=False))
     with pytest.raises(HeldError, match="node7"):
-        bring_back(home, store, "s", NOW)
-    assert bring_back(home, store, "s", NOW + 150) == ()
+        bring_back(home, store, "s", LOOK)
+    aged(150)
+    assert bring_back(home, store, "s", LOOK) == ()
     assert shelf.holder() is None
+
+
+def test_where_the_store_tells_no_time_a_driver_elsewhere_is_watched(
+    journal, store, home, back_up, timeless
+) -> None:
+    started(journal)
+    back_up(journal)
+    shelf = Shelf.of(store, "s")
+    shelf.claim(Claim(1, "node7", 12, NOW, released=False))
+    notes: list[str] = []
+    passed = [0.0]
+
+    def speak(seconds: float) -> None:
+        passed[0] += seconds
+        if passed[0] == 60.0:
+            shelf.claim(Claim(1, "node7", 12, NOW + 60, released=False))
+
+    onlooker = Onlooker(notes.append, lambda: passed[0], speak)
+    with pytest.raises(
+        HeldError, match=r"node7 \(process 12\), which lives: it has just spoken in bucket:///"
+    ):
+        bring_back(home, store, "s", onlooker)
+    assert len(bring_back(home, store, "s", onlooker)) == 1
+    assert passed == [60.0 + 150.0]
+    assert (
+        notes
+        == [
+            "whether a driver of 's' on node7 lives is not known: its claim is watched for up to 150 s; Ctrl-C ends this "
+            "command and changes nothing"
+        ]
+        * 2
+    )
+
+
+def test_a_driver_elsewhere_that_says_farewell_is_followed_at_once(
+    journal, store, home, back_up, timeless
+) -> None:
+    started(journal)
+    back_up(journal)
+    shelf = Shelf.of(store, "s")
+    shelf.claim(Claim(1, "node7", 12, NOW, released=False))
+    leaves = Onlooker(sleep=lambda _: shelf.claim(Claim(1, "node7", 12, NOW, released=True)))
+    assert len(bring_back(home, store, "s", leaves)) == 1
 
 
 def test_a_driver_that_shares_the_journal_is_not_robbed_of_it(journal, store, home, back_up) -> None:
     started(journal)
     back_up(journal)
-    bring_back(home, store, "s", NOW)
+    bring_back(home, store, "s", LOOK)
     journal.append("s", 1, [born(0)], 1.0)
     back_up(journal)
     held: AbstractContextManager[object] = take(home.journal, home.folder_of("s"), "s", STARTED, lambda: NOW)
@@ -298,5 +374,5 @@ def test_a_driver_that_shares_the_journal_is_not_robbed_of_it(journal, store, ho
         journal.begin_term("s", 1, AGAIN, 1.0)
         back_up(journal)
         mine = history(home.journal)
-        assert bring_back(home, store, "s", NOW) == ()
+        assert bring_back(home, store, "s", LOOK) == ()
         assert history(home.journal) == mine
