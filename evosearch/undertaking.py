@@ -212,6 +212,8 @@ def _keep_backups(one: "Undertaking", stack: ExitStack, signals: StopSignals) ->
 
     def save(released: bool) -> None:
         # a process that is told to stop has not the time for a slow network
+        if one.home.journal.is_lost:  # in its place may be another, which is not to be kept in its name
+            return
         if backup and (trouble := backup.save(0.5 if signals.reason() else 30.0, released=released)):
             one.manner.watcher.note(trouble)
 

@@ -17,8 +17,10 @@ from evosearch import undertaking, wiring
 from evosearch.config import load_config
 from evosearch.errors import CannotRunError, JournalLostError
 from evosearch.storage import Home, JournalLogbook, Onlooker, open_home, opening
+from evosearch.storage.shelf import Shelf
 from evosearch.testing import ScriptedPool
 from evosearch.testing.journal_contract import CREATED, born, started
+from tests.bucket import make_bucket
 from tests.finished_search import EVALUATIONS, TINY
 
 NFS = "server:/homes / nfs4 rw 0 0\n"
@@ -214,15 +216,33 @@ def test_what_is_damaged_in_its_place_is_rescued_from_the_log_of_commits(
     assert resume(lost.value, place) == undisturbed
 
 
-@pytest.mark.parametrize("way", [garble, empty, halve])
+@pytest.mark.parametrize("way", [garble, empty])
 @pytest.mark.parametrize("place", ["network"], indirect=True)
-def test_where_there_is_no_log_of_commits_the_damage_is_told_with_3(home, config, way, monkeypatch, scripted):
+def test_what_nothing_is_left_of_is_told_as_lost(home, config, place, way, monkeypatch, scripted):
     lose(monkeypatch, way, home)
     with pytest.raises(
-        JournalLostError, match=r"was (replaced or overwritten|damaged).* while 'tiny' ran; "
+        JournalLostError, match=r"was replaced or overwritten.*nothing of it could be rescued"
     ) as lost:
         wiring.run(config, home)
-    assert "nothing of it could be rescued" in str(lost.value) or "was copied to" in str(lost.value)
+    assert str(lost.value).endswith("or begin its searches anew, which gives the same results")
+    assert not list(place.rglob("*rescued*"))
+
+
+@pytest.mark.parametrize("place", ["network"], indirect=True)
+def test_of_a_long_journal_that_is_cut_the_first_events_are_rescued(
+    home, config, place, tmp_path, monkeypatch, scripted
+):
+    config = replace(config, strategy=replace(config.strategy, population=150))
+    with open_home(str(tmp_path / "other/journal.db"), env={}, cwd=tmp_path, create=True) as other:
+        wiring.run(config, other)
+        undisturbed = story(other)
+    with monkeypatch.context() as patched:
+        lose(patched, lambda file: os.truncate(file, file.stat().st_size * 3 // 4), home, after=90)
+        with pytest.raises(
+            JournalLostError, match=r"; the first \d+ of its \d+ events were copied \(what"
+        ) as lost:
+            wiring.run(config, home)
+    assert resume(lost.value, place) == undisturbed
 
 
 def test_a_home_that_is_moved_is_found_where_it_lies_now(
@@ -274,6 +294,20 @@ def test_a_retraining_notices_it_too(home, config, monkeypatch, scripted):
     lose(monkeypatch, delete_home, home, after=1)
     with pytest.raises(JournalLostError, match="all that it held was copied to"):
         wiring.retrain("tiny", home)
+
+
+@pytest.mark.parametrize("way", [delete_home, replace_home])
+def test_what_has_its_place_is_not_kept_in_its_name_in_a_remote_store(
+    home, config, tmp_path, monkeypatch, scripted, way
+):
+    remote = replace(config, storage=replace(config.storage, artifacts=make_bucket(tmp_path)))
+    with monkeypatch.context() as patched:
+        lose(patched, way, home)
+        with pytest.raises(JournalLostError) as lost:
+            wiring.run(remote, home)
+    shelf = Shelf.of(wiring.artifact_store(home, remote), "tiny")
+    assert {backup.terms for backup in shelf.backups()} == {1}
+    assert "was copied to" in str(lost.value)
 
 
 def test_a_group_is_told_to_go_on_as_a_group(home, config, place, monkeypatch, scripted):

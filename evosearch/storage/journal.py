@@ -249,6 +249,11 @@ class Journal:
         """
         self._database.guard.look(Written(name, term, sequence), thorough=thorough, error=error)
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether `look` found it lost: what lies in its place is another's."""
+        return self._database.guard.has_lost
+
     def locks(self, folder: Path, name: str) -> Locks:
         """The locks of the search `name`, whose own folder is `folder`."""
         return self._database.locks(folder, name)

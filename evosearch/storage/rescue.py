@@ -62,6 +62,10 @@ Salvage = Callable[[sqlite3.Connection, Path, Written], int]
 class Guard(Protocol):
     """Notices that a journal is lost."""
 
+    @property
+    def has_lost(self) -> bool:
+        """Whether a look found it lost."""
+
     def look(self, written: Written, *, thorough: bool, error: Exception | None = None) -> None:
         """See that the journal is in its place with all that was written; `error`: why a write failed.
 
@@ -76,6 +80,8 @@ class Guard(Protocol):
 class Unguarded:
     """Of a journal that can only be read."""
 
+    has_lost = False
+
     def look(self, written: Written, *, thorough: bool, error: Exception | None = None) -> None:
         """As `Guard`."""
 
@@ -88,6 +94,7 @@ class ServerGuard:
     """Of a journal on a server, which keeps its own files: only what a write is answered tells of its loss."""
 
     place: str
+    has_lost = False
 
     def look(self, written: Written, *, thorough: bool, error: Exception | None = None) -> None:  # noqa: ARG002
         """As `Guard`."""
@@ -140,6 +147,11 @@ class FileGuard:
                 f"the journal {self._path} {happened} while {written.name!r} ran; {self._save(written)}"
             )
         raise JournalLostError(self._lost) from error
+
+    @property
+    def has_lost(self) -> bool:
+        """As `Guard`."""
+        return self._lost is not None
 
     def close(self) -> None:
         """As `Guard`."""

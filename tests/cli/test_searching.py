@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import time
 from dataclasses import dataclass, field, replace
@@ -455,3 +456,17 @@ def test_a_retraining_that_fails_reads_nothing_and_ends_with_5(command, monkeypa
     assert "failed as diverged in attempt 1; the last one: fails on purpose" in ended.err.splitlines()[-1]
     with open_home(None, env={}, cwd=Path.cwd(), create=False) as home:
         assert home.journal.test_readings("tiny") == ()
+
+
+def test_a_journal_that_is_lost_ends_with_3_and_the_command_that_goes_on(command, monkeypatch):
+    script_workers(monkeypatch, Disturbed(3, lambda: shutil.rmtree("mine")))
+    ended = command("run", "tiny.yaml", "--storage", "mine/journal.db")
+    assert (ended.status, ended.out) == (3, "")
+    rescued = Path.cwd() / "journal-rescued-1.db"
+    assert ended.err.splitlines()[-1] == (
+        f"evosearch: the journal {Path.cwd()}/mine/journal.db was deleted or moved while 'tiny' ran; all that it held was "
+        f"copied to {rescued}: `evosearch resume tiny --storage {rescued}` goes on; pictures and weights that lay beside "
+        "it are gone"
+    )
+    script_workers(monkeypatch)
+    assert command("resume", "tiny", "--storage", str(rescued)).status == 0
