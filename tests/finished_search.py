@@ -9,7 +9,7 @@ from evosearch import undertaking, wiring
 from evosearch.config import load_config
 from evosearch.runtime import EvaluatorFactory
 from evosearch.storage import open_home
-from evosearch.testing import FormulaEvaluator, ScriptedPool
+from evosearch.testing import FormulaEvaluator, Script, ScriptedPool
 
 TINY = """
 seed: 3
@@ -43,13 +43,15 @@ def train(folder: Path) -> FinishedSearch:
 
 
 def script_workers(
-    monkeypatch: pytest.MonkeyPatch, factory: EvaluatorFactory = FORMULA
+    monkeypatch: pytest.MonkeyPatch, factory: EvaluatorFactory = FORMULA, script: Script | None = None
 ) -> list[ScriptedPool]:
-    """From here on no worker is a process, and `factory` makes its evaluator. Returns the pools that are made."""
+    """From here on no worker is a process, and `factory` makes its evaluator; `script`: what happens in
+    its pools. Returns the pools that are made.
+    """
     made: list[ScriptedPool] = []
 
     def make_pool(executor, settings, threads, own_factory, data, reach=None):
-        made.append(ScriptedPool(factory(data, "cpu")))
+        made.append(ScriptedPool(factory(data, "cpu"), script))
         return made[-1]
 
     monkeypatch.setattr(undertaking, "make_pool", make_pool)

@@ -1,0 +1,296 @@
+"""Writes the kept homes, with the first version's own code: how they came about, and how one more would be made.
+
+Run by hand, once, in a worktree of be918b5 (the first version) with its own environment, this folder copied there:
+
+    git worktree add ../first be918b5 && cp -r tests/kept ../first/tests/ && cd ../first && make install
+    .venv/bin/python -m tests.kept.make_homes NAME…
+
+It writes the folders `tests/kept/homes/NAME` there, which must not exist yet; they are then copied back.
+
+Nothing is trained: the formula double stands in for workers, so that every machine comes to the same end. Host,
+process id and clock are made up and all paths are relative, so that the same call writes the same rows, and the
+bytes say nothing of the machine.
+
+`expected.json` of each home has `sequence` (the last event of each search as kept) and `kept` (what is read there,
+see `tests.kept.homes.record`); `resumed` and `extended` (by a generation): to what ends the first version brought
+copies of it, with all events from there on as [kind, payload]; and `retrained`: by epochs, what it then read of the
+test split.
+"""
+
+import itertools
+import json
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import evosearch
+from evosearch import wiring
+from evosearch.evaluation import FailureKind
+from evosearch.storage import Home
+from evosearch.storage.codec import encode
+from evosearch.testing import Script
+from tests.kept.homes import DOUBLES, Double, KeptHome, reading_document, record, unpack
+from tests.kept.maker import EAVL, Maker, Moment, doubled, made_up_clock, nowhere, working_directory
+from tests.kept.pictures import draw_pictures
+from tests.storage.postgres_server import PostgresServer, find_programs
+
+FIRST_VERSION = "be918b5"
+RETRAINED = (2, 5)
+"""Epochs; 2 is `final.epochs` of every home."""
+
+COVID = "{name: covid_ct, root: covid-ct, image_size: 8}"
+SHAPES = "{name: image_folder, root: shapes, image_size: 8, test_fraction: 0.3}"
+DIGITS = "{name: digits}"
+
+TIGHT = "{convolutions: [1, 6], channels: [4, 12], poolings: [0, 4], dense: [1, 2], units: [8, 24], max_parameters: 3500}"
+POOLED = "{convolutions: [1, 2], channels: [4, 8], poolings: [1, 4], dense: [0, 1], units: [8, 16], batch_norm: 1.0}"
+
+
+# The homes
+
+
+def digits(maker: Maker) -> None:
+    """Finished."""
+    maker.write_config(DIGITS, space=POOLED)
+    with maker.home() as home:
+        wiring.run(maker.config(), home, executor="local")
+    maker.keep()
+
+
+def covid_ct(maker: Maker) -> None:
+    """Stopped by SIGTERM in generation 1."""
+    maker.write_config(
+        COVID, seed="5", space=TIGHT, training="{epochs: 3, batch_size: 4, normalize: standard}"
+    )
+    with maker.home() as home, maker.stopped(lambda now: now.has_done(2, generation=1)):
+        wiring.run(maker.config(), home)
+    maker.keep()
+
+
+def image_folder(maker: Maker) -> None:
+    """Finished."""
+    training = "{epochs: 2, batch_size: 6, optimizer: sgd, learning_rate: 0.05, dropout: 0, precision: bf16}"
+    maker.write_config(SHAPES, seed="2", training=training)
+    with maker.home() as home:
+        wiring.run(maker.config(), home)
+    maker.keep()
+
+
+def group(maker: Maker) -> None:
+    """Three seeds; the driver killed when the last one has begun generation 1."""
+    maker.write_config(DIGITS)
+    with maker.home() as home, maker.killed(lambda now: now.has_done(2, generation=1)):
+        wiring.run_group(maker.config(), [0, 1, 4], home)
+
+
+def extended(maker: Maker) -> None:
+    """Twice extended; the second time the driver was killed in the last generation."""
+    maker.write_config(COVID, seed="3", strategy=EAVL.replace("generations: 3", "generations: 2"))
+    with maker.home() as home:
+        wiring.run(maker.config(), home)
+        wiring.resume("extended", home, generations=3)
+        with maker.killed(lambda now: now.has_done(2, generation=3)):
+            wiring.resume("extended", home, generations=4)
+
+
+def stopped(maker: Maker) -> None:
+    """Stopped with 5 by crashes in generation 1, resumed, and stopped with 5 by a candidate that lost its workers."""
+    maker.write_config(DIGITS, seed="9", strategy=EAVL.replace("population: 6", "population: 8"))
+    generation_1 = itertools.product(range(8, 15), range(1, 4))
+    crashes = dict.fromkeys(generation_1, FailureKind.CRASHED)
+    generation_2 = itertools.product(range(15, 22), range(1, 20))
+    losses = dict.fromkeys(generation_2, FailureKind.WORKER_LOST)
+    with maker.home() as home:
+        with doubled(Double(Script(2, losses=crashes))), maker.failing():
+            wiring.run(maker.config(), home, executor="local")
+        with doubled(Double(Script(2, losses=losses))), maker.failing():
+            wiring.resume("stopped", home)
+    maker.keep()
+
+
+def failures(maker: Maker) -> None:
+    """Failures of every kind that a worker has; the driver killed when a candidate had failed once."""
+    maker.write_config(DIGITS, seed="1", strategy=EAVL.replace("population: 6", "population: 12"))
+
+    def has_failed_once(now: Moment) -> bool:
+        again = any(one.status == "waiting" and one.reasons for one in now.evaluations)
+        return again and {"diverged", "error", "out_of_memory", "timed_out"} <= now.row.failed.keys()
+
+    with maker.home() as home, maker.killed(has_failed_once):
+        wiring.run(maker.config(), home, executor="local")
+
+
+def retrained(maker: Maker) -> None:
+    """Finished, and retrained once."""
+    maker.write_config(SHAPES, seed="6")
+    with maker.home() as home:
+        wiring.run(maker.config(), home, executor="local")
+        wiring.retrain("retrained", home)
+    maker.keep()
+
+
+def retraining_begun(maker: Maker) -> None:
+    """Finished; the driver of its retraining was killed when the test split was about to be read."""
+    maker.write_config(COVID, seed="7")
+    with maker.home() as home:
+        wiring.run(maker.config(), home, executor="local")
+        with maker.killed_before_reading():
+            wiring.retrain("retraining_begun", home)
+
+
+def early(maker: Maker) -> None:
+    """Killed in the middle of a generation, immigrants of the next one in flight and ended."""
+    maker.write_config(DIGITS, seed="8", space=TIGHT, strategy=EAVL.replace("population: 6", "population: 8"))
+
+    def immigrants_in_flight(now: Moment) -> bool:
+        this, following = now.row.generation, now.row.generation + 1
+        states = (now.count("running", this), now.count("running", following), now.count("done", following))
+        return this == 1 and all(states)
+
+    with maker.home() as home, maker.killed(immigrants_in_flight):
+        wiring.run(maker.config(), home)
+
+
+def random(maker: Maker) -> None:
+    """A random search, killed half-way."""
+    maker.write_config(SHAPES, seed="4", space=POOLED, strategy="{name: random, evaluations: 16}")
+    with maker.home() as home, maker.killed(lambda now: now.has_done(7, generation=0)):
+        wiring.run(maker.config(), home)
+
+
+def postgres(maker: Maker) -> None:
+    """On a server; killed in the middle of a generation."""
+    maker.write_config(COVID, seed="10")
+    with maker.home() as home, maker.killed(lambda now: now.has_done(3, generation=1)):
+        wiring.run(maker.config(), home)
+
+
+HOMES = (
+    digits,
+    covid_ct,
+    image_folder,
+    group,
+    extended,
+    stopped,
+    failures,
+    retrained,
+    retraining_begun,
+    early,
+    random,
+    postgres,
+)
+
+
+# What comes of them
+
+
+def expected(maker: Maker, server: PostgresServer) -> dict[str, Any]:
+    """Of the home that `maker` made; each end is that of a copy of its own."""
+    with _copy(maker, server) as kept, kept.open() as home:
+        sequence = {row.name: home.journal.end(row.name)[1] for row in home.journal.searches()}
+        first = next(iter(sequence))
+        document: dict[str, Any] = {"sequence": sequence, "kept": record(maker.name, kept)}
+        total = home.find_search(first).generations + 1
+    with _copy(maker, server) as kept, kept.open() as home:
+        _resume(maker.name, home, None)
+        document["resumed"] = _end(maker.name, kept, sequence)
+        readings = {epochs: wiring.retrain(first, home, epochs=epochs) for epochs in RETRAINED}
+        document["retrained"] = {
+            str(epochs): reading_document(reading) for epochs, reading in readings.items()
+        }
+    if maker.name != "random":  # which is all one generation
+        with _copy(maker, server) as kept, kept.open() as home:
+            _resume(maker.name, home, total)
+            document["extended"] = _end(maker.name, kept, sequence)
+    return document
+
+
+def _resume(name: str, home: Home, generations: int | None) -> None:
+    go_on = wiring.resume_group if home.members_of(name) else wiring.resume
+    go_on(name, home, generations=generations)
+
+
+def _end(name: str, kept: KeptHome, sequence: dict[str, int]) -> dict[str, Any]:
+    with kept.open() as home:
+        events = {
+            search: [list(encode(one.event)) for one in home.journal.replay(search, after)]
+            for search, after in sequence.items()
+        }
+    document = record(name, kept)
+    for status in document["status"].get("members", [document["status"]]):
+        del status["seconds"], status["estimated_seconds_left"]
+    return {**document, "events": events}
+
+
+@contextmanager
+def _copy(maker: Maker, server: PostgresServer) -> Iterator[KeptHome]:
+    with working_directory() as folder, doubled(maker.double):
+        storage = None if maker.storage is None else server.create_database()
+        unpack(maker.name, folder, storage)
+        yield KeptHome(maker.name, storage)
+
+
+def _require_first_version() -> None:
+    package = Path(evosearch.__file__).parent
+    in_it = ["git", "-C", str(package)]
+    head = subprocess.run([*in_it, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout
+    changed = subprocess.run([*in_it, "diff", "--quiet", "HEAD", "--", ".", "../workers"], check=False)
+    if not head.startswith(FIRST_VERSION) or changed.returncode:
+        sys.exit(f"{package} is {head[:7]} or changed; run this in a clean worktree of {FIRST_VERSION}")
+
+
+def _require_nothing_of_this_machine(folder: Path) -> None:
+    words = [re.escape(socket.gethostname()), re.escape(Path.home().name)]
+    path, word = r"/(tmp|root|home|work|Users)\b", rf"\b({'|'.join(words)})\b"
+    key = r'(\\?")?:'  # `root` is one
+    found = re.compile(f"{path}|{word}(?!{key})".encode())
+    for file in folder.iterdir():
+        if match := found.search(file.read_bytes()):
+            sys.exit(f"{file} holds {match[0]!r}")
+
+
+def _written(value: Any, depth: int, indent: str = "") -> str:
+    """JSON with one line for each value at `depth`."""
+    if not depth or not isinstance(value, dict | list) or not value:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    keys = [f"{json.dumps(key)}: " for key in value] if isinstance(value, dict) else [""] * len(value)
+    values = list(value.values()) if isinstance(value, dict) else value
+    inner = indent + " "
+    lines = (f"{inner}{key}{_written(one, depth - 1, inner)}" for key, one in zip(keys, values, strict=True))
+    opening, closing = "{}" if isinstance(value, dict) else "[]"
+    return f"{opening}\n" + ",\n".join(lines) + f"\n{indent}{closing}"
+
+
+def make(home: Callable[[Maker], None], server: PostgresServer) -> None:
+    """Make one home, and what is expected of it."""
+    name = home.__name__
+    storage = server.create_database() if name == "postgres" else None
+    maker = Maker(name, DOUBLES[name], storage)
+    with nowhere():
+        with working_directory() as folder, doubled(maker.double), made_up_clock():
+            draw_pictures(folder / "data")
+            home(maker)
+        document = expected(maker, server)
+    (maker.kept / "expected.json").write_text(_written(document, 3) + "\n")
+    _require_nothing_of_this_machine(maker.kept)
+
+
+def main(names: Sequence[str]) -> None:
+    """Make the homes of these names."""
+    _require_first_version()
+    programs = find_programs()
+    assert programs is not None
+    with PostgresServer.running(programs) as server:
+        for home in HOMES:
+            if home.__name__ in names:
+                make(home, server)
+                print(home.__name__)  # noqa: T201
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
