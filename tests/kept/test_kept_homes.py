@@ -15,7 +15,7 @@ import pytest
 from evosearch import wiring
 from evosearch.config import load_config
 from evosearch.data import load_dataset
-from evosearch.errors import JournalError, SearchConflictError
+from evosearch.errors import SearchConflictError
 from tests.kept.homes import (
     DOUBLES,
     FOLDER,
@@ -103,9 +103,6 @@ def test_extended_it_comes_to_the_end_that_it_would_have_come_to(kept):
             check_end(kept, home, "extended")
 
 
-@pytest.mark.xfail(
-    strict=True, raises=JournalError, reason="replay compares operators' words with those of the journal"
-)
 def test_with_every_operator_reworded_it_comes_to_the_same_end(kept, monkeypatch):
     kept, _ = kept
     reword(monkeypatch)
