@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from evosearch.reports import Standing, last_heard, status_document, status_lines, status_table
-from evosearch.storage import LiveRow
+from evosearch.storage import LiveRow, TestReading
 from tests.reports.rows import DONE, SEARCH
 
 RUNNING = Standing(SEARCH, "running", DONE, 20)
@@ -33,7 +33,44 @@ def test_as_json_failures_count_as_done_for_the_estimate_only():
         "trainings": [],
         "message": "",
         "environment": {"device": "cpu"},
+        "parent": None,
+        "retrainings": [],
+        "readings": [],
     }
+
+
+def test_retrainings_and_readings_stand_below_their_search():
+    child = replace(RUNNING, row=replace(RUNNING.row, name="pets/final-30", parent="pets"), total=3)
+    reading = TestReading("key", 7, 30, 99, {"accuracy": 0.75}, "w", search="pets/final-30")
+    standing = replace(RUNNING, children=(child,), readings=(reading,))
+    document = status_document(standing)
+    assert [(one["name"], one["parent"]) for one in document["retrainings"]] == [("pets/final-30", "pets")]
+    assert document["readings"] == [
+        {
+            "search": "pets/final-30",
+            "number": 7,
+            "epochs": 30,
+            "seed": 99,
+            "reading": 1,
+            "readings": 1,
+            "accuracy": 0.75,
+        }
+    ]
+    retraining, read = status_lines(standing)[-2:]
+    assert retraining.split() == [
+        "retraining",
+        "pets/final-30:",
+        "running,",
+        "9",
+        "of",
+        "3",
+        "trained,",
+        "failed:",
+        "1",
+        "diverged",
+    ]
+    assert "test accuracy 0.7500" in read
+    assert "  pets/final-30" in map(str, status_table([standing]).columns[0].cells)
 
 
 def test_as_json_what_is_not_known_is_null():
