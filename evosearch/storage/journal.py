@@ -6,7 +6,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Self
 
-from sqlalchemy import Connection, Row, and_, case, insert, select, update
+from sqlalchemy import Connection, Row, case, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from evosearch.errors import JournalError, SearchConflictError, StaleTermError
@@ -192,11 +192,8 @@ class Journal:
 
     def heartbeats(self) -> dict[str, Heartbeat]:
         """The last sign of life of every search's driver."""
-        driver = and_(drivers.c.search == searches.c.id, drivers.c.term == searches.c.term)
-        query = select(searches.c.name, searches.c.term, searches.c.sequence, drivers.c.last)
         with self._reading() as connection:
-            found = connection.execute(query.outerjoin(drivers, driver))
-            return {name: Heartbeat(*rest) for name, *rest in found}
+            return readers.heartbeats(connection)
 
     def end(self, name: str) -> tuple[int, int]:
         """The newest term of a search, and the sequence number of its last event."""
@@ -253,6 +250,11 @@ class Journal:
         """
         self._database.verify()
 
+    @property
+    def schema(self) -> int:
+        """Of which schema it is."""
+        return self._database.schema
+
     def look(
         self, name: str, term: int, sequence: int, *, thorough: bool, error: Exception | None = None
     ) -> None:
@@ -275,17 +277,14 @@ class Journal:
         """Whether `look` found it lost: what lies in its place is another's."""
         return self._database.guard.has_lost
 
-    @property
-    def schema(self) -> int:
-        """Of which schema it is."""
-        return self._database.schema
-
     def locks(self, folder: Path, name: str) -> Locks:
         """The locks of the search `name`, whose own folder is `folder`."""
         return self._database.locks(folder, name)
 
-    def upgrade(self) -> bool:
+    def upgrade(self, undriven: Callable[["Journal"], Check] | None = None) -> bool:
         """Bring the journal to this version's schema, as every writing method does first; whether it was an older one.
+
+        `undriven`: instead of the one that the journal was opened with.
 
         Raises:
             HeldError: a driver lives that would not know what to do with it.
@@ -294,7 +293,7 @@ class Journal:
             older = self._database
             if older.upgrade is None:
                 return False
-            self._database = older.upgrade(self._undriven(self))
+            self._database = older.upgrade((undriven or self._undriven)(self))
             older.close()
         self._note(
             f"the journal {self.place} was upgraded from schema {older.schema} to {self.schema}; older versions of "

@@ -13,6 +13,7 @@ from evosearch.storage.rows import (
     EvaluationRow,
     EvaluationStatus,
     GenerationRow,
+    Heartbeat,
     LiveRow,
     SearchRow,
     TestReading,
@@ -55,12 +56,20 @@ def _search_row(connection: Connection, row: Row[Any]) -> SearchRow:
     )
 
 
-def newest_drivers(connection: Connection) -> Sequence[tuple[str, Row[Any]]]:
-    """Each search that was ever driven, with the row of its newest driver; of a journal of any schema."""
-    columns = (drivers.c[name] for name in ("term", "host", "pid", "last"))
-    joined = searches.join(drivers, (drivers.c.search == searches.c.id) & (drivers.c.term == searches.c.term))
-    found = connection.execute(select(searches.c.name, *columns).select_from(joined).order_by(searches.c.id))
-    return [(row.name, row) for row in found]
+def heartbeats(connection: Connection) -> dict[str, Heartbeat]:
+    """The last sign of life of every search's driver; of a journal of any schema."""
+    driver = (drivers.c.search == searches.c.id) & (drivers.c.term == searches.c.term)
+    query = select(searches.c.name, searches.c.term, searches.c.sequence, drivers.c.last)
+    found = connection.execute(query.select_from(searches.outerjoin(drivers, driver)))
+    return {name: Heartbeat(*rest) for name, *rest in found}
+
+
+def process(connection: Connection, name: str) -> tuple[str, int]:
+    """Host and number of the process that drove a search last; of a journal of any schema."""
+    columns = drivers.c.host, drivers.c.pid
+    query = select(*columns).join(searches).where(searches.c.name == name).order_by(drivers.c.term.desc())
+    host, pid = connection.execute(query.limit(1)).one()
+    return host, pid
 
 
 def _counts(connection: Connection, search: int) -> tuple[dict[EvaluationStatus, int], dict[str, int]]:
