@@ -260,8 +260,8 @@ def _open_pool(
     """The pool that they share, started; the first of them that was begun before decides on what devices."""
     first = next((one for one in undertakings if one.row), undertakings[0])
     workers, training = _workers(undertakings), first.config.training
-    if first.row is not None:  # what decided numerics when the search began is kept
-        workers = replace(workers, device=_device(first.home, first.row))
+    if begun := first.row or first.parent:  # what decided numerics when the search began is kept
+        workers = replace(workers, device=_device(first.home, begun))
     reach = None
     if first.config.storage.artifacts is not None:
         mark = StoreMark.leave(artifact_store(first.home, first.config), first.config.name)
@@ -293,6 +293,10 @@ def check_parent(home: Home, row: SearchRow, onlooker: Onlooker) -> None:
         )
 
 
+def _just_extended(name: str) -> str:
+    return f"another driver has just extended {name!r}; run the same command again"
+
+
 @dataclass(frozen=True)
 class Undertaking:
     """One command's dealings with one search: load, hold, replay, train. `row` is None for a new search. `parent`: the
@@ -303,7 +307,7 @@ class Undertaking:
     config: RunConfig
     row: SearchRow | None
     manner: Manner
-    parent: str | None = None
+    parent: SearchRow | None = None
 
     def is_done(self, generations: int | None) -> bool:
         """Whether nothing is left to train."""
@@ -385,10 +389,11 @@ class Undertaking:
 
     def check_data(self, dataset: Dataset) -> None:
         """See that they are what the search began with."""
-        if self.row is not None and dataset.key != self.row.data_key:
+        row = self.parent or self.row
+        if row is not None and dataset.key != row.data_key:
             raise SearchConflictError(
-                f"the data of {self.config.name!r} have changed: their hash is {dataset.key} here, "
-                f"{self.row.data_key} in the journal; bring the images back, or take another --name"
+                f"the data of {row.name!r} have changed: their hash is {dataset.key} here, "
+                f"{row.data_key} in the journal; bring the images back, or take another --name"
             )
 
     def hold(self, generations: int | None = None) -> Held:
@@ -407,7 +412,7 @@ class Undertaking:
         )
         if self.row is not None and self.home.find_search(name).generations != self.row.generations:
             held.release()  # all that was decided before rests on a search that has since changed
-            raise HeldError(f"another driver has just extended {name!r}; run the same command again")
+            raise HeldError(_just_extended(name))
         if self.parent is not None or self._extended(generations):
             try:
                 self._check_family()
@@ -419,7 +424,10 @@ class Undertaking:
     def _check_family(self) -> None:
         """A retraining rests on a search that does not change; either looks at the other once it is held itself."""
         if self.parent is not None:
-            check_parent(self.home, self.home.find_search(self.parent), self.manner.onlooker)
+            parent = self.home.find_search(self.parent.name)
+            check_parent(self.home, parent, self.manner.onlooker)
+            if parent.generations != self.parent.generations:
+                raise HeldError(_just_extended(parent.name))
             return
         for child in self.home.children_of(self.config.name):
             if self.home.is_held(child, self.manner.onlooker):
@@ -439,7 +447,8 @@ class Undertaking:
         """Journal a new search; only now that it has workers."""
         environment = {**versions(), "device": pool.device}
         configuration, total = config_to_json(self.config), self.config.strategy.generations
-        created = SearchCreated(configuration, dataset.key, environment, total, self.parent)
+        parent = self.parent.name if self.parent else None
+        created = SearchCreated(configuration, dataset.key, environment, total, parent)
         try:
             self.home.journal.create_search(self.config.name, created, time.time())
         except SearchConflictError as error:  # there was none a moment ago

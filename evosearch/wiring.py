@@ -25,8 +25,8 @@ from evosearch.evaluation import TrainingSettings, evaluation_seed
 from evosearch.genome import parse_network
 from evosearch.reports import Cost, counted, estimate_cost
 from evosearch.runtime import (
-    Silence,
     Watcher,
+    Watchers,
 )
 from evosearch.search import FixedListSettings, ListedTrial
 from evosearch.storage import (
@@ -93,7 +93,7 @@ def run(
         SearchConflictError: the name belongs to a search of another configuration or of other data, or to a group.
         EvosearchError: as `evosearch.runtime.drive`.
     """
-    manner = Manner(executor, address, takeover, watcher or Silence())
+    manner = Manner(executor, address, takeover, Watchers.of(watcher))
     _bring_back(config, home, manner)
     if members := home.members_of(config.name):
         raise SearchConflictError(
@@ -118,7 +118,7 @@ def run_group(
 
     Returns: the searches `NAME/seed-N`, in the order of `seeds`. Each is what it would have been alone.
     """
-    manner = Manner(executor, address, takeover, watcher or Silence())
+    manner = Manner(executor, address, takeover, Watchers.of(watcher))
     _bring_back(config, home, manner)
     if home.journal.find(config.name) is not None:
         raise SearchConflictError(
@@ -140,7 +140,7 @@ def resume_group(
     takeover: bool = False,
 ) -> tuple[Finished, ...]:
     """Go on with every search of the group `name`, side by side, as `resume` would with each."""
-    manner = Manner(executor, address, takeover, watcher or Silence())
+    manner = Manner(executor, address, takeover, Watchers.of(watcher))
     for row in home.members_of(name)[:1]:  # brings all of them back
         _bring_back(config_from_json(row.configuration), home, manner)
     members = [_resumed(member, home, generations, manner) for member in home.members_of(name)]
@@ -164,7 +164,7 @@ def resume(
     Raises:
         SearchConflictError: there is no such search, or `generations` lies below its present total.
     """
-    manner = Manner(executor, address, takeover, watcher or Silence())
+    manner = Manner(executor, address, takeover, Watchers.of(watcher))
     _bring_back(config_from_json(home.find_search(name).configuration), home, manner)
     return search([_resumed(home.find_search(name), home, generations, manner)], generations)[0]
 
@@ -183,7 +183,7 @@ def _begun(config: RunConfig, home: Home, manner: "Manner", source: Document | N
     else:
         config = _merged(config, row, source)
         _note_objections(config, manner)
-    return Undertaking(home, _at(config, manner.address), row, manner, row.parent if row else None)
+    return Undertaking(home, _at(config, manner.address), row, manner, _parent(home, row))
 
 
 def _resumed(row: SearchRow, home: Home, generations: int | None, manner: "Manner") -> "Undertaking":
@@ -195,7 +195,7 @@ def _resumed(row: SearchRow, home: Home, generations: int | None, manner: "Manne
             raise SearchConflictError(
                 f"--generations is {generations}, below the {row.generations} of {name!r}; give the new total"
             )
-    return Undertaking(home, _at(config, manner.address), row, manner, row.parent if row else None)
+    return Undertaking(home, _at(config, manner.address), row, manner, _parent(home, row))
 
 
 def _note_objections(config: RunConfig, manner: "Manner") -> None:
@@ -239,7 +239,7 @@ def retrain(
         TooManyFailuresError: a training failed for good.
     """
     check_repeats(seeds)
-    manner = Manner(executor, address, takeover, watcher or Silence())
+    manner = Manner(executor, address, takeover, Watchers.of(watcher))
     _bring_back(config_from_json(home.find_search(name).configuration), home, manner)
     row, best = home.find_search(name), home.journal.best(name)
     check_parent(home, row, manner.onlooker)
@@ -289,7 +289,11 @@ def _retraining(
     executor: Executor = manner.executor or ("local" if parent.executor == "local" else "ray")
     as_parent = replace(manner, executor=executor if row is None else manner.executor)
     child = replace(config, name=name, strategy=strategy)
-    return Undertaking(home, _at(child, manner.address), row, as_parent, parent.name)
+    return Undertaking(home, _at(child, manner.address), row, as_parent, parent)
+
+
+def _parent(home: Home, row: SearchRow | None) -> SearchRow | None:
+    return None if row is None or row.parent is None else home.find_search(row.parent)
 
 
 def _recorded(home: Home, name: str) -> dict[str, TestReading]:

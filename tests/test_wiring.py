@@ -12,6 +12,7 @@ from unittest.mock import Mock
 import pytest
 
 from evosearch import undertaking, wiring
+from evosearch.blueprint import ImageShape, Problem
 from evosearch.config import config_to_json, load_config, read_config
 from evosearch.data import DataSettings, load_dataset
 from evosearch.errors import (
@@ -278,11 +279,9 @@ def test_the_configuration_of_an_extended_search_stays_the_configured_one(home, 
 def test_a_plan_takes_its_limits_from_configuration_and_images(config):
     dataset = load_dataset(config.data, env=os.environ, cwd=Path.cwd(), cache=None)
     plan = wiring.make_plan(config, dataset)
-    limits = plan.limits
-    assert (plan.name, plan.seed, plan.data_key) == ("tiny", 3, dataset.key)
-    assert (limits.image.channels, limits.image.height, limits.image.width) == (1, 8, 8)
-    assert (limits.classes, limits.batch_size, limits.optimizer) == (10, 64, "adam")
-    assert limits.max_parameters == config.space.max_parameters
+    assert (plan.name, plan.context.seed, plan.data_key) == ("tiny", 3, dataset.key)
+    assert plan.problem == Problem(ImageShape(1, 8, 8), 10)
+    assert plan.context.limits.max_parameters == config.space.max_parameters
     assert plan.strategy.evaluations == EVALUATIONS
     assert plan.training == config.training
 
@@ -292,7 +291,9 @@ def test_a_plan_of_an_extended_search_differs_in_its_generations_only(config):
     plan = wiring.make_plan(config, dataset)
     extended = wiring.make_plan(config, dataset, 5)
     assert isinstance(config.strategy, EavlSettings)
-    assert extended.strategy.evaluations == config.strategy.evaluations_of(5) == 4 + 4 * 3
+    assert (
+        extended.strategy.evaluations == config.strategy.with_generations(5).evaluations_in_all == 4 + 4 * 3
+    )
     assert replace(extended, strategy=plan.strategy) == plan
 
 
@@ -337,8 +338,8 @@ def test_two_retrainings_at_once_read_the_test_split_once_and_cost_the_search_no
         return take(*arguments, **named)
 
     monkeypatch.setattr(undertaking, "take", take_late)
-    reading = wiring.retrain("tiny", home)
-    assert len(facts(home, TestReadingBegun)) == 1
+    (reading,) = wiring.retrain("tiny", home)
+    assert len(facts(home, TestReadingBegun, "tiny/final-1")) == 1
     assert reading.metrics is not None
     assert home.find_search("tiny").seconds == seconds
 
@@ -539,7 +540,7 @@ def test_a_retraining_is_backed_up_before_and_after_it_reads_the_test_split(
         if isinstance(task, PredictionTask):
             with open_home(str(tmp_path / "third/journal.db"), env={}, cwd=tmp_path, create=True) as third:
                 bring_back(third, wiring.artifact_store(home, remote), "tiny", Onlooker(), takeover=True)
-                begun_when_read.append(len(facts(third, TestReadingBegun)))
+                begun_when_read.append(len(facts(third, TestReadingBegun, "tiny/final-1")))
         read(pool, worker, ticket, task)
 
     monkeypatch.setattr(ScriptedPool, "submit", submit)
@@ -613,6 +614,7 @@ def test_workers_find_the_drivers_mark_until_the_pool_closes(home, config, tmp_p
 def test_a_disk_without_room_for_the_search_is_found_before_anything_is_journaled(
     home, config, scripted, monkeypatch
 ):
+    config = replace(config, workers=replace(config.workers, checkpoint_minutes=None))
     free = Mock(return_value=Mock(free=2 * 2**20))
     monkeypatch.setattr("evosearch.storage.space.shutil.disk_usage", free)
     with pytest.raises(CannotRunError) as raised:
@@ -644,6 +646,7 @@ def begun_long_ago(home, config):
             config_to_json(config),
             load_dataset(config.data, env=os.environ, cwd=Path.cwd(), cache=None).key,
             {**undertaking.versions(), "device": "cpu"},
+            config.strategy.generations,
         ),
         time.time(),
     )

@@ -57,7 +57,7 @@ def run_searches(
     with open_journal(folder / "journal.db", must_exist=False) as journal, ExitStack() as held:
         logbooks = {}
         for name in (plan.name for plan in plans):
-            journal.create_search(name, SearchCreated(configuration, "bench", {}), time.time())
+            journal.create_search(name, SearchCreated(configuration, "bench", {}, 1), time.time())
             hold = held.enter_context(take(journal, folder / name, name, started, time.time))
             logbooks[name] = JournalLogbook(journal, name, hold, stop_reason, watcher.note)
         world = Surroundings(pool, logbooks, time.monotonic, stop_reason, watcher)

@@ -30,7 +30,7 @@ from evosearch.runtime import (
     replay,
 )
 from evosearch.search import Candidate
-from evosearch.storage import Born, Event
+from evosearch.storage import Born, Event, LiveCurve
 from evosearch.testing import formula_fitness
 
 
@@ -242,6 +242,9 @@ class MemoryLogbook:
                 self.born[self.search, fact.candidate.number] = fact.candidate
 
     def beat(self) -> None:
+        """Nothing."""
+
+    def show(self, curves: Sequence[LiveCurve]) -> None:
         """Nothing."""
 
 

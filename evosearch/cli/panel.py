@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from evosearch.cli.tally import Tallies, Tally
+from evosearch.evaluation import TrialId
 from evosearch.printable import printable
 from evosearch.reports import cells
 
@@ -36,8 +37,8 @@ def _search(tallies: Tallies, tally: Tally) -> Table:
         table.add_row("best so far", "  ".join(f"{value:.3f}" for value in tally.history[-12:]))
     if best := state.progress.best:
         table.add_row("chromosome", Text(str(best[0].subject), style="cyan"))
-    for worker, number in sorted(state.running.items()):
-        table.add_row(*cells(worker), _dim(f"{number}: {state.open[number].trial.subject}"))
+    for worker, trial in sorted(state.running.items()):
+        table.add_row(*cells(worker), _dim(_task(tallies, tally, trial)))
     return table
 
 
@@ -69,21 +70,26 @@ def _members(members: Iterable[Tally]) -> Table:
 
 def _workers(tallies: Tallies) -> Table:
     table = _labelled()
-    states = [(tally.short_name, tally.state) for tally in tallies.by_name.values()]
     running = [
-        (worker, f"{name} {number}: {state.open[number].trial.subject}")
-        for name, state in states
-        for worker, number in state.running.items()
+        (worker, f"{tally.short_name} {_task(tallies, tally, trial)}")
+        for tally in tallies.by_name.values()
+        for worker, trial in tally.state.running.items()
     ]
     for worker, task in sorted(running):
         table.add_row(*cells(worker), _dim(task))
     return table
 
 
+def _task(tallies: Tallies, tally: Tally, trial: TrialId) -> str:
+    told = tallies.told(tally.plan.name, trial)
+    return f"{trial}: {told}{'  ' if told else ''}{tally.state.open[trial].trial.subject}"
+
+
 def _add_evaluations(table: Table, tallies: Tallies) -> None:
     done, total = tallies.done, tallies.total
     table.add_row("evaluations", ProgressBar(total, done, width=40))
-    table.add_row("", f"{done} of {total} done, {tallies.running} running, {tallies.left}")
+    table.add_row("", f"{done} of {total} done, {tallies.running} running")
+    table.add_row("time", f"{tallies.elapsed} elapsed, {tallies.left}")
 
 
 def _labelled() -> Table:

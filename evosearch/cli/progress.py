@@ -15,7 +15,7 @@ from evosearch.evaluation import Losses, Success, Trial
 from evosearch.printable import printable
 from evosearch.runtime import DriverState, Plan, Watcher
 from evosearch.search import SearchProgress
-from evosearch.storage import Event, Failed, Finished, Recalled
+from evosearch.storage import Event, Failed, Finished, LiveCurve, Recalled
 
 
 @contextmanager
@@ -51,6 +51,9 @@ class Lines:
                 f"{plan.name}: going on at generation {state.progress.generation}, "
                 f"{tally.done_before} evaluations done"
             )
+
+    def follow(self, plan: Plan, curves: Sequence[LiveCurve]) -> None:
+        """Nothing: lines stay."""
 
     def observe(self, plan: Plan, state: DriverState, facts: Sequence[Event]) -> None:
         """A line per evaluation that ended or will be tried again, and one per generation that is done."""
@@ -89,6 +92,10 @@ class Display:
     def begin(self, plan: Plan, state: DriverState) -> None:
         """Show the search from here on."""
         self._tallies.begin(plan, state)
+
+    def follow(self, plan: Plan, curves: Sequence[LiveCurve]) -> None:
+        """Redraw soon."""
+        self._tallies.follow(plan, curves)
 
     def observe(self, plan: Plan, state: DriverState, facts: Sequence[Event]) -> None:
         """Redraw soon; a failed attempt is told above the panel."""

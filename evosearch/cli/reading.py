@@ -133,8 +133,8 @@ def _standing(home: "Home", row: "SearchRow") -> "Standing":
     total = config_from_json(row.configuration).strategy.with_generations(row.generations).evaluations_in_all
     state, best = home.current_state(row, host, now), home.journal.best(row.name)
     children = tuple(_standing(home, child) for child in home.children_of(row.name))
-    readings = home.journal.test_readings(row.name)
-    return Standing(row, state, best, total, last_heard(row, host, now), children, readings)
+    readings, live = home.journal.test_readings(row.name), home.journal.live(row.name)
+    return Standing(row, state, best, total, last_heard(row, host, now), children, readings, live)
 
 
 def add_to(app: typer.Typer) -> None:

@@ -1,11 +1,13 @@
 """What every display shows, counted from the driver's states: of one search, and of all that run side by side."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from evosearch.evaluation import TrialId
 from evosearch.reports import duration, seconds_left
 from evosearch.runtime import DriverState, Plan
+from evosearch.storage import LiveCurve
 
 
 @dataclass
@@ -59,6 +61,8 @@ class Tallies:
 
     clock: Callable[[], float] = time.monotonic
     by_name: dict[str, Tally] = field(default_factory=dict)
+    curves: dict[tuple[str, TrialId], LiveCurve] = field(default_factory=dict)
+    """The newest of each training that has told of an epoch."""
 
     def begin(self, plan: Plan, state: DriverState) -> Tally:
         """Count one more search, from `state` on."""
@@ -67,6 +71,25 @@ class Tallies:
         tally = Tally(plan, state)
         self.by_name = {**self.by_name, plan.name: tally}  # the display's thread may be reading the old one
         return tally
+
+    def follow(self, plan: Plan, curves: Sequence[LiveCurve]) -> None:
+        """Trainings of the search of `plan` got on."""
+        self.curves |= {(plan.name, one.trial): one for one in curves}
+
+    def told(self, name: str, trial: TrialId) -> str:
+        """How a training gets on, in words; nothing where it has not told yet."""
+        one = self.curves.get((name, trial))
+        if one is None:
+            return ""
+        newest = one.curve[-1]
+        return (
+            f"epoch {len(one.curve)} of {one.epochs}, loss {newest.loss:.4f}, accuracy {newest.accuracy:.4f}"
+        )
+
+    @property
+    def elapsed(self) -> str:
+        """Since this driver began to search, in words."""
+        return duration(self.clock() - self.begun)
 
     @property
     def several(self) -> bool:

@@ -63,7 +63,7 @@ def _problem(details: "ErrorDetails", values: dict[str, Any]) -> tuple[KeyPath, 
         return path, f"{dotted(path)} is unknown; {_repair(path, values)}"
     if kind == "union_tag_invalid":
         path, found = (*path, "name"), found["name"]
-        expected = context["expected_tags"].replace("', '", "' or '")
+        expected = _alternatives(context["expected_tags"])
     else:
         expected = _EXPECTED.get(kind) or context.get("expected", details["msg"])
     return path, f"{dotted(path)} is {shown(found)}; expected {expected.replace(chr(39), '')}"
@@ -102,3 +102,13 @@ def _known_keys(path: KeyPath, values: dict[str, Any]) -> list[str]:
     name = given.get("name") if isinstance(given, dict) else None
     chosen = next((option for option in options if getattr(option, "name", None) == name), None)
     return [field.name for field in fields(chosen or options[0])] if options else []
+
+
+def _alternatives(tags: str) -> str:
+    """Pydantic's `'a', 'b', 'c'` in words.
+
+    >>> _alternatives("'a', 'b', 'c'")
+    "'a', 'b' or 'c'"
+    """
+    *first, last = tags.split(", ")
+    return f"{', '.join(first)} or {last}" if first else last

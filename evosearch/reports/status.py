@@ -1,7 +1,7 @@
 """How a search stands, for scripts and for a person (DESIGN, "The command line")."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,13 +10,14 @@ from rich.table import Table
 from evosearch.reports.estimate import seconds_left
 from evosearch.reports.outcome import reading_row
 from evosearch.reports.words import cells, duration
-from evosearch.storage import EvaluationRow, SearchRow, SearchState, TestReading
+from evosearch.storage import EvaluationRow, LiveRow, SearchRow, SearchState, TestReading
 
 
 @dataclass(frozen=True)
 class Standing:
     """A search now. `state`: see `current_state`; `total`: evaluations of the whole search; `heard`: when its driver
     gave its last sign of life, see `last_heard`. `children`: its retrainings; `readings`: of the test split, by it or them.
+    `live`: the newest epoch of each training that has told of one.
     """
 
     row: SearchRow
@@ -26,6 +27,7 @@ class Standing:
     heard: str = ""
     children: tuple["Standing", ...] = ()
     readings: tuple[TestReading, ...] = ()
+    live: tuple[LiveRow, ...] = ()
 
     @property
     def done(self) -> int:
@@ -36,6 +38,11 @@ class Standing:
     def running(self) -> int:
         """Evaluations under way; what a killed driver left behind is not."""
         return self.row.counts.get("running", 0) if self.state == "running" else 0
+
+    @property
+    def trainings(self) -> tuple[LiveRow, ...]:
+        """Those under way; what a killed driver left behind is not."""
+        return self.live if self.state == "running" else ()
 
     @property
     def seconds_left(self) -> float | None:
@@ -78,6 +85,7 @@ def status_document(standing: Standing) -> dict[str, Any]:
         "seconds": round(row.seconds, 1),
         "heartbeat": round(row.heartbeat, 3),
         "estimated_seconds_left": None if left is None else round(left, 1),
+        "trainings": [asdict(training) for training in standing.trainings],
         "message": row.message,
         "environment": dict(row.environment),
         "parent": row.parent,
@@ -114,9 +122,20 @@ def status_lines(standing: Standing) -> list[str]:
         lines.append(f"  left         about {duration(standing.seconds_left)}")
     if best is not None and best.fitness is not None:
         lines.append(f"  best         {best.fitness:.4f}, candidate {best.number}: {best.chromosome}")
-    lines += (f"  retraining   {_child_line(child)}" for child in standing.children)
+    lines += (f"  training     {_training_line(training)}" for training in standing.trainings)
+    for child in standing.children:
+        lines.append(f"  retraining   {_child_line(child)}")
+        lines += (f"               {_training_line(training)}" for training in child.trainings)
     lines += (f"  reading      {reading_row(reading)}" for reading in standing.readings)
     return lines
+
+
+def _training_line(training: LiveRow) -> str:
+    rung = "" if training.until is None else f" until epoch {training.until}"
+    return (
+        f"candidate {training.number}{rung} on {training.worker}: epoch {training.epoch} of {training.epochs}, "
+        f"loss {training.loss:.4f}, accuracy {training.accuracy:.4f}"
+    )
 
 
 def _child_line(child: Standing) -> str:

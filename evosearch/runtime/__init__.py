@@ -27,7 +27,7 @@ from evosearch.runtime.settings import EvaluatorFactory, WorkerSettings
 from evosearch.runtime.signals import StopSignals
 from evosearch.runtime.state import DriverState, evolve, replay
 from evosearch.runtime.vigil import TimeLimits, Vigil
-from evosearch.runtime.watcher import Silence, Watcher
+from evosearch.runtime.watcher import Silence, Watcher, Watchers
 
 __all__ = [
     "POLICIES",
@@ -56,6 +56,7 @@ __all__ = [
     "TimeLimits",
     "Vigil",
     "Watcher",
+    "Watchers",
     "Worker",
     "WorkerJoined",
     "WorkerLeft",

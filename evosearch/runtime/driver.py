@@ -9,11 +9,12 @@ from evosearch.evaluation import PredictionTask
 from evosearch.runtime.checkpointing import Checkpointing
 from evosearch.runtime.fleet import Fleet
 from evosearch.runtime.limits import check_limits
+from evosearch.runtime.live import LiveTrainings
 from evosearch.runtime.machine import Assign, Begun, Command, DriverEvent, Exclude, Record, StopAsked, step
 from evosearch.runtime.pool import PoolChanged, PoolEvent, Ticket, WorkerJoined, WorkerLeft, WorkerPool
 from evosearch.runtime.vigil import TimeLimits, Vigil
-from evosearch.runtime.watcher import Watcher
-from evosearch.storage import Event, Stopped
+from evosearch.runtime.watcher import Watcher, Watchers
+from evosearch.storage import Completed, Event, LiveCurve, Stopped
 
 HEARTBEAT_SECONDS = 5.0
 POLL_SECONDS = 0.25
@@ -38,6 +39,14 @@ class Logbook(Protocol):
 
     def beat(self) -> None:
         """Say that this driver is alive."""
+        ...
+
+    def show(self, curves: Sequence[LiveCurve]) -> None:
+        """Let readers see how trainings get on; nothing rests on it.
+
+        Raises:
+            StaleTermError: a newer driver has taken the search over.
+        """
         ...
 
 
@@ -82,6 +91,8 @@ class _Loop:
         self._stopped: list[str] = []
         self._held_back: list[PoolEvent] = []
         self._may_begin = False
+        self._live = LiveTrainings()
+        self._watchers = Watchers.of(world.watcher)
 
     def run(self) -> Fleet:
         world = self._world
@@ -107,12 +118,21 @@ class _Loop:
         for event in news:
             self._vigil = self._vigil.saw(event, now)
             if isinstance(event, PoolChanged):
-                self._world.watcher.note(event.text)
+                self._watchers.note(event.text)
         self._held_back += news
         if self._may_begin or self._devices_suffice():
             self._may_begin = True
             held, self._held_back = self._held_back, []
+            self._live, told = self._live.heard(held)
             self._advance(*held)
+            for search, curves in told.items():
+                self._show(search, curves)
+
+    def _show(self, search: str, curves: Sequence[LiveCurve]) -> None:
+        member = self._fleet.members[search]
+        if not member.state.halted:
+            self._world.logbooks[search].show(curves)
+            self._watchers.follow(member.plan, curves)
 
     def _devices_suffice(self) -> bool:
         left = {event.worker for event in self._held_back if isinstance(event, WorkerLeft)}
@@ -155,12 +175,15 @@ class _Loop:
             case Record(search, facts):
                 world.logbooks[search].append(facts)
                 member = self._fleet.members[search]
-                world.watcher.observe(member.plan, member.state, facts)
+                self._watchers.observe(member.plan, member.state, facts)
                 self._stopped += [
                     _stopped(search, fact.message) for fact in facts if isinstance(fact, Stopped)
                 ]
+                if any(isinstance(fact, Completed) for fact in facts) and search in world.checkpointing:
+                    world.checkpointing[search].clear()
             case Assign(search, worker, trial, attempt, task):
                 self._vigil = self._vigil.began(worker, world.clock())
+                self._live = self._live.began(worker, search, trial, task)
                 checkpointing = world.checkpointing.get(search)
                 if checkpointing and not isinstance(task, PredictionTask):
                     task = checkpointing.apply(task, attempt)
@@ -168,7 +191,7 @@ class _Loop:
                 ticket = Ticket(search, term, trial.number, attempt, trial.until)
                 world.pool.submit(worker, ticket, task)
             case Exclude(node, message):
-                world.watcher.note(message)
+                self._watchers.note(message)
                 world.pool.exclude(node)
 
 

@@ -110,7 +110,8 @@ class _Turn:
                     running = {w: trial for w, trial in state.running.items() if w != worker.name}
                     self.fleet = self.fleet.with_state(name, replace(state, running=running))
                 case TaskDone() | WorkerLeft():
-                    self._add(name, told(self.fleet.members[name].plan, state, event))
+                    member = self.fleet.members[name]
+                    self._add(name, told(member.plan, state, event, member.term))
             self._settle(name)
 
     def close_node(self) -> None:

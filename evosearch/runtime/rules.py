@@ -32,13 +32,13 @@ from evosearch.storage import (
 )
 
 
-def told(plan: Plan, state: DriverState, event: TaskDone | WorkerLeft) -> Iterator[Event]:
-    """What a pool's `event` makes true in a search; nothing where it concerns none of what runs here."""
+def told(plan: Plan, state: DriverState, event: TaskDone | WorkerLeft, term: int = 0) -> Iterator[Event]:
+    """What a pool's `event` makes true in a search; nothing where it concerns none of what runs here. `term`: the driver's."""
     match event:
         case TaskDone(worker, ticket, result):
             # A result that nobody waits for any more (its driver stopped, its attempt was given up) changes nothing.
             if state.running.get(worker.name) == ticket.trial and _newest(state, ticket) == ticket.attempt:
-                yield from _came_to(plan, state, worker, ticket, result)
+                yield from _came_to(plan, state, worker, ticket, result, term)
         case WorkerLeft(worker, kind, message, node_lost) if worker.name in state.running:
             failure = Failure(kind, message, node_lost=node_lost)
             yield from _failure(plan, state, state.running[worker.name], worker, failure)
@@ -51,14 +51,14 @@ def _newest(state: DriverState, ticket: Ticket) -> int | None:
 
 
 def _came_to(
-    plan: Plan, state: DriverState, worker: Worker, ticket: Ticket, result: Result
+    plan: Plan, state: DriverState, worker: Worker, ticket: Ticket, result: Result, term: int
 ) -> Iterator[Event]:
     trial, attempt = ticket.trial, ticket.attempt
     match result:
         case Success() | Losses():
             left = weights = None
             if plan.reader and isinstance(result, Success):
-                weights = plan.reader.weights(plan, state.open[trial].trial, ticket.term, attempt)
+                weights = plan.reader.weights(plan, state.open[trial].trial, term, attempt)
                 left = worker.node
             yield Finished(trial.number, attempt, worker.name, result, trial.until, weights, left)
         case Prediction():

@@ -1,7 +1,7 @@
 """How many workers there are, where they run, and what each of them is made from."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from evosearch.data import SearchData
@@ -38,7 +38,7 @@ class WorkerSettings:
     """A worker is replaced after so many evaluations. None: never."""
     recycle_growth: int | None = 2048
     """A worker is replaced when it holds so many MiB more, on host or device, than after its first evaluation. None: never."""
-    checkpoint_minutes: float | None = 10.0
+    checkpoint_minutes: float | None = field(default=10.0, metadata={"absent": None})
     """A training leaves a checkpoint at the end of the first epoch after so long, from which it goes on wherever it is
     trained next. None: never, but for lists of given trainings, which leave one at each tenth of their epochs too."""
 

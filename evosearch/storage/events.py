@@ -26,7 +26,7 @@ class SearchCreated:
     configuration: Mapping[str, Any]
     data_key: str
     environment: Mapping[str, Any]
-    generations: int = 1
+    generations: int
     parent: str | None = None
 
 

@@ -43,10 +43,8 @@ def _renamed(payload: Payload, old: str, new: str) -> Payload:
 
 def _search_created(payload: Payload) -> tuple[str, Payload]:
     """Schema 1 left the number of generations to the configuration, where a random search gives none."""
-    if "generations" in payload:
-        return "SearchCreated", payload
     total = payload["configuration"].get("strategy", {}).get("generations", 1)
-    return "SearchCreated", {**payload, "generations": total}
+    return "SearchCreated", {"generations": total, **payload}
 
 
 TRANSLATIONS: Mapping[str, Callable[[Payload], tuple[str, Payload]]] = {

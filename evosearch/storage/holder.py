@@ -20,7 +20,7 @@ from evosearch.storage.events import DriverStarted
 from evosearch.storage.journal import Journal
 from evosearch.storage.locks import Lock, LockState
 from evosearch.storage.places import files_folder
-from evosearch.storage.readers import newest_drivers
+from evosearch.storage.readers import heartbeats, process
 from evosearch.storage.rows import Heartbeat, SearchRow, SearchState
 from evosearch.storage.upgrade import Check
 
@@ -206,35 +206,36 @@ def current_state(row: SearchRow, lock: LockState, host: str, now: float) -> Sea
     return "interrupted" if row.state == "running" and (lock == "free" or is_silent) else row.state
 
 
-def undriven(journal: Journal, onlooker: Onlooker | None = None) -> Check:
+def undriven(journal: Journal, onlooker: Onlooker) -> Check:
     """See that no driver of any search in `journal` lives, which would not know what to do with an upgraded one.
 
-    `onlooker`: watches those of which no lock tells. Returns: what sees it again within the upgrade's transaction: nobody
-    has taken a search meanwhile.
+    `onlooker`: watches those of which their locks do not tell. Returns: what sees within the upgrade's transaction that
+    none came meanwhile.
 
     Raises:
         HeldError: one lives.
     """
-    watcher = onlooker or Onlooker()
-    terms: dict[str, int] = {}
-    for row in journal.searches():
-        folder = files_folder(journal.file) / row.name if journal.file else Path()
-        if row.term and watcher.finds_alive(journal, folder, row.name):
-            raise HeldError(_held_by_older(journal, row.name, row.host, row.pid, row.term))
-        terms[row.name] = row.term
+    for name in journal.heartbeats():
+        if onlooker.finds_alive(journal, _folder(journal, name), name):
+            row = _found(journal, name)
+            raise _driven(journal, name, row.host, row.pid)
+    seen = journal.heartbeats()
 
     def check(connection: Connection) -> None:
-        for name, driver in newest_drivers(connection):
-            folder = files_folder(journal.file) / name if journal.file else Path()
-            is_held = journal.locks(folder, name).state(driver.term) == "held"
-            if is_held or driver.term > terms.get(name, 0):
-                raise HeldError(_held_by_older(journal, name, driver.host, driver.pid, driver.term))
+        for name, now in heartbeats(connection).items():
+            lock = journal.locks(_folder(journal, name), name).state(now.term)
+            if lock == "held" or (lock == "unknown" and seen.get(name) != now):
+                raise _driven(journal, name, *process(connection, name))
 
     return check
 
 
-def _held_by_older(journal: Journal, name: str, host: str | None, pid: int | None, term: int) -> str:
-    return (
-        f"search {name!r} is held by an older evosearch on {host} (process {pid}, term {term}), so the journal "
-        f"{journal.place} cannot be upgraded; wait until it ends, or stop it"
+def _folder(journal: Journal, name: str) -> Path:
+    return files_folder(journal.file) / name if journal.file else Path()
+
+
+def _driven(journal: Journal, name: str, host: str | None, pid: int | None) -> HeldError:
+    return HeldError(
+        f"search {name!r} is held by an older evosearch on {host} (process {pid}), so the journal {journal.place} cannot "
+        "be upgraded; wait until it ends, or stop it"
     )

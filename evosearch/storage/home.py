@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -9,7 +10,7 @@ from sqlalchemy import URL
 
 from evosearch.errors import SearchConflictError
 from evosearch.storage.groups import members_of
-from evosearch.storage.holder import Onlooker, current_state
+from evosearch.storage.holder import Onlooker, current_state, undriven
 from evosearch.storage.journal import Journal
 from evosearch.storage.opening import open_journal, parse_place
 from evosearch.storage.passwords import without_password
@@ -72,6 +73,10 @@ class Home:
     def is_held(self, row: SearchRow, onlooker: Onlooker) -> bool:
         """Whether a driver that lives holds the search, be it to retrain; takes a minute where only that tells."""
         return onlooker.finds_alive(self.journal, self.folder_of(row.name), row.name)
+
+    def upgrade(self, onlooker: Onlooker) -> bool:
+        """As `Journal.upgrade`; `onlooker`: how a driver is watched of which its lock does not tell whether it lives."""
+        return self.journal.upgrade(partial(undriven, onlooker=onlooker))
 
 
 def open_home(

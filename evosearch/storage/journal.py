@@ -6,7 +6,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Self
 
-from sqlalchemy import Connection, Row, and_, case, insert, select, update
+from sqlalchemy import Connection, Row, case, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from evosearch.errors import JournalError, SearchConflictError, StaleTermError
@@ -17,10 +17,18 @@ from evosearch.storage.database import Database
 from evosearch.storage.events import DriverStarted, Event, Recorded, SearchCreated
 from evosearch.storage.locks import Locks
 from evosearch.storage.names import check_name
-from evosearch.storage.projection import Place, project
+from evosearch.storage.projection import Place, project, show
 from evosearch.storage.rebuilding import event_page, pages, rebuild
 from evosearch.storage.rescue import Written
-from evosearch.storage.rows import EvaluationRow, GenerationRow, Heartbeat, SearchRow, TestReading
+from evosearch.storage.rows import (
+    EvaluationRow,
+    GenerationRow,
+    Heartbeat,
+    LiveCurve,
+    LiveRow,
+    SearchRow,
+    TestReading,
+)
 from evosearch.storage.tables import drivers, events, searches
 from evosearch.storage.upgrade import Check, schema_of
 
@@ -130,6 +138,15 @@ class Journal:
         with self._writing() as connection:
             _alive(connection, self._fenced(connection, name, term).search, term, at)
 
+    def show(self, name: str, term: int, curves: Sequence[LiveCurve]) -> None:
+        """Overwrite what is known of trainings under way; `live` gives it back until they end, in whatever way.
+
+        Raises:
+            StaleTermError: a newer driver has taken the search over.
+        """
+        with self._writing() as connection:
+            show(connection, self._fenced(connection, name, term).search, curves)
+
     def adopt(self, other: "Journal", name: str) -> None:
         """Take the search or the members of the group `name` from `other`, as far as they are newer there, in one
         transaction. What this journal had of them in an older state is replaced.
@@ -175,11 +192,8 @@ class Journal:
 
     def heartbeats(self) -> dict[str, Heartbeat]:
         """The last sign of life of every search's driver."""
-        driver = and_(drivers.c.search == searches.c.id, drivers.c.term == searches.c.term)
-        query = select(searches.c.name, searches.c.term, searches.c.sequence, drivers.c.last)
         with self._reading() as connection:
-            found = connection.execute(query.outerjoin(drivers, driver))
-            return {name: Heartbeat(*rest) for name, *rest in found}
+            return readers.heartbeats(connection)
 
     def end(self, name: str) -> tuple[int, int]:
         """The newest term of a search, and the sequence number of its last event."""
@@ -212,6 +226,11 @@ class Journal:
         with self._reading() as connection:
             return readers.best_row(connection, self._id(connection, name))
 
+    def live(self, name: str) -> tuple[LiveRow, ...]:
+        """The newest epoch of each training under way, by number; of those that have told of one."""
+        with self._reading() as connection:
+            return readers.live_rows(connection, self._id(connection, name))
+
     def generations(self, name: str) -> tuple[GenerationRow, ...]:
         """Every generation that was begun, with its statistics."""
         with self._reading() as connection:
@@ -230,6 +249,11 @@ class Journal:
             JournalError: it is damaged.
         """
         self._database.verify()
+
+    @property
+    def schema(self) -> int:
+        """Of which schema it is."""
+        return self._database.schema
 
     def look(
         self, name: str, term: int, sequence: int, *, thorough: bool, error: Exception | None = None
@@ -253,17 +277,14 @@ class Journal:
         """Whether `look` found it lost: what lies in its place is another's."""
         return self._database.guard.has_lost
 
-    @property
-    def schema(self) -> int:
-        """Of which schema it is."""
-        return self._database.schema
-
     def locks(self, folder: Path, name: str) -> Locks:
         """The locks of the search `name`, whose own folder is `folder`."""
         return self._database.locks(folder, name)
 
-    def upgrade(self) -> bool:
+    def upgrade(self, undriven: Callable[["Journal"], Check] | None = None) -> bool:
         """Bring the journal to this version's schema, as every writing method does first; whether it was an older one.
+
+        `undriven`: instead of the one that the journal was opened with.
 
         Raises:
             HeldError: a driver lives that would not know what to do with it.
@@ -272,7 +293,7 @@ class Journal:
             older = self._database
             if older.upgrade is None:
                 return False
-            self._database = older.upgrade(self._undriven(self))
+            self._database = older.upgrade((undriven or self._undriven)(self))
             older.close()
         self._note(
             f"the journal {self.place} was upgraded from schema {older.schema} to {self.schema}; older versions of "

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from evosearch.errors import EvosearchError, InterruptedSearchError, JournalAwayError
 from evosearch.storage.backup import Backup
@@ -16,6 +17,7 @@ from evosearch.storage.events import (
 )
 from evosearch.storage.holder import Held
 from evosearch.storage.journal import Journal
+from evosearch.storage.rows import LiveCurve
 
 AWAY_SECONDS = 60.0
 """Longest wait for a journal's server that is away, for instance while it is restarted."""
@@ -87,6 +89,15 @@ class JournalLogbook:
         self._patiently(self._beat, self._beat)
         self._look(thorough=True)
         self._back_up(False)
+
+    def show(self, curves: Sequence[LiveCurve]) -> None:
+        """Let readers see how trainings get on; a server that is away is not waited for.
+
+        Raises:
+            StaleTermError: a newer driver has taken the search over.
+        """
+        with suppress(JournalAwayError):
+            self._journal.show(self._name, self.term, curves)
 
     def _beat(self) -> None:
         self._look(thorough=False)  # a lock that is taken again makes its folder anew

@@ -15,7 +15,7 @@ from evosearch.permissions import make_folder
 from evosearch.storage import postgres, sqlite
 from evosearch.storage.database import Database
 from evosearch.storage.header import read_journal_header
-from evosearch.storage.holder import undriven
+from evosearch.storage.holder import Onlooker, undriven
 from evosearch.storage.journal import Journal
 from evosearch.storage.mounts import JournalMode, journal_mode
 from evosearch.storage.passwords import without_password
@@ -56,7 +56,11 @@ def open_journal(
     found = where if isinstance(where, URL) else parse_place(where)
     if isinstance(found, URL):
         copy_of = partial(_open_copy, cache)
-        return Journal(postgres.open_database(found, must_exist=must_exist, copy_of=copy_of), undriven, note)
+        return Journal(
+            postgres.open_database(found, must_exist=must_exist, copy_of=copy_of),
+            partial(undriven, onlooker=Onlooker(note)),
+            note,
+        )
     path = found.expanduser().resolve()
     mode = _mode_in(path.parent)
     if must_exist and not exists(path):
@@ -67,17 +71,27 @@ def open_journal(
     if not exists(path):
         sqlite.create(path, mode)
     header = read_journal_header(path)
-    create = partial(salvage, create=_create)
     schema = header.schema if header.schema == SCHEMA else sqlite.find_schema(path)
     if schema == SCHEMA:
-        return Journal(sqlite.open_database(path, header, mode, create), undriven, note)
+        return Journal(
+            sqlite.open_database(path, header, mode, _SALVAGE),
+            partial(undriven, onlooker=Onlooker(note)),
+            note,
+        )
     identity = path.stat()
     copy = _open_copy(cache, f"{identity.st_dev:x}-{identity.st_ino:x}")
-    return Journal(sqlite.open_older(path, mode, schema, copy, create), undriven, note)
+    return Journal(
+        sqlite.open_older(path, mode, schema, copy, _SALVAGE),
+        partial(undriven, onlooker=Onlooker(note)),
+        note,
+    )
 
 
 def _create(file: Path) -> Journal:
     return open_journal(file, must_exist=False)
+
+
+_SALVAGE = partial(salvage, create=_create)
 
 
 def _mode_in(folder: Path) -> JournalMode:
@@ -85,7 +99,7 @@ def _mode_in(folder: Path) -> JournalMode:
 
 
 def _open_copy(cache: Path | None, name: str) -> Database:
-    """A journal of this schema that nobody else reads: a file in `cache`, else one that is gone when it is closed."""
+    """A journal of this schema for readers: a file in `cache`, else one that is gone when it is closed."""
     if cache is not None:
         with suppress(OSError, EvosearchError):  # another user's, or damaged, or no space is left
             make_folder(cache)
@@ -103,13 +117,13 @@ def _open_copy(cache: Path | None, name: str) -> Database:
 def _open_private(file: Path) -> Database:
     """The journal at `file`, made where there is none, or none that can be read."""
     mode = _mode_in(file.parent)
-    sqlite.create(file, mode, private=True)
+    sqlite.create(file, mode)
     try:
-        return sqlite.open_database(file, read_journal_header(file), mode)
+        return sqlite.open_copy(file, mode)
     except JournalError:
         sqlite.remove(file)
-    sqlite.create(file, mode, private=True)
-    return sqlite.open_database(file, read_journal_header(file), mode)
+    sqlite.create(file, mode)
+    return sqlite.open_copy(file, mode)
 
 
 def parse_place(where: str | Path) -> Path | URL:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import singledispatch
 from typing import assert_never
 
-from sqlalchemy import Executable, Update, delete, exists, insert, literal, select, update
+from sqlalchemy import Connection, Delete, Executable, Update, delete, exists, insert, literal, select, update
 
 from evosearch.evaluation import EpochRecord, Losses, Success, TrialId
 from evosearch.storage.events import (
@@ -29,7 +29,8 @@ from evosearch.storage.events import (
     TestReadingFailed,
     VerdictReached,
 )
-from evosearch.storage.tables import evaluations, generations, reasons, searches, test_readings
+from evosearch.storage.rows import LiveCurve
+from evosearch.storage.tables import evaluations, generations, live, reasons, searches, test_readings
 
 Statements = Sequence[Executable]
 
@@ -121,10 +122,12 @@ def _(event: Finished, place: Place) -> Statements:
     done = {"status": "done", "worker": event.worker, "seconds": event.success.seconds}
     match event.success:
         case Success(fitness, _, curve):
-            return [_evaluation(place, event.trial).values(**done, fitness=fitness, curve=_curve(curve))]
+            ended = _evaluation(place, event.trial).values(**done, fitness=fitness, curve=_curve(curve))
         case Losses():
-            return [_evaluation(place, event.trial).values(**done)]
-    assert_never(event.success)
+            ended = _evaluation(place, event.trial).values(**done)
+        case _:
+            assert_never(event.success)
+    return [ended, _forgotten(place, event.trial)]
 
 
 @project.register
@@ -154,6 +157,7 @@ def _(event: Failed, place: Place) -> Statements:
             seconds=failure.seconds,
             curve=_curve(failure.curve),
         ),
+        _forgotten(place, event.trial),
     ]
 
 
@@ -222,7 +226,8 @@ def _comes_to(place: Place, state: str, message: str) -> Statements:
         evaluations.c.search == place.search, evaluations.c.status == "running"
     )
     changed = _search(place).where(searches.c.state != "done")
-    return [abandoned.values(status="waiting"), changed.values(state=state, message=message)]
+    nothing_runs = delete(live).where(live.c.search == place.search)
+    return [abandoned.values(status="waiting"), changed.values(state=state, message=message), nothing_runs]
 
 
 def _search(place: Place) -> Update:
@@ -232,6 +237,25 @@ def _search(place: Place) -> Update:
 def _evaluation(place: Place, trial: TrialId) -> Update:
     row = evaluations.c.number == trial.number, evaluations.c.until == _until(trial)
     return update(evaluations).where(evaluations.c.search == place.search, *row)
+
+
+def _forgotten(place: Place, trial: TrialId) -> Delete:
+    row = live.c.number == trial.number, live.c.until == _until(trial)
+    return delete(live).where(live.c.search == place.search, *row)
+
+
+def show(connection: Connection, search: int, curves: Sequence[LiveCurve]) -> None:
+    """Bring the table of trainings under way up to `curves`, of the search of this id."""
+    rows = []
+    for one in curves:
+        trial = {"search": search, "number": one.trial.number, "until": _until(one.trial)}
+        connection.execute(_forgotten(Place(search, 0), one.trial).where(live.c.epoch > one.known))
+        rows += [
+            {**trial, "epoch": epoch, "epochs": one.epochs, "loss": record.loss, "accuracy": record.accuracy}
+            for epoch, record in enumerate(one.curve[one.known :], one.known + 1)
+        ]
+    if rows:
+        connection.execute(insert(live), rows)
 
 
 def _until(trial: TrialId) -> int:

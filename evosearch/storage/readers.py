@@ -6,11 +6,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from sqlalchemy import ColumnElement, Connection, Row, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select
 
 from evosearch.evaluation import Origin
-from evosearch.storage.rows import EvaluationRow, EvaluationStatus, GenerationRow, SearchRow, TestReading
-from evosearch.storage.tables import drivers, evaluations, generations, reasons, searches, test_readings
+from evosearch.storage.rows import (
+    EvaluationRow,
+    EvaluationStatus,
+    GenerationRow,
+    Heartbeat,
+    LiveRow,
+    SearchRow,
+    TestReading,
+)
+from evosearch.storage.tables import drivers, evaluations, generations, live, reasons, searches, test_readings
 
 STATUSES: tuple[EvaluationStatus, ...] = ("waiting", "running", "done", "failed")
 
@@ -48,12 +56,20 @@ def _search_row(connection: Connection, row: Row[Any]) -> SearchRow:
     )
 
 
-def newest_drivers(connection: Connection) -> Sequence[tuple[str, Row[Any]]]:
-    """Each search that was ever driven, with the row of its newest driver; of a journal of any schema."""
-    columns = (drivers.c[name] for name in ("term", "host", "pid", "last"))
-    joined = searches.join(drivers, (drivers.c.search == searches.c.id) & (drivers.c.term == searches.c.term))
-    found = connection.execute(select(searches.c.name, *columns).select_from(joined).order_by(searches.c.id))
-    return [(row.name, row) for row in found]
+def heartbeats(connection: Connection) -> dict[str, Heartbeat]:
+    """The last sign of life of every search's driver; of a journal of any schema."""
+    driver = (drivers.c.search == searches.c.id) & (drivers.c.term == searches.c.term)
+    query = select(searches.c.name, searches.c.term, searches.c.sequence, drivers.c.last)
+    found = connection.execute(query.select_from(searches.outerjoin(drivers, driver)))
+    return {name: Heartbeat(*rest) for name, *rest in found}
+
+
+def process(connection: Connection, name: str) -> tuple[str, int]:
+    """Host and number of the process that drove a search last; of a journal of any schema."""
+    columns = drivers.c.host, drivers.c.pid
+    query = select(*columns).join(searches).where(searches.c.name == name).order_by(drivers.c.term.desc())
+    host, pid = connection.execute(query.limit(1)).one()
+    return host, pid
 
 
 def _counts(connection: Connection, search: int) -> tuple[dict[EvaluationStatus, int], dict[str, int]]:
@@ -130,6 +146,30 @@ def _abandoned(row: Row[Any], told: Sequence[str]) -> list[str]:
     succeeded = row.status == "done" and not row.cached
     ended = len(told) + (succeeded or row.status == "running")
     return ["abandoned: its driver ended before it did"] * max(0, row.attempts - ended)
+
+
+def live_rows(connection: Connection, search: int) -> tuple[LiveRow, ...]:
+    """The newest epoch of each training under way, by number."""
+    newest = (
+        select(live.c.number, live.c.until, func.max(live.c.epoch).label("epoch"))
+        .where(live.c.search == search)
+        .group_by(live.c.number, live.c.until)
+        .subquery()
+    )
+    same = [live.c[name] == newest.c[name] for name in ("number", "until", "epoch")]
+    trial = [evaluations.c[name] == live.c[name] for name in ("search", "number", "until")]
+    columns = live.c.number, live.c.until, evaluations.c.worker, live.c.epoch, live.c.epochs, live.c.loss
+    query = (
+        select(*columns, live.c.accuracy)
+        .join(newest, and_(*same))
+        .join(evaluations, and_(*trial))
+        .where(live.c.search == search)
+        .order_by(live.c.number, live.c.until)
+    )
+    rows = connection.execute(query).mappings()
+    return tuple(
+        LiveRow(**{**row, "until": row["until"] or None, "worker": row["worker"] or ""}) for row in rows
+    )
 
 
 def generation_rows(connection: Connection, search: int) -> tuple[GenerationRow, ...]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from evosearch.evaluation import Origin
+from evosearch.evaluation import EpochRecord, Origin, TrialId
 
 SearchState = Literal["running", "done", "interrupted", "failed"]
 EvaluationStatus = Literal["waiting", "running", "done", "failed"]
@@ -84,6 +84,33 @@ class EvaluationRow:
     candidate: int = 0
     repeat: int = 0
     until: int = 0
+
+
+@dataclass(frozen=True)
+class LiveCurve:
+    """A training under way, as its worker told of it. `epochs`: at which it ends. `curve`: of the epochs that have ended;
+    the first `known` of them were told before.
+    """
+
+    trial: TrialId
+    epochs: int
+    curve: tuple[EpochRecord, ...]
+    known: int = 0
+
+
+@dataclass(frozen=True)
+class LiveRow:
+    """The newest epoch of a training under way. `loss`: mean over the training images. `accuracy`: on the validation images,
+    0 to 1. `until`: as of its trial. `epochs`: at which it ends. `worker`: who trains it.
+    """
+
+    number: int
+    until: int | None
+    worker: str
+    epoch: int
+    epochs: int
+    loss: float
+    accuracy: float
 
 
 @dataclass(frozen=True)

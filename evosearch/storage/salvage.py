@@ -36,6 +36,8 @@ def salvage(
 
     Returns: how many events of that search there are; where there is none, no file either.
     """
+    # Nothing is written through it: it is how SQLite is told to read a file that is shorter than its header says.
+    source.execute("PRAGMA writable_schema = ON")
     found = {
         name: (created, _whole(source, search, sequence))
         for search, name, created, sequence in _searches(source)

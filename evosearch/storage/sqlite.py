@@ -21,7 +21,7 @@ from evosearch.storage.database import Database
 from evosearch.storage.header import APPLICATION_ID, Header, read_journal_header
 from evosearch.storage.locks import Farewells, FileLocks, Locks
 from evosearch.storage.mounts import JournalMode
-from evosearch.storage.rescue import FileGuard, Salvage, Unguarded
+from evosearch.storage.rescue import FileGuard, Guard, Salvage, Unguarded
 from evosearch.storage.tables import SCHEMA, meta, metadata
 from evosearch.storage.upgrade import Check, schema_of, upgrade
 
@@ -65,9 +65,9 @@ class MovedError(CannotRunError):
         super().__init__("the journal was being opened by another process; run the command again")
 
 
-def create(path: Path, mode: JournalMode, *, private: bool = False) -> None:
+def create(path: Path, mode: JournalMode) -> None:
     """Put an empty journal at `path`, complete from its first instant; where another process was first, its
-    journal stays. `private`: for nobody else to read, whatever the umask says.
+    journal stays.
 
     Raises:
         CannotRunError: the folder cannot be written to.
@@ -85,8 +85,6 @@ def create(path: Path, mode: JournalMode, *, private: bool = False) -> None:
                 connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
                 connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA}")
             engine.dispose()
-            if private:
-                fresh.chmod(0o600)
             publish(fresh, path)
     except OSError as error:
         raise CannotRunError(
@@ -110,9 +108,9 @@ def publish(fresh: Path, path: Path) -> None:
         close(folder)
 
 
-def open_database(path: Path, header: Header, mode: JournalMode, salvage: Salvage | None = None) -> Database:
+def open_database(path: Path, header: Header, mode: JournalMode, salvage: Salvage) -> Database:
     """The journal at `path`; where it may not be written, it can only be read. `salvage`: as
-    `FileGuard`; None: nobody watches over it.
+    `FileGuard`.
 
     Raises:
         JournalError: SQLite finds it damaged.
@@ -125,7 +123,7 @@ def open_database(path: Path, header: Header, mode: JournalMode, salvage: Salvag
             schema_of(connection, str(path))
         if header.schema < SCHEMA and set_mode:  # who upgraded it was killed before its end
             settle(engine)
-        guard = FileGuard(path, salvage) if salvage and access.get("mode") == "rw" else Unguarded()
+        guard = FileGuard(path, salvage) if access.get("mode") == "rw" else Unguarded()
     except BaseException as error:
         engine.dispose()
         if isinstance(
@@ -136,11 +134,24 @@ def open_database(path: Path, header: Header, mode: JournalMode, salvage: Salvag
     return _database(engine, path, mode, guard)
 
 
-def open_older(
-    path: Path, mode: JournalMode, schema: int, copy: Database, salvage: Salvage | None = None
-) -> Database:
-    """A journal of an older `schema` at `path`; `copy`: a journal that follows it from now on, for readers. `salvage`: as
-    `open_database`.
+def open_copy(path: Path, mode: JournalMode) -> Database:
+    """The journal at `path`, which can be made again at any time.
+
+    Raises:
+        JournalError, CannotRunError: as `open_database`.
+    """
+    engine = _engine(path, *_access(path, read_journal_header(path), mode))
+    try:
+        with engine.connect() as connection:
+            schema_of(connection, str(path))
+    except BaseException:
+        engine.dispose()
+        raise
+    return _database(engine, path, mode, Unguarded())
+
+
+def open_older(path: Path, mode: JournalMode, schema: int, copy: Database, salvage: Salvage) -> Database:
+    """A journal of an older `schema` at `path`; `copy`: a journal that follows it from now on, for readers.
 
     Raises:
         JournalError: it is damaged.
@@ -156,23 +167,24 @@ def open_older(
             settle(engine)
             if copy.file:
                 remove(copy.file)
+            return _database(engine, path, mode, FileGuard(path, salvage))
         except BaseException:
             engine.dispose()
             raise
-        return _database(engine, path, mode, FileGuard(path, salvage) if salvage else Unguarded())
 
     return Database(
         copy.reader,
         copy.writer,
         str(path),
         path,
-        verify=partial(steady, partial(_verify_untouched, path)),
-        locks=_locks(mode),
-        close=copy.close,
-        advice=ADVICE if mode == "DELETE" else None,
-        refresh=lambda: steady(partial(_refresh, path, copy)),
-        upgrade=upgrade_file,
-        schema=schema,
+        partial(steady, partial(_verify_untouched, path)),
+        _locks(mode),
+        copy.close,
+        ADVICE if mode == "DELETE" else None,
+        Unguarded(),
+        lambda: steady(partial(_refresh, path, copy)),
+        upgrade_file,
+        schema,
     )
 
 
@@ -244,7 +256,7 @@ def _refresh(path: Path, copy: Database) -> None:
         follow(source, to, f"the journal {path}")
 
 
-def _database(engine: Engine, path: Path, mode: JournalMode, guard: FileGuard | Unguarded) -> Database:
+def _database(engine: Engine, path: Path, mode: JournalMode, guard: Guard) -> Database:
     writer = engine.execution_options(writes=True)
     advice = ADVICE if mode == "DELETE" else None
     verify = partial(_verify, engine, path)

@@ -167,10 +167,23 @@ test_readings = Table(
     Column("weights", _Words),
 )
 
+live = Table(
+    "live",
+    metadata,
+    _of_search(),
+    _key("number"),
+    _key("until"),
+    _key("epoch"),  # that has ended, from 1
+    Column("epochs", Integer, nullable=False),  # at which the training ends
+    Column("loss", Float, nullable=False),
+    Column("accuracy", Float, nullable=False),
+)
+"""Epochs of trainings under way: overwritten rows, which no event tells. A trial's are gone once it ends, in whatever way."""
+
 TRUTH_TABLES = (meta, searches, drivers, events)
 """Never dropped; their columns are never changed."""
 
-READER_TABLES = (evaluations, reasons, generations, test_readings)
+READER_TABLES = (evaluations, reasons, generations, test_readings, live)
 """Written anew by a rebuild, dropped and made anew by an upgrade."""
 
 READER_COLUMNS = tuple(
@@ -183,6 +196,8 @@ READER_COLUMNS = tuple(
         "data_key",
         "generation",
         "generations",
+        "parent",
+        "best",
     )
 )
 """Those of `searches` that a rebuild writes anew; they need a `default`, or are nullable."""

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 from evosearch.errors import InputError, SearchConflictError, StaleTermError
-from evosearch.evaluation import EpochRecord, Failure, FailureKind, Success
+from evosearch.evaluation import EpochRecord, Failure, FailureKind, Success, TrialId
 from evosearch.genome import parse
 from evosearch.search import Candidate, Origin
 from evosearch.storage import (
@@ -23,6 +23,8 @@ from evosearch.storage import (
     GenerationStarted,
     Interrupted,
     Journal,
+    LiveCurve,
+    LiveRow,
     Recalled,
     Reopened,
     SearchCreated,
@@ -34,7 +36,7 @@ from evosearch.storage import (
 from evosearch.storage.rows import Heartbeat
 
 CONFIGURATION: dict[str, Any] = {"seed": 1, "strategy": {"population": 4, "generations": 2}}
-CREATED = SearchCreated(CONFIGURATION, "data-1", {"torch": "2.11", "threads": 1})
+CREATED = SearchCreated(CONFIGURATION, "data-1", {"torch": "2.11", "threads": 1}, 2)
 STARTED = DriverStarted("node1", 4711, "local", CONFIGURATION)
 CURVE = (EpochRecord(0.7, 0.5), EpochRecord(0.1, 0.75))
 
@@ -96,6 +98,19 @@ def found(journal: Journal, name: str = "s") -> SearchRow:
     return row
 
 
+def trained(*numbers: int) -> list[Event]:
+    """These candidates were born, and are being trained by a worker named after each."""
+    return [
+        *(born(number) for number in numbers),
+        *(Dispatched(number, 1, f"w{number}") for number in numbers),
+    ]
+
+
+def live(number: int, *, epochs: int = len(CURVE), known: int = 0) -> LiveCurve:
+    """The first epochs of a training of 9."""
+    return LiveCurve(TrialId(number), 9, CURVE[:epochs], known)
+
+
 class JournalContract:
     """Inherited by the tests of a journal; `journal` gives an empty one."""
 
@@ -118,7 +133,7 @@ class JournalContract:
 
     def test_what_a_caller_changes_later_does_not_reach_the_journal(self, journal: Journal) -> None:
         mine = {"strategy": {"generations": 7}}
-        journal.create_search("s", SearchCreated(mine, "k", {}), 1.0)
+        journal.create_search("s", SearchCreated(mine, "k", {}, 1), 1.0)
         mine["strategy"]["generations"] = 8
         event = next(journal.replay("s")).event
         assert isinstance(event, SearchCreated)
@@ -389,6 +404,59 @@ class JournalContract:
     def test_a_sound_journal_passes_its_check(self, journal: Journal) -> None:
         started(journal, story=STORY)
         journal.check()
+
+    # Trainings under way
+
+    def test_of_a_training_under_way_the_newest_epoch_is_read(self, journal: Journal) -> None:
+        term = started(journal, story=trained(0, 1, 2))
+        assert journal.live("s") == ()
+        journal.show("s", term, [live(0, epochs=1), live(1)])
+        journal.show("s", term, [live(0, known=1)])
+        assert journal.live("s") == (
+            LiveRow(0, None, "w0", 2, 9, 0.1, 0.75),
+            LiveRow(1, None, "w1", 2, 9, 0.1, 0.75),
+        )
+
+    def test_one_that_begins_anew_has_only_the_epochs_of_this_attempt(self, journal: Journal) -> None:
+        term = started(journal, story=trained(0))
+        journal.show("s", term, [live(0)])
+        journal.show("s", term, [live(0, epochs=1)])
+        assert journal.live("s") == (LiveRow(0, None, "w0", 1, 9, 0.7, 0.5),)
+
+    def test_what_has_ended_is_no_training_under_way(self, journal: Journal) -> None:
+        term = started(journal, story=trained(0, 1, 2))
+        journal.show("s", term, [live(0), live(1), live(2)])
+        ended: list[Event] = [
+            Finished(0, 1, "w0", Success(0.75, 2.0, CURVE)),
+            failed(1, FailureKind.CRASHED, final=False),
+        ]
+        journal.append("s", term, ended, 130.0)
+        assert [row.number for row in journal.live("s")] == [2]
+
+    def test_another_driver_begins_without_what_the_last_one_told(self, journal: Journal) -> None:
+        term = started(journal, story=trained(0))
+        journal.show("s", term, [live(0)])
+        newer = journal.begin_term("s", term, STARTED, 130.0)
+        assert journal.live("s") == ()
+        with pytest.raises(StaleTermError):
+            journal.show("s", term, [live(0)])
+        journal.append("s", newer, [Dispatched(0, 2, "w9")], 140.0)
+        journal.show("s", newer, [live(0)])
+        assert [row.worker for row in journal.live("s")] == ["w9"]
+
+    def test_a_search_that_stops_leaves_no_training_under_way(self, journal: Journal) -> None:
+        term = started(journal, story=trained(0))
+        journal.show("s", term, [live(0)])
+        journal.append("s", term, [Interrupted("SIGTERM")], 130.0)
+        assert journal.live("s") == ()
+
+    def test_no_event_tells_of_them_and_no_other_search_sees_them(self, journal: Journal) -> None:
+        term = started(journal, story=trained(0))
+        started(journal, "other", story=trained(0))
+        before = journal.end("s")
+        journal.show("s", term, [live(0)])
+        assert journal.end("s") == before
+        assert journal.live("other") == ()
 
 
 def _everything(journal: Journal, name: str) -> tuple[object, ...]:

@@ -13,11 +13,11 @@ from evosearch.cli.panel import panel
 from evosearch.cli.progress import Display, Lines, show_progress
 from evosearch.cli.tally import Tallies
 from evosearch.errors import InterruptedSearchError
-from evosearch.evaluation import FailureKind
+from evosearch.evaluation import EpochRecord, FailureKind, TrialId
 from evosearch.genome import SearchSpace
 from evosearch.runtime import Fleet, Member, Surroundings, drive, replay
 from evosearch.search import EavlSettings, Score
-from evosearch.storage import DriverStarted, Extended, Finished
+from evosearch.storage import DriverStarted, Extended, Finished, LiveCurve
 from evosearch.testing import FormulaEvaluator, Script, ScriptedPool
 from tests.runtime.small_search import MemoryLogbook, make_plan
 
@@ -276,10 +276,25 @@ def test_the_display_shows_generation_counts_workers_and_the_estimated_end(termi
     lines = shown(terminal)
     assert last(lines, "search").split() == ["search", "small"]
     assert last(lines, "generation") == "generation   1, 2 of 4 evaluated"
-    assert "5 of 7 done, 1 running, 4 s left" in last(lines, "             5")
+    assert last(lines, "             5") == "             5 of 7 done, 1 running"
+    assert last(lines, "time") == "time         10 s elapsed, 4 s left"
     assert re.fullmatch(r"fitness      best 0\.\d{4}   mean 0\.\d{4}", last(lines, "fitness"))
     assert re.fullmatch(r"best so far  0\.\d{3}", last(lines, "best so far"))
     assert re.fullmatch(r"scripted-1   \d: [BCP]\S* .*\| .*", last(lines, "scripted-1"))
+
+
+def test_the_display_shows_how_each_training_gets_on_while_it_runs(terminal, watched):
+    display = Display(terminal, watched.clock)
+    with pytest.raises(InterruptedSearchError):
+        watched(display, stop=watched.until(5))
+    (trial,) = display._tallies.by_name["small"].state.running.values()
+    others = TrialId(99), TrialId(trial.number, 3)
+    curve = EpochRecord(0.9, 0.25), EpochRecord(0.5, 0.75)
+    display.follow(make_plan(), [LiveCurve(one, 9, curve[:1]) for one in others])
+    display.follow(make_plan(), [LiveCurve(trial, 9, curve)])
+    display.close()
+    told = last(shown(terminal), "scripted-1")
+    assert re.match(rf"scripted-1   {trial}: epoch 2 of 9, loss 0.5000, accuracy 0.7500  [BCP]", told)
 
 
 def test_the_display_shows_the_best_chromosome_of_all_generations(terminal, watched):
@@ -290,7 +305,7 @@ def test_the_display_shows_the_best_chromosome_of_all_generations(terminal, watc
     lines = shown(terminal)
     assert last(lines, "chromosome") == f"chromosome   {best.chromosome}"
     assert f"best {fitness:.4f}" in last(lines, "fitness")
-    assert "7 of 7 done, 0 running, 0 s left" in last(lines, "             7")
+    assert "7 of 7 done, 0 running" in last(lines, "             7")
 
 
 def test_failures_scroll_by_above_the_display(terminal, watched):
@@ -313,7 +328,8 @@ def test_of_a_group_the_display_shows_a_row_a_member_and_the_workers_of_all(term
     display.close()
     lines = shown(terminal)
     assert last(lines, "group").split() == ["group", "pets"]
-    assert last(lines, "             5") == "             5 of 14 done, 3 running, 18 s left"
+    assert last(lines, "             5") == "             5 of 14 done, 3 running"
+    assert last(lines, "time") == "time         10 s elapsed, 18 s left"
     assert last(lines, "search ").split() == ["search", "generation", "done", "best", "chromosome"]
     rows = [last(lines, name) for name in ("seed-3 ", "seed-10 ")]
     found = [re.fullmatch(r"seed-\d+ +0, (\d) of 4 +\1 of 7 +0\.\d{4} +[BCP]\S* .*", row) for row in rows]

@@ -31,7 +31,7 @@ def test_status_of_a_search_as_json_has_the_keys_that_scripts_rely_on(read_finis
     found = document(read_finished, "status", "tiny", "--json")
     assert set(found) == {
         *("name", "state", "generation", "generations", "evaluations", "best", "seconds"),
-        *("estimated_seconds_left", "message", "environment", "heartbeat"),
+        *("estimated_seconds_left", "trainings", "message", "environment", "heartbeat"),
     }
     assert set(found["evaluations"]) == {"done", "running", "failed", "total"}
     assert set(found["best"]) == {"number", "chromosome", "fitness"}

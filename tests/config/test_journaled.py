@@ -20,11 +20,12 @@ from evosearch.config import (
 from evosearch.data import DataSettings
 from evosearch.errors import ConfigError
 from evosearch.evaluation import TrainingSettings
+from evosearch.runtime import WorkerSettings
 
 FIRST = json.loads(Path(__file__, "../assets/configurations-0.1.0.json").resolve().read_text("utf-8"))
 """As version 0.1.0 journaled them: the shipped files, all defaults, and the largest numbers it took. Never renewed."""
 
-SINCE: dict[str, object] = {}
+SINCE: dict[str, object] = {"workers.checkpoint_minutes": None}
 """Every key that came after version 0.1.0, with what a journal without it means: a new key has its line here."""
 
 
@@ -86,7 +87,12 @@ def test_a_missing_key_means_what_its_absence_did():
     least = config_from_json({"name": "x", "data": {}})
     assert (least.training, least.seed) == (TrainingSettings(precision="bf16"), 3)
     given = {"name": "x", "data": {}, "seed": 0, "training": {"precision": "fp32", "epochs": 5}}
-    assert config_from_json(given) == RunConfig("x", DataSettings(), training=TrainingSettings(epochs=5))
+    assert config_from_json(given) == RunConfig(
+        "x",
+        DataSettings(),
+        training=TrainingSettings(epochs=5),
+        workers=WorkerSettings(checkpoint_minutes=None),
+    )
     partly = config_from_json({"name": "x", "data": {}, "training": {"epochs": 5}})
     assert partly.training == TrainingSettings(epochs=5, precision="bf16")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from evosearch.reports import reading_document, reading_lines, search_lines
+from evosearch.reports import reading_document, reading_lines, reading_row, readings_lines, search_lines
 from evosearch.storage import TestReading
 from tests.reports.rows import DONE, SEARCH
 
@@ -24,7 +24,17 @@ METRICS = {
     "validation_accuracy": 0.8125,
     "seconds": 12.0,
 }
-READING = TestReading("candidate-7", 7, 30, 99, METRICS, "final/candidate-7/model.safetensors")
+READING = TestReading(
+    "candidate-7",
+    7,
+    30,
+    99,
+    METRICS,
+    "final/candidate-7/model.safetensors",
+    search="pets/final-30",
+    place=2,
+    total=3,
+)
 
 
 def test_a_finished_search_says_what_was_done_the_best_in_words_and_where_everything_lies():
@@ -57,6 +67,9 @@ def test_a_reading_as_json_is_the_network_and_its_metrics():
         "number": 7,
         "epochs": 30,
         "seed": 99,
+        "search": "pets/final-30",
+        "reading": 2,
+        "readings": 3,
         "weights": "s3://bucket/pets/final/candidate-7/model.safetensors",
         **METRICS,
     }
@@ -65,6 +78,7 @@ def test_a_reading_as_json_is_the_network_and_its_metrics():
 def test_a_reading_for_a_person():
     assert reading_lines("pets", READING, PLACE) == [
         "pets: candidate 7 after 30 epochs, on 1,314 test images",
+        "  reading 2 of 3 of this test split for this search",
         "",
         "  accuracy   0.7500",
         "  precision  0.5000",
@@ -107,3 +121,17 @@ def test_the_columns_of_the_confusion_table_end_under_their_classes(classes, con
         for row, counts in zip(rows, confusion, strict=True):
             assert row[position:end].split()[-1] == str(counts[number])
         position = end
+
+
+def test_several_readings_have_a_mean_and_a_deviation():
+    other = replace(READING, metrics=METRICS | {"accuracy": 0.25})
+    assert readings_lines([READING, other]) == ["2 readings: accuracy 0.5000 ± 0.2500 (mean ± deviation)"]
+
+
+def test_a_reading_in_a_line_says_which_of_how_many_it_is_and_whether_it_ended():
+    assert reading_row(READING) == (
+        "candidate 7, 30 epochs, reading 2 of 3 of this test split for this search: test accuracy 0.7500"
+    )
+    assert reading_row(replace(READING, metrics=None)).endswith("for this search: begun, and never ended")
+    only = replace(READING, place=1, total=1)
+    assert "reading 1 of this test split" in reading_row(only)

@@ -42,6 +42,9 @@ def test_as_json_every_key_is_there_also_where_nothing_is_known():
         "attempts": 2,
         "reasons": ["attempt 1 on node-cpu-2: crashed: killed"],
         "cached": False,
+        "candidate": 0,
+        "repeat": 0,
+        "until": 0,
         "curve": [],
     }
     assert list(failed) == list(recalled) == list(waiting) == list(done)

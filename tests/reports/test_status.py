@@ -7,6 +7,7 @@ import pytest
 from rich.console import Console
 
 from evosearch.reports import Standing, last_heard, status_document, status_lines, status_table
+from evosearch.storage import LiveRow, TestReading
 from tests.reports.rows import DONE, SEARCH
 
 RUNNING = Standing(SEARCH, "running", DONE, 20)
@@ -29,9 +30,47 @@ def test_as_json_failures_count_as_done_for_the_estimate_only():
         "seconds": 100.0,
         "heartbeat": 0.0,
         "estimated_seconds_left": 100.0,  # 10 of 20 took 100 s
+        "trainings": [],
         "message": "",
         "environment": {"device": "cpu"},
+        "parent": None,
+        "retrainings": [],
+        "readings": [],
     }
+
+
+def test_retrainings_and_readings_stand_below_their_search():
+    child = replace(RUNNING, row=replace(RUNNING.row, name="pets/final-30", parent="pets"), total=3)
+    reading = TestReading("key", 7, 30, 99, {"accuracy": 0.75}, "w", search="pets/final-30")
+    standing = replace(RUNNING, children=(child,), readings=(reading,))
+    document = status_document(standing)
+    assert [(one["name"], one["parent"]) for one in document["retrainings"]] == [("pets/final-30", "pets")]
+    assert document["readings"] == [
+        {
+            "search": "pets/final-30",
+            "number": 7,
+            "epochs": 30,
+            "seed": 99,
+            "reading": 1,
+            "readings": 1,
+            "accuracy": 0.75,
+        }
+    ]
+    retraining, read = status_lines(standing)[-2:]
+    assert retraining.split() == [
+        "retraining",
+        "pets/final-30:",
+        "running,",
+        "9",
+        "of",
+        "3",
+        "trained,",
+        "failed:",
+        "1",
+        "diverged",
+    ]
+    assert "test accuracy 0.7500" in read
+    assert "  pets/final-30" in map(str, status_table([standing]).columns[0].cells)
 
 
 def test_as_json_what_is_not_known_is_null():
@@ -42,6 +81,33 @@ def test_as_json_what_is_not_known_is_null():
 @pytest.mark.parametrize("state", ["interrupted", "failed", "done"])
 def test_what_a_killed_driver_left_behind_is_not_running(state):
     assert status_document(replace(RUNNING, state=state))["evaluations"]["running"] == 0
+
+
+LIVE = LiveRow(8, None, "node1-gpu0-2", 3, 100, 0.69314, 0.5), LiveRow(9, 20, "w2", 1, 20, 0.7, 0.25)
+
+
+def test_trainings_under_way_are_told_with_their_newest_epoch():
+    standing = replace(RUNNING, live=LIVE)
+    assert status_document(standing)["trainings"][0] == {
+        "number": 8,
+        "until": None,
+        "worker": "node1-gpu0-2",
+        "epoch": 3,
+        "epochs": 100,
+        "loss": 0.69314,
+        "accuracy": 0.5,
+    }
+    assert status_lines(standing)[-2:] == [
+        "  training     candidate 8 on node1-gpu0-2: epoch 3 of 100, loss 0.6931, accuracy 0.5000",
+        "  training     candidate 9 until epoch 20 on w2: epoch 1 of 20, loss 0.7000, accuracy 0.2500",
+    ]
+
+
+@pytest.mark.parametrize("state", ["interrupted", "failed", "done"])
+def test_what_a_killed_driver_left_behind_is_no_training_under_way(state):
+    standing = replace(RUNNING, state=state, live=LIVE)
+    assert status_document(standing)["trainings"] == []
+    assert not any("training" in line for line in status_lines(standing))
 
 
 def test_as_lines():

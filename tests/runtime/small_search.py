@@ -17,11 +17,12 @@ from evosearch.runtime import (
     Silence,
     Surroundings,
     TimeLimits,
+    Watcher,
     drive,
     replay,
 )
 from evosearch.search import EavlSettings, SearchContext
-from evosearch.storage import DriverStarted, Event
+from evosearch.storage import DriverStarted, Event, LiveCurve
 from evosearch.testing import FormulaEvaluator, Script, ScriptedPool
 
 SMALL = SearchSpace(convolutions=(1, 4), channels=(4, 8), poolings=(0, 2), dense=(1, 2), units=(4, 8))
@@ -46,6 +47,7 @@ class MemoryLogbook:
 
     transactions: list[tuple[Event, ...]] = field(default_factory=list)
     beats: int = 0
+    shown: list[tuple[LiveCurve, ...]] = field(default_factory=list)
     term: int = 1
 
     def append(self, facts: Sequence[Event]) -> None:
@@ -53,6 +55,9 @@ class MemoryLogbook:
 
     def beat(self) -> None:
         self.beats += 1
+
+    def show(self, curves: Sequence[LiveCurve]) -> None:
+        self.shown.append(tuple(curves))
 
     @property
     def facts(self) -> list[Event]:
@@ -74,11 +79,13 @@ class Drive:
     stop_reason: Callable[[], str | None] = lambda: None
     limits: TimeLimits = field(default_factory=TimeLimits)
     checkpointing: Mapping[str, Checkpointing] = field(default_factory=dict)
+    watcher: Watcher = field(default_factory=Silence)
+    make_pool: Callable[[Evaluator, Script], ScriptedPool] = ScriptedPool
 
     def __call__(self, before: Iterable[Event] = ()) -> DriverState:
         started = DriverStarted("host", 1, "local", {})
         self.logbook.append([*before, started])
-        self.pool = ScriptedPool(self.evaluator, self.script)
+        self.pool = self.make_pool(self.evaluator, self.script)
         self.pool.start()
         logbooks = {self.plan.name: self.logbook}
         world = Surroundings(
@@ -86,7 +93,7 @@ class Drive:
             logbooks,
             self.clock,
             self.stop_reason,
-            Silence(),
+            self.watcher,
             self.limits,
             self.checkpointing,
         )

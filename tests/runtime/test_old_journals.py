@@ -29,7 +29,7 @@ def write(file: Path) -> None:
     undisturbed()
     configuration = {"strategy": {"generations": 4}}
     with open_journal(file, must_exist=False) as journal:
-        journal.create_search(plan.name, SearchCreated(configuration, "data", {}), 1.0)
+        journal.create_search(plan.name, SearchCreated(configuration, "data", {}, 4), 1.0)
         started = DriverStarted("host", 1, "local", configuration)
         with take(journal, file.parent / "locks", plan.name, started, lambda: 1.0) as held:
             for facts in undisturbed.logbook.transactions[1:KEPT]:

@@ -98,7 +98,7 @@ def test_values_that_cannot_be_are_damage(kind: str, payload: str) -> None:
 @pytest.mark.parametrize("value", [(1, 2), {1: "a"}, {"a": {"b": (1,)}}, object(), {1, 2}])
 def test_what_json_would_change_unseen_is_refused(value: object) -> None:
     with pytest.raises(TypeError, match=r"SearchCreated\.configuration.+plain JSON values"):
-        encode(SearchCreated({"key": value}, "k", {}))
+        encode(SearchCreated({"key": value}, "k", {}, 1))
 
 
 def test_fields_that_a_dataclass_can_default_may_be_missing() -> None:

@@ -37,7 +37,7 @@ FIRST: list[tuple[str, str, Event]] = [
     (
         "SearchCreated",
         '{"configuration":{"name":"tiny","data":{"root":null}},"data_key":"d","environment":{"device":"cpu"}}',
-        SearchCreated({"name": "tiny", "data": {"root": None}}, "d", {"device": "cpu"}),
+        SearchCreated({"name": "tiny", "data": {"root": None}}, "d", {"device": "cpu"}, 1),
     ),
     (
         "DriverStarted",

@@ -15,7 +15,7 @@ from evosearch.storage import (
     take,
 )
 
-CREATED = SearchCreated({}, "data", {})
+CREATED = SearchCreated({}, "data", {}, 1)
 STARTED = DriverStarted("node1", 4711, "local", {})
 
 

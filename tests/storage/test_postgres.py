@@ -53,7 +53,7 @@ def test_what_was_written_is_there_when_opened_again(journal: Journal, database:
 
 def test_numbers_come_back_to_the_last_bit(journal: Journal) -> None:
     fitness, seconds, at = 1 / 3, 1e-17 + 2**0.5, 1_764_000_000.123456
-    journal.create_search("s", SearchCreated({}, "k", {}), at)
+    journal.create_search("s", SearchCreated({}, "k", {}, 1), at)
     term = started(journal, "t", [born(0)])
     huge = born(1)
     success = Success(fitness, seconds, (EpochRecord(float("nan"), 0.1),))

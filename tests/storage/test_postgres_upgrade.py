@@ -2,6 +2,8 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,10 @@ import pytest
 from sqlalchemy import Engine, MetaData, create_engine, event, select
 
 from evosearch.errors import CannotRunError, HeldError, JournalAwayError
-from evosearch.storage import open_home, open_journal, postgres
+from evosearch.storage import Journal, Onlooker, open_home, open_journal, postgres
+from evosearch.storage.holder import undriven
 from evosearch.storage.tables import SCHEMA
+from evosearch.storage.upgrade import Check
 from evosearch.testing.journal_contract import CREATED, found
 from tests.storage.postgres_server import PostgresServer
 from tests.storage.test_upgrade import ASSET, Killed, told
@@ -131,16 +135,35 @@ def test_a_reader_that_does_not_end_is_waited_for_and_then_told(
         assert journal.upgrade()
 
 
-def test_nothing_is_upgraded_while_an_older_driver_lives(old: str, postgres: PostgresServer) -> None:
+def test_nothing_is_upgraded_while_an_older_driver_lives(old: str) -> None:
+    def beat(_: float) -> None:
+        with psycopg.connect(old) as driver:
+            driver.execute("UPDATE drivers SET last = last + 5 WHERE search = 2")
+
     with open_journal(old, must_exist=True) as journal:
         lock = journal.locks(Path(), "g/seed-3").acquire(1)
         assert lock is not None
-        with psycopg.connect(old) as driver:
-            driver.execute("UPDATE drivers SET last = extract(epoch FROM now()) WHERE search = 2")
         with pytest.raises(HeldError, match="search 'g/seed-3' is held by an older evosearch on node1"):
-            journal.upgrade()
+            journal.upgrade(partial(undriven, onlooker=Onlooker(sleep=beat)))
+        assert schema_in(old) == 1
         lock.release(driven=True)
         assert journal.upgrade()
+
+
+def test_a_driver_that_comes_while_the_others_are_watched_is_seen(old: str) -> None:
+    with open_journal(old, must_exist=True) as journal, ExitStack() as stack:
+
+        def come(_: Journal) -> Check:
+            check = undriven(journal, Onlooker())
+            stack.callback(journal.locks(Path(), "new").acquire(1).release, driven=True)
+            with psycopg.connect(old) as driver:
+                driver.execute("UPDATE searches SET term = 1 WHERE id = 3")
+                driver.execute("INSERT INTO drivers VALUES (3, 1, 'node7', 1, 'ray', 'search', 1, 1)")
+            return check
+
+        with pytest.raises(HeldError, match="search 'new' is held by an older evosearch on node7"):
+            journal.upgrade(come)
+    assert schema_in(old) == 1
 
 
 def test_who_may_only_read_gets_the_old_journal_and_upgrades_nothing(

@@ -9,7 +9,7 @@ import torch
 
 from evosearch.data import SearchData, Split
 from evosearch.evaluation import TrainingSettings, TrainingTask
-from evosearch.genome import parse
+from evosearch.genome import parse_network
 
 Ask = Callable[..., TrainingTask]
 
@@ -57,6 +57,6 @@ def ask() -> Ask:
         **settings: object,
     ) -> TrainingTask:
         base = TrainingSettings(epochs=3, batch_size=4, learning_rate=1e-2)
-        return TrainingTask(parse(text), replace(base, **settings), data_key, seed, weights)
+        return TrainingTask(parse_network(text), replace(base, **settings), data_key, seed, weights)
 
     return made

@@ -12,8 +12,6 @@ import torch
 
 from evosearch.data import SearchData
 from evosearch.evaluation import TrainingTask
-from evosearch.networks import build_hand_made
-from evosearch.training import step
 from evosearch.training.fit import Fit, FitState
 from evosearch.training.resident import ResidentData
 from evosearch.training.trainer import Trainer
@@ -21,6 +19,8 @@ from evosearch.training.trainer import Trainer
 Ask = Callable[..., TrainingTask]
 ALL_LAYERS = "C6 B8 P | F8 F5"
 """Batch norm, dropout, and a fully connected layer behind the pooling; five batches an epoch, the last of one image more."""
+STOCHASTIC_DEPTH = "efficientnet_b0"
+"""Draws inside torchvision's own modules."""
 STEPS = 5 + 3
 """Into the second epoch."""
 
@@ -28,14 +28,6 @@ STEPS = 5 + 3
 @pytest.fixture
 def resident(data: SearchData, device: str) -> ResidentData:
     return ResidentData(data, torch.device(device))
-
-
-@pytest.fixture
-def efficient_net(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is trained is EfficientNet-b0, whatever is asked for; its stochastic depth draws inside torchvision."""
-    monkeypatch.setattr(
-        step, "decode", lambda _, image, classes, *__: build_hand_made("efficientnet_b0", image, classes)
-    )
 
 
 def stepped(fit: Fit, steps: int = STEPS) -> Fit:
@@ -74,9 +66,8 @@ def test_trainings_stepped_in_turn_equal_each_alone(resident: ResidentData, ask:
         assert_same(fit.state(), expected)
 
 
-@pytest.mark.usefixtures("efficient_net")
 def test_even_those_whose_modules_draw_numbers_of_their_own(resident: ResidentData, ask: Ask) -> None:
-    tasks = [ask(seed=1), ask(seed=2)]
+    tasks = [ask(STOCHASTIC_DEPTH, seed=seed) for seed in (1, 2)]
     alone = [stepped(Fit(task, resident), 6).state() for task in tasks]
     one, other = (Fit(task, resident) for task in tasks)
     for _ in range(6):
@@ -87,14 +78,14 @@ def test_even_those_whose_modules_draw_numbers_of_their_own(resident: ResidentDa
     assert not torch.equal(alone[0].tensors["random.cpu"], alone[1].tensors["random.cpu"])
 
 
-@pytest.mark.usefixtures("efficient_net")
 def test_a_network_with_stochastic_depth_goes_on_from_where_it_was_saved(
     resident: ResidentData, ask: Ask
 ) -> None:
-    saved = stepped(Fit(ask(), resident), 3).state()
+    task = ask(STOCHASTIC_DEPTH)
+    saved = stepped(Fit(task, resident), 3).state()
     torch.rand(5)
-    restored = Fit.restore(ask(), resident, saved)
-    assert_same(stepped(restored, 3).state(), stepped(Fit(ask(), resident), 6).state())
+    restored = Fit.restore(task, resident, saved)
+    assert_same(stepped(restored, 3).state(), stepped(Fit(task, resident), 6).state())
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd", "adadelta", "rmsprop"])
