@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 from typing import Protocol, TypeVar, cast
 
@@ -30,6 +30,7 @@ from evosearch.storage import (
     Held,
     Journal,
     JournalLogbook,
+    LiveCurve,
     Recorded,
     Reopened,
     SearchCreated,
@@ -37,7 +38,7 @@ from evosearch.storage import (
     TestReadingFailed,
 )
 from evosearch.testing.simulation.ledger import Ledger
-from evosearch.testing.simulation.machines import Cluster
+from evosearch.testing.simulation.machines import Cluster, Disks
 from evosearch.testing.simulation.observation import BrokenPromiseError, observe
 from evosearch.testing.simulation.pool import VirtualPool
 from evosearch.testing.simulation.scenario import Scenario, Troubles
@@ -63,6 +64,7 @@ class Writing(Protocol):
     def begin_term(self, name: str, expected: int, event: DriverStarted, at: float) -> int: ...
     def append(self, name: str, term: int, facts: Sequence[Event], at: float) -> int: ...
     def beat(self, name: str, term: int, at: float) -> None: ...
+    def show(self, name: str, term: int, curves: Sequence[LiveCurve]) -> None: ...
     def end(self, name: str) -> tuple[int, int]: ...
     def replay(self, name: str, after: int = 0) -> Iterator[Recorded]: ...
 
@@ -276,6 +278,16 @@ class _Lock:
         """Nobody waits."""
 
 
+@dataclass(frozen=True)
+class _Checkpointing(Checkpointing):
+    """On virtual disks, not on this machine's."""
+
+    disks: Disks = field(default_factory=lambda: Disks(shared=True))
+
+    def clear(self) -> None:
+        self.disks.clear(self.place)
+
+
 class Driver:
     """One process: the real loop and the real logbook, on a pool of its own, with what befalls them."""
 
@@ -287,6 +299,7 @@ class Driver:
         self._quiet = 0
         """Turns of the loop since it last had something to write."""
         self._terms: dict[str, int] = {}
+        self._told_too_early = ""
 
     def drive(self, names: Sequence[str]) -> None:
         """Take the searches and run them to their ends, as a command does.
@@ -300,14 +313,12 @@ class Driver:
         pool = history.doubles.pool(self._pool)
         pool.start()
         members = [self._member(name, logbooks[name], totals[name]) for name in names]
-        checkpointing = {
-            name: Checkpointing("checkpoints", machines.checkpoint_minutes, listed=name in history.finals)
-            for name in names
-        }
+        checkpointing = {name: self._checkpointing(name) for name in names}
         world = Surroundings(
             pool, logbooks, lambda: history.cluster.now, self._turn, self, machines.limits, checkpointing
         )
         fleet = drive(Fleet.of(*members), world)
+        self._check_told()
         for name, member in fleet.members.items():
             if self._is_newest(name) and replay(member.plan, self._facts(name)) != member.state:
                 raise BrokenPromiseError(
@@ -353,6 +364,11 @@ class Driver:
             logbook.append([Extended(total if plan.reader is None else 1)])
         return Member(plan, state, self._terms[name])
 
+    def _checkpointing(self, name: str) -> Checkpointing:
+        history = self._history
+        minutes, listed = history.scenario.machines.checkpoint_minutes, name in history.finals
+        return _Checkpointing(f"checkpoints of {name}", minutes, listed, history.cluster.disks)
+
     def _facts(self, name: str) -> list[Event]:
         return [one.event for one in self._history.recorded(name)]
 
@@ -390,6 +406,7 @@ class Driver:
 
     def _turn(self) -> str | None:
         """Asked at each turn of the loop: the signal that was sent, if one was."""
+        self._check_told()
         self._quiet += 1
         if self._quiet > STUCK:
             raise BrokenPromiseError(
@@ -420,6 +437,10 @@ class Driver:
         """As `Journal.beat`."""
         self._fenced(name, lambda: self._history.journal.beat(name, term, at))
 
+    def show(self, name: str, term: int, curves: Sequence[LiveCurve]) -> None:
+        """As `Journal.show`."""
+        self._fenced(name, lambda: self._history.journal.show(name, term, curves))
+
     def end(self, name: str) -> tuple[int, int]:
         """As `Journal.end`."""
         return self._history.journal.end(name)
@@ -437,10 +458,13 @@ class Driver:
         """As `Watcher.begin`."""
 
     def observe(self, plan: Plan, state: DriverState, facts: Sequence[Event]) -> None:  # noqa: ARG002
-        """As `Watcher.observe`.
-
-        Raises:
-            BrokenPromiseError: it is told of what is not durable.
-        """
+        """As `Watcher.observe`; what a watcher raises would not reach anybody."""
         if self._facts(plan.name)[-len(facts) :] != list(facts):
-            raise BrokenPromiseError(f"{plan.name} is told of facts that are not in its journal")
+            self._told_too_early = plan.name
+
+    def follow(self, plan: Plan, curves: Sequence[LiveCurve]) -> None:
+        """As `Watcher.follow`."""
+
+    def _check_told(self) -> None:
+        if self._told_too_early:
+            raise BrokenPromiseError(f"{self._told_too_early} is told of facts that are not in its journal")

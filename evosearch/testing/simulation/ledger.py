@@ -6,6 +6,7 @@ from evosearch.errors import SearchConflictError, StaleTermError
 from evosearch.storage import (
     DriverStarted,
     Event,
+    LiveCurve,
     Recorded,
     SearchCreated,
 )
@@ -45,6 +46,10 @@ class Ledger:
 
     def beat(self, name: str, term: int, at: float) -> None:  # noqa: ARG002 - nobody looks at it here
         """As `Journal.beat`."""
+        self._fence(name, term)
+
+    def show(self, name: str, term: int, curves: Sequence[LiveCurve]) -> None:  # noqa: ARG002 - likewise
+        """As `Journal.show`."""
         self._fence(name, term)
 
     def end(self, name: str) -> tuple[int, int]:

@@ -102,6 +102,13 @@ class Disks:
         """Nothing lies there any more."""
         self._files.pop(self._at(node, path), None)
 
+    def clear(self, folder: str) -> None:
+        """Remove what lies in a folder, as far as that is shared."""
+        if self._shared:
+            self._files = {
+                at: state for at, state in self._files.items() if not at[1].startswith(f"{folder}/")
+            }
+
     def lose(self, node: str) -> None:
         """What the node alone had is gone."""
         self._files = {at: state for at, state in self._files.items() if at[0] != node}

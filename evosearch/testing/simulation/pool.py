@@ -7,6 +7,7 @@ from random import Random
 from typing import Literal, Protocol, assert_never
 
 from evosearch.evaluation import (
+    EpochRecord,
     Failure,
     FailureKind,
     MasksTask,
@@ -200,8 +201,8 @@ class VirtualPool:
         seconds = self._scenario.machines.seconds * chance.uniform(0.2, 2.0) * left
         attempt = self._running[worker] = _Attempt(ticket, task, since, self._cluster.now, seconds)
         fate = self._fate(ticket, chance, reading=reading)
-        if fate == "slow":
-            self._keep_going(worker, attempt)
+        if fate == "slow" or (fate != "hangs" and chance.random() < 0.2):
+            self._cluster.after(seconds / 2, lambda: self._keep_going(worker, attempt))
         if fate in ("hangs", "slow"):
             return
         acts: Mapping[Fate, Callable[[], None]] = {
@@ -279,7 +280,10 @@ class VirtualPool:
 
     def _keep_going(self, worker: Worker, attempt: _Attempt) -> None:
         if self._running.get(worker) is attempt:
-            self._news.append(WorkerProgressed(worker))
+            told: tuple[EpochRecord, ...] = ()
+            if isinstance(attempt.task, TrainingTask):
+                told = (EpochRecord(0.5, 0.5),) * attempt.state(self._cluster.now)[0]
+            self._news.append(WorkerProgressed(worker, told))
             self._cluster.after(PULSE, lambda: self._keep_going(worker, attempt))
 
     def _end(self, worker: Worker, result: Result) -> None:
