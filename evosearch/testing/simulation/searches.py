@@ -116,7 +116,7 @@ def _configuration_of(number: int) -> Configuration:
         population=population,
         generations=chance.randint(2, 4),
         elites=elites,
-        immigrants=chance.randint(0, population - elites - 1),
+        immigrants=chance.choice([chance.randint(0, population - elites), population - elites]),
         crossover_probability=chance.choice([0.2, 0.9]),
         phi=chance.choice([1, 1, 2, 4]),
     )
