@@ -206,6 +206,8 @@ def looking(path: Path) -> Iterator[Connection]:
     """
     header, before = read_journal_header(path), path.stat()
     access = _read_access(path, header)
+    if _is_torn(path):  # SQLite mends it as whoever opens it next would
+        access = {"mode": "rw"}
     engine = _engine(path, access, None)
     try:
         with engine.connect() as connection:
@@ -282,6 +284,12 @@ def _read_access(path: Path, header: Header) -> Mapping[str, str]:
     be told so (https://sqlite.org/wal.html#read_only_databases): then none are made, which may be impossible.
     """
     return {"immutable": "1"} if header.wal and not _is_attended(path) else {"mode": "ro"}
+
+
+def _is_torn(path: Path) -> bool:
+    """Whether a writer is at work without WAL, or was killed there: then only who may write can read."""
+    beside = path.with_name(f"{path.name}-journal")
+    return beside.exists() and beside.stat().st_size > 0
 
 
 def _is_attended(path: Path) -> bool:
