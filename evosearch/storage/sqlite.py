@@ -58,11 +58,8 @@ _UNUSABLE = {
 _TRIES = 3
 
 
-class MovedError(CannotRunError):
+class MovedError(Exception):
     """A journal that nobody had open was written to while it was read."""
-
-    def __init__(self) -> None:
-        super().__init__("the journal was being opened by another process; run the command again")
 
 
 def create(path: Path, mode: JournalMode) -> None:
@@ -245,7 +242,7 @@ def steady(read: Callable[[], Value]) -> Value:
     for _ in range(_TRIES):
         with suppress(MovedError):
             return read()
-    return read()
+    raise CannotRunError("the journal is just being opened by another process; run the command again")
 
 
 def _refresh(path: Path, copy: Database) -> None:

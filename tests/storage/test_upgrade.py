@@ -184,6 +184,19 @@ def test_readers_follow_while_the_older_driver_has_the_journal_open(path: Path) 
         assert found(home.journal).heartbeat == 500
 
 
+def test_what_was_read_while_a_writer_came_is_read_again(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    came = iter([False, True])  # before and after the first look
+    monkeypatch.setattr(sqlite, "_is_attended", lambda _: next(came, True))
+    assert sqlite.find_schema(path) == 1
+    assert next(came, None) is None
+    always = itertools.cycle([False, True])
+    monkeypatch.setattr(sqlite, "_is_attended", lambda _: next(always))
+    with pytest.raises(
+        CannotRunError, match="is just being opened by another process; run the command again"
+    ):
+        sqlite.find_schema(path)
+
+
 def test_an_old_journal_whose_driver_was_killed_within_a_transaction_is_read(
     path: Path, expected: list[Any]
 ) -> None:
