@@ -41,6 +41,7 @@ from evosearch.runtime import (
     state,
 )
 from evosearch.runtime.state import OpenTrial
+from evosearch.search import SearchProgress
 from evosearch.search.eavl import EavlStrategy
 from evosearch.search.state import SearchState
 from evosearch.storage import DriverStarted, Event, Finished, Reopened
@@ -93,6 +94,11 @@ def an_early_immigrant_counts_in_best(patch: Patch) -> Doubles:
         contenders = [one for one in (best, *scored) if one and one[1] is not None]
         return replace(now, best=max(contenders, key=lambda pair: pair[1], default=None))
 
+    def progress(strategy: EavlStrategy, now: SearchState) -> SearchProgress:
+        return real(strategy, with_early(strategy, now))
+
+    real = EavlStrategy.progress
+    patch.setattr(EavlStrategy, "progress", progress)
     turned(patch, with_early, lambda now: now)
     return Doubles()
 
@@ -233,7 +239,7 @@ FAULTS: Mapping[str, tuple[Plant, str]] = {
         (the_order_of_arrival_decides, "undisturbed"),
         (a_zombies_result_is_taken, "and has Ticket|undisturbed"),
         (recall_under_the_wrong_key, "recalls what another training came to"),
-        (a_reopened_candidate_is_finished_twice, "trains anew|has its score already"),
+        (a_reopened_candidate_is_finished_twice, "trains anew|has its score already|was born before"),
         (a_dead_drivers_tasks_count_as_running, "waits for something that never comes"),
         (a_lost_worker_is_held_against_its_candidate, "undisturbed"),
         (an_attempts_number_is_used_twice, "follows attempt"),

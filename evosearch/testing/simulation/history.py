@@ -46,7 +46,7 @@ from evosearch.testing.simulation.searches import final_plan_of, plan_of
 
 Result = TypeVar("Result")
 
-ENOUGH = 60
+ENOUGH = 20
 """After so many drivers nothing goes wrong any more, so that every history ends."""
 
 STUCK = 400

@@ -110,24 +110,24 @@ def trained_on(task: TrainingTask, since: tuple[int, int], epochs: int) -> tuple
 @lru_cache(maxsize=8)
 def _configuration_of(number: int) -> Configuration:
     chance = Random(f"configuration {number}")
-    population = chance.randint(3, 8)
+    population = chance.randint(3, 7)
     elites = chance.randint(0, population - 2)
     settings: StrategySettings = EavlSettings(
         population=population,
-        generations=chance.randint(2, 4),
+        generations=chance.choice([2, 3, 3, 4]),
         elites=elites,
         immigrants=chance.choice([chance.randint(0, population - elites), population - elites]),
         crossover_probability=chance.choice([0.2, 0.9]),
         phi=chance.choice([1, 1, 2, 4]),
     )
     if chance.random() < 0.15:
-        settings = RandomSearchSettings(evaluations=chance.randint(4, 16))
+        settings = RandomSearchSettings(evaluations=chance.randint(4, 10))
     space = SPACES[chance.random() < 0.4]
     first = 100 * number
     return Configuration(
         settings,
         space,
-        seeds=(first, first + 1) if chance.random() < 0.25 else (first,),
+        seeds=(first, first + 1) if chance.random() < 0.2 else (first,),
         flawed=chance.choice([0.0, 0.0, 0.1, 0.3]),
         broken=population > 3 and space is SPACES[0] and chance.random() < 0.3,
     )
