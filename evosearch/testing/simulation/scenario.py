@@ -67,6 +67,7 @@ class Troubles:
 
 
 Plague = Literal["none", "machines", "code", "processes"]
+PLAGUES: tuple[Plague, ...] = ("none", "machines", "code", "processes")
 """What goes wrong until the search stops for it, once: a candidate that loses its worker each time; everything
 ends as an error, or crashes, from the start.
 """
@@ -98,7 +99,7 @@ class Scenario:
             configuration,
             _machines(chance),
             _troubles(chance),
-            chance.choices(("none", "machines", "code", "processes"), (20, 2, 1, 1))[0],
+            chance.choices(PLAGUES, (20, 2, 0, 0) if configuration.grows else (20, 2, 1, 1))[0],
             _rising(chance, configuration.settings.generations),
             chance.choices(((), (2,), (1, 2)), (4, 1, 1))[0],
         )
