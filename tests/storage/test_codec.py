@@ -15,7 +15,6 @@ from evosearch.evaluation import EpochRecord, Failure, FailureKind, Success
 from evosearch.genome import Chromosome, Conv, Dense, Pool
 from evosearch.storage import Completed, Event, Failed, Finished, SearchCreated
 from evosearch.storage.codec import KINDS, decode, encode
-from evosearch.storage.projection import project
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -62,11 +61,6 @@ def test_an_event_reads_back_equal(event_type: type[Event], data: st.DataObject)
     assert json.loads(payload) is not None
     assert decode(kind, payload) == event
     assert type(decode(kind, payload)) is event_type
-
-
-@pytest.mark.parametrize("event_type", KINDS.values())
-def test_every_event_has_its_place_in_the_tables(event_type: type[Event]) -> None:
-    assert project.dispatch(event_type) is not project.dispatch(object)
 
 
 def test_a_loss_that_is_no_number_survives() -> None:
