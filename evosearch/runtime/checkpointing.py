@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from math import ceil
+from typing import assert_never
 
 from evosearch.blueprint import Memory
-from evosearch.evaluation import Checkpoint, TrainingTask, TrialTask, trial_key
+from evosearch.evaluation import Checkpoint, MasksTask, TrainingTask, TrialTask, trial_key
 
 TENTHS = 10
 """Of a given list, each training leaves so many over its epochs at least."""
@@ -33,10 +34,14 @@ class Checkpointing:
 
     def apply(self, task: TrialTask, attempt: int) -> TrialTask:
         """`task`, its attempt `attempt` from 1, with the checkpoints that it shall leave."""
-        if not isinstance(task, TrainingTask) or not self.leaves_any:
-            return task
-        epochs = ceil(task.last_epoch / TENTHS) if self.listed else None
-        return replace(task, checkpoint=Checkpoint(self.place, _key(task), epochs, self.minutes, attempt > 1))
+        match task:
+            case TrainingTask() if self.leaves_any:
+                epochs = ceil(task.last_epoch / TENTHS) if self.listed else None
+                kept = Checkpoint(self.place, _key(task), epochs, self.minutes, attempt > 1)
+                return replace(task, checkpoint=kept)
+            case TrainingTask() | MasksTask():
+                return task
+        assert_never(task)
 
 
 def _key(task: TrainingTask) -> str:
