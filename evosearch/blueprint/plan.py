@@ -68,7 +68,16 @@ class Blueprint:
     @property
     def activations(self) -> int:
         """Output elements of all layers for one image; a flatten is a view and counts nothing."""
-        return sum(prod(layer.output) for layer in self.layers if not isinstance(layer, FlattenLayer))
+        return sum(_held(layer) for layer in self.layers)
+
+
+def _held(layer: Layer) -> int:
+    match layer:
+        case FlattenLayer():
+            return 0
+        case ConvLayer() | BatchNormLayer() | ReluLayer() | PoolLayer() | LinearLayer() | DropoutLayer():
+            return prod(layer.output)
+    assert_never(layer)
 
 
 def blueprint_of(chromosome: Chromosome, problem: Problem, dropout: float = 0.5) -> Blueprint:
