@@ -126,7 +126,7 @@ def search(undertakings: Sequence["Undertaking"], generations: int | None = None
     """Drive searches side by side to their ends; `generations` extends them."""
     with ExitStack() as stack:
         signals = stack.enter_context(StopSignals())
-        dataset = undertakings[0].load(begun=any(one.row for one in undertakings))
+        dataset = undertakings[0].load(begun=any(one.row or one.parent for one in undertakings))
         _check_alike(undertakings)
         for one in undertakings:
             one.check_data(dataset)

@@ -26,6 +26,7 @@ EXIT_STATUSES = {
     "SearchConflictError": 2,
     "CannotRunError": 3,
     "JournalAwayError": 3,
+    "JournalLostError": 3,
     "HeldError": 4,
     "StaleTermError": 4,
     "TooManyFailuresError": 5,

@@ -1,12 +1,16 @@
 """Which trainings leave checkpoints, where, and how much room that takes."""
 
+import shutil
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from math import ceil
 from typing import assert_never
 
 from evosearch.blueprint import Memory
+from evosearch.errors import CannotRunError
 from evosearch.evaluation import Checkpoint, MasksTask, TrainingTask, TrialTask, trial_key
+from evosearch.storage import ArtifactStore
 
 TENTHS = 10
 """Of a given list, each training leaves so many over its epochs at least."""
@@ -42,6 +46,18 @@ class Checkpointing:
             case TrainingTask() | MasksTask():
                 return task
         assert_never(task)
+
+    def clear(self) -> None:
+        """Remove what trainings have left, now that their search has ended; as far as it can be reached from here."""
+        if not self.leaves_any:
+            return
+        if "://" not in self.place:
+            shutil.rmtree(self.place, ignore_errors=True)
+            return
+        store = ArtifactStore(self.place)
+        with suppress(CannotRunError):
+            for name in store.list():
+                store.remove(name)
 
 
 def _key(task: TrainingTask) -> str:

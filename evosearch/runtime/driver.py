@@ -14,7 +14,7 @@ from evosearch.runtime.machine import Assign, Begun, Command, DriverEvent, Exclu
 from evosearch.runtime.pool import PoolChanged, PoolEvent, Ticket, WorkerJoined, WorkerLeft, WorkerPool
 from evosearch.runtime.vigil import TimeLimits, Vigil
 from evosearch.runtime.watcher import Watcher, Watchers
-from evosearch.storage import Event, LiveCurve, Stopped
+from evosearch.storage import Completed, Event, LiveCurve, Stopped
 
 HEARTBEAT_SECONDS = 5.0
 POLL_SECONDS = 0.25
@@ -179,6 +179,8 @@ class _Loop:
                 self._stopped += [
                     _stopped(search, fact.message) for fact in facts if isinstance(fact, Stopped)
                 ]
+                if any(isinstance(fact, Completed) for fact in facts) and search in world.checkpointing:
+                    world.checkpointing[search].clear()
             case Assign(search, worker, trial, attempt, task):
                 self._vigil = self._vigil.began(worker, world.clock())
                 self._live = self._live.began(worker, search, trial, task)

@@ -27,6 +27,7 @@ from torch import Tensor
 
 from evosearch.errors import CannotRunError, EvaluationError
 from evosearch.evaluation import Checkpoint, EpochRecord, TrainingTask, is_out_of_memory
+from evosearch.permissions import make_folder, new_file
 from evosearch.training.fit import Fit, FitState
 from evosearch.training.resident import ResidentData
 
@@ -202,11 +203,12 @@ class _Folder:
     @contextmanager
     def new(self, name: str) -> Iterator[Path]:
         """A path to write to; it becomes `name` when that is done."""
-        self._path.mkdir(parents=True, exist_ok=True)
+        make_folder(self._path)
         for left in self._path.glob(".*.part"):  # by one that was killed on the way
             left.unlink(missing_ok=True)
         temporary = self._path / f".{name}.{uuid.uuid4().hex}.part"
         try:
+            new_file(temporary)
             yield temporary
             temporary.replace(self._path / name)
         finally:

@@ -25,7 +25,10 @@ OPTIONS = {
         "--wait",
         "--dry-run",
     },
-    "retrain": {"NAME", "--epochs", "--json", "--storage"},
+    "retrain": {
+        *("NAME", "--epochs", "--seeds", "--json", "--storage"),
+        *("--executor", "--address", "--takeover"),
+    },
     "status": {"[NAME]", "--json", "--storage"},
     "results": {"NAME", "--format", "--top", "--storage"},
     "data": {"CONFIG", "--set", "--json"},

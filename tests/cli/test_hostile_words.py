@@ -24,9 +24,9 @@ from evosearch.cli.tally import Tallies
 from evosearch.evaluation import Failure, FailureKind
 from evosearch.printable import printable
 from evosearch.reports import draw_evolution
-from evosearch.runtime import replay
+from evosearch.runtime import evolve, replay
 from evosearch.runtime.pool import Worker, WorkerJoined
-from evosearch.storage import Failed
+from evosearch.storage import Born, Failed
 from evosearch.testing import RaisingEvaluator, ScriptedPool, Victims
 from tests.finished_search import TINY
 from tests.runtime.small_search import make_plan
@@ -202,8 +202,9 @@ def searches_that_run(*names):
     for name in names:
         plan = make_plan(name=name)
         state = replay(plan, ())
-        first = state.search.members[0]
-        tallies.begin(plan, replace(state, open={first.number: first}, running={EVIL: first.number}))
+        (first, *_) = plan.strategy.ask(state.search)
+        state = evolve(plan, state, Born.of(first, None, None))
+        tallies.begin(plan, replace(state, running={EVIL: first.id}))
     return tallies
 
 

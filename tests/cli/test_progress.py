@@ -13,11 +13,11 @@ from evosearch.cli.panel import panel
 from evosearch.cli.progress import Display, Lines, show_progress
 from evosearch.cli.tally import Tallies
 from evosearch.errors import InterruptedSearchError
-from evosearch.evaluation import EpochRecord, FailureKind, TrialId
+from evosearch.evaluation import EpochRecord, FailureKind, Success, TrialId
 from evosearch.genome import SearchSpace
-from evosearch.runtime import Fleet, Member, Surroundings, drive, replay
-from evosearch.search import EavlSettings, Score
-from evosearch.storage import DriverStarted, Extended, Finished, LiveCurve
+from evosearch.runtime import Fleet, Member, Surroundings, drive, evolve, replay
+from evosearch.search import EavlSettings
+from evosearch.storage import Born, Dispatched, DriverStarted, Extended, Finished, LiveCurve
 from evosearch.testing import FormulaEvaluator, Script, ScriptedPool
 from tests.runtime.small_search import MemoryLogbook, make_plan
 
@@ -164,7 +164,7 @@ def test_an_equal_chromosome_is_told_with_the_one_that_was_trained(watched):
         told,
         settings=EavlSettings(population=8, generations=6, elites=2, immigrants=0, crossover_probability=0),
     )
-    recalled = [line for line in told.lines if re.match(r"#\d+ as #\d+, an equal chromosome  \| ", line)]
+    recalled = [line for line in told.lines if re.match(r"#\d+ as #\d+, an equal network  \| ", line)]
     assert recalled
 
 
@@ -365,13 +365,15 @@ def test_a_group_of_many_members_and_workers_keeps_to_one_line_each(watched):
     for seed in range(20):
         plan = replace(make_plan(settings, LONG, seed), name=f"pets/seed-{seed}")
         state = replay(plan, ())
-        first = state.search.members[0]
-        busy = replace(state, open={0: first}, running={f"node-{seed:02}-gpu-0": 0})
-        tallies.begin(plan, replace(busy, search=state.search.with_scores({1: Score(fitness=0.5)})))
+        for trial in plan.strategy.ask(state.search)[:2]:
+            state = evolve(plan, state, Born.of(trial, None, None))
+        for number, worker in enumerate((f"node-{seed:02}-gpu-0", "gone")):
+            state = evolve(plan, state, Dispatched(number, 1, worker))
+        tallies.begin(plan, evolve(plan, state, Finished(1, 1, "gone", Success(0.5, 1.0))))
     narrow.print(panel(tallies))
     lines = narrow.file.getvalue().splitlines()
     assert max(map(len, lines)) <= 60
-    assert sum(bool(re.match(r"seed-\d+ +0, 1 of 8 +0 of 15 +0\.5000 ", line)) for line in lines) == 20
+    assert sum(bool(re.match(r"seed-\d+ +0, 1 of 8 +1 of 15 +0\.5000 ", line)) for line in lines) == 20
     assert sum(line.startswith("node-") for line in lines) == 20
     assert len(lines) == 3 + 1 + 21 + 1 + 20
 

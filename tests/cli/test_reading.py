@@ -14,6 +14,7 @@ from tests.finished_search import EVALUATIONS, script_workers
 KEYS = [
     *("number", "generation", "origin", "parents", "operators", "chromosome", "status", "fitness", "failure"),
     *("parameters", "flops", "seconds", "worker", "attempts", "reasons", "cached"),
+    *("candidate", "repeat", "until"),
 ]
 DESIGNED = {
     *("number", "generation", "origin", "parents", "chromosome", "status", "fitness", "parameters"),
@@ -32,6 +33,7 @@ def test_status_of_a_search_as_json_has_the_keys_that_scripts_rely_on(read_finis
     assert set(found) == {
         *("name", "state", "generation", "generations", "evaluations", "best", "seconds"),
         *("estimated_seconds_left", "trainings", "message", "environment", "heartbeat"),
+        *("parent", "retrainings", "readings"),
     }
     assert set(found["evaluations"]) == {"done", "running", "failed", "total"}
     assert set(found["best"]) == {"number", "chromosome", "fitness"}

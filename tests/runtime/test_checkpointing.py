@@ -5,12 +5,13 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from evosearch.blueprint import Memory
-from evosearch.errors import CannotRunError
+from evosearch.errors import CannotRunError, InterruptedSearchError
 from evosearch.evaluation import UNWATCHED, Checkpoint, FailureKind, TrainingSettings, TrainingTask
 from evosearch.genome import parse
 from evosearch.runtime import Checkpointing, checkpoint_room
 from evosearch.storage import Finished, check_space
 from evosearch.testing import FormulaEvaluator, Script
+from tests.bucket import make_bucket
 from tests.runtime.small_search import Drive
 
 TASK = TrainingTask(parse("C8 P | F8"), TrainingSettings(epochs=25), "data", 7)
@@ -61,6 +62,23 @@ def test_a_driver_asks_for_them_and_says_whether_there_may_be_some(plan):
     assert {rule.place for rule in rules} == {"/home/small/checkpoints"}
     assert len({rule.key for rule in rules}) == len(drive.logbook.of(Finished))
     assert [rule.begun for rule in rules].count(True) == 1
+
+
+@pytest.mark.parametrize("kind", ["folder", "bucket"])
+def test_what_is_left_goes_with_the_end_of_the_search_and_not_before(plan, tmp_path, kind):
+    place = tmp_path / kind / "small" / "checkpoints"
+    left = place / "a-key" / "epoch-000010.safetensors"
+    left.parent.mkdir(parents=True)
+    left.touch()
+    drive = Drive(plan, stop_reason=lambda: "SIGTERM" if len(drive.logbook.of(Finished)) == 3 else None)
+    url = str(place) if kind == "folder" else f"{make_bucket(tmp_path)}/small/checkpoints"
+    drive.checkpointing = {plan.name: Checkpointing(url, 10.0)}
+    with pytest.raises(InterruptedSearchError):
+        drive()
+    assert left.exists()
+    drive.stop_reason = lambda: None
+    drive()
+    assert not left.exists()
 
 
 def test_the_largest_trainings_at_once_are_counted():

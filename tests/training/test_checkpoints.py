@@ -293,6 +293,12 @@ def test_memory_that_is_missing_for_a_checkpoint_is_not_held_against_the_network
     assert_ends_as(undisturbed, outcome, tmp_path)
 
 
+def test_nobody_else_may_read_them(data: SearchData, task: TrainingTask, folder: Path) -> None:
+    Trainer(data).handle(task)
+    modes = {path.stat().st_mode & 0o777 for path in (folder, *folder.iterdir())}
+    assert modes == {0o700, 0o600}
+
+
 def test_what_a_killed_writer_left_is_swept_by_the_next(
     data: SearchData, task: TrainingTask, folder: Path
 ) -> None:
