@@ -17,7 +17,7 @@ from evosearch.blueprint.layers import (
     ReluLayer,
 )
 from evosearch.errors import InvalidChromosomeError
-from evosearch.genome import KERNEL, Chromosome, Conv, HandMade, Network, Pool
+from evosearch.genome import KERNEL, Chromosome, Conv, Dense, HandMade, Network, Pool
 
 SIZES_KEPT = 2**14
 """Networks whose size is remembered: more than a generation and those it was bred from, about 3 MB."""
@@ -143,9 +143,11 @@ def _convolution(gene: Conv, channels: int, height: int, width: int) -> list[Lay
 def _tail(chromosome: Chromosome, features: int, classes: int, dropout: float) -> list[Layer]:
     layers: list[Layer] = [FlattenLayer((features,))]
     for gene in chromosome.tail:
-        layers += [LinearLayer(features, gene.units), ReluLayer((gene.units,))]
-        if dropout:
-            layers.append(DropoutLayer(dropout, (gene.units,)))
-        features = gene.units
+        match gene:
+            case Dense(units):
+                layers += [LinearLayer(features, units), ReluLayer((units,))]
+                if dropout:
+                    layers.append(DropoutLayer(dropout, (units,)))
+                features = units
     layers.append(LinearLayer(features, classes))
     return layers
