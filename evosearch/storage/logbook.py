@@ -69,14 +69,16 @@ class JournalLogbook:
         stop_reason: Callable[[], str | None],
         note: Callable[[str], None],
         backup: Backup | None = None,
+        pause: Callable[[float], None] = time.sleep,
     ) -> None:
-        """`stop_reason`: the signal that asked this process to stop. `note`: takes a line for the user."""
+        """`stop_reason`: the signal that asked this process to stop. `note`: takes a line for the user. `pause`: waits."""
         self._journal = journal
         self._name = name
         self._held = held
         self._stop_reason = stop_reason
         self._note = note
         self._backup = backup
+        self._pause = pause
         self._end = journal.end(name)[1]
 
     @property
@@ -147,7 +149,7 @@ class JournalLogbook:
             except EvosearchError as error:  # what a journal that was overwritten answers is not the reason
                 self._look(thorough=True, error=error)
                 raise
-            time.sleep(PAUSE_SECONDS)
+            self._pause(PAUSE_SECONDS)
             write = again
 
     def _look(self, *, thorough: bool, error: Exception | None = None) -> None:

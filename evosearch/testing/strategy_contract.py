@@ -260,6 +260,8 @@ class GenerationalContract(ReplayContract):
         state, born = strategy.start(), set[Trial]()
         while not strategy.finished(state):
             asked = strategy.ask(state, early=chance.random() < 0.7)
+            if not strategy.ask(state):  # all of this generation were told early
+                asked = strategy.ask(state := strategy.tell(state, {}))
             assert asked, f"{strategy.progress(state)} asks for nothing and is not finished"
             trial = chance.choice(asked)
             assert trial not in born, "nothing is asked for again once it was told"
