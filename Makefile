@@ -37,8 +37,12 @@ run: install ## A search on scikit-learn's digits, on this machine, in under 3 m
 	@$(BIN)/evosearch run configs/digits.yaml
 	@echo "(\`source $(BIN)/activate\` puts evosearch on your PATH)"
 
+# What starts Ray has the machine for itself; all else runs in two processes.
+PLAIN := not ray and not chaos and not network
+
 test: install ## All tests but chaos and network
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -m "$(PLAIN)" --numprocesses 2 --dist loadfile
+	@$(BIN)/python -m pytest -m "ray and not chaos and not network"
 
 test-fast: install ## Tests that start neither Ray nor a long search
 	@$(BIN)/python -m pytest -m "not ray and not slow and not chaos and not network"

@@ -58,23 +58,22 @@ def database(postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> Itera
 
 
 KINDS = ("ray", "gpu", "slow", "chaos", "network")
-KINDS_OF = pytest.StashKey[dict[str, list[str]]]()
+KIND = "kind"
 
 
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """Which kinds each test is of; by its marks, since keywords hold its name too."""
-    session.config.stash[KINDS_OF] = {
-        item.nodeid: [kind for kind in KINDS if item.get_closest_marker(kind)] for item in session.items
-    }
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Which kinds each test is of, by its marks; told with its report, which may come from another process."""
+    for item in items:
+        item.user_properties += [(KIND, kind) for kind in KINDS if item.get_closest_marker(kind)]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """How many tests of each kind ran, so that a kind that is empty or skipped is seen."""
-    kinds_of = terminalreporter.config.stash.get(KINDS_OF, {})
     counts = {kind: [0, 0] for kind in (*KINDS, "plain")}
     for outcome, column in (("passed", 0), ("failed", 0), ("skipped", 1)):
         for report in terminalreporter.stats.get(outcome, ()):
-            for kind in kinds_of.get(report.nodeid) or ["plain"]:
+            kinds = [kind for name, kind in getattr(report, "user_properties", ()) if name == KIND]
+            for kind in kinds or ["plain"]:
                 counts[kind][column] += 1
     told = ", ".join(f"{kind} {ran} ran {skipped} skipped" for kind, (ran, skipped) in counts.items())
     terminalreporter.write_line(f"by kind: {told}")

@@ -4,14 +4,17 @@ import logging
 import os
 import secrets
 import shutil
+import signal
 import socket
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from importlib.machinery import PathFinder
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any, Literal
 
 from evosearch.errors import CannotRunError, InputError, InterruptedSearchError
@@ -215,12 +218,42 @@ def _init(address: str, **options: Any) -> None:
 
     options["job_config"] = _job_config()
     try:
-        ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **options)
+        with _sigterm_heard():
+            ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **options)
     except SystemExit as error:  # how Ray answers a SIGTERM from the moment it has put its own handler in
         raise InterruptedSearchError(
             "stopped by SIGTERM while Ray was starting; run the same command again"
         ) from error
     _print_worker_logs(False)
+
+
+@contextmanager
+def _sigterm_heard() -> Iterator[None]:
+    """Ray's answer to a SIGTERM while it starts, a SystemExit wherever Python stands, but none that gets lost.
+
+    In a destructor, or in what is called around a fork, Python drops it; and of logging's locks the one around a fork
+    would then stay taken for ever.
+    """
+    import ray._private.utils
+
+    utils: Any = ray._private.utils
+    heard: list[int] = []
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if frame and frame.f_code.co_filename == logging.__file__:
+            threading.Timer(0.02, os.kill, (os.getpid(), number)).start()  # not here, but soon
+            return
+        heard.append(number)
+        sys.exit(number)
+
+    before = utils.set_sigterm_handler
+    utils.set_sigterm_handler = lambda _: signal.signal(signal.SIGTERM, handle)
+    try:
+        yield
+    finally:
+        utils.set_sigterm_handler = before
+    if heard:
+        sys.exit(heard[0])
 
 
 def _job_config() -> "JobConfig":

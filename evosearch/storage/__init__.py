@@ -6,8 +6,10 @@ own transaction, and that can be rebuilt from the events. A *term* counts the dr
 newest one's writes are accepted. To *hold* a search is to own its lock and its newest term. *Artifacts* are
 files: pictures, weights, and backups of the journal.
 
-The rule: an event is never changed or removed (only a search that is older than its backup is replaced by that), and a file that is not a journal of this version is never
-written to. This room may import `errors`, `genome`, `evaluation` and `search`.
+The rule: an event is never changed or removed (only a search that is older than its backup is replaced by that), and
+a file that is no journal, or one of a newer version, is never written to. One of an older version is read through a
+copy (`opening`) and upgraded as a whole by its first write (`upgrade`); what older versions wrote is read for ever
+(`formats`). This room may import `errors`, `permissions`, `genome`, `evaluation` and `search`.
 """
 
 from evosearch.storage.artifacts import ArtifactStore

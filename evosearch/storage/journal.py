@@ -6,7 +6,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Self
 
-from sqlalchemy import Connection, Row, case, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, case, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from evosearch.errors import JournalError, SearchConflictError, StaleTermError
@@ -15,6 +15,7 @@ from evosearch.storage.adoption import adopt
 from evosearch.storage.codec import decode, encode
 from evosearch.storage.database import Database
 from evosearch.storage.events import DriverStarted, Event, Recorded, SearchCreated
+from evosearch.storage.header import check_schema
 from evosearch.storage.locks import Locks
 from evosearch.storage.names import MOST, MOST_OF_RETRAINING, check_name
 from evosearch.storage.projection import Place, project, show
@@ -29,11 +30,19 @@ from evosearch.storage.rows import (
     SearchRow,
     TestReading,
 )
-from evosearch.storage.tables import drivers, events, searches
+from evosearch.storage.tables import drivers, events, meta, searches
 from evosearch.storage.upgrade import Check, schema_of
 
 TICK = 0.001
 """Seconds by which a heartbeat is later than the last at least: who watches it compares nothing else."""
+
+_FOUND = select(
+    searches.c.id,
+    searches.c.term,
+    searches.c.sequence,
+    select(meta.c.schema).scalar_subquery().label("schema"),
+).where(searches.c.name == bindparam("name"))
+_LOCKED = _FOUND.with_for_update()
 
 
 class Journal:
@@ -110,7 +119,7 @@ class Journal:
         Raises:
             StaleTermError: the term is no longer `expected`.
         """
-        with self._writing() as connection:
+        with self._writing(fenced=True) as connection:
             place = self._fenced(connection, name, expected)
             term = expected + 1
             connection.execute(update(searches).where(searches.c.id == place.search).values(term=term))
@@ -127,7 +136,7 @@ class Journal:
             StaleTermError: a newer driver has taken the search over; nothing is written.
             TypeError: a fact holds something that JSON cannot give back; nothing is written.
         """
-        with self._writing() as connection:
+        with self._writing(fenced=True) as connection:
             return _add(connection, self._fenced(connection, name, term), term, facts, at)
 
     def beat(self, name: str, term: int, at: float) -> None:
@@ -136,7 +145,7 @@ class Journal:
         Raises:
             StaleTermError: a newer driver has taken the search over.
         """
-        with self._writing() as connection:
+        with self._writing(fenced=True) as connection:
             _alive(connection, self._fenced(connection, name, term).search, term, at)
 
     def show(self, name: str, term: int, curves: Sequence[LiveCurve]) -> None:
@@ -145,7 +154,7 @@ class Journal:
         Raises:
             StaleTermError: a newer driver has taken the search over.
         """
-        with self._writing() as connection:
+        with self._writing(fenced=True) as connection:
             show(connection, self._fenced(connection, name, term).search, curves)
 
     def adopt(self, other: "Journal", name: str) -> None:
@@ -310,11 +319,13 @@ class Journal:
         return True
 
     @contextmanager
-    def _writing(self) -> Iterator[Connection]:
-        """A transaction, which a newer version's upgrade of this journal keeps from being begun."""
-        self.upgrade()
+    def _writing(self, *, fenced: bool = False) -> Iterator[Connection]:
+        """A transaction, unless a newer version has upgraded this journal; `fenced`: `_fenced` will see to that."""
+        if self._database.upgrade is not None:
+            self.upgrade()
         with self._database.writer.begin() as connection:
-            schema_of(connection, self.place)
+            if not fenced:
+                schema_of(connection, self.place)
             yield connection
 
     @contextmanager
@@ -335,16 +346,15 @@ class Journal:
     def _id(self, connection: Connection, name: str) -> int:
         return self._row(connection, name).id  # type: ignore[no-any-return] # typed by position only
 
-    def _row(self, connection: Connection, name: str, *, lock: bool = False) -> Row[int, int, int]:
-        columns = searches.c.id, searches.c.term, searches.c.sequence
-        query = select(*columns).where(searches.c.name == name)
-        row = connection.execute(query.with_for_update() if lock else query).one_or_none()
+    def _row(self, connection: Connection, name: str, *, lock: bool = False) -> Row[int, int, int, int]:
+        row = connection.execute(_LOCKED if lock else _FOUND, {"name": name}).one_or_none()
         if row is None:
             raise SearchConflictError(f"there is no search named {name!r} in {self.place}")
         return row
 
     def _fenced(self, connection: Connection, name: str, term: int) -> Place:
         row = self._row(connection, name, lock=True)
+        check_schema(row.schema, self.place)
         if row.term != term:
             raise StaleTermError(
                 f"search {name!r} was taken over by a newer driver (term {row.term} > {term}); this one stops"

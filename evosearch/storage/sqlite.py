@@ -58,11 +58,8 @@ _UNUSABLE = {
 _TRIES = 3
 
 
-class MovedError(CannotRunError):
+class MovedError(Exception):
     """A journal that nobody had open was written to while it was read."""
-
-    def __init__(self) -> None:
-        super().__init__("the journal was being opened by another process; run the command again")
 
 
 def create(path: Path, mode: JournalMode) -> None:
@@ -207,6 +204,8 @@ def looking(path: Path) -> Iterator[Connection]:
     """
     header, before = read_journal_header(path), path.stat()
     access = _read_access(path, header)
+    if _is_torn(path):  # SQLite mends it as whoever opens it next would
+        access = {"mode": "rw"}
     engine = _engine(path, access, None)
     try:
         with engine.connect() as connection:
@@ -244,7 +243,7 @@ def steady(read: Callable[[], Value]) -> Value:
     for _ in range(_TRIES):
         with suppress(MovedError):
             return read()
-    return read()
+    raise CannotRunError("the journal is just being opened by another process; run the command again")
 
 
 def _refresh(path: Path, copy: Database) -> None:
@@ -283,6 +282,12 @@ def _read_access(path: Path, header: Header) -> Mapping[str, str]:
     be told so (https://sqlite.org/wal.html#read_only_databases): then none are made, which may be impossible.
     """
     return {"immutable": "1"} if header.wal and not _is_attended(path) else {"mode": "ro"}
+
+
+def _is_torn(path: Path) -> bool:
+    """Whether a writer is at work without WAL, or was killed there: then only who may write can read."""
+    beside = path.with_name(f"{path.name}-journal")
+    return beside.exists() and beside.stat().st_size > 0
 
 
 def _is_attended(path: Path) -> bool:

@@ -40,7 +40,7 @@ def reading_only() -> Callable[[Path], AbstractContextManager[None]]:
     def inside(folder: Path) -> Iterator[None]:
         modes = {path: path.stat().st_mode for path in (folder, *folder.iterdir())}
         for path, mode in modes.items():
-            path.chmod(0o555 if stat.S_ISDIR(mode) else 0o444)
+            path.chmod(mode & ~(stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH))
         with unprivileged():
             yield
         for path, mode in modes.items():

@@ -184,6 +184,37 @@ def test_readers_follow_while_the_older_driver_has_the_journal_open(path: Path) 
         assert found(home.journal).heartbeat == 500
 
 
+def test_what_was_read_while_a_writer_came_is_read_again(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    came = iter([False, True])  # before and after the first look
+    monkeypatch.setattr(sqlite, "_is_attended", lambda _: next(came, True))
+    assert sqlite.find_schema(path) == 1
+    assert next(came, None) is None
+    always = itertools.cycle([False, True])
+    monkeypatch.setattr(sqlite, "_is_attended", lambda _: next(always))
+    with pytest.raises(
+        CannotRunError, match="is just being opened by another process; run the command again"
+    ):
+        sqlite.find_schema(path)
+
+
+def test_an_old_journal_whose_driver_was_killed_within_a_transaction_is_read(
+    path: Path, expected: list[Any]
+) -> None:
+    """On a network file system, where SQLite puts what it is about to overwrite into a file beside."""
+    with closing(sqlite3.connect(path.with_name("driven.db"), isolation_level=None)) as driver:
+        with closing(sqlite3.connect(path)) as source:
+            source.backup(driver)
+        driver.execute("PRAGMA journal_mode = DELETE")
+        driver.execute("PRAGMA cache_size = 1")  # so that pages are written before the commit
+        driver.execute("BEGIN IMMEDIATE")
+        driver.execute("UPDATE events SET payload = payload || hex(zeroblob(3000))")
+        shutil.copy(path.with_name("driven.db"), path)
+        shutil.copy(path.with_name("driven.db-journal"), path.with_name("journal.db-journal"))
+    with open_journal(path, must_exist=True) as journal:
+        assert told(journal) == expected
+        assert journal.schema == 1
+
+
 def test_a_search_that_was_replaced_or_removed_is_not_remembered(path: Path) -> None:
     with open_home(str(path), env={}, cwd=path.parent, create=False) as home:
         assert len(home.journal.searches()) == 3

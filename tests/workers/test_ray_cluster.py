@@ -1,11 +1,14 @@
 import json
+import logging
 import os
 import re
 import secrets
+import signal
 import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -15,9 +18,9 @@ import psutil
 import pytest
 import ray
 
-from evosearch.errors import CannotRunError
+from evosearch.errors import CannotRunError, InterruptedSearchError
 from evosearch.runtime import WorkerSettings
-from workers.ray_cluster import Connection, connect, disconnect
+from workers.ray_cluster import Connection, _closed_folder, _init, connect, disconnect
 
 pytestmark = pytest.mark.ray
 
@@ -57,6 +60,25 @@ def test_without_an_address_a_private_cluster_starts_beside_the_running_one_and_
     _, alive = psutil.wait_procs(own, timeout=10)
     assert not alive
     assert time.monotonic() - start < 10
+    connection = connect(
+        WorkerSettings(address=cluster.address), threads=1
+    )  # with that one's token, as before
+    assert _address() == cluster.address
+    disconnect(connection)
+
+
+def test_where_the_folder_for_temporary_files_has_a_long_name_the_sockets_lie_in_tmp(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RAY_TMPDIR", raising=False)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "a-long-name"))
+    with _closed_folder() as folder:
+        assert folder.parent == Path("/tmp")
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert not folder.exists()
+    monkeypatch.setenv("RAY_TMPDIR", "/dev/shm")
+    with _closed_folder() as folder:
+        assert folder.parent == Path("/dev/shm")
 
 
 def test_a_connection_of_the_users_own_program_is_used_and_kept(cluster: Any) -> None:
@@ -75,6 +97,59 @@ def test_an_address_where_no_cluster_answers_is_named(monkeypatch: pytest.Monkey
 def test_an_address_that_is_none_is_named() -> None:
     with pytest.raises(CannotRunError, match="no Ray cluster at nonsense: "):
         connect(WorkerSettings(address="nonsense"), threads=1)
+
+
+# A SIGTERM while Ray starts
+
+
+def _terminate() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _starts(work: Callable[[], object]) -> Callable[..., None]:
+    def init(*_: object, **__: object) -> None:
+        ray._private.utils.set_sigterm_handler(lambda number, _: sys.exit(number))
+        work()
+
+    return init
+
+
+@pytest.fixture
+def sigterm_as_before() -> Iterator[None]:
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.usefixtures("sigterm_as_before")
+def test_a_sigterm_that_python_drops_while_ray_starts_is_heard_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Dropped:
+        def __del__(self) -> None:
+            _terminate()
+
+    monkeypatch.setattr(ray, "init", _starts(Dropped))
+    with pytest.raises(InterruptedSearchError, match="stopped by SIGTERM while Ray was starting"):
+        _init("local")
+
+
+@pytest.mark.usefixtures("sigterm_as_before")
+def test_a_sigterm_in_the_midst_of_logging_waits_until_its_lock_is_released(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    done: list[str] = []
+    program = "import os, signal\nos.kill(os.getpid(), signal.SIGTERM)\nfor _ in range(9): pass\ndone.append('released')"
+
+    def work() -> None:
+        exec(compile(program, logging.__file__, "exec"), {"done": done})
+        threading.Event().wait(20)
+
+    monkeypatch.setattr(ray, "init", _starts(work))
+    with pytest.raises(InterruptedSearchError):
+        _init("local")
+    assert done == ["released"]
 
 
 # A private cluster and the other users of its machine
