@@ -14,7 +14,7 @@ from evosearch.evaluation import FinalSettings, TrainingSettings
 from evosearch.genome import SearchSpace
 from evosearch.runtime import WorkerSettings
 from evosearch.search import EavlSettings, StrategySettings
-from evosearch.storage import StorageSettings, check_name
+from evosearch.storage import MOST, MOST_OF_RETRAINING, StorageSettings, check_name
 
 # The sections are plain dataclasses of other rooms: pydantic hands this configuration on to them.
 _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True)
@@ -46,7 +46,7 @@ class RunConfig:
     space: SearchSpace = field(default_factory=SearchSpace)
     """What a random network may look like."""
     strategy: Annotated[StrategySettings, Field(discriminator="name")] = field(default_factory=EavlSettings)
-    """How to search. name: eavl (default), random or list."""
+    """How to search; `name` says which strategy, and each has keys of its own."""
     training: TrainingSettings = field(default_factory=TrainingSettings)
     """How every candidate is trained."""
     workers: WorkerSettings = field(default_factory=WorkerSettings)
@@ -58,7 +58,7 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         try:
-            check_name(self.name)
+            check_name(self.name, MOST_OF_RETRAINING)
         except InputError as error:
             raise ConfigError(f"name: {error}") from None
         if self.seed < 0:
@@ -66,11 +66,14 @@ class RunConfig:
 
     def objections(self) -> Sequence[str]:
         """As `Objecting`."""
-        if self.seed < BELOW_SEED:
-            return ()
-        return (
-            f"seed is {self.seed}; it must be below {BELOW_SEED:,}: larger ones repeat numbers of smaller ones",
-        )
+        told = []
+        if len(self.name) > MOST:  # its retrainings' names are longer
+            told.append(f"name is {self.name!r}; it may have up to {MOST} characters")
+        if self.seed >= BELOW_SEED:
+            told.append(
+                f"seed is {self.seed}; it must be below {BELOW_SEED:,}: larger ones repeat numbers of smaller ones"
+            )
+        return told
 
 
 @cache

@@ -8,9 +8,9 @@ from evosearch.evaluation import Failure, FailureKind, Losses, Prediction, Resul
 from evosearch.runtime.plan import Plan
 from evosearch.runtime.policy import (
     FIRST_ERRORS,
-    POLICIES,
     REOPENED,
     is_spent,
+    policy_of,
     too_many_failed,
 )
 from evosearch.runtime.pool import TaskDone, Ticket, Worker, WorkerLeft
@@ -39,9 +39,10 @@ def told(plan: Plan, state: DriverState, event: TaskDone | WorkerLeft, term: int
             # A result that nobody waits for any more (its driver stopped, its attempt was given up) changes nothing.
             if state.running.get(worker.name) == ticket.trial and _newest(state, ticket) == ticket.attempt:
                 yield from _came_to(plan, state, worker, ticket, result, term)
-        case WorkerLeft(worker, kind, message, node_lost) if worker.name in state.running:
-            failure = Failure(kind, message, node_lost=node_lost)
-            yield from _failure(plan, state, state.running[worker.name], worker, failure)
+        case WorkerLeft(worker, kind, message, node_lost):
+            if (trial := state.running.get(worker.name)) is not None:
+                failure = Failure(kind, message, node_lost=node_lost)
+                yield from _failure(plan, state, trial, worker, failure)
 
 
 def _newest(state: DriverState, ticket: Ticket) -> int | None:
@@ -190,7 +191,7 @@ def _reading_failure(
 
 def _reason_to_stop(state: DriverState, trial: TrialId, kinds: tuple[FailureKind, ...]) -> str | None:
     members = state.progress.members
-    if POLICIES[kinds[-1]].stops:
+    if policy_of(kinds[-1]).stops:
         return f"candidate {trial} lost its worker {kinds.count(kinds[-1])} times"
     if kinds[-1] not in REOPENED:
         return None

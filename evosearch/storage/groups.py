@@ -5,10 +5,21 @@ from collections.abc import Sequence
 
 from evosearch.storage.rows import SearchRow
 
+_RETRAINING = re.compile(r".+[/-]final-\d+")
+
 
 def group_of(name: str) -> str:
     """The group that a search belongs to; one that belongs to none is its own."""
     return name.partition("/")[0]
+
+
+def resumed_as(name: str) -> str:
+    """What `resume` is given to go on with a search: its group, or a retraining's own name.
+
+    >>> resumed_as("digits/seed-3"), resumed_as("digits/seed-3-final-20")
+    ('digits', 'digits/seed-3-final-20')
+    """
+    return name if _RETRAINING.fullmatch(name) else group_of(name)
 
 
 def members_of(name: str, rows: Sequence[SearchRow]) -> tuple[SearchRow, ...]:

@@ -61,7 +61,7 @@ class Home:
 
     def children_of(self, name: str) -> tuple[SearchRow, ...]:
         """The retrainings of the search `name`, in order of creation."""
-        return tuple(row for row in self.journal.searches() if row.parent == name)
+        return self.journal.children(name)
 
     def current_state(self, row: SearchRow, host: str, now: float) -> SearchState:
         """The state of a search at `now`, seconds since 1970, as told on `host`: see `evosearch.storage.current_state`."""

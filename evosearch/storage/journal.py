@@ -17,7 +17,7 @@ from evosearch.storage.database import Database
 from evosearch.storage.events import DriverStarted, Event, Recorded, SearchCreated
 from evosearch.storage.header import check_schema
 from evosearch.storage.locks import Locks
-from evosearch.storage.names import check_name
+from evosearch.storage.names import MOST, MOST_OF_RETRAINING, check_name
 from evosearch.storage.projection import Place, project, show
 from evosearch.storage.rebuilding import event_page, pages, rebuild
 from evosearch.storage.rescue import Written
@@ -99,7 +99,8 @@ class Journal:
             InputError: `name` cannot name a search.
             SearchConflictError: a search of that name exists.
         """
-        row = {"name": check_name(name), "term": 0, "sequence": 0, "created": at}
+        most = MOST if event.parent is None else MOST_OF_RETRAINING
+        row = {"name": check_name(name, most), "term": 0, "sequence": 0, "created": at}
         with self._writing() as connection:
             try:
                 added = connection.execute(insert(searches).values(row)).inserted_primary_key
@@ -199,6 +200,11 @@ class Journal:
         with self._reading() as connection:
             return readers.search_rows(connection)
 
+    def children(self, name: str) -> tuple[SearchRow, ...]:
+        """The retrainings of a search, in order of creation."""
+        with self._reading() as connection:
+            return readers.search_rows(connection, searches.c.parent == name)
+
     def heartbeats(self) -> dict[str, Heartbeat]:
         """The last sign of life of every search's driver."""
         with self._reading() as connection:
@@ -246,7 +252,9 @@ class Journal:
             return readers.generation_rows(connection, self._id(connection, name))
 
     def test_readings(self, name: str) -> tuple[TestReading, ...]:
-        """Every reading of the test split by a search or its retrainings, ended or not, each with its count."""
+        """Every reading of the test split by a search or its retrainings, ended or not; of a retraining its own. Each
+        with its count among all that the search has led to.
+        """
         with self._reading() as connection:
             self._id(connection, name)
             return readers.test_reading_rows(connection, name)

@@ -10,12 +10,21 @@ _KEPT = re.compile(r"final|journal|(lock|released)-\d+|evolution\.(png|part)")
 """What a search's own folder holds, where a member of a group would lie."""
 
 
-def check_name(name: str) -> str:
+MOST = 100
+"""Characters of a name that a user gives."""
+
+MOST_OF_RETRAINING = 120
+"""It has its search's name, and says for how many epochs."""
+
+
+def check_name(name: str, most: int = MOST) -> str:
     """Return `name` where it can name a search: `digits`, or `digits/seed-3` for a member of a group.
+
+    `most`: characters that it may have.
 
     Raises:
         InputError: it has other characters than A-Z a-z 0-9 . _ -, more than one '/', a segment that is empty
-            or begins with '.', two dots in a row, or more than 100 characters; or it is what the home calls its
+            or begins with '.', two dots in a row, or more than `most` characters; or it is what the home calls its
             cache, its journal, or a search's final weights, locks and backups.
     """
     segments = name.split("/")
@@ -23,10 +32,10 @@ def check_name(name: str) -> str:
         raise InputError(
             f"{name!r} cannot name a search: the home keeps something else under that name; take another"
         )
-    fits = len(name) <= 100 and len(segments) <= 2 and ".." not in name
+    fits = len(name) <= most and len(segments) <= 2 and ".." not in name
     if fits and all(_SEGMENT.fullmatch(segment) for segment in segments):
         return name
     raise InputError(
-        f"{name!r} cannot name a search: use up to 100 letters, digits, '.', '_' and '-', not beginning with "
+        f"{name!r} cannot name a search: use up to {most} letters, digits, '.', '_' and '-', not beginning with "
         "'.' and without '..'; a group and its member are written group/member"
     )

@@ -195,8 +195,15 @@ def _generation_row(generation: int, members: tuple[int, ...], fitness: Mapping[
 
 def test_reading_rows(connection: Connection, name: str) -> tuple[TestReading, ...]:
     """Every reading of the test split by the search `name` or its retrainings, in the order of their intents within each;
-    the same reading, begun twice, counts once.
+    of a retraining its own. The same reading, begun twice, counts once.
     """
+    parent = connection.execute(select(searches.c.parent).where(searches.c.name == name)).scalar_one()
+    every = _family_readings(connection, name if parent is None else parent)
+    return every if parent is None else tuple(one for one in every if one.search == name)
+
+
+def _family_readings(connection: Connection, name: str) -> tuple[TestReading, ...]:
+    """Those of a search and of all its retrainings, counted."""
     columns = [column for column in test_readings.c if column is not test_readings.c.search]
     family = or_(searches.c.name == name, searches.c.parent == name)
     query = select(*columns, searches.c.name.label("search")).join(

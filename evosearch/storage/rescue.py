@@ -19,7 +19,7 @@ from typing import Protocol
 
 from evosearch.errors import InputError, JournalLostError
 from evosearch.permissions import file_mode
-from evosearch.storage.groups import group_of
+from evosearch.storage.groups import resumed_as
 
 RESCUE_SECONDS = 60.0
 """Longest time for a copy: the disk that it is read from may be the reason for it."""
@@ -102,7 +102,7 @@ class ServerGuard:
             return
         raise JournalLostError(
             f"the journal {self.place} was taken away while {written.name!r} ran ({error}); what it held is lost here: "
-            f"bring it back from a backup of its server, then `evosearch resume {group_of(written.name)}`"
+            f"bring it back from a backup of its server, then `evosearch resume {resumed_as(written.name)}`"
         ) from error
 
     def close(self) -> None:
@@ -283,7 +283,7 @@ class FileGuard:
 
 
 def _go_on(written: Written, file: Path) -> str:
-    return f"`evosearch resume {group_of(written.name)} --storage {shlex.quote(str(file))}` goes on"
+    return f"`evosearch resume {resumed_as(written.name)} --storage {shlex.quote(str(file))}` goes on"
 
 
 def _errorcode(error: BaseException | None) -> int:

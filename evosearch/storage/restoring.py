@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 from evosearch.errors import CannotRunError, HeldError, JournalError, NewerJournalError
 from evosearch.storage.artifacts import ArtifactStore
-from evosearch.storage.groups import members_of
+from evosearch.storage.groups import group_of
 from evosearch.storage.header import read_journal_header
 from evosearch.storage.holder import Onlooker
 from evosearch.storage.home import Home
@@ -113,8 +113,8 @@ def _named(error: Exception, home: Home, copy: Path, name: str) -> str:
 
 def _is_driven_here(home: Home, name: str, rows: Sequence[SearchRow], onlooker: Onlooker) -> bool:
     """Whether a driver that shares this journal is alive: then the journal is the truth, and the backup its copy."""
-    members = members_of(name, rows) or tuple(row for row in rows if row.name == name)
-    return any(home.is_held(row, onlooker) for row in members)
+    own = (row for row in rows if group_of(row.name) == name or row.name == name)  # retrainings too
+    return any(home.is_held(row, onlooker) for row in own)
 
 
 def _see_dead(name: str, holder: Claim, shelf: Shelf, onlooker: Onlooker) -> None:

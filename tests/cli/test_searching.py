@@ -143,7 +143,7 @@ def test_pictures_and_weights_lie_where_storage_artifacts_says(command, scripted
     assert f"Evolution curve  {elsewhere / 'evolution.png'}" in ended.out
     assert (elsewhere / "evolution.png").exists()
     assert not Path("runs/tiny/evolution.png").exists()
-    assert command("retrain", "tiny").out.splitlines()[-1].startswith(f"Weights  {elsewhere / 'final'}/")
+    assert command("retrain", "tiny").out.splitlines()[-1].startswith(f"Weights  {elsewhere}/final-1/final/")
 
 
 def test_with_a_remote_store_the_place_of_the_weights_is_its_url(command, scripted, tmp_path):
@@ -151,9 +151,9 @@ def test_with_a_remote_store_the_place_of_the_weights_is_its_url(command, script
     ended = command("run", "tiny.yaml", "--set", f"storage.artifacts={store}")
     assert f"Evolution curve  {tmp_path / 'runs' / 'tiny' / 'evolution.png'}\n" in ended.out
     assert f"Everything else  {store}/tiny\n" in ended.out
-    assert command("retrain", "tiny").out.splitlines()[-1].startswith(f"Weights  {store}/tiny/final/")
+    assert command("retrain", "tiny").out.splitlines()[-1].startswith(f"Weights  {store}/tiny/final-1/final/")
     reading = json.loads(command("retrain", "tiny", "--json").out)
-    assert reading["weights"].startswith(f"{store}/tiny/final/")
+    assert reading["weights"].startswith(f"{store}/tiny/final-1/final/")
 
 
 # stopped, and gone on with
@@ -288,7 +288,7 @@ def test_random_search_has_one_generation_and_cannot_be_extended(command, refuse
     )
     assert command("run", "random.yaml").out.startswith("random: done, 1 generation, 3 evaluations")
     message = refused("resume", "random", "--generations", "2")
-    assert message == "'random' is a random search, all one generation; leave --generations out"
+    assert message == "a random search is all one generation, not 2; leave --generations out"
 
 
 @pytest.mark.parametrize("command_of", ["resume", "retrain", "status", "results"])

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from evosearch import wiring
-from evosearch.config import load_config
+from evosearch.config import load_config, read_config
 from evosearch.data import load_dataset
 from evosearch.errors import SearchConflictError
 from tests.kept.homes import (
@@ -45,10 +45,11 @@ def generations_of(kept, end):
 
 
 def run_again(home, kept):
-    config = load_config(kept.config)
+    config, source = read_config(kept.config)
     if home.members_of(kept.name):
-        return wiring.run_group(config, [int(name.partition("seed-")[2]) for name in kept.members], home)
-    return wiring.run(config, home)
+        seeds = [int(name.partition("seed-")[2]) for name in kept.members]
+        return wiring.run_group(config, seeds, home, source=source)
+    return wiring.run(config, home, source=source)
 
 
 def check_end(kept, home, end):

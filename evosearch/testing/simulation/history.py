@@ -344,6 +344,8 @@ class Driver:
                 history = self._history
                 if any(history.stops(name) > history.most_stops(name) for name in self._terms):
                     raise BrokenPromiseError(f"it stopped for failures that a search has to bear: {error}")
+            case _:
+                pass
 
     def _take(self, name: str, total: int) -> JournalLogbook:
         history, journal = self._history, self._history.journal

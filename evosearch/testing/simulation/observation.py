@@ -24,6 +24,7 @@ from evosearch.storage import (
     Recalled,
     Recorded,
     Reopened,
+    SearchCreated,
     Stopped,
     TestRead,
     TestReadingBegun,
@@ -93,6 +94,8 @@ def observe(facts: Iterable[Event]) -> Observation:
                 readings[fact.key] = fact.metrics
             case Completed(number):
                 best = number
+            case _:
+                pass
     return Observation(births, scores, generations, readings, best)
 
 
@@ -195,6 +198,8 @@ class _Audit:
                 self._verdict = best
             case Completed(best):
                 yield from self._complete(best)
+            case SearchCreated() | DriverStarted():
+                pass
 
     def _birth(self, event: Born) -> Iterator[str]:
         candidate = event.candidate

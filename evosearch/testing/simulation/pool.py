@@ -230,6 +230,8 @@ class VirtualPool:
                     return "errors"
                 case "processes":
                     return "crashes"
+                case "none" | "machines":
+                    pass
         troubles = self._fortune.troubles
         failures = self._fortune.failures(ticket, reading=reading)
         for fate, (kind, most) in BEARABLE.items():
