@@ -155,7 +155,7 @@ def _configuration_of(number: int) -> Configuration:
         space,
         seeds=(first, first + 1) if chance.random() < 0.2 else (first,),
         flawed=chance.choice([0.0, 0.0, 0.1, 0.3]),
-        broken=population > 3 and space is SPACES[0] and chance.random() < 0.3,
+        broken=kind >= 0.2 and population > 3 and space is SPACES[0] and chance.random() < 0.3,
     )
 
 
