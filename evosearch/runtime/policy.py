@@ -32,6 +32,9 @@ POLICIES = {
 REOPENED = frozenset({FailureKind.ERROR, FailureKind.CRASHED, FailureKind.WORKER_LOST})
 """Kinds that a resume after exit 5 opens anew: mended code or machines may well train them."""
 
+ITS_OWN = frozenset({FailureKind.DIVERGED, FailureKind.INFEASIBLE})
+"""Kinds that a training comes to wherever and whenever it runs."""
+
 FIRST_ERRORS = 3
 """When the first so many evaluations all end as `error`, the code or the data are wrong, not the candidates."""
 
