@@ -285,12 +285,12 @@ def check_parent(home: Home, row: SearchRow, onlooker: Onlooker) -> None:
         raise SearchConflictError(
             f"{row.name!r} is a retraining itself, of {row.parent!r}; `evosearch retrain {row.parent}` has more of them"
         )
-    if row.state != "done":
-        raise SearchConflictError(f"{row.name!r} is unfinished; `evosearch resume {row.name}` comes first")
-    if home.is_held(row, onlooker):
+    if row.state in {"running", "done"} and home.is_held(row, onlooker):
         raise HeldError(
             f"{row.name!r} is held by a driver on {row.host} (process {row.pid}); wait until it ends"
         )
+    if row.state != "done":
+        raise SearchConflictError(f"{row.name!r} is unfinished; `evosearch resume {row.name}` comes first")
 
 
 def _just_extended(name: str) -> str:

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 from evosearch.storage.rows import SearchRow
 
-
 _RETRAINING = re.compile(r".+[/-]final-\d+")
 
 
