@@ -7,7 +7,6 @@ from itertools import count
 import numpy as np
 import pytest
 
-from evosearch.data import Split
 from evosearch.errors import CannotRunError, InterruptedSearchError, TooManyFailuresError
 from evosearch.evaluation import (
     UNWATCHED,
@@ -19,7 +18,7 @@ from evosearch.evaluation import (
     TrialId,
     evaluation_seed,
 )
-from evosearch.runtime import Fleet, Member, Plan, TimeLimits, Worker, replay
+from evosearch.runtime import Fleet, Member, TimeLimits, Worker, replay
 from evosearch.runtime.scheduling import readings
 from evosearch.search import FixedListSettings, ListedTrial
 from evosearch.storage import (
@@ -33,29 +32,12 @@ from evosearch.storage import (
     TestReadingBegun,
     TestReadingFailed,
 )
-from evosearch.studies import FinalReader, final_name, lengthened, reading_key, retrainings
+from evosearch.studies import final_name, lengthened, reading_key, retrainings
 from evosearch.testing import FormulaEvaluator, Script, ScriptedPool
 from tests.runtime.small_search import Drive, make_plan
+from tests.studies.final_plan import NETWORK, TEST, final_plan
 
-NETWORK = "C4 C5 P | F6"
 OF_TESTS = (Dispatched, Finished, Failed, TestReadingBegun, TestReadingFailed, TestRead, Stopped, Completed)
-
-
-def split(count, seed):
-    rng = np.random.default_rng(seed)
-    return Split(rng.integers(0, 256, (count, 1, 8, 8), dtype=np.uint8), np.arange(count) % 2)
-
-
-TEST = split(6, 2)
-
-
-def final_plan(*repeats, epochs=30, shared=False, seed=0) -> Plan:
-    searched = make_plan(seed=seed)
-    training = replace(searched.training, epochs=epochs)
-    context = replace(searched.context, training=training)
-    settings = FixedListSettings(trials=retrainings(NETWORK, 5, repeats))
-    reader = FinalReader(TEST, ("no", "yes"), "/home/small", shared, [5] * len(repeats))
-    return Plan("small/final", settings.make(context), context, "data", reader)
 
 
 @dataclass
