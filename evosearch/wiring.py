@@ -247,7 +247,7 @@ def retrain(
     if best is None:
         raise SearchConflictError(f"no evaluation of {name!r} succeeded; there is nothing to retrain")
     config = config_from_json(row.configuration)
-    final = replace(config.training, epochs=epochs or config.final.epochs)
+    final = replace(_trained_by(config, best.number), epochs=epochs or config.final.epochs)
     wanted = retrainings(best.chromosome, best.candidate, seeds)
     keys = [_reading_key(config, final, one) for one in wanted]
     known = _recorded(home, name)
@@ -313,6 +313,12 @@ def _retraining(
     as_parent = replace(manner, executor=executor if row is None else manner.executor)
     child = replace(config, name=name, strategy=strategy)
     return Undertaking(home, _at(child, manner.address), row, as_parent, parent)
+
+
+def _trained_by(config: RunConfig, trial: int) -> TrainingSettings:
+    """How a trial of a search was trained; what a list says of one goes before what holds for all."""
+    listed = config.strategy.trials if isinstance(config.strategy, FixedListSettings) else ()
+    return (listed[trial].settings if listed else None) or config.training
 
 
 def _parent(home: Home, row: SearchRow | None) -> SearchRow | None:

@@ -2,7 +2,7 @@
 
 import itertools
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -25,7 +25,7 @@ from evosearch.evaluation import (
     evaluation_seed,
 )
 from evosearch.genome import parse_network
-from evosearch.search import repeats_of
+from evosearch.search import FixedListSettings, ListedTrial, repeats_of
 from evosearch.storage import (
     Dispatched,
     DriverStarted,
@@ -515,3 +515,13 @@ def test_a_list_of_the_users_goes_on_with_a_longer_one_that_begins_with_it(home,
     assert sum(wiring.run(longer, home).row.counts.values()) == 3
     with pytest.raises(SearchConflictError, match=r"strategy\.trials: "):
         wiring.run(short, home)
+
+
+def test_the_best_of_a_list_is_retrained_as_it_was_trained(home, config, scripted):
+    slow = replace(config.training, learning_rate=1e-5)
+    trials = (ListedTrial("C4 P | F8"), ListedTrial("C8 P | F8", settings=slow))
+    given = replace(config, strategy=FixedListSettings(trials=trials))
+    best = wiring.run(given, home).best
+    wiring.retrain("tiny", home, epochs=5)
+    expected = replace((config.training, slow)[best.number], epochs=5)
+    assert home.find_search("tiny/final-5").configuration["training"] == asdict(expected)
