@@ -189,7 +189,8 @@ def _begun(config: RunConfig, home: Home, manner: "Manner", source: Document | N
 
 def _resumed(row: SearchRow, home: Home, generations: int | None, manner: "Manner") -> "Undertaking":
     name, config = row.name, config_from_json(row.configuration)
-    _note_objections(config, manner)
+    if row.parent is None:  # a retraining follows its search
+        _note_objections(config, manner)
     if generations is not None:
         config.strategy.with_generations(generations)  # says where it cannot be
         if generations < row.generations:
