@@ -7,7 +7,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock run test test-fast test-chaos test-network check format bench same-bits gpu docs clean
+.PHONY: help install lock run test test-fast test-chaos test-network simulate check format bench same-bits gpu docs clean
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -52,6 +52,10 @@ test-chaos: install ## Kill, freeze, drain and starve workers, nodes, disks and 
 
 test-network: install ## Two hosts in network namespaces, their link cut for 30 s (root)
 	@$(BIN)/python -m pytest tests/network -m network
+
+SEEDS ?= 10000
+simulate: install ## Drivers, nodes and workers that die in virtual time; SEEDS=N of them
+	@$(BIN)/python -m evosearch.testing.simulation --seeds $(SEEDS)
 
 check: install ## Lint, format, types, the house's walls, and the GPU benchmark dry
 	@$(BIN)/ruff check .

@@ -150,12 +150,18 @@ def _token() -> dict[str, str | None]:
 
 
 def _read_token_anew() -> None:
-    """Ray reads both variables once per process."""
+    """Ray reads mode and token once per process."""
     import ray._raylet
 
     raylet: Any = ray._raylet  # compiled, without types
-    raylet.Config.initialize("")
+    wanted = raylet.AuthenticationMode.TOKEN if _wants_token() else raylet.AuthenticationMode.DISABLED
+    if raylet.get_authentication_mode() != wanted:
+        raylet.Config.initialize("")
     raylet.AuthenticationTokenLoader.instance().reset_cache()
+
+
+def _wants_token() -> bool:
+    return os.environ.get("RAY_AUTH_MODE", "").lower() == "token"
 
 
 @contextmanager

@@ -23,9 +23,9 @@ from evosearch.runtime import (
     Ticket,
     Worker,
     WorkerJoined,
-    WorkerLeft,
     WorkerProgressed,
     WorkerSettings,
+    freed,
 )
 from workers.actor import Beat, Ready
 from workers.crew import Crew
@@ -293,5 +293,5 @@ def _leave(lookout: Lookout | None, connection: Connection) -> None:
 
 def _worth_telling(events: Sequence[PoolEvent]) -> list[PoolEvent]:
     """As they came about, without a word of the progress of a task that has ended since."""
-    ended = {event.worker for event in events if isinstance(event, TaskDone | WorkerLeft)}
+    ended = {freed(event) for event in events}
     return [event for event in events if not (isinstance(event, WorkerProgressed) and event.worker in ended)]

@@ -17,7 +17,7 @@ from evosearch.blueprint.layers import (
     ReluLayer,
 )
 from evosearch.errors import InvalidChromosomeError
-from evosearch.genome import KERNEL, Chromosome, Conv, HandMade, Network, Pool
+from evosearch.genome import KERNEL, Chromosome, Conv, Dense, HandMade, Network, Pool
 
 SIZES_KEPT = 2**14
 """Networks whose size is remembered: more than a generation and those it was bred from, about 3 MB."""
@@ -68,7 +68,16 @@ class Blueprint:
     @property
     def activations(self) -> int:
         """Output elements of all layers for one image; a flatten is a view and counts nothing."""
-        return sum(prod(layer.output) for layer in self.layers if not isinstance(layer, FlattenLayer))
+        return sum(_held(layer) for layer in self.layers)
+
+
+def _held(layer: Layer) -> int:
+    match layer:
+        case FlattenLayer():
+            return 0
+        case ConvLayer() | BatchNormLayer() | ReluLayer() | PoolLayer() | LinearLayer() | DropoutLayer():
+            return prod(layer.output)
+    assert_never(layer)
 
 
 def blueprint_of(chromosome: Chromosome, problem: Problem, dropout: float = 0.5) -> Blueprint:
@@ -134,9 +143,11 @@ def _convolution(gene: Conv, channels: int, height: int, width: int) -> list[Lay
 def _tail(chromosome: Chromosome, features: int, classes: int, dropout: float) -> list[Layer]:
     layers: list[Layer] = [FlattenLayer((features,))]
     for gene in chromosome.tail:
-        layers += [LinearLayer(features, gene.units), ReluLayer((gene.units,))]
-        if dropout:
-            layers.append(DropoutLayer(dropout, (gene.units,)))
-        features = gene.units
+        match gene:
+            case Dense(units):
+                layers += [LinearLayer(features, units), ReluLayer((units,))]
+                if dropout:
+                    layers.append(DropoutLayer(dropout, (units,)))
+                features = units
     layers.append(LinearLayer(features, classes))
     return layers

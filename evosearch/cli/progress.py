@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from statistics import fmean
+from typing import assert_never
 
 from rich.console import Console, RenderableType
 from rich.live import Live
@@ -11,11 +12,31 @@ from rich.live import Live
 from evosearch.cli.output import tell
 from evosearch.cli.panel import panel
 from evosearch.cli.tally import Tallies, Tally
-from evosearch.evaluation import Losses, Success, Trial, TrialId
+from evosearch.evaluation import Losses, Measured, Success, Trial, TrialId
 from evosearch.printable import printable
 from evosearch.runtime import DriverState, Plan, Watcher
-from evosearch.search import SearchProgress
-from evosearch.storage import Event, Failed, Finished, LiveCurve, Recalled, TestRead, TestReadingFailed
+from evosearch.search import SearchProgress, score_of
+from evosearch.storage import (
+    Born,
+    Completed,
+    Dispatched,
+    DriverStarted,
+    Event,
+    Extended,
+    Failed,
+    Finished,
+    GenerationStarted,
+    Interrupted,
+    LiveCurve,
+    Recalled,
+    Reopened,
+    SearchCreated,
+    Stopped,
+    TestRead,
+    TestReadingBegun,
+    TestReadingFailed,
+    VerdictReached,
+)
 
 
 @contextmanager
@@ -114,10 +135,8 @@ class Display:
 
 def _told(fact: Event) -> str | None:
     match fact:
-        case Finished(number, _, worker, Success(fitness, seconds)):
-            return f"#{number} {fitness:.4f} in {seconds:.1f} s on {worker}"
-        case Finished(number, _, worker, Losses(losses, seconds)):
-            return f"#{number} lowest loss {min(losses):.4f} in {seconds:.1f} s on {worker}"
+        case Finished(number, _, worker, success):
+            return f"#{number} {_result(success)} in {success.seconds:.1f} s on {worker}"
         case Recalled(number, source):
             return f"#{number} as #{source}, an equal network"
         case TestRead(trial=TrialId(number)):
@@ -133,14 +152,29 @@ def _told(fact: Event) -> str | None:
             return (
                 f"#{number} failed on {worker}, attempt {attempt}: {failure.kind}: {failure.message}; {after}"
             )
-        case _:
+        case SearchCreated() | DriverStarted() | Extended() | Interrupted() | Stopped() | Completed():
             return None
+        case Born() | GenerationStarted() | VerdictReached() | Dispatched() | Reopened():
+            return None
+        case TestReadingBegun() | TestRead():
+            return None
+    assert_never(fact)
+
+
+def _result(success: Measured) -> str:
+    match success:
+        case Success(fitness):
+            return f"{fitness:.4f}"
+        case Losses(losses):
+            return f"lowest loss {min(losses):.4f}"
+    assert_never(success)
 
 
 def _last_fitness(plan: Plan, state: DriverState, before: SearchProgress) -> list[float]:
     """Of the members of a generation that has just ended: every success is remembered, of those too that died out."""
     known = (state.remembered.get(plan.key(Trial.of(member))) for member in before.members)
-    return [found[1].fitness for found in known if found and isinstance(found[1], Success)]
+    scores = (score_of(found[1]) for found in known if found)
+    return [score.fitness for score in scores if score.fitness is not None]
 
 
 def _prefix(tallies: Tallies, tally: Tally) -> str:

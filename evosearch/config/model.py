@@ -46,7 +46,7 @@ class RunConfig:
     space: SearchSpace = field(default_factory=SearchSpace)
     """What a random network may look like."""
     strategy: Annotated[StrategySettings, Field(discriminator="name")] = field(default_factory=EavlSettings)
-    """How to search. name: eavl (default), random or list."""
+    """How to search; `name` says which strategy, and each has keys of its own."""
     training: TrainingSettings = field(default_factory=TrainingSettings)
     """How every candidate is trained."""
     workers: WorkerSettings = field(default_factory=WorkerSettings)

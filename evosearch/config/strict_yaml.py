@@ -115,6 +115,8 @@ class _StrictLoader(yaml.SafeLoader):
                 return int(text, _INTEGER_BASES.get(text[:2], 10))
             case "float":
                 return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
+            case _:
+                pass
         try:  # JSON's escapes write one character as a pair of surrogates; YAML's reader leaves them apart
             return text.encode("utf-16", "surrogatepass").decode("utf-16")
         except UnicodeDecodeError:

@@ -7,7 +7,7 @@ sizes, training or torch; this room may import `errors` and numpy only.
 
 from evosearch.genome.chromosome import Chromosome
 from evosearch.genome.forms import from_json, parse, to_json
-from evosearch.genome.genes import KERNEL, Conv, Dense, Head, HeadGene, Pool, Tail
+from evosearch.genome.genes import KERNEL, Conv, Dense, Head, HeadGene, Pool, Tail, TailGene
 from evosearch.genome.network import (
     HAND_MADE,
     HandMade,
@@ -32,6 +32,7 @@ __all__ = [
     "Range",
     "SearchSpace",
     "Tail",
+    "TailGene",
     "from_json",
     "network_from_json",
     "network_to_json",

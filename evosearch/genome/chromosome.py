@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from evosearch.errors import InvalidChromosomeError
-from evosearch.genome.genes import Conv, Dense, Head, Pool, Tail
+from evosearch.genome.genes import Conv, Head, HeadGene, Pool, Tail, TailGene
 
 
 @dataclass(frozen=True)
@@ -26,11 +26,11 @@ class Chromosome:
         if not self.head:
             raise InvalidChromosomeError("a chromosome needs at least one gene before the '|', found none")
         for gene in self.head:
-            if not isinstance(gene, Conv | Pool):
-                raise InvalidChromosomeError(f"the head holds convolutions and poolings only, found {gene}")
+            if not isinstance(gene, HeadGene):
+                raise InvalidChromosomeError(f"{gene!r} is no gene of a head")
         for unit in self.tail:
-            if not isinstance(unit, Dense):
-                raise InvalidChromosomeError(f"the tail holds fully connected layers only, found {unit}")
+            if not isinstance(unit, TailGene):
+                raise InvalidChromosomeError(f"{unit!r} is no gene of a tail")
 
     def __str__(self) -> str:
         return f"{' '.join(map(str, self.head))} | {' '.join(map(str, self.tail))}".rstrip()

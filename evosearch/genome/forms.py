@@ -6,7 +6,7 @@ from typing import Any, assert_never
 
 from evosearch.errors import InvalidChromosomeError
 from evosearch.genome.chromosome import Chromosome
-from evosearch.genome.genes import Conv, Dense, HeadGene, Pool
+from evosearch.genome.genes import Conv, Dense, HeadGene, Pool, TailGene
 
 _GENE = re.compile(r"(?P<kind>[CBF])(?P<size>[1-9][0-9]{0,6})|(?P<pool>P)")
 
@@ -54,7 +54,7 @@ def to_json(chromosome: Chromosome) -> dict[str, list[dict[str, Any]]]:
     }
 
 
-def _document(gene: HeadGene | Dense) -> dict[str, Any]:
+def _document(gene: HeadGene | TailGene) -> dict[str, Any]:
     match gene:
         case Conv(channels, batch_norm):
             return {"kind": "conv", "channels": channels, "batch_norm": batch_norm}
@@ -84,11 +84,13 @@ def _head_gene_of(document: Mapping[str, Any]) -> HeadGene:
             return Pool()
         case {"kind": "conv", "channels": int(channels), "batch_norm": bool(batch_norm)}:
             return Conv(channels, batch_norm)
-    raise InvalidChromosomeError(f"{document!r} is no gene of a head; its kind is conv or pool")
+        case _:
+            raise InvalidChromosomeError(f"{document!r} is no gene of a head; its kind is conv or pool")
 
 
 def _dense_of(document: Mapping[str, Any]) -> Dense:
     match document:
         case {"kind": "dense", "units": int(units)}:
             return Dense(units)
-    raise InvalidChromosomeError(f"{document!r} is no gene of a tail; its kind is dense")
+        case _:
+            raise InvalidChromosomeError(f"{document!r} is no gene of a tail; its kind is dense")

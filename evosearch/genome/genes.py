@@ -52,5 +52,6 @@ class Dense:
 
 
 HeadGene: TypeAlias = Conv | Pool
+TailGene: TypeAlias = Dense
 Head: TypeAlias = tuple[HeadGene, ...]
-Tail: TypeAlias = tuple[Dense, ...]
+Tail: TypeAlias = tuple[TailGene, ...]

@@ -93,4 +93,5 @@ def network_from_json(document: Mapping[str, Any]) -> Network:
     match document:
         case {"hand_made": str(name)}:
             return HandMade(name, document.get("weights"))
-    return from_json(document)
+        case _:
+            return from_json(document)

@@ -5,7 +5,8 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from evosearch.genome import Chromosome, HandMade, parse_network
+from evosearch.evaluation import HandMade, Masks, parse_subject
+from evosearch.genome import Chromosome
 from evosearch.reports.words import counted, describe, duration
 from evosearch.storage import EvaluationRow, SearchRow, TestReading
 
@@ -43,11 +44,11 @@ def search_lines(
     ]
 
 
-def _in_words(network: str, classes: int) -> list[str]:
-    match parse_network(network):
+def _in_words(subject: str, classes: int) -> list[str]:
+    match parse_subject(subject):
         case Chromosome() as chromosome:
             return [f"  In words: {describe(chromosome, classes)}"]
-        case HandMade():
+        case HandMade() | Masks():
             return []
 
 

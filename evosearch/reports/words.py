@@ -1,10 +1,11 @@
 """A network and a span of time in words for a person."""
 
 from itertools import groupby
+from typing import assert_never
 
 from rich.text import Text
 
-from evosearch.genome import Chromosome, Conv, Dense, HeadGene
+from evosearch.genome import Chromosome, Conv, Dense, HeadGene, Pool, TailGene
 from evosearch.printable import printable
 
 
@@ -14,19 +15,22 @@ def describe(chromosome: Chromosome, classes: int) -> str:
     For instance "a 3x3 convolution to 64 channels with batch norm, a 2x2 max pooling, a fully connected layer
     of 100, and an output layer for 10 classes".
     """
-    genes: tuple[HeadGene | Dense, ...] = (*chromosome.head, *chromosome.tail)
+    genes: tuple[HeadGene | TailGene, ...] = (*chromosome.head, *chromosome.tail)
     parts = [_block(gene, len(list(run))) for gene, run in groupby(genes)]
     return f"{', '.join(parts)}, and an output layer for {classes} classes"
 
 
-def _block(gene: HeadGene | Dense, count: int) -> str:
+def _block(gene: HeadGene | TailGene, count: int) -> str:
     article, plural = ("a", "") if count == 1 else (f"{count}", "s")
-    if isinstance(gene, Conv):
-        norm = " with batch norm" if gene.batch_norm else ""
-        return f"{article} 3x3 convolution{plural} to {gene.channels} channels{norm}"
-    if isinstance(gene, Dense):
-        return f"{article} fully connected layer{plural} of {gene.units}"
-    return f"{article} 2x2 max pooling{plural}"
+    match gene:
+        case Conv(channels, batch_norm):
+            norm = " with batch norm" if batch_norm else ""
+            return f"{article} 3x3 convolution{plural} to {channels} channels{norm}"
+        case Pool():
+            return f"{article} 2x2 max pooling{plural}"
+        case Dense(units):
+            return f"{article} fully connected layer{plural} of {units}"
+    assert_never(gene)
 
 
 def cells(*texts: str) -> tuple[Text, ...]:

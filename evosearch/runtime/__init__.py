@@ -11,7 +11,7 @@ from evosearch.runtime.driver import Logbook, Surroundings, drive
 from evosearch.runtime.fleet import Fleet, Member
 from evosearch.runtime.machine import Assign, Begun, Exclude, Record, StopAsked, step
 from evosearch.runtime.plan import Plan, ReadingName, SplitReader
-from evosearch.runtime.policy import POLICIES, Policy
+from evosearch.runtime.policy import Policy, policy_of
 from evosearch.runtime.pool import (
     PoolChanged,
     PoolEvent,
@@ -22,6 +22,7 @@ from evosearch.runtime.pool import (
     WorkerLeft,
     WorkerPool,
     WorkerProgressed,
+    freed,
 )
 from evosearch.runtime.settings import EvaluatorFactory, WorkerSettings
 from evosearch.runtime.signals import StopSignals
@@ -30,7 +31,6 @@ from evosearch.runtime.vigil import TimeLimits, Vigil
 from evosearch.runtime.watcher import Silence, Watcher, Watchers
 
 __all__ = [
-    "POLICIES",
     "Assign",
     "Begun",
     "Checkpointing",
@@ -66,6 +66,8 @@ __all__ = [
     "checkpoint_room",
     "drive",
     "evolve",
+    "freed",
+    "policy_of",
     "replay",
     "step",
 ]

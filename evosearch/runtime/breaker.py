@@ -7,15 +7,23 @@ gone, and may well do it when it is back.
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import assert_never
 
 from evosearch.evaluation import Failure, FailureKind
 from evosearch.runtime.fleet import Fleet, Losses, TaskName
-from evosearch.runtime.pool import PoolEvent, TaskDone, Worker, WorkerJoined, WorkerLeft
+from evosearch.runtime.policy import policy_of
+from evosearch.runtime.pool import (
+    PoolChanged,
+    PoolEvent,
+    TaskDone,
+    Worker,
+    WorkerJoined,
+    WorkerLeft,
+    WorkerProgressed,
+)
 
 LOSSES = 3
 """A node that loses workers so many times without finishing an evaluation in between is closed."""
-
-COUNTED = frozenset({FailureKind.WORKER_LOST, FailureKind.CRASHED})
 
 
 def with_pool(fleet: Fleet, event: PoolEvent, task: TaskName | None) -> Fleet:
@@ -24,7 +32,9 @@ def with_pool(fleet: Fleet, event: PoolEvent, task: TaskName | None) -> Fleet:
     `task`: search and trial of what the event's worker had to do before it; None where it was idle.
     """
     match event:
-        case WorkerJoined(worker) if worker.node not in fleet.excluded:
+        case WorkerJoined(worker):
+            if worker.node in fleet.excluded:
+                return fleet
             return replace(fleet, workers={**fleet.workers, worker.name: worker})
         case TaskDone(worker, _, result, leaves):
             gone = leaves or worker.node in fleet.excluded
@@ -41,12 +51,14 @@ def with_pool(fleet: Fleet, event: PoolEvent, task: TaskName | None) -> Fleet:
             devices = (worker.device,) * (2 if kind is FailureKind.WORKER_LOST else 1)
             shunned = (*fleet.shunned.get(task, ()), *devices)
             fleet = replace(fleet, shunned={**fleet.shunned, task: shunned})
-            if node_lost or kind not in COUNTED or worker.name in known.witnesses or task in known.tasks:
+            of_worker = policy_of(kind).of_workers and not node_lost
+            if not of_worker or worker.name in known.witnesses or task in known.tasks:
                 return fleet
             counted = Losses(known.count + 1, present, known.tasks | {task})
             return replace(fleet, losses={**fleet.losses, worker.node: counted})
-        case _:
+        case WorkerProgressed() | PoolChanged():
             return fleet
+    assert_never(event)
 
 
 def node_to_close(fleet: Fleet) -> str | None:

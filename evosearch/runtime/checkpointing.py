@@ -5,10 +5,11 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from math import ceil
+from typing import assert_never
 
 from evosearch.blueprint import Memory
 from evosearch.errors import CannotRunError
-from evosearch.evaluation import Checkpoint, TrainingTask, TrialTask, trial_key
+from evosearch.evaluation import Checkpoint, MasksTask, TrainingTask, TrialTask, trial_key
 from evosearch.storage import ArtifactStore
 
 TENTHS = 10
@@ -37,10 +38,14 @@ class Checkpointing:
 
     def apply(self, task: TrialTask, attempt: int) -> TrialTask:
         """`task`, its attempt `attempt` from 1, with the checkpoints that it shall leave."""
-        if not isinstance(task, TrainingTask) or not self.leaves_any:
-            return task
-        epochs = ceil(task.last_epoch / TENTHS) if self.listed else None
-        return replace(task, checkpoint=Checkpoint(self.place, _key(task), epochs, self.minutes, attempt > 1))
+        match task:
+            case TrainingTask() if self.leaves_any:
+                epochs = ceil(task.last_epoch / TENTHS) if self.listed else None
+                kept = Checkpoint(self.place, _key(task), epochs, self.minutes, attempt > 1)
+                return replace(task, checkpoint=kept)
+            case TrainingTask() | MasksTask():
+                return task
+        assert_never(task)
 
     def clear(self) -> None:
         """Remove what trainings have left, now that their search has ended; as far as it can be reached from here."""

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from evosearch.evaluation import Task, TrainingTask, TrialId
-from evosearch.runtime.pool import PoolEvent, TaskDone, Worker, WorkerLeft, WorkerProgressed
+from evosearch.evaluation import MasksTask, PredictionTask, Task, TrainingTask, TrialId
+from evosearch.runtime.pool import PoolEvent, Worker, WorkerProgressed, freed
 from evosearch.storage import LiveCurve
 
 
@@ -17,15 +17,18 @@ class LiveTrainings:
     def began(self, worker: Worker, search: str, trial: TrialId, task: Task) -> "LiveTrainings":
         """The worker was given a task."""
         kept = {other: one for other, one in self.by_worker.items() if other != worker}
-        if isinstance(task, TrainingTask):
-            kept[worker] = search, LiveCurve(trial, task.last_epoch, ())
+        match task:
+            case TrainingTask():
+                kept[worker] = search, LiveCurve(trial, task.last_epoch, ())
+            case MasksTask() | PredictionTask():
+                pass
         return LiveTrainings(kept)
 
     def heard(
         self, events: Sequence[PoolEvent]
     ) -> tuple["LiveTrainings", Mapping[str, tuple[LiveCurve, ...]]]:
         """What `events` of one moment tell of trainings that have not ended with them, by search."""
-        ended = {event.worker for event in events if isinstance(event, TaskDone | WorkerLeft)}
+        ended = {freed(event) for event in events}
         kept = {worker: one for worker, one in self.by_worker.items() if worker not in ended}
         told: dict[str, tuple[LiveCurve, ...]] = {}
         for event in events:

@@ -11,8 +11,16 @@ from typing import TypeAlias
 
 from evosearch.evaluation import Task, TrialId
 from evosearch.runtime.breaker import LOSSES, closed, node_to_close, with_pool
-from evosearch.runtime.fleet import Fleet
-from evosearch.runtime.pool import PoolEvent, TaskDone, Worker, WorkerLeft
+from evosearch.runtime.fleet import Fleet, Member
+from evosearch.runtime.pool import (
+    PoolChanged,
+    PoolEvent,
+    TaskDone,
+    Worker,
+    WorkerJoined,
+    WorkerLeft,
+    WorkerProgressed,
+)
 from evosearch.runtime.rules import early_births, follows, reading_begun, reopened, told
 from evosearch.runtime.scheduling import assignments, readings
 from evosearch.runtime.state import evolve
@@ -91,28 +99,22 @@ class _Turn:
         self._excluded: list[Exclude] = []
 
     def take(self, event: DriverEvent) -> None:
-        """See what `event` means to the searches, and then to the pool."""
-        task = self.fleet.task_of(event.worker) if isinstance(event, TaskDone | WorkerLeft) else None
-        self.tell(event)
-        if not isinstance(event, Begun | StopAsked):
-            self.fleet = with_pool(self.fleet, event, task)
-
-    def tell(self, event: DriverEvent) -> None:
-        """Turn `event` into facts of those it concerns, and these into what follows from them."""
-        for name in self._concerned(event):
-            state = self.fleet.members[name].state
-            match event:
-                case Begun():
-                    self._add(name, reopened(self.fleet.members[name].plan, state))
-                case StopAsked(reason):
-                    self._add(name, [Interrupted(reason)])
-                case TaskDone(worker) | WorkerLeft(worker) if state.halted:  # only its worker matters still
-                    running = {w: trial for w, trial in state.running.items() if w != worker.name}
-                    self.fleet = self.fleet.with_state(name, replace(state, running=running))
-                case TaskDone() | WorkerLeft():
-                    member = self.fleet.members[name]
-                    self._add(name, told(member.plan, state, event, member.term))
-            self._settle(name)
+        """Turn `event` into facts of the searches it concerns, and these into what follows from them; then let the fleet
+        know of it.
+        """
+        match event:
+            case Begun():
+                for name, member in self._going_on():
+                    self._tell(name, reopened(member.plan, member.state))
+            case StopAsked(reason):
+                for name, _ in self._going_on():
+                    self._tell(name, [Interrupted(reason)])
+            case TaskDone(worker) | WorkerLeft(worker):
+                if task := self.fleet.task_of(worker):
+                    self._end(task[0], event)
+                self.fleet = with_pool(self.fleet, event, task)
+            case WorkerJoined() | WorkerProgressed() | PoolChanged():
+                self.fleet = with_pool(self.fleet, event, None)
 
     def close_node(self) -> None:
         """Close a node that loses worker after worker."""
@@ -130,10 +132,8 @@ class _Turn:
 
     def bear_early(self) -> None:
         """Let every search's next immigrants be born now."""
-        for name, member in self.fleet.members.items():
-            if not member.state.halted:
-                self._add(name, early_births(member.plan, member.state))
-                self._settle(name)
+        for name, member in self._going_on():
+            self._tell(name, early_births(member.plan, member.state))
 
     def assign(self) -> None:
         """Give free workers what waits: readings first, which take seconds, then trainings."""
@@ -157,14 +157,22 @@ class _Turn:
         records = (Record(name, tuple(facts)) for name, facts in self._facts.items() if facts)
         return (*records, *self._excluded, *self._assigned)
 
-    def _concerned(self, event: DriverEvent) -> Iterable[str]:
-        match event:
-            case Begun() | StopAsked():
-                return [name for name, member in self.fleet.members.items() if not member.state.halted]
-            case TaskDone(worker) | WorkerLeft(worker) if task := self.fleet.task_of(worker):
-                return [task[0]]
-            case _:
-                return []
+    def _going_on(self) -> list[tuple[str, Member]]:
+        return [(name, member) for name, member in self.fleet.members.items() if not member.state.halted]
+
+    def _end(self, name: str, event: TaskDone | WorkerLeft) -> None:
+        """What a worker had to do for the search `name` has ended."""
+        member = self.fleet.members[name]
+        if member.state.halted:  # only its worker matters still
+            running = {w: trial for w, trial in member.state.running.items() if w != event.worker.name}
+            self.fleet = self.fleet.with_state(name, replace(member.state, running=running))
+            return
+        self._tell(name, told(member.plan, member.state, event, member.term))
+
+    def _tell(self, name: str, facts: Iterable[Event]) -> None:
+        """These facts, and what follows from them."""
+        self._add(name, facts)
+        self._settle(name)
 
     def _settle(self, name: str) -> None:
         """Draw every conclusion that the state of a search allows."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import assert_never
 
 from evosearch.evaluation import FailureKind
 
@@ -11,29 +12,37 @@ class Policy:
     """How often an evaluation may fail in one way, and what follows.
 
     `attempts`: failures of this kind until its budget is spent. `alone_after`: after so many it runs alone on
-    its device; None never. `stops`: a spent budget stops the search instead of giving the worst fitness.
+    its device; None never. `stops`: a spent budget stops the search instead of giving the worst fitness. `reopened`: a
+    resume after exit 5 opens it anew. `of_workers`: it tells of workers, so that a node which has it often is closed. `of_itself`:
+    a training comes to it wherever and whenever it runs.
     """
 
     attempts: int
     alone_after: int | None = None
     stops: bool = False
+    reopened: bool = False
+    of_workers: bool = False
+    of_itself: bool = False
 
 
-POLICIES = {
-    FailureKind.INFEASIBLE: Policy(1),
-    FailureKind.DIVERGED: Policy(1),
-    FailureKind.ERROR: Policy(2),
-    FailureKind.OUT_OF_MEMORY: Policy(2, alone_after=1),
-    FailureKind.TIMED_OUT: Policy(2, alone_after=1),
-    FailureKind.CRASHED: Policy(3, alone_after=2),
-    FailureKind.WORKER_LOST: Policy(5, stops=True),
-}
+def policy_of(kind: FailureKind) -> Policy:
+    """What failures of `kind` lead to."""
+    match kind:
+        case FailureKind.INFEASIBLE | FailureKind.DIVERGED:
+            return Policy(1, of_itself=True)
+        case FailureKind.ERROR:
+            return Policy(2, reopened=True)
+        case FailureKind.OUT_OF_MEMORY | FailureKind.TIMED_OUT:
+            return Policy(2, alone_after=1)
+        case FailureKind.CRASHED:
+            return Policy(3, alone_after=2, reopened=True, of_workers=True)
+        case FailureKind.WORKER_LOST:
+            return Policy(5, stops=True, reopened=True, of_workers=True)
+    assert_never(kind)
 
-REOPENED = frozenset({FailureKind.ERROR, FailureKind.CRASHED, FailureKind.WORKER_LOST})
+
+REOPENED = frozenset(kind for kind in FailureKind if policy_of(kind).reopened)
 """Kinds that a resume after exit 5 opens anew: mended code or machines may well train them."""
-
-ITS_OWN = frozenset({FailureKind.DIVERGED, FailureKind.INFEASIBLE})
-"""Kinds that a training comes to wherever and whenever it runs."""
 
 FIRST_ERRORS = 3
 """When the first so many evaluations all end as `error`, the code or the data are wrong, not the candidates."""
@@ -49,12 +58,13 @@ def too_many_failed(failed: int, size: int) -> bool:
 
 def is_spent(failures: Sequence[FailureKind]) -> bool:
     """Whether the newest of an evaluation's failures used up the budget of its kind."""
-    return failures.count(failures[-1]) >= POLICIES[failures[-1]].attempts
+    return failures.count(failures[-1]) >= policy_of(failures[-1]).attempts
 
 
 def must_run_alone(failures: Sequence[FailureKind]) -> bool:
     """Whether an evaluation that failed so must have its device to itself."""
     return any(
-        policy.alone_after is not None and failures.count(kind) >= policy.alone_after
-        for kind, policy in POLICIES.items()
+        after is not None and failures.count(kind) >= after
+        for kind in set(failures)
+        for after in (policy_of(kind).alone_after,)
     )

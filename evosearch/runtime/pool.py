@@ -6,7 +6,7 @@ Budgets, order and retries are decided by the driver's state machine.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias, assert_never
 
 from evosearch.evaluation import EpochRecord, FailureKind, Result, Task, TrialId
 
@@ -106,6 +106,16 @@ class PoolChanged:
 
 
 PoolEvent: TypeAlias = WorkerJoined | WorkerLeft | TaskDone | WorkerProgressed | PoolChanged
+
+
+def freed(event: PoolEvent) -> Worker | None:
+    """The worker that has no task any more since `event`."""
+    match event:
+        case TaskDone(worker) | WorkerLeft(worker):
+            return worker
+        case WorkerJoined() | WorkerProgressed() | PoolChanged():
+            return None
+    assert_never(event)
 
 
 class WorkerPool(Protocol):

@@ -8,14 +8,13 @@ from evosearch.evaluation import Failure, FailureKind, Losses, Prediction, Resul
 from evosearch.runtime.plan import Plan
 from evosearch.runtime.policy import (
     FIRST_ERRORS,
-    ITS_OWN,
-    POLICIES,
     REOPENED,
     is_spent,
+    policy_of,
     too_many_failed,
 )
 from evosearch.runtime.pool import TaskDone, Ticket, Worker, WorkerLeft
-from evosearch.runtime.state import DriverState, trials_again
+from evosearch.runtime.state import DriverState, gone_on, trials_again
 from evosearch.storage import (
     Born,
     Completed,
@@ -40,9 +39,10 @@ def told(plan: Plan, state: DriverState, event: TaskDone | WorkerLeft, term: int
             # A result that nobody waits for any more (its driver stopped, its attempt was given up) changes nothing.
             if state.running.get(worker.name) == ticket.trial and _newest(state, ticket) == ticket.attempt:
                 yield from _came_to(plan, state, worker, ticket, result, term)
-        case WorkerLeft(worker, kind, message, node_lost) if worker.name in state.running:
-            failure = Failure(kind, message, node_lost=node_lost)
-            yield from _failure(plan, state, state.running[worker.name], worker, failure)
+        case WorkerLeft(worker, kind, message, node_lost):
+            if (trial := state.running.get(worker.name)) is not None:
+                failure = Failure(kind, message, node_lost=node_lost)
+                yield from _failure(plan, state, trial, worker, failure)
 
 
 def _newest(state: DriverState, ticket: Ticket) -> int | None:
@@ -82,14 +82,7 @@ def reopened(plan: Plan, state: DriverState) -> Iterator[Event]:
 def follows(plan: Plan, state: DriverState) -> tuple[Event, ...]:
     """What follows from the state itself: births and their generation, a verdict, an outcome to recall, or the end."""
     progress = state.progress
-    born = _births(plan, state, plan.strategy.ask(state.search)) if progress.asked > state.births else ()
-    members = tuple(member.number for member in progress.members)
-    if progress.generation > state.announced or (born and members != state.population):
-        # Too many of its immigrants may have failed already, when they were trained early.
-        reason = _too_many(state, _failed(state))
-        stopped = (Stopped(reason),) if reason else ()
-        return (*born, GenerationStarted(progress.generation, members), *stopped)
-    if born:
+    if born := _newcomers(plan, state):
         return born
     if progress.best is not None and progress.best[0].number != state.verdict:
         return (VerdictReached(progress.best[0].number),)
@@ -97,9 +90,24 @@ def follows(plan: Plan, state: DriverState) -> tuple[Event, ...]:
     known = [trial for trial, one in state.open.items() if one.key in state.remembered]
     if recalled := [trial for trial in known if trial not in running]:
         return tuple(_recalled(state, trial) for trial in sorted(recalled, key=lambda one: one.number))
-    if plan.strategy.finished(state.search) and not state.unread:
-        return (Completed(progress.best[0].number if progress.best else None),)
+    if plan.strategy.finished(state.search):
+        return () if state.unread else (Completed(progress.best[0].number if progress.best else None),)
+    if progress.members and all(member.number in progress.scores for member in progress.members):
+        return _newcomers(plan, gone_on(plan, state))  # all of this generation were trained early
     return ()
+
+
+def _newcomers(plan: Plan, state: DriverState) -> tuple[Event, ...]:
+    """Births, and the generation that starts with them; nothing where all that are asked for are born."""
+    progress = state.progress
+    born = _births(plan, state, plan.strategy.ask(state.search)) if progress.asked > state.births else ()
+    members = tuple(member.number for member in progress.members)
+    if progress.generation == state.announced and not (born and members != state.population):
+        return born
+    # Too many of its immigrants may have failed already, when they were trained early.
+    reason = _too_many(state, _failed(state))
+    stopped = (Stopped(reason),) if reason else ()
+    return (*born, GenerationStarted(progress.generation, members), *stopped)
 
 
 def early_births(plan: Plan, state: DriverState) -> tuple[Event, ...]:
@@ -185,9 +193,11 @@ def _reason_to_stop(
     plan: Plan, state: DriverState, trial: TrialId, kinds: tuple[FailureKind, ...]
 ) -> str | None:
     members = state.progress.members
-    if POLICIES[kinds[-1]].stops:
+    if policy_of(kinds[-1]).stops:
         return f"candidate {trial} lost its worker {kinds.count(kinds[-1])} times"
-    if plan.reader and kinds[-1] not in ITS_OWN:  # each of these networks is wanted, and none takes its place
+    if (
+        plan.reader and not policy_of(kinds[-1]).of_itself
+    ):  # each of these networks is wanted, and none takes its place
         return f"trial {trial} failed as {kinds[-1]} {kinds.count(kinds[-1])} times"
     if kinds[-1] not in REOPENED:
         return None

@@ -215,7 +215,7 @@ def _born(plan: Plan, state: DriverState, trial: Trial) -> DriverState:
 
 
 def _announced(plan: Plan, state: DriverState, fact: GenerationStarted) -> DriverState:
-    state = _proved(plan, state)
+    state = _proved(plan, _caught_up(plan, state, fact.generation))
     progress, asked = state.progress, plan.strategy.ask(state.search)
     members = tuple(member.number for member in progress.members)
     if progress.may_grow:  # the journal may have been written when there was less of it
@@ -224,6 +224,22 @@ def _announced(plan: Plan, state: DriverState, fact: GenerationStarted) -> Drive
     if (progress.generation, members) != (fact.generation, fact.members) or not born:
         raise _bred_otherwise(plan, fact.generation)
     return replace(state, announced=fact.generation, population=members)
+
+
+def gone_on(plan: Plan, state: DriverState) -> DriverState:
+    """The state once the strategy is told nothing: in its next generation where the present one is complete."""
+    search = plan.strategy.tell(state.search, {})
+    return replace(state, search=search, progress=plan.strategy.progress(search))
+
+
+def _caught_up(plan: Plan, state: DriverState, generation: int) -> DriverState:
+    """The state in `generation`, if it can be; the first version passed over one of which all were trained early."""
+    while state.progress.generation < generation:
+        further = gone_on(plan, state)
+        if further.progress.generation == state.progress.generation:
+            break
+        state = further
+    return state
 
 
 def _proved(plan: Plan, state: DriverState) -> DriverState:

@@ -5,9 +5,18 @@ Ray never notices a process that hangs (ray-project/ray#13407, RELIABILITY R8), 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import assert_never
 
 from evosearch.evaluation import FailureKind
-from evosearch.runtime.pool import PoolEvent, TaskDone, Worker, WorkerLeft, WorkerProgressed
+from evosearch.runtime.pool import (
+    PoolChanged,
+    PoolEvent,
+    TaskDone,
+    Worker,
+    WorkerJoined,
+    WorkerLeft,
+    WorkerProgressed,
+)
 
 PAUSE_SECONDS = 5.0
 """Where a driver itself stood still for longer, be it for a slow disk or a suspended machine, no worker is to blame."""
@@ -47,12 +56,13 @@ class Vigil:
     def saw(self, event: PoolEvent, now: float) -> "Vigil":
         """The pool told of `event`."""
         match event:
-            case WorkerProgressed(worker) if worker in self.begun:
-                return replace(self, moved={**self.moved, worker: now})
+            case WorkerProgressed(worker):
+                return replace(self, moved={**self.moved, worker: now}) if worker in self.begun else self
             case TaskDone(worker) | WorkerLeft(worker):
                 return self.without(worker)
-            case _:
+            case WorkerJoined() | PoolChanged():
                 return self
+        assert_never(event)
 
     def listened(self, now: float) -> "Vigil":
         """Somebody listens to workers now; where nobody did for longer than `PAUSE_SECONDS`, no time has passed."""

@@ -129,11 +129,13 @@ class EavlStrategy:
         return tuple(Trial.of(one) for one in sorted(unscored, key=lambda candidate: candidate.number))
 
     def tell(self, state: SearchState, outcomes: Mapping[TrialId, Outcome]) -> SearchState:
-        """Note the scores; a complete generation gives way to elites, then children, then immigrants."""
+        """Note the scores; a complete generation gives way to elites, then children, then immigrants.
+
+        To one generation at a time, also where all of it were told early, as immigrants alone may be: each is journaled
+        as it starts.
+        """
         state = state.with_outcomes(outcomes)
-        while state.complete and not self._is_last(state):  # all may have been told early: immigrants only
-            state = self._next_generation(state)
-        return state
+        return self._next_generation(state) if state.complete and not self._is_last(state) else state
 
     def reopen(self, state: SearchState, trials: Set[TrialId]) -> SearchState:
         """Forget their scores."""

@@ -47,7 +47,8 @@ class Strategy(Protocol[State]):
 
     def tell(self, state: State, outcomes: Mapping[TrialId, Outcome]) -> State:
         """The state knowing `outcomes` too; once a generation is complete, the next one's start, unless it
-        was the last. Telling nothing to a complete state goes on likewise, after an extension.
+        was the last. Telling nothing to a complete state goes on likewise: after an extension, and where all of a
+        generation were told early.
 
         Raises:
             InfeasibleSpaceError: as `start`, for an immigrant.

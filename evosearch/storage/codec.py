@@ -17,13 +17,17 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from evosearch.errors import InvalidChromosomeError, JournalError, NewerJournalError
 from evosearch.evaluation import Subject, parse_subject
+from evosearch.genome import Chromosome, parse
 from evosearch.storage.events import Event
 from evosearch.storage.formats import present_form
 
 KINDS: Mapping[str, type[Event]] = {event.KIND: event for event in get_args(Event)}
 """Every event by its kind."""
 
-TEXTS: Mapping[Any, tuple[Callable[[Any], str], Callable[[str], Any]]] = {Subject: (str, parse_subject)}
+TEXTS: Mapping[Any, tuple[Callable[[Any], str], Callable[[str], Any]]] = {
+    Chromosome: (str, parse),
+    Subject: (str, parse_subject),
+}
 """What has a text form, a class or a union: how it is written, and how it is read."""
 
 _PLAIN: Mapping[Any, tuple[type, ...]] = {str: (str,), bool: (bool,), int: (int,), float: (float, int)}

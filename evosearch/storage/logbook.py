@@ -3,17 +3,29 @@
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import Literal, assert_never
 
 from evosearch.errors import EvosearchError, InterruptedSearchError, JournalAwayError
 from evosearch.storage.backup import Backup
 from evosearch.storage.events import (
+    Born,
     Completed,
+    Dispatched,
+    DriverStarted,
     Event,
+    Extended,
+    Failed,
+    Finished,
     GenerationStarted,
     Interrupted,
+    Recalled,
+    Reopened,
+    SearchCreated,
     Stopped,
     TestRead,
     TestReadingBegun,
+    TestReadingFailed,
+    VerdictReached,
 )
 from evosearch.storage.holder import Held
 from evosearch.storage.journal import Journal
@@ -24,6 +36,22 @@ AWAY_SECONDS = 60.0
 
 PAUSE_SECONDS = 0.5
 """Between two tries."""
+
+
+def _moment(fact: Event) -> Literal["end", "reading", "turn"] | None:
+    """What `fact` is to who keeps the journal: the end of a driver, a reading of the test split, a new generation."""
+    match fact:
+        case Completed() | Interrupted() | Stopped():
+            return "end"
+        case TestReadingBegun() | TestRead():
+            return "reading"
+        case GenerationStarted():
+            return "turn"
+        case Born() | Dispatched() | Finished() | Recalled() | Failed() | Reopened() | TestReadingFailed():
+            return None
+        case SearchCreated() | DriverStarted() | Extended() | VerdictReached():
+            return None
+    assert_never(fact)
 
 
 class JournalLogbook:
@@ -41,14 +69,16 @@ class JournalLogbook:
         stop_reason: Callable[[], str | None],
         note: Callable[[str], None],
         backup: Backup | None = None,
+        pause: Callable[[float], None] = time.sleep,
     ) -> None:
-        """`stop_reason`: the signal that asked this process to stop. `note`: takes a line for the user."""
+        """`stop_reason`: the signal that asked this process to stop. `note`: takes a line for the user. `pause`: waits."""
         self._journal = journal
         self._name = name
         self._held = held
         self._stop_reason = stop_reason
         self._note = note
         self._backup = backup
+        self._pause = pause
         self._end = journal.end(name)[1]
 
     @property
@@ -76,11 +106,12 @@ class JournalLogbook:
 
         self._patiently(write, write_unless_there)
         self._end = end
-        self._look(thorough=any(isinstance(fact, Completed | Interrupted | Stopped) for fact in facts))
-        if any(isinstance(fact, TestReadingBegun | TestRead) for fact in facts):
+        moments = {_moment(fact) for fact in facts}
+        self._look(thorough="end" in moments)
+        if "reading" in moments:
             self._back_up_now()
         else:
-            self._back_up(any(isinstance(fact, GenerationStarted) for fact in facts))
+            self._back_up("turn" in moments)
 
     def beat(self) -> None:
         """Say that this driver is alive; errors as `append`."""
@@ -118,7 +149,7 @@ class JournalLogbook:
             except EvosearchError as error:  # what a journal that was overwritten answers is not the reason
                 self._look(thorough=True, error=error)
                 raise
-            time.sleep(PAUSE_SECONDS)
+            self._pause(PAUSE_SECONDS)
             write = again
 
     def _look(self, *, thorough: bool, error: Exception | None = None) -> None:

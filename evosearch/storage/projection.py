@@ -3,12 +3,11 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import singledispatch
 from typing import assert_never
 
 from sqlalchemy import Connection, Delete, Executable, Update, delete, exists, insert, literal, select, update
 
-from evosearch.evaluation import EpochRecord, Losses, Success, TrialId
+from evosearch.evaluation import EpochRecord, Failure, Losses, Success, TrialId
 from evosearch.storage.events import (
     Born,
     Completed,
@@ -43,14 +42,68 @@ class Place:
     sequence: int
 
 
-@singledispatch
 def project(event: Event, place: Place) -> Statements:
     """The statements that bring the reader tables up to date with `event`."""
-    raise NotImplementedError(f"no table follows {event!r} at {place}")
+    match event:
+        case SearchCreated():
+            return _created(event, place)
+        case DriverStarted():
+            configured = _search(place).values(configuration=json.dumps(event.configuration))
+            return [configured, *_comes_to(place, "running", "")]
+        case GenerationStarted():
+            return _generation_started(event, place)
+        case VerdictReached():
+            return [_search(place).values(best=event.best)]
+        case Extended():
+            return [_search(place).values(generations=event.generations, state="running")]
+        case Interrupted():
+            return _comes_to(place, "interrupted", event.reason)
+        case Stopped():
+            return _comes_to(place, "failed", event.message)
+        case Completed():
+            return [_search(place).values(state="done", message="")]
+        case Born() | Dispatched() | Finished() | Recalled() | Failed() | Reopened():
+            return _of_trials(event, place)
+        case TestReadingBegun() | TestRead() | TestReadingFailed():
+            return _of_readings(event, place)
+    assert_never(event)
 
 
-@project.register
-def _(event: SearchCreated, place: Place) -> Statements:
+def _of_trials(
+    event: Born | Dispatched | Finished | Recalled | Failed | Reopened, place: Place
+) -> Statements:
+    match event:
+        case Born():
+            return _born(event, place)
+        case Dispatched():
+            begun = {"status": "running", "worker": event.worker, "attempts": evaluations.c.attempts + 1}
+            return [_evaluation(place, event.trial).values(begun)]
+        case Finished():
+            return _finished(event, place)
+        case Recalled():
+            return _recalled(event, place)
+        case Failed():
+            return _failed(event, place)
+        case Reopened():
+            return _reopened(event, place)
+    assert_never(event)
+
+
+def _of_readings(event: TestReadingBegun | TestRead | TestReadingFailed, place: Place) -> Statements:
+    match event:
+        case TestReadingBegun():
+            return _reading_begun(event, place)
+        case TestRead():
+            row = test_readings.c.search == place.search, test_readings.c.key == event.key
+            values = {"metrics": json.dumps(event.metrics), "weights": event.weights}
+            return [update(test_readings).where(*row).values(values)]
+        case TestReadingFailed():
+            what = f"reading {event.attempt} on {event.worker}"
+            return [_reason(place, event.trial, what, event.failure)]
+    assert_never(event)
+
+
+def _created(event: SearchCreated, place: Place) -> Statements:
     return [
         _search(place).values(
             state="interrupted",  # nothing drives it yet
@@ -65,14 +118,7 @@ def _(event: SearchCreated, place: Place) -> Statements:
     ]
 
 
-@project.register
-def _(event: DriverStarted, place: Place) -> Statements:
-    configured = _search(place).values(configuration=json.dumps(event.configuration))
-    return [configured, *_comes_to(place, "running", "")]
-
-
-@project.register
-def _(event: Born, place: Place) -> Statements:
+def _born(event: Born, place: Place) -> Statements:
     candidate, trial = event.candidate, event.trial
     return [
         insert(evaluations).values(
@@ -97,8 +143,7 @@ def _(event: Born, place: Place) -> Statements:
     ]
 
 
-@project.register
-def _(event: GenerationStarted, place: Place) -> Statements:
+def _generation_started(event: GenerationStarted, place: Place) -> Statements:
     """A longer list may bring members to the generation that there is."""
     members = json.dumps(event.members)
     old = generations.c.search == place.search, generations.c.generation == event.generation
@@ -106,19 +151,7 @@ def _(event: GenerationStarted, place: Place) -> Statements:
     return [delete(generations).where(*old), row, _search(place).values(generation=event.generation)]
 
 
-@project.register
-def _(event: VerdictReached, place: Place) -> Statements:
-    return [_search(place).values(best=event.best)]
-
-
-@project.register
-def _(event: Dispatched, place: Place) -> Statements:
-    attempts = evaluations.c.attempts + 1
-    return [_evaluation(place, event.trial).values(status="running", worker=event.worker, attempts=attempts)]
-
-
-@project.register
-def _(event: Finished, place: Place) -> Statements:
+def _finished(event: Finished, place: Place) -> Statements:
     done = {"status": "done", "worker": event.worker, "seconds": event.success.seconds}
     match event.success:
         case Success(fitness, _, curve):
@@ -130,8 +163,7 @@ def _(event: Finished, place: Place) -> Statements:
     return [ended, _forgotten(place, event.trial)]
 
 
-@project.register
-def _(event: Recalled, place: Place) -> Statements:
+def _recalled(event: Recalled, place: Place) -> Statements:
     twin = evaluations.alias()
     source = TrialId(event.source, event.source_until)
     same = twin.c.number == source.number, twin.c.until == _until(source)
@@ -143,13 +175,10 @@ def _(event: Recalled, place: Place) -> Statements:
     ]
 
 
-@project.register
-def _(event: Failed, place: Place) -> Statements:
+def _failed(event: Failed, place: Place) -> Statements:
     failure = event.failure
-    reason = f"attempt {event.attempt} on {event.worker}: {failure.kind}: {failure.message}"
-    told = {"number": event.number, "until": _until(event.trial), "reason": reason}
     return [
-        insert(reasons).values(search=place.search, sequence=place.sequence, **told),
+        _reason(place, event.trial, f"attempt {event.attempt} on {event.worker}", failure),
         _evaluation(place, event.trial).values(
             status="failed" if event.final else "waiting",
             failure=failure.kind.value if event.final else None,
@@ -161,8 +190,16 @@ def _(event: Failed, place: Place) -> Statements:
     ]
 
 
-@project.register
-def _(event: Reopened, place: Place) -> Statements:
+def _reason(place: Place, trial: TrialId, what: str, failure: Failure) -> Executable:
+    told = {
+        "number": trial.number,
+        "until": _until(trial),
+        "reason": f"{what}: {failure.kind}: {failure.message}",
+    }
+    return insert(reasons).values(search=place.search, sequence=place.sequence, **told)
+
+
+def _reopened(event: Reopened, place: Place) -> Statements:
     again = {"status": "waiting", "fitness": None, "failure": None}
     whole = (
         evaluations.c.search == place.search,
@@ -175,49 +212,13 @@ def _(event: Reopened, place: Place) -> Statements:
     ]
 
 
-@project.register
-def _(event: Extended, place: Place) -> Statements:
-    return [_search(place).values(generations=event.generations, state="running")]
-
-
-@project.register
-def _(event: Interrupted, place: Place) -> Statements:
-    return _comes_to(place, "interrupted", event.reason)
-
-
-@project.register
-def _(event: Stopped, place: Place) -> Statements:
-    return _comes_to(place, "failed", event.message)
-
-
-@project.register
-def _(_event: Completed, place: Place) -> Statements:
-    return [_search(place).values(state="done", message="")]
-
-
-@project.register
-def _(event: TestReadingBegun, place: Place) -> Statements:
+def _reading_begun(event: TestReadingBegun, place: Place) -> Statements:
     """The first reading of a key stays: a network reads the test split once."""
     row = (place.search, event.key, place.sequence, event.number, event.epochs, event.seed)
     names = ("search", "key", "sequence", "number", "epochs", "seed")
     known = exists().where(test_readings.c.search == place.search, test_readings.c.key == event.key)
     columns = (literal(value, test_readings.c[name].type) for name, value in zip(names, row, strict=True))
     return [insert(test_readings).from_select(names, select(*columns).where(~known))]
-
-
-@project.register
-def _(event: TestRead, place: Place) -> Statements:
-    row = test_readings.c.search == place.search, test_readings.c.key == event.key
-    values = {"metrics": json.dumps(event.metrics), "weights": event.weights}
-    return [update(test_readings).where(*row).values(values)]
-
-
-@project.register
-def _(event: TestReadingFailed, place: Place) -> Statements:
-    failure = event.failure
-    reason = f"reading {event.attempt} on {event.worker}: {failure.kind}: {failure.message}"
-    told = {"number": event.trial.number, "until": _until(event.trial), "reason": reason}
-    return [insert(reasons).values(search=place.search, sequence=place.sequence, **told)]
 
 
 def _comes_to(place: Place, state: str, message: str) -> Statements:

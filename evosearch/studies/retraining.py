@@ -6,8 +6,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from evosearch.data import Split
-from evosearch.evaluation import Prediction, PredictionTask, Success, Trial
-from evosearch.genome import Chromosome, HandMade
+from evosearch.evaluation import Prediction, PredictionTask, Success, Trial, network_of
 from evosearch.runtime import Plan, ReadingName
 from evosearch.search import FixedListSettings, ListedTrial
 from evosearch.studies.metrics import classification_metrics
@@ -72,10 +71,11 @@ class FinalReader:
 
     def task(self, plan: Plan, trial: Trial, weights: str) -> PredictionTask:
         """All images of the split, in order."""
-        if not isinstance(trial.subject, Chromosome | HandMade):
+        network = network_of(trial.subject)
+        if network is None:
             raise TypeError(f"'{trial.subject}' is no network, so it reads nothing")
         settings, place = plan.settings(trial), self.place(weights)
-        return PredictionTask(trial.subject, settings, plan.data_key, place, self.test.images)
+        return PredictionTask(network, settings, plan.data_key, place, self.test.images)
 
     def measure(self, trained: Success, prediction: Prediction) -> Mapping[str, Any]:
         """The metrics, with what the same network came to on the validation images."""

@@ -21,14 +21,15 @@ from evosearch.evaluation import (
     Evaluator,
     Failure,
     FailureKind,
+    HandMade,
     Losses,
-    Masks,
     MasksTask,
     Network,
     Prediction,
     PredictionTask,
     Progress,
     Result,
+    Subject,
     Success,
     Task,
     TrainingTask,
@@ -81,8 +82,11 @@ def _pretend(seconds: float, record: EpochRecord, progress: Progress) -> None:
 
 def formula_fitness(network: Network, seed: int) -> float:
     """0 to 1, the same everywhere: up to 0.75 for depth (full at 20 genes), up to 0.25 by hash of network and seed."""
-    genes = len(network.head) + len(network.tail) if isinstance(network, Chromosome) else 0
-    depth = min(genes, 20) / 20
+    match network:
+        case Chromosome(head, tail):
+            depth = min(len(head) + len(tail), 20) / 20
+        case HandMade():
+            depth = 0.0
     digest = hashlib.sha256(f"{network}/{seed}".encode()).digest()
     return 0.75 * depth + 0.25 * int.from_bytes(digest[:4], "big") / 2**32
 
@@ -105,19 +109,28 @@ class Victims:
     every: int = 0
     once_in: str | None = None
 
-    def strike(self, network: Network | Masks) -> bool:
-        """Whether the task on `network` goes wrong this time."""
-        if str(network) not in self.chromosomes and not (
-            self.every and int(network.key, 16) % self.every == 0
+    def strike(self, subject: Subject) -> bool:
+        """Whether the task on `subject` goes wrong this time."""
+        if str(subject) not in self.chromosomes and not (
+            self.every and int(subject.key, 16) % self.every == 0
         ):
             return False
         if self.once_in is None:
             return True
         try:
-            (Path(self.once_in) / network.key).touch(exist_ok=False)
+            (Path(self.once_in) / subject.key).touch(exist_ok=False)
         except FileExistsError:
             return False
         return True
+
+
+def _subject(task: Task) -> Subject:
+    match task:
+        case TrainingTask() | PredictionTask():
+            return task.network
+        case MasksTask():
+            return task.masks
+    assert_never(task)
 
 
 @dataclass(frozen=True)
@@ -131,7 +144,7 @@ class _Striking:
         return self
 
     def handle(self, task: Task, progress: Progress = UNWATCHED) -> Result:
-        if self.victims.strike(task.masks if isinstance(task, MasksTask) else task.network):
+        if self.victims.strike(_subject(task)):
             return self.go_wrong()
         return self.inner.handle(task, progress)
 

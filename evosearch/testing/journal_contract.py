@@ -133,7 +133,7 @@ class JournalContract:
 
     def test_what_a_caller_changes_later_does_not_reach_the_journal(self, journal: Journal) -> None:
         mine = {"strategy": {"generations": 7}}
-        journal.create_search("s", SearchCreated(mine, "k", {}, 1), 1.0)
+        journal.create_search("s", SearchCreated(mine, "k", {}, 7), 1.0)
         mine["strategy"]["generations"] = 8
         event = next(journal.replay("s")).event
         assert isinstance(event, SearchCreated)

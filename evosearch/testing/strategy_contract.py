@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from itertools import pairwise
 from random import Random
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, assert_never
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from evosearch.evaluation import (
     Failure,
     FailureKind,
+    HandMade,
     Losses,
     Masks,
     Outcome,
@@ -29,6 +30,7 @@ from evosearch.evaluation import (
     Trial,
     TrialId,
 )
+from evosearch.genome import Chromosome
 from evosearch.search import AnyStrategy, score_of
 from evosearch.storage import Born, Event, Failed, Finished
 from evosearch.storage.codec import decode, encode
@@ -53,9 +55,12 @@ def judged(trial: Trial) -> Outcome:
     digest = zlib.crc32(str(trial.subject).encode())
     if digest % 7 == 0:
         return FAILED
-    if isinstance(trial.subject, Masks):
-        return Losses(tuple(zlib.crc32(mask.encode()) % 101 / 10 for mask in trial.subject.vectors), 0.0)
-    return Success(digest % 101 / 100, 0.0)
+    match trial.subject:
+        case Chromosome() | HandMade():
+            return Success(digest % 101 / 100, 0.0)
+        case Masks(vectors):
+            return Losses(tuple(zlib.crc32(mask.encode()) % 101 / 10 for mask in vectors), 0.0)
+    assert_never(trial.subject)
 
 
 def outcomes_of(trials: Iterable[Trial], judge: Judge = judged) -> dict[TrialId, Outcome]:
@@ -216,7 +221,8 @@ def _told(event: Event) -> dict[TrialId, Outcome]:
             return {event.trial: success}
         case Failed(_, _, _, failure):
             return {event.trial: failure}
-    raise TypeError(f"{event!r} ends no trial")
+        case _:
+            raise TypeError(f"{event!r} ends no trial")
 
 
 class GenerationalContract(ReplayContract):
@@ -254,6 +260,8 @@ class GenerationalContract(ReplayContract):
         state, born = strategy.start(), set[Trial]()
         while not strategy.finished(state):
             asked = strategy.ask(state, early=chance.random() < 0.7)
+            if not strategy.ask(state):  # all of this generation were told early
+                asked = strategy.ask(state := strategy.tell(state, {}))
             assert asked, f"{strategy.progress(state)} asks for nothing and is not finished"
             trial = chance.choice(asked)
             assert trial not in born, "nothing is asked for again once it was told"

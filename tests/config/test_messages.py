@@ -1,11 +1,16 @@
 """What a user reads when a configuration is wrong: one line with place, key, found value and repair."""
 
+from typing import get_args
+
 import pytest
 
 from evosearch.config import load_config
 from evosearch.errors import ConfigError
+from evosearch.search import StrategySettings
 
 DATA = "data: {name: digits}\n"
+*OTHERS, LAST = [strategy.name for strategy in get_args(StrategySettings)]
+STRATEGIES = f"{', '.join(OTHERS)} or {LAST}"
 
 
 @pytest.fixture
@@ -77,8 +82,8 @@ def test_an_unknown_key_is_answered_with_the_nearest_known_one(refusal, text, me
         ("space: {channels: [8, 9.5]}", "space.channels[1] is 9.5; expected a whole number"),
         ("space:", "space is null; expected keys and values below it, or leave it out"),
         ("strategy: random", 'strategy is "random"; expected keys and values below it, or leave it out'),
-        ("strategy: {name: evl}", 'strategy.name is "evl"; expected eavl, random or list'),
-        ("strategy: {name: 5}", "strategy.name is 5; expected eavl, random or list"),
+        ("strategy: {name: evl}", f'strategy.name is "evl"; expected {STRATEGIES}'),
+        ("strategy: {name: 5}", f"strategy.name is 5; expected {STRATEGIES}"),
         ("seed: -1", "seed is -1; it must be at least 0"),
         ("space: {channels: [9, 1]}", "space.channels is [9, 1]; the lower bound comes first: [1, 9]"),
         ("final: {epochs: 0}", "final.epochs is 0; it must be at least 1"),

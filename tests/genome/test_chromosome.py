@@ -38,9 +38,7 @@ def test_an_empty_head_is_refused() -> None:
 
 
 def test_a_gene_in_the_wrong_part_is_named() -> None:
-    with pytest.raises(
-        InvalidChromosomeError, match="the head holds convolutions and poolings only, found F8"
-    ):
+    with pytest.raises(InvalidChromosomeError, match=r"Dense\(units=8\) is no gene of a head"):
         Chromosome((Dense(8),), ())
-    with pytest.raises(InvalidChromosomeError, match="the tail holds fully connected layers only, found P"):
+    with pytest.raises(InvalidChromosomeError, match=r"Pool\(\) is no gene of a tail"):
         Chromosome((Conv(8),), (Pool(),))

@@ -1,7 +1,9 @@
+from typing import get_args
+
 import torch
 from torch import nn
 
-from evosearch.blueprint import ImageShape, Problem, blueprint_of
+from evosearch.blueprint import ImageShape, Layer, Problem, blueprint_of
 from evosearch.genome import parse
 from evosearch.networks import build, initialise
 
@@ -38,6 +40,11 @@ def test_batch_norm_starts_as_the_identity() -> None:
         "running_var": [1],
         "num_batches_tracked": [0],
     }
+
+
+def test_no_kind_of_layer_keeps_what_lay_in_memory() -> None:
+    assert {type(layer) for layer in BLUEPRINT.layers} == set(get_args(Layer))
+    assert not any((tensor == 77).all() for tensor in initialised(0).state_dict().values())
 
 
 def test_the_seed_alone_decides_the_weights() -> None:

@@ -21,6 +21,7 @@ from evosearch.storage import (
     Recalled,
     Reopened,
     Stopped,
+    VerdictReached,
 )
 from evosearch.testing import (
     FailingEvaluator,
@@ -93,6 +94,42 @@ def test_an_extended_search_equals_one_configured_so_from_the_start():
     short()
     long = make_plan(EavlSettings(population=6, generations=4, elites=2, immigrants=1))
     assert population_of(Drive(long)(short.logbook.facts)) == population_of(Drive(long)())
+
+
+# A generation of which all were trained early: immigrants alone, more workers than members, one member that ends last.
+
+ALONE = EavlSettings(population=4, generations=4, elites=2, immigrants=2)
+LATE = Script(6, losses={(number, 1): FailureKind.WORKER_LOST for number in range(4)})
+
+
+def test_a_generation_of_which_all_were_trained_early_starts_like_any_other():
+    drive = Drive(make_plan(ALONE), script=LATE)
+    assert population_of(drive()) == population_of(Drive(make_plan(ALONE))())
+    facts = drive.logbook.facts
+    ends = [fact.number for fact in facts if isinstance(fact, Finished | Recalled)]
+    assert set(ends[:2]) == {4, 5}, "the immigrants of generation 1"
+    assert [fact.generation for fact in drive.logbook.of(GenerationStarted)] == [0, 1, 2, 3]
+
+
+def test_a_search_whose_last_generation_was_trained_early_can_be_extended():
+    short = Drive(make_plan(replace(ALONE, generations=2)), script=LATE)
+    short()
+    long = make_plan(replace(ALONE, generations=4))
+    assert population_of(Drive(long)(short.logbook.facts)) == population_of(Drive(long)())
+
+
+@pytest.mark.parametrize("later", [1, 5, 99])
+def test_a_generation_that_the_first_version_passed_over_is_passed_over_in_its_journals_still(later):
+    """They are cut so many events after they did."""
+    drive = Drive(make_plan(ALONE), script=LATE)
+    drive()
+    _, first, second, _ = drive.logbook.of(GenerationStarted)
+    old = [fact for fact in drive.logbook.facts if not isinstance(fact, VerdictReached) and fact != first]
+    old = old[: old.index(second) + later]
+    for plan in (make_plan(ALONE), make_plan(replace(ALONE, generations=5))):
+        resumed = Drive(plan)
+        assert population_of(resumed(old)) == population_of(Drive(plan)())
+        assert first not in resumed.logbook.facts
 
 
 def test_of_equal_chromosomes_the_lowest_number_trains_and_the_others_are_recalled():

@@ -1,0 +1,232 @@
+"""What is added to a union or an enumeration is found in every place that must know it.
+
+Types find most of them: each `match` is exhaustive (mypy), unless it says `case _`. Two kinds of places they do not reach:
+what reads text, tried here with an example of each member; and what asks for one member alone, which is listed here.
+"""
+
+import ast
+import json
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import pytest
+
+import evosearch
+import workers
+from evosearch.blueprint import Layer
+from evosearch.evaluation import (
+    Candidate,
+    FailureKind,
+    HandMade,
+    Masks,
+    Origin,
+    Result,
+    Subject,
+    Task,
+    parse_subject,
+)
+from evosearch.genome import (
+    Chromosome,
+    Conv,
+    Dense,
+    HeadGene,
+    Network,
+    Pool,
+    SearchSpace,
+    TailGene,
+    from_json,
+    network_from_json,
+    network_to_json,
+    parse,
+    parse_network,
+    sample,
+    to_json,
+)
+from evosearch.runtime.machine import Command, DriverEvent
+from evosearch.search import StrategySettings
+from evosearch.storage import Born, Event
+from evosearch.storage.codec import decode, encode
+
+
+def members(union: Any) -> set[type]:
+    """Its classes; a union of one is that one."""
+    return set(get_args(union) or (union,))
+
+
+HEAD_GENES: list[HeadGene] = [Conv(8), Conv(9, batch_norm=True), Pool()]
+TAIL_GENES: list[TailGene] = [Dense(7)]
+NETWORKS: list[Network] = [
+    Chromosome(tuple(HEAD_GENES), tuple(TAIL_GENES)),
+    HandMade("resnet18"),
+    HandMade("vgg16_bn", "0" * 64),
+]
+SUBJECTS: list[Subject] = [*NETWORKS, Masks(("0110", "1111"))]
+
+
+@pytest.mark.parametrize(
+    ("union", "examples"),
+    [(HeadGene, HEAD_GENES), (TailGene, TAIL_GENES), (Network, NETWORKS), (Subject, SUBJECTS)],
+)
+def test_each_member_has_an_example_here(union: Any, examples: list[Any]) -> None:
+    assert {type(one) for one in examples} == members(union)
+
+
+@pytest.mark.parametrize("network", NETWORKS, ids=str)
+def test_a_network_of_each_kind_reads_back_from_its_text_and_its_json(network: Network) -> None:
+    assert parse_network(str(network)) == network
+    assert network_from_json(json.loads(json.dumps(network_to_json(network)))) == network
+
+
+def test_a_gene_of_each_kind_reads_back_from_its_text_and_its_json() -> None:
+    chromosome = Chromosome(tuple(HEAD_GENES), tuple(TAIL_GENES))
+    assert parse(str(chromosome)) == chromosome
+    assert from_json(json.loads(json.dumps(to_json(chromosome)))) == chromosome
+
+
+@pytest.mark.parametrize("subject", SUBJECTS, ids=str)
+def test_a_subject_of_each_kind_reads_back_from_its_text_and_from_a_journal(subject: Subject) -> None:
+    assert parse_subject(str(subject)) == subject
+    born = Born(Candidate(0, 0, subject, Origin.INITIAL), None, None)
+    assert decode(*encode(born)) == born
+
+
+def test_subjects_and_genes_of_different_kinds_have_different_texts() -> None:
+    for examples in (SUBJECTS, [*HEAD_GENES, *TAIL_GENES]):
+        assert len({str(one) for one in examples}) == len(examples)
+
+
+def test_a_gene_of_each_kind_is_drawn() -> None:
+    rng = np.random.default_rng(0)
+    drawn = [sample(SearchSpace(), rng) for _ in range(50)]
+    assert {type(gene) for one in drawn for gene in one.head} == members(HeadGene)
+    assert {type(gene) for one in drawn for gene in one.tail} == members(TailGene)
+
+
+UNIONS = (
+    HeadGene,
+    TailGene,
+    Subject,
+    Layer,
+    Event,
+    Task,
+    Result,
+    DriverEvent,
+    Command,
+    StrategySettings,
+)
+NAMES = {one.__name__ for union in UNIONS for one in members(union)} | {FailureKind.__name__}
+PACKAGES = [Path(package.__file__).parent for package in (evosearch, workers) if package.__file__]
+
+ASKED_FOR_ALONE = {
+    # genes: words of the papers' rules, which speak of these
+    "evosearch/blueprint/repair.py _drop_last_poolings": {"Pool"},
+    "evosearch/genome/chromosome.py Chromosome.convolutions": {"Conv"},
+    "evosearch/genome/chromosome.py Chromosome.poolings": {"Pool"},
+    # what is no chromosome is refused
+    "evosearch/evaluation/trial.py Candidate.chromosome": {"Chromosome"},
+    "workers/sleeping.py SleepingEvaluator.handle": {"Chromosome", "TrainingTask"},
+    # a failure, and whatever is none
+    "evosearch/runtime/breaker.py with_pool": {"Failure", "FailureKind"},
+    "evosearch/runtime/state.py _closed": {"Failure", "FailureKind"},
+    "evosearch/training/probe.py probe": {"Failure"},
+    "workers/service.py Service._worn": {"Failure"},
+    # only a network that was trained leaves weights; what is predicted wears nobody out
+    "evosearch/runtime/rules.py _came_to": {"Success"},
+    "evosearch/runtime/state.py _with_trial": {"Success"},
+    "evosearch/runtime/driver.py _Loop._execute": {"Stopped", "Completed", "PredictionTask"},
+    "workers/service.py Service.run": {"Prediction"},
+    # an event that alone has what is wanted of it: a term, a text, a curve, a worker that comes or goes
+    "evosearch/storage/journal.py Journal.restore": {"DriverStarted"},
+    "evosearch/cli/progress.py Display.observe": {"Failed"},
+    "evosearch/runtime/driver.py _Loop._hear": {"PoolChanged"},
+    "evosearch/runtime/driver.py _Loop._devices_suffice": {"WorkerJoined", "WorkerLeft"},
+    "evosearch/runtime/live.py LiveTrainings.heard": {"WorkerProgressed"},
+    "workers/ray_pool.py _worth_telling": {"WorkerProgressed"},
+    # a kind of failure that one rule is about
+    "evosearch/runtime/rules.py _reason_to_stop": {"FailureKind"},
+    "evosearch/runtime/scheduling.py _need": {"FailureKind"},
+    "evosearch/runtime/state.py _reopened": {"FailureKind"},
+    "workers/classify.py poisons_process": {"FailureKind"},
+    "workers/crew.py Crew.bury": {"FailureKind"},
+    "workers/ray_failures.py judge": {"FailureKind"},
+    # a retraining is a list
+    "evosearch/undertaking.py Undertaking._reader": {"FixedListSettings"},
+    "evosearch/wiring.py _retraining": {"FixedListSettings"},
+}
+"""Where members are asked for by name and all others are rightly nothing. What must be known everywhere is asked by an
+exhaustive `match`, or stands in a function that has one: `freed`, `policy_of`, `network_of`, `score_of`.
+"""
+
+
+class Asking(ast.NodeVisitor):
+    """Finds where code asks for some members of a union and lets all others pass: the members, by function."""
+
+    def __init__(self, file: str) -> None:
+        self.found = defaultdict[str, set[str]](set)
+        self._place = [file]
+
+    def visit(self, node: ast.AST) -> None:
+        """Into classes and functions by their names."""
+        named = isinstance(node, ast.ClassDef | ast.FunctionDef)
+        self._place += [node.name] if named else []
+        super().visit(node)
+        if named:
+            self._place.pop()
+
+    def visit_Call(self, node: ast.Call) -> None:
+        if isinstance(node.func, ast.Name) and node.func.id in {"isinstance", "issubclass"}:
+            self._note(node.args[1])
+        self.generic_visit(node)
+
+    def visit_Match(self, node: ast.Match) -> None:
+        if any(_takes_all(one) for one in node.cases):
+            self._note(*(one.pattern for one in node.cases))
+        self.generic_visit(node)
+
+    def visit_Compare(self, node: ast.Compare) -> None:
+        self._note(*node.comparators, node.left)
+        self.generic_visit(node)
+
+    def visit_Dict(self, node: ast.Dict) -> None:
+        self._note(*filter(None, node.keys))
+        self.generic_visit(node)
+
+    def visit_Set(self, node: ast.Set) -> None:
+        self._note(*node.elts)
+        self.generic_visit(node)
+
+    def _note(self, *asked: ast.AST) -> None:
+        names = {one.id for node in asked for one in ast.walk(node) if isinstance(one, ast.Name)}
+        if names & NAMES:
+            file, *function = self._place
+            self.found[f"{file} {'.'.join(function)}"] |= names & NAMES
+
+
+def _takes_all(one: ast.match_case) -> bool:
+    """Whether it is a `case _` that does more than tell the type checker that it is never reached."""
+    whole = isinstance(one.pattern, ast.MatchAs) and one.pattern.pattern is None
+    return whole and not ast.unparse(one.body[0]).startswith("assert_never(")
+
+
+def asked_for_alone() -> Iterator[tuple[str, set[str]]]:
+    """Of all code but benchmarks and tests to inherit, which know what they have put in."""
+    for package in PACKAGES:
+        for file in package.rglob("*.py"):
+            name = file.relative_to(package.parent).as_posix()
+            if not name.startswith(("evosearch/bench/", "evosearch/testing/")):
+                asking = Asking(name)
+                asking.visit(ast.parse(file.read_text()))
+                yield from asking.found.items()
+
+
+def test_members_of_unions_are_told_apart_where_the_type_checker_sees_it() -> None:
+    assert dict(asked_for_alone()) == ASKED_FOR_ALONE
+
+
+def test_nothing_chooses_by_type_at_run_time() -> None:
+    files = [file for package in PACKAGES for file in package.rglob("*.py")]
+    assert not [file for file in files if "singledispatch" in file.read_text()]
+    assert len(files) > 100
