@@ -243,13 +243,13 @@ def _first_memories(plan: Plan) -> Iterator[Memory]:
 
 def _workers(undertakings: Sequence["Undertaking"]) -> WorkerSettings:
     """The workers that they share. Time limits are of a search's candidates: what is listed has none but hanging, and
-    asks for no more workers than it has trainings.
+    asks for no more workers than it has trainings left.
     """
     first = next((one for one in undertakings if one.row), undertakings[0])
     workers = first.config.workers
     if all(one.config.strategy.has_time_limits for one in undertakings):
         return workers
-    trainings = sum(one.config.strategy.evaluations_in_all for one in undertakings)
+    trainings = max(1, sum(one.to_train for one in undertakings))
     count = trainings if workers.count is None else min(workers.count, trainings)
     return replace(workers, count=count, soft_seconds=None, hard_seconds=None)
 
@@ -285,12 +285,12 @@ def check_parent(home: Home, row: SearchRow, onlooker: Onlooker) -> None:
         raise SearchConflictError(
             f"{row.name!r} is a retraining itself, of {row.parent!r}; `evosearch retrain {row.parent}` has more of them"
         )
-    if row.state != "done":
-        raise SearchConflictError(f"{row.name!r} is unfinished; `evosearch resume {row.name}` comes first")
-    if home.is_held(row, onlooker):
+    if row.state in {"running", "done"} and home.is_held(row, onlooker):
         raise HeldError(
             f"{row.name!r} is held by a driver on {row.host} (process {row.pid}); wait until it ends"
         )
+    if row.state != "done":
+        raise SearchConflictError(f"{row.name!r} is unfinished; `evosearch resume {row.name}` comes first")
 
 
 def _just_extended(name: str) -> str:
@@ -323,8 +323,15 @@ class Undertaking:
         if self.parent is None or not isinstance(strategy, FixedListSettings):
             return None
         sources = tuple(trial.source for trial in strategy.trials)
-        shared = artifact_store(self.home, self.config).is_remote
+        # A folder too: a worker that does not find the driver's mark there gets no work.
+        shared = self.config.storage.artifacts is not None
         return FinalReader(dataset.test, dataset.classes, self._kept, shared, sources)
+
+    @property
+    def to_train(self) -> int:
+        """How many of the configured trainings have come to nothing yet."""
+        done = 0 if self.row is None else self.row.counts["done"]
+        return self.config.strategy.evaluations_in_all - done
 
     @property
     def checkpointing(self) -> Checkpointing:
@@ -359,8 +366,8 @@ class Undertaking:
 
     def replayed(self, plan: Plan, logbook: Logbook, generations: int | None) -> DriverState:
         """The search as its journal left it, extended where that is wanted."""
-        if self.row is not None:
-            self._tell_of_other_versions(self.row)
+        if begun := self.row or self.parent:
+            self._tell_of_other_versions(begun)
         events = (recorded.event for recorded in self.home.journal.replay(self.config.name))
         state = replay(plan, events)
         if self._extended(generations):  # only now: what cannot be replayed is not extended either
@@ -408,7 +415,14 @@ class Undertaking:
         name = self.config.name
         journal, folder, takeover = self.home.journal, self.home.folder_of(name), self.manner.takeover
         held = take(
-            journal, folder, name, started, time.time, takeover=takeover, onlooker=self.manner.onlooker
+            journal,
+            folder,
+            name,
+            started,
+            time.time,
+            takeover=takeover,
+            onlooker=self.manner.onlooker,
+            check=self._check_unchanged,
         )
         if self.row is not None and self.home.find_search(name).generations != self.row.generations:
             held.release()  # all that was decided before rests on a search that has since changed
@@ -420,6 +434,12 @@ class Undertaking:
                 held.release()
                 raise
         return held
+
+    def _check_unchanged(self, row: SearchRow) -> None:
+        """Another driver may have made its list longer meanwhile, in another way than this one would."""
+        known = self.row.configuration if self.row else config_to_json(self.config)
+        if row.configuration["strategy"] != known["strategy"]:
+            raise HeldError(_just_extended(row.name))
 
     def _check_family(self) -> None:
         """A retraining rests on a search that does not change; either looks at the other once it is held itself."""

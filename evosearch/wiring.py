@@ -56,6 +56,7 @@ __all__ = [
     "artifact_folder",
     "artifact_place",
     "artifact_store",
+    "check_trained",
     "data_report",
     "make_plan",
     "resume",
@@ -188,7 +189,8 @@ def _begun(config: RunConfig, home: Home, manner: "Manner", source: Document | N
 
 def _resumed(row: SearchRow, home: Home, generations: int | None, manner: "Manner") -> "Undertaking":
     name, config = row.name, config_from_json(row.configuration)
-    _note_objections(config, manner)
+    if row.parent is None:  # a retraining follows its search
+        _note_objections(config, manner)
     if generations is not None:
         config.strategy.with_generations(generations)  # says where it cannot be
         if generations < row.generations:
@@ -246,23 +248,40 @@ def retrain(
     if best is None:
         raise SearchConflictError(f"no evaluation of {name!r} succeeded; there is nothing to retrain")
     config = config_from_json(row.configuration)
-    final = replace(config.training, epochs=epochs or config.final.epochs)
+    final = replace(_trained_by(config, best.number), epochs=epochs or config.final.epochs)
     wanted = retrainings(best.chromosome, best.candidate, seeds)
     keys = [_reading_key(config, final, one) for one in wanted]
     known = _recorded(home, name)
     missing = [one for one, key in zip(wanted, keys, strict=True) if key not in known]
-    if missing:
-        search([_retraining(home, row, replace(config, training=final), missing, manner)])
-        known = _recorded(home, name)
-    else:
+    if not missing:
         manner.watcher.note("recorded earlier: each network reads the test split once")
-    if lacking := [one.repeat for one, key in zip(wanted, keys, strict=True) if key not in known]:
-        child = final_name(name, final.epochs)
-        raise TooManyFailuresError(
-            f"the training of candidate {best.candidate} of {name!r} from {counted(len(lacking), 'seed')} "
-            f"({', '.join(map(str, lacking))}) failed; `evosearch results {child} --format csv` has the reasons"
+        return tuple(known[key] for key in keys)
+    child = _retraining(home, row, replace(config, training=final), missing, manner)
+    if not child.is_done(None):
+        each = "" if len(missing) == 1 else f" from each of {len(missing)} seeds"
+        manner.watcher.note(
+            f"training candidate {best.candidate} for {counted(final.epochs, 'epoch')}{each}, then reading the test split"
         )
+    search([child])
+    check_trained(home, child.config.name, missing)
+    known = _recorded(home, name)
     return tuple(known[key] for key in keys)
+
+
+def check_trained(home: Home, name: str, wanted: Sequence[ListedTrial] | None = None) -> None:
+    """See that of the retraining `name`, which is done, each training succeeded; `wanted`: of these alone.
+
+    Raises:
+        TooManyFailuresError: some failed.
+    """
+    every = [row for row in home.journal.evaluations(name) if row.status == "failed"]
+    asked = None if wanted is None else {(one.network, one.repeat) for one in wanted}
+    failed = [row for row in every if asked is None or (row.chromosome, row.repeat) in asked]
+    if failed:
+        raise TooManyFailuresError(
+            f"of the trainings of {name!r}, {len(failed)} failed, from seed {', '.join(str(row.repeat) for row in failed)}; "
+            f"the last reason: {failed[-1].reasons[-1]}"
+        )
 
 
 def check_repeats(seeds: Sequence[int]) -> None:
@@ -284,12 +303,23 @@ def _retraining(
     """The retraining of `parent` as a search; what it has trained before stays, `wanted` is added to it."""
     name = final_name(parent.name, config.training.epochs)
     row = home.journal.find(name)
+    if row is not None and row.parent != parent.name:
+        raise SearchConflictError(
+            f"{name!r} is a search of its own, whose name a retraining of {parent.name!r} for "
+            f"{counted(config.training.epochs, 'epoch')} would have; give other --epochs"
+        )
     before = config_from_json(row.configuration).strategy if row else None
     strategy = lengthened(before if isinstance(before, FixedListSettings) else None, wanted)
     executor: Executor = manner.executor or ("local" if parent.executor == "local" else "ray")
     as_parent = replace(manner, executor=executor if row is None else manner.executor)
     child = replace(config, name=name, strategy=strategy)
     return Undertaking(home, _at(child, manner.address), row, as_parent, parent)
+
+
+def _trained_by(config: RunConfig, trial: int) -> TrainingSettings:
+    """How a trial of a search was trained; what a list says of one goes before what holds for all."""
+    listed = config.strategy.trials if isinstance(config.strategy, FixedListSettings) else ()
+    return (listed[trial].settings if listed else None) or config.training
 
 
 def _parent(home: Home, row: SearchRow | None) -> SearchRow | None:
@@ -343,6 +373,8 @@ def _merged(config: RunConfig, row: SearchRow, source: Document | None) -> RunCo
     extended = theirs.generations < row.generations
     total = ours.generations if extended and ours.generations <= row.generations else row.generations
     compared = replace(journaled, strategy=theirs.with_generations(total))
+    if isinstance(ours, FixedListSettings) and isinstance(theirs, FixedListSettings) and theirs.begins(ours):
+        journaled = compared = replace(journaled, strategy=ours)
     if different := differing_keys(config, compared):
         raise SearchConflictError(
             f"{config.name!r} is a search of another configuration: {'; '.join(different)}; take these values, "

@@ -3,19 +3,23 @@
 These tests start the real command as a process of its own, train real networks, and kill it.
 """
 
+import hashlib
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import psutil
 import pytest
+from safetensors.numpy import load_file
 
 CONFIG = """
 seed: 3
@@ -40,11 +44,11 @@ class Command:
 
     begun: ClassVar[list["Command"]] = []
 
-    def __init__(self, home: Path, *arguments: str) -> None:
+    def __init__(self, home: Path, *arguments: str, program: Sequence[str] = ("-m", "evosearch")) -> None:
         env = {**os.environ, "EVOSEARCH_HOME": str(home), "RAY_ADDRESS": ""}
         del env["RAY_ADDRESS"]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "evosearch", *arguments],
+            [sys.executable, *program, *arguments],
             env=env,
             cwd=home.parent,
             text=True,
@@ -233,3 +237,70 @@ def test_a_home_that_was_moved_goes_on(tmp_path, config):
     files = [path for path in elsewhere.rglob("*") if path.is_file()]
     assert files
     assert not [path for path in files if str(home).encode() in path.read_bytes()]
+
+
+# Retrainings
+
+DIES_BEFORE_READING = """
+import os, signal
+from workers.process_pool import ProcessPool
+from evosearch.evaluation import PredictionTask
+from evosearch.__main__ import main
+
+submit = ProcessPool.submit
+
+def submit_unless_reading(pool, worker, ticket, task):
+    if isinstance(task, PredictionTask):
+        os.kill(os.getpid(), signal.SIGKILL)
+    submit(pool, worker, ticket, task)
+
+ProcessPool.submit = submit_unless_reading
+main()
+"""
+
+
+def retrained(home: Path) -> list[dict[str, Any]]:
+    """The readings of the retraining, with the hash of the weights that each is of."""
+    documents = json.loads(run(home, "retrain", "tiny", "--epochs", "60", "--seeds", "1..2", "--json"))
+    for one in documents:
+        tensors = sorted(load_file(one.pop("weights")).items())
+        one["hash"] = hashlib.sha256(b"".join(tensor.tobytes() for _, tensor in tensors)).hexdigest()
+        del one["seconds"]
+    return documents
+
+
+def wait_for(found: Callable[[], bool], command: Command) -> None:
+    """Until something lies on the disk; nothing tells of it."""
+    late = time.monotonic() + 90
+    while not found():
+        assert command.process.poll() is None, "".join(command.lines)
+        assert time.monotonic() < late
+        time.sleep(0.01)
+
+
+@pytest.mark.slow
+def test_a_retraining_killed_while_it_trains_and_before_it_reads_equals_the_undisturbed_one(tmp_path, config):
+    undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
+    few = ("--set", "strategy={population: 4, generations: 1, elites: 1, immigrants: 1}")
+    run(undisturbed, "run", str(config), "--executor", "local", *few, "--set", "workers.count=1")
+    shutil.copytree(undisturbed, killed)
+    expected = retrained(undisturbed)
+    retrain = ("retrain", "tiny", "--epochs", "60", "--seeds", "1..2")
+    checkpoints = killed / "tiny" / "final-60" / "checkpoints"
+    command = Command(killed, *retrain)
+    wait_for(lambda: any(checkpoints.glob("*/epoch-*.safetensors")), command)
+    command.end(signal.SIGKILL)
+    command = Command(killed, *retrain, program=("-c", DIES_BEFORE_READING))
+    assert command.wait() == -signal.SIGKILL
+    command = Command(killed, "resume", "tiny/final-60", program=("-c", DIES_BEFORE_READING))
+    assert command.wait() == -signal.SIGKILL, (
+        "it dies before the same reading again, which it does not train for again"
+    )
+    status = json.loads(run(killed, "status", "tiny/final-60", "--json"))
+    assert (status["state"], status["evaluations"]["done"]) == ("interrupted", 1)
+    assert retrained(killed) == expected
+    attempts = [
+        row["attempts"] for row in json.loads(run(killed, "results", "tiny/final-60", "--format", "json"))
+    ]
+    assert attempts == [2, 1]
+    assert not checkpoints.exists()

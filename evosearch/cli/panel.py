@@ -81,6 +81,8 @@ def _workers(tallies: Tallies) -> Table:
 
 
 def _task(tallies: Tallies, tally: Tally, trial: TrialId) -> str:
+    if (unread := tally.state.unread.get(trial)) is not None:
+        return f"{trial}: reads the test split  {unread.trial.subject}"
     told = tallies.told(tally.plan.name, trial)
     return f"{trial}: {told}{'  ' if told else ''}{tally.state.open[trial].trial.subject}"
 

@@ -12,7 +12,7 @@ from rich.live import Live
 from evosearch.cli.output import tell
 from evosearch.cli.panel import panel
 from evosearch.cli.tally import Tallies, Tally
-from evosearch.evaluation import Losses, Measured, Success, Trial
+from evosearch.evaluation import Losses, Measured, Success, Trial, TrialId
 from evosearch.printable import printable
 from evosearch.runtime import DriverState, Plan, Watcher
 from evosearch.search import SearchProgress, score_of
@@ -125,7 +125,7 @@ class Display:
             return
         tally.see(state)
         for fact in facts:
-            if isinstance(fact, Failed) and (text := _told(fact)):
+            if isinstance(fact, Failed | TestReadingFailed) and (text := _told(fact)):
                 line = printable(f"{_prefix(self._tallies, tally)}{text}")
                 self._console.print(line, style="yellow", markup=False)
 
@@ -139,6 +139,14 @@ def _told(fact: Event) -> str | None:
             return f"#{number} {_result(success)} in {success.seconds:.1f} s on {worker}"
         case Recalled(number, source):
             return f"#{number} as #{source}, an equal network"
+        case TestRead(trial=TrialId(number)):
+            return f"#{number} has read the test split"
+        case TestReadingFailed(_, trial, attempt, worker, failure, final):
+            after = "the search stops" if final else "will be tried again"
+            return (
+                f"#{trial.number} could not read the test split on {worker}, attempt {attempt}: {failure.kind}: "
+                f"{failure.message}; {after}"
+            )
         case Failed(number, attempt, worker, failure, final):
             after = "worst fitness" if final else "will be tried again"
             return (
@@ -148,7 +156,7 @@ def _told(fact: Event) -> str | None:
             return None
         case Born() | GenerationStarted() | VerdictReached() | Dispatched() | Reopened():
             return None
-        case TestReadingBegun() | TestRead() | TestReadingFailed():
+        case TestReadingBegun() | TestRead():
             return None
     assert_never(fact)
 

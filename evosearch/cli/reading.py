@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from evosearch.reports import Standing
-    from evosearch.storage import EvaluationRow, Home, SearchRow
+    from evosearch.storage import EvaluationRow, Home, SearchRow, TestReading
 
 FORMAT = Annotated[Literal["table", "csv", "json"], typer.Option("--format", help="How to print them.")]
 TOP = Annotated[int | None, typer.Option("--top", metavar="N", min=1, help="Only the N best.")]
@@ -30,10 +30,7 @@ def status(
     """How far searches are: generation, evaluations, best, estimated end; of a group also mean ± deviation."""
     with opened(storage) as home:
         members = () if name is None else home.members_of(name)
-        every = (
-            row for row in home.journal.searches() if row.parent is None
-        )  # retrainings stand below theirs
-        rows = tuple(every) if name is None else members or (home.find_search(name),)
+        rows = _on_their_own(home) if name is None else members or (home.find_search(name),)
         standings = [_standing(home, row) for row in rows]
     if name is None:
         _print_all(standings, as_json)
@@ -41,6 +38,13 @@ def status(
         _print_group(name, standings, as_json)
     else:
         _print_search(standings[0], as_json)
+
+
+def _on_their_own(home: "Home") -> "tuple[SearchRow, ...]":
+    """All searches but retrainings, which stand below theirs."""
+    every = home.journal.searches()
+    names = {row.name for row in every}
+    return tuple(row for row in every if row.parent not in names)
 
 
 def results(
@@ -53,7 +57,6 @@ def results(
     from evosearch.reports import (
         Spread,
         best_first,
-        reading_row,
         results_csv,
         results_document,
         results_table,
@@ -77,8 +80,7 @@ def results(
             say_table(results_table(rows, grouped=bool(members)))
             if members:
                 say(str(spread))
-            for one in readings:
-                say(f"{one.search}: {reading_row(one)}")
+            _say_readings(readings)
 
 
 def _evaluations(
@@ -113,6 +115,14 @@ def _print_group(name: str, standings: "Sequence[Standing]", as_json: bool) -> N
     else:
         say_table(status_table(standings))
         say(str(standings_spread(standings)))
+        _say_readings([one for standing in standings for one in standing.readings])
+
+
+def _say_readings(readings: "Sequence[TestReading]") -> None:
+    from evosearch.reports import reading_row
+
+    for one in readings:
+        say(f"{one.search}: {reading_row(one)}")
 
 
 def _print_search(standing: "Standing", as_json: bool) -> None:

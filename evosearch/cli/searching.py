@@ -116,8 +116,9 @@ def resume(
         if isinstance(ended, tuple) or ended.row.parent is None:
             _print_ended(name, ended, home)
             return
-        readings = [one for one in home.journal.test_readings(ended.row.parent) if one.search == name]
-        _print_readings(ended.row.parent, readings, home, as_json=False, several=True)
+        read = [one for one in home.journal.test_readings(name) if one.metrics is not None]
+        _print_readings(ended.row.parent, read, home, as_json=False, several=True)
+        wiring.check_trained(home, name)
 
 
 def retrain(

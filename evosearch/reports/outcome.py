@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import fmean, pstdev
+from statistics import fmean, stdev
 from typing import Any
 
 from evosearch.evaluation import HandMade, Masks, parse_subject
@@ -106,11 +106,12 @@ def count_of(reading: TestReading) -> str:
 
 
 def readings_lines(readings: Sequence[TestReading]) -> list[str]:
-    """Several readings together: mean and (population) standard deviation of their accuracy."""
+    """Several readings together, two at least: mean and (sample) standard deviation of their accuracy."""
     accuracies = [reading.metrics["accuracy"] for reading in readings if reading.metrics]
-    mean, deviation = fmean(accuracies), pstdev(accuracies)
+    mean, deviation = fmean(accuracies), stdev(accuracies)
     return [
-        f"{counted(len(accuracies), 'reading')}: accuracy {mean:.4f} ± {deviation:.4f} (mean ± deviation)"
+        f"{len(accuracies)} of {counted(readings[0].total, 'reading')} of this test split for this search: accuracy "
+        f"{mean:.4f} ± {deviation:.4f} (mean ± deviation)"
     ]
 
 

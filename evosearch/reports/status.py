@@ -116,6 +116,8 @@ def status_lines(standing: Standing) -> list[str]:
         f"  evaluations  {standing.done} done, {standing.running} running, failed: {_failed(row)}; {standing.total} in all",
         f"  elapsed      {duration(row.seconds)}",
     ]
+    if row.parent is not None:
+        lines.append(f"  retrains     the best of {row.parent}")
     if standing.state == "running" and standing.heard:
         lines.append(f"  driver       process {row.pid} on {row.host}, last heard of {standing.heard}")
     if standing.state == "running" and standing.seconds_left is not None:

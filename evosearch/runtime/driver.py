@@ -8,7 +8,7 @@ from evosearch.errors import InterruptedSearchError, TooManyFailuresError
 from evosearch.evaluation import PredictionTask
 from evosearch.runtime.checkpointing import Checkpointing
 from evosearch.runtime.fleet import Fleet
-from evosearch.runtime.limits import check_limits
+from evosearch.runtime.limits import check_limits, check_readings
 from evosearch.runtime.live import LiveTrainings
 from evosearch.runtime.machine import Assign, Begun, Command, DriverEvent, Exclude, Record, StopAsked, step
 from evosearch.runtime.pool import PoolChanged, PoolEvent, Ticket, WorkerJoined, WorkerLeft, WorkerPool
@@ -138,10 +138,10 @@ class _Loop:
         left = {event.worker for event in self._held_back if isinstance(event, WorkerLeft)}
         joined = [event.worker for event in self._held_back if isinstance(event, WorkerJoined)]
         there = tuple(worker for worker in joined if worker not in left)
-        return all(
-            check_limits(member.plan.context.limits, there, all_there=self._world.pool.settled)
-            for member in self._fleet.members.values()
-        )
+        plans, settled = [member.plan for member in self._fleet.members.values()], self._world.pool.settled
+        checks = [check_limits(plan.context.limits, there, all_there=settled) for plan in plans]
+        checks += [check_readings(plan, there, all_there=settled) for plan in plans]
+        return all(checks)
 
     def _beat(self) -> None:
         for name, member in self._fleet.members.items():

@@ -13,7 +13,8 @@ class Policy:
 
     `attempts`: failures of this kind until its budget is spent. `alone_after`: after so many it runs alone on
     its device; None never. `stops`: a spent budget stops the search instead of giving the worst fitness. `reopened`: a
-    resume after exit 5 opens it anew. `of_workers`: it tells of workers, so that a node which has it often is closed.
+    resume after exit 5 opens it anew. `of_workers`: it tells of workers, so that a node which has it often is closed. `of_itself`:
+    a training comes to it wherever and whenever it runs.
     """
 
     attempts: int
@@ -21,13 +22,14 @@ class Policy:
     stops: bool = False
     reopened: bool = False
     of_workers: bool = False
+    of_itself: bool = False
 
 
 def policy_of(kind: FailureKind) -> Policy:
     """What failures of `kind` lead to."""
     match kind:
         case FailureKind.INFEASIBLE | FailureKind.DIVERGED:
-            return Policy(1)
+            return Policy(1, of_itself=True)
         case FailureKind.ERROR:
             return Policy(2, reopened=True)
         case FailureKind.OUT_OF_MEMORY | FailureKind.TIMED_OUT:

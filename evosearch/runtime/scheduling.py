@@ -59,9 +59,16 @@ def readings(fleet: Fleet) -> Iterator[tuple[Worker, str, TrialId]]:
 
     A reading follows its training to the same machine, where its weights lie. Anyone may read where all machines reach
     them, and where that machine is not there: then they lie on a disk that it may share, or the reading fails and says so.
+    What must run alone on its device is not disturbed.
     """
     busy = set(fleet.running)
-    free = [worker for name, worker in sorted(fleet.workers.items()) if name not in busy]
+    alone = {
+        fleet.workers[name].device
+        for name, need in _alone_on(fleet).items()
+        if need.alone and name in fleet.workers
+    }
+    idle = (worker for name, worker in sorted(fleet.workers.items()) if name not in busy)
+    free = [worker for worker in idle if worker.device not in alone]
     nodes = {worker.node for worker in fleet.workers.values()}
     for name, member in fleet.members.items():
         state, shared = member.state, member.plan.reader is not None and member.plan.reader.shared

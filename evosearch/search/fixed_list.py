@@ -1,6 +1,6 @@
 """A fixed list of trainings as a strategy: retrainings, repeats and comparisons go the road of every search."""
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import count
@@ -135,7 +135,7 @@ class FixedListStrategy:
 
     def progress(self, state: ListState) -> SearchProgress:
         """Every candidate with the mean of its trials so far; best is the highest, of equals the lowest number."""
-        members = tuple(dict.fromkeys(trial.candidate for trial in self._trials))
+        members = tuple(self._trials_of)
         scores = {one.number: score for one in members if (score := self._score(state, one)) is not None}
         ranked = [(one, fitness) for one in members if (fitness := self._fitness(state, one)) is not None]
         best = max(ranked, key=lambda pair: (pair[1], -pair[0].number), default=None)
@@ -147,7 +147,7 @@ class FixedListStrategy:
 
     def _score(self, state: ListState, candidate: Candidate) -> Score | None:
         """Once all its trials have ended; failed where all of them did."""
-        own = [state.scores.get(trial.number) for trial in self._trials if trial.candidate == candidate]
+        own = [state.scores.get(number) for number in self._trials_of[candidate]]
         ended = [score for score in own if score is not None]
         if len(ended) < len(own):
             return None
@@ -155,8 +155,7 @@ class FixedListStrategy:
         return Score(fitness=fmean(fitness)) if fitness else ended[0]
 
     def _fitness(self, state: ListState, candidate: Candidate) -> float | None:
-        numbers = (trial.number for trial in self._trials if trial.candidate == candidate)
-        scores = (state.scores.get(number) for number in numbers)
+        scores = (state.scores.get(number) for number in self._trials_of[candidate])
         fitness = [score.fitness for score in scores if score is not None and score.fitness is not None]
         return fmean(fitness) if fitness else None
 
@@ -171,6 +170,14 @@ class FixedListStrategy:
                 candidates[kind] = Candidate(next(numbers), 0, network, Origin.LISTED)
             trials.append(Trial(place, candidates[kind], listed.settings, listed.repeat))
         return tuple(trials)
+
+    @cached_property
+    def _trials_of(self) -> Mapping[Candidate, Sequence[int]]:
+        """The numbers of each candidate's trials; candidates in order."""
+        numbers: dict[Candidate, list[int]] = {}
+        for trial in self._trials:
+            numbers.setdefault(trial.candidate, []).append(trial.number)
+        return numbers
 
 
 def repeats_of(network: str, repeats: tuple[int, ...]) -> FixedListSettings:

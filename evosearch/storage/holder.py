@@ -119,6 +119,7 @@ def take(
     *,
     takeover: bool = False,
     onlooker: Onlooker | None = None,
+    check: Callable[[SearchRow], None] = lambda _: None,
 ) -> Held:
     """Become the driver of search `name`.
 
@@ -130,6 +131,8 @@ def take(
         clock: seconds since 1970.
         takeover: supersede a driver that lives; its next commit fails, and it ends.
         onlooker: how a driver is watched of which its lock does not tell whether it lives.
+        check: raises where the search may not be taken as it stands under the term that is followed; nothing is
+            journaled then.
 
     Raises:
         HeldError: a driver that lives has it; the message says which and what to do.
@@ -141,7 +144,7 @@ def take(
         for attempt in range(_TRIES):
             # only who was there before is superseded: of two that take over at once, one wins
             superseding = takeover and attempt == 0
-            if held := _try(journal, folder, name, event, clock, onlooker, takeover=superseding):
+            if held := _try(journal, folder, name, event, clock, onlooker, check, takeover=superseding):
                 return held
     except OSError as error:
         raise CannotRunError(f"no lock can be kept in {folder} ({error}); choose another home") from error
@@ -155,6 +158,7 @@ def _try(
     event: DriverStarted,
     clock: Callable[[], float],
     onlooker: Onlooker,
+    check: Callable[[SearchRow], None],
     *,
     takeover: bool,
 ) -> Held | None:
@@ -165,6 +169,7 @@ def _try(
             f"search {name!r} is held by a driver on {row.host} (process {row.pid}, term {row.term}), which lives; wait "
             "until it ends, stop it, or supersede it with --takeover"
         )
+    check(row)
     lock = journal.locks(folder, name).acquire(row.term + 1)
     if lock is None:
         return None

@@ -56,6 +56,11 @@ class ScriptedPool:
         return "cpu"
 
     @property
+    def alive(self) -> Sequence[Worker]:
+        """The workers that are there."""
+        return tuple(self._alive)
+
+    @property
     def settled(self) -> bool:
         """All join at once."""
         return True

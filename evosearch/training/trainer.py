@@ -62,7 +62,7 @@ class Trainer:
             case MasksTask():
                 raise EvaluationError("this worker trains networks; masks are trained by none yet")
             case PredictionTask():
-                return self.predict(task)
+                return self.predict(task, progress)
         assert_never(task)
 
     def train(self, task: TrainingTask, progress: Progress = UNWATCHED) -> Success | Failure:
@@ -86,7 +86,7 @@ class Trainer:
         seconds, curve = past.seconds + self._clock() - start, tuple(past.curve)
         return Failure(*failed, seconds, curve) if failed else Success(curve[-1].accuracy, seconds, curve)
 
-    def predict(self, task: PredictionTask) -> Prediction:
+    def predict(self, task: PredictionTask, progress: Progress = UNWATCHED) -> Prediction:
         """Class probabilities of `task.images`, softmax in fp32.
 
         Raises:
@@ -101,7 +101,7 @@ class Trainer:
             network = make_classifier(task.network, task.settings, self._data)
             fetch_weights(task.weights, network.module)
             images = torch.tensor(task.images, device=self._data.device)
-            logits = classify(network, images, task.settings.batch_size)
+            logits = classify(network, images, task.settings.batch_size, progress)
             return Prediction(logits.softmax(1).cpu().numpy())
 
     def _attempt(

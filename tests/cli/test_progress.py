@@ -17,9 +17,18 @@ from evosearch.evaluation import EpochRecord, FailureKind, Success, TrialId
 from evosearch.genome import SearchSpace
 from evosearch.runtime import Fleet, Member, Surroundings, drive, evolve, replay
 from evosearch.search import EavlSettings
-from evosearch.storage import Born, Dispatched, DriverStarted, Extended, Finished, LiveCurve
+from evosearch.storage import (
+    Born,
+    Dispatched,
+    DriverStarted,
+    Extended,
+    Finished,
+    LiveCurve,
+    TestReadingBegun,
+)
 from evosearch.testing import FormulaEvaluator, Script, ScriptedPool
-from tests.runtime.small_search import MemoryLogbook, make_plan
+from tests.runtime.small_search import Drive, MemoryLogbook, make_plan
+from tests.studies.final_plan import final_plan
 
 SETTINGS = EavlSettings(population=4, generations=2, elites=1, immigrants=1)
 TOTAL = 4 + 3
@@ -375,7 +384,7 @@ def test_a_group_of_many_members_and_workers_keeps_to_one_line_each(watched):
     assert max(map(len, lines)) <= 60
     assert sum(bool(re.match(r"seed-\d+ +0, 1 of 8 +1 of 15 +0\.5000 ", line)) for line in lines) == 20
     assert sum(line.startswith("node-") for line in lines) == 20
-    assert len(lines) == 3 + 1 + 21 + 1 + 20
+    assert len(lines) == 4 + 1 + 21 + 1 + 20  # so narrow, the counts take two lines
 
 
 # The choice
@@ -403,3 +412,35 @@ def test_the_terminal_is_given_back_when_a_search_fails(monkeypatch):
         raise ValueError("on purpose")
     text = sys.stderr.getvalue()
     assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")  # the cursor is there again
+
+
+# Readings of the test split
+
+
+def retrained(watcher, script=None):
+    plan = final_plan(1)
+    watcher.begin(plan, replay(plan, ()))
+    Drive(plan, FormulaEvaluator(classes=2), script or Script(), watcher=watcher)()
+
+
+def test_a_line_tells_of_each_reading_and_never_what_it_gave():
+    lines = []
+    retrained(Lines(lines.append), Script(losses={(0, 2): FailureKind.CRASHED}))
+    trained, failed, read = (line.partition("  | ")[0] for line in lines)
+    assert trained.startswith("#0 0.")
+    assert failed == (
+        "#0 could not read the test split on scripted-1, attempt 2: crashed: lost by the script; will be tried again"
+    )
+    assert read == "#0 has read the test split"
+
+
+def test_the_panel_shows_who_reads_the_test_split():
+    plan, tallies = final_plan(1), Tallies()
+    drive = Drive(plan, FormulaEvaluator(classes=2))
+    drive()
+    facts = drive.logbook.facts
+    at = next(n for n, fact in enumerate(facts) if isinstance(fact, TestReadingBegun))
+    tallies.begin(plan, replay(plan, facts[: at + 1]))
+    console = Console(file=StringIO(), width=100)
+    console.print(panel(tallies))
+    assert "0: reads the test split  C4 C5 P | F6" in console.file.getvalue()

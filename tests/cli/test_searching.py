@@ -14,7 +14,7 @@ from safetensors.numpy import load_file
 from evosearch import wiring
 from evosearch.evaluation import FailureKind
 from evosearch.storage import DriverStarted, Home, open_home, take
-from evosearch.testing import FailingEvaluator, FormulaEvaluator, Victims
+from evosearch.testing import FailingEvaluator, FormulaEvaluator, Script, Victims
 from evosearch.wiring import Finished
 from tests.finished_search import EVALUATIONS, TINY, script_workers
 from tests.reports.rows import DONE, SEARCH
@@ -391,6 +391,7 @@ def test_a_group_cannot_be_retrained_and_its_best_member_is_named(command, refus
 READING = {
     *("name", "number", "epochs", "seed", "weights", "accuracy", "precision", "recall", "f1", "auroc"),
     *("auroc_undefined", "confusion", "classes", "images", "validation_accuracy", "seconds"),
+    *("search", "reading", "readings"),
 }
 
 
@@ -404,9 +405,11 @@ def test_retrain_reads_the_test_split_once_and_prints_the_recorded_reading_ever_
     best = status_of(own_finished)["best"]
     assert (reading["number"], reading["epochs"], reading["images"]) == (best["number"], 1, 359)
     assert sum(map(sum, reading["confusion"])) == 359
-    assert ended.err.splitlines() == [
-        f"training candidate {best['number']} for 1 epoch, then reading the test split"
-    ]
+    told, trained, read = ended.err.splitlines()
+    assert told == f"training candidate {best['number']} for 1 epoch, then reading the test split"
+    assert trained.startswith(f"#0 {reading['validation_accuracy']:.4f} in ")
+    assert read.startswith("#0 has read the test split")
+    assert (reading["search"], reading["reading"], reading["readings"]) == ("tiny/final-1", 1, 1)
     weights = load_file(Path("runs/tiny") / reading["weights"])
     assert all(array.size for array in weights.values())
 
@@ -415,7 +418,10 @@ def test_retrain_reads_the_test_split_once_and_prints_the_recorded_reading_ever_
     assert (again.status, json.loads(again.out)) == (0, reading)
     assert again.err == "recorded earlier: each network reads the test split once\n"
     text = own_finished("retrain", "tiny", "--epochs", "1").out
-    assert text.startswith(f"tiny: candidate {best['number']} after 1 epoch, on 359 test images\n")
+    assert text.startswith(
+        f"tiny: candidate {best['number']} after 1 epoch, on 359 test images\n"
+        "  reading 1 of this test split for this search\n"
+    )
     assert f"  accuracy   {reading['accuracy']:.4f}\n" in text
     assert str(Path.cwd() / "runs" / "tiny" / reading["weights"]) in text
 
@@ -453,9 +459,79 @@ def test_a_retraining_that_fails_reads_nothing_and_ends_with_5(command, monkeypa
     script_workers(monkeypatch, FailingEvaluator(Victims(every=1)))
     ended = command("retrain", "tiny", "--json")
     assert (ended.status, ended.out) == (5, "")
-    assert "failed as diverged in attempt 1; the last one: fails on purpose" in ended.err.splitlines()[-1]
+    assert ended.err.splitlines()[-1] == (
+        "evosearch: of the trainings of 'tiny/final-1', 1 failed, from seed 1; the last reason: attempt 1 on scripted-1: "
+        "diverged: fails on purpose"
+    )
     with open_home(None, env={}, cwd=Path.cwd(), create=False) as home:
         assert home.journal.test_readings("tiny") == ()
+
+
+def test_the_readings_of_several_seeds_are_printed_with_their_count_and_mean(command, scripted):
+    command("run", "tiny.yaml")
+    command("retrain", "tiny", "--epochs", "2")
+    text = command("retrain", "tiny", "--seeds", "1..2").out
+    assert "\n  reading 2 of 3 of this test split for this search\n" in text
+    assert "\n  reading 3 of 3 of this test split for this search\n" in text
+    assert text.splitlines()[-1].startswith("2 of 3 readings of this test split for this search: accuracy ")
+    documents = json.loads(command("retrain", "tiny", "--seeds", "1,2", "--json").out)
+    assert [(one["reading"], one["readings"]) for one in documents] == [(2, 3), (3, 3)]
+
+
+def test_a_retraining_that_was_stopped_names_the_command_that_goes_on_and_that_prints_the_readings(
+    command, monkeypatch
+):
+    script_workers(monkeypatch)
+    command("run", "tiny.yaml")
+    script_workers(monkeypatch, Disturbed(1, lambda: os.kill(os.getpid(), signal.SIGINT)))
+    ended = command("retrain", "tiny", "--seeds", "1..3")
+    assert ended.status == 75
+    assert "`evosearch resume tiny/final-1` goes on where it stood" in ended.err.splitlines()[-1]
+    script_workers(monkeypatch)
+    resumed = command("resume", "tiny/final-1")
+    assert resumed.status == 0
+    assert resumed.out.splitlines()[-1].startswith("3 of 3 readings of this test split for this search: ")
+    assert command("resume", "tiny/final-1").out == resumed.out
+
+
+def test_a_resumed_retraining_of_which_a_seed_fails_prints_the_others_and_ends_with_5(command, monkeypatch):
+    script_workers(monkeypatch, script=Script(losses={(1, 1): FailureKind.DIVERGED}))
+    command("run", "tiny.yaml", "--set", "seed=4")
+    command("retrain", "tiny", "--seeds", "1..2")
+    ended = command("resume", "tiny/final-1")
+    assert ended.status == 5
+    assert ended.out.startswith("tiny: candidate ")
+    assert "1 failed, from seed 2" in ended.err
+
+
+@pytest.mark.parametrize("seeds", ["0", "0..2", "2,2", "1,1..3"])
+def test_seeds_that_no_retraining_has_are_refused(command, refused, scripted, seeds):
+    command("run", "tiny.yaml")
+    message = refused("retrain", "tiny", "--seeds", seeds)
+    assert "seeds" in message
+    assert len(scripted) == 1
+
+
+def test_retrainings_and_readings_are_shown_under_their_search_also_in_a_group(command, scripted):
+    command("run", "tiny.yaml", "--seeds", "0..1")
+    command("retrain", "tiny/seed-1", "--epochs", "2")
+    command("retrain", "tiny/seed-1", "--epochs", "3")
+    every, group = command("status").out, command("status", "tiny").out
+    for text in (every, group):
+        rows = [line.split()[0] for line in text.splitlines()]
+        at = rows.index("tiny/seed-1")
+        assert rows[at + 1 : at + 3] == ["tiny/seed-1-final-2", "tiny/seed-1-final-3"]
+    read = "tiny/seed-1-final-3: candidate {}, 3 epochs, reading 2 of 2 of this test split for this search: test accuracy "
+    best = status_of(command, "tiny/seed-1")["best"]["number"]
+    for text in (group, command("results", "tiny").out, command("results", "tiny/seed-1-final-3").out):
+        assert read.format(best) in text
+    (child,) = [one for one in status_of(command, "tiny/seed-1")["retrainings"] if one["name"].endswith("-3")]
+    assert [(one["reading"], one["readings"]) for one in child["readings"]] == [(2, 2)]
+    members = json.loads(command("status", "tiny", "--json").out)["members"]
+    assert [len(member["readings"]) for member in members] == [0, 2]
+    own = command("status", "tiny/seed-1-final-3").out
+    assert "  retrains     the best of tiny/seed-1\n" in own
+    assert "reading 2 of 2" in own
 
 
 def test_a_journal_that_is_lost_ends_with_3_and_the_command_that_goes_on(command, monkeypatch):

@@ -125,7 +125,9 @@ def test_the_columns_of_the_confusion_table_end_under_their_classes(classes, con
 
 def test_several_readings_have_a_mean_and_a_deviation():
     other = replace(READING, metrics=METRICS | {"accuracy": 0.25})
-    assert readings_lines([READING, other]) == ["2 readings: accuracy 0.5000 ± 0.2500 (mean ± deviation)"]
+    assert readings_lines([READING, other]) == [
+        "2 of 3 readings of this test split for this search: accuracy 0.5000 ± 0.3536 (mean ± deviation)"
+    ]
 
 
 def test_a_reading_in_a_line_says_which_of_how_many_it_is_and_whether_it_ended():

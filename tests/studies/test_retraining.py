@@ -2,12 +2,12 @@
 
 import base64
 from dataclasses import dataclass, field, replace
+from itertools import count
 
 import numpy as np
 import pytest
 
-from evosearch.data import Split
-from evosearch.errors import InterruptedSearchError, TooManyFailuresError
+from evosearch.errors import CannotRunError, InterruptedSearchError, TooManyFailuresError
 from evosearch.evaluation import (
     UNWATCHED,
     Failure,
@@ -18,7 +18,8 @@ from evosearch.evaluation import (
     TrialId,
     evaluation_seed,
 )
-from evosearch.runtime import Plan, replay
+from evosearch.runtime import Fleet, Member, TimeLimits, Worker, replay
+from evosearch.runtime.scheduling import readings
 from evosearch.search import FixedListSettings, ListedTrial
 from evosearch.storage import (
     Completed,
@@ -31,29 +32,12 @@ from evosearch.storage import (
     TestReadingBegun,
     TestReadingFailed,
 )
-from evosearch.studies import FinalReader, final_name, lengthened, reading_key, retrainings
-from evosearch.testing import FormulaEvaluator, Script
+from evosearch.studies import final_name, lengthened, reading_key, retrainings
+from evosearch.testing import FormulaEvaluator, Script, ScriptedPool
 from tests.runtime.small_search import Drive, make_plan
+from tests.studies.final_plan import NETWORK, TEST, final_plan
 
-NETWORK = "C4 C5 P | F6"
 OF_TESTS = (Dispatched, Finished, Failed, TestReadingBegun, TestReadingFailed, TestRead, Stopped, Completed)
-
-
-def split(count, seed):
-    rng = np.random.default_rng(seed)
-    return Split(rng.integers(0, 256, (count, 1, 8, 8), dtype=np.uint8), np.arange(count) % 2)
-
-
-TEST = split(6, 2)
-
-
-def final_plan(*repeats, epochs=30, shared=False, seed=0) -> Plan:
-    searched = make_plan(seed=seed)
-    training = replace(searched.training, epochs=epochs)
-    context = replace(searched.context, training=training)
-    settings = FixedListSettings(trials=retrainings(NETWORK, 5, repeats))
-    reader = FinalReader(TEST, ("no", "yes"), "/home/small", shared, [5] * len(repeats))
-    return Plan("small/final", settings.make(context), context, "data", reader)
 
 
 @dataclass
@@ -216,19 +200,125 @@ def test_a_stop_before_the_training_ends_reads_nothing():
     assert TestReadingBegun not in story(drive)
 
 
+@pytest.mark.parametrize("kind", [FailureKind.OUT_OF_MEMORY, FailureKind.CRASHED, FailureKind.ERROR])
+def test_what_may_succeed_elsewhere_or_later_stops_the_search_and_is_tried_again_by_a_resume(kind):
+    losses = {(1, attempt): kind for attempt in range(1, 4)}
+    drive = Drive(final_plan(1, 2, 3), Recorder(), Script(losses=losses))
+    with pytest.raises(TooManyFailuresError, match=rf"trial 1 failed as {kind} \d times"):
+        drive()
+    again = Drive(final_plan(1, 2, 3), Recorder())
+    state = again(drive.logbook.facts)
+    assert (len(again.logbook.of(TestRead)), state.failed, state.unread) == (3, {}, {})
+
+
 # Where it is read
 
+TWO_NODES = Script(
+    workers=4, nodes=2, losses={(0, 1): FailureKind.WORKER_LOST, (0, 3): FailureKind.WORKER_LOST}
+)
+"""The training is lost on the first node and done on the second, where its reading is lost once."""
 
-def nodes_of(drive):
-    trained = {fact.trial: fact.node for fact in drive.logbook.of(Finished)}
-    workers = {fact.trial: fact.worker for fact in drive.logbook.of(TestReadingBegun)}
-    return trained, workers
+
+def node_of_reading(drive):
+    """The node of training and reading."""
+    drive()
+    (trained,) = drive.logbook.of(Finished)
+    worker = drive.logbook.of(TestReadingBegun)[-1].worker
+    return trained.node, next(one.node for one in drive.pool.alive if one.name == worker)
 
 
 def test_a_reading_follows_its_training_to_the_same_machine():
-    drive = Drive(final_plan(1, 2, 3, 4), Recorder(), Script(workers=4, nodes=2, shuffle=1))
+    assert node_of_reading(Drive(final_plan(1), Recorder(), TWO_NODES)) == ("scripted-1", "scripted-1")
+
+
+def test_with_a_place_that_all_machines_reach_anyone_reads():
+    drive = Drive(final_plan(1, shared=True), Recorder(), TWO_NODES)
+    assert node_of_reading(drive) == ("scripted-1", "scripted-0")
+
+
+def test_where_its_machine_is_gone_another_may_share_its_disk():
+    drive = Drive(final_plan(1), Recorder())
     drive()
-    trained, workers = nodes_of(drive)
-    node_of = {fact.worker: fact.node for fact in drive.logbook.of(Finished)}
-    assert len(set(trained.values())) == 2
-    assert all(node_of[worker] == trained[trial] for trial, worker in workers.items())
+    at = next(n for n, fact in enumerate(drive.logbook.facts) if isinstance(fact, TestReadingBegun))
+    kept = [
+        replace(one, node="gone") if isinstance(one, Finished) else one for one in drive.logbook.facts[:at]
+    ]
+    again = Drive(final_plan(1), Recorder())
+    again(kept)
+    assert len(again.logbook.of(TestRead)) == 1
+
+
+def test_several_networks_on_several_machines_need_a_place_that_all_reach_before_any_is_trained():
+    drive = Drive(final_plan(1, 2), Recorder(), Script(workers=2, nodes=2))
+    with pytest.raises(CannotRunError) as refused:
+        drive()
+    assert str(refused.value) == (
+        "the 2 trainings of 'small/final' would leave their weights on the disks of 2 nodes (scripted-0, scripted-1), each "
+        "on its own; set storage.artifacts to a URL or to a folder that all nodes share (`evosearch run CONFIG` journals "
+        "it), or workers.count to 1"
+    )
+    assert not drive.logbook.of(Dispatched)
+    for allowed in (
+        Drive(final_plan(1, 2, shared=True), Recorder(), Script(workers=2, nodes=2)),
+        Drive(final_plan(1, 2), Recorder(), Script(workers=2)),
+        Drive(final_plan(1), Recorder(), Script(workers=2, nodes=2)),
+    ):
+        allowed()
+
+
+def test_nothing_is_given_out_while_a_worker_on_another_machine_may_still_come():
+    class Slow(ScriptedPool):
+        """Its second worker, on another machine, joins at the third poll."""
+
+        polls = 0
+
+        @property
+        def settled(self):
+            return self.polls > 2
+
+        def poll(self, timeout):
+            self.polls += 1
+            news = super().poll(timeout) if self.polls != 2 else []
+            if self.polls == 1:
+                self.late = news[1:]
+                return news[:1]
+            return [*self.late, *news] if self.polls == 3 else news
+
+    drive = Drive(final_plan(1, 2), Recorder(), Script(workers=2, nodes=2), make_pool=Slow)
+    with pytest.raises(CannotRunError, match="on the disks of 2 nodes"):
+        drive()
+    assert not drive.pool.submitted
+
+
+def test_a_reading_keeps_off_a_device_where_a_training_must_be_alone():
+    plan = final_plan(1, 2)
+    drive = Drive(plan, Recorder(), Script(workers=2))
+    drive()
+    at = next(n for n, fact in enumerate(drive.logbook.facts) if isinstance(fact, Finished))
+    failed = Failed(1, 1, "scripted-2", Failure(FailureKind.OUT_OF_MEMORY, "too big"), final=False)
+    free, alone = Worker("a", "scripted/0"), Worker("b", "scripted/0")
+    offered = {}
+    for kind, facts in (("shared", [Dispatched(1, 2, "b")]), ("alone", [failed, Dispatched(1, 2, "b")])):
+        state = replay(plan, [*drive.logbook.facts[: at + 1], *facts])
+        fleet = replace(Fleet.of(Member(plan, state)), workers={"a": free, "b": alone})
+        offered[kind] = list(readings(fleet))
+    assert offered == {"shared": [(free, plan.name, TrialId(0))], "alone": []}
+
+
+# How long it may take
+
+
+def test_a_training_that_hangs_is_noticed_and_begun_again():
+    now = count()
+    drive = Drive(
+        final_plan(1),
+        Recorder(),
+        Script(hangs=frozenset({(0, 1), (0, 3)})),
+        clock=lambda: float(next(now)),
+        limits=TimeLimits(stall=30.0),
+    )
+    drive()
+    assert story(drive) == [
+        *(Dispatched, Failed, Dispatched, Finished),
+        *(TestReadingBegun, TestReadingFailed, TestReadingBegun, TestRead, Completed),
+    ]

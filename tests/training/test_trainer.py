@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -290,6 +291,17 @@ def test_read_only_arrays_as_ray_hands_them_out_are_accepted(data: SearchData, a
 def kept(task: TrainingTask, split: Split) -> PredictionTask:
     assert task.weights
     return PredictionTask(task.network, task.settings, task.data_key, task.weights, split.images)
+
+
+def test_a_reading_tells_of_each_batch_so_that_a_long_one_is_not_taken_for_hung(
+    data: SearchData, ask: Ask, tmp_path: Path
+) -> None:
+    task = ask(weights=str(tmp_path / "best.safetensors"), batch_size=4)
+    trainer, progress = Trainer(data, "cpu"), Mock()
+    trainer.handle(task)
+    trainer.handle(kept(task, data.validation), progress)
+    assert progress.step.call_count == 3
+    assert not progress.epoch.called
 
 
 @pytest.mark.parametrize("settings", [{}, {"normalize": "standard"}, {"precision": "bf16"}])
