@@ -180,12 +180,19 @@ def _failure(
 def _reading_failure(
     plan: Plan, state: DriverState, trial: TrialId, worker: Worker, failure: Failure
 ) -> Iterator[Event]:
-    """A reading that fails for good stops the search: a resume trains its network again."""
+    """A reading that fails for good stops the search: a resume trains its network again.
+
+    Weights that went with their machine are nobody's fault: their network is trained again at once, on another one.
+    """
     assert plan.reader is not None  # noqa: S101 - else nothing would be unread
     one = state.unread[trial]
-    spent = is_spent((*one.failures, failure.kind)) and not failure.node_lost
+    away = one.node is not None and (failure.node_lost or worker.node != one.node)
+    gone = away and not plan.reader.shared
+    spent = is_spent((*one.failures, failure.kind)) and not failure.node_lost and not gone
     key = plan.reader.name(plan, one.trial).key
     yield TestReadingFailed(key, trial, one.attempt, worker.name, failure, spent)
+    if gone:
+        yield Reopened.of([trial])
     if spent:
         yield Stopped(
             f"the reading of the test split by trial {trial} failed; the last reason: {failure.message}"
@@ -198,9 +205,8 @@ def _reason_to_stop(
     members = state.progress.members
     if policy_of(kinds[-1]).stops:
         return f"candidate {trial} lost its worker {kinds.count(kinds[-1])} times"
-    if (
-        plan.reader and not policy_of(kinds[-1]).of_itself
-    ):  # each of these networks is wanted, and none takes its place
+    # Each network of a retraining is wanted, and none takes its place.
+    if plan.reader and not policy_of(kinds[-1]).of_itself:
         return f"trial {trial} failed as {kinds[-1]} {kinds.count(kinds[-1])} times"
     if kinds[-1] not in REOPENED:
         return None

@@ -42,15 +42,17 @@ OF_TESTS = (Dispatched, Finished, Failed, TestReadingBegun, TestReadingFailed, T
 
 @dataclass
 class Recorder:
-    """A worker that notes the tasks it is given; those of the class `fails_at` fail."""
+    """A worker that notes the tasks it is given; those of the class `fails_at` fail, so many times."""
 
     fails: FailureKind | None = None
     fails_at: type = TrainingTask
+    fails_times: int = 99
     tasks: list[object] = field(default_factory=list)
 
     def handle(self, task, progress=UNWATCHED):
         self.tasks.append(task)
-        if self.fails and isinstance(task, self.fails_at):
+        if self.fails and isinstance(task, self.fails_at) and self.fails_times:
+            self.fails_times -= 1
             return Failure(self.fails, "on purpose")
         result = FormulaEvaluator(classes=2).handle(task)
         return replace(result, seconds=12.0) if isinstance(result, Success) else result
@@ -322,3 +324,33 @@ def test_a_training_that_hangs_is_noticed_and_begun_again():
         *(Dispatched, Failed, Dispatched, Finished),
         *(TestReadingBegun, TestReadingFailed, TestReadingBegun, TestRead, Completed),
     ]
+
+
+def test_a_network_whose_weights_went_with_their_machine_is_trained_again_at_once():
+    recorder = Recorder()
+    drive = Drive(final_plan(1), recorder, Script(outages=frozenset({(0, 2)})))
+    drive()
+    assert story(drive)[2:] == [
+        *(TestReadingBegun, TestReadingFailed, Dispatched, Finished, TestReadingBegun, TestRead, Completed)
+    ]
+    assert drive.logbook.of(Reopened) == [Reopened((0,))]
+
+
+def test_where_all_machines_reach_the_weights_another_one_reads():
+    recorder = Recorder()
+    drive = Drive(final_plan(1, shared=True), recorder, Script(outages=frozenset({(0, 2)})))
+    drive()
+    assert [type(task) for task in recorder.tasks] == [TrainingTask, PredictionTask]
+    assert not drive.logbook.of(Reopened)
+
+
+def test_weights_that_another_machine_does_not_find_are_made_again_there():
+    drive = Drive(final_plan(1), Recorder())
+    drive()
+    until = drive.logbook.facts.index(drive.logbook.of(Finished)[0]) + 1
+    kept = [replace(f, node="gone") if isinstance(f, Finished) else f for f in drive.logbook.facts[:until]]
+    recorder = Recorder(FailureKind.ERROR, fails_at=PredictionTask, fails_times=1)
+    again = Drive(final_plan(1), recorder)
+    again(kept)
+    assert [type(task) for task in recorder.tasks] == [PredictionTask, TrainingTask, PredictionTask]
+    assert again.logbook.of(TestRead)[0].metrics == drive.logbook.of(TestRead)[0].metrics

@@ -267,9 +267,8 @@ class History:
         return int(self.scenario.plague != "none" and search in self.scenario.configuration.names)
 
     def stops(self, search: str) -> int:
-        """How often it has stopped for its failures, but for weights that went with their node."""
-        stopped = (event for event in self._backwards(search) if isinstance(event, Stopped))
-        return sum("there are no weights" not in event.message for event in stopped)
+        """How often it has stopped for its failures."""
+        return sum(isinstance(event, Stopped) for event in self._backwards(search))
 
 
 class _Lock:
