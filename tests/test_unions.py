@@ -140,7 +140,7 @@ ASKED_FOR_ALONE = {
     "workers/service.py Service.run": {"Prediction"},
     # an event that alone has what is wanted of it: a term, a text, a curve, a worker that comes or goes
     "evosearch/storage/journal.py Journal.restore": {"DriverStarted"},
-    "evosearch/cli/progress.py Display.observe": {"Failed"},
+    "evosearch/cli/progress.py Display.observe": {"Failed", "TestReadingFailed"},
     "evosearch/runtime/driver.py _Loop._hear": {"PoolChanged"},
     "evosearch/runtime/driver.py _Loop._devices_suffice": {"WorkerJoined", "WorkerLeft"},
     "evosearch/runtime/live.py LiveTrainings.heard": {"WorkerProgressed"},
@@ -154,7 +154,11 @@ ASKED_FOR_ALONE = {
     "workers/ray_failures.py judge": {"FailureKind"},
     # a retraining is a list
     "evosearch/undertaking.py Undertaking._reader": {"FixedListSettings"},
+    "evosearch/wiring.py _merged": {"FixedListSettings"},
     "evosearch/wiring.py _retraining": {"FixedListSettings"},
+    "evosearch/wiring.py _trained_by": {"FixedListSettings"},
+    # a text form of its own beside that of the union it belongs to
+    "evosearch/storage/codec.py ": {"Chromosome"},
 }
 """Where members are asked for by name and all others are rightly nothing. What must be known everywhere is asked by an
 exhaustive `match`, or stands in a function that has one: `freed`, `policy_of`, `network_of`, `score_of`.

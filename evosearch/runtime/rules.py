@@ -87,9 +87,12 @@ def follows(plan: Plan, state: DriverState) -> tuple[Event, ...]:
     if progress.best is not None and progress.best[0].number != state.verdict:
         return (VerdictReached(progress.best[0].number),)
     running = set(state.running.values())
-    known = [trial for trial, one in state.open.items() if one.key in state.remembered]
-    if recalled := [trial for trial in known if trial not in running]:
-        return tuple(_recalled(state, trial) for trial in sorted(recalled, key=lambda one: one.number))
+    known = (trial for trial, one in state.open.items() if one.key in state.remembered)
+    recalled = min(
+        (trial for trial in known if trial not in running), key=lambda one: one.place, default=None
+    )
+    if recalled:  # one at a time: with it a generation may end, and what follows from that comes first
+        return (_recalled(state, recalled),)
     if plan.strategy.finished(state.search):
         return () if state.unread else (Completed(progress.best[0].number if progress.best else None),)
     if progress.members and all(member.number in progress.scores for member in progress.members):

@@ -126,9 +126,9 @@ def test_nothing_happens_in_a_closed_pool():
 
 def test_a_prediction_is_refused():
     pool, (worker, _) = started()
-    pool.submit(worker, ticket(), PredictionTask(NETWORK, TrainingSettings(), "data", "weights", None))
+    task = PredictionTask(NETWORK, TrainingSettings(), "data", "weights", None)
     with pytest.raises(TypeError, match="trains chromosomes only"):
-        pool.poll(FOREVER)
+        pool.submit(worker, ticket(), task)
 
 
 def test_equal_seeds_give_equal_runs_and_others_do_not():

@@ -111,6 +111,15 @@ def test_a_generation_of_which_all_were_trained_early_starts_like_any_other():
     assert [fact.generation for fact in drive.logbook.of(GenerationStarted)] == [0, 1, 2, 3]
 
 
+def test_a_generation_of_which_all_are_recalled_at_once_starts_like_any_other():
+    one = SearchSpace(
+        convolutions=(1, 1), channels=(4, 4), batch_norm=0, poolings=(0, 0), dense=(1, 1), units=(4, 4)
+    )
+    drive = Drive(make_plan(ALONE, one), script=Script(6))
+    drive()
+    assert [fact.generation for fact in drive.logbook.of(GenerationStarted)] == [0, 1, 2, 3]
+
+
 def test_a_search_whose_last_generation_was_trained_early_can_be_extended():
     short = Drive(make_plan(replace(ALONE, generations=2)), script=LATE)
     short()

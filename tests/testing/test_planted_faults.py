@@ -12,6 +12,7 @@
 | a reopened candidate is finished twice | the rule: what had succeeded is opened too, and the fold forgets its fitness |
 | a dead driver's tasks count as running | the fold: a new driver does not forget them |
 | a lost worker is held against its candidate | the policy: the second loss gives the worst fitness |
+| no loss of a worker stops a search | the policy: there is no end of attempts |
 | an attempt's number is used twice | the fold: each driver counts attempts from 1 |
 | a checkpoint of another training is continued | the checkpoints' key: the network does not enter it |
 | losses of nodes stop a search, as in the first version | the pool: it does not tell whether the node was lost |
@@ -26,11 +27,9 @@ import pytest
 
 from evosearch.evaluation import FailureKind, TrialId
 from evosearch.runtime import (
-    POLICIES,
     DriverState,
     Fleet,
     Plan,
-    Policy,
     PoolEvent,
     TaskDone,
     WorkerLeft,
@@ -38,9 +37,13 @@ from evosearch.runtime import (
     checkpointing,
     driver,
     machine,
+    policy,
+    rules,
     state,
 )
+from evosearch.runtime.policy import Policy
 from evosearch.runtime.state import OpenTrial
+from evosearch.search import SearchProgress
 from evosearch.search.eavl import EavlStrategy
 from evosearch.search.state import SearchState
 from evosearch.storage import DriverStarted, Event, Finished, Reopened
@@ -93,6 +96,11 @@ def an_early_immigrant_counts_in_best(patch: Patch) -> Doubles:
         contenders = [one for one in (best, *scored) if one and one[1] is not None]
         return replace(now, best=max(contenders, key=lambda pair: pair[1], default=None))
 
+    def progress(strategy: EavlStrategy, now: SearchState) -> SearchProgress:
+        return real(strategy, with_early(strategy, now))
+
+    real = EavlStrategy.progress
+    patch.setattr(EavlStrategy, "progress", progress)
     turned(patch, with_early, lambda now: now)
     return Doubles()
 
@@ -185,9 +193,22 @@ def a_dead_drivers_tasks_count_as_running(patch: Patch) -> Doubles:
     return Doubles()
 
 
-def a_lost_worker_is_held_against_its_candidate(patch: Patch) -> Doubles:
-    patch.setitem(POLICIES, FailureKind.WORKER_LOST, Policy(2))
+def lost_workers_lead_to(patch: Patch, wrong: Policy) -> Doubles:
+    """Let nothing but the policy of lost workers be another."""
+    real = policy.policy_of
+    for room in (policy, rules):
+        patch.setattr(
+            room, "policy_of", lambda kind: wrong if kind is FailureKind.WORKER_LOST else real(kind)
+        )
     return Doubles()
+
+
+def a_lost_worker_is_held_against_its_candidate(patch: Patch) -> Doubles:
+    return lost_workers_lead_to(patch, Policy(2))
+
+
+def no_loss_of_a_worker_stops_a_search(patch: Patch) -> Doubles:
+    return lost_workers_lead_to(patch, Policy(10**9, stops=True))
 
 
 def an_attempts_number_is_used_twice(patch: Patch) -> Doubles:
@@ -233,9 +254,10 @@ FAULTS: Mapping[str, tuple[Plant, str]] = {
         (the_order_of_arrival_decides, "undisturbed"),
         (a_zombies_result_is_taken, "and has Ticket|undisturbed"),
         (recall_under_the_wrong_key, "recalls what another training came to"),
-        (a_reopened_candidate_is_finished_twice, "trains anew|has its score already"),
+        (a_reopened_candidate_is_finished_twice, "trains anew|has its score already|was born before"),
         (a_dead_drivers_tasks_count_as_running, "waits for something that never comes"),
         (a_lost_worker_is_held_against_its_candidate, "undisturbed"),
+        (no_loss_of_a_worker_stops_a_search, "goes on and on"),
         (an_attempts_number_is_used_twice, "follows attempt"),
         (a_checkpoint_of_another_training_is_continued, "undisturbed"),
         (losses_of_nodes_stop_a_search, "lost its worker 5 times"),

@@ -46,11 +46,15 @@ from evosearch.testing.simulation.searches import final_plan_of, plan_of
 
 Result = TypeVar("Result")
 
-ENOUGH = 60
+ENOUGH = 20
 """After so many drivers nothing goes wrong any more, so that every history ends."""
 
 STUCK = 400
 """Turns of a driver's loop without a fact after which none can come any more: hundreds of virtual seconds."""
+
+
+MOST_EVENTS = 2500
+"""Of a search that still comes to an end: more than twice what the most troubled ones have."""
 
 
 class Killed(BaseException):
@@ -431,6 +435,8 @@ class Driver:
         """As `Journal.append`."""
         journal = self._history.journal
         self._quiet = 0
+        if journal.end(name)[1] > MOST_EVENTS:
+            raise BrokenPromiseError(f"{name} goes on and on: {facts[-1]}")
         for fact in facts:
             self._history.tell(f"  {name} {term}: {fact}")
         return self._fenced(name, lambda: journal.append(name, term, facts, at))

@@ -67,6 +67,7 @@ class Troubles:
 
 
 Plague = Literal["none", "machines", "code", "processes"]
+PLAGUES: tuple[Plague, ...] = ("none", "machines", "code", "processes")
 """What goes wrong until the search stops for it, once: a candidate that loses its worker each time; everything
 ends as an error, or crashes, from the start.
 """
@@ -98,9 +99,9 @@ class Scenario:
             configuration,
             _machines(chance),
             _troubles(chance),
-            chance.choices(("none", "machines", "code", "processes"), (20, 2, 1, 1))[0],
+            chance.choices(PLAGUES, (20, 2, 0, 0) if configuration.grows else (20, 2, 1, 1))[0],
             _rising(chance, configuration.settings.generations),
-            chance.choices(((), (2,), (1, 2)), (3, 1, 1))[0],
+            chance.choices(((), (2,), (1, 2)), (4, 1, 1))[0],
         )
 
     def undisturbed(self) -> "Scenario":
@@ -117,7 +118,7 @@ def _machines(chance: Random) -> Machines:
         own_devices=chance.random() < 0.3,
         memory=chance.choice([None, 16 * 2**30]),
         seconds=seconds,
-        life=chance.choice([None, None, chance.uniform(0.7, 8) * seconds]),
+        life=chance.choice([None, None, chance.uniform(1, 8) * seconds]),
         repair=chance.uniform(0.1, 5),
         same_names=chance.random() < 0.3,
         recycle_after=chance.choice([None, None, 1, 3]),
@@ -132,20 +133,20 @@ def _troubles(chance: Random) -> Troubles:
         return chance.uniform(0, most) if chance.random() < 0.4 else 0.0
 
     return Troubles(
-        dies_before=rate(0.1),
-        dies_after=rate(0.1),
+        dies_before=rate(0.08),
+        dies_after=rate(0.08),
         dies_submitting=rate(0.05),
         away=rate(0.2),
         pauses=rate(0.1),
         superseded=rate(0.08),
         stopped=rate(0.02),
-        crashes=rate(0.4),
-        lost=rate(0.4),
+        crashes=rate(0.3),
+        lost=rate(0.3),
         out_of_memory=rate(0.2),
         errors=rate(0.2),
         hangs=rate(0.2),
         slow=rate(0.2),
-        outages=rate(0.4),
+        outages=rate(0.3),
         returns=rate(1.0),
         extended=rate(0.5),
         again=rate(0.5),

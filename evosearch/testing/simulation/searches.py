@@ -31,6 +31,7 @@ from evosearch.search import (
     SearchContext,
     StrategySettings,
 )
+from evosearch.testing.strategies import LaggedStrategy
 
 EPOCHS, FINAL_EPOCHS = 4, 12
 """Of a candidate's training, and of a retraining's."""
@@ -49,6 +50,23 @@ ANEW = (0, 0)
 
 
 @dataclass(frozen=True)
+class Lagged:
+    """Settings of `LaggedStrategy`, which knows no generations."""
+
+    evaluations: int
+    slots: int
+    generations: int = 1
+
+    def make(self, context: SearchContext) -> LaggedStrategy:
+        """The strategy."""
+        return LaggedStrategy(self.evaluations, self.slots, context.seed)
+
+    def with_generations(self, _: int) -> "Lagged":
+        """Itself."""
+        return self
+
+
+@dataclass(frozen=True)
 class Configuration:
     """Searches that share a pool, and how they would end undisturbed.
 
@@ -56,7 +74,7 @@ class Configuration:
     first population raises an error each time.
     """
 
-    settings: StrategySettings
+    settings: StrategySettings | Lagged
     space: SearchSpace
     seeds: tuple[int, ...]
     flawed: float
@@ -76,6 +94,11 @@ class Configuration:
     def elites(self) -> int:
         """How many members of a generation were born before it."""
         return self.settings.elites if isinstance(self.settings, EavlSettings) else 0
+
+    @property
+    def grows(self) -> bool:
+        """Whether a generation that has begun may still grow."""
+        return isinstance(self.settings, Lagged)
 
     def context(self, search: str, epochs: int = EPOCHS) -> SearchContext:
         """What a search, or the retraining of its best, is made in."""
@@ -110,26 +133,29 @@ def trained_on(task: TrainingTask, since: tuple[int, int], epochs: int) -> tuple
 @lru_cache(maxsize=8)
 def _configuration_of(number: int) -> Configuration:
     chance = Random(f"configuration {number}")
-    population = chance.randint(3, 8)
+    population = chance.randint(3, 7)
     elites = chance.randint(0, population - 2)
-    settings: StrategySettings = EavlSettings(
+    settings: StrategySettings | Lagged = EavlSettings(
         population=population,
-        generations=chance.randint(2, 4),
+        generations=chance.choice([2, 3, 3, 4]),
         elites=elites,
         immigrants=chance.choice([chance.randint(0, population - elites), population - elites]),
         crossover_probability=chance.choice([0.2, 0.9]),
         phi=chance.choice([1, 1, 2, 4]),
     )
-    if chance.random() < 0.15:
-        settings = RandomSearchSettings(evaluations=chance.randint(4, 16))
+    kind = chance.random()
+    if kind < 0.1:
+        settings = RandomSearchSettings(evaluations=chance.randint(4, 10))
+    elif kind < 0.2:
+        settings = Lagged(evaluations=chance.randint(4, 12), slots=chance.randint(1, 4))
     space = SPACES[chance.random() < 0.4]
     first = 100 * number
     return Configuration(
         settings,
         space,
-        seeds=(first, first + 1) if chance.random() < 0.25 else (first,),
+        seeds=(first, first + 1) if chance.random() < 0.2 else (first,),
         flawed=chance.choice([0.0, 0.0, 0.1, 0.3]),
-        broken=population > 3 and space is SPACES[0] and chance.random() < 0.3,
+        broken=kind >= 0.2 and population > 3 and space is SPACES[0] and chance.random() < 0.3,
     )
 
 

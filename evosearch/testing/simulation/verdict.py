@@ -29,7 +29,9 @@ def complaints(seed: int, doubles: Doubles = REAL) -> tuple[str, ...]:
 
 def _of(history: History, search: str, expected: Observation) -> tuple[str, ...]:
     recorded = history.recorded(search)
-    rules = broken_rules(recorded, history.scenario.configuration.elites, grows=search in history.finals)
+    configuration = history.scenario.configuration
+    grows = configuration.grows or search in history.finals
+    rules = broken_rules(recorded, configuration.elites, grows=grows)
     observed = observe(one.event for one in recorded)
     return tuple(f"{search}: {line}" for line in (*rules, *observed.differences(expected)))
 
