@@ -94,15 +94,13 @@ class Scenario:
         """What `seed` stands for."""
         configuration = Configuration.of(seed // SHARED)
         chance = Random(f"scenario {seed}")
-        return cls(
-            seed,
-            configuration,
-            _machines(chance),
-            _troubles(chance),
-            chance.choices(PLAGUES, (20, 2, 0, 0) if configuration.grows else (20, 2, 1, 1))[0],
-            _rising(chance, configuration.settings.generations),
-            chance.choices(((), (2,), (1, 2)), (4, 1, 1))[0],
-        )
+        machines, troubles = _machines(chance), _troubles(chance)
+        plague = chance.choices(PLAGUES, (20, 2, 0, 0) if configuration.grows else (20, 2, 1, 1))[0]
+        totals = _rising(chance, configuration.settings.generations)
+        repeats: tuple[int, ...] = chance.choices(((), (2,), (1, 2)), (4, 1, 1))[0]
+        if repeats and machines.nodes > 1 and not machines.shared_disk:
+            repeats = (1,)  # several are refused there
+        return cls(seed, configuration, machines, troubles, plague, totals, repeats)
 
     def undisturbed(self) -> "Scenario":
         """The same searches where one driver has one worker, and nothing goes wrong."""
