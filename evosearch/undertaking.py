@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial, reduce
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -17,6 +17,7 @@ from evosearch.blueprint import Memory, Problem, training_memory
 from evosearch.config import RunConfig, config_from_json, config_to_json
 from evosearch.data import Dataset, load_dataset
 from evosearch.errors import CannotRunError, HeldError, JournalError, SearchConflictError
+from evosearch.evaluation import FailureKind
 from evosearch.permissions import make_folder
 from evosearch.reports import draw_evolution
 from evosearch.runtime import (
@@ -35,7 +36,10 @@ from evosearch.runtime import (
     WorkerSettings,
     checkpoint_room,
     drive,
+    evolve,
+    policy_of,
     replay,
+    retried,
 )
 from evosearch.search import FixedListSettings, SearchContext
 from evosearch.storage import (
@@ -344,13 +348,14 @@ class Undertaking:
         return generations or (self.row.generations if self.row else None)
 
     def _extended(self, generations: int | None) -> bool:
-        """Whether it is to go on beyond what it was to have in all: by more generations, or a longer list."""
+        """Whether it is to go on beyond its end: by more generations, a longer list, or with what may succeed now."""
         if self.row is None:
             return False
         if generations is not None and generations > self.row.generations:
             return True
-        known = sum(self.row.counts.values())
-        return self.row.state == "done" and self.config.strategy.evaluations_in_all > known
+        longer = self.config.strategy.evaluations_in_all > sum(self.row.counts.values())
+        again = (kind for kind in map(FailureKind, self.row.failed) if not policy_of(kind).of_itself)
+        return self.row.state == "done" and (longer or (self.parent is not None and any(again)))
 
     def journal_what_changed(self, signals: StopSignals) -> None:
         """Of a search that is done, what may change is journaled too."""
@@ -371,7 +376,9 @@ class Undertaking:
         events = (recorded.event for recorded in self.home.journal.replay(self.config.name))
         state = replay(plan, events)
         if self._extended(generations):  # only now: what cannot be replayed is not extended either
-            logbook.append([Extended(self.total(generations) or 1)])
+            facts = (Extended(self.total(generations) or 1), *retried(plan, state))
+            logbook.append(facts)
+            state = reduce(partial(evolve, plan), facts, state)
         self._curve.unlink(missing_ok=True)  # it would show fewer generations than there will be
         return state
 

@@ -341,6 +341,18 @@ def test_a_seed_that_fails_for_good_is_told_and_the_others_are_read(searched, mo
     assert len(wiring.retrain("tiny", searched, seeds=(3, 4))) == 2
 
 
+def test_what_found_no_room_is_tried_again_by_the_same_command_on_a_larger_machine(searched, monkeypatch):
+    losses = {(0, attempt): FailureKind.OUT_OF_MEMORY for attempt in range(1, 5)}
+    script_workers(monkeypatch, script=Script(losses=losses))
+    for _ in range(2):
+        with pytest.raises(TooManyFailuresError, match=r"1 failed, from seed 1; .*out_of_memory"):
+            wiring.retrain("tiny", searched, seeds=(1, 2))
+    script_workers(monkeypatch)
+    assert [one.place for one in wiring.retrain("tiny", searched, seeds=(1, 2))] == [2, 1]
+    attempts = [(one.number, one.attempt) for one in facts(searched, Dispatched)]
+    assert attempts == [(0, 1), (0, 2), (1, 1), (0, 3), (0, 4), (0, 5)]
+
+
 # Names
 
 

@@ -24,6 +24,7 @@ from evosearch.runtime.pool import (
     WorkerProgressed,
     freed,
 )
+from evosearch.runtime.rules import retried
 from evosearch.runtime.settings import EvaluatorFactory, WorkerSettings
 from evosearch.runtime.signals import StopSignals
 from evosearch.runtime.state import DriverState, evolve, replay
@@ -69,5 +70,6 @@ __all__ = [
     "freed",
     "policy_of",
     "replay",
+    "retried",
     "step",
 ]

@@ -79,6 +79,17 @@ def reopened(plan: Plan, state: DriverState) -> Iterator[Event]:
         yield Reopened.of(again)
 
 
+def retried(plan: Plan, state: DriverState) -> tuple[Event, ...]:
+    """What is begun again of a search that has ended, when somebody asks for its readings again: each of these networks is
+    wanted and none takes its place, so what may succeed on another machine or with mended code is tried again.
+    """
+    if plan.reader is None:
+        return ()
+    failed = (one for one, kind in state.failed.items() if not policy_of(kind).of_itself)
+    again = trials_again(plan, state, failed)
+    return (Reopened.of(again),) if again else ()
+
+
 def follows(plan: Plan, state: DriverState) -> tuple[Event, ...]:
     """What follows from the state itself: births and their generation, a verdict, an outcome to recall, or the end."""
     progress = state.progress
@@ -169,7 +180,7 @@ def _failure(
     kinds = (*state.failures.get(trial, ()), failure.kind)
     # Nodes come and go, preempted ones by the dozen: however often that hits one candidate, it says nothing about it.
     spent = is_spent(kinds) and not failure.node_lost
-    reason = _reason_to_stop(plan, state, trial, kinds) if spent else None
+    reason = _reason_to_stop(state, trial, kinds) if spent else None
     final, attempt = spent and reason is None, state.attempts[trial]
     # The failure that stops a search is not final: no fitness is invented, and a resume tries it again.
     yield Failed(trial.number, attempt, worker.name, failure, final, trial.until)
@@ -199,15 +210,10 @@ def _reading_failure(
         )
 
 
-def _reason_to_stop(
-    plan: Plan, state: DriverState, trial: TrialId, kinds: tuple[FailureKind, ...]
-) -> str | None:
+def _reason_to_stop(state: DriverState, trial: TrialId, kinds: tuple[FailureKind, ...]) -> str | None:
     members = state.progress.members
     if policy_of(kinds[-1]).stops:
         return f"candidate {trial} lost its worker {kinds.count(kinds[-1])} times"
-    # Each network of a retraining is wanted, and none takes its place.
-    if plan.reader and not policy_of(kinds[-1]).of_itself:
-        return f"trial {trial} failed as {kinds[-1]} {kinds.count(kinds[-1])} times"
     if kinds[-1] not in REOPENED:
         return None
     first = min(FIRST_ERRORS, len(members))

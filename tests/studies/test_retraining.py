@@ -18,7 +18,7 @@ from evosearch.evaluation import (
     TrialId,
     evaluation_seed,
 )
-from evosearch.runtime import Fleet, Member, TimeLimits, Worker, replay
+from evosearch.runtime import Fleet, Member, TimeLimits, Worker, replay, retried
 from evosearch.runtime.scheduling import readings
 from evosearch.search import FixedListSettings, ListedTrial
 from evosearch.storage import (
@@ -202,15 +202,20 @@ def test_a_stop_before_the_training_ends_reads_nothing():
     assert TestReadingBegun not in story(drive)
 
 
-@pytest.mark.parametrize("kind", [FailureKind.OUT_OF_MEMORY, FailureKind.CRASHED, FailureKind.ERROR])
-def test_what_may_succeed_elsewhere_or_later_stops_the_search_and_is_tried_again_by_a_resume(kind):
-    losses = {(1, attempt): kind for attempt in range(1, 4)}
-    drive = Drive(final_plan(1, 2, 3), Recorder(), Script(losses=losses))
-    with pytest.raises(TooManyFailuresError, match=rf"trial 1 failed as {kind} \d times"):
-        drive()
-    again = Drive(final_plan(1, 2, 3), Recorder())
-    state = again(drive.logbook.facts)
-    assert (len(again.logbook.of(TestRead)), state.failed, state.unread) == (3, {}, {})
+@pytest.mark.parametrize("kind", [FailureKind.OUT_OF_MEMORY, FailureKind.CRASHED, FailureKind.DIVERGED])
+def test_what_may_succeed_elsewhere_or_later_is_tried_again_when_it_is_asked_for_again(kind):
+    plan, losses = final_plan(1, 2, 3), {(1, attempt): kind for attempt in range(1, 4)}
+    drive = Drive(plan, Recorder(), Script(losses=losses))
+    state = drive()
+    assert state.failed == {TrialId(1): kind}
+    assert len(drive.logbook.of(TestRead)) == 2, "the others do not wait for it"
+    again = retried(plan, state)
+    assert again == (() if kind is FailureKind.DIVERGED else (Reopened((1,)),))
+    if again:
+        later = Drive(plan, Recorder())
+        assert not later([*drive.logbook.facts, *again]).failed
+        assert len(later.logbook.of(TestRead)) == 3
+    assert retried(replace(plan, reader=None), state) == ()
 
 
 # Where it is read

@@ -1,6 +1,6 @@
 """What a seed stands for: the searches, the machines they run on, and all that goes wrong."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from random import Random
 from typing import Literal
 
@@ -94,13 +94,12 @@ class Scenario:
         """What `seed` stands for."""
         configuration = Configuration.of(seed // SHARED)
         chance = Random(f"scenario {seed}")
-        machines = _machines(chance)
-        troubles = _troubles(chance)
+        machines, troubles = _machines(chance), _troubles(chance)
         plague = chance.choices(PLAGUES, (20, 2, 0, 0) if configuration.grows else (20, 2, 1, 1))[0]
         totals = _rising(chance, configuration.settings.generations)
-        repeats = chance.choices(((), (1,), (2,), (1, 2)), (4, 1, 1, 1))[0]
-        if machines.nodes > 1 and max(repeats, default=0) > 1:  # else no driver would begin such a list
-            machines = replace(machines, shared_disk=True)
+        repeats: tuple[int, ...] = chance.choices(((), (2,), (1, 2)), (4, 1, 1))[0]
+        if repeats and machines.nodes > 1 and not machines.shared_disk:
+            repeats = (1,)  # several are refused there
         return cls(seed, configuration, machines, troubles, plague, totals, repeats)
 
     def undisturbed(self) -> "Scenario":

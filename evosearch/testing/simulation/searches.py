@@ -114,9 +114,7 @@ class Configuration:
             return Failure(FailureKind.ERROR, "ValueError: a layer that this version cannot build", 0.1)
         luck = zlib.crc32(f"{task.network} {task.seed}".encode()) % 1000
         if luck < 1000 * self.flawed:
-            # In a retraining any other kind stops the search: each of its networks is wanted.
-            flaws = FLAWS if search in self.names else (FailureKind.DIVERGED,)
-            return Failure(flaws[luck % len(flaws)], "a flaw of the network", 0.1)
+            return Failure(FLAWS[luck % len(FLAWS)], "a flaw of the network", 0.1)
         genes = len(task.network.head) + len(task.network.tail) if isinstance(task.network, Chromosome) else 0
         return Success(0.5 * min(genes, 10) / 10 + 0.5 * chain / 2**32, 0.1 + luck / 1000)
 
