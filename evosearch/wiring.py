@@ -284,6 +284,10 @@ def _retraining(
     """The retraining of `parent` as a search; what it has trained before stays, `wanted` is added to it."""
     name = final_name(parent.name, config.training.epochs)
     row = home.journal.find(name)
+    if row is not None and row.parent != parent.name:  # begun before such names were refused
+        raise SearchConflictError(
+            f"{name!r} is a search of its own and no retraining of {parent.name!r}; take another --epochs"
+        )
     before = config_from_json(row.configuration).strategy if row else None
     strategy = lengthened(before if isinstance(before, FixedListSettings) else None, wanted)
     executor: Executor = manner.executor or ("local" if parent.executor == "local" else "ray")

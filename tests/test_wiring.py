@@ -344,6 +344,16 @@ def test_two_retrainings_at_once_read_the_test_split_once_and_cost_the_search_no
     assert home.find_search("tiny").seconds == seconds
 
 
+def test_a_search_that_is_called_as_a_retraining_would_be_is_left_alone(home, config, scripted):
+    wiring.run(config, home)
+    (created,) = facts(home, SearchCreated)
+    home.journal.create_search("tiny/final-1", created, 0.0)  # the first version began searches of such names
+    before = facts(home, object, "tiny/final-1")
+    with pytest.raises(SearchConflictError, match=r"'tiny/final-1' is a search of its own and no retraining"):
+        wiring.retrain("tiny", home)
+    assert facts(home, object, "tiny/final-1") == before
+
+
 def test_a_folder_that_takes_no_artifacts_is_found_before_anything_is_trained(home, config, scripted):
     nowhere = replace(config, storage=replace(config.storage, artifacts="/dev/null/pictures"))
     with pytest.raises(

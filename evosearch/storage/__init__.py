@@ -41,7 +41,7 @@ from evosearch.storage.home import Home, default_folder, open_home
 from evosearch.storage.journal import Journal
 from evosearch.storage.logbook import JournalLogbook
 from evosearch.storage.mark import StoreMark
-from evosearch.storage.names import MOST, MOST_OF_RETRAINING, check_name
+from evosearch.storage.names import MOST_OF_RETRAINING, check_name, check_new_name
 from evosearch.storage.opening import open_journal, parse_place
 from evosearch.storage.passwords import without_password
 from evosearch.storage.places import files_folder
@@ -60,7 +60,6 @@ from evosearch.storage.settings import StorageSettings
 from evosearch.storage.space import check_space
 
 __all__ = [
-    "MOST",
     "MOST_OF_RETRAINING",
     "ArtifactStore",
     "Backup",
@@ -100,6 +99,7 @@ __all__ = [
     "VerdictReached",
     "bring_back",
     "check_name",
+    "check_new_name",
     "check_space",
     "current_state",
     "default_folder",
