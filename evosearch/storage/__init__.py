@@ -36,6 +36,7 @@ from evosearch.storage.events import (
     VerdictReached,
 )
 from evosearch.storage.groups import group_of
+from evosearch.storage.header import is_journal
 from evosearch.storage.holder import Held, Onlooker, current_state, take
 from evosearch.storage.home import Home, default_folder, open_home
 from evosearch.storage.journal import Journal
@@ -105,6 +106,7 @@ __all__ = [
     "default_folder",
     "files_folder",
     "group_of",
+    "is_journal",
     "open_home",
     "open_journal",
     "parse_place",
