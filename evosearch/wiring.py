@@ -30,6 +30,7 @@ from evosearch.runtime import (
 )
 from evosearch.search import FixedListSettings, ListedTrial
 from evosearch.storage import (
+    EvaluationRow,
     Home,
     SearchRow,
     TestReading,
@@ -246,7 +247,7 @@ def retrain(
     if best is None:
         raise SearchConflictError(f"no evaluation of {name!r} succeeded; there is nothing to retrain")
     config = config_from_json(row.configuration)
-    final = replace(config.training, epochs=epochs or config.final.epochs)
+    final = replace(_trained_by(config, best), epochs=epochs or config.final.epochs)
     wanted = retrainings(best.chromosome, best.candidate, seeds)
     keys = [_reading_key(config, final, one) for one in wanted]
     known = _recorded(home, name)
@@ -294,6 +295,15 @@ def _retraining(
     as_parent = replace(manner, executor=executor if row is None else manner.executor)
     child = replace(config, name=name, strategy=strategy)
     return Undertaking(home, _at(child, manner.address), row, as_parent, parent)
+
+
+def _trained_by(config: RunConfig, best: EvaluationRow) -> TrainingSettings:
+    """How the best was trained: as `training` says, or its element of a list."""
+    match config.strategy:
+        case FixedListSettings(trials=trials):
+            return trials[best.number].settings or config.training
+        case _:
+            return config.training
 
 
 def _parent(home: Home, row: SearchRow | None) -> SearchRow | None:

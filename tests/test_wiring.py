@@ -13,7 +13,7 @@ import pytest
 
 from evosearch import undertaking, wiring
 from evosearch.blueprint import ImageShape, Problem
-from evosearch.config import config_to_json, load_config, read_config
+from evosearch.config import config_from_json, config_to_json, load_config, read_config
 from evosearch.data import DataSettings, load_dataset
 from evosearch.errors import (
     CannotRunError,
@@ -27,7 +27,7 @@ from evosearch.errors import (
 )
 from evosearch.evaluation import PredictionTask, TrainingSettings
 from evosearch.runtime import Silence
-from evosearch.search import EavlSettings
+from evosearch.search import EavlSettings, FixedListSettings, ListedTrial
 from evosearch.storage import (
     Backup,
     Completed,
@@ -342,6 +342,15 @@ def test_two_retrainings_at_once_read_the_test_split_once_and_cost_the_search_no
     assert len(facts(home, TestReadingBegun, "tiny/final-1")) == 1
     assert reading.metrics is not None
     assert home.find_search("tiny").seconds == seconds
+
+
+def test_what_a_list_trained_in_its_own_way_is_trained_so_again(home, config, scripted):
+    own = replace(config.training, optimizer="sgd", learning_rate=0.5, epochs=2)
+    listed = FixedListSettings(trials=(ListedTrial("C4 P | F6", settings=own),))
+    wiring.run(replace(config, strategy=listed), home)
+    wiring.retrain("tiny", home, epochs=3)
+    (created,) = facts(home, SearchCreated, "tiny/final-3")
+    assert config_from_json(created.configuration).training == replace(own, epochs=3)
 
 
 def test_a_search_that_is_called_as_a_retraining_would_be_is_left_alone(home, config, scripted):
