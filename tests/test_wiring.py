@@ -13,7 +13,7 @@ import pytest
 
 from evosearch import undertaking, wiring
 from evosearch.blueprint import ImageShape, Problem
-from evosearch.config import config_to_json, load_config, read_config
+from evosearch.config import config_from_json, config_to_json, load_config, read_config
 from evosearch.data import DataSettings, load_dataset
 from evosearch.errors import (
     CannotRunError,
@@ -27,7 +27,7 @@ from evosearch.errors import (
 )
 from evosearch.evaluation import PredictionTask, TrainingSettings
 from evosearch.runtime import Silence
-from evosearch.search import EavlSettings
+from evosearch.search import EavlSettings, FixedListSettings, ListedTrial
 from evosearch.storage import (
     Backup,
     Completed,
@@ -342,6 +342,25 @@ def test_two_retrainings_at_once_read_the_test_split_once_and_cost_the_search_no
     assert len(facts(home, TestReadingBegun, "tiny/final-1")) == 1
     assert reading.metrics is not None
     assert home.find_search("tiny").seconds == seconds
+
+
+def test_what_a_list_trained_in_its_own_way_is_trained_so_again(home, config, scripted):
+    own = replace(config.training, optimizer="sgd", learning_rate=0.5, epochs=2)
+    listed = FixedListSettings(trials=(ListedTrial("C4 P | F6", settings=own),))
+    wiring.run(replace(config, strategy=listed), home)
+    wiring.retrain("tiny", home, epochs=3)
+    (created,) = facts(home, SearchCreated, "tiny/final-3")
+    assert config_from_json(created.configuration).training == replace(own, epochs=3)
+
+
+def test_a_search_that_is_called_as_a_retraining_would_be_is_left_alone(home, config, scripted):
+    wiring.run(config, home)
+    (created,) = facts(home, SearchCreated)
+    home.journal.create_search("tiny/final-1", created, 0.0)  # the first version began searches of such names
+    before = facts(home, object, "tiny/final-1")
+    with pytest.raises(SearchConflictError, match=r"'tiny/final-1' is a search of its own and no retraining"):
+        wiring.retrain("tiny", home)
+    assert facts(home, object, "tiny/final-1") == before
 
 
 def test_a_folder_that_takes_no_artifacts_is_found_before_anything_is_trained(home, config, scripted):

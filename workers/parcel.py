@@ -16,6 +16,7 @@ from pathlib import Path, PurePath
 
 from evosearch.data.decoding import IMAGE_EXTENSIONS
 from evosearch.errors import CannotRunError, InputError
+from evosearch.storage import is_journal
 
 LOG = logging.getLogger(__name__)
 
@@ -116,6 +117,9 @@ SECRET_FILE_VARIABLES = (
     "RAY_AUTH_TOKEN_PATH",
 )
 """Variables that name a file of that kind."""
+
+BESIDE = ("", "-wal", "-shm", "-journal")
+"""Endings of a journal and of what SQLite keeps beside it."""
 
 KINDS = {
     stat.S_IFIFO: "a named pipe",
@@ -251,9 +255,12 @@ def _why_no_file(path: Path, real: Path, above: tuple[str, ...]) -> str:
     if path.is_dir():
         if str(real) in above:
             return "a link to a folder that it lies in"
-        return "searches" if _holds_searches(path) else ""
+        kept = path.suffix == ".files" and is_journal(path.with_suffix(""))
+        return "searches" if kept or _holds_searches(path) else ""
     if kind := KINDS.get(stat.S_IFMT(path.stat().st_mode)):
         return f"it is {kind}"
+    if any(is_journal(path.with_name(path.name.removesuffix(end))) for end in BESIDE):
+        return "a journal"
     return "an image" if IMAGE_EXTENSIONS & {path.suffix.lower(), real.suffix.lower()} else ""
 
 

@@ -19,7 +19,8 @@ from evosearch.config.loading import check
 from evosearch.config.messages import locate
 from evosearch.config.model import Objecting, RunConfig, adapter, section_types
 from evosearch.config.strict_yaml import KeyPath
-from evosearch.errors import ConfigError
+from evosearch.errors import ConfigError, InputError
+from evosearch.storage import check_new_name
 
 
 def config_from_json(document: Mapping[str, Any]) -> RunConfig:
@@ -91,6 +92,11 @@ def check_new(config: RunConfig, source: Document | None) -> None:
     """
     for line in objections(config):
         raise ConfigError(locate(line, source) if source else line)
+    try:
+        check_new_name(config.name)  # no objection: retrainings, which are not begun so, have such names
+    except InputError as error:
+        line = f"name: {error}"
+        raise ConfigError(locate(line, source) if source else line) from None
 
 
 def _earlier(keys: Collection[Field[Any]], journaled: Any) -> dict[str, Any]:

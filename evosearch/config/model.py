@@ -14,7 +14,7 @@ from evosearch.evaluation import FinalSettings, TrainingSettings
 from evosearch.genome import SearchSpace
 from evosearch.runtime import WorkerSettings
 from evosearch.search import EavlSettings, StrategySettings
-from evosearch.storage import MOST, MOST_OF_RETRAINING, StorageSettings, check_name
+from evosearch.storage import MOST_OF_RETRAINING, StorageSettings, check_name
 
 # The sections are plain dataclasses of other rooms: pydantic hands this configuration on to them.
 _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True)
@@ -67,8 +67,6 @@ class RunConfig:
     def objections(self) -> Sequence[str]:
         """As `Objecting`."""
         told = []
-        if len(self.name) > MOST:  # its retrainings' names are longer
-            told.append(f"name is {self.name!r}; it may have up to {MOST} characters")
         if self.seed >= BELOW_SEED:
             told.append(
                 f"seed is {self.seed}; it must be below {BELOW_SEED:,}: larger ones repeat numbers of smaller ones"

@@ -32,7 +32,7 @@ def search_lines(
     return [
         *lines,
         "",
-        f"Best: validation accuracy {best.fitness:.4f}, candidate {best.number} of generation {best.generation}",
+        f"Best: validation accuracy {best.fitness:.4f}, candidate {best.candidate} of generation {best.generation}",
         f"  {best.chromosome}",
         *_in_words(best.chromosome, classes),
         *_size(best),

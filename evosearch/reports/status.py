@@ -123,7 +123,7 @@ def status_lines(standing: Standing) -> list[str]:
     if standing.state == "running" and standing.seconds_left is not None:
         lines.append(f"  left         about {duration(standing.seconds_left)}")
     if best is not None and best.fitness is not None:
-        lines.append(f"  best         {best.fitness:.4f}, candidate {best.number}: {best.chromosome}")
+        lines.append(f"  best         {best.fitness:.4f}, candidate {best.candidate}: {best.chromosome}")
     lines += (f"  training     {_training_line(training)}" for training in standing.trainings)
     for child in standing.children:
         lines.append(f"  retraining   {_child_line(child)}")

@@ -1,10 +1,12 @@
 """Which trainings leave checkpoints, where, and how much room that takes."""
 
+import re
 import shutil
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from math import ceil
+from pathlib import Path
 from typing import assert_never
 
 from evosearch.blueprint import Memory
@@ -17,6 +19,9 @@ TENTHS = 10
 
 FILES = 3
 """Of each running training: the two newest, and the one that is being written."""
+
+_KEY = re.compile("[0-9a-f]{32}")
+"""What `trial_key` gives, and a training's folder is called."""
 
 
 @dataclass(frozen=True)
@@ -52,12 +57,17 @@ class Checkpointing:
         if not self.leaves_any:
             return
         if "://" not in self.place:
-            shutil.rmtree(self.place, ignore_errors=True)
+            for folder in Path(self.place).glob("*"):
+                if _KEY.fullmatch(folder.name):
+                    shutil.rmtree(folder, ignore_errors=True)
+            with suppress(OSError):  # an older version began searches of that name
+                Path(self.place).rmdir()
             return
         store = ArtifactStore(self.place)
         with suppress(CannotRunError):
             for name in store.list():
-                store.remove(name)
+                if _KEY.fullmatch(name.partition("/")[0]):
+                    store.remove(name)
 
 
 def _key(task: TrainingTask) -> str:

@@ -36,12 +36,13 @@ from evosearch.storage.events import (
     VerdictReached,
 )
 from evosearch.storage.groups import group_of
+from evosearch.storage.header import is_journal
 from evosearch.storage.holder import Held, Onlooker, current_state, take
 from evosearch.storage.home import Home, default_folder, open_home
 from evosearch.storage.journal import Journal
 from evosearch.storage.logbook import JournalLogbook
 from evosearch.storage.mark import StoreMark
-from evosearch.storage.names import MOST, MOST_OF_RETRAINING, check_name
+from evosearch.storage.names import MOST_OF_RETRAINING, check_name, check_new_name
 from evosearch.storage.opening import open_journal, parse_place
 from evosearch.storage.passwords import without_password
 from evosearch.storage.places import files_folder
@@ -60,7 +61,6 @@ from evosearch.storage.settings import StorageSettings
 from evosearch.storage.space import check_space
 
 __all__ = [
-    "MOST",
     "MOST_OF_RETRAINING",
     "ArtifactStore",
     "Backup",
@@ -100,11 +100,13 @@ __all__ = [
     "VerdictReached",
     "bring_back",
     "check_name",
+    "check_new_name",
     "check_space",
     "current_state",
     "default_folder",
     "files_folder",
     "group_of",
+    "is_journal",
     "open_home",
     "open_journal",
     "parse_place",

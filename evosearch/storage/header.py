@@ -60,6 +60,14 @@ def read_journal_header(path: Path) -> Header:
     return header
 
 
+def is_journal(path: Path) -> bool:
+    """Whether the file at `path` says of itself that it is a journal, of whichever version and in whatever state."""
+    try:
+        return path.is_file() and _read(path).application == APPLICATION_ID
+    except (JournalError, OSError):
+        return False
+
+
 def check_schema(schema: int, place: str) -> None:
     """See that this version knows `schema`. `place`: where the journal lies, for messages.
 

@@ -9,6 +9,8 @@ _SEGMENT = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 _KEPT = re.compile(r"final|journal|(lock|released)-\d+|evolution\.(png|part)")
 """What a search's own folder holds, where a member of a group would lie."""
 
+_OF_RETRAININGS = re.compile(r"[^/]+/((.+-)?final-\d+|checkpoints)")
+"""What retrainings are called, and where a search keeps its checkpoints."""
 
 MOST = 100
 """Characters of a name that a user gives."""
@@ -39,3 +41,17 @@ def check_name(name: str, most: int = MOST) -> str:
         f"{name!r} cannot name a search: use up to {most} letters, digits, '.', '_' and '-', not beginning with "
         "'.' and without '..'; a group and its member are written group/member"
     )
+
+
+def check_new_name(name: str) -> None:
+    """See that a user's new search may have this name; `check_name` is what every name was always held to.
+
+    Raises:
+        InputError: it is too long, or a retraining of another search would be called so, or its checkpoints' folder.
+    """
+    check_name(name)
+    if _OF_RETRAININGS.fullmatch(name):
+        raise InputError(
+            f"{name!r} cannot name a search: retrainings of {name.partition('/')[0]!r} or its checkpoints are called so; "
+            "take another"
+        )

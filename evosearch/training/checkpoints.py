@@ -18,7 +18,7 @@ from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -30,9 +30,6 @@ from evosearch.evaluation import Checkpoint, EpochRecord, TrainingTask, is_out_o
 from evosearch.permissions import make_folder, new_file
 from evosearch.training.fit import Fit, FitState
 from evosearch.training.resident import ResidentData
-
-if TYPE_CHECKING:
-    pass
 
 LOG = logging.getLogger(__name__)
 

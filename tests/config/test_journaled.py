@@ -67,6 +67,18 @@ def test_a_seed_whose_numbers_another_one_draws_is_refused_where_it_was_given(tm
     assert objections(load_config(path, ["seed=0"])) == ()
 
 
+@pytest.mark.parametrize("name", ["digits/final-30", "a" * 101])
+def test_a_name_that_only_a_retraining_has_is_refused_where_it_was_given_and_a_retraining_goes_on_with_it(
+    tmp_path, name
+):
+    path = tmp_path / "run.yaml"
+    path.write_text(f"data: {{}}\nname: {name}\n")
+    config, source = read_config(path)
+    with pytest.raises(ConfigError, match=rf"run.yaml:2: name: '{name}' cannot name a search"):
+        check_new(config, source)
+    assert objections(config) == ()
+
+
 @pytest.fixture
 def changed(monkeypatch):
     """The default of `training.precision` was bf16 before there was the key, and `training.threads` has had two others;

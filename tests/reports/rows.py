@@ -6,6 +6,7 @@ from evosearch.search import Origin
 from evosearch.storage import EvaluationRow, SearchRow
 
 DONE = EvaluationRow(
+    candidate=7,
     number=7,
     generation=1,
     origin=Origin.CROSSOVER,

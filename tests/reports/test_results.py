@@ -42,7 +42,7 @@ def test_as_json_every_key_is_there_also_where_nothing_is_known():
         "attempts": 2,
         "reasons": ["attempt 1 on node-cpu-2: crashed: killed"],
         "cached": False,
-        "candidate": 0,
+        "candidate": 7,
         "repeat": 0,
         "until": 0,
         "curve": [],

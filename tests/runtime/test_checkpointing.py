@@ -67,9 +67,12 @@ def test_a_driver_asks_for_them_and_says_whether_there_may_be_some(plan):
 @pytest.mark.parametrize("kind", ["folder", "bucket"])
 def test_what_is_left_goes_with_the_end_of_the_search_and_not_before(plan, tmp_path, kind):
     place = tmp_path / kind / "small" / "checkpoints"
-    left = place / "a-key" / "epoch-000010.safetensors"
-    left.parent.mkdir(parents=True)
-    left.touch()
+    left = place / ("0123456789abcdef" * 2) / "epoch-000010.safetensors"
+    # the first version let a search be called `small/checkpoints`
+    foreign = place / "final" / "candidate-1" / "term-1-attempt-1.safetensors"
+    for file in (left, foreign):
+        file.parent.mkdir(parents=True)
+        file.touch()
     drive = Drive(plan, stop_reason=lambda: "SIGTERM" if len(drive.logbook.of(Finished)) == 3 else None)
     url = str(place) if kind == "folder" else f"{make_bucket(tmp_path)}/small/checkpoints"
     drive.checkpointing = {plan.name: Checkpointing(url, 10.0)}
@@ -79,6 +82,7 @@ def test_what_is_left_goes_with_the_end_of_the_search_and_not_before(plan, tmp_p
     drive.stop_reason = lambda: None
     drive()
     assert not left.exists()
+    assert foreign.exists()
 
 
 def test_the_largest_trainings_at_once_are_counted():

@@ -11,6 +11,7 @@ from zipfile import ZipFile
 import pytest
 
 from evosearch.errors import CannotRunError, InputError
+from evosearch.storage import open_home
 from workers import parcel
 from workers.parcel import INSIDE, Parcel
 
@@ -127,6 +128,24 @@ def test_images_are_never_sent(write: Write, name: str) -> None:
     found = Parcel.of(write(name), {})
     assert found.left_out[Path(name)] == "an image"
     assert set(found.files) == {Path("my.yaml")}
+
+
+def test_journals_of_any_name_stay_with_what_lies_beside_them(write: Write, tmp_path: Path) -> None:
+    folder = write(
+        "journal-rescued-1.db.files/s/final/weights", "old/mine.db-wal", "a.db-wal", "b.db.files/c"
+    )
+    for journal in (folder / "journal-rescued-1.db", folder / "old" / "mine.db"):
+        with open_home(str(journal), env={}, cwd=tmp_path, create=True):
+            pass
+    (folder / "old" / "mine.db-wal").touch()
+    found = Parcel.of(folder, {})
+    assert {path.as_posix(): why for path, why in found.left_out.items()} == {
+        "journal-rescued-1.db": "a journal",
+        "journal-rescued-1.db.files": "searches",
+        "old/mine.db": "a journal",
+        "old/mine.db-wal": "a journal",
+    }
+    assert sent(folder) == {"a.db-wal", "b.db.files/c"}
 
 
 @pytest.mark.parametrize("name", ["old/journal.db", "old/mine/lock-3", "journal.db-wal", ".git/config"])
