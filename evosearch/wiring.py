@@ -21,7 +21,7 @@ from evosearch.config import (
 )
 from evosearch.data import DataReport, inspect_data, load_dataset
 from evosearch.errors import InputError, SearchConflictError, TooManyFailuresError
-from evosearch.evaluation import TrainingSettings, evaluation_seed
+from evosearch.evaluation import MOST_EPOCHS, TrainingSettings, evaluation_seed
 from evosearch.genome import parse_network
 from evosearch.reports import Cost, counted, estimate_cost
 from evosearch.runtime import (
@@ -235,12 +235,14 @@ def retrain(
     Returns: the readings, in the order of `seeds`.
 
     Raises:
-        InputError: a seed is no seed of a retraining.
+        InputError: a seed is no seed of a retraining, or there are too many epochs.
         SearchConflictError: there is no such search, it is unfinished, or nothing in it ever succeeded.
         HeldError: the search, or the retraining, is held by another driver.
         TooManyFailuresError: a training failed for good.
     """
     check_repeats(seeds)
+    if epochs is not None and epochs > MOST_EPOCHS:
+        raise InputError(f"--epochs is {epochs}; it must be at most {MOST_EPOCHS:,}")
     manner = Manner(executor, address, takeover, Watchers.of(watcher))
     _bring_back(config_from_json(home.find_search(name).configuration), home, manner)
     row, best = home.find_search(name), home.journal.best(name)

@@ -364,6 +364,22 @@ def test_a_retraining_can_neither_be_retrained_nor_extended(searched):
         wiring.resume("tiny/final-1", searched, generations=2)
 
 
+def test_more_epochs_than_anybody_waits_for_are_refused_and_leave_nothing_behind(searched, config):
+    with pytest.raises(InputError, match=r"^--epochs is 10{21}; it must be at most 10,000,000$"):
+        wiring.retrain("tiny", searched, epochs=10**21)
+    slip = replace(config, name="slip", training=replace(config.training, epochs=10**21))
+    with pytest.raises(ConfigError, match=r"^training\.epochs is 10{21}; it must be at most 10,000,000$"):
+        wiring.run(slip, searched)
+    assert states(searched) == {"tiny": "done"}
+
+
+@pytest.mark.parametrize("name", ["tiny/final-1", "tiny/seed-3-final-20"])
+def test_no_search_of_the_users_is_called_as_a_retraining(searched, config, name):
+    with pytest.raises(ConfigError, match=rf"^name: '{name}' cannot name a search: retrainings of 'tiny'"):
+        wiring.run(replace(config, name=name), searched)
+    assert states(searched) == {"tiny": "done"}
+
+
 def test_a_configuration_under_a_retrainings_name_is_another_search(searched, config):
     wiring.retrain("tiny", searched)
     with pytest.raises(SearchConflictError, match=r'strategy\.name: "eavl" here, "list" in the journal'):

@@ -7,7 +7,13 @@ the seam: the real one lives in `training/`, doubles in `testing/`.
 
 from evosearch.evaluation.failures import FailureKind, is_out_of_memory
 from evosearch.evaluation.progress import UNWATCHED, EpochRecord, Progress, Unwatched
-from evosearch.evaluation.settings import MOST_THREADS, FinalSettings, Optimizer, TrainingSettings
+from evosearch.evaluation.settings import (
+    MOST_EPOCHS,
+    MOST_THREADS,
+    FinalSettings,
+    Optimizer,
+    TrainingSettings,
+)
 from evosearch.evaluation.tasks import (
     Checkpoint,
     Evaluator,
@@ -41,6 +47,7 @@ from evosearch.evaluation.trial import (
 from evosearch.genome import HandMade, Network
 
 __all__ = [
+    "MOST_EPOCHS",
     "MOST_THREADS",
     "UNWATCHED",
     "Candidate",

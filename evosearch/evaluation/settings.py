@@ -1,11 +1,15 @@
 """How networks are trained."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from evosearch.errors import ConfigError
 
 Optimizer = Literal["adam", "sgd", "adadelta", "rmsprop"]
+
+MOST_EPOCHS = 10_000_000
+"""Longer than anybody waits; more is a slip of the keyboard."""
 
 MOST_THREADS = 256
 """Of one worker; starting many more takes minutes."""
@@ -55,6 +59,10 @@ class TrainingSettings:
         if not 0 <= self.dropout < 1:
             raise ConfigError(f"training.dropout is {self.dropout}; a rate lies between 0 and 1, 1 excluded")
 
+    def objections(self) -> Sequence[str]:
+        """Why no search may be begun with these, one line each; one that was begun before goes on."""
+        return _too_many_epochs("training", self.epochs)
+
 
 @dataclass(frozen=True)
 class FinalSettings:
@@ -66,3 +74,13 @@ class FinalSettings:
     def __post_init__(self) -> None:
         if self.epochs < 1:
             raise ConfigError(f"final.epochs is {self.epochs}; it must be at least 1")
+
+    def objections(self) -> Sequence[str]:
+        """As those of `TrainingSettings`."""
+        return _too_many_epochs("final", self.epochs)
+
+
+def _too_many_epochs(section: str, epochs: int) -> Sequence[str]:
+    if epochs <= MOST_EPOCHS:
+        return ()
+    return (f"{section}.epochs is {epochs}; it must be at most {MOST_EPOCHS:,}",)
