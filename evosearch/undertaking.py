@@ -494,6 +494,8 @@ class Undertaking:
                     store.within(name).put(self._curve, self._curve.name)
         except (OSError, CannotRunError) as error:  # a full or read-only disk does not take the result away
             self.manner.watcher.note(f"no evolution curve could be drawn: {error}")
+        if "://" not in self.checkpointing.place:  # its driver may have been killed before it cleared them
+            self.checkpointing.clear()
         row, place = self.home.find_search(name), artifact_place(self.home, self.config)
         return Finished(row, journal.best(name), len(dataset.classes), self.folder, place)
 

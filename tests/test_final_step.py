@@ -364,6 +364,13 @@ def test_a_retraining_can_neither_be_retrained_nor_extended(searched):
         wiring.resume("tiny/final-1", searched, generations=2)
 
 
+def test_checkpoints_that_a_killed_driver_left_go_with_the_next_look_at_what_is_done(searched, config):
+    left = searched.folder_of("tiny") / "checkpoints" / ("a" * 32)
+    left.mkdir(parents=True)
+    wiring.run(config, searched)
+    assert not left.parent.exists()
+
+
 def test_more_epochs_than_anybody_waits_for_are_refused_and_leave_nothing_behind(searched, config):
     with pytest.raises(InputError, match=r"^--epochs is 10{21}; it must be at most 10,000,000$"):
         wiring.retrain("tiny", searched, epochs=10**21)
