@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import sqlite3
+import tempfile
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
@@ -35,6 +36,13 @@ def place(request, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / "project")
     monkeypatch.delenv("EVOSEARCH_HOME", raising=False)
     return tmp_path / "project"
+
+
+@pytest.fixture(autouse=True)
+def temporary(tmp_path, monkeypatch):
+    """What is rescued to the folder for temporary files goes with the test."""
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
 
 
 @pytest.fixture(autouse=True)

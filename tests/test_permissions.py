@@ -37,6 +37,7 @@ def place(monkeypatch):
         Path(folder).chmod(0o755)
         monkeypatch.chdir(folder)
         monkeypatch.delenv("EVOSEARCH_HOME", raising=False)
+        monkeypatch.delenv("EVOSEARCH_DATA", raising=False)
         rng = np.random.default_rng(0)
         for name in ("cat", "dog"):
             Path("data/pets", name).mkdir(parents=True)

@@ -218,6 +218,12 @@ def test_a_stopped_worker_leaves_its_whole_stack_in_the_log(
     assert "in run_task" in caplog.text
 
 
+def _states(number: int) -> list[str]:
+    """Of the threads of a process, as Linux tells them: T is stopped."""
+    stats = (task / "stat" for task in Path(f"/proc/{number}/task").iterdir())
+    return [stat.read_text().rpartition(")")[2].split()[0] for stat in stats]
+
+
 def test_a_frozen_worker_is_stopped_within_seconds_and_replaced() -> None:
     with closing(_pool(FormulaEvaluator(seconds=600))) as pool:
         pool.start()
@@ -225,6 +231,8 @@ def test_a_frozen_worker_is_stopped_within_seconds_and_replaced() -> None:
         pool.submit(worker, ticket(0), training_task())
         (number,) = _children()
         psutil.Process(number).suspend()
+        while set(_states(number)) != {"T"}:  # the signal reaches one thread after the other
+            time.sleep(0.01)
         start = time.monotonic()
         pool.stop(worker, FailureKind.WORKER_LOST, "made no step for 600 s")
         assert time.monotonic() - start < process_pool.STACK_SECONDS + process_pool.KILL_SECONDS
