@@ -35,7 +35,7 @@ EXIT_STATUSES = {
     "DivergedError": 1,
     "TimedOutError": 1,
 }
-"""DESIGN, "The command line"."""
+"""What each failure of the command line ends with."""
 
 
 def test_every_error_ends_a_command_with_its_documented_status():

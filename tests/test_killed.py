@@ -177,7 +177,7 @@ def test_a_signal_stops_it_within_three_seconds_with_exit_75_and_nothing_is_left
     asked = time.monotonic()
     command.process.send_signal(number)
     assert command.wait() == 75
-    assert time.monotonic() - asked < 3  # the promise of DESIGN's exit statuses, not a speed
+    assert time.monotonic() - asked < 3  # a promise to users, not a speed
     assert "evosearch resume tiny" in command.lines[-1]
     assert "Traceback" not in "".join(command.lines)
     assert workers

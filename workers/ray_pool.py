@@ -1,6 +1,6 @@
 """Workers as standing Ray actors on the nodes that a cluster has now, be it this machine alone.
 
-Ray's own restarts and retries stay off: with them a lost reply runs a task twice, unseen (DESIGN, decision 4). One
+Ray's own restarts and retries stay off: with them a lost reply runs a task twice, unseen. One
 task per actor is in flight, and each is fetched alone, since `ray.get` on a list waits for a hung actor
 although another died (ray-project/ray#47204).
 """

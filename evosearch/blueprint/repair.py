@@ -34,7 +34,7 @@ def repair_head(
             needed for random chromosomes, which always hold a convolution.
 
     Returns: a chromosome with at least one convolution and at most `allowed_poolings(problem, limits)` poolings; the
-    tail is untouched. Source: FACTS, "Repair"; the released code drops random poolings.
+    tail is untouched. Source: EAVL-COVID, repair; the released code drops random poolings.
     """
     repairs: list[str] = []
     surplus = chromosome.poolings - allowed_poolings(problem, limits)

@@ -89,7 +89,7 @@ def section_types(section: str) -> tuple[Any, ...]:
 def differing_keys(here: RunConfig, journal: RunConfig) -> tuple[str, ...]:
     """What makes two configurations different searches, one text per key, in the order of the file.
 
-    Compared are `seed`, `space`, `strategy` and `training` (DESIGN, the command line); the data are compared by
+    Compared are `seed`, `space`, `strategy` and `training`; the data are compared by
     their hash elsewhere. Each text reads `strategy.population: 8 here, 10 in the journal`. Of two strategies
     only the names are told.
     """

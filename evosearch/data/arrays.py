@@ -63,7 +63,7 @@ class Dataset:
     notes: tuple[str, ...] = ()
 
     def for_search(self) -> SearchData:
-        """The train and validation splits only: the test split stays sealed (DESIGN, decision 5)."""
+        """The train and validation splits only: the test split stays sealed."""
         return SearchData(self.train, self.validation, self.classes, self.key)
 
 

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class FailureKind(StrEnum):
-    """Why an evaluation has no fitness; the kind decides what happens next (DESIGN, decision 4)."""
+    """Why an evaluation has no fitness; the kind decides what happens next."""
 
     INFEASIBLE = "infeasible"
     """Judged by the blueprint before dispatch."""

@@ -11,7 +11,7 @@ def initialise(module: nn.Module, generator: torch.Generator) -> None:
     fresh running statistics. `module` must be on the CPU, like `generator`, so that every device starts from the
     same bits; its old contents are never read (`to_empty` may have left garbage).
 
-    Source: EAVL-COVID, "Kaiming weight initialisation" (FACTS, part A); the output layer is no exception.
+    Source: EAVL-COVID, "Kaiming weight initialisation"; the output layer is no exception.
     """
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d | nn.Linear):

@@ -1,4 +1,4 @@
-"""Every evaluated chromosome as a table, CSV or JSON (DESIGN, "The command line", `results`)."""
+"""Every evaluated chromosome as a table, CSV or JSON (`evosearch results`)."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""How a search stands, for scripts and for a person (DESIGN, "The command line")."""
+"""How a search stands, for scripts and for a person (`evosearch status`)."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass

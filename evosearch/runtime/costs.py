@@ -1,6 +1,6 @@
 """How long a training will take: a cost model over the size of its network, refitted from every finished evaluation.
 
-It orders and packs, and never rejects anything (DESIGN, decision 6). Seconds are a sum of what a training does, each
+It orders and packs, and never rejects anything. Seconds are a sum of what a training does, each
 with a weight of at least 0: a constant, kernels to launch, FLOPs, bytes of activations, bytes of weights. Steps,
 epochs and images are the same for all candidates of a search, so the weights absorb them.
 """

@@ -83,7 +83,7 @@ def step(fleet: Fleet, *events: DriverEvent) -> tuple[Fleet, tuple[Command, ...]
         turn.take(event)
     turn.close_node()
     turn.assign()
-    if turn.workers_idle:  # a generation drains: its successor's immigrants fill the gap (DESIGN, decision 3)
+    if turn.workers_idle:  # a generation drains: its successor's immigrants fill the gap
         turn.bear_early()
         turn.assign()
     return turn.fleet, turn.commands()

@@ -1,4 +1,4 @@
-"""What each kind of failure leads to (DESIGN, decision 4): one table, and the rule that stops a search."""
+"""What each kind of failure leads to: one table, and the rule that stops a search."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """Balance, which stands in place of mutation: it keeps children's heads near the best one's length.
 
-Source: FACTS, "One generation", step 4. `best` is the head of the individual with the highest fitness over
+Source: EAVL-COVID, balance. `best` is the head of the individual with the highest fitness over
 the finished generations; `phi` the paper's threshold (4).
 """
 

@@ -1,6 +1,6 @@
 """Where chance comes from: one independent stream per (search seed, generation, purpose, slot).
 
-No generator state is ever stored: a resumed search makes its streams again (DESIGN, decision 2).
+No generator state is ever stored: a resumed search makes its streams again.
 """
 
 from enum import IntEnum

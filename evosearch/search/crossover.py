@@ -22,7 +22,7 @@ def crossover(a: Chromosome, b: Chromosome, probability: float, rng: np.random.G
     The heads' cut points are drawn for each parent separately, 0 < cut < length; where either head has
     length 1 the heads are not cut and each child keeps its own parent's.
 
-    Returns: children whose heads may have other lengths than their parents'. Source: FACTS, step 3.
+    Returns: children whose heads may have other lengths than their parents'. Source: EAVL-COVID, crossover.
     """
     if rng.random() >= probability:
         return Crossed(a, b, "copied")

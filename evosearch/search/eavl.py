@@ -160,7 +160,7 @@ class EavlStrategy:
         return state.generation + 1 >= self.settings.generations
 
     def _number(self, generation: int, slot: int) -> int:
-        """Computed, not counted, so that asking early for immigrants changes no number (DESIGN, decision 3)."""
+        """Computed, not counted, so that asking early for immigrants changes no number."""
         if generation == 0:
             return slot
         return self.settings.population + (generation - 1) * self.settings.born + slot

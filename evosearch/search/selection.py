@@ -15,7 +15,7 @@ def parent_probabilities(scores: Sequence[Score]) -> npt.NDArray[np.float64]:
     Where every weight is 0 (all equal, or one success only) the successes are equally likely; where all
     failed, everyone is.
 
-    Returns: (len(scores),) float64, summing to 1. Source: FACTS, "One generation", step 2.
+    Returns: (len(scores),) float64, summing to 1. Source: EAVL-COVID, selection.
     """
     succeeded = np.array([score.fitness is not None for score in scores])
     if not succeeded.any():

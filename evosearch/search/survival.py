@@ -21,7 +21,7 @@ def elites(members: Iterable[Candidate], scores: Mapping[int, Score], count: int
     """The `count` members that live on with number and fitness.
 
     The best *distinct* chromosomes first; where those are too few, the next best duplicates, then failed
-    ones by number. Source: FACTS, "One generation", step 6 (the released code lets a tie duplicate one).
+    ones by number. Source: EAVL-COVID, survival (the released code lets a tie duplicate one).
     """
     distinct: list[Candidate] = []
     duplicates: list[Candidate] = []

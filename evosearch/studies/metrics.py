@@ -42,7 +42,7 @@ def classification_metrics(
     """Compare `labels` (N,) with class `probabilities` (N, K), whose columns are `classes` in order.
 
     The predicted class is the most probable one, the first of equal ones. A precision or recall over no
-    images counts 0. Source: FACTS, part B, for the choice of metrics.
+    images counts 0. Source: GA-Dropout, for the choice of metrics.
     """
     # half a second and 60 MB that search workers never need
     from sklearn.metrics import confusion_matrix, precision_recall_fscore_support  # noqa: PLC0415 - only here

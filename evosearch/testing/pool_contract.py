@@ -320,7 +320,7 @@ def _tickets(events: Sequence[PoolEvent]) -> list[Ticket]:
 
 
 def _await_end(worker_processes: Callable[[], set[int]], before: set[int]) -> None:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while remaining := worker_processes() - before:
         assert time.monotonic() < deadline, f"worker processes {remaining} are still there"
 

@@ -36,7 +36,7 @@ OPTIONS = {
     "upgrade": {"--storage"},
     "bench": set(),
 }
-"""DESIGN, "The command line": scripts rely on these, so none may go or change its name."""
+"""Scripts rely on these, so none may go or change its name."""
 
 
 def test_the_commands_and_their_options_are_the_ones_that_scripts_rely_on():

@@ -36,7 +36,7 @@ def test_the_edges_of_what_can_train_are_taken():
 
 
 def test_the_defaults_are_the_papers():
-    """FACTS, part A: 100 epochs, batch 16, Adam at 1e-4; 1000 epochs for the best."""
+    """EAVL-COVID: 100 epochs, batch 16, Adam at 1e-4; 1000 epochs for the best."""
     settings = TrainingSettings()
     assert (settings.epochs, settings.batch_size, settings.optimizer, settings.learning_rate) == (
         *(100, 16, "adam", 1e-4),

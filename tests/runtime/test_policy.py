@@ -1,4 +1,4 @@
-"""The table of failure kinds, as DESIGN's decision 4 has it."""
+"""The table of failure kinds, kind by kind."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Balance worked out by hand from FACTS, "One generation", step 4; phi is 4 as in the paper."""
+"""Balance worked out by hand from the EAVL-COVID paper; phi is 4 as in the paper."""
 
 import math
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Offspring worked out by hand from FACTS, "One generation", steps 2 to 5; parents' chances are chosen so that
+"""Offspring worked out by hand from the EAVL-COVID paper; parents' chances are chosen so that
 chance leaves one outcome, or every outcome is checked."""
 
 import numpy as np
@@ -90,7 +90,7 @@ def test_parents_are_drawn_with_the_chances_of_selection():
 
 
 def test_copied_children_are_grown_too():
-    """FACTS: balance works on every child. Phi 4, best is the individual itself: 2 genes become 4."""
+    """EAVL-COVID: balance works on every child. Phi 4, best is the individual itself: 2 genes become 4."""
     state = scored({3: ("C1 B2 | F9", 0.9), 5: ("C3 C4 C5 C6 | F8", 0.1)})
     children = breed(state, 30, breeding(phi=4))
     assert set(texts(children)) == {"C1 B2 C1 B2 | F9", "C1 C1 B2 B2 | F9"}
@@ -249,7 +249,7 @@ def test_breeding_is_a_function_of_state_and_seed():
 
 
 def test_scores_of_early_immigrants_change_no_child():
-    """DESIGN, decision 3: an immigrant's early result may be the highest of all; it is not yet in the search."""
+    """An immigrant's early result may be the highest of all; it is not yet in the search."""
     state = scored({1: ("C9 C8 P | F3", 0.5), 2: ("C7 C6 C5 C4 | F2", 0.9), 4: ("P C5 B3 | F4", 0.6)})
     early = state.with_scores(
         {5: Score(fitness=1.0), 6: Score(fitness=0.0), 7: Score(failure=FailureKind.ERROR)}

@@ -1,4 +1,4 @@
-"""Children worked out by hand from FACTS, "One generation", step 3."""
+"""Children worked out by hand from the EAVL-COVID paper."""
 
 import itertools
 import re

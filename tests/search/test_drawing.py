@@ -1,4 +1,4 @@
-"""Random individuals: FACTS, "One generation", step 5 ("a random individual, poolings repaired first, ...")."""
+"""Random individuals, from the EAVL-COVID paper ("a random individual, poolings repaired first, ...")."""
 
 import numpy as np
 import pytest

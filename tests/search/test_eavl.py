@@ -1,4 +1,4 @@
-"""The evolution as a whole, from FACTS, "One generation", step 6, and DESIGN, decisions 2 and 3."""
+"""The evolution as a whole, from the EAVL-COVID paper, with early immigrants."""
 
 from collections.abc import Callable
 
@@ -61,7 +61,7 @@ class TestEavlWithoutChildrenKeepsTheContract(GenerationalContract):
 
 
 def test_the_papers_search_evaluates_810():
-    """FACTS: 50 + 19 x 40."""
+    """EAVL-COVID: 50 + 19 x 40."""
     strategy = evolution(population=50, generations=20, elites=10, immigrants=10)
     assert strategy.evaluations == 810
     assert sum(len(asked) for _, asked in rounds(strategy)) == 810
@@ -233,7 +233,7 @@ def test_every_member_of_every_generation_can_be_decoded():
 
 
 def test_heads_leave_the_initial_range():
-    """FACTS: "dynamic search space"; no random head of this space is longer than 8 genes."""
+    """EAVL-COVID: "dynamic search space"; no random head of this space is longer than 8 genes."""
     lengths = {
         len(member.chromosome.head)
         for seed in range(10)

@@ -1,4 +1,4 @@
-"""Parents' chances worked out by hand from FACTS, "One generation", step 2: p_i ∝ (fitness_i - lowest)²."""
+"""Parents' chances worked out by hand from the EAVL-COVID paper: p_i ∝ (fitness_i - lowest)²."""
 
 import itertools
 from collections import Counter

@@ -59,7 +59,7 @@ def test_an_earlier_generations_best_stays_until_a_member_is_better():
 
 
 def test_an_early_immigrants_score_is_no_members_score():
-    """DESIGN, decision 3: best never sees an early immigrant's result."""
+    """Best never sees an early immigrant's result."""
     assert state({0: 0.4, 1: 0.3, 2: 0.1, 9: 0.99}).best_with_members() == (MEMBERS[0], 0.4)
 
 

@@ -1,4 +1,4 @@
-"""Ranking and elites worked out by hand from FACTS, "One generation", step 6."""
+"""Ranking and elites worked out by hand from the EAVL-COVID paper."""
 
 import pytest
 from hypothesis import given
