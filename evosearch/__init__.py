@@ -29,7 +29,7 @@ def __getattr__(name: str) -> object:
     """What `__all__` promises, once it is asked for: `python -m evosearch` must order its path before numpy is imported."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from evosearch import errors, genome  # noqa: PLC0415
+    from evosearch import errors, genome  # noqa: PLC0415 - numpy comes with it
 
     return getattr(errors if name == "EvosearchError" else genome, name)
 

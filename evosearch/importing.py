@@ -18,7 +18,7 @@ def ours_first(entries: list[str]) -> list[str]:
     directory: they come last, unless this package lies there.
     """
     main = getattr(sys.modules.get("__main__"), "__file__", None)
-    theirs = {_absolute(""), os.path.dirname(_absolute(main)) if main else ""}  # noqa: PTH120
+    theirs = {_absolute(""), os.path.dirname(_absolute(main)) if main else ""}  # noqa: PTH120 - likewise
     theirs -= {code_folder(), os.path.dirname(os.__file__)}  # noqa: PTH120 - Python's own, as for `python -m pdb`
     places = [_absolute(entry) for entry in entries]
     return [place for place in places if place not in theirs] + [place for place in places if place in theirs]
@@ -36,6 +36,6 @@ def child_environment() -> dict[str, str]:
 
 def _absolute(entry: str) -> str:
     try:
-        return os.path.abspath(entry)  # noqa: PTH100
+        return os.path.abspath(entry)  # noqa: PTH100 - likewise
     except FileNotFoundError:  # the working directory was removed
         return entry

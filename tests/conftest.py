@@ -3,12 +3,15 @@
 import os
 import secrets
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 import tests.bucket  # noqa: F401 - registers `bucket://` with fsspec
-from tests.finished_search import script_workers, train
+from evosearch.config import load_config
+from evosearch.storage import open_home
+from tests.finished_search import TINY, script_workers, train
 from tests.storage.postgres_server import PostgresServer, find_programs
 
 os.environ |= {
@@ -36,6 +39,22 @@ def finished(tmp_path_factory):
 def scripted(monkeypatch):
     """No worker is a process: fitness comes from a formula. Holds the pools that were made."""
     return script_workers(monkeypatch)
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """An empty home, in the working directory of the test."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("EVOSEARCH_HOME", raising=False)
+    with open_home(None, env={}, cwd=tmp_path, create=True) as made:
+        yield made
+
+
+@pytest.fixture
+def config(home):
+    """A search of a few seconds, whose file is `tiny.yaml` beside the home."""
+    Path("tiny.yaml").write_text(TINY)
+    return load_config(Path("tiny.yaml"))
 
 
 @pytest.fixture(scope="session")

@@ -3,12 +3,10 @@
 import itertools
 import shutil
 from dataclasses import asdict, replace
-from pathlib import Path
 
 import pytest
 
 from evosearch import undertaking, wiring
-from evosearch.config import load_config
 from evosearch.errors import (
     CannotRunError,
     ConfigError,
@@ -37,21 +35,7 @@ from evosearch.storage import (
 )
 from evosearch.testing import FormulaEvaluator, Script
 from tests.bucket import make_bucket
-from tests.finished_search import TINY, script_workers
-
-
-@pytest.fixture
-def home(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("EVOSEARCH_HOME", raising=False)
-    with open_home(None, env={}, cwd=tmp_path, create=True) as made:
-        yield made
-
-
-@pytest.fixture
-def config(home):
-    Path("tiny.yaml").write_text(TINY)
-    return load_config(Path("tiny.yaml"))
+from tests.finished_search import script_workers
 
 
 @pytest.fixture

@@ -45,21 +45,7 @@ from evosearch.storage import (
 )
 from evosearch.testing import FormulaEvaluator, ScriptedPool
 from tests.bucket import BucketFileSystem, make_bucket
-from tests.finished_search import EVALUATIONS, TINY
-
-
-@pytest.fixture
-def home(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("EVOSEARCH_HOME", raising=False)
-    with open_home(None, env={}, cwd=tmp_path, create=True) as made:
-        yield made
-
-
-@pytest.fixture
-def config(home):
-    Path("tiny.yaml").write_text(TINY)
-    return load_config(Path("tiny.yaml"))
+from tests.finished_search import EVALUATIONS
 
 
 def facts(home, kind, name="tiny"):

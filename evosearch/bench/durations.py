@@ -14,7 +14,7 @@ parameters. Only the ratios count. Arithmetic makes 70 % of these steps; the lon
 as long as the shortest."""
 
 SMALL_IMAGES: Work = (0.25, 0.035, 0.3, 0.02, 0.04)
-"""The same where launching kernels is most of a step, as at 32 pixels (PERFORMANCE.md): all take nearly the same."""
+"""The same where launching kernels is most of a step, as at 32 pixels: all take nearly the same."""
 
 
 @dataclass(frozen=True)

@@ -135,7 +135,7 @@ def mps() -> Iterator[tuple[tuple[str, str], ...]]:
         places = tuple((f"CUDA_MPS_{what}_DIRECTORY", str(Path(folder))) for what in ("PIPE", "LOG"))
         environment = {**os.environ, **dict(places)}
         control = ["nvidia-cuda-mps-control"]
-        subprocess.run([*control, "-d"], check=True, timeout=20, capture_output=True, env=environment)  # noqa: S603
+        subprocess.run([*control, "-d"], check=True, timeout=20, capture_output=True, env=environment)  # noqa: S603 - NVIDIA's
         try:
             yield places
         finally:

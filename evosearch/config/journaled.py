@@ -72,7 +72,7 @@ def with_earlier_defaults(
         mine, theirs = getattr(config, one.name), getattr(journaled, one.name)
         if is_dataclass(mine) and type(mine) is type(theirs):
             inner = [part for part in fields(mine) if (one.name, part.name) not in given]
-            kept[one.name] = replace(mine, **_earlier(inner, theirs))  # type: ignore[type-var]
+            kept[one.name] = replace(mine, **_earlier(inner, theirs))  # type: ignore[type-var] # a dataclass, asked above
     top = [one for one in fields(config) if (one.name,) not in given]
     return replace(config, **kept | _earlier(top, journaled))
 

@@ -30,7 +30,7 @@ _IS_THERE = text("SELECT 1")
 
 # A standby cannot see the locks of its primary, so that nothing is free there for certain.
 _IS_FREE = text(
-    "SELECT NOT pg_is_in_recovery()"  # noqa: S608
+    "SELECT NOT pg_is_in_recovery()"  # noqa: S608 - no text of anybody else's
     " AND pg_postmaster_start_time() + make_interval(secs => :settled) <= clock_timestamp()"
     " AND NOT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory'"
     " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"

@@ -96,7 +96,7 @@ class ServerGuard:
     place: str
     has_lost = False
 
-    def look(self, written: Written, *, thorough: bool, error: Exception | None = None) -> None:  # noqa: ARG002
+    def look(self, written: Written, *, thorough: bool, error: Exception | None = None) -> None:  # noqa: ARG002 - of `Guard`
         """As `Guard`."""
         if not isinstance(error, InputError):
             return

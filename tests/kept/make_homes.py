@@ -289,7 +289,7 @@ def main(names: Sequence[str]) -> None:
         for home in HOMES:
             if home.__name__ in names:
                 make(home, server)
-                print(home.__name__)  # noqa: T201
+                print(home.__name__)  # noqa: T201 - for who runs it
 
 
 if __name__ == "__main__":

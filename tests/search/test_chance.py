@@ -25,7 +25,7 @@ def test_a_seed_beyond_32_bits_has_streams_of_its_own():
     big = [first_draw(2**32 + 7, generation, purpose, 0) for generation in (0, 1) for purpose in Purpose]
     small = [
         first_draw(7, generation, purpose, slot) for generation in (0, 1, 2) for purpose in Purpose for slot in range(4)
-    ]  # fmt: skip
+    ]  # fmt: skip # a line per item would say less
     assert len({*big, *small}) == len(big) + len(small)
 
 

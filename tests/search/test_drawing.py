@@ -25,7 +25,7 @@ def parameters(chromosome, context: SearchContext) -> int:
 def capped(most: int, **changes) -> SearchSpace:
     return SearchSpace(
         convolutions=(1, 3), channels=(2, 9), poolings=(0, 5), dense=(1, 2), units=(2, 40), max_parameters=most, **changes
-    )  # fmt: skip
+    )  # fmt: skip # a line per item would say less
 
 
 def test_a_feasible_first_draw_is_taken_as_it_is():

@@ -421,4 +421,4 @@ def test_what_no_member_of_a_union_fits_is_damage(given: str) -> None:
 @pytest.mark.usefixtures("known")
 def test_what_no_member_of_a_union_can_hold_is_not_written() -> None:
     with pytest.raises(TypeError, match=r"Tried\.network is 3"):
-        encode(Tried(1, 3))  # type: ignore[arg-type]
+        encode(Tried(1, 3))  # type: ignore[arg-type] # no network, on purpose

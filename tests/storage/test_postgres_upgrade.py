@@ -1,6 +1,5 @@
 """Journals of an older schema on a server: as in files, in one transaction."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
@@ -18,7 +17,7 @@ from evosearch.storage.tables import SCHEMA
 from evosearch.storage.upgrade import Check
 from evosearch.testing.journal_contract import CREATED, found
 from tests.storage.postgres_server import PostgresServer
-from tests.storage.test_upgrade import ASSET, Killed, told
+from tests.storage.test_upgrade import ASSET, Killed, told, upgrade_together
 
 SERIAL = "SELECT pg_catalog.setval(pg_get_serial_sequence('searches', 'id'), (SELECT max(id) FROM searches))"
 
@@ -74,20 +73,7 @@ def test_the_first_write_upgrades(old: str, expected: list[Any]) -> None:
 
 
 def test_of_several_upgraders_one_does_it_and_all_go_on(old: str, expected: list[Any]) -> None:
-    together, ended = threading.Barrier(3), []
-
-    def run(number: int) -> None:
-        with open_journal(old, must_exist=True) as journal:
-            together.wait()
-            journal.create_search(f"mine-{number}", CREATED, 1.0)
-            ended.append(number)
-
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(ended) == [0, 1, 2]
+    assert upgrade_together(old, 3) == [0, 1, 2]
     with open_journal(old, must_exist=True) as journal:
         assert told(journal) == expected
 

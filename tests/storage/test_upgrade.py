@@ -43,6 +43,26 @@ def path(tmp_path: Path) -> Path:
     return Path(shutil.copy(ASSET, tmp_path / "home" / "journal.db"))
 
 
+def upgrade_together(
+    where: str | Path, count: int, note: Callable[[str], None] = lambda line: None
+) -> list[int]:
+    """The numbers of those of `count` threads, each with a journal of its own, that created a search at once."""
+    together, ended = threading.Barrier(count), []
+
+    def run(number: int) -> None:
+        with open_journal(where, must_exist=True, note=note) as journal:
+            together.wait()
+            journal.create_search(f"mine-{number}", CREATED, 1.0)
+            ended.append(number)
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sorted(ended)
+
+
 def told(journal: Journal, names: tuple[str, ...] = NAMES) -> list[Any]:
     """All that readers get, and the events, as text: a NaN equals nothing."""
     return [
@@ -308,20 +328,10 @@ def test_what_a_newer_version_has_upgraded_is_refused_before_its_file_tells_it(p
 
 
 def test_of_several_upgraders_one_does_it_and_all_go_on(path: Path, expected: list[Any]) -> None:
-    together, lines, ended = threading.Barrier(4), [], []
-
-    def run(number: int) -> None:
-        with open_journal(path, must_exist=True, note=lines.append) as journal:
-            together.wait()
-            journal.create_search(f"mine-{number}", CREATED, 1.0)
-            ended.append(number)
-
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(ended) == [0, 1, 2, 3]
+    lines: list[str] = []
+    assert upgrade_together(path, 4, lines.append) == [0, 1, 2, 3]
+    assert len(lines) == 4  # each tells its own user
+    assert all("was upgraded from schema 1" in line for line in lines)
     with open_journal(path, must_exist=True) as journal:
         assert told(journal) == expected
         assert len(journal.searches()) == 7
@@ -428,7 +438,7 @@ def test_an_upgrade_that_is_killed_at_any_statement_has_happened_or_not(small: P
         home, cut = tmp_path / f"home-{last}", tmp_path / f"cut-{last}"
         home.mkdir()
         path = Path(shutil.copy(small, home / "journal.db"))
-        statements = upgrade_until(path, last, lambda h=home, c=cut: shutil.copytree(h, c))  # type: ignore[misc]
+        statements = upgrade_until(path, last, lambda h=home, c=cut: shutil.copytree(h, c))  # type: ignore[misc] # mypy infers no lambda with defaults
         for found_there in filter(Path.exists, (path, cut / "journal.db")):
             is_old = held_by_sqlite(found_there, "SELECT schema FROM meta") == [(1,)]
             assert is_old == (schema_in(found_there) == 1)

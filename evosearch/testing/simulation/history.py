@@ -464,7 +464,7 @@ class Driver:
     def begin(self, plan: Plan, state: DriverState) -> None:
         """As `Watcher.begin`."""
 
-    def observe(self, plan: Plan, state: DriverState, facts: Sequence[Event]) -> None:  # noqa: ARG002
+    def observe(self, plan: Plan, state: DriverState, facts: Sequence[Event]) -> None:  # noqa: ARG002 - of `Watcher`
         """As `Watcher.observe`; what a watcher raises would not reach anybody."""
         if self._facts(plan.name)[-len(facts) :] != list(facts):
             self._told_too_early = plan.name
