@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from evosearch.cli import benching, inspecting, keeping, reading, searching, submitting
+from evosearch.cli import benching, explaining, inspecting, keeping, reading, searching, submitting
 from evosearch.cli.output import PrintableLog, complain, say
 from evosearch.errors import EvosearchError
 
@@ -56,6 +56,7 @@ reading.add_to(app)
 inspecting.add_to(app)
 keeping.add_to(app)
 benching.add_to(app)
+explaining.add_to(app)
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ A *document* is what a YAML file says, with the *place* of every key (file and l
 a *section* is a key of it that a room owns (`space`, `training`, ...). The one rule: whatever is wrong is told in
 one line with place, key, found value and repair. pydantic lives here only, and alters no room's class.
 What a change of a key means for searches that were begun before is told in `evosearch.config.journaled`.
-`make docs` renews `configs/schema.json`, from which editors complete, and the README's reference.
+`make docs` renews `configs/schema.json`, from which editors complete, and `docs/reference.md`.
 """
 
 from evosearch.config.document import Document
