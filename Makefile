@@ -28,7 +28,7 @@ LOCK = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version
 	--exclude-newer '14 days' --custom-compile-command 'make lock' --extra postgres
 
 lock: install ## Write the locks anew: UPGRADE=all, or UPGRADE='ray numpy'; else what is locked stays
-	@$(LOCK) --extra dev --output-file constraints.txt \
+	@$(LOCK) --group dev --output-file constraints.txt \
 		$(if $(filter all,$(UPGRADE)),--upgrade,$(UPGRADE:%=--upgrade-package %))
 	@echo hatchling | $(LOCK) - --constraint constraints.txt --upgrade --no-annotate \
 		--output-file docker/requirements.txt
