@@ -38,7 +38,7 @@ from evosearch.storage.events import (
 from evosearch.storage.groups import group_of
 from evosearch.storage.header import is_journal
 from evosearch.storage.holder import Held, Onlooker, current_state, take
-from evosearch.storage.home import Home, default_folder, open_home
+from evosearch.storage.home import Home, default_folder, open_home, search_names
 from evosearch.storage.journal import Journal
 from evosearch.storage.logbook import JournalLogbook
 from evosearch.storage.mark import StoreMark
@@ -110,6 +110,7 @@ __all__ = [
     "open_home",
     "open_journal",
     "parse_place",
+    "search_names",
     "take",
     "without_password",
 ]
