@@ -13,7 +13,7 @@ copy (`opening`) and upgraded as a whole by its first write (`upgrade`); what ol
 """
 
 from evosearch.storage.artifacts import ArtifactStore
-from evosearch.storage.backup import Backup
+from evosearch.storage.backup import Backup, save_copy
 from evosearch.storage.events import (
     Born,
     Completed,
@@ -46,6 +46,7 @@ from evosearch.storage.names import MOST_OF_RETRAINING, check_name, check_new_na
 from evosearch.storage.opening import open_journal, parse_place
 from evosearch.storage.passwords import without_password
 from evosearch.storage.places import files_folder
+from evosearch.storage.removal import delete, what_is_deleted
 from evosearch.storage.restoring import bring_back
 from evosearch.storage.rows import (
     EvaluationRow,
@@ -104,13 +105,16 @@ __all__ = [
     "check_space",
     "current_state",
     "default_folder",
+    "delete",
     "files_folder",
     "group_of",
     "is_journal",
     "open_home",
     "open_journal",
     "parse_place",
+    "save_copy",
     "search_names",
     "take",
+    "what_is_deleted",
     "without_password",
 ]

@@ -38,6 +38,8 @@ OPTIONS = {
     "data": {"[CONFIG]", "--example", "--set", "--json"},
     "validate": {"[CONFIG]", "--example", "--set", "--json"},
     "upgrade": {"--storage"},
+    "delete": {"NAME", "--yes", "--storage"},
+    "backup": {"NAME", "FILE", "--storage"},
     "bench": set(),
 }
 """Scripts rely on these, so none may go or change its name."""
