@@ -12,11 +12,11 @@ def data(
     config: CONFIG_OR_EXAMPLE = None, example: EXAMPLE = None, override: SET = None, as_json: JSON = False
 ) -> None:
     """What the data are: splits, classes, sizes, hash, bad files, images in two splits."""
-    from evosearch import wiring
+    from evosearch import api
     from evosearch.config import load_config
     from evosearch.reports import data_lines
 
-    report = wiring.data_report(load_config(chosen_file(config, example), override or []))
+    report = api.data_report(load_config(chosen_file(config, example), override or []))
     if as_json:
         print_json(report.to_json())
     else:
@@ -37,13 +37,13 @@ def validate(
     config: CONFIG_OR_EXAMPLE = None, example: EXAMPLE = None, override: SET = None, as_json: JSON = False
 ) -> None:
     """Check a configuration with its data, and print what the search would cost."""
-    from evosearch import wiring
+    from evosearch import api
     from evosearch.config import read_config
     from evosearch.reports import cost_lines
 
     file = chosen_file(config, example)
     loaded, source = read_config(file, override or [])
-    cost = wiring.validate(loaded, source)
+    cost = api.validate(loaded, source)
     if as_json:
         print_json({"name": loaded.name, "valid": True, **cost.to_json()})
         return

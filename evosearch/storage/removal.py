@@ -8,15 +8,14 @@ from pathlib import Path
 from secrets import token_hex
 
 from evosearch.errors import CannotRunError, HeldError, StaleTermError
-from evosearch.storage.artifacts import ArtifactStore
-from evosearch.storage.backup import Backup
-from evosearch.storage.groups import group_of
-from evosearch.storage.holder import Onlooker
+from evosearch.storage.artifacts.store import ArtifactStore
+from evosearch.storage.backups.backup import Backup
+from evosearch.storage.backups.backup_folder import Shelf
+from evosearch.storage.backups.restoring import see_dead
+from evosearch.storage.holding.holder import Onlooker
 from evosearch.storage.home import Home
-from evosearch.storage.names import MOST_OF_RETRAINING, check_name
-from evosearch.storage.restoring import see_dead
-from evosearch.storage.rows import SearchRow
-from evosearch.storage.shelf import Shelf
+from evosearch.storage.journal.rows import SearchRow
+from evosearch.storage.names import MOST_OF_RETRAINING, check_name, group_of
 
 
 def what_is_deleted(home: Home, name: str) -> tuple[SearchRow, ...]:
