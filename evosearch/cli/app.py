@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from evosearch.cli import benching, explaining, inspecting, keeping, reading, searching, submitting
+from evosearch.cli import benching, examples, explaining, inspecting, keeping, reading, searching, submitting
 from evosearch.cli.output import PrintableLog, complain, say
 from evosearch.errors import EvosearchError
 
@@ -50,6 +50,7 @@ def about(version: VERSION = False) -> None:
     """Evolve convolutional networks for image classification."""
 
 
+examples.add_to(app)
 searching.add_to(app)
 submitting.add_to(app)
 reading.add_to(app)

@@ -2,18 +2,21 @@
 
 import typer
 
-from evosearch.cli.options import CONFIG, JSON, SET
+from evosearch.cli.examples import chosen_file
+from evosearch.cli.options import CONFIG_OR_EXAMPLE, EXAMPLE, JSON, SET
 from evosearch.cli.output import print_json, say
 from evosearch.errors import DataError
 
 
-def data(config: CONFIG, override: SET = None, as_json: JSON = False) -> None:
+def data(
+    config: CONFIG_OR_EXAMPLE = None, example: EXAMPLE = None, override: SET = None, as_json: JSON = False
+) -> None:
     """What the data are: splits, classes, sizes, hash, bad files, images in two splits."""
     from evosearch import api
     from evosearch.config import load_config
     from evosearch.reports import data_lines
 
-    report = api.data_report(load_config(config, override or []))
+    report = api.data_report(load_config(chosen_file(config, example), override or []))
     if as_json:
         print_json(report.to_json())
     else:
@@ -30,18 +33,21 @@ def data(config: CONFIG, override: SET = None, as_json: JSON = False) -> None:
         )
 
 
-def validate(config: CONFIG, override: SET = None, as_json: JSON = False) -> None:
+def validate(
+    config: CONFIG_OR_EXAMPLE = None, example: EXAMPLE = None, override: SET = None, as_json: JSON = False
+) -> None:
     """Check a configuration with its data, and print what the search would cost."""
     from evosearch import api
     from evosearch.config import read_config
     from evosearch.reports import cost_lines
 
-    loaded, source = read_config(config, override or [])
+    file = chosen_file(config, example)
+    loaded, source = read_config(file, override or [])
     cost = api.validate(loaded, source)
     if as_json:
         print_json({"name": loaded.name, "valid": True, **cost.to_json()})
         return
-    say(f"{config}: valid")
+    say(f"{file}: valid")
     for line in cost_lines(cost):
         say(line)
 
