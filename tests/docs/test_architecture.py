@@ -99,13 +99,13 @@ def listed(name):
 
 
 def test_the_modules_that_do_something_with_a_chromosome_are_those_that_are_listed(passed):
-    print(f"{len(passed.handled)} modules handle a chromosome: {', '.join(sorted(passed.handled))}")
+    print(f"{len(passed.handled)} modules handle a chromosome: {', '.join(sorted(passed.handled))}")  # noqa: T201 - for whoever runs it with -s
     assert passed.handled == listed("handled")
 
 
 def test_the_modules_that_hand_it_on_are_those_that_are_listed(passed):
     only = passed.carried - passed.handled
-    print(f"{len(only)} more hand it on: {', '.join(sorted(only))}; of {len(passed.ran)} that ran")
+    print(f"{len(only)} more hand it on: {', '.join(sorted(only))}; of {len(passed.ran)} that ran")  # noqa: T201 - for whoever runs it with -s
     assert only == listed("carried")
 
 
