@@ -28,11 +28,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from evosearch.storage.codec import encode
+
 import evosearch
 from evosearch import wiring
 from evosearch.evaluation import FailureKind
 from evosearch.storage import Home
-from evosearch.storage.codec import encode
 from evosearch.testing import Script
 from tests.kept.homes import DOUBLES, Double, KeptHome, reading_document, record, unpack
 from tests.kept.maker import EAVL, Maker, Moment, doubled, made_up_clock, nowhere, working_directory
