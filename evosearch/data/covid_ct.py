@@ -3,15 +3,32 @@
 Source: https://github.com/UCSD-AI4H/COVID-CT (Images unpacked). COVID is class 1, the positive one.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar, Literal
 
 from evosearch.data.folders import leaves
+from evosearch.data.gathering import Gathered, gather_files
 from evosearch.data.listing import Item, Listing, SplitName
+from evosearch.data.settings import FileKeys, Places
 from evosearch.errors import DataError
 
 CLASSES = ("NonCOVID", "COVID")
 _FILE_WORD: dict[SplitName, str] = {"train": "train", "validation": "val", "test": "test"}
+
+
+@dataclass(frozen=True)
+class CovidCtSettings(FileKeys):
+    """COVID-CT in its original layout, with its official splits. Each field is a key under `data`."""
+
+    name: Literal["covid_ct"] = "covid_ct"
+    """Which source."""
+
+    never_used: ClassVar = ("test_fraction", "validation_fraction", "split_seed")
+
+    def read(self, places: Places) -> Gathered:
+        """All images that stand in a split file."""
+        return gather_files(self, places, list_covid_ct)
 
 
 def list_covid_ct(root: Path) -> Listing:

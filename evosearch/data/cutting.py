@@ -5,12 +5,12 @@ from collections.abc import Mapping
 import numpy as np
 
 from evosearch.data.listing import Item, SplitName, Splits
-from evosearch.data.settings import DataSettings
+from evosearch.data.settings import CutKeys
 
 _PURPOSE = {"test": 1, "validation": 2}
 
 
-def cut_missing(given: Mapping[SplitName, tuple[Item, ...]], settings: DataSettings) -> Splits:
+def cut_missing(given: Mapping[SplitName, tuple[Item, ...]], settings: CutKeys) -> Splits:
     """Add the missing splits by cutting them from `given["train"]`; what is given stays as it is.
 
     Test takes `test_fraction` of the training images, then validation `validation_fraction` of the rest.
@@ -26,7 +26,7 @@ def cut_missing(given: Mapping[SplitName, tuple[Item, ...]], settings: DataSetti
 
 
 def _cut(
-    items: tuple[Item, ...], purpose: SplitName, fraction: float, settings: DataSettings
+    items: tuple[Item, ...], purpose: SplitName, fraction: float, settings: CutKeys
 ) -> tuple[tuple[Item, ...], tuple[Item, ...]]:
     """(rest, cut), both in the order of `items`. Every class is drawn from a stream of its own."""
     chosen: set[Item] = set()

@@ -1,12 +1,16 @@
 """One's own pictures: a folder per class, with or without train, val and test folders above them."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from evosearch.data.cutting import cut_missing
 from evosearch.data.folders import Walk
+from evosearch.data.gathering import Gathered, gather_files
 from evosearch.data.listing import SPLITS, Item, Listing, SplitName
-from evosearch.data.settings import DataSettings
+from evosearch.data.settings import CutKeys, FileKeys, Places
 from evosearch.errors import DataError
 
 _SPLIT_OF: dict[str, SplitName] = {
@@ -20,7 +24,21 @@ _SPLIT_OF: dict[str, SplitName] = {
 }
 
 
-def list_image_folder(root: Path, settings: DataSettings) -> Listing:
+@dataclass(frozen=True)
+class ImageFolderSettings(CutKeys, FileKeys):
+    """One folder of images per class, with or without train, val and test folders above them. Each field is a key under
+    `data`.
+    """
+
+    name: Literal["image_folder"] = "image_folder"
+    """Which source."""
+
+    def read(self, places: Places) -> Gathered:
+        """All images of all class folders."""
+        return gather_files(self, places, partial(list_image_folder, settings=self))
+
+
+def list_image_folder(root: Path, settings: ImageFolderSettings) -> Listing:
     """Classes are the folder names in alphabetical order; missing splits are cut from the training images.
 
     Raises DataError where split folders are incomplete or hold different classes.

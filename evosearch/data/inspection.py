@@ -9,9 +9,9 @@ from typing import Any
 from evosearch.data.arrays import content_key
 from evosearch.data.hygiene import Contradiction, Duplicate, examine
 from evosearch.data.listing import SPLITS, Listing
-from evosearch.data.loading import gather
 from evosearch.data.reading import DecodedFiles
-from evosearch.data.settings import DataSettings, SourceName
+from evosearch.data.settings import Places
+from evosearch.data.sources import DataSettings
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class DataReport:
     `repeats`, `contradictions`, `alike` and `alike_count`: see `Listing` and `Hygiene`.
     """
 
-    name: SourceName
+    name: str
     root: str | None
     classes: tuple[str, ...]
     counts: Mapping[str, Mapping[str, int]]
@@ -63,7 +63,7 @@ def inspect_data(
     Raises ConfigError where there is no such folder, DataError where its layout cannot be understood or a
     class is missing from a split; bad files are reported, not raised.
     """
-    gathered = gather(settings, env=env, cwd=cwd, cache=cache)
+    gathered = settings.read(Places(env, cwd, cache))
     listing, arrays, shape = gathered.listing, gathered.arrays, settings.image
     hygiene = examine(listing, arrays)
     return DataReport(

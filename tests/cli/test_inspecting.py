@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from evosearch import session
-from evosearch.data import DataSettings, load_dataset
+from evosearch.data import DigitsSettings, load_dataset
 
 COST = {
     *("name", "valid", "trainings", "epochs", "steps", "parameters", "training_flops", "memory"),
@@ -28,7 +28,7 @@ def test_data_for_a_person_are_splits_classes_and_a_hash(command):
     assert lines[:2] == ["digits", "  images as 1 x 8 x 8"]
     total = next(line.split() for line in lines if line.startswith("  all "))
     assert sum(map(int, total[1:])) == 1797
-    key = load_dataset(DataSettings(), env={}, cwd=Path.cwd(), cache=None).key
+    key = load_dataset(DigitsSettings(), env={}, cwd=Path.cwd(), cache=None).key
     assert f"  hash {key}" in lines
     assert lines[-1] == "  bad files: 0"
 

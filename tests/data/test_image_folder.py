@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from evosearch.data import DataSettings, load_dataset
+from evosearch.data import ImageFolderSettings, load_dataset
 from evosearch.data.image_folder import list_image_folder
 from evosearch.data.listing import SPLITS, Listing
 from evosearch.errors import DataError
 
-SETTINGS = DataSettings("image_folder", root="pets")
+SETTINGS = ImageFolderSettings(root="pets")
 
 
 def listed(root: Path) -> Listing:

@@ -5,22 +5,21 @@ from typing import Any
 import pytest
 
 from evosearch.blueprint import ImageShape
-from evosearch.data import DataSettings
+from evosearch.data import CovidCtSettings, DigitsSettings, ImageFolderSettings
 from evosearch.data.settings import locate_root
 from evosearch.errors import ConfigError
 
 
 def test_each_source_has_its_own_image_shape_unless_one_is_configured() -> None:
-    assert DataSettings().image == ImageShape(1, 8, 8)
-    assert DataSettings("covid_ct", root="covid-ct").image == ImageShape(3, 224, 224)
-    assert DataSettings("image_folder", root="x", image_size=32, channels=1).image == ImageShape(1, 32, 32)
+    assert DigitsSettings().image == ImageShape(1, 8, 8)
+    assert CovidCtSettings(root="covid-ct").image == ImageShape(3, 224, 224)
+    assert ImageFolderSettings(root="x", image_size=32, channels=1).image == ImageShape(1, 32, 32)
 
 
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"name": "mnist"}, "data.name is 'mnist'; choose one of digits, covid_ct, image_folder"),
-        ({"name": "covid_ct"}, "data.root is missing; covid_ct needs the folder of the images"),
+        ({"root": ""}, "data.root is empty; name the folder of the images"),
         ({"image_size": 3}, "data.image_size is 3; it must lie between 4 and 4096 pixels"),
         ({"channels": 2}, "data.channels is 2; choose 1 (gray) or 3 (colour)"),
         ({"test_fraction": 1.0}, "data.test_fraction is 1.0; it must lie between 0 and 1"),
@@ -37,7 +36,7 @@ def test_each_source_has_its_own_image_shape_unless_one_is_configured() -> None:
 )
 def test_a_wrong_setting_is_named_by_its_key(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(message)):
-        DataSettings(**wrong)
+        ImageFolderSettings(**{"root": "pets"} | wrong)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +67,3 @@ def test_a_root_that_is_no_folder_is_refused_with_the_place_looked_at(tmp_path: 
 def test_a_relative_evosearch_data_counts_from_the_working_directory(tmp_path: Path) -> None:
     (tmp_path / "stored" / "pets").mkdir(parents=True)
     assert locate_root("pets", {"EVOSEARCH_DATA": "stored"}, tmp_path) == tmp_path / "stored" / "pets"
-
-
-def test_digits_may_keep_a_root_they_do_not_need() -> None:
-    assert DataSettings("digits", root="covid-ct").image == ImageShape(1, 8, 8)  # --set data.name=digits
