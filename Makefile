@@ -75,7 +75,7 @@ define into
 endef
 
 docs: install ## Write what is generated: configs/schema.json, docs/reference.md, the table of docs/protocol.md
-	@$(BIN)/python -P -m evosearch.config > configs/schema.json
+	@$(BIN)/python -P -m evosearch.config schema > configs/schema.json
 	@$(BIN)/python -P -m evosearch.cli.reference > docs/reference.md
 	@$(BIN)/python -P -m evosearch.studies.protocol > docs/table
 	$(call into,docs/protocol.md,divergences,docs/table)

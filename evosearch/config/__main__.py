@@ -1,7 +1,8 @@
-"""`python -P -m evosearch.config` prints the JSON schema of configurations: `make docs` keeps it as `configs/schema.json`."""
+"""What is generated from the configuration: `python -P -m evosearch.config schema|reference` prints it."""
 
 import sys
 
+from evosearch.config.reference import config_reference
 from evosearch.config.schema import schema_text
 
-sys.stdout.write(schema_text())
+sys.stdout.write(f"{config_reference()}\n" if sys.argv[1:] == ["reference"] else schema_text())
