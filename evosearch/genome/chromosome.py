@@ -68,6 +68,9 @@ class Chromosome:
 
     `head`: at least one gene, convolutions and poolings in any order; a child fresh from crossover may
     still lack a convolution until it is repaired. `tail`: dense layers, possibly none.
+
+    >>> str(Chromosome((Conv(64), Conv(99, batch_norm=True), Pool()), (Dense(256),)))
+    'C64 B99 P | F256'
     """
 
     head: Head
