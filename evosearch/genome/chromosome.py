@@ -15,7 +15,7 @@ KERNEL = 3
 class Conv:
     """A 3x3 convolution with 'same' padding, an optional batch norm, and a ReLU.
 
-    `channels`: output channels, at least 1. `batch_norm`: whether a batch norm stands before the ReLU.
+    `channels`: output channels, at least 1. `batch_norm`: whether a batch norm comes before the ReLU.
     """
 
     channels: int

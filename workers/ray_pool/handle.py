@@ -16,7 +16,7 @@ START_SECONDS = 300.0
 network takes a minute at worst."""
 
 STACK_SECONDS = 2.0
-"""How long a worker that is to be killed may take to say where it stands."""
+"""How long a worker that is to be killed may take to say where it is."""
 
 
 @dataclass(eq=False)
@@ -64,7 +64,7 @@ class ActorHandle:
         self.call = self.actor.prepare.remote("cpu" if self.device == "cpu" else "cuda:0")
 
     def begin(self, ticket: Ticket, task: Task) -> None:
-        """Give it a task. How it gets on is asked later: of one that takes no time nothing is told but its end."""
+        """Give it a task. How it gets on is asked later: of one that takes no time nothing is reported but its end."""
         self.ticket = ticket
         self.pulse = None
         self.asked = time.monotonic()
@@ -92,7 +92,7 @@ class ActorHandle:
             self.knock = None
         except ActorUnavailableError:
             self.suspect(patience)
-        except RayError:  # it is dead: of that its task tells
+        except RayError:  # it is dead: its task reports that
             return
 
     def suspect(self, patience: float) -> None:
@@ -112,7 +112,7 @@ class ActorHandle:
         return ""
 
     def find_position(self) -> Position | None:
-        """Where its task stands; None if it does not answer within `STACK_SECONDS`."""
+        """Where its task is; None if it does not answer within `STACK_SECONDS`."""
         import ray
         from ray.exceptions import RayError
 
