@@ -32,6 +32,7 @@ from evosearch.session import (
     Driving,
     Executor,
     Finished,
+    Providers,
     SearchSession,
     artifact_folder,
     artifact_place,
@@ -49,8 +50,10 @@ from evosearch.storage import (
 from evosearch.studies import final_name, lengthened, reading_key, retrainings
 
 __all__ = [
+    "Driving",
     "Executor",
     "Finished",
+    "Providers",
     "artifact_folder",
     "artifact_place",
     "artifact_store",

@@ -1,6 +1,6 @@
 """`run`, `resume` and `retrain`: the commands that train."""
 
-from typing import TYPE_CHECKING, Annotated, TypedDict
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,18 +24,8 @@ from evosearch.errors import SearchConflictError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from evosearch.api import Executor, Finished
-    from evosearch.runtime import Watcher
+    from evosearch.api import Finished
     from evosearch.storage import Home, TestReading
-
-
-class Driving(TypedDict):
-    """How a search is driven: what the functions of `api` take beside the search itself."""
-
-    executor: "Executor | None"
-    address: str | None
-    watcher: "Watcher"
-    takeover: bool
 
 
 GENERATIONS = Annotated[
@@ -62,6 +52,7 @@ SEARCH_NAME = Annotated[
 
 
 def run(
+    context: typer.Context,
     config: CONFIG,
     override: SET = None,
     name: SEARCH_NAME = None,
@@ -84,7 +75,9 @@ def run(
         _tell_where(home)
         with show_progress() as watcher:
             ended: Finished | tuple[Finished, ...]
-            how = Driving(executor=executor, address=address, watcher=watcher, takeover=takeover)
+            how = api.Driving(
+                executor=executor, address=address, watcher=watcher, takeover=takeover, providers=context.obj
+            )
             if chosen is None:
                 ended = api.run(loaded, home, source=source, **how)
             else:
@@ -93,6 +86,7 @@ def run(
 
 
 def resume(
+    context: typer.Context,
     name: SEARCH_OR_GROUP,
     generations: GENERATIONS = None,
     executor: EXECUTOR = None,
@@ -108,7 +102,9 @@ def resume(
         _tell_where(home)
         with show_progress() as watcher:
             ended: Finished | tuple[Finished, ...]
-            how = Driving(executor=executor, address=address, watcher=watcher, takeover=takeover)
+            how = api.Driving(
+                executor=executor, address=address, watcher=watcher, takeover=takeover, providers=context.obj
+            )
             if home.members_of(name):
                 ended = api.resume_group(name, home, generations=generations, **how)
             else:
@@ -122,6 +118,7 @@ def resume(
 
 
 def retrain(
+    context: typer.Context,
     name: NAME,
     epochs: EPOCHS = None,
     seeds: REPEATS = None,
@@ -138,7 +135,9 @@ def retrain(
     repeats = (1,) if seeds is None else parse_seeds(seeds)
     with opened(storage) as home, show_progress() as watcher:
         _refuse_group(name, home)
-        how = Driving(executor=executor, address=address, watcher=watcher, takeover=takeover)
+        how = api.Driving(
+            executor=executor, address=address, watcher=watcher, takeover=takeover, providers=context.obj
+        )
         readings = api.retrain(name, home, epochs=epochs, seeds=repeats, **how)
         _print_readings(name, readings, home, as_json=as_json, several=seeds is not None)
 

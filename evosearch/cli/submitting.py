@@ -48,7 +48,7 @@ DRY_RUN = Annotated[
 ]
 
 
-def submit(  # noqa: PLR0913, PLR0917 - an option each
+def submit(
     config: CONFIG,
     override: SET = None,
     name: SEARCH_NAME = None,
