@@ -47,7 +47,7 @@ from evosearch.storage import (
     bring_back,
     group_of,
 )
-from evosearch.studies import final_name, lengthened, reading_key, retrainings
+from evosearch.studies import final_name, is_published, lengthened, reading_key, retrainings
 
 __all__ = [
     "Driving",
@@ -239,6 +239,7 @@ def retrain(
     missing = [one for one, key in zip(wanted, keys, strict=True) if key not in known]
     if not missing:
         options.watcher.note("recorded earlier: each network reads the test split once")
+        _publish_again(home, row, known[keys[0]].search, options)
         return tuple(known[key] for key in keys)
     child = _retraining(home, row, replace(config, training=final), missing, options)
     if not child.is_done(None):
@@ -250,6 +251,14 @@ def retrain(
     check_trained(home, child.config.name, missing)
     known = _recorded(home, name)
     return tuple(known[key] for key in keys)
+
+
+def _publish_again(home: Home, parent: SearchRow, name: str, options: DriveOptions) -> None:
+    """The winner of the retraining `name`, where its files are missing: its driver may have been killed before it left them."""
+    row = home.find_search(name)
+    config = config_from_json(row.configuration)
+    if row.parent == parent.name and not is_published(artifact_store(home, config).within(parent.name)):
+        SearchSession(home, config, row, options, parent).publish_winner()
 
 
 def check_trained(home: Home, name: str, wanted: Sequence[ListedTrial] | None = None) -> None:

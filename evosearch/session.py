@@ -50,7 +50,7 @@ from evosearch.storage import (
     group_of,
     take,
 )
-from evosearch.studies import FinalReader
+from evosearch.studies import FinalReader, best_reading, publish_winner
 from workers import make_pool
 
 Executor = Literal["ray", "local"]
@@ -415,10 +415,30 @@ class SearchSession:
                     store.within(name).put(self._curve, self._curve.name)
         except (OSError, CannotRunError) as error:  # a full or read-only disk does not take the result away
             self.options.watcher.note(f"no evolution curve could be drawn: {error}")
+        if self.parent is not None:
+            self.publish_winner()
         if "://" not in self.checkpointing.place:  # its driver may have been killed before it cleared them
             self.checkpointing.clear()
         row, place = self.home.find_search(name), artifact_place(self.home, self.config)
         return Finished(row, journal.best(name), len(dataset.classes), self.folder, place)
+
+    def publish_winner(self) -> None:
+        """Of a retraining that is done: its best network becomes that of its search. Anything that hinders it is a note:
+        the readings are journaled, and the same command publishes it later.
+        """
+        if self.parent is None:
+            return
+        store, name = artifact_store(self.home, self.config), self.config.name
+        readings = [one for one in self.home.journal.test_readings(self.parent.name) if one.search == name]
+        if (best := best_reading(readings)) is None:
+            return
+        try:
+            publish_winner(self.parent, self.home.find_search(name), best, store)
+        except (OSError, CannotRunError) as error:
+            self.options.watcher.note(
+                f"the weights of {name!r} could not be copied to winner.safetensors ({error}); `evosearch retrain "
+                f"{self.parent.name}` tries again"
+            )
 
     @property
     def folder(self) -> Path:

@@ -28,10 +28,12 @@ def status(
     storage: STORAGE = None,
 ) -> None:
     """How far searches are: generation, evaluations, best, estimated end; of a group also mean ± deviation."""
+    from evosearch.reports import SearchSnapshot
+
     with opened(storage) as home:
         members = () if name is None else home.members_of(name)
         rows = _on_their_own(home) if name is None else members or (home.find_search(name),)
-        snapshots = [_snapshot(home, row) for row in rows]
+        snapshots = [SearchSnapshot.of(home, row, socket.gethostname(), time.time()) for row in rows]
     if name is None:
         _print_all(snapshots, as_json)
     elif members:
@@ -133,18 +135,6 @@ def _print_search(snapshot: "SearchSnapshot", as_json: bool) -> None:
     else:
         for line in status_lines(snapshot):
             say(line)
-
-
-def _snapshot(home: "Home", row: "SearchRow") -> "SearchSnapshot":
-    from evosearch.config import config_from_json
-    from evosearch.reports import SearchSnapshot, last_heard
-
-    host, now = socket.gethostname(), time.time()
-    total = config_from_json(row.configuration).strategy.with_generations(row.generations).evaluations_in_all
-    state, best = home.current_state(row, host, now), home.journal.best(row.name)
-    children = tuple(_snapshot(home, child) for child in home.children_of(row.name))
-    readings, live = home.journal.test_readings(row.name), home.journal.live(row.name)
-    return SearchSnapshot(row, state, best, total, last_heard(row, host, now), children, readings, live)
 
 
 def add_to(app: typer.Typer) -> None:

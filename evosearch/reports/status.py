@@ -7,10 +7,11 @@ from typing import Any
 
 from rich.table import Table
 
+from evosearch.config import config_from_json
 from evosearch.reports.cost import seconds_left
 from evosearch.reports.outcome import reading_row
 from evosearch.reports.words import cells, duration
-from evosearch.storage import EvaluationRow, LiveRow, SearchRow, SearchStatus, TestReading
+from evosearch.storage import EvaluationRow, Home, LiveRow, SearchRow, SearchStatus, TestReading
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,21 @@ class SearchSnapshot:
     children: tuple["SearchSnapshot", ...] = ()
     readings: tuple[TestReading, ...] = ()
     live: tuple[LiveRow, ...] = ()
+
+    @classmethod
+    def of(cls, home: Home, row: SearchRow, host: str, now: float) -> "SearchSnapshot":
+        """The search `row` of `home`, as seen on `host` at `now`, seconds since 1970."""
+        strategy = config_from_json(row.configuration).strategy.with_generations(row.generations)
+        return cls(
+            row,
+            home.current_state(row, host, now),
+            home.journal.best(row.name),
+            strategy.evaluations_in_all,
+            last_heard(row, host, now),
+            tuple(cls.of(home, child, host, now) for child in home.children_of(row.name)),
+            home.journal.test_readings(row.name),
+            home.journal.live(row.name),
+        )
 
     @property
     def done(self) -> int:
