@@ -15,7 +15,6 @@ from evosearch.config import (
     Document,
     RunConfig,
     check_new,
-    config_from_json,
     differing_keys,
     objections,
     with_earlier_defaults,
@@ -38,6 +37,7 @@ from evosearch.session import (
     artifact_place,
     artifact_store,
     check_parent,
+    configuration_of,
     make_plan,
 )
 from evosearch.storage import (
@@ -90,6 +90,7 @@ def run(
         EvosearchError: as `evosearch.runtime.drive`.
     """
     options = DriveOptions.of(**how)
+    _note_all(source, options)
     _bring_back(config, home, options)
     if members := home.members_of(config.name):
         raise SearchConflictError(
@@ -112,6 +113,7 @@ def run_group(
     Returns: the searches `NAME/seed-N`, in the order of `seeds`. Each is what it would have been alone.
     """
     options = DriveOptions.of(**how)
+    _note_all(source, options)
     _bring_back(config, home, options)
     if home.journal.find(config.name) is not None:
         raise SearchConflictError(
@@ -134,7 +136,7 @@ def resume_group(
     """Go on with every search of the group `name`, side by side, as `resume` would with each."""
     options = DriveOptions.of(**how)
     for row in home.members_of(name)[:1]:  # brings all of them back
-        _bring_back(config_from_json(row.configuration), home, options)
+        _bring_back(configuration_of(row), home, options)
     members = [_resumed(member, home, generations, options) for member in home.members_of(name)]
     if not members:
         home.find_search(name)  # neither a group nor a search: says what there is
@@ -154,8 +156,13 @@ def resume(
         SearchConflictError: there is no such search, or `generations` lies below its present total.
     """
     options = DriveOptions.of(**how)
-    _bring_back(config_from_json(home.find_search(name).configuration), home, options)
+    _bring_back(configuration_of(home.find_search(name)), home, options)
     return drive_searches([_resumed(home.find_search(name), home, generations, options)], generations)[0]
+
+
+def _note_all(source: Document | None, options: DriveOptions) -> None:
+    for line in source.notes if source else ():
+        options.watcher.note(line)
 
 
 def _bring_back(config: RunConfig, home: Home, options: DriveOptions) -> None:
@@ -176,7 +183,7 @@ def _begun(config: RunConfig, home: Home, options: DriveOptions, source: Documen
 
 
 def _resumed(row: SearchRow, home: Home, generations: int | None, options: DriveOptions) -> SearchSession:
-    name, config = row.name, config_from_json(row.configuration)
+    name, config = row.name, configuration_of(row)
     if row.parent is None:  # a retraining follows its search
         _note_objections(config, options)
     if generations is not None:
@@ -226,12 +233,12 @@ def retrain(
     if epochs is not None and epochs > MOST_EPOCHS:
         raise InputError(f"--epochs is {epochs}; it must be at most {MOST_EPOCHS:,}")
     options = DriveOptions.of(**how)
-    _bring_back(config_from_json(home.find_search(name).configuration), home, options)
+    _bring_back(configuration_of(home.find_search(name)), home, options)
     row, best = home.find_search(name), home.journal.best(name)
     check_parent(home, row, options.onlooker)
     if best is None:
         raise SearchConflictError(f"no evaluation of {name!r} succeeded; there is nothing to retrain")
-    config = config_from_json(row.configuration)
+    config = configuration_of(row)
     final = replace(_trained_by(config, best.number), epochs=epochs or config.final.epochs)
     wanted = retrainings(best.chromosome, best.candidate, seeds)
     keys = [_reading_key(config, final, one) for one in wanted]
@@ -256,9 +263,10 @@ def retrain(
 def _publish_again(home: Home, parent: SearchRow, name: str, options: DriveOptions) -> None:
     """The winner of the retraining `name`, where its files are missing: its driver may have been killed before it left them."""
     row = home.find_search(name)
-    config = config_from_json(row.configuration)
+    config = configuration_of(row)
     if row.parent == parent.name and not is_published(artifact_store(home, config).within(parent.name)):
-        SearchSession(home, config, row, options, parent).publish_winner()
+        session = SearchSession(home, config, row, options, parent)
+        session.publish_winner(session.load(begun=True))
 
 
 def check_trained(home: Home, name: str, wanted: Sequence[ListedTrial] | None = None) -> None:
@@ -301,7 +309,7 @@ def _retraining(
             f"{name!r} is a search of its own, whose name a retraining of {parent.name!r} for "
             f"{counted(config.training.epochs, 'epoch')} would have; give other --epochs"
         )
-    before = config_from_json(row.configuration).strategy if row else None
+    before = configuration_of(row).strategy if row else None
     strategy = lengthened(before if isinstance(before, FixedListSettings) else None, wanted)
     executor: Executor = options.executor or ("local" if parent.executor == "local" else "ray")
     as_parent = replace(options, executor=executor if row is None else options.executor)
@@ -359,7 +367,7 @@ def _at(config: RunConfig, address: str | None) -> RunConfig:
 
 def _merged(config: RunConfig, row: SearchRow, source: Document | None) -> RunConfig:
     """The journaled configuration, with what may change taken from `config`."""
-    journaled = config_from_json(row.configuration)
+    journaled = configuration_of(row)
     config = with_earlier_defaults(config, journaled, source.places if source else None)
     ours, theirs = config.strategy, journaled.strategy
     # Fewer generations than an extension made them is not another search.

@@ -91,7 +91,7 @@ class SearchHandle:
             weights, known = fetch_winner(
                 self.name, artifact_store(home, config).within(self.name), Path(folder)
             )
-            return TrainedNetwork.load(weights, config.data, known["training"]["dropout"])
+            return TrainedNetwork.load(weights, known["training"]["dropout"], known["window"])
 
     def _home(self) -> AbstractContextManager[Home]:
         return open_home(self.storage, env=os.environ, cwd=Path.cwd(), create=False)

@@ -11,12 +11,12 @@ from functools import cached_property, partial, reduce
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Literal, Self, TypedDict, Unpack
+from typing import Any, Literal, Self, TypedDict, Unpack
 
 from evosearch.blueprint import Problem
-from evosearch.config import RunConfig, config_from_json, config_to_json
+from evosearch.config import RunConfig, config_from_json, config_to_json, plugins_of
 from evosearch.data import Dataset, load_dataset
-from evosearch.errors import CannotRunError, HeldError, JournalError, SearchConflictError
+from evosearch.errors import CannotRunError, HeldError, JournalError, PluginError, SearchConflictError
 from evosearch.evaluation import FailureKind
 from evosearch.permissions import make_folder
 from evosearch.reports import draw_evolution
@@ -301,11 +301,17 @@ class SearchSession:
         self._curve.unlink(missing_ok=True)  # it would show fewer generations than there will be
         return state
 
+    @property
+    def _environment(self) -> dict[str, Any]:
+        plugins = plugins_of(self.config)
+        return {**self.options.providers.versions(), **({PLUGINS: plugins} if plugins else {})}
+
     def _tell_of_other_versions(self, row: SearchRow) -> None:
+        then, now = ({**one, **one.get(PLUGINS, {})} for one in (row.environment, self._environment))
         changed = [
-            f"{package} {row.environment.get(package)} then, {now} now"
-            for package, now in self.options.providers.versions().items()
-            if row.environment.get(package) != now
+            f"{package} {then.get(package)} then, {version} now"
+            for package, version in now.items()
+            if package != PLUGINS and then.get(package) != version
         ]
         if changed:
             self.options.watcher.note(
@@ -393,7 +399,7 @@ class SearchSession:
 
     def create(self, dataset: Dataset, pool: WorkerPool) -> None:
         """Journal a new search; only now that it has workers."""
-        environment = {**self.options.providers.versions(), "device": pool.device}
+        environment = {**self._environment, "device": pool.device}
         configuration, total = config_to_json(self.config), self.config.strategy.generations
         parent = self.parent.name if self.parent else None
         created = SearchCreated(configuration, dataset.key, environment, total, parent)
@@ -416,13 +422,13 @@ class SearchSession:
         except (OSError, CannotRunError) as error:  # a full or read-only disk does not take the result away
             self.options.watcher.note(f"no evolution curve could be drawn: {error}")
         if self.parent is not None:
-            self.publish_winner()
+            self.publish_winner(dataset)
         if "://" not in self.checkpointing.place:  # its driver may have been killed before it cleared them
             self.checkpointing.clear()
         row, place = self.home.find_search(name), artifact_place(self.home, self.config)
         return Finished(row, journal.best(name), len(dataset.classes), self.folder, place)
 
-    def publish_winner(self) -> None:
+    def publish_winner(self, dataset: Dataset) -> None:
         """Of a retraining that is done: its best network becomes that of its search. Anything that hinders it is a note:
         the readings are journaled, and the same command publishes it later.
         """
@@ -433,7 +439,7 @@ class SearchSession:
         if (best := best_reading(readings)) is None:
             return
         try:
-            publish_winner(self.parent, self.home.find_search(name), best, store)
+            publish_winner(self.parent, self.home.find_search(name), best, dataset.window, store)
         except (OSError, CannotRunError) as error:
             self.options.watcher.note(
                 f"the weights of {name!r} could not be copied to winner.safetensors ({error}); `evosearch retrain "
@@ -465,3 +471,22 @@ class SearchSession:
             raise CannotRunError(
                 f"nothing can be written to {self.folder} ({error.strerror}); give storage.artifacts another folder"
             ) from error
+
+
+PLUGINS = "plugins"
+"""Key of a journaled environment: the distributions that the configuration needs besides ours, with their versions."""
+
+
+def configuration_of(row: SearchRow) -> RunConfig:
+    """The journaled configuration of a search that is to be gone on with.
+
+    Raises:
+        PluginError: it names a source or a strategy that is not installed here; with the version that it was begun with.
+    """
+    try:
+        return config_from_json(row.configuration)
+    except PluginError as error:
+        begun = ", ".join(f"{name} {version}" for name, version in row.environment.get(PLUGINS, {}).items())
+        raise PluginError(
+            f"{row.name!r} cannot go on here: {error}; {f'it was begun with {begun}: install that' if begun else 'install it'}"
+        ) from error

@@ -13,7 +13,7 @@ import pytest
 
 from evosearch.blueprint import ImageShape, Problem
 from evosearch.config import config_from_json, config_to_json, load_config, read_config
-from evosearch.data import DataSettings, load_dataset
+from evosearch.data import ImageFolderSettings, load_dataset
 from evosearch.errors import (
     CannotRunError,
     ConfigError,
@@ -46,6 +46,7 @@ from evosearch.storage import (
 from evosearch.testing import FormulaEvaluator, ScriptedPool
 from tests.bucket import BucketFileSystem, make_bucket
 from tests.finished_search import EVALUATIONS, FailingPool, hold_late
+from tests.kept.pictures import draw_pictures
 
 
 def facts(home, kind, name="tiny"):
@@ -113,7 +114,7 @@ def test_nothing_is_journaled_of_a_search_that_cannot_start(home, config, script
     with pytest.raises(InfeasibleSpaceError):
         api.run(replace(config, space=replace(config.space, max_parameters=1)), home)
     with pytest.raises(ConfigError):
-        api.run(replace(config, data=DataSettings("image_folder", "gone")), home)
+        api.run(replace(config, data=ImageFolderSettings(root="gone")), home)
     assert home.journal.searches() == ()
     assert scripted == []
 
@@ -211,9 +212,17 @@ def test_each_section_that_decides_the_result_makes_another_search(home, config,
         api.run(replace(config, **changed[section]), home)
 
 
+def images_in(folder):
+    """A source whose pictures are the same in every folder."""
+    draw_pictures(folder)
+    return ImageFolderSettings(root=str(folder.resolve() / "shapes"), image_size=8)
+
+
 def test_the_same_images_from_elsewhere_are_the_same_search(home, config, scripted, api):
-    api.run(config, home)
-    assert api.run(replace(config, data=replace(config.data, root="/gone")), home).row.state == "done"
+    here, there = images_in(Path("here")), images_in(Path("there"))
+    api.run(replace(config, data=here), home)
+    assert api.run(replace(config, data=there), home).row.state == "done"
+    assert len(scripted) == 1
 
 
 def test_generations_up_to_those_of_an_extension_are_no_other_search(home, config, scripted, api):
@@ -432,8 +441,7 @@ def test_a_name_is_a_search_or_a_group_never_both(home, config, scripted, api):
 
 
 def test_members_whose_images_lie_elsewhere_now_go_on_together(home, config, scripted, api):
-    for seed, root in ((0, "/here"), (1, "/there")):
-        data = replace(config.data, root=root)
+    for seed, data in enumerate((images_in(Path("here")), images_in(Path("there")))):
         api.run(replace(config, name=f"tiny/seed-{seed}", seed=seed, data=data), home)
     assert len(api.resume_group("tiny", home, generations=3)) == 2
 

@@ -15,7 +15,7 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 import evosearch
-from evosearch.data import DataSettings, load_dataset
+from evosearch.data import DigitsSettings, load_dataset
 from evosearch.errors import CannotRunError, ConfigError, DataError, EvaluationError, SearchConflictError
 from evosearch.runtime import Silence
 from evosearch.storage import ArtifactStore
@@ -122,7 +122,7 @@ def test_the_loaded_network_reads_the_test_split_as_the_journal_says(retrained):
     search, _, home = retrained
     network = search.load_network()
     document = json.loads((home / "tiny/winner.json").read_text())
-    test = load_dataset(DataSettings(), env={}, cwd=home, cache=None).test
+    test = load_dataset(DigitsSettings(), env={}, cwd=home, cache=None).test
     with torch.inference_mode():
         predicted = network(torch.tensor(test.images)).argmax(1).numpy()
     confusion = np.zeros((10, 10), int)
@@ -172,7 +172,7 @@ def test_files_that_do_not_belong_together_are_refused_and_published_again(retra
     assert weights.read_bytes() == whole
     weights.write_bytes(b"other")
     with pytest.raises(EvaluationError, match="holds no network of evosearch"):
-        TrainedNetwork.load(weights, DataSettings(), 0.5)
+        TrainedNetwork.load(weights, 0.5)
 
 
 def test_weights_that_lie_elsewhere_are_a_note_and_no_failure(folder, scripted, api):
@@ -189,6 +189,6 @@ def test_in_a_remote_store_the_winner_lies_beside_the_search(retrained, tmp_path
     store.within(first.search).put(home / first.search / first.weights, first.weights)
     with evosearch.handle.open_home(search.storage, env={}, cwd=home, create=False) as opened:
         evosearch.studies.publish_winner(
-            opened.find_search("tiny"), opened.find_search(first.search), first, store
+            opened.find_search("tiny"), opened.find_search(first.search), first, None, store
         )
     assert {"tiny/winner.json", "tiny/winner.safetensors"} < set(store.list())

@@ -38,6 +38,7 @@ def winner_document(parent: SearchRow, child: SearchRow, reading: TestReading, d
         "readings": reading.total,
         "training": child.configuration["training"],
         "data": parent.configuration["data"],
+        "window": window,
         "data_key": parent.data_key,
         "environment": dict(child.environment),
     }
@@ -51,6 +52,7 @@ def publish_winner(parent: SearchRow, child: SearchRow, reading: TestReading, st
         parent: the search.
         child: its retraining.
         reading: of the network that won, by the retraining.
+        window: as in `evosearch.data.Dataset`.
         store: of all searches.
 
     Raises:
@@ -61,7 +63,9 @@ def publish_winner(parent: SearchRow, child: SearchRow, reading: TestReading, st
         copy, document = Path(folder, WEIGHTS), Path(folder, DOCUMENT)
         store.within(child.name).get(reading.weights or "", copy)
         digest = hashlib.sha256(copy.read_bytes()).hexdigest()
-        document.write_text(json.dumps(winner_document(parent, child, reading, digest), indent=2) + "\n")
+        document.write_text(
+            json.dumps(winner_document(parent, child, reading, window, digest), indent=2) + "\n"
+        )
         store.within(parent.name).put(copy, WEIGHTS)
         store.within(parent.name).put(document, DOCUMENT)
 

@@ -11,12 +11,14 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from evosearch.blueprint import ImageShape
-from evosearch.data import DataSettings
 from evosearch.data.decoding import UndecodableError, decode, fit
 from evosearch.errors import DataError, EvaluationError
 from evosearch.genome import parse_network
 from evosearch.networks import decode as decode_network
 from evosearch.training.weights import load_weights
+
+MOST_PIXELS = 64_000_000
+"""A file with more pixels is refused before it is decoded, as by `data.max_image_pixels`."""
 
 Picture = str | Path | BinaryIO | Image.Image
 
@@ -25,7 +27,8 @@ class TrainedNetwork(nn.Module):
     """Takes images (N, C, H, W) uint8 and returns logits (N, classes); scaling is inside, and it is in evaluation mode.
 
     `network`: the network itself, which takes scaled float32. `text`: its text form, `C64 B99 P | F100` or `resnet18`.
-    `classes`: their names, by logit. `image`: the shape of one image. `data`: how pictures become images.
+    `classes`: their names, by logit. `image`: the shape of one image. `window`: the values of deep pictures that become black
+    and white, as in `evosearch.data.Dataset`.
     """
 
     mean: Tensor
@@ -38,20 +41,23 @@ class TrainedNetwork(nn.Module):
         classes: tuple[str, ...],
         image: ImageShape,
         scale: tuple[Tensor, Tensor],
-        data: DataSettings,
+        window: tuple[float, float] | None = None,
     ) -> None:
         super().__init__()
         self.network = network
-        self.text, self.classes, self.image, self.data = text, classes, image, data
+        self.text, self.classes, self.image, self.window = text, classes, image, window
         for name, values in zip(("mean", "deviation"), scale, strict=True):
             self.register_buffer(name, values.reshape(-1, 1, 1), persistent=False)
         self.eval()
 
     @classmethod
-    def load(cls, weights: Path, data: DataSettings, dropout: float) -> "TrainedNetwork":
+    def load(
+        cls, weights: Path, dropout: float, window: tuple[float, float] | None = None
+    ) -> "TrainedNetwork":
         """The network whose weights are in the safetensors file `weights`, which says what it is; on the CPU.
 
-        `dropout`: the rate it was trained with; a chromosome's layers are counted with those that drop.
+        `dropout`: the rate it was trained with; a chromosome's layers are counted with those that drop. `window`: as in
+        `evosearch.data.Dataset`.
 
         Raises:
             EvaluationError: there is no such file, or it holds no network of ours.
@@ -66,7 +72,7 @@ class TrainedNetwork(nn.Module):
             raise EvaluationError(f"'{weights}' holds no network of evosearch ({error})") from error
         module = decode_network(parse_network(text), image, len(classes), dropout)
         load_weights(weights, module)
-        return cls(module, text, classes, image, scale, data)
+        return cls(module, text, classes, image, scale, window)
 
     def forward(self, images: Tensor) -> Tensor:
         """From images (N, C, H, W) uint8 to logits (N, classes)."""
@@ -87,7 +93,7 @@ class TrainedNetwork(nn.Module):
             return torch.tensor(fit(picture, self.image))
         try:
             stream = BytesIO(Path(picture).read_bytes()) if isinstance(picture, str | Path) else picture
-            return torch.tensor(decode(stream, self.image, self.data.max_image_pixels).pixels)
+            return torch.tensor(decode(stream, self.image, MOST_PIXELS, self.window).pixels)
         except (UndecodableError, OSError) as error:
             raise DataError(f"{str(picture)!r} {error}") from error
 
