@@ -198,7 +198,7 @@ def test_without_wait_it_returns_at_once_and_what_it_prints_follows_and_stops_th
     ended = submit(cluster, folder, *LONG)
     assert ended.returncode == 0
     assert ended.stderr.startswith(f"sent from {folder}: 2 files, ")
-    _, follow, end = ended.stdout.splitlines()
+    _, follow, end, *_ = ended.stdout.splitlines()
     follow, end = (line.partition("ray ")[2].partition("    ")[0].split() for line in (follow, end))
     with cluster.running("ray", *follow, cwd=folder) as following:
         read_until_evaluated(following, 1)

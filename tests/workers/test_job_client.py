@@ -207,11 +207,11 @@ def test_a_job_is_a_quoted_command_in_a_copy_of_the_files_that_no_import_looks_i
     cluster = Cluster()
     monkeypatch.setattr(job_client, "_connected", lambda _: cluster)
     command = ["run", "my search.yaml", "--name", "a;b"]
-    assert JobClient("http://head:8265").submit(command, Parcel.of(tmp_path, {})) == "raysubmit_1"
+    assert JobClient("http://head:8265").submit(command, Parcel.of(tmp_path, {}), {"A": "b"}) == "raysubmit_1"
     package = cluster.submitted["runtime_env"].pop("working_dir")
     assert cluster.submitted == {
         "entrypoint": "cd submitted && exec run 'my search.yaml' --name 'a;b'",
-        "runtime_env": {"env_vars": {"PYTHONSAFEPATH": "1"}},
+        "runtime_env": {"env_vars": {"PYTHONSAFEPATH": "1", "A": "b"}},
     }
     assert cluster.received == {"submitted/my search.yaml": b"seed: 1"}
     assert not Path(package).exists()
