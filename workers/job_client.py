@@ -237,7 +237,9 @@ class _Output:
         if not self.begun:
             self.begun, self.newest = line == self.mark, line
             return
-        text, marked, packed = line.partition(f"{self.mark} ")  # a last line of standard error may lack its end
+        text, marked, packed = line.partition(
+            f"{self.mark} "
+        )  # a last line of standard error may lack its end
         if text or not marked:
             self.write(text)
         if packed == ".":

@@ -18,7 +18,7 @@ SERVER = Annotated[
         help="Run it on the head of a cluster, whose job server is http://HEAD:8265. Default: here.",
     ),
 ]
-ADDRESS = Annotated[
+ADDRESS_OR_SERVER = Annotated[
     str | None,
     typer.Option(
         "--address",

@@ -19,8 +19,7 @@ from evosearch.cli.options import (
     parse_seeds,
 )
 from evosearch.cli.output import print_json, say, tell
-from evosearch.cli.remote import ADDRESS as ADDRESS_OR_SERVER
-from evosearch.cli.remote import is_job_server, run_on_head
+from evosearch.cli.remote import ADDRESS_OR_SERVER, is_job_server, run_on_head
 from evosearch.errors import SearchConflictError
 
 if TYPE_CHECKING:
