@@ -9,6 +9,7 @@ import typer
 from evosearch.cli.opening import opened
 from evosearch.cli.options import JSON, SEARCH_OR_GROUP, STORAGE
 from evosearch.cli.output import print_json, say, say_lines, say_table
+from evosearch.cli.remote import SERVER, run_on_head
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,10 +27,13 @@ def status(
     ] = None,
     as_json: JSON = False,
     storage: STORAGE = None,
+    address: SERVER = None,
 ) -> None:
     """How far searches are: generation, evaluations, best, estimated end; of a group also mean ± deviation."""
     from evosearch.reports import SearchSnapshot
 
+    if address is not None:
+        run_on_head(address, "status", name, {"--json": as_json, "--storage": storage})
     with opened(storage) as home:
         members = () if name is None else home.members_of(name)
         rows = _on_their_own(home) if name is None else members or (home.find_search(name),)
@@ -54,8 +58,11 @@ def results(
     form: FORMAT = "table",
     top: TOP = None,
     storage: STORAGE = None,
+    address: SERVER = None,
 ) -> None:
     """Every chromosome with parents, operators, fitness, size and cost, by number."""
+    if address is not None:
+        run_on_head(address, "results", name, {"--format": form, "--top": top, "--storage": storage})
     from evosearch.reports import (
         MeanDeviation,
         best_first,

@@ -19,6 +19,7 @@ from evosearch.cli.options import (
     parse_seeds,
 )
 from evosearch.cli.output import print_json, say, tell
+from evosearch.cli.remote import ADDRESS_OR_SERVER, is_job_server, run_on_head
 from evosearch.errors import SearchConflictError
 
 if TYPE_CHECKING:
@@ -90,11 +91,14 @@ def resume(
     name: SEARCH_OR_GROUP,
     generations: GENERATIONS = None,
     executor: EXECUTOR = None,
-    address: ADDRESS = None,
+    address: ADDRESS_OR_SERVER = None,
     storage: STORAGE = None,
     takeover: TAKEOVER = False,
 ) -> None:
     """Go on with a search or group where it stood; --generations extends it."""
+    if is_job_server(address):
+        options = {"--generations": generations, "--executor": executor}
+        run_on_head(address, "resume", name, {**options, "--storage": storage, "--takeover": takeover})
     from evosearch import api
     from evosearch.cli.progress import show_progress
 
@@ -124,11 +128,14 @@ def retrain(
     seeds: REPEATS = None,
     as_json: JSON = False,
     executor: EXECUTOR = None,
-    address: ADDRESS = None,
+    address: ADDRESS_OR_SERVER = None,
     storage: STORAGE = None,
     takeover: TAKEOVER = False,
 ) -> None:
     """Train the best chromosome again, then read the test split, once for each network."""
+    if is_job_server(address):
+        options = {"--epochs": epochs, "--seeds": seeds, "--json": as_json, "--executor": executor}
+        run_on_head(address, "retrain", name, {**options, "--storage": storage, "--takeover": takeover})
     from evosearch import api
     from evosearch.cli.progress import show_progress
 

@@ -24,7 +24,13 @@ def best_reading(readings: Sequence[TestReading]) -> TestReading | None:
     return max(ended, key=lambda one: (one.metrics or {})["validation_accuracy"], default=None)
 
 
-def winner_document(parent: SearchRow, child: SearchRow, reading: TestReading, digest: str) -> dict[str, Any]:
+def winner_document(
+    parent: SearchRow,
+    child: SearchRow,
+    reading: TestReading,
+    window: tuple[float, float] | None,
+    digest: str,
+) -> dict[str, Any]:
     """What `winner.json` holds. `digest`: SHA-256 of the weights, in hexadecimal, by which the two files are a pair."""
     return {
         "search": parent.name,
@@ -44,7 +50,13 @@ def winner_document(parent: SearchRow, child: SearchRow, reading: TestReading, d
     }
 
 
-def publish_winner(parent: SearchRow, child: SearchRow, reading: TestReading, store: ArtifactStore) -> None:
+def publish_winner(
+    parent: SearchRow,
+    child: SearchRow,
+    reading: TestReading,
+    window: tuple[float, float] | None,
+    store: ArtifactStore,
+) -> None:
     """Copy the network of `reading` to the folder of `parent`, first its weights, then what is known of them; each is there
     in full or not at all.
 

@@ -66,6 +66,18 @@ def test_the_default_journal_is_not_named(command, scripted, monkeypatch):
         assert "--storage" not in command("run", "tiny.yaml", "--storage", f"{home}/journal.db").out
 
 
+def test_in_a_job_that_came_from_another_machine_the_commands_reach_the_head_from_there(
+    command, scripted, monkeypatch, place
+):
+    monkeypatch.setenv("EVOSEARCH_JOB_SERVER", "http://head:8265")
+    reach = "--address http://head:8265"
+    assert f"evosearch results tiny {reach}    every" in command("run", "tiny.yaml").out
+    options = f"--storage {place} {reach}"
+    ended = command("run", "tiny.yaml", "--storage", ELSEWHERE)
+    assert f"evosearch results tiny {options}    every" in ended.out
+    assert f"evosearch retrain tiny {options}    train" in ended.out
+
+
 def test_it_works_too_where_the_working_directory_is_gone_by_then(tmp_path, monkeypatch):
     """As that of a Ray job, once its driver has left the cluster."""
     gone = tmp_path / "gone"
