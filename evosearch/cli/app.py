@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from evosearch.cli import benching, inspecting, keeping, reading, searching, submitting
+from evosearch.cli import benching, examples, inspecting, keeping, reading, searching, submitting
 from evosearch.cli.output import PrintableLog, complain, say
 from evosearch.errors import EvosearchError
 
@@ -53,6 +53,7 @@ def about(version: VERSION = False) -> None:
     """Evolve convolutional networks for image classification."""
 
 
+examples.add_to(app)
 searching.add_to(app)
 submitting.add_to(app)
 reading.add_to(app)

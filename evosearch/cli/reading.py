@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from evosearch.cli import completing
 from evosearch.cli.opening import opened
 from evosearch.cli.options import JSON, SEARCH_OR_GROUP, STORAGE
 from evosearch.cli.output import print_json, say, say_lines, say_table
@@ -23,7 +24,12 @@ TOP = Annotated[int | None, typer.Option("--top", metavar="N", min=1, help="Only
 
 def status(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="A search or a group. Default: all searches.")
+        str | None,
+        typer.Argument(
+            metavar="[NAME]",
+            help="A search or a group. Default: all searches.",
+            autocompletion=completing.searches_and_groups,
+        ),
     ] = None,
     as_json: JSON = False,
     storage: STORAGE = None,

@@ -4,10 +4,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from evosearch.cli.examples import chosen_file
 from evosearch.cli.opening import findable, opened
 from evosearch.cli.options import (
     ADDRESS,
-    CONFIG,
+    CONFIG_OR_EXAMPLE,
+    EXAMPLE,
     EXECUTOR,
     JSON,
     NAME,
@@ -16,7 +18,9 @@ from evosearch.cli.options import (
     SET,
     STORAGE,
     TAKEOVER,
+    WORKERS,
     parse_seeds,
+    with_workers,
 )
 from evosearch.cli.output import print_json, say, tell
 from evosearch.cli.remote import ADDRESS_OR_SERVER, is_job_server, run_on_head
@@ -54,10 +58,12 @@ SEARCH_NAME = Annotated[
 
 def run(
     context: typer.Context,
-    config: CONFIG,
+    config: CONFIG_OR_EXAMPLE = None,
+    example: EXAMPLE = None,
     override: SET = None,
     name: SEARCH_NAME = None,
     seeds: SEEDS = None,
+    workers: WORKERS = None,
     executor: EXECUTOR = None,
     address: ADDRESS = None,
     storage: STORAGE = None,
@@ -69,7 +75,8 @@ def run(
     from evosearch.config import read_config
 
     chosen = None if seeds is None else parse_seeds(seeds)
-    loaded, source = read_config(config, override or [], name=name)
+    overrides = with_workers(override or [], workers)
+    loaded, source = read_config(chosen_file(config, example), overrides, name=name)
     loaded.storage.check()
     place = loaded.storage.journal if storage is None else storage
     with opened(place, create=True) as home:
