@@ -101,6 +101,7 @@ def test_its_metadata_say_what_it_is_and_name_no_licence(wheel):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 def test_nothing_of_the_checkout_is_seen(installed, run):
     program = (
         "import evosearch, importlib.util, torch, workers; "
@@ -113,6 +114,7 @@ def test_nothing_of_the_checkout_is_seen(installed, run):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 def test_an_example_is_searched_from_the_wheel_alone(run, tmp_path):
     overrides = [word for text in SMALL for word in ("--set", text)]
     told = run("evosearch", "run", "--example", "digits", "--executor", "local", "--workers", "1", *overrides)
@@ -122,6 +124,7 @@ def test_an_example_is_searched_from_the_wheel_alone(run, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 def test_own_pictures_are_searched_from_the_template_by_the_commands_that_it_names(run, installed, tmp_path):
     chance = np.random.default_rng(0)
     for name in ("cats", "dogs"):

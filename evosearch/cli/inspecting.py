@@ -34,6 +34,8 @@ def data(
             f"names that stand twice in a split list of {report.root!r} ({len(report.repeats)}), listed above; a new "
             "search needs each image named once"
         )
+    if report.objections and not report.bad_files:
+        raise DataError("; ".join(report.objections))
     if report.bad_files:
         raise DataError(
             f"{len(report.bad_files)} bad files in {report.root!r}, listed above; remove or replace them"

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -9,6 +10,7 @@ from pydantic import ValidationError
 from evosearch.config.document import Document, override, read_document
 from evosearch.config.messages import explain, locate
 from evosearch.config.model import REGISTRIES, RunConfig, adapter, choose, section_types, settings_of
+from evosearch.data import FileKeys
 from evosearch.errors import ConfigError
 
 
@@ -38,7 +40,15 @@ def read_config(
     if "name" not in document.values:
         document = document.with_value(("name",), path.stem, f"{path}, whose name names the search")
     document = without_never_used(document)
-    return check(document), document
+    config = check(document)
+    data = config.data
+    if (
+        isinstance(data, FileKeys)
+        and ("data", "beside") not in document.places
+        and not Path(data.root).is_absolute()
+    ):
+        data = replace(data, beside=str(path.parent.resolve()))
+    return replace(config, data=data), document
 
 
 def without_never_used(document: Document) -> Document:

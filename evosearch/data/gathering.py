@@ -9,8 +9,11 @@ import numpy as np
 from evosearch.data.arrays import Split
 from evosearch.data.cache import decode_cached
 from evosearch.data.cutting import cut_missing
+from evosearch.data.decoding import Window
+from evosearch.data.depth import file_notes
 from evosearch.data.listing import SPLITS, Item, Listing, SplitName, require_every_class
-from evosearch.data.reading import DecodedFiles
+from evosearch.data.memory import check_memory
+from evosearch.data.reading import DecodedFiles, Decoding
 from evosearch.data.settings import CutKeys, FileKeys, Places, locate_root
 from evosearch.errors import DataError
 from evosearch.evaluation import Images, Labels
@@ -29,22 +32,30 @@ class Gathered:
     files: DecodedFiles | None = None
 
 
-def gather_files(keys: FileKeys, places: Places, list_files: Callable[[Path], Listing]) -> Gathered:
+def gather_files(
+    keys: FileKeys, places: Places, list_files: Callable[[Path], Listing], window: Window = "full"
+) -> Gathered:
     """Decode what `list_files` names below the root; bad files end up in `listing.problems`, not in an exception.
+    `window`: for deep pictures.
 
     Raises:
+        CannotRunError: the images do not fit into memory.
         ConfigError: there is no such folder.
         DataError: its layout cannot be understood, or a class is missing from a split.
     """
-    root = locate_root(keys.root, places.env, places.cwd)
+    root = locate_root(keys.root, keys.beside, places)
     try:
         listing = list_files(root)
     except OSError as error:
         raise DataError(f"{error.filename!r} cannot be read: {error.strerror}") from error
     if not listing.problems:  # a missing image may be all that its class had
         require_every_class(listing)
-    files, bad = decode_cached(root, listing.names, keys.image, keys.max_image_pixels, places.cache)
+    check_memory(len(listing.names), keys.image, places.memory)
+    trained = frozenset(item.name for item in listing.splits["train"])
+    how = Decoding(keys.image, keys.max_image_pixels, window, trained)
+    files, bad = decode_cached(root, listing.names, how, places.cache)
     usable = _without(listing, bad)
+    usable = replace(usable, notes=(*usable.notes, *file_notes(files)))
     return Gathered(usable, _arranged(usable, listing.names, files.images), root, files)
 
 
@@ -65,7 +76,8 @@ def gather_arrays(
 def _without(listing: Listing, bad: Mapping[str, str]) -> Listing:
     splits = {split: tuple(i for i in items if i.name not in bad) for split, items in listing.splits.items()}
     problems = tuple(f"{name!r} {reason}" for name, reason in bad.items())
-    return replace(listing, splits=splits, problems=listing.problems + problems)
+    refused = listing.refused + len(bad)
+    return replace(listing, splits=splits, problems=listing.problems + problems, refused=refused)
 
 
 def _arranged(listing: Listing, names: tuple[str, ...], images: Images) -> Mapping[SplitName, Split]:

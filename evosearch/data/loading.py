@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+
 from evosearch.data.arrays import Dataset, content_key
 from evosearch.data.hygiene import examine
 from evosearch.data.listing import shortened
@@ -18,7 +20,8 @@ def load_dataset(
 
     `env` and `cwd` say where a relative root is looked for. `begun`: for a search that has begun, to which its data
     stay what they were: what only a new search is refused for is a note. Raises ConfigError where there is no such
-    folder, DataError, carrying every bad file, where the images cannot be used.
+    folder, DataError, carrying every bad file, where the images cannot be used, CannotRunError where they do not fit into
+    memory.
     """
     gathered = settings.read(Places(env, cwd, cache))
     listing, arrays = gathered.listing, gathered.arrays
@@ -34,6 +37,14 @@ def load_dataset(
             f"{shortened(listing.repeats)}; name each image once (`evosearch data CONFIG` lists all)",
             listing.repeats,
         )
-    notes = (*listing.notes, *listing.repeats, *examine(listing, arrays).notes)
+    if listing.objections and not begun:
+        raise DataError(shortened(listing.objections), listing.objections)
+    notes = (*listing.notes, *listing.repeats, *listing.objections, *examine(listing, arrays).notes)
     key = content_key(tuple(arrays.values()), listing.classes)
-    return Dataset(arrays["train"], arrays["validation"], arrays["test"], listing.classes, key, notes)
+    files = gathered.files
+    window = (
+        None
+        if files is None or np.isnan(files.window[0])
+        else (float(files.window[0]), float(files.window[1]))
+    )
+    return Dataset(arrays["train"], arrays["validation"], arrays["test"], listing.classes, key, notes, window)

@@ -3,12 +3,13 @@
 The settings of a source are a frozen dataclass that derives from what it needs of these: each field is a key under `data`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
 from evosearch.blueprint import ImageShape
+from evosearch.data.memory import available_memory
 from evosearch.errors import ConfigError
 
 PILLOW_LIMIT = 2 * 89_478_485
@@ -25,6 +26,8 @@ class Places:
     """The working directory."""
     cache: Path | None
     """Folder in which decoded images are kept; None: they are not."""
+    memory: Callable[[], int | None] = available_memory
+    """Bytes that can still be had; None: nobody knows."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,13 @@ class FileKeys(ImageKeys):
     """Of a source whose images are files below a folder."""
 
     root: str = field(kw_only=True)
-    """Folder of the images; a relative one is looked for under $EVOSEARCH_DATA, else ./data."""
+    """Folder of the images; a relative one is looked for in `beside`, then in the working directory, under $EVOSEARCH_DATA,
+    and under ./data."""
+    beside: str | None = field(default=None, metadata={"absent": None})
+    """Where a relative root is looked for first. Left out: the folder of the configuration file. null: nowhere, and in the
+    working directory last."""
+    follow_links: bool = False
+    """Whether symbolic links are followed that lead out of the root; false: they are refused."""
     max_image_pixels: int = 64_000_000
     """An image file with more pixels (width times height, from its header) is refused before it is decoded."""
 
@@ -99,17 +108,27 @@ class CutKeys(ImageKeys):
             raise ConfigError(f"data.split_seed is {self.split_seed}; it must be at least 0")
 
 
-def locate_root(root: str, env: Mapping[str, str], cwd: Path) -> Path:
-    """Absolute folder that `data.root` means: under $EVOSEARCH_DATA of `env`, else under `cwd`/data.
+def locate_root(root: str, beside: str | None, places: Places) -> Path:
+    """Absolute folder that `data.root` means: the first that is there of those that `FileKeys.root` names.
 
-    A leading `~/` is the home folder. Raises ConfigError, naming the place looked at, where no folder is.
+    A leading `~/` is the home folder.
+
+    Raises:
+        ConfigError: none is there; all that were tried are named.
     """
-    if root.startswith("~/") and "HOME" in env:
-        root = f"{env['HOME']}/{root[2:]}"
-    place = cwd / (env.get("EVOSEARCH_DATA") or "data") / root
-    if not place.is_dir():
-        raise ConfigError(
-            f"data.root is {root!r}, but {str(place)!r} is no folder; "
-            "set EVOSEARCH_DATA to the folder that holds it, or write an absolute path"
-        )
-    return place.resolve()
+    stored = _expanded(places.env.get("EVOSEARCH_DATA") or "", places.env)
+    folders = [places.cwd / stored, places.cwd / "data"] if stored else [places.cwd / "data"]
+    # a search that began before there was `beside` finds what it found then
+    folders = [*folders, places.cwd] if beside is None else [places.cwd / beside, places.cwd, *folders]
+    tried = list(dict.fromkeys(folder / _expanded(root, places.env) for folder in folders))
+    for place in tried:
+        if place.is_dir():
+            return place.resolve()
+    raise ConfigError(
+        f"data.root is {root!r}, but there is no such folder; tried {', '.join(repr(str(one)) for one in tried)}; set "
+        "EVOSEARCH_DATA to the folder that holds it, or write an absolute path"
+    )
+
+
+def _expanded(path: str, env: Mapping[str, str]) -> str:
+    return f"{env['HOME']}/{path[2:]}" if path.startswith("~/") and "HOME" in env else path

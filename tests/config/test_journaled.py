@@ -27,6 +27,13 @@ FIRST = json.loads(Path(__file__, "../assets/configurations-0.1.0.json").resolve
 
 SINCE: dict[str, object] = {"workers.checkpoint_minutes": None}
 """Every key that came after version 0.1.0, with what a journal without it means: a new key has its line here."""
+OF_FILES = {"data.beside": None, "data.follow_links": False}
+SINCE_OF_SOURCE: dict[str, dict[str, object]] = {
+    "digits": {},
+    "covid_ct": OF_FILES,
+    "image_folder": {**OF_FILES, "data.recursive": False, "data.group": "none", "data.window": "full"},
+}
+"""The same of each source."""
 
 
 def flat(document, path=""):
@@ -44,7 +51,10 @@ def test_what_the_first_version_journaled_means_what_it_meant(name):
     known = {key: value for key, value in flat(FIRST[name]) if key not in never}
     now = dict(flat(config_to_json(config_from_json(FIRST[name]))))
     assert {key: now[key] for key in known} == known
-    assert {key: value for key, value in now.items() if key not in known} == SINCE
+    assert {key: value for key, value in now.items() if key not in known} == {
+        **SINCE,
+        **SINCE_OF_SOURCE[FIRST[name]["data"]["name"]],
+    }
 
 
 def test_every_shipped_file_of_the_first_version_is_among_them():

@@ -1,6 +1,7 @@
 import json
 import pickle
 from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -122,7 +123,7 @@ def test_the_source_is_chosen_by_its_name_and_is_digits_without_one(write):
     path = write("data: {image_size: 16}")
     assert load_config(path).data == DigitsSettings(image_size=16)
     assert load_config(path, ["data.name=image_folder", "data.root=pets"]).data == ImageFolderSettings(
-        image_size=16, root="pets"
+        image_size=16, root="pets", beside=str(Path.cwd())
     )
 
 
@@ -138,8 +139,16 @@ def test_a_key_that_a_source_never_used_is_left_out_with_a_note(write):
     assert document.values["data"] == {"name": "digits"}
     assert ("data", "root") not in document.places
     covid_ct, noted = read_config(write("data: {name: covid_ct, root: x, split_seed: 3}"))
-    assert covid_ct.data == CovidCtSettings(root="x")
+    assert covid_ct.data == CovidCtSettings(root="x", beside=str(Path.cwd()))
     assert len(noted.notes) == 1
+
+
+def test_a_relative_root_is_looked_for_beside_the_file_unless_the_file_says_where(write):
+    text = "data: {name: image_folder, root: pets}"
+    assert load_config(write(text)).data.beside == str(Path.cwd())
+    assert load_config(write(text), ["data.beside=null"]).data.beside is None
+    assert load_config(write(text), ["data.beside=elsewhere"]).data.beside == "elsewhere"
+    assert load_config(write(text), ["data.root=/pets"]).data.beside is None
 
 
 def test_the_sections_are_the_rooms_own_classes_and_stay_untouched(write):

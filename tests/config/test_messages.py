@@ -39,7 +39,7 @@ def refusal(write):
         ),
         (
             "data: {name: covid_ct, root: x, test_fracton: 0.1}",
-            "data.test_fracton is unknown; known are name, image_size, channels, root, max_image_pixels",
+            "data.test_fracton is unknown; known are name, image_size, channels, root, beside, follow_links",
         ),
         ("strategy: {evaluations: 8}", "strategy.evaluations is unknown; it belongs to strategy.name random"),
         ("'a\\nb': 1", r"known are name, data, seed"),
@@ -87,6 +87,10 @@ def test_an_unknown_key_is_answered_with_the_nearest_known_one(refusal, text, me
         ("strategy: {name: 5}", f"strategy.name is 5; expected {STRATEGIES.listed()}"),
         ("seed: -1", "seed is -1; it must be at least 0"),
         ("space: {channels: [9, 1]}", "space.channels is [9, 1]; the lower bound comes first: [1, 9]"),
+        (
+            "workers: {checkpoint_minutes: soon}",
+            'workers.checkpoint_minutes is "soon"; expected a number',
+        ),
         ("final: {epochs: 0}", "final.epochs is 0; it must be at least 1"),
         (
             "strategy: {population: 8}",
@@ -107,6 +111,13 @@ def test_a_source_that_nobody_registers_is_answered_with_those_there_are(refusal
         == f"run.yaml:1: data.name is {shown}; expected {SOURCES.listed()}"
     )
     assert SOURCES.listed() == "digits, covid_ct or image_folder"
+
+
+@pytest.mark.parametrize("window", ["wide", "5", "[3]", "[1, 2, 3]", "null"])
+def test_of_a_value_of_several_kinds_all_are_asked_for(refusal, window):
+    found = refusal(f"data: {{name: image_folder, root: x, window: {window}}}")
+    assert found.startswith("run.yaml:1: data.window is ")
+    assert found.endswith("; expected full or auto or two values, [lowest, highest]")
 
 
 def test_the_line_is_the_keys_own(refusal):

@@ -44,7 +44,7 @@ def test_a_shipped_configuration_obeys_the_schema_it_names(path):
 
 def test_the_papers_protocol_is_the_defaults_written_out():
     config = load_config(CONFIGS / "covid_ct.yaml")
-    data = CovidCtSettings(root="covid-ct", image_size=224, channels=3)
+    data = CovidCtSettings(root="covid-ct", image_size=224, channels=3, beside=str(CONFIGS))
     assert config == RunConfig("covid_ct", data)
     written, _ = parse((CONFIGS / "covid_ct.yaml").read_text(encoding="utf-8"), str)
     for section in ("space", "strategy", "training", "workers", "final"):
