@@ -19,7 +19,8 @@ Exit status: 0 done; 1 a bug of ours; 2 your input is wrong; 3 this machine or c
 4 another driver holds the search; 5 stopped because too many evaluations failed (resumable);
 75 stopped by Ctrl-C or SIGTERM (resumable); 130 a second Ctrl-C.
 
-Searches lie under $EVOSEARCH_HOME, else ./runs; a relative data.root under $EVOSEARCH_DATA, else ./data."""
+Searches are under $EVOSEARCH_HOME, else ./runs. A relative data.root is looked for beside the configuration
+file, then in the working directory, under $EVOSEARCH_DATA and under ./data."""
 
 UsageError: type[Exception] = typer.BadParameter.__mro__[2]
 """`ClickException`, the base of what typer raises for a wrong command line; it is not exported under a name of its own."""

@@ -160,7 +160,7 @@ class ProcessPool:
         stack = _ask(process.channel)
         if stack:
             LOG.warning("%s is stopped (%s); its stack:\n%s", worker.name, message, stack.text)
-        where = f"it stood at {stack.place}" if stack else "it did not answer when asked where it stood"
+        where = f"it was at {stack.place}" if stack else "it did not answer when asked where it was"
         self._news += self._bury(process, f"{message}; {where}", kind)
 
     def exclude(self, node: str) -> None:
