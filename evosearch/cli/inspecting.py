@@ -1,11 +1,16 @@
 """`data` and `validate`: the commands that check before anything is trained."""
 
+from typing import TYPE_CHECKING
+
 import typer
 
 from evosearch.cli.examples import chosen_file
 from evosearch.cli.options import CONFIG_OR_EXAMPLE, EXAMPLE, JSON, SET
-from evosearch.cli.output import print_json, say
+from evosearch.cli.output import print_json, say, tell
 from evosearch.errors import DataError
+
+if TYPE_CHECKING:
+    from evosearch.config import Document
 
 
 def data(
@@ -13,10 +18,12 @@ def data(
 ) -> None:
     """What the data are: splits, classes, sizes, hash, bad files, images in two splits."""
     from evosearch import api
-    from evosearch.config import load_config
+    from evosearch.config import read_config
     from evosearch.reports import data_lines
 
-    report = api.data_report(load_config(chosen_file(config, example), override or []))
+    loaded, source = read_config(chosen_file(config, example), override or [])
+    _tell_notes(source)
+    report = api.data_report(loaded)
     if as_json:
         print_json(report.to_json())
     else:
@@ -27,6 +34,8 @@ def data(
             f"names that stand twice in a split list of {report.root!r} ({len(report.repeats)}), listed above; a new "
             "search needs each image named once"
         )
+    if report.objections and not report.bad_files:
+        raise DataError("; ".join(report.objections))
     if report.bad_files:
         raise DataError(
             f"{len(report.bad_files)} bad files in {report.root!r}, listed above; remove or replace them"
@@ -43,6 +52,7 @@ def validate(
 
     file = chosen_file(config, example)
     loaded, source = read_config(file, override or [])
+    _tell_notes(source)
     cost = api.validate(loaded, source)
     if as_json:
         print_json({"name": loaded.name, "valid": True, **cost.to_json()})
@@ -50,6 +60,11 @@ def validate(
     say(f"{file}: valid")
     for line in cost_lines(cost):
         say(line)
+
+
+def _tell_notes(source: "Document") -> None:
+    for note in source.notes:
+        tell(f"note: {note}")
 
 
 def add_to(app: typer.Typer) -> None:
