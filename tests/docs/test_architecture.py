@@ -1,7 +1,7 @@
 """The modules that one chromosome passes are those that `docs/architecture.md` lists, no more and no fewer.
 
 A whole search runs here from its configuration to its best: the real driver, the real training, a journal in a file, and
-a pool inside this process. What is called is noted; see `Path`.
+a pool inside this process. What is called is noted; see `Passed`.
 """
 
 import dataclasses
@@ -11,11 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from evosearch import api
 from evosearch.config import load_config
 from evosearch.genome import Chromosome
 from evosearch.storage import open_home
-from tests.finished_search import script_workers
+from tests.finished_search import Api, script_workers
 from workers.executors import train_on
 
 PAGE = Path(__file__).parents[2] / "docs" / "architecture.md"
@@ -81,10 +80,10 @@ def passed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("path")
     config = folder / "path.yaml"
     config.write_text(SEARCH)
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        script_workers(monkeypatch, train_on)
-        with open_home(None, env={}, cwd=folder, create=True) as home, Passed() as passed:
-            finished = api.run(load_config(config), home, executor="local")
+    api = Api()
+    script_workers(api, train_on)
+    with open_home(None, env={}, cwd=folder, create=True) as home, Passed() as passed:
+        finished = api.run(load_config(config), home, executor="local")
     assert finished.best is not None
     assert finished.row.counts["failed"] == 0
     return passed
