@@ -66,13 +66,18 @@ class _Process:
     """
 
     slot: Slot
+    """Of the machine, which it fills."""
     worker: Worker
     process: subprocess.Popen[bytes]
+    """The operating system's."""
     channel: "Connection[Asked, Told]"
+    """To ask it and to hear of it."""
     attempt: int
     late: float
     ready: bool = False
+    """Whether it has its evaluator."""
     ticket: Ticket | None = None
+    """Of the task that it works at; None: it has none."""
 
     def end(self, seconds: float = KILL_SECONDS) -> None:
         """Kill it, whatever it does, and wait so long for its end; one that was frozen by a signal dies as well."""

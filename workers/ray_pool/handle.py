@@ -33,13 +33,16 @@ class ActorHandle:
 
     node: str
     actor: Any
+    """Ray's handle of it."""
     attempt: int
     call: Any
     born: float = field(default_factory=time.monotonic)
+    """When it was ordered, then when it was asked to prepare, in monotonic seconds."""
     met: bool = False
     device: str = "cpu"
     worker: Worker | None = None
     ticket: Ticket | None = None
+    """Of the task that it works at; None: it has none."""
     knock: Any = None
     suspect_until: float | None = None
     pulse: Any = None
@@ -142,11 +145,16 @@ class ActorSpec:
     """What the actors of a pool are made from. `data`: a reference into Ray's object store."""
 
     factory: EvaluatorFactory
+    """Makes the evaluator in each."""
     data: Any
     settings: WorkerSettings
+    """Of the pool."""
     threads: int
+    """Of torch, in each."""
     device: Literal["cpu", "cuda"]
+    """On what they train."""
     reach: Reach | None
+    """Says on its node whether the artifact store can be reached; None: there is none to reach."""
 
     def order(self, node: str, attempt: int, *, leads: bool) -> ActorHandle:
         """An actor on the node of this id, which starts in its own time. Ray restarts and retries nothing.

@@ -24,11 +24,16 @@ class Header:
     """What the head of an SQLite file says, and how large the file is. `wal`: it is in WAL mode."""
 
     page_size: int
+    """Bytes, but 1 for 65,536."""
     wal: bool
     pages: int
+    """How many the file says it has."""
     schema: int
+    """`PRAGMA user_version`: our schema's number."""
     application: int
+    """`PRAGMA application_id`: whose file it is."""
     size: int
+    """Bytes that the file has."""
 
     @property
     def expected_size(self) -> int:
