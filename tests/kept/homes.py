@@ -1,8 +1,8 @@
-"""The homes that the first version wrote, and how this version is asked about them: all that these tests touch of it.
+"""The homes that older versions wrote, and how this version is asked about them: all that these tests touch of it.
 
 Each folder `homes/NAME` holds `search.yaml`, the journal (`journal.db`, of a server `journal.sql`), and
-`expected.json`: what the first version read in it, and to what ends it brought copies of it. They were written once,
-by `make_homes`, and are never written again.
+`expected.json`: what the version that wrote it read in it, and to what ends it brought copies of it. They were written
+once, by `make_homes`, and are never written again.
 """
 
 import json
@@ -81,8 +81,18 @@ DOUBLES: Mapping[str, Double] = {
     "early": Double(Script(workers=4, shuffle=3)),
     "random": Double(Script(workers=2)),
     "postgres": Double(Script(workers=3, shuffle=2)),
+    "bred": Double(Script(workers=3, shuffle=4)),
+    "paused": Double(Script(workers=2)),
+    "readings": Double(Script(workers=1)),
+    "listed": Double(Script(workers=2)),
 }
 """Every kept home."""
+
+SCHEMA_2 = frozenset({"bred", "paused", "readings", "listed"})
+"""Those that the last version of journal schema 2 wrote; the first version wrote the others, in schema 1."""
+
+ONE_GENERATION = frozenset({"random", "listed"})
+"""Those that no generation can be added to."""
 
 
 @dataclass(frozen=True)
