@@ -1,18 +1,18 @@
-"""Repair of a head that cannot be decoded; deterministic, and told in words for the record."""
+"""Repair of a head that cannot be decoded; deterministic, and told for the record."""
 
 from dataclasses import dataclass
 
 from evosearch.blueprint.feasibility import SizeLimits
 from evosearch.blueprint.plan import Problem
-from evosearch.genome import Chromosome, Conv, Head, Pool
+from evosearch.genome import Chromosome, Conv, ConvolutionGiven, Head, Pool, PoolingsDropped, Repair
 
 
 @dataclass(frozen=True, slots=True)
 class Repaired:
-    """A chromosome that can be decoded, and what was done to it, in words (empty: nothing)."""
+    """A chromosome that can be decoded, and what was done to it (empty: nothing)."""
 
     chromosome: Chromosome
-    repairs: tuple[str, ...]
+    repairs: tuple[Repair, ...]
 
 
 def allowed_poolings(problem: Problem, limits: SizeLimits) -> int:
@@ -36,15 +36,15 @@ def repair_head(
     Returns: a chromosome with at least one convolution and at most `allowed_poolings(problem, limits)` poolings; the
     tail is untouched. Source: EAVL-COVID, repair; the released code drops random poolings.
     """
-    repairs: list[str] = []
+    repairs: list[Repair] = []
     surplus = chromosome.poolings - allowed_poolings(problem, limits)
     head = chromosome.head
     if surplus > 0:
         head = _drop_last_poolings(head, surplus)
-        repairs.append(f"dropped the last {surplus} poolings" if surplus > 1 else "dropped the last pooling")
+        repairs.append(PoolingsDropped(surplus))
     if convolution is not None and not chromosome.convolutions:
         head = (convolution, *head[1:])
-        repairs.append(f"first gene became {convolution}")
+        repairs.append(ConvolutionGiven(convolution))
     return Repaired(Chromosome(head, chromosome.tail), tuple(repairs))
 
 

@@ -9,6 +9,7 @@ nowhere else; a `WorkerPool` has no policy. No ray, no torch in this room.
 from evosearch.runtime.checkpointing import Checkpointing, checkpoint_room
 from evosearch.runtime.driver import Logbook, Surroundings, drive
 from evosearch.runtime.fleet import Fleet, Member
+from evosearch.runtime.lineage import bred_again
 from evosearch.runtime.machine import Assign, Begun, Exclude, Record, StopAsked, step
 from evosearch.runtime.plan import Plan, ReadingName, SplitReader
 from evosearch.runtime.policy import Policy, policy_of
@@ -64,6 +65,7 @@ __all__ = [
     "WorkerPool",
     "WorkerProgressed",
     "WorkerSettings",
+    "bred_again",
     "checkpoint_room",
     "drive",
     "evolve",

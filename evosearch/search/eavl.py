@@ -179,7 +179,7 @@ class EavlStrategy:
                 child.chromosome,
                 Origin.CROSSOVER,
                 child.parents,
-                child.operators,
+                operations=child.operations,
             )
             for slot, child in enumerate(children)
         )
@@ -189,8 +189,8 @@ class EavlStrategy:
 
     def _random(self, generation: int, slot: int, origin: Origin) -> Candidate:
         rng = stream(self.context.seed, generation, Purpose.RANDOM_INDIVIDUAL, slot)
-        chromosome, notes = draw_feasible(self.context, self.settings.redraws, rng)
-        return Candidate(self._number(generation, slot), generation, chromosome, origin, operators=notes)
+        chromosome, drawn = draw_feasible(self.context, self.settings.redraws, rng)
+        return Candidate(self._number(generation, slot), generation, chromosome, origin, operations=drawn)
 
 
 @lru_cache(maxsize=64)

@@ -167,7 +167,7 @@ class FixedListStrategy:
             kind = (listed.network, listed.settings)
             if kind not in candidates:
                 network = parse_network(listed.network)
-                candidates[kind] = Candidate(next(numbers), 0, network, Origin.LISTED)
+                candidates[kind] = Candidate(next(numbers), 0, network, Origin.LISTED, operations=())
             trials.append(Trial(place, candidates[kind], listed.settings, listed.repeat))
         return tuple(trials)
 

@@ -106,5 +106,5 @@ class RandomSearchStrategy:
 
     def _draw(self, number: int) -> Candidate:
         rng = stream(self.context.seed, 0, Purpose.RANDOM_INDIVIDUAL, number)
-        chromosome, notes = draw_feasible(self.context, self.settings.redraws, rng)
-        return Candidate(number, 0, chromosome, Origin.INITIAL, operators=notes)
+        chromosome, drawn = draw_feasible(self.context, self.settings.redraws, rng)
+        return Candidate(number, 0, chromosome, Origin.INITIAL, operations=drawn)

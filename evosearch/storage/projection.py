@@ -130,7 +130,7 @@ def _born(event: Born, place: Place) -> Statements:
             generation=candidate.generation,
             origin=candidate.origin.value,
             parents=json.dumps(candidate.parents),
-            operators=json.dumps(candidate.operators),
+            operators=json.dumps(candidate.words),
             chromosome=str(candidate.subject),
             status="waiting",
             parameters=event.parameters,

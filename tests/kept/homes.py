@@ -21,6 +21,7 @@ import psycopg
 import pytest
 
 from evosearch.evaluation import FailureKind
+from evosearch.genome import Redrawn
 from evosearch.runtime import EvaluatorFactory
 from evosearch.search import eavl, random_search
 from evosearch.storage import Event, Home, TestReading, VerdictReached, open_home
@@ -204,7 +205,7 @@ def reading_document(reading: TestReading) -> dict[str, Any]:
     return document
 
 
-_OF_THE_DRIVER = frozenset({"operators", "worker", "host", "pid", "configuration"})
+_OF_THE_DRIVER = frozenset({"operators", "operations", "worker", "host", "pid", "configuration"})
 """What an event says beside the search's course."""
 
 
@@ -237,16 +238,19 @@ def seen(found: Any, expected: Any) -> Any:
     return found
 
 
+REWORDED = Redrawn(7, "reworded")
+
+
 def reword(monkeypatch: pytest.MonkeyPatch) -> None:
-    """From here on the operators of every candidate begin with the word "reworded"."""
+    """From here on every candidate's operations begin with one that no operator does so."""
     breed, draw = eavl.breed, eavl.draw_feasible
 
     def bred(*arguments):
-        return tuple(replace(child, operators=("reworded", *child.operators)) for child in breed(*arguments))
+        return tuple(replace(child, operations=(REWORDED, *child.operations)) for child in breed(*arguments))
 
     def drawn(*arguments):
-        chromosome, operators = draw(*arguments)
-        return chromosome, ("reworded", *operators)
+        chromosome, operations = draw(*arguments)
+        return chromosome, (REWORDED, *operations)
 
     monkeypatch.setattr(eavl, "breed", bred)
     monkeypatch.setattr(eavl, "draw_feasible", drawn)

@@ -16,10 +16,12 @@ from evosearch import wiring
 from evosearch.config import load_config, read_config
 from evosearch.data import load_dataset
 from evosearch.errors import SearchConflictError
+from evosearch.genome import in_words
 from tests.kept.homes import (
     DOUBLES,
     FOLDER,
     ONE_GENERATION,
+    REWORDED,
     SCHEMA_2,
     KeptHome,
     events_of,
@@ -115,7 +117,7 @@ def test_with_every_operator_reworded_it_comes_to_the_same_end(kept, monkeypatch
         check_end(kept, home, end)
     journaled = operators_of(kept.expected["kept"])
     for candidate, operators in operators_of(record(kept.name, kept)).items():
-        assert operators == journaled.get(candidate, ["reworded", *operators[1:]])
+        assert operators == journaled.get(candidate, [in_words(REWORDED), *operators[1:]])
 
 
 def test_run_with_its_own_configuration_and_retrained_it_reads_what_it_would_have_read(kept):

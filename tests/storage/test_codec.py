@@ -31,7 +31,8 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
 )
-GENES = st.builds(Conv, st.integers(1, 999), st.booleans()) | st.just(Pool())
+CONVOLUTIONS = st.builds(Conv, st.integers(1, 999), st.booleans())
+GENES = CONVOLUTIONS | st.just(Pool())
 CHROMOSOMES = st.builds(
     Chromosome,
     st.lists(GENES, min_size=1, max_size=5).map(tuple),
@@ -48,6 +49,8 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
     """Values of an annotated type, nested ones included."""
     if hint == Subject:
         return SUBJECTS
+    if hint is Conv:
+        return CONVOLUTIONS
     if hint is TrainingSettings:  # most values are refused
         return st.builds(TrainingSettings, st.integers(1, 99))
     if hint is Success:  # a fitness is not any number
