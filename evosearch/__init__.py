@@ -13,7 +13,7 @@ balance      shrinking long heads and growing short ones, in place of mutation
 fitness      validation accuracy after training, 0 to 1
 evaluation   one training of one chromosome, and what it came to
 
-`evosearch.wiring` runs searches; `evosearch.config` reads their configurations. Importing this package loads neither
+`evosearch.api` runs searches; `evosearch.config` reads their configurations. Importing this package loads neither
 torch nor ray.
 """
 

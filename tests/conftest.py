@@ -70,7 +70,7 @@ def postgres() -> Iterator[PostgresServer]:
 @pytest.fixture
 def database(postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The URL of an empty database, on a server whose locks are trusted although it has just been started."""
-    monkeypatch.setattr("evosearch.storage.advisory.SETTLED_SECONDS", 0.0)
+    monkeypatch.setattr("evosearch.storage.holding.advisory.SETTLED_SECONDS", 0.0)
     url = postgres.create_database()
     yield url
     postgres.drop_database(url)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from evosearch import undertaking, wiring
+from evosearch import api, session
 from evosearch.config import load_config
 from evosearch.runtime import EvaluatorFactory
 from evosearch.storage import open_home
@@ -30,7 +30,7 @@ class FinishedSearch:
 
     config: Path
     home: Path
-    result: wiring.Finished
+    result: api.Finished
 
 
 def train(folder: Path) -> FinishedSearch:
@@ -38,7 +38,7 @@ def train(folder: Path) -> FinishedSearch:
     config = folder / "tiny.yaml"
     config.write_text(TINY)
     with open_home(None, env={}, cwd=folder, create=True) as home:
-        result = wiring.run(load_config(config), home, executor="local")
+        result = api.run(load_config(config), home, executor="local")
     return FinishedSearch(config, home.folder, result)
 
 
@@ -54,5 +54,5 @@ def script_workers(
         made.append(ScriptedPool(factory(data, "cpu"), script))
         return made[-1]
 
-    monkeypatch.setattr(undertaking, "make_pool", make_pool)
+    monkeypatch.setattr(session, "make_pool", make_pool)
     return made

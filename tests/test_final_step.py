@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from evosearch import undertaking, wiring
+from evosearch import api, session
 from evosearch.errors import (
     CannotRunError,
     ConfigError,
@@ -41,7 +41,7 @@ from tests.finished_search import script_workers
 @pytest.fixture
 def searched(home, config, scripted):
     """The home with `tiny`, which has ended."""
-    wiring.run(config, home, executor="local")
+    api.run(config, home, executor="local")
     return home
 
 
@@ -90,7 +90,7 @@ def test_killed_at_any_commit_it_goes_on_and_ends_with_the_same_readings(
     searched, scripted, monkeypatch, tmp_path, durable
 ):
     def retrain(home):
-        return [replace(one, weights=None) for one in wiring.retrain("tiny", home, seeds=(1, 2))]
+        return [replace(one, weights=None) for one in api.retrain("tiny", home, seeds=(1, 2))]
 
     shutil.copytree(searched.folder, tmp_path / "parent")
     undisturbed = retrain(searched)
@@ -120,22 +120,22 @@ def test_one_that_was_left_by_its_driver_is_resumed_under_its_own_name(searched,
     with monkeypatch.context() as patched:
         die_at(patched, 3, durable=True)
         with pytest.raises(Death):
-            wiring.retrain("tiny", searched, seeds=(1, 2))
-    ended = wiring.resume("tiny/final-1", searched)
+            api.retrain("tiny", searched, seeds=(1, 2))
+    ended = api.resume("tiny/final-1", searched)
     assert (ended.row.parent, ended.row.state, len(facts(searched, TestRead))) == ("tiny", "done", 2)
 
 
 def test_a_longer_list_that_died_before_it_was_extended_is_extended_by_whoever_comes_next(
     searched, monkeypatch
 ):
-    wiring.retrain("tiny", searched)
+    api.retrain("tiny", searched)
     for commit in (0, 1):  # the term with the longer list, then the extension
         with monkeypatch.context() as patched:
             die_at(patched, commit, durable=True)
             with pytest.raises(Death):
-                wiring.retrain("tiny", searched, seeds=(1, 2))
-    wiring.resume("tiny/final-1", searched)
-    assert [reading.place for reading in wiring.retrain("tiny", searched, seeds=(1, 2))] == [1, 2]
+                api.retrain("tiny", searched, seeds=(1, 2))
+    api.resume("tiny/final-1", searched)
+    assert [reading.place for reading in api.retrain("tiny", searched, seeds=(1, 2))] == [1, 2]
 
 
 # Several at once
@@ -143,20 +143,20 @@ def test_a_longer_list_that_died_before_it_was_extended_is_extended_by_whoever_c
 
 def while_it_drives(monkeypatch, what):
     """`what` is done once while the next driver is at work; returns what it gave."""
-    given, beat = [], undertaking.drive
+    given, beat = [], session.drive
 
     def drive(fleet, world):
-        monkeypatch.setattr(undertaking, "drive", beat)
+        monkeypatch.setattr(session, "drive", beat)
         given.append(what())
         return beat(fleet, world)
 
-    monkeypatch.setattr(undertaking, "drive", drive)
+    monkeypatch.setattr(session, "drive", drive)
     return given
 
 
 def test_two_of_different_epochs_run_at_the_same_time(searched, monkeypatch):
-    others = while_it_drives(monkeypatch, lambda: wiring.retrain("tiny", searched, epochs=2))
-    (one,) = wiring.retrain("tiny", searched, epochs=1)
+    others = while_it_drives(monkeypatch, lambda: api.retrain("tiny", searched, epochs=2))
+    (one,) = api.retrain("tiny", searched, epochs=1)
     ((two,),) = others
     assert (one.epochs, two.epochs, one.seed == two.seed) == (1, 2, True)
     assert {(reading.place, reading.total) for reading in searched.journal.test_readings("tiny")} == {
@@ -168,17 +168,17 @@ def test_two_of_different_epochs_run_at_the_same_time(searched, monkeypatch):
 def test_the_same_one_twice_is_refused_to_the_second(searched, monkeypatch):
     def second():
         with pytest.raises(HeldError, match=r"search 'tiny/final-1' is held by a driver"):
-            wiring.retrain("tiny", searched)
+            api.retrain("tiny", searched)
 
     while_it_drives(monkeypatch, second)
-    (reading,) = wiring.retrain("tiny", searched)
+    (reading,) = api.retrain("tiny", searched)
     assert reading.total == len(facts(searched, TestReadingBegun)) == 1
 
 
 def test_with_takeover_the_second_ends_it(searched, monkeypatch):
-    ended = while_it_drives(monkeypatch, lambda: wiring.retrain("tiny", searched, takeover=True))
+    ended = while_it_drives(monkeypatch, lambda: api.retrain("tiny", searched, takeover=True))
     with pytest.raises(StaleTermError):
-        wiring.retrain("tiny", searched)
+        api.retrain("tiny", searched)
     ((reading,),) = ended
     assert reading.metrics is not None
     assert reading.total == 1
@@ -189,21 +189,21 @@ def test_a_list_that_another_driver_has_just_made_longer_is_not_made_longer_in_a
     searched, monkeypatch, first
 ):
     if not first:
-        wiring.retrain("tiny", searched)
-    taking, others = undertaking.take, [True]
+        api.retrain("tiny", searched)
+    taking, others = session.take, [True]
 
     def take_late(*arguments, **named):
         if others and others.pop():
-            wiring.retrain("tiny", searched, seeds=(1, 2))
+            api.retrain("tiny", searched, seeds=(1, 2))
         return taking(*arguments, **named)
 
-    monkeypatch.setattr(undertaking, "take", take_late)
+    monkeypatch.setattr(session, "take", take_late)
     with pytest.raises(HeldError, match="another driver has just extended 'tiny/final-1'; run the same"):
-        wiring.retrain("tiny", searched, seeds=(1, 3))
+        api.retrain("tiny", searched, seeds=(1, 3))
     assert [one.configuration["strategy"]["trials"][-1]["repeat"] for one in facts(searched, DriverStarted)][
         -1
     ] == 2
-    assert len(wiring.retrain("tiny", searched, seeds=(1, 3))) == 2
+    assert len(api.retrain("tiny", searched, seeds=(1, 3))) == 2
     assert [trial["repeat"] for trial in listed(searched)] == ([1, 3, 2] if first else [1, 2, 3])
 
 
@@ -217,30 +217,30 @@ def listed(home, name="tiny/final-1"):
 def test_it_is_refused_while_its_search_is_driven_or_unfinished(searched, monkeypatch):
     def second():
         with pytest.raises(HeldError, match=r"'tiny' is held by a driver on .*; wait until it ends"):
-            wiring.retrain("tiny", searched)
+            api.retrain("tiny", searched)
 
     while_it_drives(monkeypatch, second)
-    wiring.resume("tiny", searched, generations=3)
+    api.resume("tiny", searched, generations=3)
     with monkeypatch.context() as patched:
-        patched.setattr(undertaking, "drive", lambda *_: None)
-        wiring.resume("tiny", searched, generations=4)
+        patched.setattr(session, "drive", lambda *_: None)
+        api.resume("tiny", searched, generations=4)
     with pytest.raises(
         SearchConflictError, match="'tiny' is unfinished; `evosearch resume tiny` comes first"
     ):
-        wiring.retrain("tiny", searched)
+        api.retrain("tiny", searched)
 
 
 def test_its_resume_is_refused_while_its_search_is_unfinished(searched, monkeypatch):
     with monkeypatch.context() as patched:
         die_at(patched, 3, durable=True)
         with pytest.raises(Death):
-            wiring.retrain("tiny", searched)
-        patched.setattr(undertaking, "drive", lambda *_: None)
-        wiring.resume("tiny", searched, generations=3)
+            api.retrain("tiny", searched)
+        patched.setattr(session, "drive", lambda *_: None)
+        api.resume("tiny", searched, generations=3)
     with pytest.raises(SearchConflictError, match="'tiny' is unfinished"):
-        wiring.resume("tiny/final-1", searched)
-    wiring.resume("tiny", searched)
-    assert wiring.resume("tiny/final-1", searched).row.state == "done"
+        api.resume("tiny/final-1", searched)
+    api.resume("tiny", searched)
+    assert api.resume("tiny/final-1", searched).row.state == "done"
 
 
 def test_its_search_is_extended_only_when_it_has_ended(searched, monkeypatch):
@@ -248,21 +248,21 @@ def test_its_search_is_extended_only_when_it_has_ended(searched, monkeypatch):
         with pytest.raises(
             HeldError, match=r"'tiny/final-1' is training the best of 'tiny' again; wait until"
         ):
-            wiring.resume("tiny", searched, generations=3)
+            api.resume("tiny", searched, generations=3)
 
     while_it_drives(monkeypatch, extend)
-    wiring.retrain("tiny", searched)
+    api.retrain("tiny", searched)
     assert not facts(searched, Extended, "tiny")
-    assert wiring.resume("tiny", searched, generations=3).row.generation == 2
+    assert api.resume("tiny", searched, generations=3).row.generation == 2
 
 
 def test_an_extension_that_found_a_better_one_makes_the_list_longer(searched):
-    (first,) = wiring.retrain("tiny", searched)
+    (first,) = api.retrain("tiny", searched)
     for generations in range(3, 12):
-        wiring.resume("tiny", searched, generations=generations)
+        api.resume("tiny", searched, generations=generations)
         if searched.journal.best("tiny").candidate != first.number:
             break
-    (second,) = wiring.retrain("tiny", searched)
+    (second,) = api.retrain("tiny", searched)
     assert second.number == searched.journal.best("tiny").candidate != first.number
     assert [trial["source"] for trial in listed(searched)] == [first.number, second.number]
     assert [(one.number, one.place, one.total) for one in searched.journal.test_readings("tiny")] == [
@@ -276,19 +276,19 @@ def test_an_extension_that_found_a_better_one_makes_the_list_longer(searched):
 
 
 def test_further_seeds_train_what_is_missing_and_the_first_is_the_same_as_alone(searched, scripted):
-    (alone,) = wiring.retrain("tiny", searched)
-    readings = wiring.retrain("tiny", searched, seeds=(1, 2, 3, 4, 5))
+    (alone,) = api.retrain("tiny", searched)
+    readings = api.retrain("tiny", searched, seeds=(1, 2, 3, 4, 5))
     assert replace(readings[0], total=1) == alone
     assert [reading.place for reading in readings] == [1, 2, 3, 4, 5]
     assert {reading.total for reading in readings} == {5}
     assert len({reading.seed for reading in readings}) == 5
     assert trained(scripted)[1:] == [2, 8]
-    assert wiring.retrain("tiny", searched, seeds=(4, 2)) == (readings[3], readings[1])
+    assert api.retrain("tiny", searched, seeds=(4, 2)) == (readings[3], readings[1])
     assert len(scripted) == 3
 
 
 def test_the_default_seed_is_the_first_repeat_of_the_search(searched, config):
-    (reading,) = wiring.retrain("tiny", searched)
+    (reading,) = api.retrain("tiny", searched)
     best = searched.journal.best("tiny")
     assert reading.seed == evaluation_seed(config.seed, parse_network(best.chromosome).key, 1)
 
@@ -296,33 +296,33 @@ def test_the_default_seed_is_the_first_repeat_of_the_search(searched, config):
 @pytest.mark.parametrize("seeds", [(0,), (0, 1), (), (2, 2), (-1,)])
 def test_the_searchs_own_seed_and_seeds_that_stand_twice_are_refused(searched, seeds):
     with pytest.raises(InputError, match=r"--seeds of a retraining is .*give different numbers from 1 on"):
-        wiring.retrain("tiny", searched, seeds=seeds)
+        api.retrain("tiny", searched, seeds=seeds)
     assert states(searched) == {"tiny": "done"}
 
 
 def test_of_a_group_each_member_has_retrainings_of_its_own(home, config, scripted):
-    wiring.run_group(config, [0, 3], home, executor="local")
+    api.run_group(config, [0, 3], home, executor="local")
     with pytest.raises(SearchConflictError, match="no search 'tiny'"):
-        wiring.retrain("tiny", home)
-    wiring.retrain("tiny/seed-3", home)
+        api.retrain("tiny", home)
+    api.retrain("tiny/seed-3", home)
     assert [row.name for row in home.members_of("tiny")] == ["tiny/seed-0", "tiny/seed-3"]
     assert [row.name for row in home.children_of("tiny/seed-3")] == ["tiny/seed-3-final-1"]
     assert not home.children_of("tiny/seed-0")
-    assert len(wiring.resume_group("tiny", home)) == 2
+    assert len(api.resume_group("tiny", home)) == 2
 
 
 def test_a_seed_that_fails_for_good_is_told_and_the_others_are_read(searched, monkeypatch):
     script_workers(monkeypatch, script=Script(losses={(1, 1): FailureKind.DIVERGED}))
     with pytest.raises(TooManyFailuresError) as failed:
-        wiring.retrain("tiny", searched, seeds=(1, 2, 3))
+        api.retrain("tiny", searched, seeds=(1, 2, 3))
     assert str(failed.value) == (
         "of the trainings of 'tiny/final-1', 1 failed, from seed 2; the last reason: attempt 1 on scripted-1: diverged: "
         "lost by the script"
     )
-    assert len(wiring.retrain("tiny", searched, seeds=(1, 3))) == 2
+    assert len(api.retrain("tiny", searched, seeds=(1, 3))) == 2
     with pytest.raises(TooManyFailuresError, match="from seed 2"):
-        wiring.retrain("tiny", searched, seeds=(2, 3))
-    assert len(wiring.retrain("tiny", searched, seeds=(3, 4))) == 2
+        api.retrain("tiny", searched, seeds=(2, 3))
+    assert len(api.retrain("tiny", searched, seeds=(3, 4))) == 2
 
 
 def test_what_found_no_room_is_tried_again_by_the_same_command_on_a_larger_machine(searched, monkeypatch):
@@ -330,9 +330,9 @@ def test_what_found_no_room_is_tried_again_by_the_same_command_on_a_larger_machi
     script_workers(monkeypatch, script=Script(losses=losses))
     for _ in range(2):
         with pytest.raises(TooManyFailuresError, match=r"1 failed, from seed 1; .*out_of_memory"):
-            wiring.retrain("tiny", searched, seeds=(1, 2))
+            api.retrain("tiny", searched, seeds=(1, 2))
     script_workers(monkeypatch)
-    assert [one.place for one in wiring.retrain("tiny", searched, seeds=(1, 2))] == [2, 1]
+    assert [one.place for one in api.retrain("tiny", searched, seeds=(1, 2))] == [2, 1]
     attempts = [(one.number, one.attempt) for one in facts(searched, Dispatched)]
     assert attempts == [(0, 1), (0, 2), (1, 1), (0, 3), (0, 4), (0, 5)]
 
@@ -341,50 +341,50 @@ def test_what_found_no_room_is_tried_again_by_the_same_command_on_a_larger_machi
 
 
 def test_a_retraining_can_neither_be_retrained_nor_extended(searched):
-    wiring.retrain("tiny", searched)
+    api.retrain("tiny", searched)
     with pytest.raises(SearchConflictError, match=r"'tiny/final-1' is a retraining itself, of 'tiny'"):
-        wiring.retrain("tiny/final-1", searched)
+        api.retrain("tiny/final-1", searched)
     with pytest.raises(SearchConflictError, match="a fixed list is all one generation, not 2"):
-        wiring.resume("tiny/final-1", searched, generations=2)
+        api.resume("tiny/final-1", searched, generations=2)
 
 
 def test_checkpoints_that_a_killed_driver_left_go_with_the_next_look_at_what_is_done(searched, config):
     left = searched.folder_of("tiny") / "checkpoints" / ("a" * 32)
     left.mkdir(parents=True)
-    wiring.run(config, searched)
+    api.run(config, searched)
     assert not left.parent.exists()
 
 
 def test_more_epochs_than_anybody_waits_for_are_refused_and_leave_nothing_behind(searched, config):
     with pytest.raises(InputError, match=r"^--epochs is 10{21}; it must be at most 10,000,000$"):
-        wiring.retrain("tiny", searched, epochs=10**21)
+        api.retrain("tiny", searched, epochs=10**21)
     slip = replace(config, name="slip", training=replace(config.training, epochs=10**21))
     with pytest.raises(ConfigError, match=r"^training\.epochs is 10{21}; it must be at most 10,000,000$"):
-        wiring.run(slip, searched)
+        api.run(slip, searched)
     assert states(searched) == {"tiny": "done"}
 
 
 @pytest.mark.parametrize("name", ["tiny/final-1", "tiny/seed-3-final-20"])
 def test_no_search_of_the_users_is_called_as_a_retraining(searched, config, name):
     with pytest.raises(ConfigError, match=rf"^name: '{name}' cannot name a search: retrainings of 'tiny'"):
-        wiring.run(replace(config, name=name), searched)
+        api.run(replace(config, name=name), searched)
     assert states(searched) == {"tiny": "done"}
 
 
 def test_a_configuration_under_a_retrainings_name_is_another_search(searched, config):
-    wiring.retrain("tiny", searched)
+    api.retrain("tiny", searched)
     with pytest.raises(SearchConflictError, match=r'strategy\.name: "eavl" here, "list" in the journal'):
-        wiring.run(replace(config, name="tiny/final-1"), searched)
+        api.run(replace(config, name="tiny/final-1"), searched)
     assert len(facts(searched, DriverStarted)) == 1
 
 
 def test_a_search_of_the_longest_name_can_be_retrained(home, config, scripted):
     longest = "x" * 92 + "/seed-10"
-    wiring.run(replace(config, name=longest), home)
-    (reading,) = wiring.retrain(longest, home, epochs=1000)
+    api.run(replace(config, name=longest), home)
+    (reading,) = api.retrain(longest, home, epochs=1000)
     assert reading.search == f"{longest}-final-1000"
     with pytest.raises(ConfigError, match=r"^name: 'x+' cannot name a search: use up to 100 letters"):
-        wiring.run(replace(config, name="x" * 101), home)
+        api.run(replace(config, name="x" * 101), home)
 
 
 # How it runs
@@ -405,27 +405,27 @@ def tasks_of(monkeypatch, script=None):
 
 def test_time_limits_of_a_search_do_not_hold(searched, config, monkeypatch):
     limited = replace(config.workers, soft_seconds=1.0, hard_seconds=2.0)
-    wiring.run(replace(config, workers=limited), searched)
+    api.run(replace(config, workers=limited), searched)
     pools, worlds = [], []
-    make_pool, drive = undertaking.make_pool, undertaking.drive
-    monkeypatch.setattr(undertaking, "make_pool", lambda *given: pools.append(given[1]) or make_pool(*given))
-    monkeypatch.setattr(undertaking, "drive", lambda *given: worlds.append(given[1]) or drive(*given))
-    wiring.retrain("tiny", searched)
+    make_pool, drive = session.make_pool, session.drive
+    monkeypatch.setattr(session, "make_pool", lambda *given: pools.append(given[1]) or make_pool(*given))
+    monkeypatch.setattr(session, "drive", lambda *given: worlds.append(given[1]) or drive(*given))
+    api.retrain("tiny", searched)
     assert [(one.soft_seconds, one.hard_seconds) for one in pools] == [(None, None)]
     assert [(one.limits.stall, one.limits.hard) for one in worlds] == [(limited.stall_seconds, None)]
-    wiring.resume("tiny", searched, generations=3)
+    api.resume("tiny", searched, generations=3)
     assert (pools[1].soft_seconds, worlds[1].limits.hard) == (1.0, 2.0)
 
 
 def test_no_more_workers_are_asked_for_than_there_are_trainings_left(searched, config, monkeypatch):
-    wiring.run(replace(config, workers=replace(config.workers, count=8)), searched)
-    counts, make_pool = [], undertaking.make_pool
+    api.run(replace(config, workers=replace(config.workers, count=8)), searched)
+    counts, make_pool = [], session.make_pool
     monkeypatch.setattr(
-        undertaking, "make_pool", lambda *given: counts.append(given[1].count) or make_pool(*given)
+        session, "make_pool", lambda *given: counts.append(given[1].count) or make_pool(*given)
     )
-    wiring.retrain("tiny", searched)
-    wiring.retrain("tiny", searched, seeds=(1, 2, 3, 4))
-    wiring.retrain("tiny", searched, seeds=tuple(range(1, 21)))
+    api.retrain("tiny", searched)
+    api.retrain("tiny", searched, seeds=(1, 2, 3, 4))
+    api.retrain("tiny", searched, seeds=tuple(range(1, 21)))
     assert counts == [1, 3, 8]
 
 
@@ -436,10 +436,10 @@ def test_each_training_leaves_a_checkpoint_at_each_tenth_and_goes_on_from_it_aft
     with monkeypatch.context() as patched:
         die_at(patched, 4, durable=False)
         with pytest.raises(Death):
-            wiring.retrain("tiny", searched, epochs=25)
+            api.retrain("tiny", searched, epochs=25)
     left = searched.folder / "tiny" / "final-25" / "checkpoints" / given[0].checkpoint.key
     left.mkdir(parents=True)
-    wiring.retrain("tiny", searched, epochs=25)
+    api.retrain("tiny", searched, epochs=25)
     first, second = (task.checkpoint for task in given if isinstance(task, TrainingTask))
     assert (first.every_epochs, first.begun, first.place) == (3, False, str(left.parent))
     assert second == replace(first, begun=True)
@@ -449,24 +449,24 @@ def test_each_training_leaves_a_checkpoint_at_each_tenth_and_goes_on_from_it_aft
 def test_a_folder_that_workers_proved_to_reach_is_shared_by_all(searched, config, monkeypatch, tmp_path):
     script_workers(monkeypatch, script=Script(workers=2, nodes=2))
     with pytest.raises(CannotRunError, match=r"on the disks of 2 nodes \(scripted-0, scripted-1\)"):
-        wiring.retrain("tiny", searched, seeds=(1, 2))
+        api.retrain("tiny", searched, seeds=(1, 2))
     assert not facts(searched, Dispatched)
     there = replace(config, storage=replace(config.storage, artifacts=str(tmp_path / "shared")))
-    wiring.run(there, searched)
-    readings = wiring.retrain("tiny", searched, seeds=(1, 2))
+    api.run(there, searched)
+    readings = api.retrain("tiny", searched, seeds=(1, 2))
     assert {reading.total for reading in readings} == {2}
 
 
 def test_what_it_is_stopped_with_names_it(searched, monkeypatch):
-    monkeypatch.setattr(undertaking.StopSignals, "reason", lambda _self: "SIGTERM")
+    monkeypatch.setattr(session.StopSignals, "reason", lambda _self: "SIGTERM")
     with pytest.raises(
         InterruptedSearchError, match=r"`evosearch resume tiny/final-1` goes on where it stood"
     ):
-        wiring.retrain("tiny", searched)
+        api.retrain("tiny", searched)
 
 
 def test_its_numerics_are_its_searchs(searched, config):
-    wiring.retrain("tiny", searched, epochs=7)
+    api.retrain("tiny", searched, epochs=7)
     row = searched.find_search("tiny/final-7")
     parent = searched.find_search("tiny")
     assert row.environment["device"] == parent.environment["device"]
@@ -478,7 +478,7 @@ def test_its_numerics_are_its_searchs(searched, config):
 
 
 def test_a_rebuilt_journal_says_the_same(searched):
-    wiring.retrain("tiny", searched, seeds=(1, 2))
+    api.retrain("tiny", searched, seeds=(1, 2))
 
     def seen():
         names = ("tiny", "tiny/final-1")
@@ -492,19 +492,19 @@ def test_a_rebuilt_journal_says_the_same(searched):
 
 def test_it_comes_back_from_a_store_with_its_search(home, config, scripted, tmp_path):
     remote = replace(config, storage=replace(config.storage, artifacts=make_bucket(tmp_path)))
-    wiring.run(remote, home)
-    readings = wiring.retrain("tiny", home, seeds=(1, 2))
+    api.run(remote, home)
+    readings = api.retrain("tiny", home, seeds=(1, 2))
     environment = {"EVOSEARCH_HOME": str(tmp_path / "elsewhere")}
     with open_home(None, env=environment, cwd=tmp_path, create=True) as elsewhere:
-        wiring.run(remote, elsewhere)
-        assert wiring.retrain("tiny", elsewhere, seeds=(1, 2)) == readings
+        api.run(remote, elsewhere)
+        assert api.retrain("tiny", elsewhere, seeds=(1, 2)) == readings
         assert [row.name for row in elsewhere.children_of("tiny")] == ["tiny/final-1"]
         assert len(scripted) == 2
 
 
 def test_a_retrainings_own_readings_are_counted_among_all_of_its_search(searched):
-    wiring.retrain("tiny", searched, epochs=2)
-    wiring.retrain("tiny", searched, epochs=3)
+    api.retrain("tiny", searched, epochs=2)
+    api.retrain("tiny", searched, epochs=3)
     (own,) = searched.journal.test_readings("tiny/final-3")
     assert (own.epochs, own.place, own.total) == (3, 2, 2)
     assert own == searched.journal.test_readings("tiny")[1]
@@ -516,18 +516,18 @@ def test_a_retrainings_own_readings_are_counted_among_all_of_its_search(searched
 def test_a_list_of_the_users_goes_on_with_a_longer_one_that_begins_with_it(home, config, scripted):
     short = replace(config, name="list", strategy=repeats_of("C4 P | F8", (0, 1)))
     longer = replace(short, strategy=repeats_of("C4 P | F8", (0, 1, 2)))
-    wiring.run(short, home)
-    assert sum(wiring.run(longer, home).row.counts.values()) == 3
-    assert sum(wiring.run(longer, home).row.counts.values()) == 3
+    api.run(short, home)
+    assert sum(api.run(longer, home).row.counts.values()) == 3
+    assert sum(api.run(longer, home).row.counts.values()) == 3
     with pytest.raises(SearchConflictError, match=r"strategy\.trials: "):
-        wiring.run(short, home)
+        api.run(short, home)
 
 
 def test_the_best_of_a_list_is_retrained_as_it_was_trained(home, config, scripted):
     slow = replace(config.training, learning_rate=1e-5)
     trials = (ListedTrial("C4 P | F8"), ListedTrial("C8 P | F8", settings=slow))
     given = replace(config, strategy=FixedListSettings(trials=trials))
-    best = wiring.run(given, home).best
-    wiring.retrain("tiny", home, epochs=5)
+    best = api.run(given, home).best
+    api.retrain("tiny", home, epochs=5)
     expected = replace((config.training, slow)[best.number], epochs=5)
     assert home.find_search("tiny/final-5").configuration["training"] == asdict(expected)

@@ -19,9 +19,9 @@ def loaded_by(statement):
     [
         "import evosearch",
         "import evosearch.cli",
-        "import evosearch.wiring",
+        "import evosearch.api",
         "import workers",
-        "import workers.process_pool",
+        "import workers.process_pool.pool",
     ],
 )
 def test_neither_torch_nor_ray_nor_pictures_are_loaded_before_they_are_used(statement):

@@ -243,7 +243,7 @@ def test_a_home_that_was_moved_goes_on(tmp_path, config):
 
 DIES_BEFORE_READING = """
 import os, signal
-from workers.process_pool import ProcessPool
+from workers.process_pool.pool import ProcessPool
 from evosearch.evaluation import PredictionTask
 from evosearch.__main__ import main
 

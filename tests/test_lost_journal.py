@@ -14,11 +14,12 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from evosearch import undertaking, wiring
+from evosearch import api, session
 from evosearch.config import load_config
 from evosearch.errors import CannotRunError, JournalLostError
-from evosearch.storage import Home, JournalLogbook, Onlooker, open_home, opening
-from evosearch.storage.shelf import Shelf
+from evosearch.storage import Home, JournalLogbook, Onlooker, open_home
+from evosearch.storage.backups.backup_folder import Shelf
+from evosearch.storage.journal import opening
 from evosearch.testing import ScriptedPool
 from evosearch.testing.journal_contract import CREATED, born, started
 from tests.bucket import make_bucket
@@ -53,7 +54,7 @@ def at_once(monkeypatch):
     def onlooker(note):
         return Onlooker(note, lambda: float(next(clock)), lambda _: None)
 
-    monkeypatch.setattr(undertaking, "Onlooker", onlooker)
+    monkeypatch.setattr(session, "Onlooker", onlooker)
 
 
 local = pytest.mark.parametrize("place", ["local"], indirect=True)
@@ -75,7 +76,7 @@ def config(place):
 def undisturbed(home, config, scripted, tmp_path):
     """What the search ends with that nothing happens to."""
     with open_home(str(tmp_path / "other/journal.db"), env={}, cwd=tmp_path, create=True) as other:
-        wiring.run(config, other)
+        api.run(config, other)
         return story(other)
 
 
@@ -103,7 +104,7 @@ def resume(error: JournalLostError, place: Path) -> list[object]:
     storage = re.search(r"`evosearch resume tiny --storage (\S+)` goes on", str(error))
     assert storage is not None
     with open_home(storage[1], env={}, cwd=place, create=False) as rescued:
-        assert wiring.resume("tiny", rescued).row.state == "done"
+        assert api.resume("tiny", rescued).row.state == "done"
         return story(rescued)
 
 
@@ -176,7 +177,7 @@ def test_a_journal_that_is_taken_away_is_rescued_whole(
     with monkeypatch.context() as patched:
         lose(patched, way, home)
         with pytest.raises(JournalLostError) as lost:
-            wiring.run(config, home)
+            api.run(config, home)
     assert lost.value.exit_status == CannotRunError.exit_status == 3
     assert "\n" not in str(lost.value)
     assert f"the journal {home.journal.file} was " in str(lost.value)
@@ -220,7 +221,7 @@ def test_what_is_damaged_in_its_place_is_rescued_from_the_log_of_commits(
     with monkeypatch.context() as patched:
         lose(patched, way, home)
         with pytest.raises(JournalLostError, match="all that it held was copied to") as lost:
-            wiring.run(config, home)
+            api.run(config, home)
     assert resume(lost.value, place) == undisturbed
 
 
@@ -231,7 +232,7 @@ def test_what_nothing_is_left_of_is_told_as_lost(home, config, place, way, monke
     with pytest.raises(
         JournalLostError, match=r"was replaced or overwritten.*nothing of it could be rescued"
     ) as lost:
-        wiring.run(config, home)
+        api.run(config, home)
     assert str(lost.value).endswith("or begin its searches anew, which gives the same results")
     assert not list(place.rglob("*rescued*"))
 
@@ -242,14 +243,14 @@ def test_of_a_long_journal_that_is_cut_the_first_events_are_rescued(
 ):
     config = replace(config, strategy=replace(config.strategy, population=150))
     with open_home(str(tmp_path / "other/journal.db"), env={}, cwd=tmp_path, create=True) as other:
-        wiring.run(config, other)
+        api.run(config, other)
         undisturbed = story(other)
     with monkeypatch.context() as patched:
         lose(patched, lambda file: os.truncate(file, file.stat().st_size * 3 // 4), home, after=90)
         with pytest.raises(
             JournalLostError, match=r"; the first \d+ of its \d+ events were copied \(what"
         ) as lost:
-            wiring.run(config, home)
+            api.run(config, home)
     assert resume(lost.value, place) == undisturbed
 
 
@@ -259,7 +260,7 @@ def test_a_home_that_is_moved_is_found_where_it_lies_now(
     with monkeypatch.context() as patched:
         lose(patched, lambda journal: journal.parent.rename(place / "moved"), home)
         with pytest.raises(JournalLostError) as lost:
-            wiring.run(config, home)
+            api.run(config, home)
     assert f"nothing is lost, it lies in {place}/moved/journal.db now" in str(lost.value)
     assert not home.folder.exists()
     assert resume(lost.value, place) == undisturbed
@@ -272,7 +273,7 @@ def test_a_journal_that_is_moved_without_its_log_of_commits_is_rescued_whole(
     with monkeypatch.context() as patched:
         lose(patched, lambda journal: journal.rename(place / "moved.db"), home)
         with pytest.raises(JournalLostError, match="all that it held was copied to") as lost:
-            wiring.run(config, home)
+            api.run(config, home)
     assert resume(lost.value, place) == undisturbed
 
 
@@ -280,7 +281,7 @@ def test_a_journal_that_is_moved_without_its_log_of_commits_is_rescued_whole(
 def test_it_is_noticed_to_the_last_event(home, config, place, monkeypatch, scripted, after):
     lose(monkeypatch, delete_home, home, after)
     with pytest.raises(JournalLostError):
-        wiring.run(config, home)
+        api.run(config, home)
 
 
 def test_it_is_noticed_by_the_heartbeat_of_a_driver_that_only_waits(home, config, monkeypatch, scripted):
@@ -294,14 +295,14 @@ def test_it_is_noticed_by_the_heartbeat_of_a_driver_that_only_waits(home, config
     monkeypatch.setattr(ScriptedPool, "poll", lambda pool, wait: poll(pool, wait)[:1])
     monkeypatch.setattr(JournalLogbook, "beat", lose_and_beat)
     with pytest.raises(JournalLostError, match="was deleted or moved while 'tiny' ran"):
-        wiring.run(config, home)
+        api.run(config, home)
 
 
 def test_a_retraining_notices_it_too(home, config, monkeypatch, scripted):
-    wiring.run(config, home)
+    api.run(config, home)
     lose(monkeypatch, delete_home, home, after=1)
     with pytest.raises(JournalLostError, match="all that it held was copied to"):
-        wiring.retrain("tiny", home)
+        api.retrain("tiny", home)
 
 
 @pytest.mark.parametrize("way", [delete_home, replace_home])
@@ -312,8 +313,8 @@ def test_what_has_its_place_is_not_kept_in_its_name_in_a_remote_store(
     with monkeypatch.context() as patched:
         lose(patched, way, home)
         with pytest.raises(JournalLostError) as lost:
-            wiring.run(remote, home)
-    shelf = Shelf.of(wiring.artifact_store(home, remote), "tiny")
+            api.run(remote, home)
+    shelf = Shelf.of(api.artifact_store(home, remote), "tiny")
     assert {backup.terms for backup in shelf.backups()} == {1}
     assert "was copied to" in str(lost.value)
 
@@ -322,10 +323,10 @@ def test_a_group_is_told_to_go_on_as_a_group(home, config, place, monkeypatch, s
     with monkeypatch.context() as patched:
         lose(patched, delete_home, home)
         with pytest.raises(JournalLostError, match=r"`evosearch resume tiny --storage") as lost:
-            wiring.run_group(config, [0, 1], home)
+            api.run_group(config, [0, 1], home)
     (rescued,) = re.findall(r"--storage (\S+)`", str(lost.value))
     with open_home(rescued, env={}, cwd=place, create=False) as after:
-        assert [one.row.state for one in wiring.resume_group("tiny", after)] == ["done", "done"]
+        assert [one.row.state for one in api.resume_group("tiny", after)] == ["done", "done"]
 
 
 def test_nothing_that_has_the_rescues_name_is_overwritten(home, config, place, monkeypatch, scripted):
@@ -334,7 +335,7 @@ def test_nothing_that_has_the_rescues_name_is_overwritten(home, config, place, m
         file.write_text("mine")
     lose(monkeypatch, delete_file, home)
     with pytest.raises(JournalLostError, match=r"runs/journal-rescued-3\.db"):
-        wiring.run(config, home)
+        api.run(config, home)
     assert [file.read_text() for file in taken] == ["mine", "mine"]
 
 
@@ -350,7 +351,7 @@ def test_what_has_its_place_by_now_is_left_as_it_is(home, config, place, monkeyp
     with monkeypatch.context() as patched:
         lose(patched, begin_anew, home)
         with pytest.raises(JournalLostError, match="was replaced "):
-            wiring.run(config, home)
+            api.run(config, home)
     home.journal.close()
     with others[0] as other:
         other.journal.look("else", 0, 1, thorough=True)
@@ -364,12 +365,12 @@ def test_where_nothing_can_be_written_that_is_told(home, config, monkeypatch, sc
     def refuse(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("evosearch.storage.rescue._new_file", refuse)
+    monkeypatch.setattr("evosearch.storage.backups.rescue._new_file", refuse)
     lose(monkeypatch, delete_home, home)
     with pytest.raises(
         JournalLostError, match="nothing of it could be rescued: bring it back from a copy, or begin its"
     ):
-        wiring.run(config, home)
+        api.run(config, home)
 
 
 def test_a_journal_in_its_place_is_left_in_peace(home, config, scripted, monkeypatch):
@@ -384,7 +385,7 @@ def test_a_journal_in_its_place_is_left_in_peace(home, config, scripted, monkeyp
 
     monkeypatch.setattr("evosearch.runtime.driver.HEARTBEAT_SECONDS", 0.0)
     lose(monkeypatch, disturb, home)
-    assert wiring.run(config, home).row.state == "done"
+    assert api.run(config, home).row.state == "done"
 
 
 @pytest.mark.parametrize("place", ["local"], indirect=True)
@@ -405,7 +406,7 @@ def test_a_journal_whose_tables_are_dropped_on_its_server_is_told_with_3(
             match=r"the journal postgresql://.* was taken away while 'tiny' ran \(.*\); what it held is lost here: bring it "
             "back from a backup of its server, then `evosearch resume tiny`",
         ):
-            wiring.run(config, server)
+            api.run(config, server)
 
 
 @pytest.mark.parametrize("place", ["local"], indirect=True)
@@ -416,4 +417,4 @@ def test_a_database_that_is_dropped_on_its_server_is_told_with_3(
     with open_home(url, env={}, cwd=place, create=True) as server:
         lose(monkeypatch, lambda _: postgres.drop_database(url), server)
         with pytest.raises(JournalLostError, match="was taken away while 'tiny' ran"):
-            wiring.run(config, server)
+            api.run(config, server)

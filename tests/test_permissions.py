@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from evosearch import wiring
+from evosearch import api
 from evosearch.config import load_config
 from evosearch.permissions import file_mode, is_open, make_folder, narrow, new_file
 from evosearch.runtime import DriverState, Plan, Silence
-from evosearch.storage import ArtifactStore, Event, open_home, opening
+from evosearch.storage import ArtifactStore, Event, open_home
+from evosearch.storage.journal import opening
 from tests.finished_search import TINY, train
 
 PICTURES = TINY.replace("{name: digits}", "{name: image_folder, root: pets, image_size: 8, channels: 1}")
@@ -77,8 +78,8 @@ def test_nothing_in_a_home_is_readable_by_others(place, scripted, mounts, monkey
     config = load_config(Path("tiny.yaml"), ["storage.artifacts=kept/here"])
     watcher = Onlooking(place / "runs")
     with open_home(None, env={}, cwd=place, create=True) as home:
-        wiring.run(config, home, watcher=watcher)
-        wiring.retrain("tiny", home)
+        api.run(config, home, watcher=watcher)
+        api.retrain("tiny", home)
         assert open_ones(place / "runs") == []
     assert watcher.seen
     assert not any(watcher.seen)
@@ -88,7 +89,7 @@ def test_nothing_in_a_home_is_readable_by_others(place, scripted, mounts, monkey
 def test_real_workers_leave_nothing_that_others_can_read(tmp_path):
     finished = train(tmp_path)
     with open_home(None, env={}, cwd=tmp_path, create=False) as home:
-        wiring.retrain("tiny", home)
+        api.retrain("tiny", home)
     assert open_ones(finished.home) == []
     assert list(finished.home.rglob("*.safetensors"))
 
@@ -96,13 +97,13 @@ def test_real_workers_leave_nothing_that_others_can_read(tmp_path):
 def test_an_old_home_goes_on_and_what_is_in_it_stays_as_it_is(place, scripted):
     config = load_config(Path("tiny.yaml"))
     with open_home(None, env={}, cwd=place, create=True) as home:
-        wiring.run(config, home)
+        api.run(config, home)
     for file in (place / "runs", *(place / "runs").rglob("*")):
         file.chmod(0o755 if file.is_dir() else 0o644)
     (place / "data/pets").chmod(0o755)
     before = modes(place / "runs")
     with open_home(None, env={}, cwd=place, create=False) as home:
-        wiring.resume("tiny", home, generations=3)
+        api.resume("tiny", home, generations=3)
     after = modes(place / "runs")
     assert [Path(name).name for name in before if after[name] != before[name]] == [
         "evolution.png"
@@ -112,10 +113,10 @@ def test_an_old_home_goes_on_and_what_is_in_it_stays_as_it_is(place, scripted):
 def test_the_copy_of_a_protected_source_that_an_earlier_version_left_readable_is_closed(place, scripted):
     config = load_config(Path("tiny.yaml"))
     with open_home(None, env={}, cwd=place, create=True) as home:
-        wiring.run(config, home)
+        api.run(config, home)
         (copy,) = (place / "runs/cache").glob("images-*.npz")
         copy.chmod(0o644)
-        wiring.resume("tiny", home, generations=3)
+        api.resume("tiny", home, generations=3)
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
 
 
@@ -168,7 +169,7 @@ def test_another_user_reads_neither_pictures_nor_journal(place, scripted):
     store = ArtifactStore(str(place / "artifacts"))
     store.write_bytes("weights", b"x")
     with open_home(None, env={}, cwd=place, create=True) as home:
-        wiring.run(load_config(Path("tiny.yaml")), home)
+        api.run(load_config(Path("tiny.yaml")), home)
     os.seteuid(NOBODY)
     try:
         for folder in ("runs", "artifacts", "data/pets"):

@@ -45,10 +45,10 @@ from evosearch.genome import (
     sample,
     to_json,
 )
-from evosearch.runtime.machine import Command, DriverEvent
+from evosearch.runtime.machine.step import Command, DriverEvent
 from evosearch.search import StrategySettings
 from evosearch.storage import Born, Event
-from evosearch.storage.codec import decode, encode
+from evosearch.storage.journal.codec import decode, encode
 
 
 def members(union: Any) -> set[type]:
@@ -122,43 +122,43 @@ PACKAGES = [Path(package.__file__).parent for package in (evosearch, workers) if
 
 ASKED_FOR_ALONE = {
     # genes: words of the papers' rules, which speak of these
-    "evosearch/blueprint/repair.py _drop_last_poolings": {"Pool"},
+    "evosearch/blueprint/feasibility.py _drop_last_poolings": {"Pool"},
     "evosearch/genome/chromosome.py Chromosome.convolutions": {"Conv"},
     "evosearch/genome/chromosome.py Chromosome.poolings": {"Pool"},
     # what is no chromosome is refused
     "evosearch/evaluation/trial.py Candidate.chromosome": {"Chromosome"},
-    "workers/sleeping.py SleepingEvaluator.handle": {"Chromosome", "TrainingTask"},
+    "workers/benchmarks/sleepers.py SleepingEvaluator.handle": {"Chromosome", "TrainingTask"},
     # a failure, and whatever is none
-    "evosearch/runtime/breaker.py with_pool": {"Failure", "FailureKind"},
-    "evosearch/runtime/state.py _closed": {"Failure", "FailureKind"},
+    "evosearch/runtime/faults/breaker.py with_pool": {"Failure", "FailureKind"},
+    "evosearch/runtime/machine/fold.py _closed": {"Failure", "FailureKind"},
     "evosearch/training/probe.py probe": {"Failure"},
-    "workers/service.py Service._worn": {"Failure"},
+    "workers/worker/service.py Service._worn": {"Failure"},
     # only a network that was trained leaves weights; what is predicted wears nobody out
-    "evosearch/runtime/rules.py _came_to": {"Success"},
-    "evosearch/runtime/state.py _with_trial": {"Success"},
+    "evosearch/runtime/machine/consequences.py _came_to": {"Success"},
+    "evosearch/runtime/machine/fold.py _with_trial": {"Success"},
     "evosearch/runtime/driver.py _Loop._execute": {"Stopped", "Completed", "PredictionTask"},
-    "workers/service.py Service.run": {"Prediction"},
+    "workers/worker/service.py Service.run": {"Prediction"},
     # an event that alone has what is wanted of it: a term, a text, a curve, a worker that comes or goes
-    "evosearch/storage/journal.py Journal.restore": {"DriverStarted"},
+    "evosearch/storage/journal/journal.py Journal.restore": {"DriverStarted"},
     "evosearch/cli/progress.py Display.observe": {"Failed", "TestReadingFailed"},
     "evosearch/runtime/driver.py _Loop._hear": {"PoolChanged"},
     "evosearch/runtime/driver.py _Loop._devices_suffice": {"WorkerJoined", "WorkerLeft"},
-    "evosearch/runtime/live.py LiveTrainings.heard": {"WorkerProgressed"},
-    "workers/ray_pool.py _worth_telling": {"WorkerProgressed"},
+    "evosearch/runtime/faults/stalls.py LiveTrainings.heard": {"WorkerProgressed"},
+    "workers/ray_pool/pool.py _worth_telling": {"WorkerProgressed"},
     # a kind of failure that one rule is about
-    "evosearch/runtime/rules.py _reason_to_stop": {"FailureKind"},
-    "evosearch/runtime/scheduling.py _need": {"FailureKind"},
-    "evosearch/runtime/state.py _reopened": {"FailureKind"},
-    "workers/classify.py poisons_process": {"FailureKind"},
-    "workers/crew.py Crew.bury": {"FailureKind"},
-    "workers/ray_failures.py judge": {"FailureKind"},
+    "evosearch/runtime/machine/consequences.py _reason_to_stop": {"FailureKind"},
+    "evosearch/runtime/scheduling/order.py _need": {"FailureKind"},
+    "evosearch/runtime/machine/fold.py _reopened": {"FailureKind"},
+    "workers/worker/classify.py poisons_process": {"FailureKind"},
+    "workers/ray_pool/supervisor.py ActorSupervisor.bury": {"FailureKind"},
+    "workers/ray_pool/failures.py judge": {"FailureKind"},
     # a retraining is a list
-    "evosearch/undertaking.py Undertaking._reader": {"FixedListSettings"},
-    "evosearch/wiring.py _merged": {"FixedListSettings"},
-    "evosearch/wiring.py _retraining": {"FixedListSettings"},
-    "evosearch/wiring.py _trained_by": {"FixedListSettings"},
+    "evosearch/session.py SearchSession._reader": {"FixedListSettings"},
+    "evosearch/api.py _merged": {"FixedListSettings"},
+    "evosearch/api.py _retraining": {"FixedListSettings"},
+    "evosearch/api.py _trained_by": {"FixedListSettings"},
     # a text form of its own beside that of the union it belongs to
-    "evosearch/storage/codec.py ": {"Chromosome"},
+    "evosearch/storage/journal/codec.py ": {"Chromosome"},
 }
 """Where members are asked for by name and all others are rightly nothing. What must be known everywhere is asked by an
 exhaustive `match`, or stands in a function that has one: `freed`, `policy_of`, `network_of`, `score_of`.

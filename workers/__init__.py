@@ -6,7 +6,6 @@ two: processes of this machine, and Ray actors. No policy lives here: budgets, o
 `evosearch.runtime`'s. This is the only room that imports ray, and only where the Ray pool is chosen.
 """
 
-from workers.executors import make_pool
-from workers.trainer_factory import train_on
+from workers.executors import make_pool, train_on
 
 __all__ = ["make_pool", "train_on"]

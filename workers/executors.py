@@ -1,11 +1,28 @@
-"""The pool for an executor; ray is imported only where it is chosen."""
+"""The pool for an executor, and the evaluator of its workers; ray and torch are imported only where they are used."""
 
 from typing import TYPE_CHECKING, Literal
+
+from evosearch.data import SearchData
+from evosearch.evaluation import Evaluator
 
 if TYPE_CHECKING:  # a worker process imports this package, and needs neither the driver nor its journal
     from evosearch.data import SearchData
     from evosearch.runtime import EvaluatorFactory, WorkerPool, WorkerSettings
-    from workers.preflight import Reach
+    from workers.worker.preflight import Reach
+
+
+def train_on(data: SearchData, device: str) -> Evaluator:
+    """A `Trainer` that holds `data` on `device`, where a step has just been tried; an `EvaluatorFactory`.
+
+    Raises:
+        EvaluationError: the step went wrong.
+    """
+    # torch is imported here, in the worker: the driver needs none, and a class whose module has imported torch 2.11
+    # or newer cannot be sent to a Ray actor (ray-project/ray#35001)
+    from evosearch.training import Trainer, probe
+
+    probe(data, device)
+    return Trainer(data, device)
 
 
 def make_pool(
@@ -30,13 +47,12 @@ def make_pool(
         CannotRunError: this machine does not hold the workers; of a cluster, `start` tells.
     """
     if executor == "ray":
-        from workers.ray_pool import RayPool
+        from workers.ray_pool.pool import RayPool
 
         return RayPool(factory, data, settings, threads, reach)
-    from workers.machine import count_cores, count_gpus
-    from workers.process_pool import ProcessPool
-    from workers.service import Upkeep
-    from workers.slots import plan_slots
+    from workers.process_pool.pool import ProcessPool
+    from workers.slots import count_cores, count_gpus, plan_slots
+    from workers.worker.service import Upkeep
 
     slots = plan_slots(settings, threads, count_gpus(), count_cores())
     return ProcessPool(factory, data, slots, Upkeep.of(settings))

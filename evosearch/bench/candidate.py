@@ -17,10 +17,9 @@ from evosearch.blueprint import Blueprint, ImageShape, Problem, blueprint_of
 from evosearch.data import SearchData, Split
 from evosearch.evaluation import TrainingSettings
 from evosearch.genome import Chromosome, Conv
+from evosearch.training.batches import ResidentData
 from evosearch.training.numerics import numerics
-from evosearch.training.optimizers import make_optimizer
-from evosearch.training.resident import ResidentData
-from evosearch.training.step import make_classifier, train_step
+from evosearch.training.step import make_classifier, make_optimizer, train_step
 
 CHANNELS = 3
 CLASSES = ("0", "1")

@@ -6,7 +6,7 @@ from statistics import fmean
 from evosearch.blueprint import Problem, blueprint_of
 from evosearch.genome import Chromosome
 from evosearch.runtime import Plan
-from evosearch.runtime.costs import Work, work_of
+from evosearch.runtime.scheduling.costs import Work, work_of
 
 LARGE_IMAGES: Work = (0.1, 0.01, 10.0, 0.02, 0.04)
 """What weighs how much in a training step: itself, each layer (kernels to launch), a GFLOP, a million of activations and of

@@ -31,7 +31,7 @@ from evosearch.errors import CannotRunError
 from evosearch.evaluation import Success, TrainingTask
 from evosearch.genome import Chromosome
 from evosearch.training import Trainer
-from evosearch.training.resident import ResidentData
+from evosearch.training.batches import ResidentData
 
 TOLERANCE = 1e-4
 """Of a captured training's loss against the eager one's, relative."""

@@ -10,16 +10,22 @@ from tempfile import TemporaryDirectory
 from typing import Literal, Protocol
 
 from evosearch.bench.durations import Durations, first_chromosomes
+from evosearch.bench.queue import StandingPool
 from evosearch.bench.search import plan_of, run_searches, tiny_data
-from evosearch.bench.standing import StandingPool
 from evosearch.bench.table import Measure
 from evosearch.bench.trace import Overhead, overhead
 from evosearch.genome import Chromosome
 from evosearch.runtime import Plan, WorkerSettings
 from evosearch.search import RandomSearchSettings
 from workers import make_pool
-from workers.contenders import missing_for_tune, private_cluster, run_tasks, run_tune, run_tuned_tune
-from workers.sleeping import Nap, SleepingEvaluator, read_notes
+from workers.benchmarks.contenders import (
+    missing_for_tune,
+    private_cluster,
+    run_tasks,
+    run_tune,
+    run_tuned_tune,
+)
+from workers.benchmarks.sleepers import Nap, SleepingEvaluator, read_notes
 
 TARGET_SLOTS, TARGET_MEAN, TARGET_PERCENT = 32, 1.0, 2.0
 """Issue 3: at one-second trainings and 32 slots at most 2 %. Ray Tune's published figure is 14 %."""

@@ -26,7 +26,7 @@ from evosearch.bench.candidate import (
     wait,
 )
 from evosearch.genome import Chromosome, parse
-from evosearch.training.resident import ResidentData
+from evosearch.training.batches import ResidentData
 
 ROUNDS = 3
 STARTED = 120.0

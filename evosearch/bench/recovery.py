@@ -10,14 +10,14 @@ from tempfile import TemporaryDirectory
 from typing import Literal
 
 from evosearch.bench.durations import first_chromosomes
+from evosearch.bench.queue import StandingPool
 from evosearch.bench.search import plan_of, run_searches, tiny_data
-from evosearch.bench.standing import StandingPool
 from evosearch.bench.table import Measure
 from evosearch.errors import InterruptedSearchError
 from evosearch.runtime import PoolEvent, TaskDone, WorkerPool, WorkerSettings
 from evosearch.search import RandomSearchSettings
 from workers import make_pool
-from workers.sleeping import SleepingEvaluator, read_notes
+from workers.benchmarks.sleepers import SleepingEvaluator, read_notes
 
 TARGET_SECONDS = 1.0
 LONG_SECONDS = 600.0

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from typing import Any
 
-from evosearch.bench.busy import GENERATIONS, measure_busy_share
-from evosearch.bench.crowd import Crowd, measure_crowd
-from evosearch.bench.memory import measure_memory
+from evosearch.bench.busy import GENERATIONS, Crowd, measure_busy_share, measure_crowd
+from evosearch.bench.journal import measure_memory
 from evosearch.bench.overhead import Track, measure_overhead
 from evosearch.bench.recovery import measure_recovery
 from evosearch.bench.scale import Scale, measure_scale

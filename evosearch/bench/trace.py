@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from evosearch.errors import InputError
-from workers.sleeping import Slept
+from workers.benchmarks.sleepers import Slept
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from evosearch.bench.candidate import blueprint, drawn
 from evosearch.bench.table import Measure, measures_markdown
 from evosearch.errors import CannotRunError
 from evosearch.genome import Chromosome, parse
-from evosearch.training.resident import ResidentData
+from evosearch.training.batches import ResidentData
 
 FROZEN = Path(__file__).with_name("frozen.json")
 MOST_PARAMETERS = 200_000_000

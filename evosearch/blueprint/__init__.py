@@ -5,7 +5,7 @@ it follow the memory that training takes, whether a network is *feasible* within
 and how an infeasible one is *repaired*. This room may import `errors` and `genome` only.
 """
 
-from evosearch.blueprint.feasibility import SizeLimits, infeasibility
+from evosearch.blueprint.feasibility import Repaired, SizeLimits, allowed_poolings, infeasibility, repair_head
 from evosearch.blueprint.layers import (
     BatchNormLayer,
     ConvLayer,
@@ -17,9 +17,15 @@ from evosearch.blueprint.layers import (
     PoolLayer,
     ReluLayer,
 )
-from evosearch.blueprint.memory import Memory, training_memory
-from evosearch.blueprint.plan import Blueprint, NetworkSize, Problem, blueprint_of, size_of
-from evosearch.blueprint.repair import Repaired, allowed_poolings, repair_head
+from evosearch.blueprint.plan import (
+    Blueprint,
+    Memory,
+    NetworkSize,
+    Problem,
+    blueprint_of,
+    size_of,
+    training_memory,
+)
 
 __all__ = [
     "BatchNormLayer",

@@ -1,4 +1,4 @@
-"""Cli: the commands. Each parses its options, calls `wiring`, and prints; nothing is decided here.
+"""Cli: the commands. Each parses its options, calls `api`, and prints; nothing is decided here.
 
 Results go to standard output, progress and errors to standard error. An `EvosearchError` becomes one line and its
 exit status; anything else is a bug of ours, with its traceback and status 1.

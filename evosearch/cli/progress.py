@@ -84,13 +84,13 @@ class Lines:
         before = tally.state.progress
         tally.see(state)
         turned = state.progress.generation > before.generation
-        standing, prefix = _standing(self._tallies, tally), _prefix(self._tallies, tally)
+        snapshot, prefix = _snapshot(self._tallies, tally), _prefix(self._tallies, tally)
         for fact in facts:
             if text := _told(fact):
-                self._write(f"{prefix}{text}" if turned else f"{prefix}{text}  | {standing}")
+                self._write(f"{prefix}{text}" if turned else f"{prefix}{text}  | {snapshot}")
         if turned:
             fitness = _last_fitness(tally.plan, state, before)
-            self._write(f"{prefix}generation {before.generation} is done{_figures(fitness)}  | {standing}")
+            self._write(f"{prefix}generation {before.generation} is done{_figures(fitness)}  | {snapshot}")
 
 
 class Display:
@@ -181,7 +181,7 @@ def _prefix(tallies: Tallies, tally: Tally) -> str:
     return f"{tally.short_name} " if tallies.several else ""
 
 
-def _standing(tallies: Tallies, tally: Tally) -> str:
+def _snapshot(tallies: Tallies, tally: Tally) -> str:
     done, size = tally.done_here
     here = f"generation {tally.state.progress.generation}: {done} of {size}{_figures(tally.fitness)}"
     if tallies.several:  # what runs is known only once all members of a step were told

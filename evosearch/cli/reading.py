@@ -13,7 +13,7 @@ from evosearch.cli.output import print_json, say, say_lines, say_table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from evosearch.reports import Standing
+    from evosearch.reports import SearchSnapshot
     from evosearch.storage import EvaluationRow, Home, SearchRow, TestReading
 
 FORMAT = Annotated[Literal["table", "csv", "json"], typer.Option("--format", help="How to print them.")]
@@ -31,13 +31,13 @@ def status(
     with opened(storage) as home:
         members = () if name is None else home.members_of(name)
         rows = _on_their_own(home) if name is None else members or (home.find_search(name),)
-        standings = [_standing(home, row) for row in rows]
+        snapshots = [_snapshot(home, row) for row in rows]
     if name is None:
-        _print_all(standings, as_json)
+        _print_all(snapshots, as_json)
     elif members:
-        _print_group(name, standings, as_json)
+        _print_group(name, snapshots, as_json)
     else:
-        _print_search(standings[0], as_json)
+        _print_search(snapshots[0], as_json)
 
 
 def _on_their_own(home: "Home") -> "tuple[SearchRow, ...]":
@@ -55,7 +55,7 @@ def results(
 ) -> None:
     """Every chromosome with parents, operators, fitness, size and cost, by number."""
     from evosearch.reports import (
-        Spread,
+        MeanDeviation,
         best_first,
         results_csv,
         results_document,
@@ -66,7 +66,7 @@ def results(
         members = home.members_of(name)
         rows = _evaluations(home, name, members, with_curve=form == "json")
         unfinished = sum(member.state != "done" for member in members)
-        spread = Spread.of([home.journal.best(member.name) for member in members], unfinished)
+        spread = MeanDeviation.of([home.journal.best(member.name) for member in members], unfinished)
         searches = members or (home.find_search(name),)
         readings = [one for row in searches for one in home.journal.test_readings(row.name)]
     if top is not None:
@@ -98,24 +98,24 @@ def _evaluations(
     ]
 
 
-def _print_all(standings: "Sequence[Standing]", as_json: bool) -> None:
+def _print_all(snapshots: "Sequence[SearchSnapshot]", as_json: bool) -> None:
     from evosearch.reports import status_document, status_table
 
     if as_json:
-        print_json([status_document(standing) for standing in standings])
+        print_json([status_document(snapshot) for snapshot in snapshots])
     else:
-        say_table(status_table(standings))
+        say_table(status_table(snapshots))
 
 
-def _print_group(name: str, standings: "Sequence[Standing]", as_json: bool) -> None:
-    from evosearch.reports import group_document, standings_spread, status_table
+def _print_group(name: str, snapshots: "Sequence[SearchSnapshot]", as_json: bool) -> None:
+    from evosearch.reports import group_document, snapshots_spread, status_table
 
     if as_json:
-        print_json(group_document(name, standings))
+        print_json(group_document(name, snapshots))
     else:
-        say_table(status_table(standings))
-        say(str(standings_spread(standings)))
-        _say_readings([one for standing in standings for one in standing.readings])
+        say_table(status_table(snapshots))
+        say(str(snapshots_spread(snapshots)))
+        _say_readings([one for snapshot in snapshots for one in snapshot.readings])
 
 
 def _say_readings(readings: "Sequence[TestReading]") -> None:
@@ -125,26 +125,26 @@ def _say_readings(readings: "Sequence[TestReading]") -> None:
         say(f"{one.search}: {reading_row(one)}")
 
 
-def _print_search(standing: "Standing", as_json: bool) -> None:
+def _print_search(snapshot: "SearchSnapshot", as_json: bool) -> None:
     from evosearch.reports import status_document, status_lines
 
     if as_json:
-        print_json(status_document(standing))
+        print_json(status_document(snapshot))
     else:
-        for line in status_lines(standing):
+        for line in status_lines(snapshot):
             say(line)
 
 
-def _standing(home: "Home", row: "SearchRow") -> "Standing":
+def _snapshot(home: "Home", row: "SearchRow") -> "SearchSnapshot":
     from evosearch.config import config_from_json
-    from evosearch.reports import Standing, last_heard
+    from evosearch.reports import SearchSnapshot, last_heard
 
     host, now = socket.gethostname(), time.time()
     total = config_from_json(row.configuration).strategy.with_generations(row.generations).evaluations_in_all
     state, best = home.current_state(row, host, now), home.journal.best(row.name)
-    children = tuple(_standing(home, child) for child in home.children_of(row.name))
+    children = tuple(_snapshot(home, child) for child in home.children_of(row.name))
     readings, live = home.journal.test_readings(row.name), home.journal.live(row.name)
-    return Standing(row, state, best, total, last_heard(row, host, now), children, readings, live)
+    return SearchSnapshot(row, state, best, total, last_heard(row, host, now), children, readings, live)
 
 
 def add_to(app: typer.Typer) -> None:

@@ -24,13 +24,13 @@ from evosearch.errors import SearchConflictError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from evosearch.api import Executor, Finished
     from evosearch.runtime import Watcher
     from evosearch.storage import Home, TestReading
-    from evosearch.wiring import Executor, Finished
 
 
 class Driving(TypedDict):
-    """How a search is driven: what the functions of `wiring` take beside the search itself."""
+    """How a search is driven: what the functions of `api` take beside the search itself."""
 
     executor: "Executor | None"
     address: str | None
@@ -72,7 +72,7 @@ def run(
     takeover: TAKEOVER = False,
 ) -> None:
     """Start a search, or go on with the unfinished one of that name; with --seeds, a group of them."""
-    from evosearch import wiring
+    from evosearch import api
     from evosearch.cli.progress import show_progress
     from evosearch.config import read_config
 
@@ -86,9 +86,9 @@ def run(
             ended: Finished | tuple[Finished, ...]
             how = Driving(executor=executor, address=address, watcher=watcher, takeover=takeover)
             if chosen is None:
-                ended = wiring.run(loaded, home, source=source, **how)
+                ended = api.run(loaded, home, source=source, **how)
             else:
-                ended = wiring.run_group(loaded, chosen, home, source=source, **how)
+                ended = api.run_group(loaded, chosen, home, source=source, **how)
     _print_ended(loaded.name, ended, home)
 
 
@@ -101,7 +101,7 @@ def resume(
     takeover: TAKEOVER = False,
 ) -> None:
     """Go on with a search or group where it stood; --generations extends it."""
-    from evosearch import wiring
+    from evosearch import api
     from evosearch.cli.progress import show_progress
 
     with opened(storage) as home:
@@ -110,15 +110,15 @@ def resume(
             ended: Finished | tuple[Finished, ...]
             how = Driving(executor=executor, address=address, watcher=watcher, takeover=takeover)
             if home.members_of(name):
-                ended = wiring.resume_group(name, home, generations=generations, **how)
+                ended = api.resume_group(name, home, generations=generations, **how)
             else:
-                ended = wiring.resume(name, home, generations=generations, **how)
+                ended = api.resume(name, home, generations=generations, **how)
         if isinstance(ended, tuple) or ended.row.parent is None:
             _print_ended(name, ended, home)
             return
         read = [one for one in home.journal.test_readings(name) if one.metrics is not None]
         _print_readings(ended.row.parent, read, home, as_json=False, several=True)
-        wiring.check_trained(home, name)
+        api.check_trained(home, name)
 
 
 def retrain(
@@ -132,14 +132,14 @@ def retrain(
     takeover: TAKEOVER = False,
 ) -> None:
     """Train the best chromosome again, then read the test split, once for each network."""
-    from evosearch import wiring
+    from evosearch import api
     from evosearch.cli.progress import show_progress
 
     repeats = (1,) if seeds is None else parse_seeds(seeds)
     with opened(storage) as home, show_progress() as watcher:
         _refuse_group(name, home)
         how = Driving(executor=executor, address=address, watcher=watcher, takeover=takeover)
-        readings = wiring.retrain(name, home, epochs=epochs, seeds=repeats, **how)
+        readings = api.retrain(name, home, epochs=epochs, seeds=repeats, **how)
         _print_readings(name, readings, home, as_json=as_json, several=seeds is not None)
 
 
@@ -161,10 +161,10 @@ def _print_readings(
 
 
 def _place_of(reading: "TestReading", home: "Home") -> str:
-    from evosearch import wiring
+    from evosearch import api
     from evosearch.config import config_from_json
 
-    return wiring.artifact_place(home, config_from_json(home.find_search(reading.search).configuration))
+    return api.artifact_place(home, config_from_json(home.find_search(reading.search).configuration))
 
 
 def _tell_where(home: "Home") -> None:

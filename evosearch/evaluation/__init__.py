@@ -5,8 +5,6 @@ kilobyte; images never travel with it (`data_key` names the arrays a worker alre
 the seam: the real one lives in `training/`, doubles in `testing/`.
 """
 
-from evosearch.evaluation.failures import FailureKind, is_out_of_memory
-from evosearch.evaluation.progress import UNWATCHED, EpochRecord, Progress, Unwatched
 from evosearch.evaluation.settings import (
     MOST_EPOCHS,
     MOST_THREADS,
@@ -15,9 +13,12 @@ from evosearch.evaluation.settings import (
     TrainingSettings,
 )
 from evosearch.evaluation.tasks import (
+    UNWATCHED,
     Checkpoint,
+    EpochRecord,
     Evaluator,
     Failure,
+    FailureKind,
     Images,
     Labels,
     Losses,
@@ -26,11 +27,14 @@ from evosearch.evaluation.tasks import (
     Outcome,
     Prediction,
     PredictionTask,
+    Progress,
     Result,
     Success,
     Task,
     TrainingTask,
     TrialTask,
+    Unwatched,
+    is_out_of_memory,
 )
 from evosearch.evaluation.trial import (
     Candidate,

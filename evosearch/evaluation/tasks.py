@@ -1,16 +1,92 @@
-"""What a worker is asked for, and what comes back."""
+"""What a driver hands to a worker and what comes back: tasks, progress, results, and the kinds of failure."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import ClassVar, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from evosearch.evaluation.failures import FailureKind
-from evosearch.evaluation.progress import UNWATCHED, EpochRecord, Progress
 from evosearch.evaluation.settings import TrainingSettings
 from evosearch.evaluation.trial import Masks
 from evosearch.genome import Network
+
+
+class FailureKind(StrEnum):
+    """Why an evaluation has no fitness; the kind decides what happens next."""
+
+    INFEASIBLE = "infeasible"
+    """Judged by the blueprint before dispatch."""
+    OUT_OF_MEMORY = "out_of_memory"
+    """The device or the host had no memory left."""
+    DIVERGED = "diverged"
+    """The loss became NaN or infinite."""
+    TIMED_OUT = "timed_out"
+    """A configured time limit passed."""
+    WORKER_LOST = "worker_lost"
+    """The worker's node or network went away; never held against the chromosome."""
+    CRASHED = "crashed"
+    """The worker's own process died while its node lived."""
+    ERROR = "error"
+    """A bug or bad data."""
+
+
+OUT_OF_MEMORY_TEXTS = (
+    "can't allocate memory",
+    "CUDA out of memory",
+    "CUDA error: out of memory",
+    "_STATUS_ALLOC_FAILED",
+    "_ALLOCATION_FAILED",
+)
+"""The CPU's allocator, older CUDA allocators, the driver, cuBLAS and cuDNN raise a plain RuntimeError."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether `error` says that a device or a host had no memory left; torch and Ray are known by name."""
+    if isinstance(error, MemoryError) or "OutOfMemoryError" in (
+        base.__name__ for base in type(error).__mro__
+    ):
+        return True
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in OUT_OF_MEMORY_TEXTS)
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """One pass over the training images: mean training loss, and validation accuracy after it (0 to 1)."""
+
+    loss: float
+    accuracy: float
+
+
+class Progress(Protocol):
+    """Told by an evaluator how it gets on; a worker that tells nothing for long is taken for hung."""
+
+    def step(self) -> None:
+        """A batch is done. Costs next to nothing and may be called from the innermost loop."""
+        ...
+
+    def epoch(self, record: EpochRecord) -> None:
+        """A pass over the training images is done, and another one follows. Of a training that goes on from a
+        checkpoint, all its passes are told as it begins.
+
+        Raises:
+            TimedOutError: the evaluation has passed its soft time limit.
+        """
+        ...
+
+
+class Unwatched:
+    """A `Progress` that nobody looks at."""
+
+    def step(self) -> None:
+        """Nothing."""
+
+    def epoch(self, record: EpochRecord) -> None:
+        """Nothing."""
+
+
+UNWATCHED = Unwatched()
+
 
 Images: TypeAlias = npt.NDArray[np.uint8]
 """Images (count, channels, height, width), uint8, 0 to 255."""

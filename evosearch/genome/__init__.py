@@ -5,9 +5,7 @@ genes, the *search space* the ranges from which random chromosomes are drawn. No
 sizes, training or torch; this room may import `errors` and numpy only.
 """
 
-from evosearch.genome.chromosome import Chromosome
-from evosearch.genome.forms import from_json, parse, to_json
-from evosearch.genome.genes import KERNEL, Conv, Dense, Head, HeadGene, Pool, Tail, TailGene
+from evosearch.genome.chromosome import KERNEL, Chromosome, Conv, Dense, Head, HeadGene, Pool, Tail, TailGene
 from evosearch.genome.network import (
     HAND_MADE,
     HandMade,
@@ -33,6 +31,7 @@ from evosearch.genome.operations import (
     words_of,
 )
 from evosearch.genome.space import Range, SearchSpace, sample
+from evosearch.genome.text import from_json, parse, to_json
 
 __all__ = [
     "HAND_MADE",

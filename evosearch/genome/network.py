@@ -9,7 +9,7 @@ from typing import Any, TypeAlias, assert_never
 
 from evosearch.errors import InvalidChromosomeError
 from evosearch.genome.chromosome import Chromosome
-from evosearch.genome.forms import from_json, parse, to_json
+from evosearch.genome.text import from_json, parse, to_json
 
 HAND_MADE = (
     "densenet121",

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar, TypeAlias, assert_never
 
-from evosearch.genome.genes import Conv
+from evosearch.genome.chromosome import Conv
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from evosearch.errors import ConfigError
-from evosearch.genome.chromosome import Chromosome
-from evosearch.genome.genes import Conv, Dense, HeadGene, Pool
+from evosearch.genome.chromosome import Chromosome, Conv, Dense, HeadGene, Pool
 
 Range = tuple[int, int]
 """Lowest and highest value, both included."""

@@ -5,8 +5,7 @@ position in the blueprint is a position in the network; a hand-made network is t
 no training; it may import `errors`, `genome`, `blueprint` and `evaluation`, and torch.
 """
 
-from evosearch.networks.decode import build, decode
+from evosearch.networks.decode import build, decode, initialise
 from evosearch.networks.hand_made import build_hand_made
-from evosearch.networks.weights import initialise
 
 __all__ = ["build", "build_hand_made", "decode", "initialise"]

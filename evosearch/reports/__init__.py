@@ -4,11 +4,10 @@ Everything here reads rows of the journal and returns text, documents or files; 
 recorded. This room imports no ray and no torch.
 """
 
-from evosearch.reports.cost import Cost, cost_lines, estimate_cost
+from evosearch.reports.cost import Cost, cost_lines, estimate_cost, seconds_left
 from evosearch.reports.curve import draw_evolution
 from evosearch.reports.data import data_lines
-from evosearch.reports.estimate import seconds_left
-from evosearch.reports.group import Spread, best_member, group_document, group_lines, standings_spread
+from evosearch.reports.group import MeanDeviation, best_member, group_document, group_lines, snapshots_spread
 from evosearch.reports.outcome import (
     count_of,
     reading_document,
@@ -24,14 +23,14 @@ from evosearch.reports.results import (
     results_document,
     results_table,
 )
-from evosearch.reports.status import Standing, last_heard, status_document, status_lines, status_table
+from evosearch.reports.status import SearchSnapshot, last_heard, status_document, status_lines, status_table
 from evosearch.reports.words import cells, counted, describe, duration
 
 __all__ = [
     "Cost",
+    "MeanDeviation",
     "MemberEvaluation",
-    "Spread",
-    "Standing",
+    "SearchSnapshot",
     "best_first",
     "best_member",
     "cells",
@@ -55,7 +54,7 @@ __all__ = [
     "results_table",
     "search_lines",
     "seconds_left",
-    "standings_spread",
+    "snapshots_spread",
     "status_document",
     "status_lines",
     "status_table",

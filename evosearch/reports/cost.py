@@ -1,4 +1,4 @@
-"""What a search would cost, from its first population; nothing is trained."""
+"""What a search would cost, from its first population, and when it will end, judged by how fast it has gone so far."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -8,6 +8,18 @@ from typing import Any
 from evosearch.blueprint import NetworkSize, training_memory
 from evosearch.evaluation import TrainingSettings
 from evosearch.reports.words import counted, scaled
+
+
+def seconds_left(done: int, total: int, seconds: float) -> float | None:
+    """Estimated seconds until `total` evaluations are done, `done` of which took `seconds` of wall time.
+
+    Returns: None while nothing is done; 0 where nothing is left. Generations' barriers are in it, as they were
+    in the past.
+    """
+    if done >= total:
+        return 0.0
+    return seconds / done * (total - done) if done else None
+
 
 BACKWARD = 2
 """The backward pass costs about twice the forward one: gradients for weights and for inputs."""

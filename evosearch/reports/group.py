@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Any, Self
 
-from evosearch.reports.status import Standing, status_document
+from evosearch.reports.status import SearchSnapshot, status_document
 from evosearch.reports.words import counted
 from evosearch.storage import EvaluationRow, SearchRow
 
 
 @dataclass(frozen=True)
-class Spread:
+class MeanDeviation:
     """The best fitness of each member, taken together.
 
     `mean`: over the members with a success, None where none has one. `deviation`: the sample standard deviation
@@ -50,10 +50,10 @@ class Spread:
         return f"{head} over {counted(self.successful, 'member')}{without}{unfinished}"
 
 
-def standings_spread(standings: Sequence[Standing]) -> Spread:
+def snapshots_spread(snapshots: Sequence[SearchSnapshot]) -> MeanDeviation:
     """The spread of a group as its members stand now."""
-    unfinished = sum(standing.state != "done" for standing in standings)
-    return Spread.of((standing.best for standing in standings), unfinished)
+    unfinished = sum(snapshot.state != "done" for snapshot in snapshots)
+    return MeanDeviation.of((snapshot.best for snapshot in snapshots), unfinished)
 
 
 def best_member(members: Iterable[tuple[SearchRow, EvaluationRow | None]]) -> SearchRow | None:
@@ -64,12 +64,12 @@ def best_member(members: Iterable[tuple[SearchRow, EvaluationRow | None]]) -> Se
     return max(successful, key=lambda pair: pair[0])[1] if successful else None
 
 
-def group_document(name: str, standings: Sequence[Standing]) -> dict[str, Any]:
-    """The JSON document of `status GROUP --json`; its keys are stable. The figures: see `Spread`."""
-    spread = standings_spread(standings)
+def group_document(name: str, snapshots: Sequence[SearchSnapshot]) -> dict[str, Any]:
+    """The JSON document of `status GROUP --json`; its keys are stable. The figures: see `MeanDeviation`."""
+    spread = snapshots_spread(snapshots)
     return {
         "name": name,
-        "members": [status_document(standing) for standing in standings],
+        "members": [status_document(snapshot) for snapshot in snapshots],
         "mean": spread.mean,
         "deviation": spread.deviation,
         "unfinished": spread.unfinished,
@@ -87,7 +87,7 @@ def group_lines(name: str, members: Sequence[tuple[SearchRow, EvaluationRow | No
         "",
         *(f"{row.name.ljust(width)}  {_best(best)}" for row, best in members),
         "",
-        str(Spread.of(best for _, best in members)),
+        str(MeanDeviation.of(best for _, best in members)),
         "",
         f"Next  evosearch results {name}    every chromosome of every member",
     ]

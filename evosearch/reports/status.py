@@ -7,25 +7,25 @@ from typing import Any
 
 from rich.table import Table
 
-from evosearch.reports.estimate import seconds_left
+from evosearch.reports.cost import seconds_left
 from evosearch.reports.outcome import reading_row
 from evosearch.reports.words import cells, duration
-from evosearch.storage import EvaluationRow, LiveRow, SearchRow, SearchState, TestReading
+from evosearch.storage import EvaluationRow, LiveRow, SearchRow, SearchStatus, TestReading
 
 
 @dataclass(frozen=True)
-class Standing:
+class SearchSnapshot:
     """A search now. `state`: see `current_state`; `total`: evaluations of the whole search; `heard`: when its driver
     gave its last sign of life, see `last_heard`. `children`: its retrainings; `readings`: of the test split, by it or them.
     `live`: the newest epoch of each training that has told of one.
     """
 
     row: SearchRow
-    state: SearchState
+    state: SearchStatus
     best: EvaluationRow | None
     total: int
     heard: str = ""
-    children: tuple["Standing", ...] = ()
+    children: tuple["SearchSnapshot", ...] = ()
     readings: tuple[TestReading, ...] = ()
     live: tuple[LiveRow, ...] = ()
 
@@ -67,30 +67,30 @@ def last_heard(row: SearchRow, host: str, now: float) -> str:
     return f"at {at:%Y-%m-%d %H:%M:%S} UTC by its own clock"
 
 
-def status_document(standing: Standing) -> dict[str, Any]:
+def status_document(snapshot: SearchSnapshot) -> dict[str, Any]:
     """The JSON document of `status NAME --json`; its keys are stable."""
-    row, best, left = standing.row, standing.best, standing.seconds_left
+    row, best, left = snapshot.row, snapshot.best, snapshot.seconds_left
     return {
         "name": row.name,
-        "state": standing.state,
+        "state": snapshot.state,
         "generation": row.generation,
         "generations": row.generations,
         "evaluations": {
-            "done": standing.done,
-            "running": standing.running,
+            "done": snapshot.done,
+            "running": snapshot.running,
             "failed": dict(row.failed),
-            "total": standing.total,
+            "total": snapshot.total,
         },
         "best": best and {"number": best.number, "chromosome": best.chromosome, "fitness": best.fitness},
         "seconds": round(row.seconds, 1),
         "heartbeat": round(row.heartbeat, 3),
         "estimated_seconds_left": None if left is None else round(left, 1),
-        "trainings": [asdict(training) for training in standing.trainings],
+        "trainings": [asdict(training) for training in snapshot.trainings],
         "message": row.message,
         "environment": dict(row.environment),
         "parent": row.parent,
-        "retrainings": [status_document(child) for child in standing.children],
-        "readings": [_reading_document(reading) for reading in standing.readings],
+        "retrainings": [status_document(child) for child in snapshot.children],
+        "readings": [_reading_document(reading) for reading in snapshot.readings],
     }
 
 
@@ -107,28 +107,28 @@ def _reading_document(reading: TestReading) -> dict[str, Any]:
     }
 
 
-def status_lines(standing: Standing) -> list[str]:
+def status_lines(snapshot: SearchSnapshot) -> list[str]:
     """The same for a person."""
-    row, best = standing.row, standing.best
+    row, best = snapshot.row, snapshot.best
     lines = [
-        f"{row.name}: {standing.state}{f' ({row.message})' if row.message else ''}",
+        f"{row.name}: {snapshot.state}{f' ({row.message})' if row.message else ''}",
         f"  generation   {_generation(row)}",
-        f"  evaluations  {standing.done} done, {standing.running} running, failed: {_failed(row)}; {standing.total} in all",
+        f"  evaluations  {snapshot.done} done, {snapshot.running} running, failed: {_failed(row)}; {snapshot.total} in all",
         f"  elapsed      {duration(row.seconds)}",
     ]
     if row.parent is not None:
         lines.append(f"  retrains     the best of {row.parent}")
-    if standing.state == "running" and standing.heard:
-        lines.append(f"  driver       process {row.pid} on {row.host}, last heard of {standing.heard}")
-    if standing.state == "running" and standing.seconds_left is not None:
-        lines.append(f"  left         about {duration(standing.seconds_left)}")
+    if snapshot.state == "running" and snapshot.heard:
+        lines.append(f"  driver       process {row.pid} on {row.host}, last heard of {snapshot.heard}")
+    if snapshot.state == "running" and snapshot.seconds_left is not None:
+        lines.append(f"  left         about {duration(snapshot.seconds_left)}")
     if best is not None and best.fitness is not None:
         lines.append(f"  best         {best.fitness:.4f}, candidate {best.candidate}: {best.chromosome}")
-    lines += (f"  training     {_training_line(training)}" for training in standing.trainings)
-    for child in standing.children:
+    lines += (f"  training     {_training_line(training)}" for training in snapshot.trainings)
+    for child in snapshot.children:
         lines.append(f"  retraining   {_child_line(child)}")
         lines += (f"               {_training_line(training)}" for training in child.trainings)
-    lines += (f"  reading      {reading_row(reading)}" for reading in standing.readings)
+    lines += (f"  reading      {reading_row(reading)}" for reading in snapshot.readings)
     return lines
 
 
@@ -140,7 +140,7 @@ def _training_line(training: LiveRow) -> str:
     )
 
 
-def _child_line(child: Standing) -> str:
+def _child_line(child: SearchSnapshot) -> str:
     message = f" ({child.row.message})" if child.row.message else ""
     failed = f", failed: {_failed(child.row)}" if child.row.failed else ""
     return f"{child.row.name}: {child.state}{message}, {child.done} of {child.total} trained{failed}"
@@ -152,29 +152,29 @@ COLUMNS = ("search", "state", "gen.", "done", "running", "best", "elapsed", "lef
 _TEXTS = {"search", "state", "failed"}
 
 
-def status_table(standings: Sequence[Standing]) -> Table:
+def status_table(snapshots: Sequence[SearchSnapshot]) -> Table:
     """Searches, one a row, narrow enough for 100 columns; the last generation and all evaluations follow a slash."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in COLUMNS:
         table.add_column(heading, justify="left" if heading in _TEXTS else "right", no_wrap=True)
-    for standing in standings:
-        table.add_row(*cells(*_cells(standing)))
-        for child in standing.children:
+    for snapshot in snapshots:
+        table.add_row(*cells(*_cells(snapshot)))
+        for child in snapshot.children:
             table.add_row(*cells(f"  {child.row.name}", *_cells(child)[1:]))
     return table
 
 
-def _cells(standing: Standing) -> tuple[str, ...]:
-    row, best, left = standing.row, standing.best, standing.seconds_left
+def _cells(snapshot: SearchSnapshot) -> tuple[str, ...]:
+    row, best, left = snapshot.row, snapshot.best, snapshot.seconds_left
     return (
         row.name,
-        standing.state,
+        snapshot.state,
         f"{row.generation if row.generation >= 0 else '-'}/{row.generations - 1}",
-        f"{standing.done}/{standing.total}",
-        str(standing.running),
+        f"{snapshot.done}/{snapshot.total}",
+        str(snapshot.running),
         f"{best.fitness:.4f}" if best is not None else "",
         _clock(row.seconds),
-        _clock(left) if standing.state == "running" and left is not None else "",
+        _clock(left) if snapshot.state == "running" and left is not None else "",
         _failed(row),
     )
 

@@ -8,11 +8,13 @@ nowhere else; a `WorkerPool` has no policy. No ray, no torch in this room.
 
 from evosearch.runtime.checkpointing import Checkpointing, checkpoint_room
 from evosearch.runtime.driver import Logbook, Surroundings, drive
-from evosearch.runtime.fleet import Fleet, Member
-from evosearch.runtime.lineage import bred_again
-from evosearch.runtime.machine import Assign, Begun, Exclude, Record, StopAsked, step
-from evosearch.runtime.plan import Plan, ReadingName, SplitReader
-from evosearch.runtime.policy import Policy, policy_of
+from evosearch.runtime.faults.policy import Policy, policy_of
+from evosearch.runtime.faults.stalls import StallDetector, TimeLimits
+from evosearch.runtime.machine.consequences import retried
+from evosearch.runtime.machine.fleet import Fleet, Member
+from evosearch.runtime.machine.fold import DriverState, bred_again, evolve, replay
+from evosearch.runtime.machine.plan import Plan, ReadingName, SplitReader
+from evosearch.runtime.machine.step import Assign, Begun, Exclude, Record, StopAsked, step
 from evosearch.runtime.pool import (
     PoolChanged,
     PoolEvent,
@@ -25,11 +27,8 @@ from evosearch.runtime.pool import (
     WorkerProgressed,
     freed,
 )
-from evosearch.runtime.rules import retried
 from evosearch.runtime.settings import EvaluatorFactory, WorkerSettings
 from evosearch.runtime.signals import StopSignals
-from evosearch.runtime.state import DriverState, evolve, replay
-from evosearch.runtime.vigil import TimeLimits, Vigil
 from evosearch.runtime.watcher import Silence, Watcher, Watchers
 
 __all__ = [
@@ -50,13 +49,13 @@ __all__ = [
     "Record",
     "Silence",
     "SplitReader",
+    "StallDetector",
     "StopAsked",
     "StopSignals",
     "Surroundings",
     "TaskDone",
     "Ticket",
     "TimeLimits",
-    "Vigil",
     "Watcher",
     "Watchers",
     "Worker",

@@ -7,12 +7,20 @@ from typing import NoReturn, Protocol
 from evosearch.errors import InterruptedSearchError, TooManyFailuresError
 from evosearch.evaluation import PredictionTask
 from evosearch.runtime.checkpointing import Checkpointing
-from evosearch.runtime.fleet import Fleet
-from evosearch.runtime.limits import check_limits, check_readings
-from evosearch.runtime.live import LiveTrainings
-from evosearch.runtime.machine import Assign, Begun, Command, DriverEvent, Exclude, Record, StopAsked, step
+from evosearch.runtime.faults.stalls import LiveTrainings, StallDetector, TimeLimits
+from evosearch.runtime.machine.fleet import Fleet
+from evosearch.runtime.machine.step import (
+    Assign,
+    Begun,
+    Command,
+    DriverEvent,
+    Exclude,
+    Record,
+    StopAsked,
+    step,
+)
 from evosearch.runtime.pool import PoolChanged, PoolEvent, Ticket, WorkerJoined, WorkerLeft, WorkerPool
-from evosearch.runtime.vigil import TimeLimits, Vigil
+from evosearch.runtime.scheduling.placement import check_limits, check_readings
 from evosearch.runtime.watcher import Watcher, Watchers
 from evosearch.storage import Completed, Event, LiveCurve, Stopped
 
@@ -82,12 +90,12 @@ def drive(fleet: Fleet, world: Surroundings) -> Fleet:
 
 
 class _Loop:
-    """One driver at work. `vigil`: who has been busy since when; it dies with the driver."""
+    """One driver at work. `stalls`: who has been busy since when; it dies with the driver."""
 
     def __init__(self, fleet: Fleet, world: Surroundings) -> None:
         self._fleet = fleet
         self._world = world
-        self._vigil = Vigil()
+        self._stalls = StallDetector()
         self._stopped: list[str] = []
         self._held_back: list[PoolEvent] = []
         self._may_begin = False
@@ -114,9 +122,9 @@ class _Loop:
 
     def _hear(self, news: Sequence[PoolEvent], now: float) -> None:
         """Act on what the pool told; held back until it is known that the devices hold what the limits allow."""
-        self._vigil = self._vigil.listened(now)
+        self._stalls = self._stalls.listened(now)
         for event in news:
-            self._vigil = self._vigil.saw(event, now)
+            self._stalls = self._stalls.saw(event, now)
             if isinstance(event, PoolChanged):
                 self._watchers.note(event.text)
         self._held_back += news
@@ -151,8 +159,8 @@ class _Loop:
     def _stop_the_overdue(self, now: float) -> None:
         """`now`: when workers were last listened to."""
         # One at a time: each may take seconds, and signals and heartbeats come between.
-        for late in self._vigil.overdue(self._world.limits, now)[:1]:
-            self._vigil = self._vigil.without(late.worker)
+        for late in self._stalls.overdue(self._world.limits, now)[:1]:
+            self._stalls = self._stalls.without(late.worker)
             self._world.pool.stop(late.worker, late.kind, late.message)
 
     def _advance(self, *events: DriverEvent) -> None:
@@ -182,7 +190,7 @@ class _Loop:
                 if any(isinstance(fact, Completed) for fact in facts) and search in world.checkpointing:
                     world.checkpointing[search].clear()
             case Assign(search, worker, trial, attempt, task):
-                self._vigil = self._vigil.began(worker, world.clock())
+                self._stalls = self._stalls.began(worker, world.clock())
                 self._live = self._live.began(worker, search, trial, task)
                 checkpointing = world.checkpointing.get(search)
                 if checkpointing and not isinstance(task, PredictionTask):

@@ -4,8 +4,8 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from evosearch.runtime.plan import Plan
-from evosearch.runtime.state import DriverState
+from evosearch.runtime.machine.fold import DriverState
+from evosearch.runtime.machine.plan import Plan
 from evosearch.storage import Event, LiveCurve
 
 LOG = logging.getLogger(__name__)

@@ -12,9 +12,15 @@ copy (`opening`) and upgraded as a whole by its first write (`upgrade`); what ol
 (`formats`). This room may import `errors`, `permissions`, `genome`, `evaluation` and `search`.
 """
 
-from evosearch.storage.artifacts import ArtifactStore
-from evosearch.storage.backup import Backup
-from evosearch.storage.events import (
+from evosearch.storage.artifacts.probe import StoreProbe
+from evosearch.storage.artifacts.store import ArtifactStore
+from evosearch.storage.backups.backup import Backup
+from evosearch.storage.backups.restoring import bring_back
+from evosearch.storage.disks import check_space
+from evosearch.storage.holding.holder import Held, Onlooker, current_state, take
+from evosearch.storage.holding.logbook import JournalLogbook
+from evosearch.storage.home import Home, default_folder, open_home
+from evosearch.storage.journal.events import (
     Born,
     Completed,
     Dispatched,
@@ -35,30 +41,22 @@ from evosearch.storage.events import (
     TestReadingFailed,
     VerdictReached,
 )
-from evosearch.storage.groups import group_of
-from evosearch.storage.header import is_journal
-from evosearch.storage.holder import Held, Onlooker, current_state, take
-from evosearch.storage.home import Home, default_folder, open_home
-from evosearch.storage.journal import Journal
-from evosearch.storage.logbook import JournalLogbook
-from evosearch.storage.mark import StoreMark
-from evosearch.storage.names import MOST_OF_RETRAINING, check_name, check_new_name
-from evosearch.storage.opening import open_journal, parse_place
-from evosearch.storage.passwords import without_password
-from evosearch.storage.places import files_folder
-from evosearch.storage.restoring import bring_back
-from evosearch.storage.rows import (
+from evosearch.storage.journal.header import is_journal
+from evosearch.storage.journal.journal import Journal
+from evosearch.storage.journal.opening import open_journal, parse_place
+from evosearch.storage.journal.rows import (
     EvaluationRow,
     EvaluationStatus,
     GenerationRow,
     LiveCurve,
     LiveRow,
     SearchRow,
-    SearchState,
+    SearchStatus,
     TestReading,
 )
+from evosearch.storage.names import MOST_OF_RETRAINING, check_name, check_new_name, group_of
 from evosearch.storage.settings import StorageSettings
-from evosearch.storage.space import check_space
+from evosearch.storage.urls import files_folder, without_password
 
 __all__ = [
     "MOST_OF_RETRAINING",
@@ -89,10 +87,10 @@ __all__ = [
     "Reopened",
     "SearchCreated",
     "SearchRow",
-    "SearchState",
+    "SearchStatus",
     "Stopped",
     "StorageSettings",
-    "StoreMark",
+    "StoreProbe",
     "TestRead",
     "TestReading",
     "TestReadingBegun",

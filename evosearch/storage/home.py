@@ -9,13 +9,12 @@ from typing import Self
 from sqlalchemy import URL
 
 from evosearch.errors import SearchConflictError
-from evosearch.storage.groups import members_of
-from evosearch.storage.holder import Onlooker, current_state, undriven
-from evosearch.storage.journal import Journal
-from evosearch.storage.opening import open_journal, parse_place
-from evosearch.storage.passwords import without_password
-from evosearch.storage.places import files_folder
-from evosearch.storage.rows import SearchRow, SearchState
+from evosearch.storage.holding.holder import Onlooker, current_state, undriven
+from evosearch.storage.journal.journal import Journal
+from evosearch.storage.journal.opening import open_journal, parse_place
+from evosearch.storage.journal.rows import SearchRow, SearchStatus
+from evosearch.storage.names import members_of
+from evosearch.storage.urls import files_folder, without_password
 
 
 @dataclass(frozen=True)
@@ -56,14 +55,14 @@ class Home:
         return row
 
     def members_of(self, name: str) -> tuple[SearchRow, ...]:
-        """The searches of the group `name`; nothing where there is no such group, see `evosearch.storage.groups`."""
+        """The searches of the group `name`; nothing where there is no such group, see `evosearch.storage.names`."""
         return members_of(name, self.journal.searches())
 
     def children_of(self, name: str) -> tuple[SearchRow, ...]:
         """The retrainings of the search `name`, in order of creation."""
         return self.journal.children(name)
 
-    def current_state(self, row: SearchRow, host: str, now: float) -> SearchState:
+    def current_state(self, row: SearchRow, host: str, now: float) -> SearchStatus:
         """The state of a search at `now`, seconds since 1970, as told on `host`: see `evosearch.storage.current_state`."""
         if row.state != "running":
             return row.state

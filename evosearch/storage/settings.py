@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from evosearch.storage.artifacts import check_artifacts
-from evosearch.storage.opening import parse_place
-from evosearch.storage.passwords import without_password
+from evosearch.storage.artifacts.store import check_artifacts
+from evosearch.storage.journal.opening import parse_place
+from evosearch.storage.urls import without_password
 
 
 @dataclass(frozen=True)

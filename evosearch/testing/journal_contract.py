@@ -33,7 +33,7 @@ from evosearch.storage import (
     TestRead,
     TestReadingBegun,
 )
-from evosearch.storage.rows import Heartbeat
+from evosearch.storage.journal.rows import Heartbeat
 
 CONFIGURATION: dict[str, Any] = {"seed": 1, "strategy": {"population": 4, "generations": 2}}
 CREATED = SearchCreated(CONFIGURATION, "data-1", {"torch": "2.11", "threads": 1}, 2)

@@ -33,7 +33,7 @@ from evosearch.evaluation import (
 from evosearch.genome import Chromosome
 from evosearch.search import AnyStrategy, score_of
 from evosearch.storage import Born, Event, Failed, Finished
-from evosearch.storage.codec import decode, encode
+from evosearch.storage.journal.codec import decode, encode
 
 Judge: TypeAlias = Callable[[Trial], Outcome]
 """Stands in for training: what a trial comes to."""

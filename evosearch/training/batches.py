@@ -1,7 +1,18 @@
-"""Which images each step of an epoch takes; the same on every device, since the host draws it."""
+"""A data set on the device that trains: which images each step takes, the same on every device since the host draws it, and
+from uint8 pixels to what a network takes.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from evosearch.data import SearchData, Split
+from evosearch.errors import EvaluationError
+from evosearch.evaluation import Images, TrainingSettings
 
 
 def epoch_order(images: int, seed: int, epoch: int) -> npt.NDArray[np.int64]:
@@ -21,3 +32,92 @@ def batch_sizes(images: int, batch_size: int) -> list[int]:
     elif rest:
         sizes.append(rest)
     return sizes
+
+
+WHITE = 255
+"""Largest value of a pixel."""
+
+
+@dataclass(frozen=True, slots=True)
+class Normalization:
+    """A pixel of value p in channel c becomes (p - mean[c]) / deviation[c]; both in pixel values, 0 to 255."""
+
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+
+
+def unit(channels: int) -> Normalization:
+    """Pixels / 255."""
+    return Normalization((0.0,) * channels, (float(WHITE),) * channels)
+
+
+def standard(train: Images) -> Normalization:
+    """Each channel to mean 0 and deviation 1 over the training images; one that never changes is only centred.
+
+    The sums are exact integers, so no machine rounds them differently.
+    """
+    pixels = train.size // train.shape[1]
+    sums = train.sum(axis=(0, 2, 3), dtype=np.int64)
+    squares = sum(np.square(image, dtype=np.int64).sum(axis=(1, 2)) for image in train)
+    variance = (pixels * squares - sums**2) / pixels**2
+    deviation = np.where(variance > 0, np.sqrt(variance), WHITE)
+    return Normalization(tuple((sums / pixels).tolist()), tuple(deviation.tolist()))
+
+
+class Scale:
+    """A `Normalization` on a device."""
+
+    def __init__(self, normalization: Normalization, device: torch.device) -> None:
+        self._mean = torch.tensor(normalization.mean, device=device).reshape(-1, 1, 1)
+        self._deviation = torch.tensor(normalization.deviation, device=device).reshape(-1, 1, 1)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """From images (B, C, H, W) uint8 to float32, channels last.
+
+        Channels last trains paper-width networks up to 1.4 times as fast as contiguous on a CPU; the layers
+        keep the layout.
+        """
+        pixels = images.to(torch.float32, memory_format=torch.channels_last)
+        return pixels.sub_(self._mean).div_(self._deviation)
+
+
+@dataclass(frozen=True, slots=True)
+class Resident:
+    """A split on the device: images (N, C, H, W) uint8, labels (N,) int64."""
+
+    images: Tensor
+    labels: Tensor
+
+
+class ResidentData:
+    """`data` on `device`, copied there once, as uint8."""
+
+    def __init__(self, data: SearchData, device: torch.device) -> None:
+        # not `data` itself: its arrays would stay in memory beside their copies
+        self.key, self.image, self.classes = data.key, data.image, data.classes
+        self.device = device
+        self.train = self._on_device(data.train)
+        self.validation = self._on_device(data.validation)
+
+    def check(self, key: str) -> None:
+        """See that a task means this data.
+
+        Raises:
+            EvaluationError: it means other data.
+        """
+        if key != self.key:
+            raise EvaluationError(
+                f"the task is for data {key}, this worker holds {self.key}; start workers on that data"
+            )
+
+    def normalization(self, settings: TrainingSettings) -> Normalization:
+        """What `settings.normalize` means for these images."""
+        return unit(self.image.channels) if settings.normalize == "unit" else self._standard
+
+    @cached_property
+    def _standard(self) -> Normalization:
+        return standard(self.train.images.cpu().numpy())
+
+    def _on_device(self, split: Split) -> Resident:
+        # copied, never shared: a worker of the Ray pool gets read-only arrays
+        return Resident(*(torch.tensor(array, device=self.device) for array in (split.images, split.labels)))

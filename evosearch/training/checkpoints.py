@@ -28,8 +28,8 @@ from torch import Tensor
 from evosearch.errors import CannotRunError, EvaluationError
 from evosearch.evaluation import Checkpoint, EpochRecord, TrainingTask, is_out_of_memory
 from evosearch.permissions import make_folder, new_file
+from evosearch.training.batches import ResidentData
 from evosearch.training.fit import Fit, FitState
-from evosearch.training.resident import ResidentData
 
 LOG = logging.getLogger(__name__)
 

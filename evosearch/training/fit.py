@@ -10,11 +10,9 @@ from torch import Tensor, optim
 
 from evosearch.errors import DivergedError
 from evosearch.evaluation import UNWATCHED, EpochRecord, Progress, TrainingTask
-from evosearch.training.batches import batch_sizes, epoch_order
+from evosearch.training.batches import ResidentData, batch_sizes, epoch_order
 from evosearch.training.numerics import numerics
-from evosearch.training.optimizers import make_optimizer
-from evosearch.training.resident import ResidentData
-from evosearch.training.step import Classifier, Eager, Stepper, make_classifier
+from evosearch.training.step import Classifier, Eager, Stepper, make_classifier, make_optimizer
 
 MODULE, OPTIMIZER, RANDOM, LOSS = "module.", "optimizer.", "random.", "loss_sum"
 """How the tensors of a state are named: the module's and the optimizer's own names follow, or the generator's device."""

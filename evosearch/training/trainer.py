@@ -24,10 +24,10 @@ from evosearch.evaluation import (
     TrainingTask,
     is_out_of_memory,
 )
+from evosearch.training.batches import ResidentData
 from evosearch.training.checkpoints import Checkpoints
 from evosearch.training.fit import Fit
 from evosearch.training.numerics import numerics
-from evosearch.training.resident import ResidentData
 from evosearch.training.step import classify, make_classifier
 from evosearch.training.weights import describe, fetch_weights, keep_weights
 

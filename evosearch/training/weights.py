@@ -16,7 +16,7 @@ from evosearch.blueprint import ImageShape
 from evosearch.errors import EvaluationError
 from evosearch.genome import Network
 from evosearch.permissions import make_folder, new_file
-from evosearch.training.normalize import Normalization
+from evosearch.training.batches import Normalization
 
 if TYPE_CHECKING:
     from evosearch.storage import ArtifactStore

@@ -1,7 +1,7 @@
 import pytest
 
-from evosearch.bench.crowd import Crowd, busy_share, measure_crowd
-from workers.sleeping import Slept
+from evosearch.bench.busy import Crowd, busy_share, measure_crowd
+from workers.benchmarks.sleepers import Slept
 
 
 def test_only_what_was_asked_for_counts_as_busy():

@@ -2,7 +2,7 @@ import pytest
 
 from evosearch.bench.trace import Overhead, overhead
 from evosearch.errors import InputError
-from workers.sleeping import Slept
+from workers.benchmarks.sleepers import Slept
 
 
 def test_slots_that_are_always_taken_have_no_overhead():

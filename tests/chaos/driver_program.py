@@ -7,11 +7,11 @@ import pickle
 import sys
 from typing import Any
 
-from evosearch import undertaking
+from evosearch import session
 from evosearch.__main__ import main
 
 evaluator = pickle.loads(bytes.fromhex(sys.argv.pop(1)))
-make_pool = undertaking.make_pool
+make_pool = session.make_pool
 
 
 def make_pool_of_evaluators(*arguments: Any, **named: Any) -> Any:
@@ -19,5 +19,5 @@ def make_pool_of_evaluators(*arguments: Any, **named: Any) -> Any:
     return make_pool(executor, settings, threads, evaluator, *others, **named)
 
 
-undertaking.make_pool = make_pool_of_evaluators
+session.make_pool = make_pool_of_evaluators
 main()

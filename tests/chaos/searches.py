@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Protocol, TypeVar
 from unittest import mock
 
-from evosearch import undertaking, wiring
+from evosearch import api, session
 from evosearch.config import load_config
 from evosearch.errors import EvosearchError
 from evosearch.reports import results_document
@@ -285,10 +285,10 @@ def undisturbed(generations: int) -> Result:
         config.write_text(CONFIG.format(generations=generations, workers="{}"))
         home = Path(folder, "home")
         with (
-            mock.patch.object(undertaking, "make_pool", _scripted),
+            mock.patch.object(session, "make_pool", _scripted),
             open_home(None, env={"EVOSEARCH_HOME": str(home)}, cwd=home.parent, create=True) as opened,
         ):
-            wiring.run(load_config(config), opened, executor="local")
+            api.run(load_config(config), opened, executor="local")
         return result_of(home)
 
 

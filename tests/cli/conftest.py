@@ -79,7 +79,7 @@ def no_workers(monkeypatch):
     def make_pool(*_):
         raise AssertionError("workers were asked for")
 
-    monkeypatch.setattr("evosearch.undertaking.make_pool", make_pool)
+    monkeypatch.setattr("evosearch.session.make_pool", make_pool)
 
 
 class Pictures(NamedTuple):

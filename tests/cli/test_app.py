@@ -8,7 +8,7 @@ import pytest
 import typer
 from typer.main import get_command
 
-from evosearch import wiring
+from evosearch import api
 from evosearch.cli.app import app
 
 OPTIONS = {
@@ -95,9 +95,9 @@ def test_a_wrong_command_line_is_answered_in_one_line(refused, arguments, messag
 def test_a_bug_of_ours_ends_with_its_traceback_and_1(tmp_path):
     (tmp_path / "tiny.yaml").write_text("data: {name: digits}")
     program = (
-        "from evosearch import wiring\n"
+        "from evosearch import api\n"
         "from evosearch.cli import main\n"
-        "wiring.data_report = lambda config: 1 / 0\n"
+        "api.data_report = lambda config: 1 / 0\n"
         "main()"
     )
     ended = subprocess.run(
@@ -118,7 +118,7 @@ def test_a_bug_that_looks_like_the_end_of_input_is_no_interruption(command, monk
     def fail(_):
         raise bug
 
-    monkeypatch.setattr(wiring, "data_report", fail)
+    monkeypatch.setattr(api, "data_report", fail)
     with pytest.raises(typer.Abort) as raised:  # typer's; its traceback shows both
         command("data", "tiny.yaml")
     assert raised.value.__cause__ is bug
@@ -128,7 +128,7 @@ def test_ctrl_c_at_once_ends_with_130_and_one_line(command, monkeypatch):
     def interrupted(_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(wiring, "data_report", interrupted)
+    monkeypatch.setattr(api, "data_report", interrupted)
     ended = command("data", "tiny.yaml")
     assert (ended.status, ended.out) == (130, "")
     assert ended.err.splitlines() == [

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from evosearch import undertaking
+from evosearch import session
 from evosearch.cli.output import PrintableLog
 from evosearch.cli.panel import panel
 from evosearch.cli.progress import Display
@@ -59,7 +59,7 @@ def hostile(command, write_pictures, monkeypatch, tmp_path):
     struck = tmp_path / "struck"
     struck.mkdir()
     fails_once = RaisingEvaluator(Victims(every=1, once_in=str(struck)), RuntimeError(f"{EVIL}=HYPERLINK(1)"))
-    monkeypatch.setattr(undertaking, "make_pool", lambda *_: HostilePool(fails_once))
+    monkeypatch.setattr(session, "make_pool", lambda *_: HostilePool(fails_once))
     write_pictures(f"{CLASS}cat", "dog")
 
     def run(*arguments):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from evosearch import undertaking
+from evosearch import session
 from evosearch.data import DataSettings, load_dataset
 
 COST = {
@@ -121,9 +121,9 @@ def test_a_name_that_a_split_list_repeats_is_refused_for_new_searches_only(
     assert REPEATED in refused("run", lists)
     key = json.loads(command("data", lists, "--json").out)["key"]
 
-    load = undertaking.load_dataset
+    load = session.load_dataset
     with monkeypatch.context() as first_version:  # begins without a word
-        first_version.setattr(undertaking, "load_dataset", lambda *a, **k: load(*a, **{**k, "begun": True}))
+        first_version.setattr(session, "load_dataset", lambda *a, **k: load(*a, **{**k, "begun": True}))
         assert command("run", lists).status == 0
     for ended in (command("resume", "lists", "--generations", "3"), command("run", lists)):
         assert ended.status == 0

@@ -8,10 +8,10 @@ from contextlib import closing
 
 import pytest
 
-from evosearch.storage.locks import FileLocks
-from evosearch.storage.tables import SCHEMA
+from evosearch.storage.holding.locks import FileLocks
+from evosearch.storage.journal.tables import SCHEMA
 from tests.config.test_journaled import FIRST as CONFIGURATIONS
-from tests.storage.test_upgrade import ASSET, held_by_sqlite, schema_in
+from tests.storage.journal.test_upgrade import ASSET, held_by_sqlite, schema_in
 
 
 @pytest.fixture

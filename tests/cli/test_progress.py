@@ -129,8 +129,8 @@ def test_the_time_left_is_that_of_the_evaluations_to_come_at_the_speed_so_far(wa
     assert len(trained) >= 5
     estimates = 0
     for spent, line in enumerate(trained, 1):
-        if standing := re.search(r"\| (\d) of 7, ", line):
-            done = int(standing[1])
+        if snapshot := re.search(r"\| (\d) of 7, ", line):
+            done = int(snapshot[1])
             assert line.endswith(f", {round(2 * spent / done * (TOTAL - done))} s left")
             estimates += 1
     assert estimates >= 4

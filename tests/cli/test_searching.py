@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from safetensors.numpy import load_file
 
-from evosearch import wiring
+from evosearch import api
+from evosearch.api import Finished
 from evosearch.evaluation import FailureKind
 from evosearch.storage import DriverStarted, Home, open_home, take
 from evosearch.testing import FailingEvaluator, FormulaEvaluator, Script, Victims
-from evosearch.wiring import Finished
 from tests.finished_search import EVALUATIONS, TINY, script_workers
 from tests.reports.rows import DONE, SEARCH
 
@@ -308,7 +308,7 @@ ENDED = (
 
 @pytest.fixture
 def calls(monkeypatch):
-    """Nothing is searched: `wiring` ends at once, and its calls are listed."""
+    """Nothing is searched: `api` ends at once, and its calls are listed."""
     made = []
 
     def stand_in(function, ended):
@@ -316,7 +316,7 @@ def calls(monkeypatch):
             made.append((function, [one for one in positional if not isinstance(one, Home)], named))
             return ended
 
-        monkeypatch.setattr(wiring, function, call)
+        monkeypatch.setattr(api, function, call)
 
     stand_in("run", ENDED[0])
     stand_in("resume", ENDED[0])
@@ -413,7 +413,7 @@ def test_retrain_reads_the_test_split_once_and_prints_the_recorded_reading_ever_
     weights = load_file(Path("runs/tiny") / reading["weights"])
     assert all(array.size for array in weights.values())
 
-    monkeypatch.setattr("evosearch.undertaking.make_pool", interrupt)
+    monkeypatch.setattr("evosearch.session.make_pool", interrupt)
     again = own_finished("retrain", "tiny", "--json")
     assert (again.status, json.loads(again.out)) == (0, reading)
     assert again.err == "recorded earlier: each network reads the test split once\n"

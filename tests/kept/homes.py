@@ -25,7 +25,7 @@ from evosearch.genome import Redrawn
 from evosearch.runtime import EvaluatorFactory
 from evosearch.search import eavl, random_search
 from evosearch.storage import Event, Home, TestReading, VerdictReached, open_home
-from evosearch.storage.codec import decode
+from evosearch.storage.journal.codec import decode
 from evosearch.testing import FailingEvaluator, FormulaEvaluator, RaisingEvaluator, Script, Victims
 from tests.finished_search import FORMULA
 from tests.kept.pictures import draw_pictures

@@ -1,11 +1,12 @@
 """Writes the kept homes, with the code of the version they are of: how they came about, and how one more would be made.
 
-Run by hand, once, in a worktree of a commit that `HOMES` names, with its own environment, this folder copied there:
+Run by hand, once, in a worktree of a commit that `HOMES` names, with its own environment, this folder copied there as it
+was when its homes came (at 399d9e8 for be918b5, at 0299f95 for 72148b8; what it imports has moved since):
 
-    git worktree add ../old 72148b8 && cp -r tests/kept ../old/tests/ && cd ../old && make install
+    git worktree add ../old 72148b8 && cd ../old && git checkout 0299f95 -- tests/kept && make install
     .venv/bin/python -m tests.kept.make_homes NAME…
 
-(For be918b5, the first version, this folder is to be that of 399d9e8: what it imports by now came later.) It writes the folders `tests/kept/homes/NAME` there, which must not exist yet; they are then copied back.
+It writes the folders `tests/kept/homes/NAME` there, which must not exist yet; they are then copied back.
 
 Nothing is trained: the formula double stands in for workers, so that every machine comes to the same end. Host,
 process id and clock are made up and all paths are relative, so that the same call writes the same rows, and the
@@ -28,11 +29,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from evosearch.storage.codec import encode
+
 import evosearch
 from evosearch import wiring
 from evosearch.evaluation import FailureKind
 from evosearch.storage import Home
-from evosearch.storage.codec import encode
 from evosearch.testing import Script
 from tests.kept.homes import DOUBLES, ONE_GENERATION, Double, KeptHome, reading_document, record, unpack
 from tests.kept.maker import EAVL, Maker, Moment, doubled, made_up_clock, nowhere, working_directory

@@ -5,7 +5,7 @@ from typing import get_args
 
 import pytest
 
-from evosearch import wiring
+from evosearch import api
 from evosearch.config import config_from_json, load_config
 from evosearch.data import load_dataset
 from evosearch.genome import Grown, Operation, Shrunk, in_words
@@ -19,7 +19,7 @@ def retold(home, name, cwd):
     config = config_from_json(row.configuration)
     dataset = load_dataset(config.data, env={}, cwd=cwd, cache=None)
     events = [recorded.event for recorded in home.journal.replay(name)]
-    plan = wiring.make_plan(config, dataset, row.generations)
+    plan = api.make_plan(config, dataset, row.generations)
     born = {event.candidate.number: event.candidate for event in events if isinstance(event, Born)}
     return born, bred_again(plan, events)
 
@@ -44,7 +44,7 @@ def test_every_birth_of_an_old_journal_is_bred_again_to_the_words_that_were_kept
 def test_every_birth_of_a_new_journal_is_bred_again_to_the_data_that_are_kept(unpacked, tmp_path):
     kept, _ = unpacked("bred")
     with kept.open() as home:
-        wiring.run(replace(load_config(kept.config), name="anew"), home, executor="local")
+        api.run(replace(load_config(kept.config), name="anew"), home, executor="local")
         born, again = retold(home, "anew", tmp_path)
         old, _ = retold(home, "bred", tmp_path)
         rows = home.journal.evaluations("anew")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from evosearch import wiring
+from evosearch import api
 from evosearch.config import load_config, read_config
 from evosearch.data import load_dataset
 from evosearch.errors import SearchConflictError
@@ -39,7 +39,7 @@ BESIDE = {"operators", "reasons", "worker"}
 
 
 def go_on(home, kept, **named):
-    resume = wiring.resume_group if home.members_of(kept.name) else wiring.resume
+    resume = api.resume_group if home.members_of(kept.name) else api.resume
     return resume(kept.name, home, **named)
 
 
@@ -52,8 +52,8 @@ def run_again(home, kept):
     config, source = read_config(kept.config)
     if home.members_of(kept.name):
         seeds = [int(name.partition("seed-")[2]) for name in kept.members]
-        return wiring.run_group(config, seeds, home, source=source)
-    return wiring.run(config, home, source=source)
+        return api.run_group(config, seeds, home, source=source)
+    return api.run(config, home, source=source)
 
 
 def check_end(kept, home, end):
@@ -128,7 +128,7 @@ def test_run_with_its_own_configuration_and_retrained_it_reads_what_it_would_hav
         recorded = {one["epochs"] for one in kept.readings if one["metrics"]}
         for epochs, expected in kept.expected["retrained"].items():
             for _ in range(2):  # the second time it is found
-                reading = reading_document(*wiring.retrain(kept.members[0], home, epochs=int(epochs)))
+                reading = reading_document(*api.retrain(kept.members[0], home, epochs=int(epochs)))
                 assert {key: reading[key] for key in OF_READING} == {key: expected[key] for key in OF_READING}
         assert len(pools) - searched == len(kept.expected["retrained"]) - len(recorded)
 
@@ -137,7 +137,7 @@ def test_a_recorded_reading_is_found_by_its_old_key_and_printed_again(unpacked):
     kept, pools = unpacked("retrained")
     (recorded,) = kept.readings
     with kept.open() as home:
-        found = reading_document(*wiring.retrain("retrained", home))
+        found = reading_document(*api.retrain("retrained", home))
         assert seen(found, recorded) == recorded
     printed = json.loads(kept.command("retrain", "retrained", "--json"))
     assert seen(printed, recorded["metrics"]) == recorded["metrics"]
@@ -149,7 +149,7 @@ def test_a_reading_that_was_begun_and_never_ended_is_made(unpacked):
     (begun,) = kept.readings
     assert begun["metrics"] is None
     with kept.open() as home:
-        (reading,) = wiring.retrain("retraining_begun", home)
+        (reading,) = api.retrain("retraining_begun", home)
     assert reading.metrics == kept.expected["retrained"][str(begun["epochs"])]["metrics"]
     assert len(pools) == 1
 

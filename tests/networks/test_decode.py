@@ -21,7 +21,7 @@ from evosearch.blueprint import (
 from evosearch.evaluation import TrainingSettings
 from evosearch.genome import Chromosome, SearchSpace, parse, sample
 from evosearch.networks import build
-from evosearch.training.optimizers import make_optimizer
+from evosearch.training.step import make_optimizer
 
 SMALL = SearchSpace((1, 7), (1, 9), 0.5, (0, 5), (0, 3), (1, 12))
 

@@ -6,12 +6,12 @@ from math import sqrt
 import pytest
 
 from evosearch.reports import (
-    Spread,
-    Standing,
+    MeanDeviation,
+    SearchSnapshot,
     best_member,
     group_document,
     group_lines,
-    standings_spread,
+    snapshots_spread,
     status_document,
 )
 from tests.reports.rows import DONE, SEARCH
@@ -26,14 +26,14 @@ def member(seed, fitness):
 
 
 def test_the_deviation_is_that_of_a_sample():
-    spread = Spread.of(best for _, best in (member(0, 0.5), member(1, 0.75), member(2, 1.0)))
-    assert spread == Spread(
+    spread = MeanDeviation.of(best for _, best in (member(0, 0.5), member(1, 0.75), member(2, 1.0)))
+    assert spread == MeanDeviation(
         mean=0.75, deviation=sqrt((0.0625 + 0.0 + 0.0625) / 2), successful=3, unsuccessful=0
     )
 
 
 def test_who_has_no_success_is_counted_and_stands_in_neither_figure():
-    spread = Spread.of(
+    spread = MeanDeviation.of(
         [None, replace(DONE, fitness=0.5), replace(DONE, fitness=None), replace(DONE, fitness=0.75)]
     )
     assert (spread.mean, spread.successful, spread.unsuccessful) == (0.625, 2, 2)
@@ -42,14 +42,14 @@ def test_who_has_no_success_is_counted_and_stands_in_neither_figure():
 
 
 def test_one_success_has_a_mean_and_no_deviation():
-    spread = Spread.of([replace(DONE, fitness=0.5)])
-    assert spread == Spread(0.5, None, 1, 0)
+    spread = MeanDeviation.of([replace(DONE, fitness=0.5)])
+    assert spread == MeanDeviation(0.5, None, 1, 0)
     assert str(spread) == "mean of the best: 0.5000 over 1 member"
 
 
 def test_no_success_has_neither():
-    spread = Spread.of([None, None])
-    assert spread == Spread(None, None, 0, 2)
+    spread = MeanDeviation.of([None, None])
+    assert spread == MeanDeviation(None, None, 0, 2)
     assert str(spread) == "no success in 2 members"
 
 
@@ -68,7 +68,7 @@ def test_the_best_member_is_the_first_of_the_highest_fitness():
 )
 def test_who_may_yet_find_a_better_one_is_counted(fitness, text):
     states = {"done": member(0, None), "interrupted": member(1, fitness)}
-    spread = standings_spread([Standing(row, state, best, 20) for state, (row, best) in states.items()])
+    spread = snapshots_spread([SearchSnapshot(row, state, best, 20) for state, (row, best) in states.items()])
     assert str(spread) == text
 
 
@@ -77,10 +77,10 @@ def test_who_may_yet_find_a_better_one_is_counted(fitness, text):
 
 def test_as_json_a_group_holds_the_documents_of_its_members_and_both_figures():
     members = (member(0, 0.5), member(1, 0.75))
-    standings = [Standing(row, "running", best, 20) for row, best in members]
-    assert group_document("pets", standings) == {
+    snapshots = [SearchSnapshot(row, "running", best, 20) for row, best in members]
+    assert group_document("pets", snapshots) == {
         "name": "pets",
-        "members": [status_document(standing) for standing in standings],
+        "members": [status_document(snapshot) for snapshot in snapshots],
         "mean": 0.625,
         "deviation": pytest.approx(0.125 * sqrt(2)),
         "unfinished": 2,
@@ -89,7 +89,7 @@ def test_as_json_a_group_holds_the_documents_of_its_members_and_both_figures():
 
 def test_as_json_unknown_figures_are_null():
     row, best = member(0, None)
-    document = group_document("pets", [Standing(row, "interrupted", best, 20)])
+    document = group_document("pets", [SearchSnapshot(row, "interrupted", best, 20)])
     assert (document["mean"], document["deviation"]) == (None, None)
 
 

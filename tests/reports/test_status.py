@@ -6,12 +6,12 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from evosearch.reports import Standing, last_heard, status_document, status_lines, status_table
+from evosearch.reports import SearchSnapshot, last_heard, status_document, status_lines, status_table
 from evosearch.storage import LiveRow, TestReading
 from tests.reports.rows import DONE, SEARCH
 
-RUNNING = Standing(SEARCH, "running", DONE, 20)
-NEW = Standing(
+RUNNING = SearchSnapshot(SEARCH, "running", DONE, 20)
+NEW = SearchSnapshot(
     replace(SEARCH, generation=-1, seconds=0.0, counts=dict.fromkeys(SEARCH.counts, 0), failed={}),
     "interrupted",
     None,
@@ -42,8 +42,8 @@ def test_as_json_failures_count_as_done_for_the_estimate_only():
 def test_retrainings_and_readings_stand_below_their_search():
     child = replace(RUNNING, row=replace(RUNNING.row, name="pets/final-30", parent="pets"), total=3)
     reading = TestReading("key", 7, 30, 99, {"accuracy": 0.75}, "w", search="pets/final-30")
-    standing = replace(RUNNING, children=(child,), readings=(reading,))
-    document = status_document(standing)
+    snapshot = replace(RUNNING, children=(child,), readings=(reading,))
+    document = status_document(snapshot)
     assert [(one["name"], one["parent"]) for one in document["retrainings"]] == [("pets/final-30", "pets")]
     assert document["readings"] == [
         {
@@ -56,7 +56,7 @@ def test_retrainings_and_readings_stand_below_their_search():
             "accuracy": 0.75,
         }
     ]
-    retraining, read = status_lines(standing)[-2:]
+    retraining, read = status_lines(snapshot)[-2:]
     assert retraining.split() == [
         "retraining",
         "pets/final-30:",
@@ -70,7 +70,7 @@ def test_retrainings_and_readings_stand_below_their_search():
         "diverged",
     ]
     assert "test accuracy 0.7500" in read
-    assert "  pets/final-30" in map(str, status_table([standing]).columns[0].cells)
+    assert "  pets/final-30" in map(str, status_table([snapshot]).columns[0].cells)
 
 
 def test_as_json_what_is_not_known_is_null():
@@ -87,8 +87,8 @@ LIVE = LiveRow(8, None, "node1-gpu0-2", 3, 100, 0.69314, 0.5), LiveRow(9, 20, "w
 
 
 def test_trainings_under_way_are_told_with_their_newest_epoch():
-    standing = replace(RUNNING, live=LIVE)
-    assert status_document(standing)["trainings"][0] == {
+    snapshot = replace(RUNNING, live=LIVE)
+    assert status_document(snapshot)["trainings"][0] == {
         "number": 8,
         "until": None,
         "worker": "node1-gpu0-2",
@@ -97,7 +97,7 @@ def test_trainings_under_way_are_told_with_their_newest_epoch():
         "loss": 0.69314,
         "accuracy": 0.5,
     }
-    assert status_lines(standing)[-2:] == [
+    assert status_lines(snapshot)[-2:] == [
         "  training     candidate 8 on node1-gpu0-2: epoch 3 of 100, loss 0.6931, accuracy 0.5000",
         "  training     candidate 9 until epoch 20 on w2: epoch 1 of 20, loss 0.7000, accuracy 0.2500",
     ]
@@ -105,9 +105,9 @@ def test_trainings_under_way_are_told_with_their_newest_epoch():
 
 @pytest.mark.parametrize("state", ["interrupted", "failed", "done"])
 def test_what_a_killed_driver_left_behind_is_no_training_under_way(state):
-    standing = replace(RUNNING, state=state, live=LIVE)
-    assert status_document(standing)["trainings"] == []
-    assert not any("training" in line for line in status_lines(standing))
+    snapshot = replace(RUNNING, state=state, live=LIVE)
+    assert status_document(snapshot)["trainings"] == []
+    assert not any("training" in line for line in status_lines(snapshot))
 
 
 def test_as_lines():
@@ -134,7 +134,7 @@ def test_when_a_driver_was_last_heard_of_is_an_age_only_by_the_clock_that_wrote_
 
 def test_as_lines_a_search_that_stands_still_has_its_reason_and_no_end():
     row = replace(SEARCH, message="SIGTERM", failed={"diverged": 1, "error": 2})
-    lines = status_lines(Standing(row, "interrupted", DONE, 20))
+    lines = status_lines(SearchSnapshot(row, "interrupted", DONE, 20))
     assert lines[0] == "pets: interrupted (SIGTERM)"
     assert "failed: 1 diverged, 2 error; 20 in all" in lines[2]
     assert not any(line.startswith("  left") for line in lines)
@@ -149,9 +149,9 @@ def test_as_lines_a_search_that_was_never_driven():
     ]
 
 
-def table_of(*standings):
+def table_of(*snapshots):
     text = io.StringIO()
-    Console(file=text, width=200).print(status_table(standings))
+    Console(file=text, width=200).print(status_table(snapshots))
     return [line.rstrip() for line in text.getvalue().splitlines()]
 
 
@@ -173,6 +173,6 @@ def test_a_long_search_of_a_group_fits_100_columns_with_its_failures():
         counts={"waiting": 0, "running": 12, "done": 700, "failed": 12},
         failed={"error": 12},
     )
-    lines = table_of(Standing(row, "running", DONE, 810), replace(NEW, row=replace(NEW.row, name="x")))
+    lines = table_of(SearchSnapshot(row, "running", DONE, 810), replace(NEW, row=replace(NEW.row, name="x")))
     assert lines[1].split()[2:] == ["19/19", "700/810", "12", "0.8750", "11:56:40", "1:38:39", "12", "error"]
     assert max(map(len, lines)) <= 100

@@ -15,7 +15,7 @@ import pytest
 
 from evosearch.runtime import replay
 from evosearch.storage import Born, DriverStarted, SearchCreated, open_journal, take
-from evosearch.storage.tables import SCHEMA
+from evosearch.storage.journal.tables import SCHEMA
 from tests.runtime.small_search import Drive, make_plan
 
 ASSETS = Path(__file__).parent / "assets"

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from evosearch.storage.groups import members_of
+from evosearch.storage.names import members_of
 from tests.reports.rows import SEARCH
 
 

@@ -5,15 +5,8 @@ from pathlib import Path
 import pytest
 
 from evosearch.errors import JournalError, SearchConflictError
-from evosearch.storage import (
-    Completed,
-    DriverStarted,
-    SearchCreated,
-    default_folder,
-    open_home,
-    opening,
-    take,
-)
+from evosearch.storage import Completed, DriverStarted, SearchCreated, default_folder, open_home, take
+from evosearch.storage.journal import opening
 
 CREATED = SearchCreated({}, "data", {}, 1)
 STARTED = DriverStarted("node1", 4711, "local", {})

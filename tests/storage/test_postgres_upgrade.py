@@ -11,13 +11,14 @@ import pytest
 from sqlalchemy import Engine, MetaData, create_engine, event, select
 
 from evosearch.errors import CannotRunError, HeldError, JournalAwayError
-from evosearch.storage import Journal, Onlooker, open_home, open_journal, postgres
-from evosearch.storage.holder import undriven
-from evosearch.storage.tables import SCHEMA
-from evosearch.storage.upgrade import Check
+from evosearch.storage import Journal, Onlooker, open_home, open_journal
+from evosearch.storage.holding.holder import undriven
+from evosearch.storage.journal import postgres
+from evosearch.storage.journal.tables import SCHEMA
+from evosearch.storage.journal.upgrade import Check
 from evosearch.testing.journal_contract import CREATED, found
+from tests.storage.journal.test_upgrade import ASSET, Killed, told, upgrade_together
 from tests.storage.postgres_server import PostgresServer
-from tests.storage.test_upgrade import ASSET, Killed, told, upgrade_together
 
 SERIAL = "SELECT pg_catalog.setval(pg_get_serial_sequence('searches', 'id'), (SELECT max(id) FROM searches))"
 

@@ -19,7 +19,7 @@ from evosearch.evaluation import (
     evaluation_seed,
 )
 from evosearch.runtime import Fleet, Member, TimeLimits, Worker, replay, retried
-from evosearch.runtime.scheduling import readings
+from evosearch.runtime.scheduling.order import readings
 from evosearch.search import FixedListSettings, ListedTrial
 from evosearch.storage import (
     Completed,

@@ -36,13 +36,13 @@ from evosearch.runtime import (
     WorkerPool,
     checkpointing,
     driver,
-    machine,
-    policy,
-    rules,
-    state,
 )
-from evosearch.runtime.policy import Policy
-from evosearch.runtime.state import OpenTrial
+from evosearch.runtime.faults import policy
+from evosearch.runtime.faults.policy import Policy
+from evosearch.runtime.machine import consequences as rules
+from evosearch.runtime.machine import fold as state
+from evosearch.runtime.machine import step as machine
+from evosearch.runtime.machine.fold import OpenTrial
 from evosearch.search import SearchProgress
 from evosearch.search.eavl import EavlStrategy
 from evosearch.search.state import SearchState

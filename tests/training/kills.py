@@ -23,8 +23,8 @@ from evosearch.data import SearchData, Split
 from evosearch.evaluation import Checkpoint, EpochRecord, Success, TrainingSettings, TrainingTask
 from evosearch.genome import parse
 from evosearch.training import Trainer, checkpoints
+from evosearch.training.batches import ResidentData
 from evosearch.training.fit import Fit
-from evosearch.training.resident import ResidentData
 
 TRAIN, VALIDATION, BATCH = 330, 40, 16
 EPOCH_BATCHES = -(-TRAIN // BATCH) + -(-VALIDATION // BATCH)

@@ -14,9 +14,9 @@ from safetensors.torch import load_file
 from evosearch.data import SearchData
 from evosearch.evaluation import Checkpoint, EpochRecord, Failure, Success, TrainingTask
 from evosearch.training import Trainer
+from evosearch.training.batches import ResidentData
 from evosearch.training.checkpoints import Checkpoints, fingerprint, read_state, write_state
 from evosearch.training.fit import Fit
-from evosearch.training.resident import ResidentData
 from tests.bucket import make_bucket
 
 Ask = Callable[..., TrainingTask]

@@ -12,8 +12,8 @@ import torch
 
 from evosearch.data import SearchData
 from evosearch.evaluation import TrainingTask
+from evosearch.training.batches import ResidentData
 from evosearch.training.fit import Fit, FitState
-from evosearch.training.resident import ResidentData
 from evosearch.training.trainer import Trainer
 
 Ask = Callable[..., TrainingTask]
@@ -128,7 +128,7 @@ CONTINUE = """
 import pickle, sys
 import torch
 from evosearch.training.fit import Fit
-from evosearch.training.resident import ResidentData
+from evosearch.training.batches import ResidentData
 torch.set_num_threads(1)
 data, saved = pickle.load(sys.stdin.buffer)
 ended = []

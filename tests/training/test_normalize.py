@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from evosearch.training.normalize import Normalization, Scale, standard, unit
+from evosearch.training.batches import Normalization, Scale, standard, unit
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (50, 2, 6, 5), dtype=np.uint8)
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from evosearch.evaluation import TrainingSettings
-from evosearch.training.optimizers import make_optimizer
+from evosearch.training.step import make_optimizer
 
 PLAIN = {
     "adam": torch.optim.Adam,

@@ -12,10 +12,8 @@ from evosearch.data import SearchData
 from evosearch.evaluation import TrainingSettings
 from evosearch.genome import parse
 from evosearch.networks import build, initialise
-from evosearch.training.normalize import Scale, unit
-from evosearch.training.optimizers import make_optimizer
-from evosearch.training.resident import Resident
-from evosearch.training.step import Classifier, classify, train_step
+from evosearch.training.batches import Resident, Scale, unit
+from evosearch.training.step import Classifier, classify, make_optimizer, train_step
 
 
 def prepared(

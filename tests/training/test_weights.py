@@ -10,7 +10,7 @@ from evosearch.blueprint import ImageShape, Problem, blueprint_of
 from evosearch.errors import EvaluationError
 from evosearch.genome import parse
 from evosearch.networks import build
-from evosearch.training.normalize import unit
+from evosearch.training.batches import unit
 from evosearch.training.weights import describe, fetch_weights, keep_weights, load_weights, save_weights
 
 IMAGE = ImageShape(3, 8, 8)

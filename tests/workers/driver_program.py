@@ -4,7 +4,7 @@ import psutil
 
 from evosearch.testing.evaluators import FormulaEvaluator
 from evosearch.testing.pool_contract import joined, ticket, tiny_data, training_task
-from workers.process_pool import ProcessPool
+from workers.process_pool.pool import ProcessPool
 from workers.slots import Slot
 
 pool = ProcessPool(FormulaEvaluator(seconds=600), tiny_data(), [Slot("cpu", 1)] * 2)

@@ -8,8 +8,8 @@ from evosearch.runtime import WorkerSettings
 from evosearch.testing.evaluators import FormulaEvaluator
 from evosearch.testing.pool_contract import tiny_data
 from workers import make_pool
-from workers.process_pool import ProcessPool
-from workers.ray_pool import RayPool
+from workers.process_pool.pool import ProcessPool
+from workers.ray_pool.pool import RayPool
 
 
 def test_each_executor_has_its_pool() -> None:
@@ -25,7 +25,7 @@ def test_a_machine_without_a_gpu_refuses_device_cuda(monkeypatch: pytest.MonkeyP
         make_pool("local", WorkerSettings(device="cuda"), 1, FormulaEvaluator(), tiny_data())
 
 
-@pytest.mark.parametrize("module", ["workers", "workers.process_pool", "workers.ray_pool"])
+@pytest.mark.parametrize("module", ["workers", "workers.process_pool.pool", "workers.ray_pool.pool"])
 def test_a_driver_loads_neither_torch_nor_ray_before_it_starts_a_pool(module: str) -> None:
     code = f"import sys, {module}; sys.exit(bool({{'torch', 'ray'}} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

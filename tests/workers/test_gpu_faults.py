@@ -9,7 +9,7 @@ from evosearch.evaluation import Failure, FailureKind, Success
 from evosearch.runtime import EvaluatorFactory, TaskDone, WorkerJoined, WorkerLeft
 from evosearch.testing.pool_contract import gather, joined, ticket, tiny_data, training_task
 from tests.workers.gpu_faults import Asserting, TooLarge
-from workers.process_pool import ProcessPool
+from workers.process_pool.pool import ProcessPool
 from workers.slots import Slot
 
 pytestmark = [

@@ -9,7 +9,7 @@ from evosearch.evaluation import Outcome, Success
 from evosearch.runtime import TaskDone, WorkerPool, WorkerSettings
 from evosearch.testing.pool_contract import gather, joined, ticket, tiny_data, training_task
 from workers import make_pool, train_on
-from workers.classify import describe
+from workers.worker.classify import describe
 
 
 def _trained_by(pool: WorkerPool) -> Outcome:

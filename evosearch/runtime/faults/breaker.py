@@ -1,0 +1,83 @@
+"""The circuit breaker of a node: one that loses worker after worker gets no more work.
+
+What is counted are incidents, not workers: those that one incident took along, and a candidate that brings down one
+process after another, count once. A node that goes away as a whole is not sick for that: it gets no work while it is
+gone, and may well do it when it is back.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import assert_never
+
+from evosearch.evaluation import Failure, FailureKind
+from evosearch.runtime.faults.policy import policy_of
+from evosearch.runtime.machine.fleet import Fleet, Losses, TaskName
+from evosearch.runtime.pool import (
+    PoolChanged,
+    PoolEvent,
+    TaskDone,
+    Worker,
+    WorkerJoined,
+    WorkerLeft,
+    WorkerProgressed,
+)
+
+LOSSES = 3
+"""A node that loses workers so many times without finishing an evaluation in between is closed."""
+
+
+def with_pool(fleet: Fleet, event: PoolEvent, task: TaskName | None) -> Fleet:
+    """The fleet knowing who is there after `event`, and how often each node has failed.
+
+    `task`: search and trial of what the event's worker had to do before it; None where it was idle.
+    """
+    match event:
+        case WorkerJoined(worker):
+            if worker.node in fleet.excluded:
+                return fleet
+            return replace(fleet, workers={**fleet.workers, worker.name: worker})
+        case TaskDone(worker, _, result, leaves):
+            gone = leaves or worker.node in fleet.excluded
+            if not isinstance(result, Failure) and task is not None:
+                fleet = replace(fleet, losses=_without(fleet.losses, worker.node))
+                fleet = replace(fleet, shunned={one: n for one, n in fleet.shunned.items() if one != task})
+            return _leave(fleet, worker) if gone else fleet
+        case WorkerLeft(worker, kind, _, node_lost):
+            known = fleet.losses.get(worker.node, Losses())
+            present = frozenset(n for n, other in fleet.workers.items() if other.node == worker.node)
+            fleet = _leave(fleet, worker)
+            if task is None:  # it was dismissed, or went with its node
+                return fleet
+            devices = (worker.device,) * (2 if kind is FailureKind.WORKER_LOST else 1)
+            shunned = (*fleet.shunned.get(task, ()), *devices)
+            fleet = replace(fleet, shunned={**fleet.shunned, task: shunned})
+            of_worker = policy_of(kind).of_workers and not node_lost
+            if not of_worker or worker.name in known.witnesses or task in known.tasks:
+                return fleet
+            counted = Losses(known.count + 1, present, known.tasks | {task})
+            return replace(fleet, losses={**fleet.losses, worker.node: counted})
+        case WorkerProgressed() | PoolChanged():
+            return fleet
+    assert_never(event)
+
+
+def node_to_close(fleet: Fleet) -> str | None:
+    """A node that has failed too often, if another one can go on without it."""
+    others = {worker.node for worker in fleet.workers.values()} - fleet.excluded
+    failing = [n for n, one in fleet.losses.items() if one.count >= LOSSES and n not in fleet.excluded]
+    return next((node for node in failing if others - {node}), None)
+
+
+def closed(fleet: Fleet, node: str) -> Fleet:
+    """The fleet without `node`: its idle workers are gone at once, busy ones may end what they have."""
+    running = fleet.running
+    kept = {name: w for name, w in fleet.workers.items() if w.node != node or name in running}
+    return replace(fleet, workers=kept, excluded=fleet.excluded | {node})
+
+
+def _leave(fleet: Fleet, worker: Worker) -> Fleet:
+    return replace(fleet, workers={n: w for n, w in fleet.workers.items() if n != worker.name})
+
+
+def _without(losses: Mapping[str, Losses], node: str) -> dict[str, Losses]:
+    return {other: one for other, one in losses.items() if other != node}

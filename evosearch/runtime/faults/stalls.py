@@ -1,0 +1,123 @@
+"""Watching over workers: what each trains, who has made no step for too long, and whose time is up. The clock is an argument."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import assert_never
+
+from evosearch.evaluation import FailureKind, MasksTask, PredictionTask, Task, TrainingTask, TrialId
+from evosearch.runtime.pool import (
+    PoolChanged,
+    PoolEvent,
+    TaskDone,
+    Worker,
+    WorkerJoined,
+    WorkerLeft,
+    WorkerProgressed,
+    freed,
+)
+from evosearch.storage import LiveCurve
+
+
+@dataclass(frozen=True)
+class LiveTrainings:
+    """What trains where, and how many of its epochs have been told. `by_worker`: with the search's name."""
+
+    by_worker: Mapping[Worker, tuple[str, LiveCurve]] = field(default_factory=dict)
+
+    def began(self, worker: Worker, search: str, trial: TrialId, task: Task) -> "LiveTrainings":
+        """The worker was given a task."""
+        kept = {other: one for other, one in self.by_worker.items() if other != worker}
+        match task:
+            case TrainingTask():
+                kept[worker] = search, LiveCurve(trial, task.last_epoch, ())
+            case MasksTask() | PredictionTask():
+                pass
+        return LiveTrainings(kept)
+
+    def heard(
+        self, events: Sequence[PoolEvent]
+    ) -> tuple["LiveTrainings", Mapping[str, tuple[LiveCurve, ...]]]:
+        """What `events` of one moment tell of trainings that have not ended with them, by search."""
+        ended = {freed(event) for event in events}
+        kept = {worker: one for worker, one in self.by_worker.items() if worker not in ended}
+        told: dict[str, tuple[LiveCurve, ...]] = {}
+        for event in events:
+            if isinstance(event, WorkerProgressed) and event.curve and event.worker in kept:
+                search, before = kept[event.worker]
+                curve = replace(before, curve=event.curve, known=len(before.curve))
+                kept[event.worker] = search, curve
+                told[search] = (*told.get(search, ()), curve)
+        return LiveTrainings(kept), told
+
+
+PAUSE_SECONDS = 5.0
+"""Where a driver itself stood still for longer, be it for a slow disk or a suspended machine, no worker is to blame."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimeLimits:
+    """Seconds. `stall`: without progress, then a worker hangs. `hard`: of one evaluation; None: no limit."""
+
+    stall: float = 600.0
+    hard: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Overdue:
+    """A worker to be stopped, and what for."""
+
+    worker: Worker
+    kind: FailureKind
+    message: str
+
+
+@dataclass(frozen=True)
+class StallDetector:
+    """Since when each busy worker has had its task, and when it last made progress; `heard`: when somebody last listened
+    to workers. Seconds of one clock.
+    """
+
+    begun: Mapping[Worker, float] = field(default_factory=dict)
+    moved: Mapping[Worker, float] = field(default_factory=dict)
+    heard: float | None = None
+
+    def began(self, worker: Worker, now: float) -> "StallDetector":
+        """The worker was given a task."""
+        return replace(self, begun={**self.begun, worker: now}, moved={**self.moved, worker: now})
+
+    def saw(self, event: PoolEvent, now: float) -> "StallDetector":
+        """The pool told of `event`."""
+        match event:
+            case WorkerProgressed(worker):
+                return replace(self, moved={**self.moved, worker: now}) if worker in self.begun else self
+            case TaskDone(worker) | WorkerLeft(worker):
+                return self.without(worker)
+            case WorkerJoined() | PoolChanged():
+                return self
+        assert_never(event)
+
+    def listened(self, now: float) -> "StallDetector":
+        """Somebody listens to workers now; where nobody did for longer than `PAUSE_SECONDS`, no time has passed."""
+        gap = 0.0 if self.heard is None or now - self.heard <= PAUSE_SECONDS else now - self.heard
+        begun = {worker: at + gap for worker, at in self.begun.items()}
+        return StallDetector(begun, {worker: at + gap for worker, at in self.moved.items()}, now)
+
+    def without(self, worker: Worker) -> "StallDetector":
+        """The worker is free, gone or given up."""
+        begun = {other: at for other, at in self.begun.items() if other != worker}
+        moved = {other: at for other, at in self.moved.items() if other != worker}
+        return replace(self, begun=begun, moved=moved)
+
+    def overdue(self, limits: TimeLimits, now: float) -> tuple[Overdue, ...]:
+        """Who is to be stopped at `now`."""
+        late = []
+        for worker, since in self.begun.items():
+            if limits.hard is not None and now - since > limits.hard:
+                text = f"took more than workers.hard_seconds = {limits.hard:g} and was killed"
+                late.append(Overdue(worker, FailureKind.TIMED_OUT, text))
+            elif now - self.moved[worker] > limits.stall:
+                text = (
+                    f"the worker made no progress for workers.stall_seconds = {limits.stall:g} and was killed"
+                )
+                late.append(Overdue(worker, FailureKind.WORKER_LOST, text))
+        return tuple(late)

@@ -1,0 +1,82 @@
+"""The searches that one driver runs side by side, and the workers they share."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
+
+from evosearch.evaluation import TrialId
+from evosearch.runtime.machine.fold import DriverState
+from evosearch.runtime.machine.plan import Plan
+from evosearch.runtime.pool import Worker
+
+TaskName: TypeAlias = tuple[str, TrialId]
+"""A search of the fleet, and a trial of it."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """One search of a fleet. `term`: of its driver, for what attempts leave behind."""
+
+    plan: Plan
+    state: DriverState
+    term: int = 0
+
+
+@dataclass(frozen=True)
+class Losses:
+    """How often a node lost workers since it last finished an evaluation.
+
+    `count`: incidents. `witnesses`: the workers that were there at the last one; whoever of them is lost too was
+    lost with it. `tasks`: what the lost ones were doing, as (search, trial).
+    """
+
+    count: int = 0
+    witnesses: frozenset[str] = frozenset()
+    tasks: frozenset[TaskName] = frozenset()
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """A group's searches by name, or the only one, in order; and the pool they share.
+
+    `workers`: by name, those that may be given work. `losses`: of each node. `excluded`: nodes that get no
+    more work. `shunned`: devices on which a task, as (search, trial), lost its worker: once for each process that
+    died there, twice where it was the machine's fault.
+    """
+
+    members: Mapping[str, Member]
+    workers: Mapping[str, Worker] = field(default_factory=dict)
+    losses: Mapping[str, Losses] = field(default_factory=dict)
+    excluded: frozenset[str] = frozenset()
+    shunned: Mapping[TaskName, tuple[str, ...]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, *members: Member) -> "Fleet":
+        """A fleet without workers yet."""
+        return cls({member.plan.name: member for member in members})
+
+    @property
+    def halted(self) -> bool:
+        """Whether every search has ended, one way or another."""
+        return all(member.state.halted for member in self.members.values())
+
+    @property
+    def running(self) -> Mapping[str, TaskName]:
+        """Search and trial by worker name."""
+        return {
+            worker: (name, trial)
+            for name, member in self.members.items()
+            for worker, trial in member.state.running.items()
+        }
+
+    def task_of(self, worker: Worker) -> TaskName | None:
+        """Search and trial of what `worker` has to do; None where that is nothing."""
+        for name, member in self.members.items():
+            if (trial := member.state.running.get(worker.name)) is not None:
+                return name, trial
+        return None
+
+    def with_state(self, name: str, state: DriverState) -> "Fleet":
+        """This fleet with another state of the search `name`."""
+        member = replace(self.members[name], state=state)
+        return replace(self, members={**self.members, name: member})

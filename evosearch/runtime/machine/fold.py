@@ -1,0 +1,361 @@
+"""The driver's state, and how each fact changes it. A live driver and a replay go through the same fold."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar, assert_never
+
+from evosearch.errors import JournalError
+from evosearch.evaluation import Failure, FailureKind, Losses, Measured, Outcome, Success, Trial, TrialId
+from evosearch.genome import Operation
+from evosearch.runtime.machine.plan import Plan, Size
+from evosearch.runtime.scheduling.costs import Timings
+from evosearch.search import SearchProgress
+from evosearch.storage import (
+    Born,
+    Completed,
+    Dispatched,
+    DriverStarted,
+    Event,
+    Extended,
+    Failed,
+    Finished,
+    GenerationStarted,
+    Interrupted,
+    Recalled,
+    Reopened,
+    SearchCreated,
+    Stopped,
+    TestRead,
+    TestReadingBegun,
+    TestReadingFailed,
+    VerdictReached,
+)
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True)
+class OpenTrial:
+    """A trial that is born and has no outcome. `key`: equal trials have equal ones. `size`: what it has to do and to
+    hold; None where that is not known.
+    """
+
+    trial: Trial
+    key: str
+    size: Size | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A trained network that has still to read the test split. `weights`: what it left, on `node`, where that is known.
+    `attempt`: the newest number given out, to its training or a reading. `failures`: of readings, as in `DriverState`.
+    """
+
+    trial: Trial
+    success: Success
+    weights: str
+    node: str | None
+    attempt: int
+    failures: tuple[FailureKind, ...] = ()
+
+
+@dataclass(frozen=True)
+class DriverState:
+    """All that decides what a driver does next.
+
+    The durable part is a fold of the journal. `search`: the strategy's own state, and `progress` what it shows of it.
+    `announced`: the newest generation whose population is journaled, -1 before the first. `population`: the numbers of its
+    members. `verdict`: the best candidate's number as last journaled. `births`: trials that were ever born. `open`: trials that are born and have no outcome.
+    `unproved`: some of them have not been held against what the strategy asks for. `attempts`: dispatches of trials without
+    a success. `failures`: failed attempts in order, of open ones, but for those that went with their node. `failed`: what ended in a failure. `unread`: trained networks that have still to read the test split. `ended`: trials
+    that have ended, in whatever way. `timings`: what finished ones took. `remembered`: the trial that finished each key, and
+    what it came to. `concluded` and `errors`: how many ended in training, and how many of them in a final `error`.
+
+    `halted`: the newest driver has ended or is ending the search; `stopped`: it did so because too many
+    evaluations failed.
+
+    `running`: trial by worker name, of the newest driver.
+    """
+
+    search: Any
+    progress: SearchProgress
+    announced: int = -1
+    population: tuple[int, ...] = ()
+    verdict: int | None = None
+    births: int = 0
+    open: Mapping[TrialId, OpenTrial] = field(default_factory=dict)
+    unproved: bool = False
+    attempts: Mapping[TrialId, int] = field(default_factory=dict)
+    failures: Mapping[TrialId, tuple[FailureKind, ...]] = field(default_factory=dict)
+    failed: Mapping[TrialId, FailureKind] = field(default_factory=dict)
+    unread: Mapping[TrialId, Unread] = field(default_factory=dict)
+    remembered: Mapping[str, tuple[TrialId, Measured]] = field(default_factory=dict)
+    ended: int = 0
+    timings: Timings = field(default_factory=Timings)
+    concluded: int = 0
+    errors: int = 0
+    halted: bool = False
+    stopped: bool = False
+    running: Mapping[str, TrialId] = field(default_factory=dict)
+
+    @classmethod
+    def start(cls, plan: Plan) -> "DriverState":
+        """Nothing has happened yet.
+
+        Raises:
+            InfeasibleSpaceError: as `Strategy.start`.
+        """
+        search = plan.strategy.start()
+        return cls(search, plan.strategy.progress(search))
+
+
+def replay(plan: Plan, facts: Iterable[Event]) -> DriverState:
+    """The state that `facts`, all events of a search in order, lead to.
+
+    Raises:
+        JournalError: the facts are not what this version's strategy leads to.
+    """
+    state = DriverState.start(plan)
+    for fact in facts:
+        state = evolve(plan, state, fact)
+    return _proved(plan, state)
+
+
+def bred_again(plan: Plan, facts: Iterable[Event]) -> Mapping[int, tuple[Operation, ...]]:
+    """What was done to make each candidate, by number, as the strategy of `plan` does it from the state that the facts
+    before a birth lead to. `facts`: all events of the search, in order; what they keep of operators is not looked at.
+
+    Raises:
+        JournalError: as `replay`.
+    """
+    state, found, born = DriverState.start(plan), dict[int, tuple[Operation, ...] | None](), set[int]()
+    for fact in facts:
+        if isinstance(fact, Born):
+            born.add(fact.candidate.number)
+            if fact.candidate.number not in found:
+                asked = plan.strategy.ask(state.search, early=True)
+                found |= {trial.candidate.number: trial.candidate.operations for trial in asked}
+        state = evolve(plan, state, fact)
+        if isinstance(
+            fact, GenerationStarted
+        ):  # the first version passed over generations that were trained early
+            found |= _operations(state.progress)
+    return {number: one for number in sorted(born) if (one := found.get(number)) is not None}
+
+
+def _operations(progress: SearchProgress) -> Mapping[int, tuple[Operation, ...] | None]:
+    return {member.number: member.operations for member in progress.members}
+
+
+def evolve(plan: Plan, state: DriverState, fact: Event) -> DriverState:
+    """The state after `fact`; facts that decide nothing leave it as it is.
+
+    `Completed` may stand twice: a driver that was about to take the search from one that was just ending it finds
+    nothing to do, and says so again. The second one changes nothing.
+    """
+    match fact:
+        case Born() | Dispatched() | Finished() | Recalled() | Failed():
+            return _with_trial(plan, state, fact)
+        case Reopened():
+            return _reopened(plan, state, frozenset(fact.trials))
+        case GenerationStarted():
+            return _announced(plan, state, fact)
+        case VerdictReached(best):
+            return replace(state, verdict=best)
+        case DriverStarted():
+            return replace(state, running={}, halted=False)
+        case Interrupted() | Completed():
+            return replace(state, halted=True)
+        case Stopped():
+            return replace(state, halted=True, stopped=True)
+        case TestReadingBegun() | TestReadingFailed() | TestRead():
+            return _with_reading(state, fact)
+        case SearchCreated() | Extended():
+            return state
+    assert_never(fact)
+
+
+def _with_trial(
+    plan: Plan, state: DriverState, fact: Born | Dispatched | Finished | Recalled | Failed
+) -> DriverState:
+    """The state after what happened to one trial."""
+    match fact:
+        case Born():
+            return _born(plan, state, fact.trial)
+        case Dispatched(_, attempt, worker):
+            attempts = {**state.attempts, fact.trial: attempt}
+            return replace(state, attempts=attempts, running={**state.running, worker: fact.trial})
+        case Finished(_, _, worker, success):
+            one = state.open[fact.trial]
+            remembered = {**state.remembered, one.key: (fact.trial, without_details(success))}
+            timings = state.timings.with_one(one.size.work, success.seconds) if one.size else state.timings
+            freed = replace(_freed(state, worker), remembered=remembered, timings=timings)
+            if fact.weights and isinstance(success, Success):
+                unread = Unread(one.trial, success, fact.weights, fact.node, fact.attempt)
+                freed = replace(freed, unread={**state.unread, fact.trial: unread})
+            return _closed(plan, freed, fact.trial, success, trained=True)
+        case Recalled():
+            _, known = state.remembered[state.open[fact.trial].key]
+            return _closed(plan, state, fact.trial, known)
+        case Failed(_, _, worker, failure, final):
+            freed = _freed(state, worker)
+            if final:
+                return _closed(plan, freed, fact.trial, failure, trained=True)
+            return freed if failure.node_lost else _failed(freed, fact.trial, failure.kind)
+    assert_never(fact)
+
+
+def _with_reading(state: DriverState, fact: TestReadingBegun | TestReadingFailed | TestRead) -> DriverState:
+    """The state after what happened to a reading; readings outside searches, of the first version, leave it as it is."""
+    trial = fact.trial
+    if trial is None or trial not in state.unread:
+        return state
+    one = state.unread[trial]
+    match fact:
+        case TestReadingBegun():
+            begun = {**state.unread, trial: replace(one, attempt=fact.attempt)}
+            return replace(state, unread=begun, running={**state.running, fact.worker: trial})
+        case TestReadingFailed(_, _, _, worker, failure):
+            kinds = one.failures if failure.node_lost else (*one.failures, failure.kind)
+            return replace(
+                _freed(state, worker), unread={**state.unread, trial: replace(one, failures=kinds)}
+            )
+        case TestRead():
+            return replace(_freed(state, fact.worker), unread=_without(state.unread, {trial}))
+    assert_never(fact)
+
+
+def without_details(success: Measured) -> Measured:
+    """What a trial came to, without what is not needed to recall it."""
+    match success:
+        case Success(fitness):
+            return Success(fitness, 0.0)
+        case Losses(losses):
+            return Losses(losses, 0.0)
+    assert_never(success)
+
+
+def _born(plan: Plan, state: DriverState, trial: Trial) -> DriverState:
+    one = OpenTrial(trial, plan.key(trial), plan.size(trial))
+    return replace(state, births=state.births + 1, open={**state.open, trial.id: one}, unproved=True)
+
+
+def _announced(plan: Plan, state: DriverState, fact: GenerationStarted) -> DriverState:
+    state = _proved(plan, _caught_up(plan, state, fact.generation))
+    progress, asked = state.progress, plan.strategy.ask(state.search)
+    members = tuple(member.number for member in progress.members)
+    if progress.may_grow:  # the journal may have been written when there was less of it
+        members, asked = members[: len(fact.members)], ()
+    born = all(trial.id in state.open for trial in asked)
+    if (progress.generation, members) != (fact.generation, fact.members) or not born:
+        raise _bred_otherwise(plan, fact.generation)
+    return replace(state, announced=fact.generation, population=members)
+
+
+def gone_on(plan: Plan, state: DriverState) -> DriverState:
+    """The state once the strategy is told nothing: in its next generation where the present one is complete."""
+    search = plan.strategy.tell(state.search, {})
+    return replace(state, search=search, progress=plan.strategy.progress(search))
+
+
+def _caught_up(plan: Plan, state: DriverState, generation: int) -> DriverState:
+    """The state in `generation`, if it can be; the first version passed over one of which all were trained early."""
+    while state.progress.generation < generation:
+        further = gone_on(plan, state)
+        if further.progress.generation == state.progress.generation:
+            break
+        state = further
+    return state
+
+
+def _proved(plan: Plan, state: DriverState) -> DriverState:
+    """The state, once what was born is known to be what the strategy asks for; words tell how, and are not compared.
+
+    Raises:
+        JournalError: it is not.
+    """
+    if not state.unproved:
+        return state
+    asked = {trial.id: trial for trial in plan.strategy.ask(state.search, early=True)}
+    for name, one in state.open.items():
+        if name not in asked or not one.trial.is_as(asked[name]):
+            raise _bred_otherwise(plan, one.trial.candidate.generation)
+    return replace(state, unproved=False)
+
+
+def _bred_otherwise(plan: Plan, generation: int) -> JournalError:
+    return JournalError(
+        f"this version of evosearch would breed another generation {generation} than the journal of "
+        f"{plan.name!r} holds; resume with the version that began it, or begin anew under another name"
+    )
+
+
+def _closed(
+    plan: Plan, state: DriverState, trial: TrialId, outcome: Outcome, *, trained: bool = False
+) -> DriverState:
+    state = _proved(plan, state)
+    failure = outcome.kind if isinstance(outcome, Failure) else None
+    search = plan.strategy.tell(state.search, {trial: outcome})
+    return replace(
+        state,
+        search=search,
+        progress=plan.strategy.progress(search),
+        open=_without(state.open, {trial}),
+        attempts=state.attempts if failure else _without(state.attempts, {trial}),
+        failures=_without(state.failures, {trial}),
+        failed={**state.failed, trial: failure} if failure else state.failed,
+        ended=state.ended + 1,
+        concluded=state.concluded + trained,
+        errors=state.errors + (failure is FailureKind.ERROR),
+    )
+
+
+def _failed(state: DriverState, trial: TrialId, kind: FailureKind) -> DriverState:
+    failures = (*state.failures.get(trial, ()), kind)
+    return replace(state, failures={**state.failures, trial: failures})
+
+
+def _reopened(plan: Plan, state: DriverState, trials: frozenset[TrialId]) -> DriverState:
+    """Outcomes and failures are forgotten; attempts are not, so that each keeps a number of its own."""
+    again = trials_again(plan, state, trials)
+    search = plan.strategy.reopen(state.search, again.keys())
+    # What could not read is trained again, and must not be recalled from itself.
+    untrained = state.unread.keys() & again.keys()
+    remembered = {key: one for key, one in state.remembered.items() if one[0] not in untrained}
+    return replace(
+        state,
+        search=search,
+        progress=plan.strategy.progress(search),
+        open={
+            **state.open,
+            **{one.id: OpenTrial(one, plan.key(one), plan.size(one)) for one in again.values()},
+        },
+        attempts={**state.attempts, **{trial: state.unread[trial].attempt for trial in untrained}},
+        failures=_without(state.failures, trials),
+        failed=_without(state.failed, trials),
+        remembered=remembered if untrained else state.remembered,
+        unread=_without(state.unread, trials),
+        ended=state.ended - len(again),
+        concluded=state.concluded - len(again),
+        errors=state.errors - sum(state.failed.get(trial) is FailureKind.ERROR for trial in again),
+        stopped=False,
+    )
+
+
+def trials_again(plan: Plan, state: DriverState, trials: Iterable[TrialId]) -> Mapping[TrialId, Trial]:
+    """Those of `trials` that failed, or left no weights that can read, and that the strategy would ask for again if they
+    had not ended; others are history.
+    """
+    failed = frozenset(trials) & (state.failed.keys() | state.unread.keys())
+    asked = plan.strategy.ask(plan.strategy.reopen(state.search, failed), early=True)
+    return {trial.id: trial for trial in asked if trial.id in failed}
+
+
+def _freed(state: DriverState, worker: str) -> DriverState:
+    return replace(state, running=_without(state.running, {worker}))
+
+
+def _without(mapping: Mapping[Key, Value], keys: Iterable[Key]) -> dict[Key, Value]:
+    dropped = set(keys)
+    return {key: value for key, value in mapping.items() if key not in dropped}

@@ -1,0 +1,141 @@
+"""What a driver knows of its search that never changes: how trials become tasks, and what they cost."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, assert_never
+
+from evosearch.blueprint import NetworkSize, Problem, size_of, training_memory
+from evosearch.evaluation import (
+    HandMade,
+    Masks,
+    MasksTask,
+    Prediction,
+    PredictionTask,
+    Success,
+    TrainingSettings,
+    TrainingTask,
+    Trial,
+    TrialTask,
+    evaluation_seed,
+    network_of,
+    trial_key,
+)
+from evosearch.genome import Chromosome
+from evosearch.runtime.scheduling.costs import Work, work_of
+from evosearch.search import AnyStrategy, SearchContext
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """What a training takes. `work`: for the cost model. `peak`: bytes that it is expected to hold at most, the
+    framework's own not counted.
+    """
+
+    work: Work
+    peak: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingName:
+    """Names a reading of the test split. `key`: within the search. `number`: of the candidate, where it was found."""
+
+    key: str
+    number: int
+    epochs: int
+    seed: int
+
+
+class SplitReader(Protocol):
+    """How the networks of a list read the test split, each once its training has ended."""
+
+    @property
+    def shared(self) -> bool:
+        """Whether every machine reaches the weights that another one left."""
+        ...
+
+    def name(self, plan: "Plan", trial: Trial) -> ReadingName:
+        """Names the reading of `trial`; another training of the same network has another one."""
+        ...
+
+    def weights(self, plan: "Plan", trial: Trial, term: int, attempt: int) -> str:
+        """Where an attempt leaves its weights, relative to the search's own folder: a late one overwrites no other."""
+        ...
+
+    def place(self, weights: str) -> str:
+        """The same for a worker: a path, or the URL of an artifact store."""
+        ...
+
+    def task(self, plan: "Plan", trial: Trial, weights: str) -> PredictionTask:
+        """The reading itself."""
+        ...
+
+    def measure(self, trained: Success, prediction: Prediction) -> Mapping[str, Any]:
+        """What the reading gave, as plain JSON values."""
+        ...
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A search as the driver runs it. `name` and `data_key` are the search's own; `context` is what its strategy was
+    made in. `reader`: of a list whose networks read the test split; None everywhere else.
+    """
+
+    name: str
+    strategy: AnyStrategy
+    context: SearchContext
+    data_key: str
+    reader: SplitReader | None = None
+
+    @property
+    def problem(self) -> Problem:
+        """Images and classes."""
+        return self.context.problem
+
+    @property
+    def training(self) -> TrainingSettings:
+        """How trials are trained that say nothing of it."""
+        return self.context.training
+
+    def settings(self, trial: Trial) -> TrainingSettings:
+        """How `trial` is trained."""
+        return trial.settings or self.training
+
+    def seed(self, trial: Trial) -> int:
+        """Of the evaluation; it depends on what is trained, not on its number."""
+        return evaluation_seed(self.context.seed, trial.subject.key, trial.repeat)
+
+    def key(self, trial: Trial) -> str:
+        """Equal for trials that train the same."""
+        settings = self.settings(trial)
+        until = settings.epochs if trial.until is None else trial.until
+        return trial_key(trial.subject, settings, self.seed(trial), self.data_key, until)
+
+    def task(self, trial: Trial, term: int = 0, attempt: int = 1) -> TrialTask:
+        """What a worker is to do for `trial`; `term` and `attempt` name what it leaves behind."""
+        subject, settings, seed = trial.subject, self.settings(trial), self.seed(trial)
+        match subject:
+            case Chromosome() | HandMade():
+                kept = self._weights(trial, term, attempt)
+                return TrainingTask(subject, settings, self.data_key, seed, kept, until=trial.until)
+            case Masks():
+                return MasksTask(subject, settings, self.data_key, seed)
+        assert_never(subject)
+
+    def _weights(self, trial: Trial, term: int, attempt: int) -> str | None:
+        if self.reader is None:
+            return None
+        return self.reader.place(self.reader.weights(self, trial, term, attempt))
+
+    def network_size(self, trial: Trial) -> NetworkSize | None:
+        """How big the trial's network is; None where that is not known before it is built."""
+        network = network_of(trial.subject)
+        if network is None:
+            return None
+        return size_of(network, self.problem, self.settings(trial).dropout)
+
+    def size(self, trial: Trial) -> Size | None:
+        """What the training takes; None where it is not known."""
+        size, settings = self.network_size(trial), self.settings(trial)
+        if size is None:
+            return None
+        return Size(work_of(size), training_memory(size, settings.batch_size, settings.optimizer).total)

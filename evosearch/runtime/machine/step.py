@@ -1,0 +1,197 @@
+"""The driver as a state machine: `step(fleet, *events) -> (fleet, commands)`, without I/O, clock or chance.
+
+Read `step` first: each event is turned into facts of the searches it concerns; the facts change their states by the
+same fold that a replay uses; what then becomes possible (a new generation, a remembered fitness, a dispatch) follows at
+once. Commands are to be executed in order: a fact is durable before anything that rests on it happens.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from evosearch.evaluation import Task, TrialId
+from evosearch.runtime.faults.breaker import LOSSES, closed, node_to_close, with_pool
+from evosearch.runtime.machine.consequences import (
+    consequences,
+    early_births,
+    facts_from,
+    reading_begun,
+    reopened,
+)
+from evosearch.runtime.machine.fleet import Fleet, Member
+from evosearch.runtime.machine.fold import evolve
+from evosearch.runtime.pool import (
+    PoolChanged,
+    PoolEvent,
+    TaskDone,
+    Worker,
+    WorkerJoined,
+    WorkerLeft,
+    WorkerProgressed,
+)
+from evosearch.runtime.scheduling.order import assignments, readings
+from evosearch.storage import Dispatched, Event, Interrupted
+
+
+@dataclass(frozen=True)
+class Begun:
+    """The driver holds the searches, and their states are replayed."""
+
+
+@dataclass(frozen=True)
+class StopAsked:
+    """A signal asked the searches to stop; `reason` is its name."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Record:
+    """Write these facts to the journal of `search` in one transaction."""
+
+    search: str
+    facts: tuple[Event, ...]
+
+
+@dataclass(frozen=True)
+class Assign:
+    """Give `worker` attempt `attempt` at `trial` of `search`."""
+
+    search: str
+    worker: Worker
+    trial: TrialId
+    attempt: int
+    task: Task
+
+
+@dataclass(frozen=True)
+class Exclude:
+    """Let the pool start no worker on `node` any more; `message`: why, for a person."""
+
+    node: str
+    message: str
+
+
+DriverEvent: TypeAlias = Begun | StopAsked | PoolEvent
+Command: TypeAlias = Record | Assign | Exclude
+
+
+def step(fleet: Fleet, *events: DriverEvent) -> tuple[Fleet, tuple[Command, ...]]:
+    """The fleet after `events`, and what to do about it.
+
+    What came to be known at one moment is told at once: else what a dead node had would be given to its next dead
+    worker, whose death has not been told yet.
+    """
+    if fleet.halted:  # whatever still arrives is trained again on resume
+        return fleet, ()
+    turn = _Turn(fleet)
+    for event in events:
+        turn.take(event)
+    turn.close_node()
+    turn.assign()
+    if turn.workers_idle:  # a generation drains: its successor's immigrants fill the gap
+        turn.bear_early()
+        turn.assign()
+    return turn.fleet, turn.commands()
+
+
+class _Turn:
+    """One step being taken: the fleet so far, and the commands that brought it there."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self.fleet = fleet
+        self._facts: dict[str, list[Event]] = {}
+        self._assigned: list[Assign] = []
+        self._excluded: list[Exclude] = []
+
+    def take(self, event: DriverEvent) -> None:
+        """Turn `event` into facts of the searches it concerns, and these into what follows from them; then let the fleet
+        know of it.
+        """
+        match event:
+            case Begun():
+                for name, member in self._going_on():
+                    self._tell(name, reopened(member.plan, member.state))
+            case StopAsked(reason):
+                for name, _ in self._going_on():
+                    self._tell(name, [Interrupted(reason)])
+            case TaskDone(worker) | WorkerLeft(worker):
+                if task := self.fleet.task_of(worker):
+                    self._end(task[0], event)
+                self.fleet = with_pool(self.fleet, event, task)
+            case WorkerJoined() | WorkerProgressed() | PoolChanged():
+                self.fleet = with_pool(self.fleet, event, None)
+
+    def close_node(self) -> None:
+        """Close a node that loses worker after worker."""
+        if node := node_to_close(self.fleet):
+            self.fleet = closed(self.fleet, node)
+            message = (
+                f"{node} lost workers {LOSSES} times and finished nothing in between; it gets no more work"
+            )
+            self._excluded.append(Exclude(node, message))
+
+    @property
+    def workers_idle(self) -> bool:
+        """Whether somebody has nothing to do."""
+        return not self.fleet.halted and len(self.fleet.running) < len(self.fleet.workers)
+
+    def bear_early(self) -> None:
+        """Let every search's next immigrants be born now."""
+        for name, member in self._going_on():
+            self._tell(name, early_births(member.plan, member.state))
+
+    def assign(self) -> None:
+        """Give free workers what waits: readings first, which take seconds, then trainings."""
+        for worker, name, trial in readings(self.fleet):
+            member = self.fleet.members[name]
+            one, reader = member.state.unread[trial], member.plan.reader
+            assert reader is not None  # noqa: S101 - else nothing would be unread
+            begun = reading_begun(member.plan, member.state, trial, worker)
+            self._add(name, [begun])
+            task = reader.task(member.plan, one.trial, one.weights)
+            self._assigned.append(Assign(name, worker, trial, begun.attempt, task))
+        for worker, waiting in assignments(self.fleet):
+            trial, member = waiting.trial.id, self.fleet.members[waiting.search]
+            attempt = member.state.attempts.get(trial, 0) + 1
+            self._add(waiting.search, [Dispatched(trial.number, attempt, worker.name, trial.until)])
+            training = member.plan.task(waiting.trial, member.term, attempt)
+            self._assigned.append(Assign(waiting.search, worker, trial, attempt, training))
+
+    def commands(self) -> tuple[Command, ...]:
+        """What was decided; every fact before anything that rests on it."""
+        records = (Record(name, tuple(facts)) for name, facts in self._facts.items() if facts)
+        return (*records, *self._excluded, *self._assigned)
+
+    def _going_on(self) -> list[tuple[str, Member]]:
+        return [(name, member) for name, member in self.fleet.members.items() if not member.state.halted]
+
+    def _end(self, name: str, event: TaskDone | WorkerLeft) -> None:
+        """What a worker had to do for the search `name` has ended."""
+        member = self.fleet.members[name]
+        if member.state.halted:  # only its worker matters still
+            running = {w: trial for w, trial in member.state.running.items() if w != event.worker.name}
+            self.fleet = self.fleet.with_state(name, replace(member.state, running=running))
+            return
+        self._tell(name, facts_from(member.plan, member.state, event, member.term))
+
+    def _tell(self, name: str, facts: Iterable[Event]) -> None:
+        """These facts, and what follows from them."""
+        self._add(name, facts)
+        self._settle(name)
+
+    def _settle(self, name: str) -> None:
+        """Draw every conclusion that the state of a search allows."""
+        while not (member := self.fleet.members[name]).state.halted:
+            news = consequences(member.plan, member.state)
+            if not news:
+                return
+            self._add(name, news)
+
+    def _add(self, name: str, facts: Iterable[Event]) -> None:
+        member = self.fleet.members[name]
+        state, known = member.state, self._facts.setdefault(name, [])
+        for fact in facts:
+            known.append(fact)
+            state = evolve(member.plan, state, fact)
+        self.fleet = self.fleet.with_state(name, state)

@@ -1,0 +1,1 @@
+"""Scheduling: what is dispatched next, where, and how long it will take."""

@@ -1,0 +1,268 @@
+"""What each event does to the tables that readers query: pure functions from an event to SQL statements."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import assert_never
+
+from sqlalchemy import Connection, Delete, Executable, Update, delete, exists, insert, literal, select, update
+
+from evosearch.evaluation import EpochRecord, Failure, Losses, Success, TrialId
+from evosearch.storage.journal.events import (
+    Born,
+    Completed,
+    Dispatched,
+    DriverStarted,
+    Event,
+    Extended,
+    Failed,
+    Finished,
+    GenerationStarted,
+    Interrupted,
+    Recalled,
+    Reopened,
+    SearchCreated,
+    Stopped,
+    TestRead,
+    TestReadingBegun,
+    TestReadingFailed,
+    VerdictReached,
+)
+from evosearch.storage.journal.rows import LiveCurve
+from evosearch.storage.journal.tables import evaluations, generations, live, reasons, searches, test_readings
+
+Statements = Sequence[Executable]
+
+
+@dataclass(frozen=True, slots=True)
+class EventPosition:
+    """Where an event stands: the id of its search in this journal, and its sequence number."""
+
+    search: int
+    sequence: int
+
+
+def project(event: Event, place: EventPosition) -> Statements:
+    """The statements that bring the reader tables up to date with `event`."""
+    match event:
+        case SearchCreated():
+            return _created(event, place)
+        case DriverStarted():
+            configured = _search(place).values(configuration=json.dumps(event.configuration))
+            return [configured, *_comes_to(place, "running", "")]
+        case GenerationStarted():
+            return _generation_started(event, place)
+        case VerdictReached():
+            return [_search(place).values(best=event.best)]
+        case Extended():
+            return [_search(place).values(generations=event.generations, state="running")]
+        case Interrupted():
+            return _comes_to(place, "interrupted", event.reason)
+        case Stopped():
+            return _comes_to(place, "failed", event.message)
+        case Completed():
+            return [_search(place).values(state="done", message="")]
+        case Born() | Dispatched() | Finished() | Recalled() | Failed() | Reopened():
+            return _of_trials(event, place)
+        case TestReadingBegun() | TestRead() | TestReadingFailed():
+            return _of_readings(event, place)
+    assert_never(event)
+
+
+def _of_trials(
+    event: Born | Dispatched | Finished | Recalled | Failed | Reopened, place: EventPosition
+) -> Statements:
+    match event:
+        case Born():
+            return _born(event, place)
+        case Dispatched():
+            begun = {"status": "running", "worker": event.worker, "attempts": evaluations.c.attempts + 1}
+            return [_evaluation(place, event.trial).values(begun)]
+        case Finished():
+            return _finished(event, place)
+        case Recalled():
+            return _recalled(event, place)
+        case Failed():
+            return _failed(event, place)
+        case Reopened():
+            return _reopened(event, place)
+    assert_never(event)
+
+
+def _of_readings(event: TestReadingBegun | TestRead | TestReadingFailed, place: EventPosition) -> Statements:
+    match event:
+        case TestReadingBegun():
+            return _reading_begun(event, place)
+        case TestRead():
+            row = test_readings.c.search == place.search, test_readings.c.key == event.key
+            values = {"metrics": json.dumps(event.metrics), "weights": event.weights}
+            return [update(test_readings).where(*row).values(values)]
+        case TestReadingFailed():
+            what = f"reading {event.attempt} on {event.worker}"
+            return [_reason(place, event.trial, what, event.failure)]
+    assert_never(event)
+
+
+def _created(event: SearchCreated, place: EventPosition) -> Statements:
+    return [
+        _search(place).values(
+            state="interrupted",  # nothing drives it yet
+            message="",
+            configuration=json.dumps(event.configuration),
+            environment=json.dumps(event.environment),
+            data_key=event.data_key,
+            generation=-1,
+            generations=event.generations,
+            parent=event.parent,
+        )
+    ]
+
+
+def _born(event: Born, place: EventPosition) -> Statements:
+    candidate, trial = event.candidate, event.trial
+    return [
+        insert(evaluations).values(
+            search=place.search,
+            number=trial.number,
+            until=_until(trial.id),
+            candidate=candidate.number,
+            repeat=trial.repeat,
+            generation=candidate.generation,
+            origin=candidate.origin.value,
+            parents=json.dumps(candidate.parents),
+            operators=json.dumps(candidate.words),
+            chromosome=str(candidate.subject),
+            status="waiting",
+            parameters=event.parameters,
+            flops=event.flops,
+            seconds=0.0,
+            attempts=0,
+            cached=False,
+            curve="[]",
+        )
+    ]
+
+
+def _generation_started(event: GenerationStarted, place: EventPosition) -> Statements:
+    """A longer list may bring members to the generation that there is."""
+    members = json.dumps(event.members)
+    old = generations.c.search == place.search, generations.c.generation == event.generation
+    row = insert(generations).values(search=place.search, generation=event.generation, members=members)
+    return [delete(generations).where(*old), row, _search(place).values(generation=event.generation)]
+
+
+def _finished(event: Finished, place: EventPosition) -> Statements:
+    done = {"status": "done", "worker": event.worker, "seconds": event.success.seconds}
+    match event.success:
+        case Success(fitness, _, curve):
+            ended = _evaluation(place, event.trial).values(**done, fitness=fitness, curve=_curve(curve))
+        case Losses():
+            ended = _evaluation(place, event.trial).values(**done)
+        case _:
+            assert_never(event.success)
+    return [ended, _forgotten(place, event.trial)]
+
+
+def _recalled(event: Recalled, place: EventPosition) -> Statements:
+    twin = evaluations.alias()
+    source = TrialId(event.source, event.source_until)
+    same = twin.c.number == source.number, twin.c.until == _until(source)
+    fitness = select(twin.c.fitness).where(twin.c.search == place.search, *same)
+    return [
+        _evaluation(place, event.trial).values(
+            status="done", fitness=fitness.scalar_subquery(), seconds=0.0, cached=True
+        )
+    ]
+
+
+def _failed(event: Failed, place: EventPosition) -> Statements:
+    failure = event.failure
+    return [
+        _reason(place, event.trial, f"attempt {event.attempt} on {event.worker}", failure),
+        _evaluation(place, event.trial).values(
+            status="failed" if event.final else "waiting",
+            failure=failure.kind.value if event.final else None,
+            worker=event.worker,
+            seconds=failure.seconds,
+            curve=_curve(failure.curve),
+        ),
+        _forgotten(place, event.trial),
+    ]
+
+
+def _reason(place: EventPosition, trial: TrialId, what: str, failure: Failure) -> Executable:
+    told = {
+        "number": trial.number,
+        "until": _until(trial),
+        "reason": f"{what}: {failure.kind}: {failure.message}",
+    }
+    return insert(reasons).values(search=place.search, sequence=place.sequence, **told)
+
+
+def _reopened(event: Reopened, place: EventPosition) -> Statements:
+    again = {"status": "waiting", "fitness": None, "failure": None}
+    whole = (
+        evaluations.c.search == place.search,
+        evaluations.c.number.in_(event.numbers),
+        evaluations.c.until == 0,
+    )
+    return [
+        update(evaluations).where(*whole).values(again),
+        *(_evaluation(place, trial).values(again) for trial in event.rungs),
+    ]
+
+
+def _reading_begun(event: TestReadingBegun, place: EventPosition) -> Statements:
+    """The first reading of a key stays: a network reads the test split once."""
+    row = (place.search, event.key, place.sequence, event.number, event.epochs, event.seed)
+    names = ("search", "key", "sequence", "number", "epochs", "seed")
+    known = exists().where(test_readings.c.search == place.search, test_readings.c.key == event.key)
+    columns = (literal(value, test_readings.c[name].type) for name, value in zip(names, row, strict=True))
+    return [insert(test_readings).from_select(names, select(*columns).where(~known))]
+
+
+def _comes_to(place: EventPosition, state: str, message: str) -> Statements:
+    """What was in flight is abandoned. A search that is done stays so: a driver may hold it to retrain."""
+    abandoned = update(evaluations).where(
+        evaluations.c.search == place.search, evaluations.c.status == "running"
+    )
+    changed = _search(place).where(searches.c.state != "done")
+    nothing_runs = delete(live).where(live.c.search == place.search)
+    return [abandoned.values(status="waiting"), changed.values(state=state, message=message), nothing_runs]
+
+
+def _search(place: EventPosition) -> Update:
+    return update(searches).where(searches.c.id == place.search)
+
+
+def _evaluation(place: EventPosition, trial: TrialId) -> Update:
+    row = evaluations.c.number == trial.number, evaluations.c.until == _until(trial)
+    return update(evaluations).where(evaluations.c.search == place.search, *row)
+
+
+def _forgotten(place: EventPosition, trial: TrialId) -> Delete:
+    row = live.c.number == trial.number, live.c.until == _until(trial)
+    return delete(live).where(live.c.search == place.search, *row)
+
+
+def show(connection: Connection, search: int, curves: Sequence[LiveCurve]) -> None:
+    """Bring the table of trainings under way up to `curves`, of the search of this id."""
+    rows = []
+    for one in curves:
+        trial = {"search": search, "number": one.trial.number, "until": _until(one.trial)}
+        connection.execute(_forgotten(EventPosition(search, 0), one.trial).where(live.c.epoch > one.known))
+        rows += [
+            {**trial, "epoch": epoch, "epochs": one.epochs, "loss": record.loss, "accuracy": record.accuracy}
+            for epoch, record in enumerate(one.curve[one.known :], one.known + 1)
+        ]
+    if rows:
+        connection.execute(insert(live), rows)
+
+
+def _until(trial: TrialId) -> int:
+    """As it stands in a table: a key is never NULL."""
+    return 0 if trial.until is None else trial.until
+
+
+def _curve(curve: Sequence[EpochRecord]) -> str:
+    return json.dumps([(record.loss, record.accuracy) for record in curve])

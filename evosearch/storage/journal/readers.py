@@ -1,0 +1,235 @@
+"""Queries for readers: from the reader tables to rows."""
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select
+
+from evosearch.evaluation import Origin
+from evosearch.storage.journal.rows import (
+    EvaluationRow,
+    EvaluationStatus,
+    GenerationRow,
+    Heartbeat,
+    LiveRow,
+    SearchRow,
+    TestReading,
+)
+from evosearch.storage.journal.tables import (
+    drivers,
+    evaluations,
+    generations,
+    live,
+    reasons,
+    searches,
+    test_readings,
+)
+
+STATUSES: tuple[EvaluationStatus, ...] = ("waiting", "running", "done", "failed")
+
+
+def search_rows(connection: Connection, *conditions: ColumnElement[bool]) -> tuple[SearchRow, ...]:
+    """The searches that fulfil `conditions` on the table `searches`, in order of creation."""
+    query = select(searches).where(*conditions).order_by(searches.c.id)
+    return tuple(_search_row(connection, row) for row in connection.execute(query).all())
+
+
+def _search_row(connection: Connection, row: Row[Any]) -> SearchRow:
+    driven = connection.execute(
+        select(drivers).where(drivers.c.search == row.id).order_by(drivers.c.term)
+    ).all()
+    newest = driven[-1] if driven else None
+    counts, failed = _counts(connection, row.id)
+    return SearchRow(
+        name=row.name,
+        state=row.state,
+        configuration=json.loads(row.configuration),
+        environment=json.loads(row.environment),
+        data_key=row.data_key,
+        executor=newest.executor if newest else "",
+        term=row.term,
+        heartbeat=newest.last if newest else row.created,
+        seconds=sum(max(0.0, one.last - one.started) for one in driven if one.purpose == "search"),
+        generation=row.generation,
+        generations=row.generations,
+        counts=counts,
+        failed=failed,
+        message=row.message,
+        host=newest.host if newest else None,
+        pid=newest.pid if newest else None,
+        parent=row.parent,
+    )
+
+
+def heartbeats(connection: Connection) -> dict[str, Heartbeat]:
+    """The last sign of life of every search's driver; of a journal of any schema."""
+    driver = (drivers.c.search == searches.c.id) & (drivers.c.term == searches.c.term)
+    query = select(searches.c.name, searches.c.term, searches.c.sequence, drivers.c.last)
+    found = connection.execute(query.select_from(searches.outerjoin(drivers, driver)))
+    return {name: Heartbeat(*rest) for name, *rest in found}
+
+
+def process(connection: Connection, name: str) -> tuple[str, int]:
+    """Host and number of the process that drove a search last; of a journal of any schema."""
+    columns = drivers.c.host, drivers.c.pid
+    query = select(*columns).join(searches).where(searches.c.name == name).order_by(drivers.c.term.desc())
+    host, pid = connection.execute(query.limit(1)).one()
+    return host, pid
+
+
+def _counts(connection: Connection, search: int) -> tuple[dict[EvaluationStatus, int], dict[str, int]]:
+    counts = dict.fromkeys(STATUSES, 0)
+    failed: dict[str, int] = {}
+    columns = evaluations.c.status, evaluations.c.failure
+    query = select(*columns, func.count()).where(evaluations.c.search == search).group_by(*columns)
+    for status, kind, count in connection.execute(query):
+        counts[status] += count
+        if kind is not None:
+            failed[kind] = count
+    return counts, failed
+
+
+def evaluation_rows(connection: Connection, search: int, *, with_curve: bool) -> tuple[EvaluationRow, ...]:
+    """Every candidate of a search, by number."""
+    columns = [column for column in evaluations.c if with_curve or column is not evaluations.c.curve]
+    query = (
+        select(*columns)
+        .where(evaluations.c.search == search)
+        .order_by(evaluations.c.number, evaluations.c.until)
+    )
+    told = _reasons(connection, search)
+    return tuple(_evaluation_row(row, told) for row in connection.execute(query))
+
+
+def best_row(connection: Connection, search: int) -> EvaluationRow | None:
+    """The best candidate by the newest verdict, of its trials the fittest; without one, as in journals of the first
+    version, the highest fitness, of equals the lowest number.
+    """
+    verdict = connection.execute(select(searches.c.best).where(searches.c.id == search)).scalar_one()
+    query = select(evaluations).where(evaluations.c.search == search, evaluations.c.fitness.is_not(None))
+    if verdict is not None:
+        query = query.where(evaluations.c.candidate == verdict)
+    highest = query.order_by(evaluations.c.fitness.desc(), evaluations.c.number).limit(1)
+    row = connection.execute(highest).one_or_none()
+    if row is None:
+        return None
+    return _evaluation_row(row, _reasons(connection, search, reasons.c.number == row.number))
+
+
+def _reasons(
+    connection: Connection, search: int, *conditions: ColumnElement[bool]
+) -> Mapping[tuple[int, int], Sequence[str]]:
+    """By number and `until`."""
+    query = select(reasons.c.number, reasons.c.until, reasons.c.reason).where(
+        reasons.c.search == search, *conditions
+    )
+    told: dict[tuple[int, int], list[str]] = defaultdict(list)
+    for number, until, reason in connection.execute(query.order_by(reasons.c.sequence)):
+        told[number, until].append(reason)
+    return told
+
+
+def _evaluation_row(row: Row[Any], told: Mapping[tuple[int, int], Sequence[str]]) -> EvaluationRow:
+    plain = row._asdict()
+    del plain["search"]
+    curve = json.loads(plain.pop("curve", "[]"))
+    own = told.get((row.number, row.until), ())
+    return EvaluationRow(
+        **plain
+        | {
+            "origin": Origin(plain["origin"]),
+            "parents": tuple(json.loads(plain["parents"])),
+            "operators": tuple(json.loads(plain["operators"])),
+            "reasons": (*own, *_abandoned(row, own)),
+            "curve": tuple((loss, accuracy) for loss, accuracy in curve),
+        }
+    )
+
+
+def _abandoned(row: Row[Any], told: Sequence[str]) -> list[str]:
+    """A line for each attempt whose driver ended before it did: no event tells of it, so it is counted."""
+    succeeded = row.status == "done" and not row.cached
+    ended = len(told) + (succeeded or row.status == "running")
+    return ["abandoned: its driver ended before it did"] * max(0, row.attempts - ended)
+
+
+def live_rows(connection: Connection, search: int) -> tuple[LiveRow, ...]:
+    """The newest epoch of each training under way, by number."""
+    newest = (
+        select(live.c.number, live.c.until, func.max(live.c.epoch).label("epoch"))
+        .where(live.c.search == search)
+        .group_by(live.c.number, live.c.until)
+        .subquery()
+    )
+    same = [live.c[name] == newest.c[name] for name in ("number", "until", "epoch")]
+    trial = [evaluations.c[name] == live.c[name] for name in ("search", "number", "until")]
+    columns = live.c.number, live.c.until, evaluations.c.worker, live.c.epoch, live.c.epochs, live.c.loss
+    query = (
+        select(*columns, live.c.accuracy)
+        .join(newest, and_(*same))
+        .join(evaluations, and_(*trial))
+        .where(live.c.search == search)
+        .order_by(live.c.number, live.c.until)
+    )
+    rows = connection.execute(query).mappings()
+    return tuple(
+        LiveRow(**{**row, "until": row["until"] or None, "worker": row["worker"] or ""}) for row in rows
+    )
+
+
+def generation_rows(connection: Connection, search: int) -> tuple[GenerationRow, ...]:
+    """Every generation with its statistics; an elite counts in each generation it belongs to."""
+    scored = select(evaluations.c.candidate, func.avg(evaluations.c.fitness).label("fitness")).where(
+        evaluations.c.search == search, evaluations.c.fitness.is_not(None), evaluations.c.until == 0
+    )
+    rows = connection.execute(scored.group_by(evaluations.c.candidate))
+    fitness: dict[int, float] = {row.candidate: row.fitness for row in rows}
+    query = select(generations.c.generation, generations.c.members).where(generations.c.search == search)
+    return tuple(
+        _generation_row(generation, tuple(json.loads(members)), fitness)
+        for generation, members in connection.execute(query.order_by(generations.c.generation))
+    )
+
+
+def _generation_row(generation: int, members: tuple[int, ...], fitness: Mapping[int, float]) -> GenerationRow:
+    found = np.array([fitness[number] for number in members if number in fitness])
+    if not found.size:
+        return GenerationRow(generation, members, None, None, None)
+    return GenerationRow(generation, members, float(found.max()), float(found.mean()), float(found.std()))
+
+
+def test_reading_rows(connection: Connection, name: str) -> tuple[TestReading, ...]:
+    """Every reading of the test split by the search `name` or its retrainings, in the order of their intents within each;
+    of a retraining its own. The same reading, begun twice, counts once.
+    """
+    parent = connection.execute(select(searches.c.parent).where(searches.c.name == name)).scalar_one()
+    every = _family_readings(connection, name if parent is None else parent)
+    return every if parent is None else tuple(one for one in every if one.search == name)
+
+
+def _family_readings(connection: Connection, name: str) -> tuple[TestReading, ...]:
+    """Those of a search and of all its retrainings, counted."""
+    columns = [column for column in test_readings.c if column is not test_readings.c.search]
+    family = or_(searches.c.name == name, searches.c.parent == name)
+    query = select(*columns, searches.c.name.label("search")).join(
+        searches, searches.c.id == test_readings.c.search
+    )
+    rows = connection.execute(
+        query.where(family).order_by(searches.c.id, test_readings.c.sequence)
+    ).mappings()
+    found: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        values = {key: value for key, value in row.items() if key != "sequence"}
+        if row["key"] not in found or row["metrics"] is not None:
+            found[row["key"]] = values
+    return tuple(
+        TestReading(
+            **values
+            | {"metrics": None if values["metrics"] is None else json.loads(values["metrics"])}
+            | {"place": place, "total": len(found)}
+        )
+        for place, values in enumerate(found.values(), 1)
+    )

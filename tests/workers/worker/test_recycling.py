@@ -1,0 +1,61 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+import torch
+
+from workers.worker.recycling import HeldMemory, capacity, held, release
+
+
+def test_the_memory_of_this_process_is_that_which_the_system_tells() -> None:
+    found = held().host
+    assert found
+    assert found == pytest.approx(psutil.Process().memory_info().rss, rel=0.05)
+
+
+def test_what_a_process_holds_is_seen_to_grow_and_to_shrink() -> None:
+    before = held().host
+    block = b"x" * 2**27
+    grown = held().host
+    del block
+    after = held().host
+    assert before
+    assert grown
+    assert after
+    assert grown - before > 2**26
+    assert after - before < 2**26
+
+
+def test_on_a_system_without_such_a_file_memory_is_not_known(tmp_path: Path) -> None:
+    assert held(tmp_path / "statm").host is None
+
+
+def test_torch_is_not_loaded_to_ask() -> None:
+    code = (
+        "import sys; from workers.worker.recycling import capacity, held, release; release(); "
+        "assert held().device is None; assert capacity('cuda:0') is None; sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_cpu_has_no_capacity() -> None:
+    assert capacity("cpu") is None
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no GPU")
+def test_a_gpu_tells_its_capacity_and_what_is_reserved_there_until_it_is_released() -> None:
+    total = capacity("cuda:0")
+    assert total
+    assert total > 2**30
+    block = torch.zeros(2**28, dtype=torch.uint8, device="cuda:0")
+    assert isinstance(held(), HeldMemory)
+    grown = held().device
+    del block
+    release()
+    after = held().device
+    assert grown is not None
+    assert after is not None
+    assert grown - after >= 2**28

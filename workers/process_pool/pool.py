@@ -1,0 +1,281 @@
+"""Workers as processes of this machine, for `--executor local`; ray is not imported."""
+
+import contextlib
+import logging
+import os
+import pickle
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import count
+from multiprocessing.connection import Connection, Pipe, wait
+from typing import Literal, assert_never
+
+from evosearch.data import SearchData
+from evosearch.errors import CannotRunError
+from evosearch.evaluation import FailureKind, Task
+from evosearch.importing import child_environment
+from evosearch.runtime import (
+    EvaluatorFactory,
+    PoolChanged,
+    PoolEvent,
+    TaskDone,
+    Ticket,
+    Worker,
+    WorkerJoined,
+    WorkerLeft,
+    WorkerProgressed,
+)
+from workers.process_pool.worker import Asked, Pulse, Ready, Stack, Told, WhereAreYou
+from workers.slots import Slot, gpu_environment, kind_of, name_worker, thread_environment
+from workers.worker.service import UNLIMITED, Broken, Done, Upkeep
+
+LOG = logging.getLogger(__name__)
+
+STARTS = 3
+"""So many processes of one slot may die in a row before they were ready; then the pool gives up."""
+
+START_SECONDS = 300.0
+"""A process that is not ready by then hangs, as CUDA does on a GPU that is ill; importing torch over a network takes
+a minute at worst.
+"""
+
+STACK_SECONDS = 2.0
+"""How long a worker that is to be killed may take to say where it stands."""
+
+KILL_SECONDS = 1.0
+"""Longest wait for killed processes to be gone."""
+
+PROGRAM = (
+    "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); signal.signal(signal.SIGTERM, signal.SIG_IGN); "
+    "from workers.process_pool.worker import main; main({}, {}, {!r})"
+)
+"""Ctrl-C and many schedulers' SIGTERM reach the whole process group; what becomes of a worker is the driver's
+decision, so both are ignored from the first line on."""
+
+
+@dataclass(eq=False)
+class _Process:
+    """One worker process. `attempt`: 1 for the first of its slot, one more after each that died before it was
+    ready. `late`: monotonic seconds by which it must be ready.
+    """
+
+    slot: Slot
+    worker: Worker
+    process: subprocess.Popen[bytes]
+    channel: "Connection[Asked, Told]"
+    attempt: int
+    late: float
+    ready: bool = False
+    ticket: Ticket | None = None
+
+    def end(self, seconds: float = KILL_SECONDS) -> None:
+        """Kill it, whatever it does, and wait so long for its end; one that was frozen by a signal dies as well."""
+        self.channel.close()
+        self.process.kill()
+        with contextlib.suppress(subprocess.TimeoutExpired):  # stuck in the kernel: it dies on its way out
+            self.process.wait(seconds)
+
+
+class ProcessPool:
+    """A `WorkerPool` of one process per slot.
+
+    They are started by `subprocess` rather than `multiprocessing`, which would run the user's main module again in
+    each of them and leave a resource tracker behind. A worker ends as soon as its channel does, so it outlives
+    even a killed driver by milliseconds only.
+    """
+
+    def __init__(
+        self,
+        factory: EvaluatorFactory,
+        data: SearchData,
+        slots: Sequence[Slot],
+        upkeep: Upkeep = UNLIMITED,
+    ) -> None:
+        self._made_from = (factory, data, upkeep)
+        self._slots = tuple(slots)
+        self._node = socket.gethostname()
+        self._payload = tempfile.TemporaryFile()  # noqa: SIM115 - open until `close`
+        self._serials = count(1)
+        self._processes: dict[str, _Process] = {}
+        self._news: list[PoolEvent] = []
+        self._excluded = False
+
+    @property
+    def device(self) -> Literal["cpu", "cuda"]:
+        """That of the slots, which are all of one kind."""
+        return kind_of(self._slots)
+
+    @property
+    def settled(self) -> bool:
+        """Whether every process is ready."""
+        return all(process.ready for process in self._processes.values())
+
+    def start(self) -> None:
+        """Write factory and data once to an unnamed file, and start a process per slot that reads it."""
+        try:
+            pickle.dump(self._made_from, self._payload, protocol=pickle.HIGHEST_PROTOCOL)
+            self._payload.flush()
+        except OSError as error:
+            raise CannotRunError(
+                f"the data cannot be written to {tempfile.gettempdir()} for the workers: {error.strerror}; make room "
+                "there, or set TMPDIR to another folder"
+            ) from error
+        for slot in self._slots:
+            self._start(slot)
+
+    def submit(self, worker: Worker, ticket: Ticket, task: Task) -> None:
+        """Send the task; a worker that is gone already gets nothing."""
+        if process := self._processes.get(worker.name):
+            process.ticket = ticket
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # `poll` will find it dead
+                process.channel.send(task)
+
+    def poll(self, timeout: float) -> Sequence[PoolEvent]:
+        """Wait for messages and deaths, and tell them as they came about.
+
+        Raises:
+            CannotRunError: no process of a slot became ready, `STARTS` times in a row, and no other slot is left.
+        """
+        channels = {process.channel: process for process in self._processes.values()}
+        told = wait(list(channels), 0 if self._news else timeout)
+        events, self._news = self._news, []
+        for channel, process in channels.items():
+            if channel in told:
+                events += self._read(process)
+            elif not process.ready and time.monotonic() > process.late:
+                events += self._bury(process, f"the worker process was not ready after {START_SECONDS:.0f} s")
+        return events
+
+    def stop(self, worker: Worker, kind: FailureKind, message: str) -> None:
+        """Ask the process where it stands, for `STACK_SECONDS` at most, and kill it."""
+        process = self._processes.get(worker.name)
+        if process is None:
+            return
+        stack = _ask(process.channel)
+        if stack:
+            LOG.warning("%s is stopped (%s); its stack:\n%s", worker.name, message, stack.text)
+        where = f"it stood at {stack.place}" if stack else "it did not answer when asked where it stood"
+        self._news += self._bury(process, f"{message}; {where}", kind)
+
+    def exclude(self, node: str) -> None:
+        """Dismiss the idle processes if `node` is this machine; once the others have ended their tasks none is left."""
+        if node != self._node:
+            return
+        self._excluded = True
+        for process in list(self._processes.values()):
+            if process.ticket is None:
+                self._replace(process)
+
+    def close(self) -> None:
+        """Kill every process, whatever it does; nothing in a worker is worth a goodbye."""
+        processes = list(self._processes.values())
+        self._processes.clear()
+        self._news.clear()
+        self._payload.close()
+        for process in processes:
+            process.process.kill()
+        deadline = time.monotonic() + KILL_SECONDS
+        for process in processes:
+            process.end(max(0.0, deadline - time.monotonic()))
+
+    def _start(self, slot: Slot, attempt: int = 1) -> None:
+        here, there = Pipe()
+        descriptors = (there.fileno(), self._payload.fileno())
+        device = "cpu" if slot.device == "cpu" else "cuda:0"
+        process = subprocess.Popen(  # noqa: S603 - our own program
+            (sys.executable, "-P", "-c", PROGRAM.format(*descriptors, device)),
+            env=_environment(slot),
+            pass_fds=descriptors,
+            stdin=subprocess.DEVNULL,
+            stdout=2,  # standard output belongs to the answer of the command
+        )
+        there.close()
+        worker = name_worker(self._node, slot.device, next(self._serials))
+        late = time.monotonic() + START_SECONDS
+        self._processes[worker.name] = _Process(slot, worker, process, here, attempt, late)
+
+    def _read(self, process: _Process) -> list[PoolEvent]:
+        try:
+            message = process.channel.recv()
+        except (EOFError, OSError):
+            return self._bury(process, _describe_end(process.process))
+        match message:
+            case Broken(reason):
+                return self._bury(process, reason)
+            case Ready(memory):
+                process.ready = True
+                process.worker = replace(process.worker, memory=memory)
+                return [WorkerJoined(process.worker)]
+            case Pulse(curve):
+                return [WorkerProgressed(process.worker, curve)]
+            case Done():
+                return self._finish(process, message)
+            case Stack():  # is read where it was asked for, and its worker killed
+                return []
+        assert_never(message)
+
+    def _finish(self, process: _Process, done: Done) -> list[PoolEvent]:
+        ticket, process.ticket = process.ticket, None
+        if ticket is None:  # nobody asked
+            return []
+        leaves = done.leaves or ("its node is closed to new work" if self._excluded else "")
+        if leaves:
+            self._replace(process)
+        return [TaskDone(process.worker, ticket, done.result, leaves)]
+
+    def _bury(
+        self, process: _Process, message: str, kind: FailureKind = FailureKind.CRASHED
+    ) -> list[PoolEvent]:
+        """See the end of a process that is dead or of no use, and start another in its slot."""
+        if process.ready:
+            self._replace(process)
+            return [WorkerLeft(process.worker, kind, message)]
+        last = process.attempt == STARTS
+        self._replace(process, process.attempt + 1)
+        if last and not self._processes:
+            raise CannotRunError(f"no worker process became ready, {STARTS} times in a row: {message}")
+        if not last:
+            return []
+        return [PoolChanged(f"gave up a slot whose worker died {STARTS} times while it started: {message}")]
+
+    def _replace(self, process: _Process, attempt: int = 1) -> None:
+        """End a process and start another in its slot, unless the slot is given up."""
+        del self._processes[process.worker.name]
+        process.end()
+        if attempt <= STARTS and not self._excluded:
+            self._start(process.slot, attempt)
+
+
+def _ask(channel: "Connection[Asked, Told]") -> Stack | None:
+    """Where the worker at the other end stands; None if it does not say in time. What else it says is lost."""
+    deadline = time.monotonic() + STACK_SECONDS
+    with contextlib.suppress(EOFError, OSError):  # it has just died
+        channel.send(WhereAreYou())
+        while channel.poll(max(0.0, deadline - time.monotonic())):
+            answer = channel.recv()
+            if isinstance(answer, Stack):
+                return answer
+    return None
+
+
+def _environment(slot: Slot) -> dict[str, str]:
+    gpu = {} if slot.device == "cpu" else gpu_environment(int(slot.device.removeprefix("cuda:")))
+    return {**os.environ, **thread_environment(slot.threads), **gpu, **child_environment()}
+
+
+def _describe_end(process: subprocess.Popen[bytes]) -> str:
+    """How a process ended whose channel is closed; one that hangs on all the same has a moment to go."""
+    try:
+        status = process.wait(KILL_SECONDS)
+    except subprocess.TimeoutExpired:
+        return "the worker process closed its channel and had to be killed"
+    if status >= 0:
+        return f"the worker process ended with exit status {status}"
+    hint = ", as the kernel does when memory runs out" if status == -signal.SIGKILL else ""
+    return f"the worker process was killed by {signal.Signals(-status).name}{hint}"

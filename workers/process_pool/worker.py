@@ -1,0 +1,138 @@
+"""What a worker process of `ProcessPool` runs; importing this must never import torch, nor much else.
+
+Three threads share the channel to the driver: the main one trains, since CUDA and signals like it so; one listens, because a
+training would notice the driver's death only at its end; one tells of progress.
+"""
+
+import mmap
+import os
+import pickle
+import threading
+import time
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from queue import SimpleQueue
+from typing import TypeAlias
+
+from evosearch.evaluation import EpochRecord, Task
+from workers.worker.classify import describe
+from workers.worker.recycling import capacity
+from workers.worker.service import Broken, Reply, Service
+
+PULSE_SECONDS = 1.0
+"""How often progress is told at most; a task that takes less tells nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """First message of a worker that can take tasks; one that cannot sends `Broken` and ends. `memory`: of its GPU."""
+
+    memory: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """The running task has made progress; never sent after its reply. `curve`: that of a training, if it is told now."""
+
+    curve: tuple[EpochRecord, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WhereAreYou:
+    """The driver's question before it kills a worker; answered by `Stack`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """`text`: the whole stack of the training thread, several lines. `place`: its innermost line of this project."""
+
+    text: str
+    place: str
+
+
+Told: TypeAlias = Ready | Pulse | Stack | Reply
+Asked: TypeAlias = Task | WhereAreYou
+
+
+def main(channel_number: int, payload_number: int, device: str) -> None:
+    """Serve tasks until the driver closes the channel or dies; either ends this process at once.
+
+    Args:
+        channel_number: file descriptor of the two-way channel to the driver.
+        payload_number: file descriptor of the pickled (factory, data, upkeep).
+        device: what the factory is asked for, "cpu" or "cuda:0".
+    """
+    line = _Line(Connection(channel_number))
+    threading.Thread(target=line.listen, daemon=True).start()
+    try:
+        service = _make_service(payload_number, device)
+        memory = capacity(device)
+    except Exception as error:
+        line.send(Broken(describe(error)))
+        return
+    line.serve(service, memory)
+
+
+class _Line:
+    """The channel to the driver, and what its threads share."""
+
+    def __init__(self, channel: "Connection[Told, Asked]") -> None:
+        self._channel = channel
+        self._sending = threading.Lock()
+        self._inbox: SimpleQueue[Task] = SimpleQueue()
+        self._service: Service | None = None
+        self._since: float | None = None
+        """Monotonic seconds at which the running task began."""
+        self._told = 0
+        """The pulse at which progress was last told, or there was none to tell."""
+
+    def send(self, message: Told) -> None:
+        with self._sending:
+            self._channel.send(message)
+
+    def serve(self, service: Service, memory: int | None) -> None:
+        """Run one task after another, for ever."""
+        self._service = service
+        threading.Thread(target=self._report, args=(service,), daemon=True).start()
+        self.send(Ready(memory))
+        while True:
+            task = self._inbox.get()
+            with self._sending:
+                self._since = time.monotonic()
+                self._told = service.pulse() + 1  # a task that merely begins has made no progress
+            reply = service.run(task)
+            with self._sending:
+                self._since = None
+                self._channel.send(reply)
+
+    def listen(self) -> None:
+        """Take tasks and questions; ends the process when the channel ends."""
+        try:
+            while True:
+                message = self._channel.recv()
+                if not isinstance(message, WhereAreYou):
+                    self._inbox.put(message)
+                elif self._service:
+                    self.send(Stack(self._service.stack(), self._service.place()))
+        except (EOFError, OSError):
+            pass  # the driver closed the channel, or died
+        finally:
+            os._exit(1)
+
+    def _report(self, service: Service) -> None:
+        while True:
+            time.sleep(PULSE_SECONDS)
+            with self._sending:
+                pulse = service.pulse()
+                long = self._since is not None and time.monotonic() - self._since >= PULSE_SECONDS
+                if long and pulse > self._told:
+                    self._channel.send(Pulse(service.news()))
+                self._told = max(pulse, self._told)
+
+
+def _make_service(payload_number: int, device: str) -> Service:
+    # mapped, since the descriptor's position is shared with the other workers
+    with mmap.mmap(payload_number, 0, access=mmap.ACCESS_READ) as payload:
+        factory, data, upkeep = pickle.loads(payload)  # noqa: S301 - written by the driver that started this process
+    os.close(payload_number)
+    return Service(factory(data, device), upkeep)

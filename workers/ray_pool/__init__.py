@@ -1,0 +1,1 @@
+"""Workers as Ray actors on the nodes that a cluster has now."""

@@ -1,0 +1,100 @@
+"""The long-lived actor of `RayPool`: one worker process somewhere in the cluster.
+
+A plain class, importable where it runs, so that Ray sends it by reference; the pool makes an actor of it.
+"""
+
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from evosearch.data import SearchData
+from evosearch.evaluation import EpochRecord, Evaluator, Task
+from workers.slots import thread_environment
+from workers.worker.classify import describe
+from workers.worker.preflight import Introduction, Reach, introduce
+from workers.worker.recycling import capacity
+from workers.worker.service import Broken, Reply, Service, Upkeep
+
+WATCH = "watch"
+"""Concurrency group of what must answer while a task runs.
+
+Since there is one, Ray 2.60 runs all other methods in order in a thread of their own, always the same, as torch
+needs it: OpenMP keeps its threads, and CUDA its device, per calling thread.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A worker can take tasks. `memory`: bytes of its device; None for a CPU."""
+
+    memory: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """`beats`: a number that grows with the progress of the tasks. `curve`: that of the running training, if it is told now."""
+
+    beats: int
+    curve: tuple[EpochRecord, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a task stands: the innermost `place` of this project, and the whole `stack`."""
+
+    place: str
+    stack: str
+
+
+class WorkerActor:
+    """Holds an evaluator and runs one task at a time; no exception of a task ever crosses to the driver."""
+
+    def __init__(
+        self,
+        factory: Callable[[SearchData, str], Evaluator],
+        data: SearchData,
+        threads: int,
+        upkeep: Upkeep,
+        reach: Reach | None = None,
+    ) -> None:
+        os.environ.update(thread_environment(threads))  # before the factory imports torch
+        self._factory = factory
+        self._data = data
+        self._upkeep = upkeep
+        self._reach = reach
+        self._service: Service | None = None
+
+    def introduce(self) -> Introduction:
+        """What the pool must know before it lets this worker prepare."""
+        import ray
+
+        context = ray.get_runtime_context()
+        gpus = context.get_accelerator_ids().get("GPU", [])
+        device = f"cuda:{gpus[0]}" if gpus else "cpu"
+        return introduce(context.get_node_id(), socket.gethostname(), device, self._data, self._reach)
+
+    def prepare(self, device: str) -> Ready | Broken:
+        """Make the evaluator for "cpu" or "cuda:0"; here and not in the constructor, whose errors Ray tells at length."""
+        try:
+            self._service = Service(self._factory(self._data, device), self._upkeep)
+            return Ready(capacity(device))
+        except Exception as error:
+            return Broken(describe(error))
+
+    def run(self, task: Task) -> Reply:
+        """Let the evaluator handle the task."""
+        return self._service.run(task) if self._service else Broken("given a task before it was prepared")
+
+    def ping(self) -> None:
+        """Answer, in the order of the tasks."""
+
+    def pulse(self) -> Beat:
+        """How the tasks get on."""
+        return Beat(self._service.pulse(), self._service.news()) if self._service else Beat(0)
+
+    def position(self) -> Position:
+        """Where the task stands that runs now."""
+        if self._service is None:
+            return Position("no evaluator is made", "")
+        return Position(self._service.place(), self._service.stack())

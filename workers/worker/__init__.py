@@ -1,0 +1,1 @@
+"""What a worker process is, whichever pool it belongs to."""

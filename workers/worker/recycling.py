@@ -1,0 +1,112 @@
+"""When a worker process is worn out and is to be replaced by a fresh one: by what it holds, and by what it has done.
+torch is asked only where an evaluator has loaded it.
+"""
+
+import gc
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+PAGES = Path("/proc/self/statm")
+
+
+@dataclass(frozen=True, slots=True)
+class HeldMemory:
+    """What this process holds: `host` resident in memory, `device` reserved on its GPU; None where it is not known."""
+
+    host: int | None
+    device: int | None
+
+
+def held(pages: Path = PAGES) -> HeldMemory:
+    """What this process holds now."""
+    return HeldMemory(_resident(pages), _reserved())
+
+
+def release() -> None:
+    """Give back what is held for nothing: garbage, and the cache of torch's allocator, which counts as reserved."""
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
+
+
+def capacity(device: str) -> int | None:
+    """Bytes of the device that an evaluator was made for, "cuda:0"; None for "cpu", and where torch was not needed."""
+    torch = sys.modules.get("torch")
+    if device == "cpu" or torch is None:
+        return None
+    return int(torch.cuda.get_device_properties(device).total_memory)
+
+
+def _resident(pages: Path) -> int | None:
+    try:
+        resident = int(pages.read_text().split()[1])
+    except OSError:  # only Linux has it
+        return None
+    return resident * os.sysconf("SC_PAGE_SIZE")
+
+
+def _reserved() -> int | None:
+    torch = sys.modules.get("torch")
+    return int(torch.cuda.memory_reserved()) if torch and torch.cuda.is_initialized() else None
+
+
+MIB = 2**20
+
+
+class Wear:
+    """Counts evaluations and watches what the process holds.
+
+    `after`: the last evaluation's number, None: any number. `growth`: so many MiB more than after the first
+    evaluation, on host or device, are too many; None: never. `held`, `release`: see `workers.worker.recycling`.
+    """
+
+    def __init__(
+        self,
+        after: int | None,
+        growth: int | None,
+        *,
+        held: Callable[[], HeldMemory] = held,
+        release: Callable[[], None] = release,
+    ) -> None:
+        self._after = after
+        self._growth = growth
+        self._held = held
+        self._release = release
+        self._first: HeldMemory | None = None
+        self._evaluations = 0
+
+    def evaluated(self) -> str:
+        """Note that an evaluation has ended; why the process should be replaced now, or nothing if it may go on."""
+        self._evaluations += 1
+        if self._after is not None and self._evaluations >= self._after:
+            return f"recycled after {self._evaluations} evaluation{'s' if self._evaluations > 1 else ''}"
+        if self._growth is None:
+            return ""
+        if self._first is None:
+            self._release()
+            self._first = self._held()
+            return ""
+        if not self._grown(self._first):
+            return ""
+        self._release()  # garbage looks like growth too, and collecting it each time would cost
+        return self._grown(self._first)
+
+    def _grown(self, first: HeldMemory) -> str:
+        now = self._held()
+        pairs = (("host", first.host, now.host), ("device", first.device, now.device))
+        for name, before, bytes_held in pairs:
+            grown = (bytes_held or 0) - (before or 0)
+            if self._growth is not None and grown > self._growth * MIB:
+                return (
+                    f"recycled: it holds {_gib(bytes_held or 0)} of {name} memory, {_gib(grown)} more than after "
+                    "its first evaluation"
+                )
+        return ""
+
+
+def _gib(count: int) -> str:
+    return f"{count / 2**30:.1f} GiB"

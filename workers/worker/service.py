@@ -1,0 +1,182 @@
+"""What every worker process does, whichever pool it belongs to: run tasks, whose failures become values, report progress,
+know when it is worn out.
+"""
+
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import FrameType
+from typing import TYPE_CHECKING, TypeAlias
+
+from evosearch.errors import TimedOutError
+from evosearch.evaluation import (
+    UNWATCHED,
+    EpochRecord,
+    Evaluator,
+    Failure,
+    Outcome,
+    Prediction,
+    Progress,
+    Result,
+    Task,
+)
+from workers.worker.classify import classify, describe, innermost_place, poisons_process
+from workers.worker.recycling import Wear, release
+
+if TYPE_CHECKING:  # a worker process needs neither the driver nor its journal
+    from evosearch.runtime import WorkerSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """The worker cannot go on: its evaluator could not be made, or an error left the process unusable."""
+
+    message: str
+
+
+def run_task(evaluator: Evaluator, task: Task, progress: Progress = UNWATCHED) -> Result | Broken:
+    """Let `evaluator` handle the task; an exception becomes a `Failure`, or `Broken` where the process must end with it."""
+    start = time.perf_counter()
+    try:
+        return evaluator.handle(task, progress)
+    except Exception as error:
+        if poisons_process(error):
+            return Broken(describe(error))
+        return classify(error, time.perf_counter() - start)
+
+
+__all__ = ["UNLIMITED", "Broken", "Done", "ProgressCounter", "Reply", "Service", "Upkeep"]
+
+
+@dataclass(frozen=True, slots=True)
+class Upkeep:
+    """The part of `WorkerSettings` that a worker process obeys itself; fields as there, None: no limit."""
+
+    soft_seconds: float | None = None
+    recycle_after: int | None = None
+    recycle_growth: int | None = None
+
+    @classmethod
+    def of(cls, settings: "WorkerSettings") -> "Upkeep":
+        """What `settings` say of it."""
+        return cls(settings.soft_seconds, settings.recycle_after, settings.recycle_growth)
+
+
+UNLIMITED = Upkeep()
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A task has ended. `leaves`: why this process must be replaced now; empty if it may go on."""
+
+    result: Result
+    leaves: str = ""
+
+
+Reply: TypeAlias = Done | Broken
+
+
+CURVE_SECONDS = 5.0
+"""How often the curve of a running training is told at most."""
+
+
+class ProgressCounter:
+    """The `Progress` of one task after another. `beats`: grows with every step, and where a task begins. `curve`: the epochs
+    of the running training that have ended.
+
+    Only the thread that trains writes to it, so that no step waits for a lock.
+    """
+
+    def __init__(self, soft_seconds: float | None, clock: Callable[[], float] = time.monotonic) -> None:
+        self.beats = 0
+        self._soft_seconds = soft_seconds
+        self._clock = clock
+        self._start = 0.0
+        self.curve: list[EpochRecord] = []
+
+    def begin(self) -> None:
+        """A task begins."""
+        self.beats += 1
+        self._start = self._clock()
+        self.curve = []
+
+    def end(self) -> None:
+        """It has ended, and its result tells the rest."""
+        self.curve = []
+
+    def step(self) -> None:
+        """Count it."""
+        self.beats += 1
+
+    def epoch(self, record: EpochRecord) -> None:
+        """Keep it, and see that the soft limit has not passed."""
+        self.curve.append(record)
+        seconds = self._clock() - self._start
+        if self._soft_seconds is not None and seconds > self._soft_seconds:
+            raise TimedOutError(
+                f"took {seconds:.0f} s, more than workers.soft_seconds = {self._soft_seconds:g}; "
+                f"stopped after epoch {len(self.curve)}"
+            )
+
+
+class Service:
+    """Runs one task at a time on one evaluator. `run` belongs to one thread, all else to any."""
+
+    def __init__(self, evaluator: Evaluator, upkeep: Upkeep) -> None:
+        self._evaluator = evaluator
+        self._watch = ProgressCounter(upkeep.soft_seconds)
+        self._wear = Wear(upkeep.recycle_after, upkeep.recycle_growth)
+        self._thread: int | None = None
+        self._told = 0.0
+
+    def run(self, task: Task) -> Reply:
+        """Let the evaluator handle the task. No `Exception` leaves it; what is meant to end the process, as `SystemExit`, does."""
+        self._thread = threading.get_ident()
+        self._watch.begin()
+        self._told = time.monotonic()
+        try:
+            result = run_task(self._evaluator, task, self._watch)
+        finally:
+            self._thread = None
+            self._watch.end()
+        if isinstance(result, Broken):
+            return result
+        return Done(result, "" if isinstance(result, Prediction) else self._worn(result))
+
+    def pulse(self) -> int:
+        """A number that grows with every step of progress and with every task."""
+        return self._watch.beats
+
+    def news(self) -> tuple[EpochRecord, ...]:
+        """The curve of the running training, `CURVE_SECONDS` after it was last told at the earliest; else nothing."""
+        now, curve = time.monotonic(), tuple(self._watch.curve)
+        if not curve or now - self._told < CURVE_SECONDS:
+            return ()
+        self._told = now
+        return curve
+
+    def stack(self) -> str:
+        """Where the running task stands: its thread's stack, a text of several lines, the innermost call last."""
+        frame = self._frame()
+        return "".join(traceback.format_stack(frame)) if frame else "no task is running\n"
+
+    def place(self) -> str:
+        """The innermost line of this project in that stack, as "evosearch/training/step.py:52"."""
+        frame = self._frame()
+        return innermost_place(traceback.extract_stack(frame)) if frame else "no task"
+
+    def _frame(self) -> FrameType | None:
+        return sys._current_frames().get(self._thread) if self._thread else None
+
+    def _worn(self, outcome: Outcome) -> str:
+        try:
+            if isinstance(
+                outcome, Failure
+            ):  # its traceback kept alive what it held; others may share the device
+                release()
+            return self._wear.evaluated()
+        except Exception as error:  # of CUDA, told late: the result stands, the process is lost
+            return f"recycled: {describe(error)}"
