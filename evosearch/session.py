@@ -41,7 +41,7 @@ from evosearch.runtime import (
     replay,
     retried,
 )
-from evosearch.search import FixedListSettings, SearchContext
+from evosearch.search import FixedListSettings, SearchContext, measure_of
 from evosearch.storage import (
     ArtifactStore,
     Backup,
@@ -68,7 +68,8 @@ Executor = Literal["ray", "local"]
 @dataclass(frozen=True)
 class Finished:
     """A search that is done. `classes`: how many the data have; `folder`: where its curve lies on this machine;
-    `place`: the path or URL (without a password) where all its files are kept.
+    `place`: the path or URL (without a password) where all its files are kept. `largest`: the class that most validation
+    images are of, and their share of all.
     """
 
     row: SearchRow
@@ -76,6 +77,7 @@ class Finished:
     classes: int
     folder: Path
     place: str
+    largest: tuple[str, float] | None = None
 
 
 def artifact_folder(home: Home, config: RunConfig) -> Path:
@@ -108,7 +110,7 @@ def make_plan(
     strategy = config.strategy if generations is None else config.strategy.with_generations(generations)
     problem = Problem(dataset.for_search().image, len(dataset.classes))
     context = SearchContext(config.space, problem, config.training, config.seed)
-    return Plan(config.name, strategy.make(context), context, dataset.key, reader)
+    return Plan(config.name, strategy.make(context), context, dataset.key, reader, measure_of(strategy))
 
 
 @dataclass(frozen=True)
@@ -488,7 +490,7 @@ class SearchSession:
         name, journal = self.config.name, self.home.journal
         try:
             if self.parent is None and not self._curve.exists():
-                draw_evolution(name, journal.generations(name), self._curve)
+                draw_evolution(name, journal.generations(name), self._curve, measure_of(self.config.strategy))
                 store = artifact_store(self.home, self.config)
                 if store.is_remote:
                     store.within(name).put(self._curve, self._curve.name)
@@ -497,7 +499,8 @@ class SearchSession:
         if "://" not in self.checkpointing.place:  # its driver may have been killed before it cleared them
             self.checkpointing.clear()
         row, place = self.home.find_search(name), artifact_place(self.home, self.config)
-        return Finished(row, journal.best(name), len(dataset.classes), self.folder, place)
+        largest = dataset.largest_class
+        return Finished(row, journal.best(name), len(dataset.classes), self.folder, place, largest)
 
     @property
     def folder(self) -> Path:

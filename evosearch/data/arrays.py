@@ -34,12 +34,15 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class SearchData:
-    """What search workers get: no test images. `key`: content hash of all splits of the data set."""
+    """What search workers get: no test images. `key`: content hash of all splits of the data set. `positive`: number of
+    the class that F1 is of where there are two; it changes no training.
+    """
 
     train: Split
     validation: Split
     classes: tuple[str, ...]
     key: str
+    positive: int = 1
 
     @property
     def image(self) -> ImageShape:
@@ -61,6 +64,15 @@ class Dataset:
     classes: tuple[str, ...]
     key: str
     notes: tuple[str, ...] = ()
+
+    @property
+    def largest_class(self) -> tuple[str, float]:
+        """The class that most validation images are of, the first of equal ones, and their share of all: what an answer
+        that is always the same reaches.
+        """
+        counts = np.bincount(self.validation.labels, minlength=len(self.classes))
+        number = int(counts.argmax())
+        return self.classes[number], float(counts[number] / counts.sum())
 
     def for_search(self) -> SearchData:
         """The train and validation splits only: the test split stays sealed."""

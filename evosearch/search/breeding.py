@@ -8,7 +8,7 @@ from evosearch.search.balance import balance
 from evosearch.search.chance import Purpose, stream
 from evosearch.search.context import SearchContext
 from evosearch.search.crossover import crossover
-from evosearch.search.selection import draw_pairs
+from evosearch.search.selection import Selection, draw_pairs
 from evosearch.search.state import SearchState
 from evosearch.search.survival import ranking
 
@@ -30,6 +30,7 @@ class Breeding:
     phi: int
     shrink_deviation: float
     context: SearchContext
+    selection: Selection = "squared"
 
 
 def breed(state: SearchState, count: int, breeding: Breeding) -> tuple[Child, ...]:
@@ -40,7 +41,8 @@ def breed(state: SearchState, count: int, breeding: Breeding) -> tuple[Child, ..
     """
     generation = state.generation + 1
     scores = [state.scores[member.number] for member in state.members]
-    pairs = draw_pairs(scores, (count + 1) // 2, stream(breeding.context.seed, generation, Purpose.SELECTION))
+    rng = stream(breeding.context.seed, generation, Purpose.SELECTION)
+    pairs = draw_pairs(scores, (count + 1) // 2, rng, breeding.selection)
     best = _reference(state)
     children: list[Child] = []
     for pair, (first, second) in enumerate(pairs):

@@ -63,7 +63,9 @@ def _came_to(
             if plan.reader and isinstance(result, Success):
                 weights = plan.reader.weights(plan, state.open[trial].trial, term, attempt)
                 left = worker.node
-            yield Finished(trial.number, attempt, worker.name, result, trial.until, weights, left)
+            yield Finished(
+                trial.number, attempt, worker.name, result, trial.until, weights, left, plan.measure
+            )
         case Prediction():
             yield from _read(plan, state, trial, worker, result)
         case Failure():

@@ -229,8 +229,8 @@ def _with_reading(state: DriverState, fact: TestReadingBegun | TestReadingFailed
 def without_details(success: Measured) -> Measured:
     """What a trial came to, without what is not needed to recall it."""
     match success:
-        case Success(fitness):
-            return Success(fitness, 0.0)
+        case Success(fitness, measures=measures):
+            return Success(fitness, 0.0, measures=measures)
         case Losses(losses):
             return Losses(losses, 0.0)
     assert_never(success)

@@ -7,7 +7,7 @@ apart; of several classes each but the one that was there first has a constant `
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from enum import Enum
 from functools import cache, reduce
@@ -17,7 +17,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from evosearch.errors import InvalidChromosomeError, JournalError, NewerJournalError
 from evosearch.evaluation import Subject, parse_subject
-from evosearch.genome import Chromosome, parse
+from evosearch.genome import Chromosome, Operation, parse
 from evosearch.storage.journal.events import Event
 from evosearch.storage.journal.formats import present_form
 
@@ -80,6 +80,12 @@ def decode(kind: str, payload: str, journal: str = "the journal") -> Event:
             f"{journal} is damaged: a {kind} event reads {payload[:80]!r} ({error!r}); restore it from a copy"
         ) from error
     return event
+
+
+def operations_to_json(operations: Iterable[Operation]) -> list[dict[str, Any]]:
+    """What operators did, as a journal keeps it: an object each, with its `kind` and its fields."""
+    form = _form(Operation)
+    return [form.write(operation, "operations") for operation in operations]
 
 
 @dataclass(frozen=True)

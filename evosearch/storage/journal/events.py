@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, TypeAlias
 
-from evosearch.evaluation import Candidate, Failure, Measured, TrainingSettings, Trial, TrialId
+from evosearch.evaluation import Candidate, Failure, Measure, Measured, TrainingSettings, Trial, TrialId
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class Finished:
     """Trial `number` has come to something.
 
     `weights`: what it left, a safetensors file relative to the search's own folder, on the machine `node`; None where it
-    was to leave none.
+    was to leave none. `measure`: what the search goes by.
     """
 
     KIND: ClassVar = "Finished"
@@ -134,6 +134,7 @@ class Finished:
     until: int | None = None
     weights: str | None = None
     node: str | None = None
+    measure: Measure = "accuracy"
 
     @property
     def trial(self) -> TrialId:

@@ -42,7 +42,7 @@ def _search_row(connection: Connection, row: Row[Any]) -> SearchRow:
         select(drivers).where(drivers.c.search == row.id).order_by(drivers.c.term)
     ).all()
     newest = driven[-1] if driven else None
-    counts, failed = _counts(connection, row.id)
+    counts, failed, recalled = _counts(connection, row.id)
     return SearchRow(
         name=row.name,
         state=row.state,
@@ -57,6 +57,7 @@ def _search_row(connection: Connection, row: Row[Any]) -> SearchRow:
         generations=row.generations,
         counts=counts,
         failed=failed,
+        recalled=recalled,
         message=row.message,
         host=newest.host if newest else None,
         pid=newest.pid if newest else None,
@@ -80,16 +81,18 @@ def process(connection: Connection, name: str) -> tuple[str, int]:
     return host, pid
 
 
-def _counts(connection: Connection, search: int) -> tuple[dict[EvaluationStatus, int], dict[str, int]]:
-    counts = dict.fromkeys(STATUSES, 0)
+def _counts(connection: Connection, search: int) -> tuple[dict[EvaluationStatus, int], dict[str, int], int]:
+    """By status, failed ones by kind, and how many that are done were recalled."""
+    counts, recalled = dict.fromkeys(STATUSES, 0), 0
     failed: dict[str, int] = {}
-    columns = evaluations.c.status, evaluations.c.failure
+    columns = evaluations.c.status, evaluations.c.failure, evaluations.c.cached
     query = select(*columns, func.count()).where(evaluations.c.search == search).group_by(*columns)
-    for status, kind, count in connection.execute(query):
+    for status, kind, cached, count in connection.execute(query):
         counts[status] += count
+        recalled += count if cached and status == "done" else 0
         if kind is not None:
-            failed[kind] = count
-    return counts, failed
+            failed[kind] = failed.get(kind, 0) + count
+    return counts, failed, recalled
 
 
 def evaluation_rows(connection: Connection, search: int, *, with_curve: bool) -> tuple[EvaluationRow, ...]:
@@ -145,6 +148,7 @@ def _evaluation_row(row: Row[Any], told: Mapping[tuple[int, int], Sequence[str]]
             "operators": tuple(json.loads(plain["operators"])),
             "reasons": (*own, *_abandoned(row, own)),
             "curve": tuple((loss, accuracy) for loss, accuracy in curve),
+            "operations": plain["operations"] and tuple(json.loads(plain["operations"])),
         }
     )
 
