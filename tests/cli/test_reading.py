@@ -37,7 +37,7 @@ def test_status_of_a_search_as_json_has_the_keys_that_scripts_rely_on(read_finis
         *("estimated_seconds_left", "trainings", "message", "environment", "heartbeat"),
         *("parent", "retrainings", "readings"),
     }
-    assert set(found["evaluations"]) == {"done", "running", "failed", "total"}
+    assert set(found["evaluations"]) == {"done", "running", "failed", "total", "recalled"}
     assert set(found["best"]) == {"number", "chromosome", "fitness"}
     assert (found["name"], found["state"], found["generation"], found["generations"]) == (
         "tiny",
