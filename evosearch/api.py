@@ -14,7 +14,6 @@ from evosearch.config import (
     Document,
     RunConfig,
     check_new,
-    config_from_json,
     differing_keys,
     objections,
     with_earlier_defaults,
@@ -28,7 +27,7 @@ from evosearch.runtime import (
     Watcher,
     Watchers,
 )
-from evosearch.search import FixedListSettings, ListedTrial
+from evosearch.search import FixedListSettings, ListedTrial, measure_of
 from evosearch.session import (
     DriveOptions,
     Executor,
@@ -38,6 +37,7 @@ from evosearch.session import (
     artifact_place,
     artifact_store,
     check_parent,
+    configuration_of,
     make_plan,
     search,
 )
@@ -95,6 +95,8 @@ def run(
         EvosearchError: as `evosearch.runtime.drive`.
     """
     options = DriveOptions(executor, address, takeover, Watchers.of(watcher))
+    for line in source.notes if source else ():
+        options.watcher.note(line)
     _bring_back(config, home, options)
     if members := home.members_of(config.name):
         raise SearchConflictError(
@@ -120,6 +122,8 @@ def run_group(
     Returns: the searches `NAME/seed-N`, in the order of `seeds`. Each is what it would have been alone.
     """
     options = DriveOptions(executor, address, takeover, Watchers.of(watcher))
+    for line in source.notes if source else ():
+        options.watcher.note(line)
     _bring_back(config, home, options)
     if home.journal.find(config.name) is not None:
         raise SearchConflictError(
@@ -143,7 +147,7 @@ def resume_group(
     """Go on with every search of the group `name`, side by side, as `resume` would with each."""
     options = DriveOptions(executor, address, takeover, Watchers.of(watcher))
     for row in home.members_of(name)[:1]:  # brings all of them back
-        _bring_back(config_from_json(row.configuration), home, options)
+        _bring_back(configuration_of(row), home, options)
     members = [_resumed(member, home, generations, options) for member in home.members_of(name)]
     if not members:
         home.find_search(name)  # neither a group nor a search: says what there is
@@ -166,7 +170,7 @@ def resume(
         SearchConflictError: there is no such search, or `generations` lies below its present total.
     """
     options = DriveOptions(executor, address, takeover, Watchers.of(watcher))
-    _bring_back(config_from_json(home.find_search(name).configuration), home, options)
+    _bring_back(configuration_of(home.find_search(name)), home, options)
     return search([_resumed(home.find_search(name), home, generations, options)], generations)[0]
 
 
@@ -190,7 +194,7 @@ def _begun(
 
 
 def _resumed(row: SearchRow, home: Home, generations: int | None, options: "DriveOptions") -> "SearchSession":
-    name, config = row.name, config_from_json(row.configuration)
+    name, config = row.name, configuration_of(row)
     if row.parent is None:  # a retraining follows its search
         _note_objections(config, options)
     if generations is not None:
@@ -246,12 +250,12 @@ def retrain(
     if epochs is not None and epochs > MOST_EPOCHS:
         raise InputError(f"--epochs is {epochs}; it must be at most {MOST_EPOCHS:,}")
     options = DriveOptions(executor, address, takeover, Watchers.of(watcher))
-    _bring_back(config_from_json(home.find_search(name).configuration), home, options)
+    _bring_back(configuration_of(home.find_search(name)), home, options)
     row, best = home.find_search(name), home.journal.best(name)
     check_parent(home, row, options.onlooker)
     if best is None:
         raise SearchConflictError(f"no evaluation of {name!r} succeeded; there is nothing to retrain")
-    config = config_from_json(row.configuration)
+    config = configuration_of(row)
     final = replace(_trained_by(config, best.number), epochs=epochs or config.final.epochs)
     wanted = retrainings(best.chromosome, best.candidate, seeds)
     keys = [_reading_key(config, final, one) for one in wanted]
@@ -312,8 +316,9 @@ def _retraining(
             f"{name!r} is a search of its own, whose name a retraining of {parent.name!r} for "
             f"{counted(config.training.epochs, 'epoch')} would have; give other --epochs"
         )
-    before = config_from_json(row.configuration).strategy if row else None
-    strategy = lengthened(before if isinstance(before, FixedListSettings) else None, wanted)
+    before = configuration_of(row).strategy if row else None
+    known = before if isinstance(before, FixedListSettings) else None
+    strategy = lengthened(known, wanted, measure_of(config.strategy))
     executor: Executor = options.executor or ("local" if parent.executor == "local" else "ray")
     as_parent = replace(options, executor=executor if row is None else options.executor)
     child = replace(config, name=name, strategy=strategy)
@@ -370,7 +375,7 @@ def _at(config: RunConfig, address: str | None) -> RunConfig:
 
 def _merged(config: RunConfig, row: SearchRow, source: Document | None) -> RunConfig:
     """The journaled configuration, with what may change taken from `config`."""
-    journaled = config_from_json(row.configuration)
+    journaled = configuration_of(row)
     config = with_earlier_defaults(config, journaled, source.places if source else None)
     ours, theirs = config.strategy, journaled.strategy
     # Fewer generations than an extension made them is not another search.

@@ -11,12 +11,12 @@ from functools import cached_property, partial, reduce
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Literal
+from typing import Any, Literal
 
 from evosearch.blueprint import Memory, Problem, training_memory
-from evosearch.config import RunConfig, config_from_json, config_to_json
+from evosearch.config import RunConfig, config_from_json, config_to_json, plugins_of
 from evosearch.data import Dataset, load_dataset
-from evosearch.errors import CannotRunError, HeldError, JournalError, SearchConflictError
+from evosearch.errors import CannotRunError, HeldError, JournalError, PluginError, SearchConflictError
 from evosearch.evaluation import FailureKind
 from evosearch.permissions import make_folder
 from evosearch.reports import draw_evolution
@@ -331,7 +331,7 @@ class SearchSession:
         sources = tuple(trial.source for trial in strategy.trials)
         # A folder too: a worker that does not find the driver's mark there gets no work.
         shared = self.config.storage.artifacts is not None
-        return FinalReader(dataset.test, dataset.classes, self._kept, shared, sources)
+        return FinalReader(dataset.test, dataset.classes, self._kept, shared, sources, dataset.positive)
 
     @property
     def to_train(self) -> int:
@@ -385,10 +385,11 @@ class SearchSession:
         return state
 
     def _tell_of_other_versions(self, row: SearchRow) -> None:
+        then, now = ({**one, **one.get(PLUGINS, {})} for one in (row.environment, _environment(self.config)))
         changed = [
-            f"{package} {row.environment.get(package)} then, {now} now"
-            for package, now in versions().items()
-            if row.environment.get(package) != now
+            f"{package} {then.get(package)} then, {version} now"
+            for package, version in now.items()
+            if package != PLUGINS and then.get(package) != version
         ]
         if changed:
             self.options.watcher.note(
@@ -474,7 +475,7 @@ class SearchSession:
 
     def create(self, dataset: Dataset, pool: WorkerPool) -> None:
         """Journal a new search; only now that it has workers."""
-        environment = {**versions(), "device": pool.device}
+        environment = {**_environment(self.config), "device": pool.device}
         configuration, total = config_to_json(self.config), self.config.strategy.generations
         parent = self.parent.name if self.parent else None
         created = SearchCreated(configuration, dataset.key, environment, total, parent)
@@ -527,6 +528,30 @@ class SearchSession:
             raise CannotRunError(
                 f"nothing can be written to {self.folder} ({error.strerror}); give storage.artifacts another folder"
             ) from error
+
+
+PLUGINS = "plugins"
+"""Key of a journaled environment: the distributions that the configuration needs besides ours, with their versions."""
+
+
+def configuration_of(row: SearchRow) -> RunConfig:
+    """The journaled configuration of a search that is to be gone on with.
+
+    Raises:
+        PluginError: it names a source or a strategy that is not installed here; with the version that it was begun with.
+    """
+    try:
+        return config_from_json(row.configuration)
+    except PluginError as error:
+        begun = ", ".join(f"{name} {version}" for name, version in row.environment.get(PLUGINS, {}).items())
+        raise PluginError(
+            f"{row.name!r} cannot go on here: {error}; {f'it was begun with {begun}: install that' if begun else 'install it'}"
+        ) from error
+
+
+def _environment(config: RunConfig) -> dict[str, Any]:
+    plugins = plugins_of(config)
+    return {**versions(), **({PLUGINS: plugins} if plugins else {})}
 
 
 def versions() -> dict[str, str]:

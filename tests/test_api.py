@@ -5,7 +5,7 @@ import os
 import pickle
 import sqlite3
 import time
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -13,8 +13,8 @@ import pytest
 
 from evosearch import api, session
 from evosearch.blueprint import ImageShape, Problem
-from evosearch.config import config_from_json, config_to_json, load_config, read_config
-from evosearch.data import DataSettings, load_dataset
+from evosearch.config import config_from_json, config_to_json, differing_keys, load_config, read_config
+from evosearch.data import ImageFolderSettings, load_dataset
 from evosearch.errors import (
     CannotRunError,
     ConfigError,
@@ -25,7 +25,7 @@ from evosearch.errors import (
     SearchConflictError,
     StaleTermError,
 )
-from evosearch.evaluation import PredictionTask, TrainingSettings
+from evosearch.evaluation import UNWATCHED, Measures, PredictionTask, TrainingSettings
 from evosearch.runtime import Silence
 from evosearch.search import EavlSettings, FixedListSettings, ListedTrial
 from evosearch.storage import (
@@ -39,13 +39,15 @@ from evosearch.storage import (
     Onlooker,
     SearchCreated,
     TestReadingBegun,
+    VerdictReached,
     bring_back,
     open_home,
     take,
 )
 from evosearch.testing import FormulaEvaluator, ScriptedPool
 from tests.bucket import BucketFileSystem, make_bucket
-from tests.finished_search import EVALUATIONS
+from tests.finished_search import EVALUATIONS, script_workers
+from tests.kept.pictures import draw_pictures
 
 
 def facts(home, kind, name="tiny"):
@@ -71,6 +73,57 @@ def test_a_trained_search_leaves_its_record(finished):
     assert set(created.environment) >= {"python", "torch", "torchvision", "numpy", "evosearch", "device"}
     assert (finished.home / "tiny" / "evolution.png").is_file()
     assert not list((finished.home / "tiny").glob("lock-*"))
+
+
+@dataclass(frozen=True)
+class Contrary(FormulaEvaluator):
+    """What is best by accuracy is worst by everything else."""
+
+    def handle(self, task, progress=UNWATCHED):
+        outcome = super().handle(task, progress)
+        other = 1 - outcome.fitness
+        return replace(outcome, measures=Measures(other, other / 2, other / 4))
+
+
+@pytest.mark.parametrize(("measure", "share"), [("balanced_accuracy", 1), ("f1", 2), ("auroc", 4)])
+def test_a_search_may_go_by_another_measure_and_every_one_is_kept(home, config, monkeypatch, measure, share):
+    script_workers(monkeypatch, Contrary())
+    by_other = replace(config, strategy=replace(config.strategy, fitness=measure))
+    ended = api.run(by_other, home)
+    rows = home.journal.evaluations("tiny")
+    assert all(row.fitness == getattr(row, measure) == (1 - row.accuracy) / share for row in rows)
+    assert ended.best.fitness == max(row.fitness for row in rows)
+    assert facts(home, VerdictReached)[-1].best == ended.best.number
+    assert [row.best for row in home.journal.generations("tiny")][-1] == ended.best.fitness
+    assert api.run(by_other, home) == ended, "read back, it is the same"
+    with pytest.raises(SearchConflictError, match=r"strategy.fitness: \"accuracy\" here"):
+        api.run(config, home)
+
+
+def test_where_no_other_measure_is_known_a_search_goes_by_the_accuracy(home, config, scripted):
+    by_f1 = replace(config, strategy=replace(config.strategy, fitness="f1"))
+    ended = api.run(by_f1, home)
+    assert (ended.best.fitness, ended.best.f1) == (ended.best.accuracy, None)
+    assert ended.best.fitness == api.run(replace(config, name="other"), home).best.fitness
+
+
+def test_a_retraining_goes_by_what_its_search_goes_by(home, config, scripted):
+    api.run(replace(config, strategy=replace(config.strategy, fitness="auroc")), home)
+    api.retrain("tiny", home)
+    (child,) = home.children_of("tiny")
+    assert child.configuration["strategy"]["fitness"] == "auroc"
+
+
+def test_the_positive_class_makes_another_search_only_where_it_decides(config):
+    first, second = (
+        replace(
+            config, data=replace(config.data, positive=n), strategy=replace(config.strategy, fitness="f1")
+        )
+        for n in (0, 1)
+    )
+    assert differing_keys(first, second) == ("data.positive: 0 here, 1 in the journal",)
+    by_accuracy = replace(first, strategy=config.strategy)
+    assert differing_keys(by_accuracy, replace(second, strategy=config.strategy)) == ()
 
 
 def test_a_finished_search_is_returned_without_a_driver(home, config, scripted):
@@ -114,7 +167,7 @@ def test_nothing_is_journaled_of_a_search_that_cannot_start(home, config, script
     with pytest.raises(InfeasibleSpaceError):
         api.run(replace(config, space=replace(config.space, max_parameters=1)), home)
     with pytest.raises(ConfigError):
-        api.run(replace(config, data=DataSettings("image_folder", "gone")), home)
+        api.run(replace(config, data=ImageFolderSettings(root="gone")), home)
     assert home.journal.searches() == ()
     assert scripted == []
 
@@ -212,9 +265,17 @@ def test_each_section_that_decides_the_result_makes_another_search(home, config,
         api.run(replace(config, **changed[section]), home)
 
 
+def images_in(folder):
+    """A source whose pictures are the same in every folder."""
+    draw_pictures(folder)
+    return ImageFolderSettings(root=str(folder.resolve() / "shapes"), image_size=8)
+
+
 def test_the_same_images_from_elsewhere_are_the_same_search(home, config, scripted):
-    api.run(config, home)
-    assert api.run(replace(config, data=replace(config.data, root="/gone")), home).row.state == "done"
+    here, there = images_in(Path("here")), images_in(Path("there"))
+    api.run(replace(config, data=here), home)
+    assert api.run(replace(config, data=there), home).row.state == "done"
+    assert len(scripted) == 1
 
 
 def test_generations_up_to_those_of_an_extension_are_no_other_search(home, config, scripted):
@@ -445,8 +506,7 @@ def test_a_name_is_a_search_or_a_group_never_both(home, config, scripted):
 
 
 def test_members_whose_images_lie_elsewhere_now_go_on_together(home, config, scripted):
-    for seed, root in ((0, "/here"), (1, "/there")):
-        data = replace(config.data, root=root)
+    for seed, data in enumerate((images_in(Path("here")), images_in(Path("there")))):
         api.run(replace(config, name=f"tiny/seed-{seed}", seed=seed, data=data), home)
     assert len(api.resume_group("tiny", home, generations=3)) == 2
 

@@ -9,6 +9,7 @@ import typer
 from evosearch.cli.opening import opened
 from evosearch.cli.options import JSON, SEARCH_OR_GROUP, STORAGE
 from evosearch.cli.output import print_json, say, say_lines, say_table
+from evosearch.errors import PluginError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -140,7 +141,13 @@ def _snapshot(home: "Home", row: "SearchRow") -> "SearchSnapshot":
     from evosearch.reports import SearchSnapshot, last_heard
 
     host, now = socket.gethostname(), time.time()
-    total = config_from_json(row.configuration).strategy.with_generations(row.generations).evaluations_in_all
+    try:
+        strategy = config_from_json(row.configuration).strategy
+        total = strategy.with_generations(row.generations).evaluations_in_all
+    except (
+        PluginError
+    ):  # it is shown where its plugin is not installed; how much there is to do nobody here knows
+        total = None
     state, best = home.current_state(row, host, now), home.journal.best(row.name)
     children = tuple(_snapshot(home, child) for child in home.children_of(row.name))
     readings, live = home.journal.test_readings(row.name), home.journal.live(row.name)

@@ -55,7 +55,8 @@ class SearchData:
 class Dataset:
     """All three splits. `key`: content hash over the decoded arrays, labels and class names of all splits.
 
-    `notes`: what was noticed while reading, one line each, for instance images that stand in two splits.
+    `notes`: what was noticed while reading, one line each, for instance images that stand in two splits. `positive`: as in
+    `SearchData`.
     """
 
     train: Split
@@ -64,6 +65,7 @@ class Dataset:
     classes: tuple[str, ...]
     key: str
     notes: tuple[str, ...] = ()
+    positive: int = 1
 
     @property
     def largest_class(self) -> tuple[str, float]:
@@ -76,7 +78,7 @@ class Dataset:
 
     def for_search(self) -> SearchData:
         """The train and validation splits only: the test split stays sealed."""
-        return SearchData(self.train, self.validation, self.classes, self.key)
+        return SearchData(self.train, self.validation, self.classes, self.key, self.positive)
 
 
 def content_key(splits: Sequence[Split], classes: Sequence[str]) -> str:

@@ -17,7 +17,7 @@ from evosearch.config import (
     read_config,
     with_earlier_defaults,
 )
-from evosearch.data import DataSettings
+from evosearch.data import SOURCES, DigitsSettings
 from evosearch.errors import ConfigError
 from evosearch.evaluation import TrainingSettings
 from evosearch.runtime import WorkerSettings
@@ -27,10 +27,21 @@ FIRST = json.loads(Path(__file__, "../assets/configurations-0.1.0.json").resolve
 
 SINCE: dict[str, object] = {
     "workers.checkpoint_minutes": None,
-    "strategy.fitness": "accuracy",
-    "strategy.selection": "squared",
+    "data.positive": None,
 }
 """Every key that came after version 0.1.0, with what a journal without it means: a new key has its line here."""
+OF_FILES = {"data.beside": None, "data.follow_links": False}
+SINCE_OF_SOURCE: dict[str, dict[str, object]] = {
+    "digits": {},
+    "covid_ct": OF_FILES,
+    "image_folder": {**OF_FILES, "data.recursive": False, "data.group": "none", "data.window": "full"},
+}
+"""The same of each source."""
+SINCE_OF_STRATEGY: dict[str, dict[str, object]] = {
+    "eavl": {"strategy.fitness": "accuracy", "strategy.selection": "squared"},
+    "random": {"strategy.fitness": "accuracy"},
+}
+"""The same of each strategy."""
 
 
 def flat(document, path=""):
@@ -44,10 +55,15 @@ def flat(document, path=""):
 
 @pytest.mark.parametrize("name", FIRST)
 def test_what_the_first_version_journaled_means_what_it_meant(name):
-    known = dict(flat(FIRST[name]))
+    never = [f"data.{key}" for key in SOURCES.find(FIRST[name]["data"]["name"]).never_used]
+    known = {key: value for key, value in flat(FIRST[name]) if key not in never}
     now = dict(flat(config_to_json(config_from_json(FIRST[name]))))
     assert {key: now[key] for key in known} == known
-    since = {key: value for key, value in SINCE.items() if key in now}  # each strategy has keys of its own
+    since = (
+        SINCE
+        | SINCE_OF_SOURCE[FIRST[name]["data"]["name"]]
+        | SINCE_OF_STRATEGY[FIRST[name]["strategy"]["name"]]
+    )
     assert {key: value for key, value in now.items() if key not in known} == since
 
 
@@ -106,7 +122,7 @@ def test_a_missing_key_means_what_its_absence_did():
     given = {"name": "x", "data": {}, "seed": 0, "training": {"precision": "fp32", "epochs": 5}}
     assert config_from_json(given) == RunConfig(
         "x",
-        DataSettings(),
+        DigitsSettings(),
         training=TrainingSettings(epochs=5),
         workers=WorkerSettings(checkpoint_minutes=None),
     )
@@ -152,7 +168,7 @@ def test_a_value_that_never_was_a_default_stays_different(tmp_path):
 
 @pytest.mark.usefixtures("changed")
 def test_a_configuration_made_in_python_gives_every_key():
-    config = RunConfig("x", DataSettings())
+    config = RunConfig("x", DigitsSettings())
     begun = config_from_json({"name": "x", "data": {}})
     assert with_earlier_defaults(config, begun, None) == config
 
