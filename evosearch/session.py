@@ -21,6 +21,7 @@ from evosearch.evaluation import FailureKind
 from evosearch.permissions import make_folder
 from evosearch.reports import draw_evolution
 from evosearch.runtime import (
+    RULES,
     Checkpointing,
     DriverState,
     Fleet,
@@ -478,7 +479,7 @@ class SearchSession:
         environment = {**_environment(self.config), "device": pool.device}
         configuration, total = config_to_json(self.config), self.config.strategy.generations
         parent = self.parent.name if self.parent else None
-        created = SearchCreated(configuration, dataset.key, environment, total, parent)
+        created = SearchCreated(configuration, dataset.key, environment, total, parent, RULES)
         try:
             self.home.journal.create_search(self.config.name, created, time.time())
         except SearchConflictError as error:  # there was none a moment ago

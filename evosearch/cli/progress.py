@@ -28,6 +28,7 @@ from evosearch.storage import (
     GenerationStarted,
     Interrupted,
     LiveCurve,
+    ProcessorSeen,
     Recalled,
     Reopened,
     SearchCreated,
@@ -154,7 +155,7 @@ def _told(fact: Event) -> str | None:
             )
         case SearchCreated() | DriverStarted() | Extended() | Interrupted() | Stopped() | Completed():
             return None
-        case Born() | GenerationStarted() | VerdictReached() | Dispatched() | Reopened():
+        case ProcessorSeen() | Born() | GenerationStarted() | VerdictReached() | Dispatched() | Reopened():
             return None
         case TestReadingBegun() | TestRead():
             return None

@@ -21,6 +21,7 @@ from evosearch.storage import (
     Finished,
     GenerationStarted,
     Interrupted,
+    ProcessorSeen,
     Recalled,
     Reopened,
     SearchCreated,
@@ -76,6 +77,9 @@ class DriverState:
     evaluations failed.
 
     `running`: trial by worker name, of the newest driver.
+
+    `rules`: as in `SearchCreated`. `processors`: kinds that workers were seen to compute on, in order. `barren`: all of the first
+    generation diverged.
     """
 
     search: Any
@@ -98,6 +102,9 @@ class DriverState:
     halted: bool = False
     stopped: bool = False
     running: Mapping[str, TrialId] = field(default_factory=dict)
+    rules: int = 0
+    processors: tuple[str, ...] = ()
+    barren: bool = False
 
     @classmethod
     def start(cls, plan: Plan) -> "DriverState":
@@ -171,7 +178,11 @@ def evolve(plan: Plan, state: DriverState, fact: Event) -> DriverState:
             return replace(state, halted=True, stopped=True)
         case TestReadingBegun() | TestReadingFailed() | TestRead():
             return _with_reading(state, fact)
-        case SearchCreated() | Extended():
+        case SearchCreated(rules=rules):
+            return replace(state, rules=rules)
+        case ProcessorSeen(_, processor):
+            return replace(state, processors=(*state.processors, processor))
+        case Extended():
             return state
     assert_never(fact)
 
@@ -250,7 +261,14 @@ def _announced(plan: Plan, state: DriverState, fact: GenerationStarted) -> Drive
     born = all(trial.id in state.open for trial in asked)
     if (progress.generation, members) != (fact.generation, fact.members) or not born:
         raise _bred_otherwise(plan, fact.generation)
-    return replace(state, announced=fact.generation, population=members)
+    barren = state.barren or (state.announced == 0 and fact.generation > 0 and all_diverged(state))
+    return replace(state, announced=fact.generation, population=members, barren=barren)
+
+
+def all_diverged(state: DriverState) -> bool:
+    """Whether every member of the generation that is announced ended as diverged."""
+    kinds = [state.failed.get(TrialId(number)) for number in state.population]
+    return bool(kinds) and all(kind is FailureKind.DIVERGED for kind in kinds)
 
 
 def gone_on(plan: Plan, state: DriverState) -> DriverState:

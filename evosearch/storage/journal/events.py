@@ -18,7 +18,8 @@ from evosearch.evaluation import Candidate, Failure, Measure, Measured, Training
 class SearchCreated:
     """A search exists. `configuration`: the full resolved configuration as JSON. `data_key`: content hash of
     its data. `environment`: versions, device and what else changes numerics, resolved once. `generations`: how many it
-    has in all. `parent`: the search whose best it trains again; None: it stands by itself.
+    has in all. `parent`: the search whose best it trains again; None: it stands by itself. `rules`: those that a driver keeps
+    to, which came one by one: 1, to stop where all of a first generation diverged.
     """
 
     KIND: ClassVar = "SearchCreated"
@@ -28,6 +29,20 @@ class SearchCreated:
     environment: Mapping[str, Any]
     generations: int
     parent: str | None = None
+    rules: int = 0
+
+
+@dataclass(frozen=True)
+class ProcessorSeen:
+    """A worker computes on a kind of processor that none of this search did before.
+
+    `processor`: a CPU's model with the instruction set that is used of it, or a GPU's model; either changes bits.
+    """
+
+    KIND: ClassVar = "ProcessorSeen"
+
+    worker: str
+    processor: str
 
 
 @dataclass(frozen=True)
@@ -296,6 +311,7 @@ class TestReadingFailed:
 Event: TypeAlias = (
     SearchCreated
     | DriverStarted
+    | ProcessorSeen
     | Born
     | GenerationStarted
     | VerdictReached

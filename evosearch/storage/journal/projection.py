@@ -21,6 +21,7 @@ from evosearch.storage.journal.events import (
     Finished,
     GenerationStarted,
     Interrupted,
+    ProcessorSeen,
     Recalled,
     Reopened,
     SearchCreated,
@@ -64,6 +65,8 @@ def project(event: Event, place: EventPosition) -> Statements:
             return _comes_to(place, "failed", event.message)
         case Completed():
             return [_search(place).values(state="done", message="")]
+        case ProcessorSeen():
+            return []
         case Born() | Dispatched() | Finished() | Recalled() | Failed() | Reopened():
             return _of_trials(event, place)
         case TestReadingBegun() | TestRead() | TestReadingFailed():

@@ -21,6 +21,7 @@ from evosearch.storage import (
     Finished,
     GenerationStarted,
     Interrupted,
+    ProcessorSeen,
     Recalled,
     Recorded,
     Reopened,
@@ -198,7 +199,7 @@ class _Audit:
                 self._verdict = best
             case Completed(best):
                 yield from self._complete(best)
-            case SearchCreated() | DriverStarted():
+            case SearchCreated() | DriverStarted() | ProcessorSeen():
                 pass
 
     def _birth(self, event: Born) -> Iterator[str]:
