@@ -161,13 +161,15 @@ def _check_alike(sessions: Sequence["SearchSession"]) -> None:
 
 def _device(home: Home, row: SearchRow) -> Literal["cpu", "cuda"]:
     """What a search that was begun trains on."""
-    try:
-        device: Literal["cpu", "cuda"] = row.environment["device"]
-        return device
-    except KeyError as error:
-        raise JournalError(
-            f"the journal {home.journal.place} is damaged: it names no device of {row.name!r}; restore it from a copy"
-        ) from error
+    found = row.environment.get("device")
+    if found == "cpu":
+        return "cpu"
+    if found == "cuda":
+        return "cuda"
+    named = "names no device" if found is None else f"names {found!r} as the device"
+    raise JournalError(
+        f"the journal {home.journal.place} is damaged: it {named} of {row.name!r}; restore it from a copy"
+    )
 
 
 def _drive(
@@ -449,7 +451,7 @@ class SearchSession:
     def _check_unchanged(self, row: SearchRow) -> None:
         """Another driver may have made its list longer meanwhile, in another way than this one would."""
         known = self.row.configuration if self.row else config_to_json(self.config)
-        if row.configuration["strategy"] != known["strategy"]:
+        if row.configuration.get("strategy") != known.get("strategy"):
             raise HeldError(_just_extended(row.name))
 
     def _check_family(self) -> None:

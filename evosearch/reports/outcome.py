@@ -1,10 +1,11 @@
 """What a finished search, and a reading of the test split, say to a person."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+from evosearch.errors import JournalError
 from evosearch.evaluation import HandMade, Masks, parse_subject
 from evosearch.genome import Chromosome
 from evosearch.reports.words import MEASURES, counted, describe, duration, ended, measure_of
@@ -103,8 +104,21 @@ def reading_document(name: str, reading: TestReading, place: str) -> dict[str, A
 
 
 def reading_lines(name: str, reading: TestReading, place: str) -> list[str]:
-    """A reading of the test split for a person. `place`: the search's own, a path or URL."""
-    metrics = reading.metrics or {}
+    """A reading of the test split for a person. `place`: the search's own, a path or URL.
+
+    Raises:
+        JournalError: the journal does not hold all that a reading gives.
+    """
+    try:
+        return _reading_lines(name, reading, reading.metrics or {}, place)
+    except (KeyError, TypeError, ValueError) as error:
+        raise JournalError(
+            f"the journal is damaged: the reading {reading.key} of {reading.search or name!r} is not whole ({error!r}); "
+            "restore it from a copy"
+        ) from error
+
+
+def _reading_lines(name: str, reading: TestReading, metrics: Mapping[str, Any], place: str) -> list[str]:
     undefined = metrics["auroc_undefined"]
     auroc = f"undefined: {undefined}" if metrics["auroc"] is None else f"{metrics['auroc']:.4f}"
     return [

@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, Literal, TypeVar
 
 from rich.table import Table
@@ -71,7 +72,7 @@ def results_document(rows: Sequence[EvaluationRow], *, grouped: bool = False) ->
         _values(row, grouped)
         | {
             "operations": None if row.operations is None else [dict(one) for one in row.operations],
-            "curve": [list(epoch) for epoch in row.curve],
+            "curve": [[value if isfinite(value) else None for value in epoch] for epoch in row.curve],
         }
         for row in rows
     ]

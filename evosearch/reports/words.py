@@ -47,7 +47,8 @@ MEASURES: Mapping[Measure, str] = {
 
 def measure_of(row: SearchRow) -> Measure:
     """What a search goes by; older versions knew the accuracy alone."""
-    found = row.configuration.get("strategy", {}).get("fitness", "accuracy")
+    strategy = row.configuration.get("strategy")
+    found = strategy.get("fitness") if isinstance(strategy, Mapping) else None
     return next((measure for measure in MEASURES if measure == found), "accuracy")
 
 

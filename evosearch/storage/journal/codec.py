@@ -112,7 +112,7 @@ def _form(hint: Any) -> _Form:
             lambda document: tuple(item.read(one) for one in _of_type(document, list)),
         )
     if get_origin(hint) is Mapping:
-        return _Form(_checked, lambda document: _of_type(document, dict))
+        return _Form(_checked, lambda document: shallow(_of_type(document, dict)))
     if get_origin(hint) is Literal:
         allowed = get_args(hint)
         return _Form(lambda value, _: value, lambda document: allowed[allowed.index(document)])
@@ -232,6 +232,29 @@ def _checked(value: Any, place: str) -> Any:
     if value is None or isinstance(value, str | int | float):
         return value
     raise TypeError(f"{place} is {value!r}; turn it into plain JSON values before journaling it")
+
+
+DEEPEST = 64
+"""Levels of lists and objects in a free-form value; far more than any version wrote, far less than Python can nest."""
+
+
+def shallow(document: Any) -> Any:
+    """A free-form value of JSON, once it is known that it can be walked and written again.
+
+    Raises:
+        ValueError: it is nested deeper than anything that was ever journaled.
+    """
+    level = [document]
+    for _ in range(DEEPEST):
+        inner = [
+            list(one.values()) if isinstance(one, dict) else one
+            for one in level
+            if isinstance(one, dict | list)
+        ]
+        if not inner:
+            return document
+        level = [item for one in inner for item in one]
+    raise ValueError(f"nested deeper than {DEEPEST} levels")
 
 
 def _of_type(document: Any, *types: type) -> Any:
