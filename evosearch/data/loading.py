@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from evosearch.data.arrays import Dataset, content_key
 from evosearch.data.hygiene import examine
 from evosearch.data.listing import shortened
@@ -40,8 +42,14 @@ def load_dataset(
     notes = (*listing.notes, *listing.repeats, *listing.objections, *examine(listing, arrays).notes)
     key = content_key(tuple(arrays.values()), listing.classes)
     positive = positive_class(getattr(settings, "positive", None), listing.classes)
+    files = gathered.files
+    window = (
+        None
+        if files is None or np.isnan(files.window[0])
+        else (float(files.window[0]), float(files.window[1]))
+    )
     return Dataset(
-        arrays["train"], arrays["validation"], arrays["test"], listing.classes, key, notes, positive
+        arrays["train"], arrays["validation"], arrays["test"], listing.classes, key, notes, window, positive
     )
 
 

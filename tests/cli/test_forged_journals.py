@@ -7,10 +7,9 @@ from contextlib import closing
 
 import pytest
 
-from evosearch import api
 from evosearch.config import load_config
 from evosearch.storage import open_home
-from tests.finished_search import TINY, script_workers
+from tests.finished_search import TINY, Api, script_workers
 
 DEEP = "[" * 100_000 + "]" * 100_000
 NESTED = '{"strategy": ' + '{"a":' * 300 + "1" + "}" * 301
@@ -79,8 +78,9 @@ def whole(tmp_path_factory):
     """A journal of a finished search that was retrained."""
     folder = tmp_path_factory.mktemp("whole")
     (folder / "tiny.yaml").write_text(TINY)
-    with pytest.MonkeyPatch.context() as patched, open_home(None, env={}, cwd=folder, create=True) as home:
-        script_workers(patched)
+    api = Api()
+    script_workers(api)
+    with open_home(None, env={}, cwd=folder, create=True) as home:
         api.run(load_config(folder / "tiny.yaml"), home, executor="local")
         api.retrain("tiny", home)
         with closing(sqlite3.connect(home.folder / "journal.db")) as connection:
@@ -95,16 +95,17 @@ def ended(command, arguments, whole, home, monkeypatch, forge="SELECT 1"):
     with closing(sqlite3.connect(home / "journal.db", isolation_level=None)) as connection:
         connection.execute(forge)
     monkeypatch.setenv("EVOSEARCH_HOME", str(home))
-    script_workers(monkeypatch)
     return command(*arguments)
 
 
 @pytest.mark.parametrize("arguments", COMMANDS)
+@pytest.mark.usefixtures("scripted")
 def test_untouched_the_journal_serves_every_command(arguments, whole, command, monkeypatch, tmp_path):
     assert ended(command, arguments, whole, tmp_path / "home", monkeypatch).status == 0
 
 
 @pytest.mark.parametrize("forged", FORGED)
+@pytest.mark.usefixtures("scripted")
 def test_what_somebody_forged_is_told_in_one_line(forged, whole, command, monkeypatch, tmp_path):
     for number, arguments in enumerate(COMMANDS):
         found = ended(command, arguments, whole, tmp_path / str(number), monkeypatch, FORGED[forged])

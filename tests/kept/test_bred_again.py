@@ -5,7 +5,7 @@ from typing import get_args
 
 import pytest
 
-from evosearch import api
+from evosearch.api import make_plan
 from evosearch.config import config_from_json, load_config
 from evosearch.data import load_dataset
 from evosearch.genome import Grown, Operation, Shrunk, in_words
@@ -19,7 +19,7 @@ def retold(home, name, cwd):
     config = config_from_json(row.configuration)
     dataset = load_dataset(config.data, env={}, cwd=cwd, cache=None)
     events = [recorded.event for recorded in home.journal.replay(name)]
-    plan = api.make_plan(config, dataset, row.generations)
+    plan = make_plan(config, dataset, row.generations)
     born = {event.candidate.number: event.candidate for event in events if isinstance(event, Born)}
     return born, bred_again(plan, events)
 
@@ -41,7 +41,7 @@ def test_every_birth_of_an_old_journal_is_bred_again_to_the_words_that_were_kept
     assert len(born) >= 50 or name != "bred"
 
 
-def test_every_birth_of_a_new_journal_is_bred_again_to_the_data_that_are_kept(unpacked, tmp_path):
+def test_every_birth_of_a_new_journal_is_bred_again_to_the_data_that_are_kept(unpacked, tmp_path, api):
     kept, _ = unpacked("bred")
     with kept.open() as home:
         api.run(replace(load_config(kept.config), name="anew"), home, executor="local")
