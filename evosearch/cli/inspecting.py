@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from evosearch.cli.options import CONFIG, JSON, SET
+from evosearch.cli.examples import chosen_file
+from evosearch.cli.options import CONFIG_OR_EXAMPLE, EXAMPLE, JSON, SET
 from evosearch.cli.output import print_json, say, tell
 from evosearch.errors import DataError
 
@@ -12,13 +13,15 @@ if TYPE_CHECKING:
     from evosearch.config import Document
 
 
-def data(config: CONFIG, override: SET = None, as_json: JSON = False) -> None:
+def data(
+    config: CONFIG_OR_EXAMPLE = None, example: EXAMPLE = None, override: SET = None, as_json: JSON = False
+) -> None:
     """What the data are: splits, classes, sizes, hash, bad files, images in two splits."""
     from evosearch import api
     from evosearch.config import read_config
     from evosearch.reports import data_lines
 
-    loaded, source = read_config(config, override or [])
+    loaded, source = read_config(chosen_file(config, example), override or [])
     _tell_notes(source)
     report = api.data_report(loaded)
     if as_json:
@@ -39,19 +42,22 @@ def data(config: CONFIG, override: SET = None, as_json: JSON = False) -> None:
         )
 
 
-def validate(config: CONFIG, override: SET = None, as_json: JSON = False) -> None:
+def validate(
+    config: CONFIG_OR_EXAMPLE = None, example: EXAMPLE = None, override: SET = None, as_json: JSON = False
+) -> None:
     """Check a configuration with its data, and print what the search would cost."""
     from evosearch import api
     from evosearch.config import read_config
     from evosearch.reports import cost_lines
 
-    loaded, source = read_config(config, override or [])
+    file = chosen_file(config, example)
+    loaded, source = read_config(file, override or [])
     _tell_notes(source)
     cost = api.validate(loaded, source)
     if as_json:
         print_json({"name": loaded.name, "valid": True, **cost.to_json()})
         return
-    say(f"{config}: valid")
+    say(f"{file}: valid")
     for line in cost_lines(cost):
         say(line)
 

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+
 from evosearch.data.arrays import Dataset, content_key
 from evosearch.data.hygiene import examine
 from evosearch.data.listing import shortened
@@ -39,4 +41,10 @@ def load_dataset(
         raise DataError(shortened(listing.objections), listing.objections)
     notes = (*listing.notes, *listing.repeats, *listing.objections, *examine(listing, arrays).notes)
     key = content_key(tuple(arrays.values()), listing.classes)
-    return Dataset(arrays["train"], arrays["validation"], arrays["test"], listing.classes, key, notes)
+    files = gathered.files
+    window = (
+        None
+        if files is None or np.isnan(files.window[0])
+        else (float(files.window[0]), float(files.window[1]))
+    )
+    return Dataset(arrays["train"], arrays["validation"], arrays["test"], listing.classes, key, notes, window)

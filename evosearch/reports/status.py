@@ -7,10 +7,12 @@ from typing import Any
 
 from rich.table import Table
 
+from evosearch.config import config_from_json
+from evosearch.errors import PluginError
 from evosearch.reports.cost import seconds_left
 from evosearch.reports.outcome import reading_row
 from evosearch.reports.words import cells, duration
-from evosearch.storage import EvaluationRow, LiveRow, SearchRow, SearchStatus, TestReading
+from evosearch.storage import EvaluationRow, Home, LiveRow, SearchRow, SearchStatus, TestReading
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,27 @@ class SearchSnapshot:
     children: tuple["SearchSnapshot", ...] = ()
     readings: tuple[TestReading, ...] = ()
     live: tuple[LiveRow, ...] = ()
+
+    @classmethod
+    def of(cls, home: Home, row: SearchRow, host: str, now: float) -> "SearchSnapshot":
+        """The search `row` of `home`, as seen on `host` at `now`, seconds since 1970."""
+        try:
+            strategy = config_from_json(row.configuration).strategy
+            total = strategy.with_generations(row.generations).evaluations_in_all
+        except (
+            PluginError
+        ):  # it is shown where its plugin is not installed; how much there is to do nobody here knows
+            total = None
+        return cls(
+            row,
+            home.current_state(row, host, now),
+            home.journal.best(row.name),
+            total,
+            last_heard(row, host, now),
+            tuple(cls.of(home, child, host, now) for child in home.children_of(row.name)),
+            home.journal.test_readings(row.name),
+            home.journal.live(row.name),
+        )
 
     @property
     def done(self) -> int:

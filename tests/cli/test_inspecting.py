@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from evosearch import session
 from evosearch.data import DigitsSettings, load_dataset
 
 COST = {
@@ -116,14 +115,13 @@ def test_a_name_that_a_split_list_repeats_is_told_with_file_and_line_and_ends_wi
 
 
 def test_a_name_that_a_split_list_repeats_is_refused_for_new_searches_only(
-    command, lists, refused, scripted, monkeypatch
+    command, lists, refused, scripted, monkeypatch, api
 ):
     assert REPEATED in refused("run", lists)
     key = json.loads(command("data", lists, "--json").out)["key"]
 
-    load = session.load_dataset
-    with monkeypatch.context() as first_version:  # begins without a word
-        first_version.setattr(session, "load_dataset", lambda *a, **k: load(*a, **{**k, "begun": True}))
+    load = api.providers.load_dataset
+    with api.giving(load_dataset=lambda *a, **k: load(*a, **{**k, "begun": True})):  # begins without a word
         assert command("run", lists).status == 0
     for ended in (command("resume", "lists", "--generations", "3"), command("run", lists)):
         assert ended.status == 0
