@@ -57,7 +57,7 @@ def template_text() -> str:
 
 
 FILE = Annotated[
-    Path, typer.Argument(metavar="[FILE]", help="Where it is written; a file that exists is left as it is.")
+    Path, typer.Argument(metavar="FILE", help="Where it is written; a file that exists is left as it is.")
 ]
 
 

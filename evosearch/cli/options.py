@@ -15,9 +15,7 @@ MOST_SEEDS = 1000
 CONFIG = Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML configuration.")]
 CONFIG_OR_EXAMPLE = Annotated[
     Path | None,
-    typer.Argument(
-        metavar="[CONFIG]", help="A YAML configuration; `evosearch init` writes one to start from."
-    ),
+    typer.Argument(metavar="CONFIG", help="A YAML configuration; `evosearch init` writes one to start from."),
 ]
 EXAMPLE = Annotated[
     str | None,

@@ -26,7 +26,7 @@ def status(
     name: Annotated[
         str | None,
         typer.Argument(
-            metavar="[NAME]",
+            metavar="NAME",
             help="A search or a group. Default: all searches.",
             autocompletion=completing.searches_and_groups,
         ),

@@ -12,9 +12,9 @@ from evosearch import api
 from evosearch.cli.app import app
 
 OPTIONS = {
-    "init": {"[FILE]"},
+    "init": {"FILE"},
     "run": {
-        *("[CONFIG]", "--example", "--set", "--name", "--seeds", "--workers"),
+        *("CONFIG", "--example", "--set", "--name", "--seeds", "--workers"),
         *("--executor", "--address", "--storage", "--takeover"),
     },
     "resume": {"NAME", "--generations", "--executor", "--address", "--storage", "--takeover"},
@@ -33,10 +33,10 @@ OPTIONS = {
         *("NAME", "--epochs", "--seeds", "--json", "--storage"),
         *("--executor", "--address", "--takeover"),
     },
-    "status": {"[NAME]", "--json", "--storage", "--address"},
+    "status": {"NAME", "--json", "--storage", "--address"},
     "results": {"NAME", "--format", "--top", "--storage", "--address"},
-    "data": {"[CONFIG]", "--example", "--set", "--json"},
-    "validate": {"[CONFIG]", "--example", "--set", "--json"},
+    "data": {"CONFIG", "--example", "--set", "--json"},
+    "validate": {"CONFIG", "--example", "--set", "--json"},
     "upgrade": {"--storage"},
     "delete": {"NAME", "--yes", "--storage"},
     "backup": {"NAME", "FILE", "--storage"},

@@ -111,6 +111,16 @@ def test_a_search_that_is_driven_stays(home, add) -> None:
     assert delete(home, "digits", LOOK) == ()
 
 
+def test_a_search_that_is_just_being_started_stays(home, add) -> None:
+    add("digits")
+    starting = home.journal.locks(home.folder_of("digits"), "digits").acquire(2)
+    with pytest.raises(HeldError, match="'digits' is just being started"):
+        delete(home, "digits", LOOK)
+    starting.release(driven=False)
+    assert names(home) == ["digits"]
+    assert delete(home, "digits", LOOK) == ()
+
+
 def test_files_elsewhere_go_and_those_of_others_stay(home, add, tmp_path) -> None:
     shared = tmp_path / "shared"
     for name in ("digits", "others"):
