@@ -46,7 +46,7 @@ from evosearch.storage import (
 )
 from evosearch.testing import FormulaEvaluator, ScriptedPool
 from tests.bucket import BucketFileSystem, make_bucket
-from tests.finished_search import EVALUATIONS, FailingPool, hold_late, script_workers
+from tests.finished_search import EVALUATIONS, TINY, FailingPool, hold_late, script_workers
 from tests.kept.pictures import draw_pictures
 
 
@@ -275,6 +275,19 @@ def test_the_same_images_from_elsewhere_are_the_same_search(home, config, script
     api.run(replace(config, data=here), home)
     assert api.run(replace(config, data=there), home).row.state == "done"
     assert len(scripted) == 1
+
+
+def test_images_beside_the_configuration_file_are_found_again_from_elsewhere(
+    home, scripted, api, tmp_path, monkeypatch
+):
+    draw_pictures(Path("studies"))
+    Path("studies/tiny.yaml").write_text(TINY.replace("{name: digits}", "{name: image_folder, root: shapes}"))
+    config, source = read_config(Path("studies/tiny.yaml"), ["data.image_size=8"])
+    api.run(config, home, source=source)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert api.resume("tiny", home, generations=3).row.state == "done"
+    assert api.run(config, home, source=source).row.generations == 3
 
 
 def test_generations_up_to_those_of_an_extension_are_no_other_search(home, config, scripted, api):

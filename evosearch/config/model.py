@@ -126,6 +126,8 @@ def choose(section: str, name: object) -> type[Any]:
         PluginError: nothing is registered so, or what is cannot be used; the line begins with the key.
     """
     registry = REGISTRIES[section]
+    if isinstance(name, str) and name in registry.ours:  # no plugin is looked for
+        return registry.ours[name]
     if not isinstance(name, str) or name not in registry.names:
         listed = "; ".join((registry.listed(), *registry.shadowed))
         raise PluginError(f"{section}.name is {shown(name)}; expected {listed}")

@@ -180,6 +180,21 @@ def test_another_strategys_keys_are_left_alone():
     assert with_earlier_defaults(config, begun, ()).strategy == config.strategy
 
 
+def test_pictures_of_a_search_that_began_before_are_read_as_they_were_where_its_file_says_nothing_else(
+    tmp_path,
+):
+    path = tmp_path / "x.yaml"
+    path.write_text("data: {name: image_folder, root: pets}\n")
+    begun = config_from_json(FIRST["image_folder"] | {"data": {"name": "image_folder", "root": "pets"}})
+    config, source = read_config(path)
+    assert (config.data.recursive, config.data.window, config.data.beside) == (True, "auto", str(tmp_path))
+    kept = with_earlier_defaults(config, begun, source.places).data
+    assert kept == begun.data
+    assert (kept.recursive, kept.window, kept.beside) == (False, "full", None)
+    config, source = read_config(path, ["data.window=auto"])
+    assert with_earlier_defaults(config, begun, source.places).data.window == "auto"
+
+
 def test_a_section_that_is_none_is_told():
     with pytest.raises(ConfigError, match=r"^the journal's configuration: training is 3"):
         config_from_json({"name": "x", "data": {}, "training": 3})
