@@ -25,7 +25,7 @@ from evosearch.errors import InputError, SearchConflictError, TooManyFailuresErr
 from evosearch.evaluation import MOST_EPOCHS, TrainingSettings, evaluation_seed
 from evosearch.genome import parse_network
 from evosearch.reports import Cost, counted, estimate_cost
-from evosearch.search import FixedListSettings, ListedTrial
+from evosearch.search import FixedListSettings, ListedTrial, measure_of
 from evosearch.session import (
     DriveOptions,
     Driving,
@@ -310,7 +310,8 @@ def _retraining(
             f"{counted(config.training.epochs, 'epoch')} would have; give other --epochs"
         )
     before = configuration_of(row).strategy if row else None
-    strategy = lengthened(before if isinstance(before, FixedListSettings) else None, wanted)
+    known = before if isinstance(before, FixedListSettings) else None
+    strategy = lengthened(known, wanted, measure_of(config.strategy))
     executor: Executor = options.executor or ("local" if parent.executor == "local" else "ray")
     as_parent = replace(options, executor=executor if row is None else options.executor)
     child = replace(config, name=name, strategy=strategy)

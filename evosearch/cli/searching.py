@@ -203,7 +203,7 @@ def _print_ended(name: str, ended: "Finished | tuple[Finished, ...]", home: "Hom
     if isinstance(ended, tuple):
         lines = group_lines(name, [(member.row, member.best) for member in ended])
     else:
-        lines = search_lines(ended.row, ended.best, ended.classes, ended.folder, ended.place)
+        lines = search_lines(ended.row, ended.best, ended.classes, ended.folder, ended.place, ended.largest)
     for line in lines:
         say(findable(line, home))
 

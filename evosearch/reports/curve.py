@@ -3,13 +3,18 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from evosearch.evaluation import Measure
 from evosearch.permissions import make_folder, new_file
 from evosearch.printable import printable
+from evosearch.reports.words import MEASURES
 from evosearch.storage import GenerationRow
 
 
-def draw_evolution(name: str, generations: Sequence[GenerationRow], file: Path) -> None:
-    """Draw the curve of a search to `file`, a PNG of 1200 x 720 pixels; the mean has a band of one deviation.
+def draw_evolution(
+    name: str, generations: Sequence[GenerationRow], file: Path, measure: Measure = "accuracy"
+) -> None:
+    """Draw the curve of a search that goes by `measure` to `file`, a PNG of 1200 x 720 pixels; the mean has a band of one
+    deviation.
 
     Failed members have no fitness and stand in neither curve.
     """
@@ -44,7 +49,7 @@ def draw_evolution(name: str, generations: Sequence[GenerationRow], file: Path) 
             ha="right",
             color="#E45756",
         )
-    axes.set(xlabel="generation", ylabel="validation accuracy")
+    axes.set(xlabel="generation", ylabel=f"validation {MEASURES[measure]}")
     axes.set_title(f"Evolution of {printable(name)}", parse_math=False)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.25)

@@ -47,11 +47,21 @@ DIVERGENCES = (
         "the last one",
     ),
     Divergence(
+        "the measure that is fitness",
+        "classification accuracy",
+        '"Parameter settings"',
+        "classification accuracy",
+        "as the text, or another measure of the last epoch on the validation images",
+        (("strategy.fitness", "accuracy"),),
+    ),
+    Divergence(
         "choice of parents",
         "in proportion to fitness",
         "first step of the generation of offspring",
         "in proportion to (accuracy - lowest accuracy) squared",
-        "as the released code; all equal: each alike; a failed one has no chance while another succeeded",
+        "as the released code, or as the text with `proportionate`; all equal: each alike; a failed one has no chance while "
+        "another succeeded",
+        (("strategy.selection", "squared"),),
     ),
     Divergence(
         "drawing of pairs",

@@ -289,6 +289,17 @@ def test_a_layout_that_may_mean_two_things_is_refused_to_a_new_search(
         load_dataset(SETTINGS, env={}, cwd=tmp_path, cache=None)
 
 
+def test_a_folder_without_pictures_beside_the_splits_is_no_question(
+    tmp_path: Path, write_images: Callable[..., object]
+) -> None:
+    for folder in ("train/cat", "train/dog"):
+        write_images(tmp_path / "pets" / folder, 5)
+    (tmp_path / "pets" / "boxes").mkdir()
+    (tmp_path / "pets" / "boxes" / "cat.xml").write_text("<box/>")
+    listing = listed(tmp_path / "pets")
+    assert (listing.objections, listing.ignored) == ((), {".xml": 1})
+
+
 def test_a_search_that_began_with_such_a_layout_goes_on_with_a_note(
     tmp_path: Path, write_images: Callable[..., object]
 ) -> None:

@@ -213,9 +213,9 @@ class ProcessPool:
         match message:
             case Broken(reason):
                 return self._bury(process, reason)
-            case Ready(memory):
+            case Ready(memory, processor):
                 process.ready = True
-                process.worker = replace(process.worker, memory=memory)
+                process.worker = replace(process.worker, memory=memory, processor=processor)
                 return [WorkerJoined(process.worker)]
             case Pulse(curve):
                 return [WorkerProgressed(process.worker, curve)]

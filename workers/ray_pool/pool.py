@@ -251,8 +251,8 @@ class RayPool:
         match reply:
             case Introduction():
                 return self._meet(handle, reply)
-            case Ready(memory):
-                return [self._join(handle, memory)]
+            case Ready():
+                return [self._join(handle, reply)]
             case Done():
                 return self._finish(handle, reply)
             case Broken(message):
@@ -268,9 +268,9 @@ class RayPool:
         handle.prepare()
         return []
 
-    def _join(self, handle: ActorHandle, memory: int | None) -> WorkerJoined:
+    def _join(self, handle: ActorHandle, ready: Ready) -> WorkerJoined:
         named = name_worker(self._running.name(handle), handle.device, next(self._serials))
-        handle.worker = replace(named, memory=memory)
+        handle.worker = replace(named, memory=ready.memory, processor=ready.processor)
         self._running.prove(handle)
         return WorkerJoined(handle.worker)
 
