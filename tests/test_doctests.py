@@ -32,6 +32,11 @@ def test_what_a_docstring_shows_is_what_comes_out(path):
         "evosearch/genome/text.py: parse to_json from_json",
         "evosearch/genome/network.py: parse_network network_to_json network_from_json",
         "evosearch/genome/space.py: sample",
+        "evosearch/search/selection.py: parent_probabilities draw_pairs",
+        "evosearch/search/crossover.py: crossover cross_heads cross_tails",
+        "evosearch/search/balance.py: balance draw_cut_length shrink grow",
+        "evosearch/search/survival.py: ranking elites",
+        "evosearch/blueprint/feasibility.py: repair_head",
     ],
 )
 def test_each_operator_and_each_form_has_an_example(path):
