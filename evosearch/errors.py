@@ -3,6 +3,7 @@
 EvosearchError                      a command ends with its `exit_status` and prints its message as one line
 ├── InputError               (2)    what the user gave is wrong; the message names the value, the place, the repair
 │   ├── ConfigError                 a configuration file or an override
+│   │   └── PluginError             it names what nobody registers, or a plugin that is broken
 │   ├── InvalidChromosomeError      a chromosome that cannot exist, in code or in text
 │   ├── InfeasibleSpaceError        the search space holds (almost) nothing within its own limits
 │   ├── DataError                   images, labels or split files; carries every bad file
@@ -39,6 +40,10 @@ class InputError(EvosearchError):
 
 class ConfigError(InputError):
     """A configuration file, or an override of one of its keys, is wrong."""
+
+
+class PluginError(ConfigError):
+    """A configuration names something that nobody registers, or whose plugin is broken."""
 
 
 class InvalidChromosomeError(InputError):

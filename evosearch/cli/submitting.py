@@ -50,7 +50,7 @@ DRY_RUN = Annotated[
 ]
 
 
-def submit(  # noqa: PLR0913, PLR0917 - an option each
+def submit(
     config: CONFIG,
     override: SET = None,
     name: SEARCH_NAME = None,
@@ -159,8 +159,15 @@ def _journals(folder: Path, config: "RunConfig", storage: str | None) -> list[Pa
 def _images(folder: Path, file: Path, config: "RunConfig") -> list[Path]:
     """Where images may lie: wherever `data.root` can be looked for, and all under $EVOSEARCH_DATA."""
     data = folder / (os.environ.get("EVOSEARCH_DATA") or "data")
-    root = Path(config.data.root or data).expanduser()
+    root = Path(_root(config) or data).expanduser()
     return [place.resolve() for place in (data, data / root, folder / root, file.parent / root)]
+
+
+def _root(config: "RunConfig") -> str | None:
+    """Where the images' files lie, if they are files."""
+    from evosearch.data import FileKeys
+
+    return config.data.root if isinstance(config.data, FileKeys) else None
 
 
 def _whole_list(parcel: "Parcel") -> list[str]:
@@ -201,10 +208,8 @@ def _bytes(size: int) -> str:
 
 
 def _tell_of_images(config: "RunConfig") -> None:
-    if config.data.root is not None:
-        tell(
-            f"images are not sent: the head looks for {config.data.root!r}, a relative one under its $EVOSEARCH_DATA"
-        )
+    if root := _root(config):
+        tell(f"images are not sent: the head looks for {root!r}, a relative one under its $EVOSEARCH_DATA")
 
 
 def _stays_on_head(journal: str | None) -> bool:

@@ -42,17 +42,17 @@ def test_a_group_names_commands_that_find_it(command, scripted, place):
     assert named(message) == [retrain]
 
 
-def test_a_stopped_search_names_the_command_that_goes_on(command, monkeypatch, place):
-    script_workers(monkeypatch, Disturbed(3, lambda: os.kill(os.getpid(), signal.SIGTERM)))
+def test_a_stopped_search_names_the_command_that_goes_on(command, monkeypatch, place, api):
+    script_workers(api, Disturbed(3, lambda: os.kill(os.getpid(), signal.SIGTERM)))
     ended = command("run", "tiny.yaml", "--storage", ELSEWHERE)
     assert ended.err.endswith(f"`evosearch resume tiny --storage {place}` goes on where it stood\n")
     (resume,) = named(ended.err)
-    script_workers(monkeypatch)
+    script_workers(api)
     assert command(*resume).status == 0
 
 
-def test_an_unfinished_search_names_the_command_that_comes_before(command, refused, monkeypatch, place):
-    script_workers(monkeypatch, Disturbed(3, interrupt))
+def test_an_unfinished_search_names_the_command_that_comes_before(command, refused, monkeypatch, place, api):
+    script_workers(api, Disturbed(3, interrupt))
     command("run", "tiny.yaml", "--storage", ELSEWHERE)
     assert f"`evosearch resume tiny --storage {place}` comes first" in refused(
         "retrain", "tiny", "--storage", ELSEWHERE
