@@ -77,7 +77,7 @@ def run(
 
     if is_job_server(address):
         raise InputError(
-            f"--address {without_password(address)} is a job server; `evosearch submit {config}` with it runs the search "
+            f"--address {without_password(address)} is a job server; `evosearch submit CONFIG` with it runs the search "
             "on that head, and run takes the cluster's own address, HEAD:6379"
         )
     chosen = None if seeds is None else parse_seeds(seeds)
