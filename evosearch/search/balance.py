@@ -1,4 +1,4 @@
-"""Balance, which stands in place of mutation: it keeps children's heads near the best one's length.
+"""Balance, which takes the place of mutation: it keeps children's heads near the best one's length.
 
 Source: EAVL-COVID, balance. `best` is the head of the individual with the highest fitness over
 the finished generations; `phi` the paper's threshold (4).

@@ -90,7 +90,7 @@ DIVERGENCES = (
         "the individual with the global best fitness",
         "Algorithm 1, Fig. 4",
         None,
-        "the best of all finished generations; as long as nothing has succeeded the lowest number stands in",
+        "the best of all finished generations; as long as nothing has succeeded the lowest number takes its place",
     ),
     Divergence(
         "balance's thresholds",
@@ -244,7 +244,7 @@ def protocol_json() -> list[dict[str, Any]]:
 
 
 def protocol_markdown() -> str:
-    """The table as it stands in `docs/protocol.md`."""
+    """The table as it is in `docs/protocol.md`."""
     rows = [
         (one.rule, f"{one.text} ({one.where})", one.code or "", one.ours, _keys(one, "`"))
         for one in DIVERGENCES
