@@ -29,7 +29,7 @@ from evosearch.evaluation import (
     Task,
     parse_subject,
 )
-from evosearch.genome import (
+from evosearch.genome import (, Operation
     Chromosome,
     Conv,
     Dense,
@@ -110,6 +110,7 @@ UNIONS = (
     HeadGene,
     TailGene,
     Subject,
+    Operation,
     Layer,
     Event,
     Task,
@@ -142,11 +143,14 @@ ASKED_FOR_ALONE = {
     # an event that alone has what is wanted of it: a term, a text, a curve, a worker that comes or goes
     "evosearch/storage/journal/journal.py Journal.restore": {"DriverStarted"},
     "evosearch/cli/progress.py Display.observe": {"Failed", "TestReadingFailed"},
-    "evosearch/runtime/driver.py _Loop._hear": {"PoolChanged"},
+    "evosearch/runtime/driver.py _Loop._hear": {"PoolChanged", "WorkerJoined"},
     "evosearch/runtime/driver.py _Loop._devices_suffice": {"WorkerJoined", "WorkerLeft"},
     "evosearch/runtime/faults/stalls.py LiveTrainings.heard": {"WorkerProgressed"},
     "workers/ray_pool/pool.py _worth_telling": {"WorkerProgressed"},
+    "evosearch/runtime/driver.py _barren_beginning": {"GenerationStarted", "Stopped"},
+    "evosearch/runtime/machine/fold.py bred_again": {"Born", "GenerationStarted"},
     # a kind of failure that one rule is about
+    "evosearch/runtime/machine/fold.py all_diverged": {"FailureKind"},
     "evosearch/runtime/machine/consequences.py _reason_to_stop": {"FailureKind"},
     "evosearch/runtime/scheduling/order.py _need": {"FailureKind"},
     "evosearch/runtime/machine/fold.py _reopened": {"FailureKind"},

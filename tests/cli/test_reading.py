@@ -7,6 +7,7 @@ from statistics import fmean, stdev
 
 import pytest
 
+from evosearch.evaluation import FailureKind
 from evosearch.testing import FailingEvaluator, Victims
 from tests.cli.test_searching import Disturbed, interrupt
 from tests.finished_search import EVALUATIONS, script_workers
@@ -207,7 +208,7 @@ def test_a_member_that_is_unfinished_is_told_with_the_figures(command, monkeypat
 
 
 def test_a_group_in_which_nobody_succeeded_has_no_figures(command, monkeypatch, api):
-    script_workers(api, FailingEvaluator(Victims(every=1)))
+    script_workers(api, FailingEvaluator(Victims(every=1), FailureKind.OUT_OF_MEMORY))
     command("run", "tiny.yaml", "--name", "tiny/seed-0")
     found = document(command, "status", "tiny", "--json")
     assert (found["mean"], found["deviation"], found["members"][0]["best"]) == (None, None, None)
