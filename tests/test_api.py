@@ -449,9 +449,12 @@ def test_a_search_that_was_extended_just_before_it_was_taken_is_left_alone(
 ):
     api.run(config, home)
     if command == "resume":
-        api.give(drive=lambda *_: None)  # extended, and not yet finished
-        api.resume("tiny", home, generations=3)
-        monkeypatch.undo()
+        # extended, and not yet finished
+        with (
+            api.giving(make_pool=lambda *_: FailingPool(KeyboardInterrupt)),
+            pytest.raises(KeyboardInterrupt),
+        ):
+            api.resume("tiny", home, generations=3)
     # another driver, which has finished just now
     hold_late(monkeypatch, lambda: api.resume("tiny", home, generations=5))
     with pytest.raises(
