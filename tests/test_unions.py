@@ -29,12 +29,13 @@ from evosearch.evaluation import (
     Task,
     parse_subject,
 )
-from evosearch.genome import (, Operation
+from evosearch.genome import (
     Chromosome,
     Conv,
     Dense,
     HeadGene,
     Network,
+    Operation,
     Pool,
     SearchSpace,
     TailGene,

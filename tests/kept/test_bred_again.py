@@ -1,5 +1,6 @@
 """What operators did in searches whose journals keep words of it only: they are bred again, and tell the same."""
 
+import json
 from dataclasses import replace
 from typing import get_args
 
@@ -39,6 +40,18 @@ def test_every_birth_of_an_old_journal_is_bred_again_to_the_words_that_were_kept
     told = {number: tuple(map(first_versions_words, operations)) for number, operations in again.items()}
     assert told == {number: candidate.operators for number, candidate in born.items()}
     assert len(born) >= 50 or name != "bred"
+
+
+def test_results_have_the_data_of_old_births_where_that_is_asked_for(unpacked):
+    kept, _ = unpacked("bred")
+    plain = json.loads(kept.command("results", "bred", "--format", "json"))
+    again = json.loads(kept.command("results", "bred", "--format", "json", "--breed-again"))
+    assert all(row["operations"] is None for row in plain)
+    for row in again:
+        assert len(row["operations"]) == len(row["operators"])
+        grown = [one for one in row["operations"] if one["kind"] == "grown"]
+        assert all({"before", "length", "reference", "origin"} < one.keys() for one in grown)
+    assert [{**row, "operations": None} for row in again] == plain
 
 
 def test_every_birth_of_a_new_journal_is_bred_again_to_the_data_that_are_kept(unpacked, tmp_path, api):
