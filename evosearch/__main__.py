@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 from types import FrameType
 
-STOPPED = (75, 130)
-"""Exit statuses of a command that was told to stop."""
+HURRIED = (3, 75, 130)
+"""Exit statuses of a command that cannot go on or was told to stop."""
 
 
 def _stop_at_once(_number: int, _frame: FrameType | None) -> None:
@@ -23,8 +23,9 @@ def _stop_at_once(_number: int, _frame: FrameType | None) -> None:
 
 def main() -> None:
     """Run the command that `sys.argv` names and exit with its status."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # the imports take a moment, too
-        signal.signal(number, _stop_at_once)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # the imports take a moment, too
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # as nohup leaves it
+            signal.signal(number, _stop_at_once)
     if sys.stdout is None or sys.stderr is None:  # the caller closed them
         nowhere = Path(os.devnull).open("w")  # noqa: SIM115 - until the process ends
         sys.stdout, sys.stderr = sys.stdout or nowhere, sys.stderr or nowhere
@@ -33,7 +34,7 @@ def main() -> None:
     try:
         cli.main()
     except SystemExit as ended:
-        if ended.code in STOPPED:
+        if ended.code in HURRIED:
             for stream in (sys.stdout, sys.stderr):
                 with contextlib.suppress(OSError):
                     stream.flush()

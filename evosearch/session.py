@@ -60,7 +60,7 @@ from evosearch.storage import (
     take,
 )
 from evosearch.studies import FinalReader
-from workers import make_pool, train_on
+from workers import driver_trouble, make_pool, train_on
 
 Executor = Literal["ray", "local"]
 
@@ -265,7 +265,10 @@ def _open_pool(
     first = next((one for one in sessions if one.row), sessions[0])
     workers, training = _workers(sessions), first.config.training
     if begun := first.row or first.parent:  # what decided numerics when the search began is kept
-        workers = replace(workers, device=_device(first.home, begun))
+        device = _device(first.home, begun)
+        if (workers.device, device) == ("auto", "cpu") and (trouble := driver_trouble()):
+            first.options.watcher.note(f"{trouble}; {begun.name!r} began on the CPU, and goes on there")
+        workers = replace(workers, device=device)
     reach = None
     if first.config.storage.artifacts is not None:
         mark = StoreProbe.leave(artifact_store(first.home, first.config), first.config.name)

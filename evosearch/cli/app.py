@@ -3,18 +3,18 @@
 import logging
 import sys
 from importlib import metadata
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 from evosearch.cli import benching, inspecting, keeping, reading, searching, submitting
-from evosearch.cli.output import PrintableLog, complain, say
-from evosearch.errors import EvosearchError
+from evosearch.cli.output import PrintableLog, complain, say, write_whatever_it_takes
+from evosearch.errors import EvosearchError, of_system
 
 EXIT_STATUSES = """\
 Exit status: 0 done; 1 a bug of ours; 2 your input is wrong; 3 this machine or cluster cannot run it;
 4 another driver holds the search; 5 stopped because too many evaluations failed (resumable);
-75 stopped by Ctrl-C or SIGTERM (resumable); 130 a second Ctrl-C.
+75 stopped by Ctrl-C, SIGTERM or SIGHUP (resumable); 130 a second Ctrl-C.
 
 Searches lie under $EVOSEARCH_HOME, else ./runs; a relative data.root under $EVOSEARCH_DATA, else ./data."""
 
@@ -58,15 +58,25 @@ keeping.add_to(app)
 benching.add_to(app)
 
 
+def _end(error: EvosearchError) -> NoReturn:
+    complain(str(error))
+    sys.exit(error.exit_status)
+
+
 def main() -> None:
     """Run the command that `sys.argv` names and exit with its status."""
     if logging.lastResort is not None:  # what writes our warnings as long as nobody has set logging up
         logging.lastResort.setFormatter(PrintableLog())
+    write_whatever_it_takes()
     try:
         status = app(standalone_mode=False)
     except EvosearchError as error:
-        complain(str(error))
-        sys.exit(error.exit_status)
+        _end(error)
+    except (OSError, MemoryError, RuntimeError) as error:
+        translated = of_system(error)
+        if translated is None:
+            raise
+        _end(translated)
     except UsageError as error:
         from evosearch.storage import without_password
 

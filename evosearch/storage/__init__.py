@@ -56,7 +56,7 @@ from evosearch.storage.journal.rows import (
 )
 from evosearch.storage.names import MOST_OF_RETRAINING, check_name, check_new_name, group_of
 from evosearch.storage.settings import StorageSettings
-from evosearch.storage.urls import files_folder, without_password
+from evosearch.storage.urls import files_folder, user_path, without_password
 
 __all__ = [
     "MOST_OF_RETRAINING",
@@ -109,5 +109,6 @@ __all__ = [
     "open_journal",
     "parse_place",
     "take",
+    "user_path",
     "without_password",
 ]
