@@ -76,16 +76,14 @@ def driver_trouble() -> str | None:
 
 def _listing(command: str, environment: Mapping[str, str], seconds: float) -> str:
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        asked = subprocess.Popen(
+        asked = subprocess.Popen(  # noqa: S603 - of PATH, no input
             [command, "-L"], stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment
         )
         try:
             status = asked.wait(seconds)
         except subprocess.TimeoutExpired:
             asked.kill()
-            with contextlib.suppress(
-                subprocess.TimeoutExpired
-            ):  # in a driver that hangs even a killed process stays
+            with contextlib.suppress(subprocess.TimeoutExpired):  # who is stuck in the driver stays
                 asked.wait(KILL_SECONDS)
             raise _broken_driver(f"nvidia-smi does not answer within {seconds:.0f} s") from None
         out.seek(0)
