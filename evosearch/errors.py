@@ -152,11 +152,24 @@ _REPAIRS = {
 }
 
 
-def of_system(error: OSError | MemoryError | RuntimeError) -> EvosearchError | None:
+_LOADER = {
+    "failed to map segment": errno.ENOMEM,
+    "cannot allocate memory": errno.ENOMEM,
+    "Too many open files": errno.EMFILE,
+    "Error 24": errno.EMFILE,
+}
+"""Words of the loader of libraries (glibc's, musl's), and what they mean."""
+
+
+def of_system(error: OSError | MemoryError | RuntimeError | ImportError) -> EvosearchError | None:
     """What the operating system refused, as an error of ours: its reason, the path that it is about, the repair.
 
-    None for a RuntimeError that is not Python's word for a thread that the system refused.
+    None for a RuntimeError that is not Python's word for a thread that the system refused, and for an ImportError that is
+    not the loader's for a library that it had no room or no descriptor for.
     """
+    if isinstance(error, ImportError):
+        number = next((number for words, number in _LOADER.items() if words in str(error)), None)
+        return CannotRunError(f"{error}; {_REPAIRS[number]}") if number else None
     if isinstance(error, MemoryError):
         detail = f" ({error})" if str(error) else ""
         return CannotRunError(f"there is not enough memory{detail}; {_REPAIRS[errno.ENOMEM]}")

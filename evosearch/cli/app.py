@@ -1,7 +1,9 @@
 """The command line's frame: the commands, and how every way to fail ends."""
 
 import logging
+import os
 import sys
+import threading
 from importlib import metadata
 from typing import Annotated, NoReturn
 
@@ -20,6 +22,12 @@ Searches lie under $EVOSEARCH_HOME, else ./runs; a relative data.root under $EVO
 
 UsageError: type[Exception] = typer.BadParameter.__mro__[2]
 """`ClickException`, the base of what typer raises for a wrong command line; it is not exported under a name of its own."""
+
+LIBRARIES = 2
+"""That start a thread per core: numpy and scipy bring an OpenBLAS each."""
+
+MOST_OF_LIBRARY = 64
+"""Threads that an OpenBLAS of theirs starts at most."""
 
 INTERRUPTED = 130
 """What typer returns for a KeyboardInterrupt, and the shell's own convention."""
@@ -58,6 +66,26 @@ keeping.add_to(app)
 benching.add_to(app)
 
 
+def _check_threads(cores: int) -> None:
+    """See that the system lets this process start the threads that numeric libraries start as they are loaded.
+
+    OpenBLAS, where one is refused, writes five lines and sends its own process a SIGINT, which then looks like Ctrl-C.
+
+    Raises:
+        RuntimeError: it does not; see `of_system`.
+    """
+    gate, started = threading.Event(), []
+    try:
+        for _ in range(LIBRARIES * min(cores, MOST_OF_LIBRARY)):
+            thread = threading.Thread(target=gate.wait)
+            thread.start()
+            started.append(thread)
+    finally:
+        gate.set()
+        for thread in started:
+            thread.join()
+
+
 def _end(error: EvosearchError) -> NoReturn:
     complain(str(error))
     sys.exit(error.exit_status)
@@ -69,10 +97,11 @@ def main() -> None:
         logging.lastResort.setFormatter(PrintableLog())
     write_whatever_it_takes()
     try:
+        _check_threads(os.cpu_count() or 1)
         status = app(standalone_mode=False)
     except EvosearchError as error:
         _end(error)
-    except (OSError, MemoryError, RuntimeError) as error:
+    except (OSError, MemoryError, RuntimeError, ImportError) as error:
         translated = of_system(error)
         if translated is None:
             raise

@@ -66,12 +66,18 @@ def real_path(path: Path) -> Path:
     """`path` from the root on, without links, `~` as a shell reads it; nothing need be there.
 
     Raises:
-        InputError: as `user_path`, or its links lead in a circle.
+        InputError: as `user_path`, or its links lead in a circle, or it is not UTF-8, which SQLite and safetensors ask for.
     """
     try:
-        return user_path(str(path)).resolve()
+        found = user_path(str(path)).resolve()
+        str(found).encode()
     except RuntimeError as error:  # Python 3.11's word for a circle
         raise InputError(f"{str(path)!r} is a link that leads back to itself; name another place") from error
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"the path {found} is not UTF-8, so no search can be kept there; name another place"
+        ) from error
+    return found
 
 
 def files_folder(journal: Path) -> Path:

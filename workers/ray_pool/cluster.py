@@ -10,7 +10,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.machinery import PathFinder
 from pathlib import Path
@@ -25,6 +25,7 @@ from workers.ray_pool.nodes import check_holds_one, choose_device, look
 from workers.slots import Slot, count_cores, gpus_for, kind_of, plan_slots
 
 if TYPE_CHECKING:
+    import psutil
     from ray.job_config import JobConfig
 
 LOCAL = "local"
@@ -121,6 +122,7 @@ class PrivateCluster:
     """
 
     _folder: Path
+    _agents: tuple["psutil.Process", ...]
     _undone: ExitStack
 
     @classmethod
@@ -142,7 +144,7 @@ class PrivateCluster:
                 # Ray opens the folder that it is given to everybody, so it gets one inside
                 _init(LOCAL, include_dashboard=False, _temp_dir=str(folder / "ray"), **options)
             stack.callback(_leave)
-            return cls(folder, stack.pop_all())
+            return cls(folder, _children_of_raylet(), stack.pop_all())
 
     def check(self) -> None:
         """See that it is whole; asks nobody but the operating system.
@@ -162,7 +164,7 @@ class PrivateCluster:
     def end(self) -> None:
         """End its processes, and leave this process' environment as it was."""
         if any(kind in NEEDED for kind, _ in _dead_processes()):
-            _node().kill_all_processes(check_alive=False, allow_graceful=False)
+            _kill_all(self._agents)
             shutil.rmtree(
                 self._folder, ignore_errors=True
             )  # now, since Ray's own leaving takes 5 to 15 seconds more
@@ -180,6 +182,28 @@ def _dead_processes() -> list[tuple[str, int]]:
     node = _node()
     dead = node.dead_processes() if node else []
     return [(kind, process.returncode) for kind, process in dead]
+
+
+def _children_of_raylet() -> tuple["psutil.Process", ...]:
+    """Its agents, and what trains; none once it is dead, since they are nobody's children then."""
+    import psutil  # as Ray brings it along
+
+    (raylet,) = _node().all_processes["raylet"]
+    try:
+        return tuple(psutil.Process(raylet.process.pid).children(recursive=True))
+    except psutil.Error:
+        return ()
+
+
+def _kill_all(agents: tuple["psutil.Process", ...]) -> None:
+    """End what is left of a cluster that has lost a part, its node's `agents` too, which would take a minute."""
+    import psutil
+
+    children = (*agents, *_children_of_raylet())
+    _node().kill_all_processes(check_alive=False, allow_graceful=False)
+    for child in children:
+        with suppress(psutil.Error):  # it has ended by itself
+            child.kill()
 
 
 def _described(status: int) -> str:
@@ -270,7 +294,7 @@ def _check_form(address: str) -> None:
         InputError: it is a URL, be it of a Ray client or of the job server, or its port is none.
     """
     scheme, found, rest = address.partition("://")
-    host = rest.partition("/")[0].rpartition(":")[0] or rest or "HEAD"
+    host = rest.partition("/")[0].rpartition("@")[2].partition(":")[0] or "HEAD"
     if found:
         submits = (
             f"; `evosearch submit --address {address}` sends a search there" if scheme[:4] == "http" else ""
@@ -286,7 +310,7 @@ def _check_form(address: str) -> None:
         )
 
 
-def _knock(address: str) -> None:
+def _knock(address: str, seconds: float = GREETING_SECONDS) -> None:
     """Fail soon where nobody listens, or something else than a control plane: Ray 2.60 tries for minutes, and obeys
     no signal meanwhile. What is asked is the greeting of HTTP/2 (RFC 9113, 3.4), which every gRPC server answers.
 
@@ -300,14 +324,14 @@ def _knock(address: str) -> None:
     with socket.create_connection((host.strip("[]"), int(port)), KNOCK_SECONDS) as connection:
         if os.environ.get("RAY_USE_TLS", "0") not in {"", "0"}:
             return
-        connection.settimeout(GREETING_SECONDS)
+        connection.settimeout(seconds)
         connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + EMPTY_SETTINGS)
         try:
             answer = connection.makefile("rb").read(len(EMPTY_SETTINGS))
         except TimeoutError:
             answer = b""
     if answer[3:4] != EMPTY_SETTINGS[3:4]:
-        said = f"answers {answer!r}" if answer else f"says nothing for {GREETING_SECONDS:.0f} s"
+        said = f"answers {answer!r}" if answer else f"says nothing for {seconds:.0f} s"
         raise CannotRunError(
             f"no Ray cluster at {address}: who listens there {said}, as no control plane does; is this the dashboard's "
             "port? The control plane's is usually 6379"
