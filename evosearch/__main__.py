@@ -11,6 +11,10 @@ import signal
 import sys
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from evosearch.session import Providers
 
 HURRIED = (3, 75, 130)
 """Exit statuses of a command that cannot go on or was told to stop."""
@@ -21,8 +25,8 @@ def _stop_at_once(_number: int, _frame: FrameType | None) -> None:
     os._exit(75)
 
 
-def main() -> None:
-    """Run the command that `sys.argv` names and exit with its status."""
+def main(providers: "Providers | None" = None) -> None:
+    """Run the command that `sys.argv` names and exit with its status; `providers`: as `cli.main`."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # the imports take a moment, too
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # as nohup leaves it
             signal.signal(number, _stop_at_once)
@@ -32,7 +36,7 @@ def main() -> None:
     from evosearch import cli  # noqa: PLC0415 - once a signal is answered
 
     try:
-        cli.main()
+        cli.main(providers)
     except SystemExit as ended:
         if ended.code in HURRIED:
             for stream in (sys.stdout, sys.stderr):

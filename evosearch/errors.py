@@ -3,6 +3,7 @@
 EvosearchError                      a command ends with its `exit_status` and prints its message as one line
 ├── InputError               (2)    what the user gave is wrong; the message names the value, the place, the repair
 │   ├── ConfigError                 a configuration file or an override
+│   │   └── PluginError             it names what nobody registers, or a plugin that is broken
 │   ├── InvalidChromosomeError      a chromosome that cannot exist, in code or in text
 │   ├── InfeasibleSpaceError        the search space holds (almost) nothing within its own limits
 │   ├── DataError                   images, labels or split files; carries every bad file
@@ -16,7 +17,7 @@ EvosearchError                      a command ends with its `exit_status` and pr
 ├── HeldError                (4)    another driver holds the search
 │   └── StaleTermError              a newer driver has taken the search over; this one must stop
 ├── TooManyFailuresError     (5)    stopped because too many evaluations failed; resumable
-├── InterruptedSearchError  (75)    stopped by Ctrl-C, SIGTERM or `ray job stop`; resumable
+├── InterruptedSearchError  (75)    stopped by Ctrl-C, SIGTERM, SIGHUP or `ray job stop`; resumable
 └── EvaluationError                 raised inside a worker; the driver sees a `Failure`, never this
     ├── DivergedError               the loss became NaN or infinite
     └── TimedOutError               it passed `workers.soft_seconds`
@@ -44,6 +45,10 @@ class InputError(EvosearchError):
 
 class ConfigError(InputError):
     """A configuration file, or an override of one of its keys, is wrong."""
+
+
+class PluginError(ConfigError):
+    """A configuration names something that nobody registers, or whose plugin is broken."""
 
 
 class InvalidChromosomeError(InputError):

@@ -5,13 +5,16 @@ import os
 import sys
 import threading
 from importlib import metadata
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from evosearch.cli import benching, inspecting, keeping, reading, searching, submitting
+from evosearch.cli import benching, examples, inspecting, keeping, reading, searching, submitting
 from evosearch.cli.output import PrintableLog, complain, say, write_whatever_it_takes
 from evosearch.errors import EvosearchError, of_system
+
+if TYPE_CHECKING:
+    from evosearch.session import Providers
 
 EXIT_STATUSES = """\
 Exit status: 0 done; 1 a bug of ours; 2 your input is wrong; 3 this machine or cluster cannot run it;
@@ -58,6 +61,7 @@ def about(version: VERSION = False) -> None:
     """Evolve convolutional networks for image classification."""
 
 
+examples.add_to(app)
 searching.add_to(app)
 submitting.add_to(app)
 reading.add_to(app)
@@ -91,14 +95,16 @@ def _end(error: EvosearchError) -> NoReturn:
     sys.exit(error.exit_status)
 
 
-def main() -> None:
-    """Run the command that `sys.argv` names and exit with its status."""
+def main(providers: "Providers | None" = None) -> None:
+    """Run the command that `sys.argv` names and exit with its status. `providers`: of workers, images and time; None: the
+    real ones.
+    """
     if logging.lastResort is not None:  # what writes our warnings as long as nobody has set logging up
         logging.lastResort.setFormatter(PrintableLog())
     write_whatever_it_takes()
     try:
         _check_threads(os.cpu_count() or 1)
-        status = app(standalone_mode=False)
+        status = app(standalone_mode=False, obj=providers)
     except EvosearchError as error:
         _end(error)
     except (OSError, MemoryError, RuntimeError, ImportError) as error:

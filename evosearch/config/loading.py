@@ -2,13 +2,15 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from evosearch.config.document import Document, override, read_document
 from evosearch.config.messages import explain, locate
-from evosearch.config.model import RunConfig, adapter, section_types
+from evosearch.config.model import REGISTRIES, RunConfig, adapter, choose, section_types, settings_of
+from evosearch.data import FileKeys
 from evosearch.errors import ConfigError
 
 
@@ -41,7 +43,26 @@ def read_config(
         ):  # how Python reads bytes that are not UTF-8
             raise ConfigError(f"{path} has a name that is not UTF-8, so it cannot name a search; give --name")
         document = document.with_value(("name",), path.stem, f"{path}, whose name names the search")
-    return check(document), document
+    document = without_never_used(document)
+    config = check(document)
+    data = config.data
+    if (
+        isinstance(data, FileKeys)
+        and ("data", "beside") not in document.places
+        and not Path(data.root).is_absolute()
+    ):
+        data = replace(data, beside=str(path.parent.resolve()))
+    return replace(config, data=data), document
+
+
+def without_never_used(document: Document) -> Document:
+    """Without the keys that the first version took for every source and that this one never used; they are noted."""
+    for section, given in document.values.items():
+        if section in REGISTRIES and isinstance(given, dict):
+            never = getattr(settings_of(section, given), "never_used", ())
+            for key in (key for key in given if key in never):
+                document = document.without((section, key))
+    return document
 
 
 def check(document: Document) -> RunConfig:
@@ -50,15 +71,17 @@ def check(document: Document) -> RunConfig:
     Raises:
         ConfigError: as `load_config`.
     """
-    values = document.values
-    if isinstance(
-        strategy := values.get("strategy"), dict
-    ):  # pydantic chooses by the name and knows no default
-        values = {**values, "strategy": {"name": section_types("strategy")[0].name, **strategy}}
+    values = dict(document.values)
     try:
+        for section in REGISTRIES:
+            if isinstance(
+                given := values.get(section), dict
+            ):  # pydantic chooses by the name and knows no default
+                values[section] = {"name": section_types(section)[0].name, **given}
+                choose(section, values[section]["name"])
         # As JSON, since only there a list may become a tuple while everything else is strict.
         return adapter().validate_json(json.dumps(values))
     except ValidationError as error:
         raise ConfigError(explain(error, document)) from None
     except ConfigError as error:  # from a section's own __post_init__; pydantic lets it pass
-        raise ConfigError(locate(str(error), document)) from None
+        raise type(error)(locate(str(error), document)) from None

@@ -39,7 +39,13 @@ def explain(error: ValidationError, document: Document) -> str:
     rank = {path: number for number, path in enumerate(document.places)}
     problems: dict[KeyPath, ErrorDetails] = {}
     for details in error.errors(include_url=False, include_input=False):
-        problems.setdefault(_walk(details["loc"], document.values)[0], details)
+        path = _walk(details["loc"], document.values)[0]
+        if path in problems:  # of a value that may be of several kinds: what each kind asks for
+            asked = [_expected(problems[path]), _expected(details)]
+            problems[path]["ctx"] = {"expected": " or ".join(dict.fromkeys(asked))}
+            problems[path]["type"] = "value_error"
+        else:
+            problems[path] = details
     first = min(problems, key=lambda path: rank.get(document.nearest(path), len(rank)))
     path, text = _problem(problems[first], document.values)
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
@@ -65,8 +71,13 @@ def _problem(details: "ErrorDetails", values: dict[str, Any]) -> tuple[KeyPath, 
         path, found = (*path, "name"), found["name"]
         expected = _alternatives(context["expected_tags"])
     else:
-        expected = _EXPECTED.get(kind) or context.get("expected", details["msg"])
+        expected = _expected(details)
     return path, f"{dotted(path)} is {shown(found)}; expected {expected.replace(chr(39), '')}"
+
+
+def _expected(details: "ErrorDetails") -> str:
+    expected: str = _EXPECTED.get(details["type"]) or details.get("ctx", {}).get("expected", details["msg"])
+    return expected
 
 
 def _walk(location: tuple[str | int, ...], values: Any) -> tuple[KeyPath, Any]:

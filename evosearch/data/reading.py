@@ -8,42 +8,94 @@ import numpy as np
 import numpy.typing as npt
 
 from evosearch.blueprint import ImageShape
-from evosearch.data.decoding import Decoded, UndecodableError, decode
+from evosearch.data.decoding import Decoded, UndecodableError, Window, decode
 from evosearch.evaluation import Images
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How files become pixels."""
+
+    shape: ImageShape
+    """Of each image afterwards."""
+    max_pixels: int
+    """A file with more is refused."""
+    window: Window = "full"
+    """Which values of deep pictures become black and white."""
+    scale_from: frozenset[str] = frozenset()
+    """Names of the files whose values `auto` takes: those that are trained on."""
 
 
 @dataclass(frozen=True, eq=False)
 class DecodedFiles:
-    """Images (files, C, H, W) in the order of the names asked for; and, of each file before any change,
-    `sizes` (files, 2) int64 as width and height in pixels, and Pillow's `modes` (files,). Bad files are zeros.
+    """Images (files, C, H, W) in the order of the names asked for, and of each file before any change what follows. Bad
+    files are zeros.
     """
 
     images: Images
     sizes: npt.NDArray[np.int64]
+    """(files, 2): width and height in pixels."""
     modes: npt.NDArray[np.str_]
+    """(files,): Pillow's."""
+    values: npt.NDArray[np.float64]
+    """(files, 2): lowest and highest value of a deep picture, NaN where it is none."""
+    pages: npt.NDArray[np.bool_]
+    """(files,): whether there are pages after the first."""
+    halved: npt.NDArray[np.bool_]
+    """(files,): whether it has colours of 16 bits, of which the upper 8 count."""
+    window: npt.NDArray[np.float64]
+    """(2,): the values of deep pictures that became black and white; NaN where there are none."""
 
 
-def decode_files(
-    root: Path, names: Sequence[str], shape: ImageShape, max_pixels: int
-) -> tuple[DecodedFiles, Mapping[str, str]]:
+def decode_files(root: Path, names: Sequence[str], how: Decoding) -> tuple[DecodedFiles, Mapping[str, str]]:
     """Decode `names` below `root`; also the reason for every file that could not be, by name."""
-    images = np.zeros((len(names), shape.channels, shape.height, shape.width), np.uint8)
-    sizes = np.zeros((len(names), 2), np.int64)
-    modes = np.full(len(names), "", "<U8")
+    count, shape = len(names), how.shape
+    files = DecodedFiles(
+        np.zeros((count, shape.channels, shape.height, shape.width), np.uint8),
+        np.zeros((count, 2), np.int64),
+        np.full(count, "", "<U8"),
+        np.full((count, 2), np.nan),
+        np.zeros(count, np.bool_),
+        np.zeros(count, np.bool_),
+        np.full(2, np.nan) if isinstance(how.window, str) else np.array(how.window, np.float64),
+    )
+    bad = _decode_into(files, root, dict(enumerate(names)), how, how.window)
+    deep = {i: name for i, name in enumerate(names) if not np.isnan(files.values[i, 0])}
+    if how.window == "auto" and deep:
+        low, high = _scale(files, deep, how.scale_from)
+        files.window[:] = low, high
+        bad |= _decode_into(files, root, deep, how, (low, high))
+    return files, bad
+
+
+def _decode_into(
+    files: DecodedFiles, root: Path, names: Mapping[int, str], how: Decoding, window: Window
+) -> dict[str, str]:
+    """Decode files into their places. Returns: why one could not be, by name."""
     bad: dict[str, str] = {}
-    for i, name in enumerate(names):
+    for i, name in names.items():
         try:
-            file = _decoded(root / name, shape, max_pixels)
+            one = _decoded(root / name, how, window)
         except UndecodableError as error:
             bad[name] = str(error)
         else:
-            images[i], sizes[i], modes[i] = file.pixels, file.size, file.mode
-    return DecodedFiles(images, sizes, modes), bad
+            files.images[i], files.sizes[i], files.modes[i] = one.pixels, one.size, one.mode
+            files.values[i] = one.values or (np.nan, np.nan)
+            files.pages[i], files.halved[i] = one.pages, one.halved
+    return bad
 
 
-def _decoded(path: Path, shape: ImageShape, max_pixels: int) -> Decoded:
+def _scale(files: DecodedFiles, deep: Mapping[int, str], trained: frozenset[str]) -> tuple[float, float]:
+    """From the lowest to the highest value of the deep pictures that are trained on; where none of these is deep, of all."""
+    of_trained = [i for i, name in deep.items() if name in trained]
+    values = files.values[of_trained or list(deep)]
+    low, high = float(values[:, 0].min()), float(values[:, 1].max())
+    return low, high if high > low else low + 1
+
+
+def _decoded(path: Path, how: Decoding, window: Window) -> Decoded:
     try:
         with path.open("rb") as stream:
-            return decode(stream, shape, max_pixels)
+            return decode(stream, how.shape, how.max_pixels, window)
     except OSError as error:
         raise UndecodableError(f"cannot be read: {error.strerror}") from error

@@ -81,7 +81,11 @@ def whole_numbers():
 @pytest.mark.parametrize(("key", "value"), whole_numbers())
 def test_an_absurd_number_is_refused_in_one_line_that_names_its_key_or_does_no_harm(command, key, value):
     section, _, name = key.partition(".")
-    other = {"evaluations": ("--set", "strategy={name: random}")}.get(name, ())
+    others = {
+        "evaluations": "strategy={name: random}",
+        "max_image_pixels": "data={name: image_folder, root: .}",
+    }
+    other = ("--set", others[name]) if name in others else ()
     ended = command("validate", "tiny.yaml", *other, "--set", f"{key}={value}")
     if key in {"data.split_seed", "strategy.phi"}:  # numpy takes any seed; a threshold that is never reached
         assert ended.status == 0, ended
