@@ -460,9 +460,6 @@ class Driver:
 
     # Its watcher
 
-    def checkpoint(self) -> None:
-        """Nothing is in another file here."""
-
     def note(self, text: str) -> None:
         """As `Watcher.note`."""
         self._history.tell(f"  note: {text}")
