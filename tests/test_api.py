@@ -761,3 +761,42 @@ def test_a_driver_that_is_alive_is_superseded_where_that_is_asked_for(home, conf
         assert api.run(config, home, takeover=True).row.state == "done"
         with pytest.raises(StaleTermError):
             home.journal.append("tiny", alive.term, [Interrupted("late")], time.time())
+
+
+@pytest.mark.parametrize("lines", ["exit 9", "exit 0"], ids=["broken", "working"])
+def test_a_search_that_began_on_the_cpu_goes_on_there_with_a_note_where_the_driver_of_the_gpus_does_not_work(
+    config, home, scripted, tmp_path, monkeypatch, lines, api
+):
+    api.run(config, home)
+    command = tmp_path / "nvidia-smi"
+    command.write_text(f"#!/bin/sh\n{lines}\n")
+    command.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    watcher = Mock(wraps=Silence())
+    api.resume("tiny", home, generations=3, watcher=watcher)
+    notes = [call.args[0] for call in watcher.note.call_args_list]
+    told = "this is a GPU machine without a working driver; 'tiny' began on the CPU, and goes on there"
+    assert any(told in note for note in notes) == (lines == "exit 9")
+
+
+@pytest.mark.usefixtures("scripted")
+def test_absurd_numbers_are_refused_to_new_searches_and_one_that_began_with_them_goes_on_with_a_note(
+    config, home, api
+):
+    absurd = replace(
+        config,
+        space=replace(config.space, units=(8, 10**6)),
+        strategy=replace(config.strategy, redraws=10**20),
+        training=replace(config.training, batch_size=10**9),
+        workers=replace(config.workers, recycle_after=10**20),
+    )
+    with pytest.raises(ConfigError, match="must be at most"):
+        api.run(absurd, home)
+    begun_long_ago(home, absurd)
+    watcher = Mock(wraps=Silence())
+    assert api.resume("tiny", home, watcher=watcher).row.state == "done"
+    notes = [call.args[0] for call in watcher.note.call_args_list]
+    keys = {
+        note.partition(" is ")[0] for note in notes if "began before that was refused, and goes on" in note
+    }
+    assert keys == {"space.units", "strategy.redraws", "training.batch_size", "workers.recycle_after"}

@@ -7,5 +7,6 @@ two: processes of this machine, and Ray actors. No policy lives here: budgets, o
 """
 
 from workers.executors import make_pool, train_on
+from workers.slots import driver_trouble
 
-__all__ = ["make_pool", "train_on"]
+__all__ = ["driver_trouble", "make_pool", "train_on"]

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from statistics import fmean
 from typing import assert_never
 
@@ -104,12 +104,14 @@ class Display:
         self._live.start()
 
     def close(self) -> None:
-        """Give the terminal back."""
-        self._live.stop()
+        """Give the terminal back, unless it was closed."""
+        with suppress(OSError):
+            self._live.stop()
 
     def note(self, text: str) -> None:
-        """Above the panel."""
-        self._console.print(printable(text), markup=False)
+        """Above the panel; a search does not end because nobody reads any more."""
+        with suppress(OSError):
+            self._console.print(printable(text), markup=False)
 
     def begin(self, plan: Plan, state: DriverState) -> None:
         """Show the search from here on."""
@@ -128,7 +130,8 @@ class Display:
         for fact in facts:
             if isinstance(fact, Failed | TestReadingFailed) and (text := _told(fact)):
                 line = printable(f"{_prefix(self._tallies, tally)}{text}")
-                self._console.print(line, style="yellow", markup=False)
+                with suppress(OSError):
+                    self._console.print(line, style="yellow", markup=False)
 
     def _draw(self) -> RenderableType:
         return panel(self._tallies)

@@ -27,11 +27,12 @@ from evosearch.runtime.pool import (
     WorkerProgressed,
     freed,
 )
-from evosearch.runtime.settings import EvaluatorFactory, WorkerSettings
+from evosearch.runtime.settings import MOST_PER_GPU, EvaluatorFactory, WorkerSettings
 from evosearch.runtime.signals import StopSignals
 from evosearch.runtime.watcher import Silence, Watcher, Watchers
 
 __all__ = [
+    "MOST_PER_GPU",
     "RULES",
     "Assign",
     "Begun",

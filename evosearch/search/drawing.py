@@ -1,10 +1,22 @@
 """Random individuals that can be trained: drawn, repaired, and drawn again where they are too big."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from evosearch.errors import InfeasibleSpaceError
 from evosearch.genome import Chromosome, Operation, Redrawn, sample
 from evosearch.search.context import SearchContext
+
+MOST_REDRAWS = 10_000
+"""More than a space needs that holds anything; of one that holds nothing it is told within minutes."""
+
+
+def too_many_redraws(redraws: int) -> Sequence[str]:
+    """Why no search may be begun with so many, as an objection of a strategy's settings; nothing where it may."""
+    if redraws <= MOST_REDRAWS:
+        return ()
+    return (f"strategy.redraws is {redraws}; it must be at most {MOST_REDRAWS:,}",)
 
 
 def draw_feasible(

@@ -4,7 +4,7 @@ Source: Gong et al., "Analyze COVID-19 CT images based on evolutionary algorithm
 space", Complex & Intelligent Systems, 2021, doi 10.1007/s40747-021-00513-8. Read `EavlStrategy.tell` first.
 """
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
@@ -15,7 +15,7 @@ from evosearch.search.breeding import Breeding, breed
 from evosearch.search.candidate import SearchProgress
 from evosearch.search.chance import Purpose, stream
 from evosearch.search.context import SearchContext
-from evosearch.search.drawing import draw_feasible
+from evosearch.search.drawing import draw_feasible, too_many_redraws
 from evosearch.search.selection import Selection
 from evosearch.search.state import SearchState
 from evosearch.search.survival import elites
@@ -82,6 +82,10 @@ class EavlSettings:
             raise ConfigError(
                 f"strategy.shrink_deviation is {self.shrink_deviation}; it must lie between 0.01 and 100 genes"
             )
+
+    def objections(self) -> Sequence[str]:
+        """Why no search may be begun with these, one line each; one that was begun before goes on."""
+        return too_many_redraws(self.redraws)
 
     @property
     def born(self) -> int:

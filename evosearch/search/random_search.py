@@ -3,7 +3,7 @@
 The paper draws 1000 architectures with a batch norm after every convolution: `space.batch_norm: 1`.
 """
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,7 +12,7 @@ from evosearch.evaluation import Candidate, Measure, Origin, Outcome, Trial, Tri
 from evosearch.search.candidate import SearchProgress
 from evosearch.search.chance import Purpose, stream
 from evosearch.search.context import SearchContext
-from evosearch.search.drawing import draw_feasible
+from evosearch.search.drawing import draw_feasible, too_many_redraws
 from evosearch.search.eavl import MOST
 from evosearch.search.state import SearchState
 
@@ -37,6 +37,10 @@ class RandomSearchSettings:
             )
         if self.redraws < 0:
             raise ConfigError(f"strategy.redraws is {self.redraws}; it must be at least 0")
+
+    def objections(self) -> Sequence[str]:
+        """Why no search may be begun with these, one line each; one that was begun before goes on."""
+        return too_many_redraws(self.redraws)
 
     @property
     def generations(self) -> int:

@@ -59,7 +59,7 @@ from evosearch.storage.journal.rows import (
 from evosearch.storage.names import MOST_OF_RETRAINING, check_name, check_new_name, group_of
 from evosearch.storage.removal import delete, what_is_deleted
 from evosearch.storage.settings import StorageSettings
-from evosearch.storage.urls import files_folder, without_password
+from evosearch.storage.urls import files_folder, user_path, without_password
 
 __all__ = [
     "MOST_OF_RETRAINING",
@@ -117,6 +117,7 @@ __all__ = [
     "save_copy",
     "search_names",
     "take",
+    "user_path",
     "what_is_deleted",
     "without_password",
 ]

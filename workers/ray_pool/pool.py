@@ -131,7 +131,7 @@ class RayPool:
 
         Raises:
             CannotRunError: no node can run a worker: none became ready, `STARTS` times in a row in every slot, or
-                preflight refused the nodes.
+                preflight refused the nodes; or the private cluster died.
         """
         deadline = time.monotonic() + timeout
         while True:
@@ -188,7 +188,9 @@ class RayPool:
         return self._supervisor.find(worker) if self._supervisor else None
 
     def _tend(self) -> list[PoolEvent]:
-        """Look after nodes and actors; waits for nothing."""
+        """Look after the cluster, nodes and actors; waits for nothing."""
+        if self._connection and self._connection.private:
+            self._connection.private.check()
         supervisor = self._running
         events = supervisor.match(self._monitor.view) if self._monitor else []
         period = max(PULSE_SECONDS, len(supervisor.handle) / PULSES_PER_SECOND)
