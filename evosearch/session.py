@@ -4,7 +4,7 @@ import os
 import platform
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cached_property, partial, reduce
@@ -19,7 +19,7 @@ from evosearch.data import Dataset, load_dataset
 from evosearch.errors import CannotRunError, HeldError, JournalError, SearchConflictError
 from evosearch.evaluation import FailureKind
 from evosearch.permissions import make_folder
-from evosearch.reports import draw_evolution
+from evosearch.reports import draw_evolution, draw_group
 from evosearch.runtime import (
     Checkpointing,
     DriverState,
@@ -140,7 +140,9 @@ def search(sessions: Sequence["SearchSession"], generations: int | None = None) 
                 one.journal_what_changed(signals)
         if unfinished:
             _drive(unfinished, dataset, generations, stack, signals)
-    return tuple(one.finished(dataset) for one in sessions)
+    ended = tuple(one.finished(dataset) for one in sessions)
+    sessions[0].draw_group()
+    return ended
 
 
 def _check_alike(sessions: Sequence["SearchSession"]) -> None:
@@ -379,7 +381,9 @@ class SearchSession:
             facts = (Extended(self.total(generations) or 1), *retried(plan, state))
             logbook.append(facts)
             state = reduce(partial(evolve, plan), facts, state)
-        self._curve.unlink(missing_ok=True)  # it would show fewer generations than there will be
+        for picture in (self._curve, self._group_curve):  # it would show fewer generations than there will be
+            if picture:
+                picture.unlink(missing_ok=True)
         return state
 
     def _tell_of_other_versions(self, row: SearchRow) -> None:
@@ -486,18 +490,30 @@ class SearchSession:
     def finished(self, dataset: Dataset) -> Finished:
         """What to print; the curve is drawn here, since a driver may be killed once the search is done."""
         name, journal = self.config.name, self.home.journal
-        try:
-            if self.parent is None and not self._curve.exists():
-                draw_evolution(name, journal.generations(name), self._curve)
-                store = artifact_store(self.home, self.config)
-                if store.is_remote:
-                    store.within(name).put(self._curve, self._curve.name)
-        except (OSError, CannotRunError) as error:  # a full or read-only disk does not take the result away
-            self.options.watcher.note(f"no evolution curve could be drawn: {error}")
+        if self.parent is None:
+            self._draw(name, self._curve, lambda file: draw_evolution(name, journal.generations(name), file))
         if "://" not in self.checkpointing.place:  # its driver may have been killed before it cleared them
             self.checkpointing.clear()
         row, place = self.home.find_search(name), artifact_place(self.home, self.config)
         return Finished(row, journal.best(name), len(dataset.classes), self.folder, place)
+
+    def draw_group(self) -> None:
+        """Draw the members of its group together, as far as they have come."""
+        group, journal = group_of(self.config.name), self.home.journal
+        if self._group_curve and len(members := self.home.members_of(group)) > 1:
+            bests = {row.name: journal.generations(row.name) for row in members}
+            self._draw(group, self._group_curve, lambda file: draw_group(group, bests, file))
+
+    def _draw(self, name: str, file: Path, draw: Callable[[Path], None]) -> None:
+        """Draw what is not there yet, and keep it with the files of the search or group `name`."""
+        try:
+            if not file.exists():
+                draw(file)
+                store = artifact_store(self.home, self.config)
+                if store.is_remote:
+                    store.within(name).put(file, file.name)
+        except (OSError, CannotRunError) as error:  # a full or read-only disk does not take the result away
+            self.options.watcher.note(f"no evolution curve could be drawn: {error}")
 
     @property
     def folder(self) -> Path:
@@ -513,6 +529,12 @@ class SearchSession:
     @property
     def _curve(self) -> Path:
         return self.folder / "evolution.png"
+
+    @property
+    def _group_curve(self) -> Path | None:
+        """Of a member of a group: where the picture of all lies."""
+        alone = self.parent is not None or group_of(self.config.name) == self.config.name
+        return None if alone else self.folder.parent / self._curve.name
 
     def prepare_folder(self) -> None:
         """Find out now, and not after hours of training, whether pictures and weights can be written."""

@@ -188,7 +188,7 @@ def _print_ended(name: str, ended: "Finished | tuple[Finished, ...]", home: "Hom
     from evosearch.reports import group_lines, search_lines
 
     if isinstance(ended, tuple):
-        lines = group_lines(name, [(member.row, member.best) for member in ended])
+        lines = group_lines(name, [(one.row, one.best) for one in ended], ended[0].folder.parent)
     else:
         lines = search_lines(ended.row, ended.best, ended.classes, ended.folder, ended.place)
     for line in lines:

@@ -5,7 +5,7 @@ recorded. This room imports no ray and no torch.
 """
 
 from evosearch.reports.cost import Cost, cost_lines, estimate_cost, seconds_left
-from evosearch.reports.curve import draw_evolution
+from evosearch.reports.curve import draw_evolution, draw_group
 from evosearch.reports.data import data_lines
 from evosearch.reports.group import MeanDeviation, best_member, group_document, group_lines, snapshots_spread
 from evosearch.reports.outcome import (
@@ -40,6 +40,7 @@ __all__ = [
     "data_lines",
     "describe",
     "draw_evolution",
+    "draw_group",
     "duration",
     "estimate_cost",
     "group_document",

@@ -230,6 +230,17 @@ def test_a_picture_that_a_kill_prevented_is_drawn_by_the_next_run(own_finished, 
     assert picture.exists()
 
 
+def test_a_group_has_a_picture_of_all_its_seeds_that_an_extension_draws_again(command, scripted):
+    ended = command("run", "tiny.yaml", "--seeds", "0..2")
+    picture = Path("runs/tiny/evolution.png")
+    assert f"Evolution curves  {picture.absolute()}\n" in ended.out
+    before = picture.read_bytes()
+    for seed in range(3):
+        assert Path(f"runs/tiny/seed-{seed}/evolution.png").exists()
+    assert command("resume", "tiny", "--generations", "3").status == 0
+    assert picture.read_bytes() != before
+
+
 # resume --generations
 
 
