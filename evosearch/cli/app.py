@@ -65,7 +65,8 @@ def main() -> None:
     try:
         status = app(standalone_mode=False)
     except EvosearchError as error:
-        complain(str(error))
+        for line in error.lines:
+            complain(line)
         sys.exit(error.exit_status)
     except UsageError as error:
         from evosearch.storage import without_password
