@@ -40,6 +40,7 @@ from evosearch.runtime import (
     policy_of,
     replay,
     retried,
+    starting,
 )
 from evosearch.search import FixedListSettings, SearchContext
 from evosearch.storage import (
@@ -130,6 +131,8 @@ def search(sessions: Sequence["SearchSession"], generations: int | None = None) 
     """Drive searches side by side to their ends; `generations` extends them."""
     with ExitStack() as stack:
         signals = stack.enter_context(StopSignals())
+        if not all(one.is_done(generations) for one in sessions):
+            sessions[0].options.watcher.wait("reading the data")
         dataset = sessions[0].load(begun=any(one.row or one.parent for one in sessions))
         _check_alike(sessions)
         for one in sessions:
@@ -275,7 +278,11 @@ def _open_pool(
         reach = mark.find_problem
     pool = make_pool(first.executor, workers, training.threads, train_on, dataset.for_search(), reach)
     stack.callback(pool.close)
+    watcher = first.options.watcher
+    if first.executor == "ray":
+        watcher.wait("connecting to Ray")
     pool.start()
+    watcher.wait(starting(0, pool.ordered))
     signals.reclaim()
     return pool
 

@@ -137,14 +137,16 @@ def _print_search(snapshot: "SearchSnapshot", as_json: bool) -> None:
 
 def _snapshot(home: "Home", row: "SearchRow") -> "SearchSnapshot":
     from evosearch.config import config_from_json
-    from evosearch.reports import SearchSnapshot, last_heard
+    from evosearch.reports import Estimate, SearchSnapshot, last_heard, search_left
 
     host, now = socket.gethostname(), time.time()
     total = config_from_json(row.configuration).strategy.with_generations(row.generations).evaluations_in_all
     state, best = home.current_state(row, host, now), home.journal.best(row.name)
     children = tuple(_snapshot(home, child) for child in home.children_of(row.name))
+    rows = () if state == "done" else home.journal.evaluations(row.name)
+    left = Estimate(0.0, sure=True) if state == "done" else search_left(row, total, rows)
     readings, live = home.journal.test_readings(row.name), home.journal.live(row.name)
-    return SearchSnapshot(row, state, best, total, last_heard(row, host, now), children, readings, live)
+    return SearchSnapshot(row, state, best, total, last_heard(row, host, now), children, readings, live, left)
 
 
 def add_to(app: typer.Typer) -> None:

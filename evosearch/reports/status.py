@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
-from evosearch.reports.cost import seconds_left
+from evosearch.reports.cost import Estimate
 from evosearch.reports.outcome import reading_row
 from evosearch.reports.words import cells, duration
 from evosearch.storage import EvaluationRow, LiveRow, SearchRow, SearchStatus, TestReading
@@ -17,7 +17,7 @@ from evosearch.storage import EvaluationRow, LiveRow, SearchRow, SearchStatus, T
 class SearchSnapshot:
     """A search now. `state`: see `current_state`; `total`: evaluations of the whole search; `heard`: when its driver
     gave its last sign of life, see `last_heard`. `children`: its retrainings; `readings`: of the test split, by it or them.
-    `live`: the newest epoch of each training that has told of one.
+    `live`: the newest epoch of each training that has told of one. `left`: until its end, where anything is known of that.
     """
 
     row: SearchRow
@@ -28,6 +28,7 @@ class SearchSnapshot:
     children: tuple["SearchSnapshot", ...] = ()
     readings: tuple[TestReading, ...] = ()
     live: tuple[LiveRow, ...] = ()
+    left: Estimate | None = None
 
     @property
     def done(self) -> int:
@@ -46,8 +47,8 @@ class SearchSnapshot:
 
     @property
     def seconds_left(self) -> float | None:
-        """Estimated seconds until the end; None while nothing is done."""
-        return seconds_left(self.done + self.row.counts.get("failed", 0), self.total, self.row.seconds)
+        """Estimated seconds until the end; None while nothing is known."""
+        return None if self.left is None else self.left.seconds
 
 
 def last_heard(row: SearchRow, host: str, now: float) -> str:

@@ -19,7 +19,15 @@ from evosearch.runtime.machine.step import (
     StopAsked,
     step,
 )
-from evosearch.runtime.pool import PoolChanged, PoolEvent, Ticket, WorkerJoined, WorkerLeft, WorkerPool
+from evosearch.runtime.pool import (
+    PoolChanged,
+    PoolEvent,
+    Ticket,
+    Worker,
+    WorkerJoined,
+    WorkerLeft,
+    WorkerPool,
+)
 from evosearch.runtime.scheduling.placement import check_limits, check_readings
 from evosearch.runtime.watcher import Watcher, Watchers
 from evosearch.storage import Completed, Event, LiveCurve, Stopped
@@ -99,6 +107,8 @@ class _Loop:
         self._stopped: list[str] = []
         self._held_back: list[PoolEvent] = []
         self._may_begin = False
+        self._joined: set[Worker] = set()
+        self._worked = False
         self._live = LiveTrainings()
         self._watchers = Watchers.of(world.watcher)
 
@@ -112,6 +122,7 @@ class _Loop:
             news = world.pool.poll(POLL_SECONDS)
             now = world.clock()
             self._hear(news, now)
+            self._tell_who_is_there(news)
             self._stop_the_overdue(now)
             if world.clock() - beaten >= HEARTBEAT_SECONDS:
                 self._beat()
@@ -135,6 +146,17 @@ class _Loop:
             self._advance(*held)
             for search, curves in told.items():
                 self._show(search, curves)
+
+    def _tell_who_is_there(self, news: Sequence[PoolEvent]) -> None:
+        """As long as nothing was given out, whoever watches waits for workers."""
+        before = len(self._joined)
+        for event in news:
+            if isinstance(event, WorkerJoined):
+                self._joined.add(event.worker)
+            elif isinstance(event, WorkerLeft):
+                self._joined.discard(event.worker)
+        if len(self._joined) != before and not self._worked:
+            self._watchers.wait(starting(len(self._joined), self._world.pool.ordered))
 
     def _show(self, search: str, curves: Sequence[LiveCurve]) -> None:
         member = self._fleet.members[search]
@@ -190,6 +212,7 @@ class _Loop:
                 if any(isinstance(fact, Completed) for fact in facts) and search in world.checkpointing:
                     world.checkpointing[search].clear()
             case Assign(search, worker, trial, attempt, task):
+                self._worked = True
                 self._stalls = self._stalls.began(worker, world.clock())
                 self._live = self._live.began(worker, search, trial, task)
                 checkpointing = world.checkpointing.get(search)
@@ -201,6 +224,15 @@ class _Loop:
             case Exclude(node, message):
                 self._watchers.note(message)
                 world.pool.exclude(node)
+
+
+def starting(ready: int, ordered: int) -> str:
+    """What is waited for while workers start.
+
+    >>> starting(1, 2)
+    'starting workers: 1 of 2 ready'
+    """
+    return f"starting workers: {ready} of {max(ready, ordered)} ready"
 
 
 def _stopped(search: str, message: str) -> str:
