@@ -28,7 +28,7 @@ LOCK = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version
 	--exclude-newer '14 days' --custom-compile-command 'make lock' --extra postgres
 
 lock: install ## Write the locks anew: UPGRADE=all, or UPGRADE='ray numpy'; else what is locked stays
-	@$(LOCK) --extra dev --output-file constraints.txt \
+	@$(LOCK) --group dev --output-file constraints.txt \
 		$(if $(filter all,$(UPGRADE)),--upgrade,$(UPGRADE:%=--upgrade-package %))
 	@echo hatchling | $(LOCK) - --constraint constraints.txt --upgrade --no-annotate \
 		--output-file docker/requirements.txt
@@ -55,7 +55,7 @@ test-network: install ## Two hosts in network namespaces, their link cut for 30 
 
 SEEDS ?= 10000
 simulate: install ## Drivers, nodes and workers that die in virtual time; SEEDS=N of them
-	@$(BIN)/python -m evosearch.testing.simulation --seeds $(SEEDS)
+	@$(BIN)/python -P -m evosearch.testing.simulation --seeds $(SEEDS)
 
 check: install ## Lint, format, types, the house's walls, and the GPU benchmark dry
 	@$(BIN)/ruff check .
@@ -75,14 +75,14 @@ define into_readme
 endef
 
 docs: install ## Write configs/schema.json and the README's configuration reference anew
-	@$(BIN)/python -m evosearch.config schema > configs/schema.json
-	@$(BIN)/python -m evosearch.config reference > README.reference
+	@$(BIN)/python -P -m evosearch.config schema > configs/schema.json
+	@$(BIN)/python -P -m evosearch.config reference > README.reference
 	$(call into_readme,reference,README.reference)
 
 bench: install ## Measure driver, journal, replay and scheduler (half an hour); writes the README's tables
-	@$(BIN)/python -m evosearch.bench | tee README.bench
+	@$(BIN)/python -P -m evosearch.bench | tee README.bench
 	$(call into_readme,bench,README.bench)
-	@$(BIN)/python -m evosearch.bench scheduler | tee README.scheduler
+	@$(BIN)/python -P -m evosearch.bench scheduler | tee README.scheduler
 	$(call into_readme,scheduler,README.scheduler)
 
 OLD ?= HEAD

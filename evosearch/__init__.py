@@ -13,25 +13,50 @@ balance      shrinking long heads and growing short ones, in place of mutation
 fitness      validation accuracy after training, 0 to 1
 evaluation   one training of one chromosome, and what it came to
 
-`evosearch.api` runs searches; `evosearch.config` reads their configurations. Importing this package loads neither
-torch nor ray.
+>>> import evosearch
+>>> evosearch.parse("C64 B32 P | F100").tail
+(Dense(units=100),)
+
+`load_config`, `run` and `open` are the API of scripts and notebooks, and `evosearch.api` what the commands call.
+Importing this package loads neither torch nor ray.
 """
 
 TYPE_CHECKING = False  # typing's own would have to be imported first
 if TYPE_CHECKING:
     from evosearch.errors import EvosearchError
     from evosearch.genome import Chromosome, Conv, Dense, Pool, SearchSpace, parse, sample
+    from evosearch.handle import SearchHandle, load_config, run
+    from evosearch.handle import open_search as open  # noqa: A004 - as in `evosearch.open("digits")`
 
-__all__ = ["Chromosome", "Conv", "Dense", "EvosearchError", "Pool", "SearchSpace", "parse", "sample"]
+_ROOMS = {
+    "EvosearchError": "errors",
+    **dict.fromkeys(("Chromosome", "Conv", "Dense", "Pool", "SearchSpace", "parse", "sample"), "genome"),
+    **dict.fromkeys(("SearchHandle", "load_config", "open", "run"), "handle"),
+}
+__all__ = [
+    "Chromosome",
+    "Conv",
+    "Dense",
+    "EvosearchError",
+    "Pool",
+    "SearchHandle",
+    "SearchSpace",
+    "load_config",
+    "open",
+    "parse",
+    "run",
+    "sample",
+]
 
 
 def __getattr__(name: str) -> object:
     """What `__all__` promises, once it is asked for: `python -m evosearch` must order its path before numpy is imported."""
-    if name not in __all__:
+    if name not in _ROOMS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from evosearch import errors, genome  # noqa: PLC0415 - numpy comes with it
+    from importlib import import_module  # noqa: PLC0415 - likewise
 
-    return getattr(errors if name == "EvosearchError" else genome, name)
+    room = import_module(f"evosearch.{_ROOMS[name]}")
+    return getattr(room, "open_search" if name == "open" else name)
 
 
 def __dir__() -> list[str]:

@@ -11,6 +11,10 @@ import signal
 import sys
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from evosearch.session import Providers
 
 STOPPED = (75, 130)
 """Exit statuses of a command that was told to stop."""
@@ -21,8 +25,8 @@ def _stop_at_once(_number: int, _frame: FrameType | None) -> None:
     os._exit(75)
 
 
-def main() -> None:
-    """Run the command that `sys.argv` names and exit with its status."""
+def main(providers: "Providers | None" = None) -> None:
+    """Run the command that `sys.argv` names and exit with its status; `providers`: as `cli.main`."""
     for number in (signal.SIGINT, signal.SIGTERM):  # the imports take a moment, too
         signal.signal(number, _stop_at_once)
     if sys.stdout is None or sys.stderr is None:  # the caller closed them
@@ -31,7 +35,7 @@ def main() -> None:
     from evosearch import cli  # noqa: PLC0415 - once a signal is answered
 
     try:
-        cli.main()
+        cli.main(providers)
     except SystemExit as ended:
         if ended.code in STOPPED:
             for stream in (sys.stdout, sys.stderr):

@@ -9,37 +9,36 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Unpack
 
 from evosearch.config import (
     Document,
     RunConfig,
     check_new,
-    config_from_json,
     differing_keys,
     objections,
     with_earlier_defaults,
 )
 from evosearch.data import DataReport, inspect_data, load_dataset
+from evosearch.driving import drive_searches
 from evosearch.errors import InputError, SearchConflictError, TooManyFailuresError
 from evosearch.evaluation import MOST_EPOCHS, TrainingSettings, evaluation_seed
 from evosearch.genome import parse_network
 from evosearch.reports import Cost, counted, estimate_cost
-from evosearch.runtime import (
-    Watcher,
-    Watchers,
-)
 from evosearch.search import FixedListSettings, ListedTrial
 from evosearch.session import (
     DriveOptions,
+    Driving,
     Executor,
     Finished,
+    Providers,
     SearchSession,
     artifact_folder,
     artifact_place,
     artifact_store,
     check_parent,
+    configuration_of,
     make_plan,
-    search,
 )
 from evosearch.storage import (
     Home,
@@ -48,11 +47,13 @@ from evosearch.storage import (
     bring_back,
     group_of,
 )
-from evosearch.studies import final_name, lengthened, reading_key, retrainings
+from evosearch.studies import final_name, is_published, lengthened, reading_key, retrainings
 
 __all__ = [
+    "Driving",
     "Executor",
     "Finished",
+    "Providers",
     "artifact_folder",
     "artifact_place",
     "artifact_store",
@@ -72,36 +73,31 @@ def run(
     config: RunConfig,
     home: Home,
     *,
-    executor: Executor | None = None,
-    address: str | None = None,
-    watcher: Watcher | None = None,
-    takeover: bool = False,
     source: Document | None = None,
+    **how: Unpack[Driving],
 ) -> Finished:
     """Start the search `config.name`; go on with it where it is unfinished; return it where it is done.
 
     Args:
         config: the search.
         home: where its journal lies.
-        executor: None: as last time, at first ray.
-        address: of a Ray cluster; None: `workers.address`, else RAY_ADDRESS, else a private one.
-        watcher: is told how it goes.
-        takeover: take the search from a driver that is alive; its next commit fails.
         source: what `config` was read from; a search that was begun keeps its values of keys that are not given there
             and whose defaults have changed since. None: all keys are given.
+        how: executor, address, takeover, watcher and providers, see `DriveOptions`.
 
     Raises:
         SearchConflictError: the name belongs to a search of another configuration or of other data, or to a group.
         EvosearchError: as `evosearch.runtime.drive`.
     """
-    options = DriveOptions(executor, address, takeover, Watchers.of(watcher))
+    options = DriveOptions.of(**how)
+    _note_all(source, options)
     _bring_back(config, home, options)
     if members := home.members_of(config.name):
         raise SearchConflictError(
             f"{config.name!r} is a group of {counted(len(members), 'search')}; "
             f"give the seeds it has with --seeds, or take another --name"
         )
-    return search([_begun(config, home, options, source)])[0]
+    return drive_searches([_begun(config, home, options, source)])[0]
 
 
 def run_group(
@@ -109,17 +105,15 @@ def run_group(
     seeds: Sequence[int],
     home: Home,
     *,
-    executor: Executor | None = None,
-    address: str | None = None,
-    watcher: Watcher | None = None,
-    takeover: bool = False,
     source: Document | None = None,
+    **how: Unpack[Driving],
 ) -> tuple[Finished, ...]:
     """Run a search of `config` for each seed, side by side on the same workers, as `run` would run each.
 
     Returns: the searches `NAME/seed-N`, in the order of `seeds`. Each is what it would have been alone.
     """
-    options = DriveOptions(executor, address, takeover, Watchers.of(watcher))
+    options = DriveOptions.of(**how)
+    _note_all(source, options)
     _bring_back(config, home, options)
     if home.journal.find(config.name) is not None:
         raise SearchConflictError(
@@ -127,7 +121,9 @@ def run_group(
         )
     members = [replace(config, name=f"{config.name}/seed-{seed}", seed=seed) for seed in seeds]
     sources = [source and source.with_value(("seed",), seed, "--seeds") for seed in seeds]
-    return search([_begun(one, home, options, its) for one, its in zip(members, sources, strict=True)])
+    return drive_searches(
+        [_begun(one, home, options, its) for one, its in zip(members, sources, strict=True)]
+    )
 
 
 def resume_group(
@@ -135,19 +131,16 @@ def resume_group(
     home: Home,
     *,
     generations: int | None = None,
-    executor: Executor | None = None,
-    address: str | None = None,
-    watcher: Watcher | None = None,
-    takeover: bool = False,
+    **how: Unpack[Driving],
 ) -> tuple[Finished, ...]:
     """Go on with every search of the group `name`, side by side, as `resume` would with each."""
-    options = DriveOptions(executor, address, takeover, Watchers.of(watcher))
+    options = DriveOptions.of(**how)
     for row in home.members_of(name)[:1]:  # brings all of them back
-        _bring_back(config_from_json(row.configuration), home, options)
+        _bring_back(configuration_of(row), home, options)
     members = [_resumed(member, home, generations, options) for member in home.members_of(name)]
     if not members:
         home.find_search(name)  # neither a group nor a search: says what there is
-    return search(members, generations)
+    return drive_searches(members, generations)
 
 
 def resume(
@@ -155,31 +148,31 @@ def resume(
     home: Home,
     *,
     generations: int | None = None,
-    executor: Executor | None = None,
-    address: str | None = None,
-    watcher: Watcher | None = None,
-    takeover: bool = False,
+    **how: Unpack[Driving],
 ) -> Finished:
     """Go on with the search `name`, to `generations` generations in all where given; otherwise as `run`.
 
     Raises:
         SearchConflictError: there is no such search, or `generations` lies below its present total.
     """
-    options = DriveOptions(executor, address, takeover, Watchers.of(watcher))
-    _bring_back(config_from_json(home.find_search(name).configuration), home, options)
-    return search([_resumed(home.find_search(name), home, generations, options)], generations)[0]
+    options = DriveOptions.of(**how)
+    _bring_back(configuration_of(home.find_search(name)), home, options)
+    return drive_searches([_resumed(home.find_search(name), home, generations, options)], generations)[0]
 
 
-def _bring_back(config: RunConfig, home: Home, options: "DriveOptions") -> None:
+def _note_all(source: Document | None, options: DriveOptions) -> None:
+    for line in source.notes if source else ():
+        options.watcher.note(line)
+
+
+def _bring_back(config: RunConfig, home: Home, options: DriveOptions) -> None:
     """Where the journal is lost or behind, what the artifact store has of the search, or of its group, comes first."""
     store, takeover = artifact_store(home, config), options.takeover
     for line in bring_back(home, store, group_of(config.name), options.onlooker, takeover=takeover):
         options.watcher.note(line)
 
 
-def _begun(
-    config: RunConfig, home: Home, options: "DriveOptions", source: Document | None
-) -> "SearchSession":
+def _begun(config: RunConfig, home: Home, options: DriveOptions, source: Document | None) -> SearchSession:
     row = home.journal.find(config.name)
     if row is None:
         check_new(config, source)
@@ -189,8 +182,8 @@ def _begun(
     return SearchSession(home, _at(config, options.address), row, options, _parent(home, row))
 
 
-def _resumed(row: SearchRow, home: Home, generations: int | None, options: "DriveOptions") -> "SearchSession":
-    name, config = row.name, config_from_json(row.configuration)
+def _resumed(row: SearchRow, home: Home, generations: int | None, options: DriveOptions) -> SearchSession:
+    name, config = row.name, configuration_of(row)
     if row.parent is None:  # a retraining follows its search
         _note_objections(config, options)
     if generations is not None:
@@ -202,7 +195,7 @@ def _resumed(row: SearchRow, home: Home, generations: int | None, options: "Driv
     return SearchSession(home, _at(config, options.address), row, options, _parent(home, row))
 
 
-def _note_objections(config: RunConfig, options: "DriveOptions") -> None:
+def _note_objections(config: RunConfig, options: DriveOptions) -> None:
     """What is refused to new searches was allowed when this one began."""
     for line in objections(config):
         options.watcher.note(f"{line}; {config.name!r} began before that was refused, and goes on")
@@ -214,10 +207,7 @@ def retrain(
     *,
     epochs: int | None = None,
     seeds: Sequence[int] = (1,),
-    executor: Executor | None = None,
-    address: str | None = None,
-    watcher: Watcher | None = None,
-    takeover: bool = False,
+    **how: Unpack[Driving],
 ) -> tuple[TestReading, ...]:
     """Train the best of the finished search `name` again, and let each network that comes of it read the test split once.
 
@@ -229,10 +219,7 @@ def retrain(
         home: where its journal lies.
         epochs: None: `final.epochs`.
         seeds: one training each, from a seed of its own; at least 1, since 0 is the search's.
-        executor: None: as last time.
-        address: as in `run`.
-        watcher: is told how it goes.
-        takeover: take the retraining from a driver that is alive.
+        how: as in `run`.
 
     Returns: the readings, in the order of `seeds`.
 
@@ -245,13 +232,13 @@ def retrain(
     check_repeats(seeds)
     if epochs is not None and epochs > MOST_EPOCHS:
         raise InputError(f"--epochs is {epochs}; it must be at most {MOST_EPOCHS:,}")
-    options = DriveOptions(executor, address, takeover, Watchers.of(watcher))
-    _bring_back(config_from_json(home.find_search(name).configuration), home, options)
+    options = DriveOptions.of(**how)
+    _bring_back(configuration_of(home.find_search(name)), home, options)
     row, best = home.find_search(name), home.journal.best(name)
     check_parent(home, row, options.onlooker)
     if best is None:
         raise SearchConflictError(f"no evaluation of {name!r} succeeded; there is nothing to retrain")
-    config = config_from_json(row.configuration)
+    config = configuration_of(row)
     final = replace(_trained_by(config, best.number), epochs=epochs or config.final.epochs)
     wanted = retrainings(best.chromosome, best.candidate, seeds)
     keys = [_reading_key(config, final, one) for one in wanted]
@@ -259,6 +246,7 @@ def retrain(
     missing = [one for one, key in zip(wanted, keys, strict=True) if key not in known]
     if not missing:
         options.watcher.note("recorded earlier: each network reads the test split once")
+        _publish_again(home, row, known[keys[0]].search, options)
         return tuple(known[key] for key in keys)
     child = _retraining(home, row, replace(config, training=final), missing, options)
     if not child.is_done(None):
@@ -266,10 +254,19 @@ def retrain(
         options.watcher.note(
             f"training candidate {best.candidate} for {counted(final.epochs, 'epoch')}{each}, then reading the test split"
         )
-    search([child])
+    drive_searches([child])
     check_trained(home, child.config.name, missing)
     known = _recorded(home, name)
     return tuple(known[key] for key in keys)
+
+
+def _publish_again(home: Home, parent: SearchRow, name: str, options: DriveOptions) -> None:
+    """The winner of the retraining `name`, where its files are missing: its driver may have been killed before it left them."""
+    row = home.find_search(name)
+    config = configuration_of(row)
+    if row.parent == parent.name and not is_published(artifact_store(home, config).within(parent.name)):
+        session = SearchSession(home, config, row, options, parent)
+        session.publish_winner(session.load(begun=True))
 
 
 def check_trained(home: Home, name: str, wanted: Sequence[ListedTrial] | None = None) -> None:
@@ -312,7 +309,7 @@ def _retraining(
             f"{name!r} is a search of its own, whose name a retraining of {parent.name!r} for "
             f"{counted(config.training.epochs, 'epoch')} would have; give other --epochs"
         )
-    before = config_from_json(row.configuration).strategy if row else None
+    before = configuration_of(row).strategy if row else None
     strategy = lengthened(before if isinstance(before, FixedListSettings) else None, wanted)
     executor: Executor = options.executor or ("local" if parent.executor == "local" else "ray")
     as_parent = replace(options, executor=executor if row is None else options.executor)
@@ -370,7 +367,7 @@ def _at(config: RunConfig, address: str | None) -> RunConfig:
 
 def _merged(config: RunConfig, row: SearchRow, source: Document | None) -> RunConfig:
     """The journaled configuration, with what may change taken from `config`."""
-    journaled = config_from_json(row.configuration)
+    journaled = configuration_of(row)
     config = with_earlier_defaults(config, journaled, source.places if source else None)
     ours, theirs = config.strategy, journaled.strategy
     # Fewer generations than an extension made them is not another search.

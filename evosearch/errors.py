@@ -3,6 +3,7 @@
 EvosearchError                      a command ends with its `exit_status` and prints its message as one line
 ├── InputError               (2)    what the user gave is wrong; the message names the value, the place, the repair
 │   ├── ConfigError                 a configuration file or an override
+│   │   └── PluginError             it names what nobody registers, or a plugin that is broken
 │   ├── InvalidChromosomeError      a chromosome that cannot exist, in code or in text
 │   ├── InfeasibleSpaceError        the search space holds (almost) nothing within its own limits
 │   ├── DataError                   images, labels or split files; carries every bad file
@@ -65,6 +66,10 @@ class ConfigError(InputError):
         """Every problem, up to `MOST_LINES` of them, and how many more there are."""
         more = len(self.problems) - MOST_LINES
         return (*self.problems[:MOST_LINES], *([f"and {more} more"] if more > 0 else [])) or (str(self),)
+
+
+class PluginError(ConfigError):
+    """A configuration names something that nobody registers, or whose plugin is broken."""
 
 
 class InvalidChromosomeError(InputError):

@@ -1,46 +1,39 @@
-"""One command's dealings with its searches: load, hold, replay, train; see `evosearch.api`, which is the API."""
+"""One command's dealings with one search: load, hold, replay, extend, end; `evosearch.driving` drives several side by side."""
 
 import os
 import platform
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from functools import cached_property, partial, reduce
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Literal
+from typing import Any, Literal, Self, TypedDict, Unpack
 
-from evosearch.blueprint import Memory, Problem, training_memory
-from evosearch.config import RunConfig, config_from_json, config_to_json
+from evosearch.blueprint import Problem
+from evosearch.config import RunConfig, config_from_json, config_to_json, plugins_of
 from evosearch.data import Dataset, load_dataset
-from evosearch.errors import CannotRunError, HeldError, JournalError, SearchConflictError
+from evosearch.errors import CannotRunError, HeldError, JournalError, PluginError, SearchConflictError
 from evosearch.evaluation import FailureKind
 from evosearch.permissions import make_folder
 from evosearch.reports import draw_evolution, draw_group
 from evosearch.runtime import (
     Checkpointing,
     DriverState,
-    Fleet,
     Logbook,
-    Member,
     Plan,
     SplitReader,
     StopSignals,
-    Surroundings,
-    TimeLimits,
     Watcher,
+    Watchers,
     WorkerPool,
-    WorkerSettings,
-    checkpoint_room,
-    drive,
     evolve,
     policy_of,
     replay,
     retried,
-    starting,
 )
 from evosearch.search import FixedListSettings, SearchContext
 from evosearch.storage import (
@@ -51,17 +44,14 @@ from evosearch.storage import (
     Extended,
     Held,
     Home,
-    JournalLogbook,
     Onlooker,
     SearchCreated,
     SearchRow,
-    StoreProbe,
-    check_space,
     group_of,
     take,
 )
-from evosearch.studies import FinalReader
-from workers import make_pool, train_on
+from evosearch.studies import FinalReader, best_reading, publish_winner
+from workers import make_pool
 
 Executor = Literal["ray", "local"]
 
@@ -112,56 +102,74 @@ def make_plan(
     return Plan(config.name, strategy.make(context), context, dataset.key, reader)
 
 
+def versions() -> dict[str, str]:
+    """Of what changes numerics, journaled with a search."""
+    packages = ("evosearch", "torch", "torchvision", "ray", "numpy", "pillow", "scikit-learn")
+    return {"python": platform.python_version(), **{package: version(package) for package in packages}}
+
+
+@dataclass(frozen=True)
+class Providers:
+    """Where a command takes from what is not its own: workers, images, time. Tests, benchmarks and programs that embed a
+    search give others.
+    """
+
+    make_pool: Callable[..., WorkerPool] = make_pool
+    """As `workers.make_pool`."""
+    load_dataset: Callable[..., Dataset] = load_dataset
+    """As `evosearch.data.load_dataset`."""
+    clock: Callable[[], float] = time.time
+    """Seconds since 1970, for what is journaled."""
+    monotonic: Callable[[], float] = time.monotonic
+    """Seconds of a clock that never jumps, for the driver."""
+    make_onlooker: Callable[[Callable[[str], None]], Onlooker] = Onlooker
+    """What watches drivers that may be dead, given who is told of it."""
+    versions: Callable[[], Mapping[str, str]] = versions
+    """Of Python and its packages."""
+
+
 @dataclass(frozen=True)
 class DriveOptions:
     """How a command deals with its searches, whichever they are."""
 
-    executor: Executor | None
-    address: str | None
-    takeover: bool
-    watcher: Watcher
+    executor: Executor | None = None
+    """ray: actors of a Ray cluster; local: processes of this machine. None: as last time, at first ray."""
+    address: str | None = None
+    """Of a Ray cluster. None: `workers.address`, else RAY_ADDRESS, else a private one."""
+    takeover: bool = False
+    """Take a search from a driver that is alive; its next commit fails."""
+    watcher: Watcher = field(default_factory=Watchers)
+    """Is told how it goes."""
+    providers: Providers = field(default_factory=Providers)
+    """Where workers, images and time come from."""
+
+    @classmethod
+    def of(cls, **how: Unpack["Driving"]) -> Self:
+        """What `how` says, and the defaults for the rest; the watcher is guarded, so that none ends a search."""
+        given = {
+            **how,
+            "watcher": Watchers.of(how.get("watcher")),
+            "providers": how.get("providers") or Providers(),
+        }
+        return cls(**given)  # type: ignore[arg-type] # the keys of `Driving`, whose types are those of the fields
 
     @cached_property
     def onlooker(self) -> Onlooker:
         """Which watches drivers that may be dead."""
-        return Onlooker(self.watcher.note)
+        return self.providers.make_onlooker(self.watcher.note)
 
 
-def search(sessions: Sequence["SearchSession"], generations: int | None = None) -> tuple[Finished, ...]:
-    """Drive searches side by side to their ends; `generations` extends them."""
-    with ExitStack() as stack:
-        signals = stack.enter_context(StopSignals())
-        if not all(one.is_done(generations) for one in sessions):
-            sessions[0].options.watcher.wait("reading the data")
-        dataset = sessions[0].load(begun=any(one.row or one.parent for one in sessions))
-        _check_alike(sessions)
-        for one in sessions:
-            one.check_data(dataset)
-        unfinished = [one for one in sessions if not one.is_done(generations)]
-        for one in sessions:
-            if one not in unfinished:
-                one.journal_what_changed(signals)
-        if unfinished:
-            _drive(unfinished, dataset, generations, stack, signals)
-    ended = tuple(one.finished(dataset) for one in sessions)
-    sessions[0].draw_group()
-    return ended
+class Driving(TypedDict, total=False):
+    """`DriveOptions` as the keyword arguments of the functions that train; None: the default."""
+
+    executor: Executor | None
+    address: str | None
+    takeover: bool
+    watcher: Watcher | None
+    providers: Providers | None
 
 
-def _check_alike(sessions: Sequence["SearchSession"]) -> None:
-    """Searches that share a pool train on the same images and the same kind of device."""
-    home, begun = sessions[0].home, [one.row for one in sessions if one.row]
-    for row in begun[1:]:
-        data, device = (begun[0].data_key, row.data_key), (_device(home, begun[0]), _device(home, row))
-        for noun, (first, other) in (("data", data), ("devices", device)):
-            if first != other:
-                raise SearchConflictError(
-                    f"{begun[0].name!r} and {row.name!r} were begun on other {noun} ({first} and {other}), so they "
-                    "cannot share workers; resume them one by one"
-                )
-
-
-def _device(home: Home, row: SearchRow) -> Literal["cpu", "cuda"]:
+def device_of(home: Home, row: SearchRow) -> Literal["cpu", "cuda"]:
     """What a search that was begun trains on."""
     try:
         device: Literal["cpu", "cuda"] = row.environment["device"]
@@ -170,121 +178,6 @@ def _device(home: Home, row: SearchRow) -> Literal["cpu", "cuda"]:
         raise JournalError(
             f"the journal {home.journal.place} is damaged: it names no device of {row.name!r}; restore it from a copy"
         ) from error
-
-
-def _drive(
-    sessions: Sequence["SearchSession"],
-    dataset: Dataset,
-    generations: int | None,
-    stack: ExitStack,
-    signals: StopSignals,
-) -> None:
-    plans = [one.plan(dataset, generations) for one in sessions]
-    for plan, one in zip(plans, sessions, strict=True):
-        replay(plan, ())  # a space that holds nothing feasible is found before anything starts
-        one.prepare_folder()
-    _check_space(sessions, plans)
-    if any(one.row for one in sessions):
-        sessions[0].home.journal.check()  # before the first write: what is damaged is left as it is
-    # before any worker starts: where that is refused, they start in vain
-    sessions[0].home.journal.upgrade()
-    held = {one.config.name: stack.enter_context(one.hold(generations)) for one in sessions if one.row}
-    pool = _open_pool(sessions, stack, signals, dataset)
-    for one in sessions:
-        if one.row is None:
-            one.create(dataset, pool)
-            held[one.config.name] = stack.enter_context(one.hold())
-    home, watcher = sessions[0].home, sessions[0].options.watcher
-    backup = _keep_backups(sessions[0], stack, signals)
-    logbooks = {
-        name: JournalLogbook(home.journal, name, one, signals.reason, watcher.note, backup)
-        for name, one in held.items()
-    }
-    workers = _workers(sessions)
-    limits = TimeLimits(workers.stall_seconds, workers.hard_seconds)
-    checkpointing = {one.config.name: one.checkpointing for one in sessions}
-    world = Surroundings(pool, logbooks, time.monotonic, signals.reason, watcher, limits, checkpointing)
-    members = [
-        Member(plan, one.replayed(plan, logbooks[one.config.name], generations), held[one.config.name].term)
-        for plan, one in zip(plans, sessions, strict=True)
-    ]
-    signals.defer()
-    for member in members:
-        watcher.begin(member.plan, member.state)
-    drive(Fleet.of(*members), world)
-
-
-def _keep_backups(one: "SearchSession", stack: ExitStack, signals: StopSignals) -> Backup | None:
-    """Backups from now on: one at once, which tells other machines who drives, and a last one however it ends."""
-    backup = Backup.of(one.home.journal, artifact_store(one.home, one.config), group_of(one.config.name))
-
-    def save(released: bool) -> None:
-        # a process that is told to stop has not the time for a slow network
-        if one.home.journal.is_lost:  # in its place may be another, which is not to be kept in its name
-            return
-        if backup and (trouble := backup.save(0.5 if signals.reason() else 30.0, released=released)):
-            one.options.watcher.note(trouble)
-
-    stack.callback(save, True)
-    save(False)
-    return backup
-
-
-def _check_space(sessions: Sequence["SearchSession"], plans: Sequence[Plan]) -> None:
-    """A search that cannot be written down to its end is not begun."""
-    journal = sessions[0].home.journal.file
-    ended = sum(row.counts["done"] + row.counts["failed"] for one in sessions if (row := one.row))
-    folders = {one.folder for one in sessions} | ({journal.parent} if journal else set())
-    checkpoints = 0
-    if sessions[0].checkpointing.leaves_any:
-        slots = _workers(sessions).count or os.cpu_count() or 1
-        checkpoints = checkpoint_room((one for plan in plans for one in _first_memories(plan)), slots)
-    check_space(sorted(folders), sum(plan.strategy.evaluations for plan in plans) - ended, checkpoints)
-
-
-def _first_memories(plan: Plan) -> Iterator[Memory]:
-    """What the first trainings take, as far as that is known."""
-    for trial in plan.strategy.ask(plan.strategy.start()):
-        size, settings = plan.network_size(trial), plan.settings(trial)
-        if size is not None:
-            yield training_memory(size, settings.batch_size, settings.optimizer)
-
-
-def _workers(sessions: Sequence["SearchSession"]) -> WorkerSettings:
-    """The workers that they share. Time limits are of a search's candidates: what is listed has none but hanging, and
-    asks for no more workers than it has trainings left.
-    """
-    first = next((one for one in sessions if one.row), sessions[0])
-    workers = first.config.workers
-    if all(one.config.strategy.has_time_limits for one in sessions):
-        return workers
-    trainings = max(1, sum(one.to_train for one in sessions))
-    count = trainings if workers.count is None else min(workers.count, trainings)
-    return replace(workers, count=count, soft_seconds=None, hard_seconds=None)
-
-
-def _open_pool(
-    sessions: Sequence["SearchSession"], stack: ExitStack, signals: StopSignals, dataset: Dataset
-) -> WorkerPool:
-    """The pool that they share, started; the first of them that was begun before decides on what devices."""
-    first = next((one for one in sessions if one.row), sessions[0])
-    workers, training = _workers(sessions), first.config.training
-    if begun := first.row or first.parent:  # what decided numerics when the search began is kept
-        workers = replace(workers, device=_device(first.home, begun))
-    reach = None
-    if first.config.storage.artifacts is not None:
-        mark = StoreProbe.leave(artifact_store(first.home, first.config), first.config.name)
-        stack.callback(mark.remove)
-        reach = mark.find_problem
-    pool = make_pool(first.executor, workers, training.threads, train_on, dataset.for_search(), reach)
-    stack.callback(pool.close)
-    watcher = first.options.watcher
-    if first.executor == "ray":
-        watcher.wait("connecting to Ray")
-    pool.start()
-    watcher.wait(starting(0, pool.ordered))
-    signals.reclaim()
-    return pool
 
 
 def check_parent(home: Home, row: SearchRow, onlooker: Onlooker) -> None:
@@ -376,7 +269,24 @@ class SearchSession:
         if config_to_json(self.config) != journaled:
             with ExitStack() as stack:
                 stack.enter_context(self.hold())
-                _keep_backups(self, stack, signals)
+                self.keep_backups(stack, signals)
+
+    def keep_backups(self, stack: ExitStack, signals: StopSignals) -> Backup | None:
+        """Backups from now on: one at once, which says to other machines who drives, and a last one however it ends."""
+        backup = Backup.of(
+            self.home.journal, artifact_store(self.home, self.config), group_of(self.config.name)
+        )
+
+        def save(released: bool) -> None:
+            # a process that is told to stop has not the time for a slow network
+            if self.home.journal.is_lost:  # in its place may be another, which is not to be kept in its name
+                return
+            if backup and (trouble := backup.save(0.5 if signals.reason() else 30.0, released=released)):
+                self.options.watcher.note(trouble)
+
+        stack.callback(save, True)
+        save(False)
+        return backup
 
     def replayed(self, plan: Plan, logbook: Logbook, generations: int | None) -> DriverState:
         """The search as its journal left it, extended where that is wanted."""
@@ -393,11 +303,17 @@ class SearchSession:
                 picture.unlink(missing_ok=True)
         return state
 
+    @property
+    def _environment(self) -> dict[str, Any]:
+        plugins = plugins_of(self.config)
+        return {**self.options.providers.versions(), **({PLUGINS: plugins} if plugins else {})}
+
     def _tell_of_other_versions(self, row: SearchRow) -> None:
+        then, now = ({**one, **one.get(PLUGINS, {})} for one in (row.environment, self._environment))
         changed = [
-            f"{package} {row.environment.get(package)} then, {now} now"
-            for package, now in versions().items()
-            if row.environment.get(package) != now
+            f"{package} {then.get(package)} then, {version} now"
+            for package, version in now.items()
+            if package != PLUGINS and then.get(package) != version
         ]
         if changed:
             self.options.watcher.note(
@@ -407,7 +323,9 @@ class SearchSession:
     def load(self, *, begun: bool) -> Dataset:
         """The configured data. `begun`: see `load_dataset`."""
         cache = self.home.folder / "cache"
-        dataset = load_dataset(self.config.data, env=os.environ, cwd=Path.cwd(), cache=cache, begun=begun)
+        dataset = self.options.providers.load_dataset(
+            self.config.data, env=os.environ, cwd=Path.cwd(), cache=cache, begun=begun
+        )
         for line in dataset.notes:
             self.options.watcher.note(f"data: {line}")
         return dataset
@@ -437,7 +355,7 @@ class SearchSession:
             folder,
             name,
             started,
-            time.time,
+            self.options.providers.clock,
             takeover=takeover,
             onlooker=self.options.onlooker,
             check=self._check_unchanged,
@@ -483,12 +401,12 @@ class SearchSession:
 
     def create(self, dataset: Dataset, pool: WorkerPool) -> None:
         """Journal a new search; only now that it has workers."""
-        environment = {**versions(), "device": pool.device}
+        environment = {**self._environment, "device": pool.device}
         configuration, total = config_to_json(self.config), self.config.strategy.generations
         parent = self.parent.name if self.parent else None
         created = SearchCreated(configuration, dataset.key, environment, total, parent)
         try:
-            self.home.journal.create_search(self.config.name, created, time.time())
+            self.home.journal.create_search(self.config.name, created, self.options.providers.clock())
         except SearchConflictError as error:  # there was none a moment ago
             raise HeldError(
                 f"another driver has just begun {self.config.name!r}; run the same command again once it has ended"
@@ -499,6 +417,8 @@ class SearchSession:
         name, journal = self.config.name, self.home.journal
         if self.parent is None:
             self._draw(name, self._curve, lambda file: draw_evolution(name, journal.generations(name), file))
+        else:
+            self.publish_winner(dataset)
         if "://" not in self.checkpointing.place:  # its driver may have been killed before it cleared them
             self.checkpointing.clear()
         row, place = self.home.find_search(name), artifact_place(self.home, self.config)
@@ -521,6 +441,24 @@ class SearchSession:
                     store.within(name).put(file, file.name)
         except (OSError, CannotRunError) as error:  # a full or read-only disk does not take the result away
             self.options.watcher.note(f"no evolution curve could be drawn: {error}")
+
+    def publish_winner(self, dataset: Dataset) -> None:
+        """Of a retraining that is done: its best network becomes that of its search. Anything that hinders it is a note:
+        the readings are journaled, and the same command publishes it later.
+        """
+        if self.parent is None:
+            return
+        store, name = artifact_store(self.home, self.config), self.config.name
+        readings = [one for one in self.home.journal.test_readings(self.parent.name) if one.search == name]
+        if (best := best_reading(readings)) is None:
+            return
+        try:
+            publish_winner(self.parent, self.home.find_search(name), best, dataset.window, store)
+        except (OSError, CannotRunError) as error:
+            self.options.watcher.note(
+                f"the weights of {name!r} could not be copied to winner.safetensors ({error}); `evosearch retrain "
+                f"{self.parent.name}` tries again"
+            )
 
     @property
     def folder(self) -> Path:
@@ -555,7 +493,20 @@ class SearchSession:
             ) from error
 
 
-def versions() -> dict[str, str]:
-    """Of what changes numerics, journaled with a search."""
-    packages = ("evosearch", "torch", "torchvision", "ray", "numpy", "pillow", "scikit-learn")
-    return {"python": platform.python_version(), **{package: version(package) for package in packages}}
+PLUGINS = "plugins"
+"""Key of a journaled environment: the distributions that the configuration needs besides ours, with their versions."""
+
+
+def configuration_of(row: SearchRow) -> RunConfig:
+    """The journaled configuration of a search that is to be gone on with.
+
+    Raises:
+        PluginError: it names a source or a strategy that is not installed here; with the version that it was begun with.
+    """
+    try:
+        return config_from_json(row.configuration)
+    except PluginError as error:
+        begun = ", ".join(f"{name} {version}" for name, version in row.environment.get(PLUGINS, {}).items())
+        raise PluginError(
+            f"{row.name!r} cannot go on here: {error}; {f'it was begun with {begun}: install that' if begun else 'install it'}"
+        ) from error

@@ -11,7 +11,7 @@ from hypothesis import settings
 import tests.bucket  # noqa: F401 - registers `bucket://` with fsspec
 from evosearch.config import load_config
 from evosearch.storage import open_home
-from tests.finished_search import TINY, script_workers, train
+from tests.finished_search import TINY, Api, script_workers, train
 from tests.storage.postgres_server import PostgresServer, find_programs
 
 os.environ |= {
@@ -36,9 +36,15 @@ def finished(tmp_path_factory):
 
 
 @pytest.fixture
-def scripted(monkeypatch):
+def api():
+    """The functions of `evosearch.api`, to which a test gives workers, images and clock of its own."""
+    return Api()
+
+
+@pytest.fixture
+def scripted(api):
     """No worker is a process: fitness comes from a formula. Holds the pools that were made."""
-    return script_workers(monkeypatch)
+    return script_workers(api)
 
 
 @pytest.fixture

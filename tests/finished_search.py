@@ -1,13 +1,17 @@
 """A tiny search, and what a test may put in place of its workers."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-import pytest
-
-from evosearch import api, session
+from evosearch import api
+from evosearch.api import Finished, Providers
 from evosearch.config import load_config
 from evosearch.runtime import EvaluatorFactory
+from evosearch.session import SearchSession
 from evosearch.storage import open_home
 from evosearch.testing import FormulaEvaluator, Script, ScriptedPool
 
@@ -30,7 +34,7 @@ class FinishedSearch:
 
     config: Path
     home: Path
-    result: api.Finished
+    result: Finished
 
 
 def train(folder: Path) -> FinishedSearch:
@@ -42,8 +46,37 @@ def train(folder: Path) -> FinishedSearch:
     return FinishedSearch(config, home.folder, result)
 
 
+class Api:
+    """`evosearch.api`, whose functions that train are given the test's own workers, images and clock."""
+
+    def __init__(self) -> None:
+        self.providers = Providers()
+
+    def give(self, **providers: Any) -> None:
+        """From here on these; see `Providers`."""
+        self.providers = replace(self.providers, **providers)
+
+    @contextmanager
+    def giving(self, **providers: Any) -> Iterator[None]:
+        """These, until it ends."""
+        before = self.providers
+        self.give(**providers)
+        try:
+            yield
+        finally:
+            self.providers = before
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(api, name)
+        trains = name in ("run", "run_group", "resume", "resume_group", "retrain")
+        return partial(self._call, found) if trains else found
+
+    def _call(self, function: Any, *arguments: Any, **named: Any) -> Any:
+        return function(*arguments, **{"providers": self.providers, **named})
+
+
 def script_workers(
-    monkeypatch: pytest.MonkeyPatch, factory: EvaluatorFactory = FORMULA, script: Script | None = None
+    given: Api, factory: EvaluatorFactory = FORMULA, script: Script | None = None
 ) -> list[ScriptedPool]:
     """From here on no worker is a process, and `factory` makes its evaluator; `script`: what happens in
     its pools. Returns the pools that are made.
@@ -54,5 +87,28 @@ def script_workers(
         made.append(ScriptedPool(factory(data, "cpu"), script))
         return made[-1]
 
-    monkeypatch.setattr(session, "make_pool", make_pool)
+    given.give(make_pool=make_pool)
     return made
+
+
+class FailingPool(ScriptedPool):
+    """One that raises as soon as a driver is at work."""
+
+    def __init__(self, error):
+        super().__init__(FormulaEvaluator())
+        self._error = error
+
+    def poll(self, timeout):
+        raise self._error
+
+
+def hold_late(monkeypatch, what):
+    """`what` is done once, after the next driver has looked at the journal and before it takes its search."""
+    hold, others = SearchSession.hold, [True]
+
+    def late(session, *arguments):
+        if others and others.pop():
+            what()
+        return hold(session, *arguments)
+
+    monkeypatch.setattr(SearchSession, "hold", late)

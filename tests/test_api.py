@@ -11,10 +11,9 @@ from unittest.mock import Mock
 
 import pytest
 
-from evosearch import api, session
 from evosearch.blueprint import ImageShape, Problem
 from evosearch.config import config_from_json, config_to_json, load_config, read_config
-from evosearch.data import DataSettings, load_dataset
+from evosearch.data import ImageFolderSettings, load_dataset
 from evosearch.errors import (
     CannotRunError,
     ConfigError,
@@ -26,8 +25,9 @@ from evosearch.errors import (
     StaleTermError,
 )
 from evosearch.evaluation import PredictionTask, TrainingSettings
-from evosearch.runtime import Silence
+from evosearch.runtime import Silence, StopSignals
 from evosearch.search import EavlSettings, FixedListSettings, ListedTrial
+from evosearch.session import versions
 from evosearch.storage import (
     Backup,
     Completed,
@@ -45,7 +45,8 @@ from evosearch.storage import (
 )
 from evosearch.testing import FormulaEvaluator, ScriptedPool
 from tests.bucket import BucketFileSystem, make_bucket
-from tests.finished_search import EVALUATIONS
+from tests.finished_search import EVALUATIONS, FailingPool, hold_late
+from tests.kept.pictures import draw_pictures
 
 
 def facts(home, kind, name="tiny"):
@@ -73,7 +74,7 @@ def test_a_trained_search_leaves_its_record(finished):
     assert not list((finished.home / "tiny").glob("lock-*"))
 
 
-def test_a_finished_search_is_returned_without_a_driver(home, config, scripted):
+def test_a_finished_search_is_returned_without_a_driver(home, config, scripted, api):
     first = api.run(config, home)
     again = api.run(config, home)
     assert again == first
@@ -81,12 +82,10 @@ def test_a_finished_search_is_returned_without_a_driver(home, config, scripted):
 
 
 def test_an_unfinished_search_goes_on_as_before_with_what_may_change_journaled(
-    home, config, scripted, monkeypatch
+    home, config, scripted, monkeypatch, api
 ):
-    with monkeypatch.context() as patched:
-        patched.setattr(session, "drive", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-        with pytest.raises(KeyboardInterrupt):
-            api.run(config, home, executor="local")
+    with api.giving(make_pool=lambda *_: FailingPool(KeyboardInterrupt)), pytest.raises(KeyboardInterrupt):
+        api.run(config, home, executor="local")
     api.run(replace(config, final=replace(config.final, epochs=9)), home)
     first, second = facts(home, DriverStarted)
     assert (first.configuration["final"]["epochs"], second.configuration["final"]["epochs"]) == (1, 9)
@@ -94,7 +93,7 @@ def test_an_unfinished_search_goes_on_as_before_with_what_may_change_journaled(
     assert home.find_search("tiny").state == "done"
 
 
-def test_every_pool_is_closed_whatever_happens(home, config, scripted, monkeypatch):
+def test_every_pool_is_closed_whatever_happens(home, config, scripted, monkeypatch, api):
     closed, close = [], ScriptedPool.close
 
     def note(pool):
@@ -103,26 +102,27 @@ def test_every_pool_is_closed_whatever_happens(home, config, scripted, monkeypat
 
     monkeypatch.setattr(ScriptedPool, "close", note)
     api.run(config, home)
-    monkeypatch.setattr(session, "drive", lambda *_: 1 / 0)
+    failing = FailingPool(ZeroDivisionError)
+    api.give(make_pool=lambda *_: failing)
     with pytest.raises(ZeroDivisionError):
         api.resume("tiny", home, generations=3)
-    assert closed == scripted
+    assert closed == [*scripted, failing]
     assert len(closed) == 2
 
 
-def test_nothing_is_journaled_of_a_search_that_cannot_start(home, config, scripted):
+def test_nothing_is_journaled_of_a_search_that_cannot_start(home, config, scripted, api):
     with pytest.raises(InfeasibleSpaceError):
         api.run(replace(config, space=replace(config.space, max_parameters=1)), home)
     with pytest.raises(ConfigError):
-        api.run(replace(config, data=DataSettings("image_folder", "gone")), home)
+        api.run(replace(config, data=ImageFolderSettings(root="gone")), home)
     assert home.journal.searches() == ()
     assert scripted == []
 
 
 def test_of_two_drivers_that_begin_a_search_at_once_one_is_told_of_the_other(
-    home, config, scripted, monkeypatch
+    home, config, scripted, monkeypatch, api
 ):
-    load, begun = session.load_dataset, []
+    load, begun = api.providers.load_dataset, []
 
     def load_while_another_begins(*arguments, **named):
         if not begun:
@@ -130,17 +130,17 @@ def test_of_two_drivers_that_begin_a_search_at_once_one_is_told_of_the_other(
             api.run(config, home)
         return load(*arguments, **named)
 
-    monkeypatch.setattr(session, "load_dataset", load_while_another_begins)
+    api.give(load_dataset=load_while_another_begins)
     with pytest.raises(HeldError, match=r"another driver has just begun 'tiny'; run the same command again"):
         api.run(config, home)
     assert home.find_search("tiny").state == "done"
 
 
-def test_numerics_stay_those_of_the_device_a_search_began_on(home, config, scripted, monkeypatch):
+def test_numerics_stay_those_of_the_device_a_search_began_on(home, config, scripted, monkeypatch, api):
     api.run(config, home)
     asked = []
-    scripted_pool = session.make_pool
-    monkeypatch.setattr(session, "make_pool", lambda *given: asked.append(given) or scripted_pool(*given))
+    scripted_pool = api.providers.make_pool
+    api.give(make_pool=lambda *given: asked.append(given) or scripted_pool(*given))
     api.resume("tiny", home, generations=3)
     api.retrain("tiny", home)
     assert config.workers.device == "auto"
@@ -149,14 +149,14 @@ def test_numerics_stay_those_of_the_device_a_search_began_on(home, config, scrip
     assert [threads for _, _, threads, *_ in asked] == [1, 1]
 
 
-def test_workers_get_no_test_images(home, config, monkeypatch):
+def test_workers_get_no_test_images(home, config, monkeypatch, api):
     given = []
 
     def make_pool(executor, workers, threads, factory, data, reach=None):
         given.append(data)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(session, "make_pool", make_pool)
+    api.give(make_pool=make_pool)
     with pytest.raises(KeyboardInterrupt):
         api.run(config, home)
     assert not hasattr(given[0], "test")
@@ -167,11 +167,11 @@ def test_workers_get_no_test_images(home, config, monkeypatch):
     [(None, None, ("ray", None)), ("local", None, ("local", None)), ("ray", "a:1", ("ray", "a:1"))],
 )
 def test_executor_and_address_reach_the_pool(
-    home, config, scripted, monkeypatch, executor, address, expected
+    home, config, scripted, monkeypatch, executor, address, expected, api
 ):
     asked = []
-    scripted_pool = session.make_pool
-    monkeypatch.setattr(session, "make_pool", lambda *given: asked.append(given) or scripted_pool(*given))
+    scripted_pool = api.providers.make_pool
+    api.give(make_pool=lambda *given: asked.append(given) or scripted_pool(*given))
     api.run(config, home, executor=executor, address=address)
     assert (asked[0][0], asked[0][1].address) == expected
     assert facts(home, DriverStarted)[0].executor == expected[0]
@@ -180,11 +180,11 @@ def test_executor_and_address_reach_the_pool(
 # What is the same search
 
 
-def test_images_that_changed_are_another_search(home, config, scripted, monkeypatch):
+def test_images_that_changed_are_another_search(home, config, scripted, monkeypatch, api):
     api.run(config, home)
     key = home.find_search("tiny").data_key
-    load = session.load_dataset
-    monkeypatch.setattr(session, "load_dataset", lambda *a, **k: replace(load(*a, **k), key="other"))
+    load = api.providers.load_dataset
+    api.give(load_dataset=lambda *a, **k: replace(load(*a, **k), key="other"))
     for go_on in (
         lambda: api.run(config, home),
         lambda: api.resume("tiny", home, generations=3),
@@ -200,7 +200,7 @@ def test_images_that_changed_are_another_search(home, config, scripted, monkeypa
 
 
 @pytest.mark.parametrize("section", ["seed", "space", "strategy", "training"])
-def test_each_section_that_decides_the_result_makes_another_search(home, config, scripted, section):
+def test_each_section_that_decides_the_result_makes_another_search(home, config, scripted, section, api):
     api.run(config, home)
     changed = {
         "seed": {"seed": 4},
@@ -212,12 +212,20 @@ def test_each_section_that_decides_the_result_makes_another_search(home, config,
         api.run(replace(config, **changed[section]), home)
 
 
-def test_the_same_images_from_elsewhere_are_the_same_search(home, config, scripted):
-    api.run(config, home)
-    assert api.run(replace(config, data=replace(config.data, root="/gone")), home).row.state == "done"
+def images_in(folder):
+    """A source whose pictures are the same in every folder."""
+    draw_pictures(folder)
+    return ImageFolderSettings(root=str(folder.resolve() / "shapes"), image_size=8)
 
 
-def test_generations_up_to_those_of_an_extension_are_no_other_search(home, config, scripted):
+def test_the_same_images_from_elsewhere_are_the_same_search(home, config, scripted, api):
+    here, there = images_in(Path("here")), images_in(Path("there"))
+    api.run(replace(config, data=here), home)
+    assert api.run(replace(config, data=there), home).row.state == "done"
+    assert len(scripted) == 1
+
+
+def test_generations_up_to_those_of_an_extension_are_no_other_search(home, config, scripted, api):
     api.run(config, home)
     api.resume("tiny", home, generations=4)
     for configured in (1, 2, 3, 4):
@@ -226,14 +234,14 @@ def test_generations_up_to_those_of_an_extension_are_no_other_search(home, confi
         api.run(with_generations(config, 5), home)
 
 
-def test_without_an_extension_other_generations_are_another_search(home, config, scripted):
+def test_without_an_extension_other_generations_are_another_search(home, config, scripted, api):
     api.run(config, home)
     for configured in (1, 3):
         with pytest.raises(SearchConflictError, match=rf"strategy\.generations: {configured} here, 2 in the"):
             api.run(with_generations(config, configured), home)
 
 
-def test_another_strategy_is_another_search(home, config, scripted):
+def test_another_strategy_is_another_search(home, config, scripted, api):
     api.run(config, home)
     other = load_config(Path("tiny.yaml"), ["strategy={name: random, evaluations: 3}"])
     with pytest.raises(SearchConflictError, match=r'strategy\.name: "random" here, "eavl" in the journal'):
@@ -243,7 +251,7 @@ def test_another_strategy_is_another_search(home, config, scripted):
 # resume
 
 
-def test_an_extension_is_journaled_once_and_completed_again(home, config, scripted):
+def test_an_extension_is_journaled_once_and_completed_again(home, config, scripted, api):
     api.run(config, home)
     extended = api.resume("tiny", home, generations=3)
     assert (extended.row.generations, extended.row.generation, extended.row.state) == (3, 2, "done")
@@ -253,7 +261,7 @@ def test_an_extension_is_journaled_once_and_completed_again(home, config, script
     assert facts(home, Extended) == [Extended(3)]
 
 
-def test_the_configuration_of_an_extended_search_stays_the_configured_one(home, config, scripted):
+def test_the_configuration_of_an_extended_search_stays_the_configured_one(home, config, scripted, api):
     api.run(config, home)
     api.resume("tiny", home, generations=3)
     assert home.find_search("tiny").configuration == config_to_json(config)
@@ -262,7 +270,7 @@ def test_the_configuration_of_an_extended_search_stays_the_configured_one(home, 
 # make_plan and validate
 
 
-def test_a_plan_takes_its_limits_from_configuration_and_images(config):
+def test_a_plan_takes_its_limits_from_configuration_and_images(config, api):
     dataset = load_dataset(config.data, env=os.environ, cwd=Path.cwd(), cache=None)
     plan = api.make_plan(config, dataset)
     assert (plan.name, plan.context.seed, plan.data_key) == ("tiny", 3, dataset.key)
@@ -272,7 +280,7 @@ def test_a_plan_takes_its_limits_from_configuration_and_images(config):
     assert plan.training == config.training
 
 
-def test_a_plan_of_an_extended_search_differs_in_its_generations_only(config):
+def test_a_plan_of_an_extended_search_differs_in_its_generations_only(config, api):
     dataset = load_dataset(config.data, env=os.environ, cwd=Path.cwd(), cache=None)
     plan = api.make_plan(config, dataset)
     extended = api.make_plan(config, dataset, 5)
@@ -283,14 +291,14 @@ def test_a_plan_of_an_extended_search_differs_in_its_generations_only(config):
     assert replace(extended, strategy=plan.strategy) == plan
 
 
-def test_validate_counts_the_whole_search_and_starts_nothing(config, scripted, tmp_path):
+def test_validate_counts_the_whole_search_and_starts_nothing(config, scripted, tmp_path, api):
     before = sorted(tmp_path.rglob("*"))
     cost = api.validate(config)
     assert (cost.trainings, cost.epochs, cost.steps) == (EVALUATIONS, 1, -(-1151 // 64))
     assert (scripted, sorted(tmp_path.rglob("*"))) == ([], before)
 
 
-def test_what_may_change_is_journaled_when_the_search_is_done_too(home, config, scripted):
+def test_what_may_change_is_journaled_when_the_search_is_done_too(home, config, scripted, api):
     api.run(config, home, executor="local")
     changed = replace(config, final=replace(config.final, epochs=7))
     drivers = len(facts(home, DriverStarted))
@@ -303,7 +311,7 @@ def test_what_may_change_is_journaled_when_the_search_is_done_too(home, config, 
     assert len(scripted) == 1  # a pool was made for the search only
 
 
-def test_artifacts_lie_below_the_home_unless_said_otherwise(home, config):
+def test_artifacts_lie_below_the_home_unless_said_otherwise(home, config, api):
     assert api.artifact_folder(home, config) == home.folder / "tiny"
     pictures = replace(config, storage=replace(config.storage, artifacts="pictures"))
     assert api.artifact_folder(home, pictures) == home.folder / "pictures" / "tiny"
@@ -312,25 +320,20 @@ def test_artifacts_lie_below_the_home_unless_said_otherwise(home, config):
 
 
 def test_two_retrainings_at_once_read_the_test_split_once_and_cost_the_search_no_time(
-    home, config, scripted, monkeypatch
+    home, config, scripted, monkeypatch, api
 ):
     api.run(config, home)
     seconds = home.find_search("tiny").seconds
-    take, others = session.take, [True]
-
-    def take_late(*arguments, **named):
-        if others.pop() if others else False:
-            api.retrain("tiny", home)  # another process ends the same retraining just now
-        return take(*arguments, **named)
-
-    monkeypatch.setattr(session, "take", take_late)
+    hold_late(
+        monkeypatch, lambda: api.retrain("tiny", home)
+    )  # another process ends the same retraining just now
     (reading,) = api.retrain("tiny", home)
     assert len(facts(home, TestReadingBegun, "tiny/final-1")) == 1
     assert reading.metrics is not None
     assert home.find_search("tiny").seconds == seconds
 
 
-def test_what_a_list_trained_in_its_own_way_is_trained_so_again(home, config, scripted):
+def test_what_a_list_trained_in_its_own_way_is_trained_so_again(home, config, scripted, api):
     own = replace(config.training, optimizer="sgd", learning_rate=0.5, epochs=2)
     listed = FixedListSettings(trials=(ListedTrial("C4 P | F6", settings=own),))
     api.run(replace(config, strategy=listed), home)
@@ -339,7 +342,7 @@ def test_what_a_list_trained_in_its_own_way_is_trained_so_again(home, config, sc
     assert config_from_json(created.configuration).training == replace(own, epochs=3)
 
 
-def test_a_search_that_is_called_as_a_retraining_would_be_is_left_alone(home, config, scripted):
+def test_a_search_that_is_called_as_a_retraining_would_be_is_left_alone(home, config, scripted, api):
     api.run(config, home)
     (created,) = facts(home, SearchCreated)
     home.journal.create_search("tiny/final-1", created, 0.0)  # the first version began searches of such names
@@ -351,7 +354,7 @@ def test_a_search_that_is_called_as_a_retraining_would_be_is_left_alone(home, co
     assert facts(home, object, "tiny/final-1") == before
 
 
-def test_a_folder_that_takes_no_artifacts_is_found_before_anything_is_trained(home, config, scripted):
+def test_a_folder_that_takes_no_artifacts_is_found_before_anything_is_trained(home, config, scripted, api):
     nowhere = replace(config, storage=replace(config.storage, artifacts="/dev/null/pictures"))
     with pytest.raises(
         CannotRunError, match=r"nothing can be written to /dev/null/pictures/tiny .*storage\.artifacts"
@@ -361,11 +364,11 @@ def test_a_folder_that_takes_no_artifacts_is_found_before_anything_is_trained(ho
     assert home.journal.find("tiny") is None
 
 
-def test_other_versions_than_a_search_began_with_are_told(home, config, scripted, monkeypatch):
+def test_other_versions_than_a_search_began_with_are_told(home, config, scripted, monkeypatch, api):
     told = []
-    monkeypatch.setattr(session, "version", lambda package: "0.0" if package == "torch" else "1.0")
+    api.give(versions=lambda: {"torch": "0.0", "numpy": "1.0"})
     api.run(with_generations(config, 1), home)
-    monkeypatch.setattr(session, "version", lambda package: "1.0")
+    api.give(versions=lambda: {"torch": "1.0", "numpy": "1.0"})
 
     class Notes(Silence):
         def note(self, text):
@@ -375,28 +378,21 @@ def test_other_versions_than_a_search_began_with_are_told(home, config, scripted
     assert any("torch 0.0 then, 1.0 now" in text for text in told)
 
 
-@pytest.mark.parametrize("command", [api.retrain, api.resume])
+@pytest.mark.parametrize("command", ["retrain", "resume"])
 def test_a_search_that_was_extended_just_before_it_was_taken_is_left_alone(
-    home, config, scripted, monkeypatch, command
+    home, config, scripted, monkeypatch, command, api
 ):
     api.run(config, home)
-    if command is api.resume:
-        monkeypatch.setattr(session, "drive", lambda *_: None)  # extended, and not yet finished
+    if command == "resume":
+        api.give(drive=lambda *_: None)  # extended, and not yet finished
         api.resume("tiny", home, generations=3)
         monkeypatch.undo()
-    take, others = session.take, [True]
-
-    def take_late(*arguments, **named):
-        if others and others.pop():
-            api.resume("tiny", home, generations=5)  # another driver, which has finished just now
-        return take(*arguments, **named)
-
-    monkeypatch.setattr(session, "make_pool", lambda *_: ScriptedPool(FormulaEvaluator()))
-    monkeypatch.setattr(session, "take", take_late)
+    # another driver, which has finished just now
+    hold_late(monkeypatch, lambda: api.resume("tiny", home, generations=5))
     with pytest.raises(
         HeldError, match="another driver has just extended 'tiny'; run the same command again"
     ):
-        command("tiny", home)
+        getattr(api, command)("tiny", home)
     assert not facts(home, TestReadingBegun)
 
 
@@ -404,7 +400,7 @@ def seeds_of(home):
     return {row.name: (row.state, row.configuration["seed"]) for row in home.journal.searches()}
 
 
-def test_the_searches_of_a_group_are_what_they_would_have_been_alone(home, config, scripted):
+def test_the_searches_of_a_group_are_what_they_would_have_been_alone(home, config, scripted, api):
     group = api.run_group(config, [0, 3], home)
     assert seeds_of(home) == {"tiny/seed-0": ("done", 0), "tiny/seed-3": ("done", 3)}
     for member, seed in zip(group, (0, 3), strict=True):
@@ -413,11 +409,11 @@ def test_the_searches_of_a_group_are_what_they_would_have_been_alone(home, confi
     assert api.run_group(config, [0, 3], home) == group
 
 
-def test_a_group_that_was_stopped_goes_on_whole(home, config, scripted, monkeypatch):
+def test_a_group_that_was_stopped_goes_on_whole(home, config, scripted, monkeypatch, api):
     whole = api.run_group(replace(config, name="whole"), [0, 1], home)
     turns = itertools.count()
     with monkeypatch.context() as patched:
-        patched.setattr(session.StopSignals, "reason", lambda _self: "SIGTERM" if next(turns) > 6 else None)
+        patched.setattr(StopSignals, "reason", lambda _self: "SIGTERM" if next(turns) > 6 else None)
         with pytest.raises(InterruptedSearchError, match="evosearch resume tiny"):
             api.run_group(config, [0, 1], home)
     assert {state for name, (state, _) in seeds_of(home).items() if "tiny" in name} == {"interrupted"}
@@ -425,7 +421,7 @@ def test_a_group_that_was_stopped_goes_on_whole(home, config, scripted, monkeypa
     assert [one.best.fitness for one in resumed] == [one.best.fitness for one in whole]
 
 
-def test_a_seed_can_be_added_to_a_group_later(home, config, scripted):
+def test_a_seed_can_be_added_to_a_group_later(home, config, scripted, api):
     api.run_group(config, [0], home)
     before = len(facts(home, Dispatched, "tiny/seed-0"))
     api.run_group(config, [0, 1], home)
@@ -433,7 +429,7 @@ def test_a_seed_can_be_added_to_a_group_later(home, config, scripted):
     assert len(facts(home, Dispatched, "tiny/seed-0")) == before
 
 
-def test_a_name_is_a_search_or_a_group_never_both(home, config, scripted):
+def test_a_name_is_a_search_or_a_group_never_both(home, config, scripted, api):
     api.run_group(config, [0], home)
     with pytest.raises(SearchConflictError, match="'tiny' is a group of 1 search"):
         api.run(config, home)
@@ -444,9 +440,8 @@ def test_a_name_is_a_search_or_a_group_never_both(home, config, scripted):
         api.resume_group("gone", home)
 
 
-def test_members_whose_images_lie_elsewhere_now_go_on_together(home, config, scripted):
-    for seed, root in ((0, "/here"), (1, "/there")):
-        data = replace(config.data, root=root)
+def test_members_whose_images_lie_elsewhere_now_go_on_together(home, config, scripted, api):
+    for seed, data in enumerate((images_in(Path("here")), images_in(Path("there")))):
         api.run(replace(config, name=f"tiny/seed-{seed}", seed=seed, data=data), home)
     assert len(api.resume_group("tiny", home, generations=3)) == 2
 
@@ -458,7 +453,7 @@ def test_members_whose_images_lie_elsewhere_now_go_on_together(home, config, scr
         ('environment = \'{"device": "cuda"}\'', r"on other devices \(cpu and cuda\)"),
     ],
 )
-def test_members_of_other_data_or_devices_are_told_what_differs(home, config, scripted, change, told):
+def test_members_of_other_data_or_devices_are_told_what_differs(home, config, scripted, change, told, api):
     api.run_group(config, [0, 1], home)
     with sqlite3.connect(home.journal.file) as connection:
         connection.execute(f"UPDATE searches SET {change} WHERE name = 'tiny/seed-1'")
@@ -469,7 +464,7 @@ def test_members_of_other_data_or_devices_are_told_what_differs(home, config, sc
         api.resume_group("tiny", home, generations=3)
 
 
-def test_a_search_that_names_no_device_is_damage(home, config, scripted):
+def test_a_search_that_names_no_device_is_damage(home, config, scripted, api):
     api.run_group(config, [0, 1], home)
     with sqlite3.connect(home.journal.file) as connection:
         connection.execute("UPDATE searches SET environment = '{}'")
@@ -481,7 +476,7 @@ def test_a_search_that_names_no_device_is_damage(home, config, scripted):
             resume(name, home, generations=3)
 
 
-def test_a_group_can_be_extended(home, config, scripted):
+def test_a_group_can_be_extended(home, config, scripted, api):
     api.run_group(config, [0, 1], home)
     extended = api.resume_group("tiny", home, generations=3)
     assert [one.row.generations for one in extended] == [3, 3]
@@ -501,7 +496,7 @@ def elsewhere(tmp_path):
 
 
 def test_a_remote_store_gets_curve_backups_and_weights_and_a_lost_search_comes_back(
-    home, elsewhere, remote, scripted
+    home, elsewhere, remote, scripted, api
 ):
     finished = api.run(remote, home)
     kept = api.artifact_store(home, remote).list()
@@ -512,21 +507,21 @@ def test_a_remote_store_gets_curve_backups_and_weights_and_a_lost_search_comes_b
     assert len(scripted) == 1
 
 
-def test_each_search_of_a_lost_home_comes_back_by_itself(home, elsewhere, remote, scripted):
+def test_each_search_of_a_lost_home_comes_back_by_itself(home, elsewhere, remote, scripted, api):
     other = replace(remote, name="other", seed=4)
     finished = [api.run(one, home) for one in (remote, other)]
     assert [api.run(one, elsewhere).row for one in (remote, other)] == [one.row for one in finished]
     assert len(scripted) == 2
 
 
-def test_a_group_comes_back_with_all_its_members(home, elsewhere, remote, scripted):
+def test_a_group_comes_back_with_all_its_members(home, elsewhere, remote, scripted, api):
     finished = api.run_group(remote, [0, 1], home)
     assert [one.row for one in api.run_group(remote, [0, 1], elsewhere)] == [one.row for one in finished]
     assert len(scripted) == 1
 
 
 def test_a_journal_that_was_put_back_from_an_old_copy_resumes_from_its_newer_backup(
-    home, elsewhere, remote, scripted
+    home, elsewhere, remote, scripted, api
 ):
     api.run(remote, home)
     api.run(remote, elsewhere)  # as it is now
@@ -536,7 +531,7 @@ def test_a_journal_that_was_put_back_from_an_old_copy_resumes_from_its_newer_bac
 
 
 def test_a_retraining_is_backed_up_before_and_after_it_reads_the_test_split(
-    home, elsewhere, remote, scripted, monkeypatch, tmp_path
+    home, elsewhere, remote, scripted, monkeypatch, tmp_path, api
 ):
     api.run(remote, home)
     begun_when_read, read = [], ScriptedPool.submit
@@ -557,7 +552,7 @@ def test_a_retraining_is_backed_up_before_and_after_it_reads_the_test_split(
     assert len(scripted) == 2
 
 
-def test_what_changed_of_a_finished_search_is_backed_up(home, elsewhere, remote, scripted):
+def test_what_changed_of_a_finished_search_is_backed_up(home, elsewhere, remote, scripted, api):
     api.run(remote, home)
     api.run(replace(remote, final=replace(remote.final, epochs=7)), home)
     store = api.artifact_store(home, remote)
@@ -566,7 +561,7 @@ def test_what_changed_of_a_finished_search_is_backed_up(home, elsewhere, remote,
 
 
 def test_a_driver_elsewhere_that_lives_is_respected_and_one_that_was_superseded_ends(
-    home, elsewhere, remote, scripted, monkeypatch
+    home, elsewhere, remote, scripted, monkeypatch, api
 ):
     """Two machines; the second comes while the first is in the middle of its search."""
     ends = []
@@ -593,7 +588,7 @@ def test_a_driver_elsewhere_that_lives_is_respected_and_one_that_was_superseded_
 
 @pytest.mark.parametrize("executor", ["local", "ray"])
 def test_a_store_that_does_not_give_back_is_found_before_anything_is_journaled(
-    home, config, scripted, tmp_path, monkeypatch, executor
+    home, config, scripted, tmp_path, monkeypatch, executor, api
 ):
     monkeypatch.setattr(BucketFileSystem, "cat_file", lambda *_, **__: b"something else")
     remote = replace(config, storage=replace(config.storage, artifacts=f"bucket://{tmp_path}/bucket"))
@@ -602,14 +597,14 @@ def test_a_store_that_does_not_give_back_is_found_before_anything_is_journaled(
     assert (home.journal.searches(), scripted) == ((), [])
 
 
-def test_workers_find_the_drivers_mark_until_the_pool_closes(home, config, tmp_path, monkeypatch):
+def test_workers_find_the_drivers_mark_until_the_pool_closes(home, config, tmp_path, monkeypatch, api):
     found = []
 
     def make_pool(executor, settings, threads, factory, data, reach=None):
         found.append(pickle.loads(pickle.dumps(reach))())
         return ScriptedPool(FormulaEvaluator())
 
-    monkeypatch.setattr(session, "make_pool", make_pool)
+    api.give(make_pool=make_pool)
     remote = replace(config, storage=replace(config.storage, artifacts=f"bucket://{tmp_path}/bucket"))
     api.run(remote, home)
     assert found == [None]
@@ -617,7 +612,7 @@ def test_workers_find_the_drivers_mark_until_the_pool_closes(home, config, tmp_p
 
 
 def test_a_disk_without_room_for_the_search_is_found_before_anything_is_journaled(
-    home, config, scripted, monkeypatch
+    home, config, scripted, monkeypatch, api
 ):
     config = replace(config, workers=replace(config.workers, checkpoint_minutes=None))
     free = Mock(return_value=Mock(free=2 * 2**20))
@@ -634,7 +629,9 @@ def test_a_disk_without_room_for_the_search_is_found_before_anything_is_journale
     assert {call.args[0] for call in free.call_args_list} == {home.folder, home.folder / "tiny"}
 
 
-def test_an_artifact_store_that_cannot_be_used_is_found_before_anything_is_journaled(home, config, scripted):
+def test_an_artifact_store_that_cannot_be_used_is_found_before_anything_is_journaled(
+    home, config, scripted, api
+):
     blocked = home.folder / "file"
     blocked.write_text("no folder")
     broken = replace(config, storage=replace(config.storage, artifacts=str(blocked)))
@@ -650,14 +647,14 @@ def begun_long_ago(home, config):
         SearchCreated(
             config_to_json(config),
             load_dataset(config.data, env=os.environ, cwd=Path.cwd(), cache=None).key,
-            {**session.versions(), "device": "cpu"},
+            {**versions(), "device": "cpu"},
             config.strategy.generations,
         ),
         time.time(),
     )
 
 
-def test_what_is_refused_since_is_refused_to_new_searches_only(home, config, scripted):
+def test_what_is_refused_since_is_refused_to_new_searches_only(home, config, scripted, api):
     large = replace(config, seed=2**32)
     with pytest.raises(ConfigError, match=r"^seed is 4294967296; it must be below 4,294,967,296"):
         api.run(large, home)
@@ -674,7 +671,7 @@ def test_what_is_refused_since_is_refused_to_new_searches_only(home, config, scr
     assert told[0].endswith("'tiny' began before that was refused, and goes on")
 
 
-def test_a_default_that_changed_since_does_not_make_another_search(home, config, scripted, monkeypatch):
+def test_a_default_that_changed_since_does_not_make_another_search(home, config, scripted, monkeypatch, api):
     begun_long_ago(home, replace(config, training=replace(config.training, dropout=0.25)))
     dropout = next(key for key in fields(TrainingSettings) if key.name == "dropout")
     monkeypatch.setattr(dropout, "metadata", {"absent": 0.25})
@@ -687,7 +684,7 @@ def test_a_default_that_changed_since_does_not_make_another_search(home, config,
         api.run(given, home, source=source)
 
 
-def test_a_driver_that_is_alive_is_superseded_where_that_is_asked_for(home, config, scripted):
+def test_a_driver_that_is_alive_is_superseded_where_that_is_asked_for(home, config, scripted, api):
     started = DriverStarted("elsewhere", 1, "local", config_to_json(config))
     begun_long_ago(home, config)
     with take(home.journal, home.folder_of("tiny"), "tiny", started, time.time) as alive:

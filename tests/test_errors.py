@@ -18,6 +18,7 @@ EXIT_STATUSES = {
     "EvosearchError": 1,
     "InputError": 2,
     "ConfigError": 2,
+    "PluginError": 2,
     "InvalidChromosomeError": 2,
     "InfeasibleSpaceError": 2,
     "DataError": 2,

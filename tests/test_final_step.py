@@ -6,7 +6,6 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from evosearch import api, session
 from evosearch.errors import (
     CannotRunError,
     ConfigError,
@@ -23,6 +22,7 @@ from evosearch.evaluation import (
     evaluation_seed,
 )
 from evosearch.genome import parse_network
+from evosearch.runtime import StopSignals
 from evosearch.search import FixedListSettings, ListedTrial, repeats_of
 from evosearch.storage import (
     Dispatched,
@@ -35,11 +35,11 @@ from evosearch.storage import (
 )
 from evosearch.testing import FormulaEvaluator, Script
 from tests.bucket import make_bucket
-from tests.finished_search import script_workers
+from tests.finished_search import FailingPool, hold_late, script_workers
 
 
 @pytest.fixture
-def searched(home, config, scripted):
+def searched(home, config, scripted, api):
     """The home with `tiny`, which has ended."""
     api.run(config, home, executor="local")
     return home
@@ -87,7 +87,7 @@ def die_at(monkeypatch, commit, *, durable):
 
 @pytest.mark.parametrize("durable", [False, True], ids=["before", "after"])
 def test_killed_at_any_commit_it_goes_on_and_ends_with_the_same_readings(
-    searched, scripted, monkeypatch, tmp_path, durable
+    searched, scripted, monkeypatch, tmp_path, durable, api
 ):
     def retrain(home):
         return [replace(one, weights=None) for one in api.retrain("tiny", home, seeds=(1, 2))]
@@ -116,7 +116,7 @@ def test_killed_at_any_commit_it_goes_on_and_ends_with_the_same_readings(
     assert commit > 6
 
 
-def test_one_that_was_left_by_its_driver_is_resumed_under_its_own_name(searched, monkeypatch):
+def test_one_that_was_left_by_its_driver_is_resumed_under_its_own_name(searched, monkeypatch, api):
     with monkeypatch.context() as patched:
         die_at(patched, 3, durable=True)
         with pytest.raises(Death):
@@ -126,7 +126,7 @@ def test_one_that_was_left_by_its_driver_is_resumed_under_its_own_name(searched,
 
 
 def test_a_longer_list_that_died_before_it_was_extended_is_extended_by_whoever_comes_next(
-    searched, monkeypatch
+    searched, monkeypatch, api
 ):
     api.retrain("tiny", searched)
     for commit in (0, 1):  # the term with the longer list, then the extension
@@ -141,21 +141,29 @@ def test_a_longer_list_that_died_before_it_was_extended_is_extended_by_whoever_c
 # Several at once
 
 
-def while_it_drives(monkeypatch, what):
+def while_it_drives(api, what):
     """`what` is done once while the next driver is at work; returns what it gave."""
-    given, beat = [], session.drive
+    given, make_pool = [], api.providers.make_pool
 
-    def drive(fleet, world):
-        monkeypatch.setattr(session, "drive", beat)
-        given.append(what())
-        return beat(fleet, world)
+    def make_disturbed(*arguments):
+        api.give(make_pool=make_pool)
+        pool = make_pool(*arguments)
+        poll = pool.poll
 
-    monkeypatch.setattr(session, "drive", drive)
+        def disturbed(timeout):
+            pool.poll = poll
+            given.append(what())
+            return poll(timeout)
+
+        pool.poll = disturbed
+        return pool
+
+    api.give(make_pool=make_disturbed)
     return given
 
 
-def test_two_of_different_epochs_run_at_the_same_time(searched, monkeypatch):
-    others = while_it_drives(monkeypatch, lambda: api.retrain("tiny", searched, epochs=2))
+def test_two_of_different_epochs_run_at_the_same_time(searched, monkeypatch, api):
+    others = while_it_drives(api, lambda: api.retrain("tiny", searched, epochs=2))
     (one,) = api.retrain("tiny", searched, epochs=1)
     ((two,),) = others
     assert (one.epochs, two.epochs, one.seed == two.seed) == (1, 2, True)
@@ -165,18 +173,18 @@ def test_two_of_different_epochs_run_at_the_same_time(searched, monkeypatch):
     }
 
 
-def test_the_same_one_twice_is_refused_to_the_second(searched, monkeypatch):
+def test_the_same_one_twice_is_refused_to_the_second(searched, monkeypatch, api):
     def second():
         with pytest.raises(HeldError, match=r"search 'tiny/final-1' is held by a driver"):
             api.retrain("tiny", searched)
 
-    while_it_drives(monkeypatch, second)
+    while_it_drives(api, second)
     (reading,) = api.retrain("tiny", searched)
     assert reading.total == len(facts(searched, TestReadingBegun)) == 1
 
 
-def test_with_takeover_the_second_ends_it(searched, monkeypatch):
-    ended = while_it_drives(monkeypatch, lambda: api.retrain("tiny", searched, takeover=True))
+def test_with_takeover_the_second_ends_it(searched, monkeypatch, api):
+    ended = while_it_drives(api, lambda: api.retrain("tiny", searched, takeover=True))
     with pytest.raises(StaleTermError):
         api.retrain("tiny", searched)
     ((reading,),) = ended
@@ -186,18 +194,11 @@ def test_with_takeover_the_second_ends_it(searched, monkeypatch):
 
 @pytest.mark.parametrize("first", [True, False], ids=["new", "there"])
 def test_a_list_that_another_driver_has_just_made_longer_is_not_made_longer_in_another_way(
-    searched, monkeypatch, first
+    searched, monkeypatch, first, api
 ):
     if not first:
         api.retrain("tiny", searched)
-    taking, others = session.take, [True]
-
-    def take_late(*arguments, **named):
-        if others and others.pop():
-            api.retrain("tiny", searched, seeds=(1, 2))
-        return taking(*arguments, **named)
-
-    monkeypatch.setattr(session, "take", take_late)
+    hold_late(monkeypatch, lambda: api.retrain("tiny", searched, seeds=(1, 2)))
     with pytest.raises(HeldError, match="another driver has just extended 'tiny/final-1'; run the same"):
         api.retrain("tiny", searched, seeds=(1, 3))
     assert [one.configuration["strategy"]["trials"][-1]["repeat"] for one in facts(searched, DriverStarted)][
@@ -214,15 +215,14 @@ def listed(home, name="tiny/final-1"):
 # A search and what comes of its best
 
 
-def test_it_is_refused_while_its_search_is_driven_or_unfinished(searched, monkeypatch):
+def test_it_is_refused_while_its_search_is_driven_or_unfinished(searched, monkeypatch, api):
     def second():
         with pytest.raises(HeldError, match=r"'tiny' is held by a driver on .*; wait until it ends"):
             api.retrain("tiny", searched)
 
-    while_it_drives(monkeypatch, second)
+    while_it_drives(api, second)
     api.resume("tiny", searched, generations=3)
-    with monkeypatch.context() as patched:
-        patched.setattr(session, "drive", lambda *_: None)
+    with api.giving(make_pool=lambda *_: FailingPool(KeyboardInterrupt)), pytest.raises(KeyboardInterrupt):
         api.resume("tiny", searched, generations=4)
     with pytest.raises(
         SearchConflictError, match="'tiny' is unfinished; `evosearch resume tiny` comes first"
@@ -230,12 +230,12 @@ def test_it_is_refused_while_its_search_is_driven_or_unfinished(searched, monkey
         api.retrain("tiny", searched)
 
 
-def test_its_resume_is_refused_while_its_search_is_unfinished(searched, monkeypatch):
+def test_its_resume_is_refused_while_its_search_is_unfinished(searched, monkeypatch, api):
     with monkeypatch.context() as patched:
         die_at(patched, 3, durable=True)
         with pytest.raises(Death):
             api.retrain("tiny", searched)
-        patched.setattr(session, "drive", lambda *_: None)
+    with api.giving(make_pool=lambda *_: FailingPool(KeyboardInterrupt)), pytest.raises(KeyboardInterrupt):
         api.resume("tiny", searched, generations=3)
     with pytest.raises(SearchConflictError, match="'tiny' is unfinished"):
         api.resume("tiny/final-1", searched)
@@ -243,20 +243,20 @@ def test_its_resume_is_refused_while_its_search_is_unfinished(searched, monkeypa
     assert api.resume("tiny/final-1", searched).row.state == "done"
 
 
-def test_its_search_is_extended_only_when_it_has_ended(searched, monkeypatch):
+def test_its_search_is_extended_only_when_it_has_ended(searched, monkeypatch, api):
     def extend():
         with pytest.raises(
             HeldError, match=r"'tiny/final-1' is training the best of 'tiny' again; wait until"
         ):
             api.resume("tiny", searched, generations=3)
 
-    while_it_drives(monkeypatch, extend)
+    while_it_drives(api, extend)
     api.retrain("tiny", searched)
     assert not facts(searched, Extended, "tiny")
     assert api.resume("tiny", searched, generations=3).row.generation == 2
 
 
-def test_an_extension_that_found_a_better_one_makes_the_list_longer(searched):
+def test_an_extension_that_found_a_better_one_makes_the_list_longer(searched, api):
     (first,) = api.retrain("tiny", searched)
     for generations in range(3, 12):
         api.resume("tiny", searched, generations=generations)
@@ -275,7 +275,7 @@ def test_an_extension_that_found_a_better_one_makes_the_list_longer(searched):
 # Seeds
 
 
-def test_further_seeds_train_what_is_missing_and_the_first_is_the_same_as_alone(searched, scripted):
+def test_further_seeds_train_what_is_missing_and_the_first_is_the_same_as_alone(searched, scripted, api):
     (alone,) = api.retrain("tiny", searched)
     readings = api.retrain("tiny", searched, seeds=(1, 2, 3, 4, 5))
     assert replace(readings[0], total=1) == alone
@@ -287,20 +287,20 @@ def test_further_seeds_train_what_is_missing_and_the_first_is_the_same_as_alone(
     assert len(scripted) == 3
 
 
-def test_the_default_seed_is_the_first_repeat_of_the_search(searched, config):
+def test_the_default_seed_is_the_first_repeat_of_the_search(searched, config, api):
     (reading,) = api.retrain("tiny", searched)
     best = searched.journal.best("tiny")
     assert reading.seed == evaluation_seed(config.seed, parse_network(best.chromosome).key, 1)
 
 
 @pytest.mark.parametrize("seeds", [(0,), (0, 1), (), (2, 2), (-1,)])
-def test_the_searchs_own_seed_and_seeds_that_stand_twice_are_refused(searched, seeds):
+def test_the_searchs_own_seed_and_seeds_that_stand_twice_are_refused(searched, seeds, api):
     with pytest.raises(InputError, match=r"--seeds of a retraining is .*give different numbers from 1 on"):
         api.retrain("tiny", searched, seeds=seeds)
     assert states(searched) == {"tiny": "done"}
 
 
-def test_of_a_group_each_member_has_retrainings_of_its_own(home, config, scripted):
+def test_of_a_group_each_member_has_retrainings_of_its_own(home, config, scripted, api):
     api.run_group(config, [0, 3], home, executor="local")
     with pytest.raises(SearchConflictError, match="no search 'tiny'"):
         api.retrain("tiny", home)
@@ -311,8 +311,8 @@ def test_of_a_group_each_member_has_retrainings_of_its_own(home, config, scripte
     assert len(api.resume_group("tiny", home)) == 2
 
 
-def test_a_seed_that_fails_for_good_is_told_and_the_others_are_read(searched, monkeypatch):
-    script_workers(monkeypatch, script=Script(losses={(1, 1): FailureKind.DIVERGED}))
+def test_a_seed_that_fails_for_good_is_told_and_the_others_are_read(searched, monkeypatch, api):
+    script_workers(api, script=Script(losses={(1, 1): FailureKind.DIVERGED}))
     with pytest.raises(TooManyFailuresError) as failed:
         api.retrain("tiny", searched, seeds=(1, 2, 3))
     assert str(failed.value) == (
@@ -325,13 +325,15 @@ def test_a_seed_that_fails_for_good_is_told_and_the_others_are_read(searched, mo
     assert len(api.retrain("tiny", searched, seeds=(3, 4))) == 2
 
 
-def test_what_found_no_room_is_tried_again_by_the_same_command_on_a_larger_machine(searched, monkeypatch):
+def test_what_found_no_room_is_tried_again_by_the_same_command_on_a_larger_machine(
+    searched, monkeypatch, api
+):
     losses = {(0, attempt): FailureKind.OUT_OF_MEMORY for attempt in range(1, 5)}
-    script_workers(monkeypatch, script=Script(losses=losses))
+    script_workers(api, script=Script(losses=losses))
     for _ in range(2):
         with pytest.raises(TooManyFailuresError, match=r"1 failed, from seed 1; .*out_of_memory"):
             api.retrain("tiny", searched, seeds=(1, 2))
-    script_workers(monkeypatch)
+    script_workers(api)
     assert [one.place for one in api.retrain("tiny", searched, seeds=(1, 2))] == [2, 1]
     attempts = [(one.number, one.attempt) for one in facts(searched, Dispatched)]
     assert attempts == [(0, 1), (0, 2), (1, 1), (0, 3), (0, 4), (0, 5)]
@@ -340,7 +342,7 @@ def test_what_found_no_room_is_tried_again_by_the_same_command_on_a_larger_machi
 # Names
 
 
-def test_a_retraining_can_neither_be_retrained_nor_extended(searched):
+def test_a_retraining_can_neither_be_retrained_nor_extended(searched, api):
     api.retrain("tiny", searched)
     with pytest.raises(SearchConflictError, match=r"'tiny/final-1' is a retraining itself, of 'tiny'"):
         api.retrain("tiny/final-1", searched)
@@ -348,14 +350,14 @@ def test_a_retraining_can_neither_be_retrained_nor_extended(searched):
         api.resume("tiny/final-1", searched, generations=2)
 
 
-def test_checkpoints_that_a_killed_driver_left_go_with_the_next_look_at_what_is_done(searched, config):
+def test_checkpoints_that_a_killed_driver_left_go_with_the_next_look_at_what_is_done(searched, config, api):
     left = searched.folder_of("tiny") / "checkpoints" / ("a" * 32)
     left.mkdir(parents=True)
     api.run(config, searched)
     assert not left.parent.exists()
 
 
-def test_more_epochs_than_anybody_waits_for_are_refused_and_leave_nothing_behind(searched, config):
+def test_more_epochs_than_anybody_waits_for_are_refused_and_leave_nothing_behind(searched, config, api):
     with pytest.raises(InputError, match=r"^--epochs is 10{21}; it must be at most 10,000,000$"):
         api.retrain("tiny", searched, epochs=10**21)
     slip = replace(config, name="slip", training=replace(config.training, epochs=10**21))
@@ -365,20 +367,20 @@ def test_more_epochs_than_anybody_waits_for_are_refused_and_leave_nothing_behind
 
 
 @pytest.mark.parametrize("name", ["tiny/final-1", "tiny/seed-3-final-20"])
-def test_no_search_of_the_users_is_called_as_a_retraining(searched, config, name):
+def test_no_search_of_the_users_is_called_as_a_retraining(searched, config, name, api):
     with pytest.raises(ConfigError, match=rf"^name: '{name}' cannot name a search: retrainings of 'tiny'"):
         api.run(replace(config, name=name), searched)
     assert states(searched) == {"tiny": "done"}
 
 
-def test_a_configuration_under_a_retrainings_name_is_another_search(searched, config):
+def test_a_configuration_under_a_retrainings_name_is_another_search(searched, config, api):
     api.retrain("tiny", searched)
     with pytest.raises(SearchConflictError, match=r'strategy\.name: "eavl" here, "list" in the journal'):
         api.run(replace(config, name="tiny/final-1"), searched)
     assert len(facts(searched, DriverStarted)) == 1
 
 
-def test_a_search_of_the_longest_name_can_be_retrained(home, config, scripted):
+def test_a_search_of_the_longest_name_can_be_retrained(home, config, scripted, api):
     longest = "x" * 92 + "/seed-10"
     api.run(replace(config, name=longest), home)
     (reading,) = api.retrain(longest, home, epochs=1000)
@@ -390,7 +392,7 @@ def test_a_search_of_the_longest_name_can_be_retrained(home, config, scripted):
 # How it runs
 
 
-def tasks_of(monkeypatch, script=None):
+def tasks_of(api, script=None):
     """The tasks that workers are given, as they are given them."""
     given = []
 
@@ -399,30 +401,25 @@ def tasks_of(monkeypatch, script=None):
             given.append(task)
             return super().handle(task, *rest)
 
-    script_workers(monkeypatch, lambda data, device: Recording(classes=len(data.classes)), script)
+    script_workers(api, lambda data, device: Recording(classes=len(data.classes)), script)
     return given
 
 
-def test_time_limits_of_a_search_do_not_hold(searched, config, monkeypatch):
+def test_time_limits_of_a_search_do_not_hold(searched, config, monkeypatch, api):
     limited = replace(config.workers, soft_seconds=1.0, hard_seconds=2.0)
     api.run(replace(config, workers=limited), searched)
-    pools, worlds = [], []
-    make_pool, drive = session.make_pool, session.drive
-    monkeypatch.setattr(session, "make_pool", lambda *given: pools.append(given[1]) or make_pool(*given))
-    monkeypatch.setattr(session, "drive", lambda *given: worlds.append(given[1]) or drive(*given))
+    pools, make_pool = [], api.providers.make_pool
+    api.give(make_pool=lambda *given: pools.append(given[1]) or make_pool(*given))
     api.retrain("tiny", searched)
-    assert [(one.soft_seconds, one.hard_seconds) for one in pools] == [(None, None)]
-    assert [(one.limits.stall, one.limits.hard) for one in worlds] == [(limited.stall_seconds, None)]
     api.resume("tiny", searched, generations=3)
-    assert (pools[1].soft_seconds, worlds[1].limits.hard) == (1.0, 2.0)
+    asked = [(one.soft_seconds, one.hard_seconds, one.stall_seconds) for one in pools]
+    assert asked == [(None, None, limited.stall_seconds), (1.0, 2.0, limited.stall_seconds)]
 
 
-def test_no_more_workers_are_asked_for_than_there_are_trainings_left(searched, config, monkeypatch):
+def test_no_more_workers_are_asked_for_than_there_are_trainings_left(searched, config, monkeypatch, api):
     api.run(replace(config, workers=replace(config.workers, count=8)), searched)
-    counts, make_pool = [], session.make_pool
-    monkeypatch.setattr(
-        session, "make_pool", lambda *given: counts.append(given[1].count) or make_pool(*given)
-    )
+    counts, make_pool = [], api.providers.make_pool
+    api.give(make_pool=lambda *given: counts.append(given[1].count) or make_pool(*given))
     api.retrain("tiny", searched)
     api.retrain("tiny", searched, seeds=(1, 2, 3, 4))
     api.retrain("tiny", searched, seeds=tuple(range(1, 21)))
@@ -430,9 +427,9 @@ def test_no_more_workers_are_asked_for_than_there_are_trainings_left(searched, c
 
 
 def test_each_training_leaves_a_checkpoint_at_each_tenth_and_goes_on_from_it_after_a_kill(
-    searched, monkeypatch
+    searched, monkeypatch, api
 ):
-    given = tasks_of(monkeypatch)
+    given = tasks_of(api)
     with monkeypatch.context() as patched:
         die_at(patched, 4, durable=False)
         with pytest.raises(Death):
@@ -446,8 +443,8 @@ def test_each_training_leaves_a_checkpoint_at_each_tenth_and_goes_on_from_it_aft
     assert not left.parent.exists()
 
 
-def test_a_folder_that_workers_proved_to_reach_is_shared_by_all(searched, config, monkeypatch, tmp_path):
-    script_workers(monkeypatch, script=Script(workers=2, nodes=2))
+def test_a_folder_that_workers_proved_to_reach_is_shared_by_all(searched, config, monkeypatch, tmp_path, api):
+    script_workers(api, script=Script(workers=2, nodes=2))
     with pytest.raises(CannotRunError, match=r"on the disks of 2 nodes \(scripted-0, scripted-1\)"):
         api.retrain("tiny", searched, seeds=(1, 2))
     assert not facts(searched, Dispatched)
@@ -457,15 +454,15 @@ def test_a_folder_that_workers_proved_to_reach_is_shared_by_all(searched, config
     assert {reading.total for reading in readings} == {2}
 
 
-def test_what_it_is_stopped_with_names_it(searched, monkeypatch):
-    monkeypatch.setattr(session.StopSignals, "reason", lambda _self: "SIGTERM")
+def test_what_it_is_stopped_with_names_it(searched, monkeypatch, api):
+    monkeypatch.setattr(StopSignals, "reason", lambda _self: "SIGTERM")
     with pytest.raises(
         InterruptedSearchError, match=r"`evosearch resume tiny/final-1` goes on where it stood"
     ):
         api.retrain("tiny", searched)
 
 
-def test_its_numerics_are_its_searchs(searched, config):
+def test_its_numerics_are_its_searchs(searched, config, api):
     api.retrain("tiny", searched, epochs=7)
     row = searched.find_search("tiny/final-7")
     parent = searched.find_search("tiny")
@@ -477,7 +474,7 @@ def test_its_numerics_are_its_searchs(searched, config):
 # What it leaves
 
 
-def test_a_rebuilt_journal_says_the_same(searched):
+def test_a_rebuilt_journal_says_the_same(searched, api):
     api.retrain("tiny", searched, seeds=(1, 2))
 
     def seen():
@@ -490,7 +487,7 @@ def test_a_rebuilt_journal_says_the_same(searched):
     assert seen() == before
 
 
-def test_it_comes_back_from_a_store_with_its_search(home, config, scripted, tmp_path):
+def test_it_comes_back_from_a_store_with_its_search(home, config, scripted, tmp_path, api):
     remote = replace(config, storage=replace(config.storage, artifacts=make_bucket(tmp_path)))
     api.run(remote, home)
     readings = api.retrain("tiny", home, seeds=(1, 2))
@@ -502,7 +499,7 @@ def test_it_comes_back_from_a_store_with_its_search(home, config, scripted, tmp_
         assert len(scripted) == 2
 
 
-def test_a_retrainings_own_readings_are_counted_among_all_of_its_search(searched):
+def test_a_retrainings_own_readings_are_counted_among_all_of_its_search(searched, api):
     api.retrain("tiny", searched, epochs=2)
     api.retrain("tiny", searched, epochs=3)
     (own,) = searched.journal.test_readings("tiny/final-3")
@@ -513,7 +510,7 @@ def test_a_retrainings_own_readings_are_counted_among_all_of_its_search(searched
 # Lists by hand
 
 
-def test_a_list_of_the_users_goes_on_with_a_longer_one_that_begins_with_it(home, config, scripted):
+def test_a_list_of_the_users_goes_on_with_a_longer_one_that_begins_with_it(home, config, scripted, api):
     short = replace(config, name="list", strategy=repeats_of("C4 P | F8", (0, 1)))
     longer = replace(short, strategy=repeats_of("C4 P | F8", (0, 1, 2)))
     api.run(short, home)
@@ -523,7 +520,7 @@ def test_a_list_of_the_users_goes_on_with_a_longer_one_that_begins_with_it(home,
         api.run(short, home)
 
 
-def test_the_best_of_a_list_is_retrained_as_it_was_trained(home, config, scripted):
+def test_the_best_of_a_list_is_retrained_as_it_was_trained(home, config, scripted, api):
     slow = replace(config.training, learning_rate=1e-5)
     trials = (ListedTrial("C4 P | F8"), ListedTrial("C8 P | F8", settings=slow))
     given = replace(config, strategy=FixedListSettings(trials=trials))

@@ -17,6 +17,7 @@ LOCKS = pytest.mark.parametrize("path", [LOCK, IMAGE_LOCK], ids=["project", "ima
 DESCRIPTION = tomllib.loads((PROJECT / "pyproject.toml").read_text())
 RUNNING = DESCRIPTION["project"]["dependencies"]
 EXTRAS = DESCRIPTION["project"]["optional-dependencies"]
+DEVELOPMENT = DESCRIPTION["dependency-groups"]["dev"]
 
 
 def hashes(path: Path) -> dict[str, set[str]]:
@@ -52,7 +53,7 @@ def test_the_image_gets_the_versions_and_the_hashes_that_are_tested():
     [
         (
             LOCK,
-            [*RUNNING, *EXTRAS["dev"], *EXTRAS["postgres"], *DESCRIPTION["build-system"]["requires"], "uv"],
+            [*RUNNING, *DEVELOPMENT, *EXTRAS["postgres"], *DESCRIPTION["build-system"]["requires"], "uv"],
         ),
         (IMAGE_LOCK, [*RUNNING, *EXTRAS["postgres"], *DESCRIPTION["build-system"]["requires"]]),
     ],

@@ -14,7 +14,6 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from evosearch import api, session
 from evosearch.config import load_config
 from evosearch.errors import CannotRunError, JournalLostError
 from evosearch.storage import Home, JournalLogbook, Onlooker, open_home
@@ -23,7 +22,7 @@ from evosearch.storage.journal import opening
 from evosearch.testing import ScriptedPool
 from evosearch.testing.journal_contract import CREATED, born, started
 from tests.bucket import make_bucket
-from tests.finished_search import EVALUATIONS, TINY
+from tests.finished_search import EVALUATIONS, TINY, Api
 
 NFS = "server:/homes / nfs4 rw 0 0\n"
 
@@ -47,14 +46,14 @@ def temporary(tmp_path, monkeypatch):
 
 
 @pytest.fixture(autouse=True)
-def at_once(monkeypatch):
+def at_once(api):
     """Whoever watches whether a driver lives needs no time for it."""
     clock = count()
 
     def onlooker(note):
         return Onlooker(note, lambda: float(next(clock)), lambda _: None)
 
-    monkeypatch.setattr(session, "Onlooker", onlooker)
+    api.give(make_onlooker=onlooker)
 
 
 local = pytest.mark.parametrize("place", ["local"], indirect=True)
@@ -73,7 +72,7 @@ def config(place):
 
 
 @pytest.fixture
-def undisturbed(home, config, scripted, tmp_path):
+def undisturbed(home, config, scripted, tmp_path, api):
     """What the search ends with that nothing happens to."""
     with open_home(str(tmp_path / "other/journal.db"), env={}, cwd=tmp_path, create=True) as other:
         api.run(config, other)
@@ -99,7 +98,7 @@ def lose(monkeypatch: pytest.MonkeyPatch, way: Callable[[Path], object], home: H
     monkeypatch.setattr(ScriptedPool, "submit", submit)
 
 
-def resume(error: JournalLostError, place: Path) -> list[object]:
+def resume(api: Api, error: JournalLostError, place: Path) -> list[object]:
     """Do what the message says."""
     storage = re.search(r"`evosearch resume tiny --storage (\S+)` goes on", str(error))
     assert storage is not None
@@ -172,7 +171,7 @@ WAYS = [
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_journal_that_is_taken_away_is_rescued_whole(
-    home, config, undisturbed, place, way, monkeypatch, scripted
+    home, config, undisturbed, place, way, monkeypatch, scripted, api
 ):
     with monkeypatch.context() as patched:
         lose(patched, way, home)
@@ -184,7 +183,7 @@ def test_a_journal_that_is_taken_away_is_rescued_whole(
     assert "all that it held was copied to" in str(lost.value)
     place.mkdir(exist_ok=True)
     monkeypatch.chdir(place)
-    assert resume(lost.value, place) == undisturbed
+    assert resume(api, lost.value, place) == undisturbed
 
 
 def garble(journal: Path) -> None:
@@ -216,18 +215,18 @@ def replace_log(journal: Path) -> None:
 @local
 @pytest.mark.parametrize("way", [garble, empty, halve, lose_log, lose_index, replace_log])
 def test_what_is_damaged_in_its_place_is_rescued_from_the_log_of_commits(
-    home, config, undisturbed, place, way, monkeypatch, scripted
+    home, config, undisturbed, place, way, monkeypatch, scripted, api
 ):
     with monkeypatch.context() as patched:
         lose(patched, way, home)
         with pytest.raises(JournalLostError, match="all that it held was copied to") as lost:
             api.run(config, home)
-    assert resume(lost.value, place) == undisturbed
+    assert resume(api, lost.value, place) == undisturbed
 
 
 @pytest.mark.parametrize("way", [garble, empty])
 @pytest.mark.parametrize("place", ["network"], indirect=True)
-def test_what_nothing_is_left_of_is_told_as_lost(home, config, place, way, monkeypatch, scripted):
+def test_what_nothing_is_left_of_is_told_as_lost(home, config, place, way, monkeypatch, scripted, api):
     lose(monkeypatch, way, home)
     with pytest.raises(
         JournalLostError, match=r"was replaced or overwritten.*nothing of it could be rescued"
@@ -239,7 +238,7 @@ def test_what_nothing_is_left_of_is_told_as_lost(home, config, place, way, monke
 
 @pytest.mark.parametrize("place", ["network"], indirect=True)
 def test_of_a_long_journal_that_is_cut_the_first_events_are_rescued(
-    home, config, place, tmp_path, monkeypatch, scripted
+    home, config, place, tmp_path, monkeypatch, scripted, api
 ):
     config = replace(config, strategy=replace(config.strategy, population=150))
     with open_home(str(tmp_path / "other/journal.db"), env={}, cwd=tmp_path, create=True) as other:
@@ -251,11 +250,11 @@ def test_of_a_long_journal_that_is_cut_the_first_events_are_rescued(
             JournalLostError, match=r"; the first \d+ of its \d+ events were copied \(what"
         ) as lost:
             api.run(config, home)
-    assert resume(lost.value, place) == undisturbed
+    assert resume(api, lost.value, place) == undisturbed
 
 
 def test_a_home_that_is_moved_is_found_where_it_lies_now(
-    home, config, undisturbed, place, monkeypatch, scripted
+    home, config, undisturbed, place, monkeypatch, scripted, api
 ):
     with monkeypatch.context() as patched:
         lose(patched, lambda journal: journal.parent.rename(place / "moved"), home)
@@ -263,28 +262,28 @@ def test_a_home_that_is_moved_is_found_where_it_lies_now(
             api.run(config, home)
     assert f"nothing is lost, it lies in {place}/moved/journal.db now" in str(lost.value)
     assert not home.folder.exists()
-    assert resume(lost.value, place) == undisturbed
+    assert resume(api, lost.value, place) == undisturbed
 
 
 @local
 def test_a_journal_that_is_moved_without_its_log_of_commits_is_rescued_whole(
-    home, config, undisturbed, place, monkeypatch, scripted
+    home, config, undisturbed, place, monkeypatch, scripted, api
 ):
     with monkeypatch.context() as patched:
         lose(patched, lambda journal: journal.rename(place / "moved.db"), home)
         with pytest.raises(JournalLostError, match="all that it held was copied to") as lost:
             api.run(config, home)
-    assert resume(lost.value, place) == undisturbed
+    assert resume(api, lost.value, place) == undisturbed
 
 
 @pytest.mark.parametrize("after", [1, EVALUATIONS])
-def test_it_is_noticed_to_the_last_event(home, config, place, monkeypatch, scripted, after):
+def test_it_is_noticed_to_the_last_event(home, config, place, monkeypatch, scripted, after, api):
     lose(monkeypatch, delete_home, home, after)
     with pytest.raises(JournalLostError):
         api.run(config, home)
 
 
-def test_it_is_noticed_by_the_heartbeat_of_a_driver_that_only_waits(home, config, monkeypatch, scripted):
+def test_it_is_noticed_by_the_heartbeat_of_a_driver_that_only_waits(home, config, monkeypatch, scripted, api):
     beat, poll = JournalLogbook.beat, ScriptedPool.poll
 
     def lose_and_beat(logbook):
@@ -298,7 +297,7 @@ def test_it_is_noticed_by_the_heartbeat_of_a_driver_that_only_waits(home, config
         api.run(config, home)
 
 
-def test_a_retraining_notices_it_too(home, config, monkeypatch, scripted):
+def test_a_retraining_notices_it_too(home, config, monkeypatch, scripted, api):
     api.run(config, home)
     lose(monkeypatch, delete_home, home, after=1)
     with pytest.raises(JournalLostError, match="all that it held was copied to"):
@@ -307,7 +306,7 @@ def test_a_retraining_notices_it_too(home, config, monkeypatch, scripted):
 
 @pytest.mark.parametrize("way", [delete_home, replace_home])
 def test_what_has_its_place_is_not_kept_in_its_name_in_a_remote_store(
-    home, config, tmp_path, monkeypatch, scripted, way
+    home, config, tmp_path, monkeypatch, scripted, way, api
 ):
     remote = replace(config, storage=replace(config.storage, artifacts=make_bucket(tmp_path)))
     with monkeypatch.context() as patched:
@@ -319,7 +318,7 @@ def test_what_has_its_place_is_not_kept_in_its_name_in_a_remote_store(
     assert "was copied to" in str(lost.value)
 
 
-def test_a_group_is_told_to_go_on_as_a_group(home, config, place, monkeypatch, scripted):
+def test_a_group_is_told_to_go_on_as_a_group(home, config, place, monkeypatch, scripted, api):
     with monkeypatch.context() as patched:
         lose(patched, delete_home, home)
         with pytest.raises(JournalLostError, match=r"`evosearch resume tiny --storage") as lost:
@@ -329,7 +328,7 @@ def test_a_group_is_told_to_go_on_as_a_group(home, config, place, monkeypatch, s
         assert [one.row.state for one in api.resume_group("tiny", after)] == ["done", "done"]
 
 
-def test_nothing_that_has_the_rescues_name_is_overwritten(home, config, place, monkeypatch, scripted):
+def test_nothing_that_has_the_rescues_name_is_overwritten(home, config, place, monkeypatch, scripted, api):
     taken = [home.folder / f"journal-rescued-{number}.db" for number in (1, 2)]
     for file in taken:
         file.write_text("mine")
@@ -339,7 +338,7 @@ def test_nothing_that_has_the_rescues_name_is_overwritten(home, config, place, m
     assert [file.read_text() for file in taken] == ["mine", "mine"]
 
 
-def test_what_has_its_place_by_now_is_left_as_it_is(home, config, place, monkeypatch, scripted):
+def test_what_has_its_place_by_now_is_left_as_it_is(home, config, place, monkeypatch, scripted, api):
     """SQLite deletes the files beside a journal by their names, and these are another's now."""
     others = []
 
@@ -361,7 +360,7 @@ def test_what_has_its_place_by_now_is_left_as_it_is(home, config, place, monkeyp
         assert [row.name for row in again.journal.searches()] == ["else"]
 
 
-def test_where_nothing_can_be_written_that_is_told(home, config, monkeypatch, scripted):
+def test_where_nothing_can_be_written_that_is_told(home, config, monkeypatch, scripted, api):
     def refuse(*_):
         raise OSError(28, "No space left on device")
 
@@ -373,7 +372,7 @@ def test_where_nothing_can_be_written_that_is_told(home, config, monkeypatch, sc
         api.run(config, home)
 
 
-def test_a_journal_in_its_place_is_left_in_peace(home, config, scripted, monkeypatch):
+def test_a_journal_in_its_place_is_left_in_peace(home, config, scripted, monkeypatch, api):
     """Also where others read and check it meanwhile, and where its log of commits is emptied into it."""
 
     def disturb(journal):
@@ -393,7 +392,7 @@ def test_a_journal_in_its_place_is_left_in_peace(home, config, scripted, monkeyp
     "statement", ["DROP TABLE events", "DROP TABLE searches CASCADE", "TRUNCATE searches CASCADE"]
 )
 def test_a_journal_whose_tables_are_dropped_on_its_server_is_told_with_3(
-    config, place, database, monkeypatch, scripted, statement
+    config, place, database, monkeypatch, scripted, statement, api
 ):
     def drop(_):
         with psycopg.connect(database) as connection:
@@ -411,7 +410,7 @@ def test_a_journal_whose_tables_are_dropped_on_its_server_is_told_with_3(
 
 @pytest.mark.parametrize("place", ["local"], indirect=True)
 def test_a_database_that_is_dropped_on_its_server_is_told_with_3(
-    config, place, postgres, monkeypatch, scripted
+    config, place, postgres, monkeypatch, scripted, api
 ):
     url = postgres.create_database()
     with open_home(url, env={}, cwd=place, create=True) as server:

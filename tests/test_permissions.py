@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from evosearch import api
 from evosearch.config import load_config
 from evosearch.permissions import file_mode, is_open, make_folder, narrow, new_file
 from evosearch.runtime import DriverState, Plan, Silence
@@ -72,7 +71,7 @@ class Onlooking(Silence):
 
 
 @pytest.mark.parametrize("mounts", ["", "server:/homes / nfs4 rw 0 0\n"])
-def test_nothing_in_a_home_is_readable_by_others(place, scripted, mounts, monkeypatch):
+def test_nothing_in_a_home_is_readable_by_others(place, scripted, mounts, monkeypatch, api):
     (place / "mounts").write_text(mounts)
     monkeypatch.setattr(opening, "_MOUNTS", place / "mounts")
     config = load_config(Path("tiny.yaml"), ["storage.artifacts=kept/here"])
@@ -86,7 +85,7 @@ def test_nothing_in_a_home_is_readable_by_others(place, scripted, mounts, monkey
     assert {".npz", ".db", ".png"} <= {Path(name).suffix for name in modes(place / "runs")}
 
 
-def test_real_workers_leave_nothing_that_others_can_read(tmp_path):
+def test_real_workers_leave_nothing_that_others_can_read(tmp_path, api):
     finished = train(tmp_path)
     with open_home(None, env={}, cwd=tmp_path, create=False) as home:
         api.retrain("tiny", home)
@@ -94,7 +93,7 @@ def test_real_workers_leave_nothing_that_others_can_read(tmp_path):
     assert list(finished.home.rglob("*.safetensors"))
 
 
-def test_an_old_home_goes_on_and_what_is_in_it_stays_as_it_is(place, scripted):
+def test_an_old_home_goes_on_and_what_is_in_it_stays_as_it_is(place, scripted, api):
     config = load_config(Path("tiny.yaml"))
     with open_home(None, env={}, cwd=place, create=True) as home:
         api.run(config, home)
@@ -110,7 +109,7 @@ def test_an_old_home_goes_on_and_what_is_in_it_stays_as_it_is(place, scripted):
     ]  # drawn anew
 
 
-def test_the_copy_of_a_protected_source_that_an_earlier_version_left_readable_is_closed(place, scripted):
+def test_the_copy_of_a_protected_source_that_an_earlier_version_left_readable_is_closed(place, scripted, api):
     config = load_config(Path("tiny.yaml"))
     with open_home(None, env={}, cwd=place, create=True) as home:
         api.run(config, home)
@@ -163,7 +162,7 @@ def test_files_are_open_where_all_may_read_each_on_its_whole_way(place, closed):
     assert not is_open(Path("data/pets"), ["gone.png"])
 
 
-def test_another_user_reads_neither_pictures_nor_journal(place, scripted):
+def test_another_user_reads_neither_pictures_nor_journal(place, scripted, api):
     if os.geteuid() != 0:
         pytest.skip("only root can become another user")
     store = ArtifactStore(str(place / "artifacts"))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -198,7 +199,7 @@ def test_without_wait_it_returns_at_once_and_what_it_prints_follows_and_stops_th
     ended = submit(cluster, folder, *LONG)
     assert ended.returncode == 0
     assert ended.stderr.startswith(f"sent from {folder}: 2 files, ")
-    _, follow, end = ended.stdout.splitlines()
+    _, follow, end, *_ = ended.stdout.splitlines()
     follow, end = (line.partition("ray ")[2].partition("    ")[0].split() for line in (follow, end))
     with cluster.running("ray", *follow, cwd=folder) as following:
         read_until_evaluated(following, 1)
@@ -226,6 +227,67 @@ def test_ctrl_c_leaves_the_job_running_and_a_stopped_job_ends_the_waiting_with_7
         rest = third.stdout.read()
         assert third.wait(timeout=10) == 75
     assert "was stopped" in rest.splitlines()[-1]
+
+
+def test_the_commands_that_submit_prints_say_here_what_they_say_on_the_head_and_leave_nothing_there(
+    cluster, folder
+):
+    earlier = jobs(cluster, folder)
+    ended = submit(cluster, folder, "--set", "strategy.generations=2", "--wait")
+    assert ended.returncode == 0, ended.stderr
+    job, *lines = ended.stdout.splitlines()
+    status, results, retrain = (line.partition("evosearch ")[2].split() for line in lines[2:])
+    assert f"results tiny --address {cluster.url}    every chromosome" in ended.stderr
+    before = set(cluster.home.rglob("*"))
+    assert '"state": "done"' in both(cluster, folder, *status, "--json")
+    assert both(cluster, folder, *results, "--format", "csv").count("\n") == 1 + 4 + 3
+    assert both(cluster, folder, *results[:1], "nobody", *results[2:], status=2) == ""
+    assert set(cluster.home.rglob("*")) == before
+
+    first = evosearch(cluster, folder, *retrain, "--epochs", "2", "--json")
+    assert first.returncode == 0, first.stderr
+    assert "training candidate" in first.stderr
+    assert 0 < json.loads(first.stdout)["accuracy"] <= 1
+    assert both(cluster, folder, *retrain, "--epochs", "2", "--json") == first.stdout
+    assert jobs(cluster, folder) - earlier == {job.split()[1]}
+
+
+def evosearch(cluster, folder, *words, **more):
+    return cluster.run("evosearch", *words, cwd=folder, check=False, **more)
+
+
+def both(cluster, folder, *words, status=0):
+    """What a command prints through the job server, which must be what it prints on the head itself."""
+    there = evosearch(cluster, folder, *words)
+    place = words.index("--address")
+    on_head = evosearch(cluster, folder, *words[:place], *words[place + 2 :], EVOSEARCH_HOME=home(cluster))
+    assert (there.returncode, there.stdout) == (on_head.returncode, on_head.stdout)
+    assert there.returncode == status, there.stderr
+    assert there.stderr == on_head.stderr
+    return there.stdout
+
+
+def jobs(cluster, folder):
+    """The jobs that the cluster knows, but for what it remembers of a driver when its job is forgotten."""
+    told = cluster.run("ray", "job", "list", cwd=folder).stdout
+    return set(re.findall(r"'SUBMISSION'>, [^>]*submission_id='(\w+)'", told))
+
+
+def test_ctrl_c_stops_a_retraining_on_the_head(cluster, folder):
+    assert submit(cluster, folder, "--set", "strategy.generations=1", "--wait").returncode == 0
+    before = jobs(cluster, folder)
+    retrain = ("evosearch", "retrain", "tiny", "--epochs", "100000", "--address", cluster.url)
+    with cluster.running(*retrain, cwd=folder) as retraining:
+        while not status_of(cluster, folder)["retrainings"]:
+            assert retraining.poll() is None, retraining.stdout.read()
+        retraining.send_signal(signal.SIGINT)
+        rest = retraining.stdout.read().splitlines()
+        assert retraining.wait(timeout=30) == 75
+    assert re.fullmatch(r"evosearch: job \w+ was stopped; the same command goes on where it stood", rest[-1])
+    assert "Traceback" not in "".join(rest)
+    assert jobs(cluster, folder) == before
+    (stopped,) = status_of(cluster, folder)["retrainings"]
+    assert stopped["state"] == "interrupted"
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ import pytest
 import evosearch
 import workers
 from evosearch.blueprint import Layer
+from evosearch.data import SOURCES
 from evosearch.evaluation import (
     Candidate,
     FailureKind,
@@ -46,7 +47,7 @@ from evosearch.genome import (
     to_json,
 )
 from evosearch.runtime.machine.step import Command, DriverEvent
-from evosearch.search import StrategySettings
+from evosearch.search import STRATEGIES
 from evosearch.storage import Born, Event
 from evosearch.storage.journal.codec import decode, encode
 
@@ -115,9 +116,9 @@ UNIONS = (
     Result,
     DriverEvent,
     Command,
-    StrategySettings,
 )
-NAMES = {one.__name__ for union in UNIONS for one in members(union)} | {FailureKind.__name__}
+REGISTERED = {one.__name__ for registry in (SOURCES, STRATEGIES) for one in registry.ours.values()}
+NAMES = {one.__name__ for union in UNIONS for one in members(union)} | REGISTERED | {FailureKind.__name__}
 PACKAGES = [Path(package.__file__).parent for package in (evosearch, workers) if package.__file__]
 
 ASKED_FOR_ALONE = {

@@ -1,16 +1,21 @@
-"""A driver as a Ray job: what is sent to the cluster, how the job is followed, and how it ended."""
+"""A command as a Ray job: what is sent to the cluster, how the job is followed, and how it ended."""
 
 import asyncio
+import base64
 import contextlib
+import inspect
 import logging
 import os
+import secrets
 import shlex
 import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.error import HTTPError
@@ -18,6 +23,7 @@ from urllib.request import urlopen
 
 from evosearch.errors import CannotRunError, InputError, InterruptedSearchError
 from evosearch.storage import without_password
+from workers import on_head
 from workers.parcel import INSIDE, Parcel
 
 if TYPE_CHECKING:
@@ -27,6 +33,9 @@ Answer = TypeVar("Answer")
 
 ADDRESS_VARIABLES = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
 """Where Ray's own command line looks for the cluster, in this order; Ray lets them beat an address that is given."""
+
+SAFE = {"PYTHONSAFEPATH": "1"}
+"""Under which Python imports nothing from the folder it happens to run in."""
 
 ANSWER_SECONDS = 10.0
 SILENT_SECONDS = 60.0
@@ -56,8 +65,8 @@ class JobClient:
         """URL of the head's job server, without the password it may hold."""
         return without_password(str(self._client.get_address()))
 
-    def submit(self, command: Sequence[str], parcel: Parcel) -> str:
-        """Start `command` in the parcel's copy; returns the id that Ray gave the job.
+    def submit(self, command: Sequence[str], parcel: Parcel, variables: Mapping[str, str]) -> str:
+        """Start `command` in the parcel's copy, with these environment variables; returns the id that Ray gave the job.
 
         Nothing is reserved for it (`entrypoint_num_cpus` stays 0): Ray then starts it on the head, also where the
         head has no cores for workers. The id is Ray's, since it refuses one that it has had before.
@@ -68,7 +77,7 @@ class JobClient:
         """
         entrypoint = f"cd {INSIDE} && exec {shlex.join(command)}"
         with parcel.packed() as package, self._told("the cluster does not take the job"):
-            environment = {"working_dir": str(package), "env_vars": {"PYTHONSAFEPATH": "1"}}
+            environment = {"working_dir": str(package), "env_vars": {**SAFE, **variables}}
             return str(self._client.submit_job(entrypoint=entrypoint, runtime_env=environment))
 
     def follow(self, job: str, write: Callable[[str], None]) -> int:
@@ -80,21 +89,87 @@ class JobClient:
         """
         with self._told(f"job {job} may run on, but it is out of reach"):
             try:
-                details = asyncio.run(self._ended(job, write))
+                details = asyncio.run(self._followed(job, write))
             except asyncio.CancelledError:
                 raise InterruptedSearchError(
                     f"stopped waiting; job {job} runs on, `ray job stop --address {self.address} {job}` stops it"
                 ) from None
         return _exit_status(job, details)
 
-    async def _ended(self, job: str, write: Callable[[str], None]) -> "JobDetails":
-        _cancel_by_signal(asyncio.current_task())
+    def run(
+        self, arguments: Sequence[str], write: Callable[[str], None], variables: Mapping[str, str]
+    ) -> tuple[int, bytes]:
+        """Run `evosearch ARGUMENTS` on the head, with these environment variables; no file is sent, nothing reserved.
+
+        What it writes to standard error is written as it comes, line by line. The first Ctrl-C or SIGTERM stops the
+        job, a second one leaves it. Ray forgets the job when it has ended.
+
+        Returns:
+            The command's exit status, and all that it wrote to standard output.
+
+        Raises:
+            InterruptedSearchError: it was stopped.
+            CannotRunError: the head cannot run it, or the cluster is lost.
+        """
+        output = _Output(secrets.token_hex(16), write)
+        program = ["python", "-P", "-c", inspect.getsource(on_head), output.mark, *arguments]
+        environment = {"env_vars": {**SAFE, **variables}}
+        submit = partial(
+            self._client.submit_job, entrypoint=f"exec {shlex.join(program)}", runtime_env=environment
+        )
+        job, details = asyncio.run(self._ran(submit, output))
+        status = _exit_status(job, details)
+        if not output.begun:
+            reason = output.newest or _in_one_line(details.message)
+            raise CannotRunError(f"the cluster's head at {self.address} cannot run the command: {reason}")
+        if not output.whole:
+            raise CannotRunError(
+                f"job {job} at {self.address} was killed (exit status {status}) before its output was whole"
+            )
+        return status, output.content()
+
+    async def _ran(self, submit: Callable[[], str], output: "_Output") -> "tuple[str, JobDetails]":
+        asked = asyncio.Event()
+        _at_first_signal(asked.set)
+        with self._told("the cluster does not take the command"):
+            job = await asyncio.wait_for(_in_daemon(submit), SILENT_SECONDS)
+        stopping = asyncio.create_task(self._stopped_when(asked, job))
+        try:
+            with self._told(f"job {job} may run on, but it is out of reach"):
+                details = await self._ended(job, output.take, lambda: output.whole)
+        finally:
+            stopping.cancel()
+        with contextlib.suppress(*_out_of_reach()):
+            await asyncio.wait_for(_in_daemon(partial(self._client.delete_job, job)), ANSWER_SECONDS)
+        return job, details
+
+    async def _stopped_when(self, asked: asyncio.Event, job: str) -> None:
+        """Ask for the job's end, once that is wanted, until the cluster has heard it."""
+        await asked.wait()
+        while True:
+            with contextlib.suppress(*_out_of_reach()):
+                await asyncio.wait_for(_in_daemon(partial(self._client.stop_job, job)), ANSWER_SECONDS)
+                return
+            await asyncio.sleep(1)
+
+    async def _followed(self, job: str, write: Callable[[str], None]) -> "JobDetails":
+        task = asyncio.current_task()
+        _at_first_signal(lambda: task is not None and task.cancel())
+        return await self._ended(job, write)
+
+    async def _ended(
+        self, job: str, write: Callable[[str], None], is_whole: Callable[[], bool] = lambda: False
+    ) -> "JobDetails":
+        """What Ray knows of the job once it has ended. `is_whole`: nothing more comes in its log, whose end Ray says late."""
         lines = _Lines(write)
         silent_since: float | None = None
         while True:
             try:
-                await self._pass_on(job, lines)
-                details = await asyncio.wait_for(_in_daemon(self._client.get_job_info, job), ANSWER_SECONDS)
+                if not is_whole():
+                    await self._pass_on(job, lines, is_whole)
+                details = await asyncio.wait_for(
+                    _in_daemon(partial(self._client.get_job_info, job)), ANSWER_SECONDS
+                )
                 if details.status.is_terminal():
                     lines.close()
                     return details
@@ -103,9 +178,9 @@ class JobClient:
                 silent_since = silent_since or time.monotonic()
                 if time.monotonic() - silent_since > SILENT_SECONDS:
                     raise
-            await asyncio.sleep(1)
+            await asyncio.sleep(0.1 if is_whole() else 1)
 
-    async def _pass_on(self, job: str, lines: "_Lines") -> None:
+    async def _pass_on(self, job: str, lines: "_Lines", is_whole: Callable[[], bool]) -> None:
         """Pass on what the log holds beyond the lines so far, until it ends; Ray begins at its beginning."""
         known = lines.seen
         # Without a limit a connection that died in silence would be waited for for ever.
@@ -114,6 +189,8 @@ class JobClient:
                 async for text in self._client.tail_job_logs(job):
                     lines.take(text[known:])
                     known = max(0, known - len(text))
+                    if is_whole():
+                        return
 
     @contextlib.contextmanager
     def _told(self, what: str) -> Iterator[None]:
@@ -142,8 +219,40 @@ class _Lines:
             self.write(self._rest)
 
 
-async def _in_daemon(call: Callable[[str], Answer], argument: str) -> Answer:
-    """`call(argument)` in a thread that nobody has to wait for: Ray's client asks without a time limit."""
+@dataclass(slots=True)
+class _Output:
+    """The lines of a log of `on_head` taken apart: marked ones hold standard output, the others are standard error.
+
+    `begun`: the command began; what the log held before is Ray's. `newest`: the last of its lines. `whole`: all of standard output came.
+    """
+
+    mark: str
+    write: Callable[[str], None]
+    begun: bool = False
+    whole: bool = False
+    newest: str = ""
+    _packed: list[str] = field(default_factory=list)
+
+    def take(self, line: str) -> None:
+        if not self.begun:
+            self.begun, self.newest = line == self.mark, line
+            return
+        text, marked, packed = line.partition(
+            f"{self.mark} "
+        )  # a last line of standard error may lack its end
+        if text or not marked:
+            self.write(text)
+        if packed == ".":
+            self.whole = True
+        elif packed:
+            self._packed.append(packed)
+
+    def content(self) -> bytes:
+        return zlib.decompress(base64.b64decode("".join(self._packed))) if self._packed else b""
+
+
+async def _in_daemon(call: Callable[[], Answer]) -> Answer:
+    """`call()` in a thread that nobody has to wait for: Ray's client asks without a time limit."""
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[Answer] = loop.create_future()
 
@@ -153,7 +262,7 @@ async def _in_daemon(call: Callable[[str], Answer], argument: str) -> Answer:
 
     def ask() -> None:
         try:
-            tell(answer.set_result, call(argument))
+            tell(answer.set_result, call())
         except Exception as error:
             tell(answer.set_exception, error)
 
@@ -161,17 +270,16 @@ async def _in_daemon(call: Callable[[str], Answer], argument: str) -> Answer:
     return await answer
 
 
-def _cancel_by_signal(task: "asyncio.Task[JobDetails] | None") -> None:
-    """Ctrl-C and SIGTERM cancel the task; a second one does what it always does."""
+def _at_first_signal(do: Callable[[], object]) -> None:
+    """Ctrl-C and SIGTERM `do` that; a second one does what it always does."""
     loop = asyncio.get_running_loop()
 
-    def cancel(number: signal.Signals) -> None:
+    def handle(number: signal.Signals) -> None:
         loop.remove_signal_handler(number)
-        if task is not None:
-            task.cancel()
+        do()
 
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, cancel, number)
+        loop.add_signal_handler(number, handle, number)
 
 
 def _exit_status(job: str, details: "JobDetails") -> int:

@@ -3,13 +3,16 @@
 import logging
 import sys
 from importlib import metadata
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from evosearch.cli import benching, inspecting, keeping, reading, searching, submitting
+from evosearch.cli import benching, examples, inspecting, keeping, reading, searching, submitting
 from evosearch.cli.output import PrintableLog, complain, say
 from evosearch.errors import EvosearchError
+
+if TYPE_CHECKING:
+    from evosearch.session import Providers
 
 EXIT_STATUSES = """\
 Exit status: 0 done; 1 a bug of ours; 2 your input is wrong; 3 this machine or cluster cannot run it;
@@ -50,6 +53,7 @@ def about(version: VERSION = False) -> None:
     """Evolve convolutional networks for image classification."""
 
 
+examples.add_to(app)
 searching.add_to(app)
 submitting.add_to(app)
 reading.add_to(app)
@@ -58,12 +62,14 @@ keeping.add_to(app)
 benching.add_to(app)
 
 
-def main() -> None:
-    """Run the command that `sys.argv` names and exit with its status."""
+def main(providers: "Providers | None" = None) -> None:
+    """Run the command that `sys.argv` names and exit with its status. `providers`: of workers, images and time; None: the
+    real ones.
+    """
     if logging.lastResort is not None:  # what writes our warnings as long as nobody has set logging up
         logging.lastResort.setFormatter(PrintableLog())
     try:
-        status = app(standalone_mode=False)
+        status = app(standalone_mode=False, obj=providers)
     except EvosearchError as error:
         for line in error.lines:
             complain(line)

@@ -1,19 +1,29 @@
 """`data` and `validate`: the commands that check before anything is trained."""
 
+from typing import TYPE_CHECKING
+
 import typer
 
-from evosearch.cli.options import CONFIG, JSON, SET
-from evosearch.cli.output import print_json, say
+from evosearch.cli.examples import chosen_file
+from evosearch.cli.options import CONFIG_OR_EXAMPLE, EXAMPLE, JSON, SET
+from evosearch.cli.output import print_json, say, tell
 from evosearch.errors import DataError
 
+if TYPE_CHECKING:
+    from evosearch.config import Document
 
-def data(config: CONFIG, override: SET = None, as_json: JSON = False) -> None:
+
+def data(
+    config: CONFIG_OR_EXAMPLE = None, example: EXAMPLE = None, override: SET = None, as_json: JSON = False
+) -> None:
     """What the data are: splits, classes, sizes, hash, bad files, images in two splits."""
     from evosearch import api
-    from evosearch.config import load_config
+    from evosearch.config import read_config
     from evosearch.reports import data_lines
 
-    report = api.data_report(load_config(config, override or []))
+    loaded, source = read_config(chosen_file(config, example), override or [])
+    _tell_notes(source)
+    report = api.data_report(loaded)
     if as_json:
         print_json(report.to_json())
     else:
@@ -24,26 +34,37 @@ def data(config: CONFIG, override: SET = None, as_json: JSON = False) -> None:
             f"names that stand twice in a split list of {report.root!r} ({len(report.repeats)}), listed above; a new "
             "search needs each image named once"
         )
+    if report.objections and not report.bad_files:
+        raise DataError("; ".join(report.objections))
     if report.bad_files:
         raise DataError(
             f"{len(report.bad_files)} bad files in {report.root!r}, listed above; remove or replace them"
         )
 
 
-def validate(config: CONFIG, override: SET = None, as_json: JSON = False) -> None:
+def validate(
+    config: CONFIG_OR_EXAMPLE = None, example: EXAMPLE = None, override: SET = None, as_json: JSON = False
+) -> None:
     """Check a configuration with its data, and print what the search would cost."""
     from evosearch import api
     from evosearch.config import read_config
     from evosearch.reports import cost_lines
 
-    loaded, source = read_config(config, override or [])
+    file = chosen_file(config, example)
+    loaded, source = read_config(file, override or [])
+    _tell_notes(source)
     cost = api.validate(loaded, source)
     if as_json:
         print_json({"name": loaded.name, "valid": True, **cost.to_json()})
         return
-    say(f"{config}: valid")
+    say(f"{file}: valid")
     for line in cost_lines(cost):
         say(line)
+
+
+def _tell_notes(source: "Document") -> None:
+    for note in source.notes:
+        tell(f"note: {note}")
 
 
 def add_to(app: typer.Typer) -> None:

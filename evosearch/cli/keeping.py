@@ -1,10 +1,22 @@
-"""`upgrade`: what is done with a journal as a whole."""
+"""`upgrade`, `delete` and `backup`: what is done with a journal, or with a search in it, as a whole."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from evosearch.cli.opening import opened
-from evosearch.cli.options import STORAGE
-from evosearch.cli.output import say
+from evosearch.cli.options import SEARCH_OR_GROUP, STORAGE
+from evosearch.cli.output import say, tell
+from evosearch.errors import InputError
+
+if TYPE_CHECKING:
+    from evosearch.storage import Home, SearchRow
+
+YES = Annotated[bool, typer.Option("--yes", help="Do not ask; needed where there is no terminal to ask on.")]
+COPY = Annotated[Path, typer.Argument(metavar="FILE", help="The copy; a file that exists is left as it is.")]
 
 
 def upgrade(storage: STORAGE = None) -> None:
@@ -17,6 +29,66 @@ def upgrade(storage: STORAGE = None) -> None:
             say(f"the journal {home.journal.place} is of this version's schema {home.journal.schema} already")
 
 
+def delete(name: SEARCH_OR_GROUP, yes: YES = False, storage: STORAGE = None) -> None:
+    """Remove a search, a group or a retraining for good: its record, its retrainings, its files and its backups."""
+    from evosearch.storage import Onlooker, what_is_deleted
+    from evosearch.storage import delete as delete_searches
+
+    with opened(storage) as home:
+        rows = what_is_deleted(home, name)
+        lines = _inventory(home, rows)
+        if not yes:
+            _ask(name, home, lines)
+        troubles = delete_searches(home, name, Onlooker(tell))
+    for line in lines:
+        say(f"deleted  {line}")
+    for line in troubles:
+        tell(line)
+
+
+def _inventory(home: "Home", rows: "Sequence[SearchRow]") -> list[str]:
+    from evosearch.reports import counted
+
+    lines = []
+    for row in rows:
+        ended = row.counts["done"] + row.counts["failed"]
+        own = sum(one.search == row.name for one in home.journal.test_readings(row.name))
+        read = f", {counted(own, 'reading')} of the test split" if own else ""
+        lines.append(f"{row.name}: {row.state}, {counted(ended, 'evaluation')}{read}")
+    return lines
+
+
+def _ask(name: str, home: "Home", lines: "Sequence[str]") -> None:
+    """See that whoever sits at the terminal means it."""
+    if not sys.stdin.isatty():
+        raise InputError(f"deleting {name!r} is for good, and nobody is here to be asked; add --yes")
+    tell(f"journal {home.journal.place}: for good, with all files and backups, would go")
+    for line in lines:
+        tell(f"  {line}")
+    tell(f"Type {name} to delete:")
+    if sys.stdin.readline().strip() != name:
+        raise InputError(f"that is not {name!r}; nothing is deleted")
+
+
+def backup(name: SEARCH_OR_GROUP, file: COPY, storage: STORAGE = None) -> None:
+    """Keep a copy of the whole journal that NAME is in, as it is now; its driver may go on meanwhile.
+
+    A plain copy of the file would lack what was written last. Pictures and weights are not in it.
+    """
+    from evosearch.reports import counted
+    from evosearch.storage import save_copy
+
+    with opened(storage) as home:
+        if not home.members_of(name):
+            home.find_search(name)
+        save_copy(home.journal, file)
+        searches = len(home.journal.searches())
+    say(f"{file} is a copy of the journal {home.journal.place}, with {counted(searches, 'search')}")
+    say(f"Look at it  evosearch status --storage {file}")
+    say(f"Not in it   pictures and weights: {home.folder}")
+
+
 def add_to(app: typer.Typer) -> None:
     """Register the commands of this file."""
-    app.command()(upgrade)
+    for command in (upgrade, delete, backup):
+        app.command()(command)

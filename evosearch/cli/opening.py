@@ -14,7 +14,12 @@ from evosearch.errors import EvosearchError
 if TYPE_CHECKING:
     from evosearch.storage import Home
 
-_COMMAND = re.compile(r"\bevosearch (?:(?:resume|retrain|results) [\w./-]++|status\b)(?! --storage)")
+JOB_SERVER = "EVOSEARCH_JOB_SERVER"
+"""Variable of a job that `submit` or `--address` began: the URL by which the user's machine reaches the cluster's job server."""
+
+_COMMAND = re.compile(
+    r"\bevosearch (?:(?:resume|retrain|results) [\w./-]++|status\b)(?! --(?:storage|address)\b)"
+)
 
 
 @contextmanager
@@ -33,8 +38,10 @@ def opened(
 
 
 def findable(text: str, home: "Home") -> str:
-    """`text` with `--storage` in every command it names, unless the command finds the journal of `home` without."""
-    if home.is_default:
-        return text
-    option = f" --storage {shlex.quote(home.journal.place)}"
-    return _COMMAND.sub(lambda command: command[0] + option, text)
+    """`text` with `--storage` in every command it names, unless the command finds the journal of `home` without;
+    in a job also with the `--address` by which it reaches the head from where the user sits.
+    """
+    options = "" if home.is_default else f" --storage {shlex.quote(home.journal.place)}"
+    if server := os.environ.get(JOB_SERVER):
+        options += f" --address {shlex.quote(server)}"
+    return _COMMAND.sub(lambda command: command[0] + options, text)

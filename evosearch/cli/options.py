@@ -6,23 +6,47 @@ from typing import Annotated, Literal
 
 import typer
 
+from evosearch.cli import completing
 from evosearch.errors import InputError
 
 MOST_SEEDS = 1000
 """More searches than this in one driver are a slip of the keyboard."""
 
-CONFIG = Annotated[
-    Path, typer.Argument(metavar="CONFIG", help="A YAML configuration, for instance configs/digits.yaml.")
+CONFIG = Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML configuration.")]
+CONFIG_OR_EXAMPLE = Annotated[
+    Path | None,
+    typer.Argument(metavar="CONFIG", help="A YAML configuration; `evosearch init` writes one to start from."),
 ]
-NAME = Annotated[str, typer.Argument(metavar="NAME", help="A search.")]
+EXAMPLE = Annotated[
+    str | None,
+    typer.Option(
+        "--example",
+        metavar="NAME",
+        help="In place of CONFIG one that comes with evosearch, for instance digits.",
+        autocompletion=completing.examples,
+    ),
+]
+NAME = Annotated[str, typer.Argument(metavar="NAME", help="A search.", autocompletion=completing.searches)]
 SEARCH_OR_GROUP = Annotated[
-    str, typer.Argument(metavar="NAME", help="A search, or a group: all searches NAME/...")
+    str,
+    typer.Argument(
+        metavar="NAME",
+        help="A search, or a group: all searches NAME/...",
+        autocompletion=completing.searches_and_groups,
+    ),
 ]
 SET = Annotated[
     list[str] | None,
     typer.Option(
-        "--set", metavar="KEY=VALUE", help="Override a key of CONFIG, e.g. training.epochs=5; repeatable."
+        "--set",
+        metavar="KEY=VALUE",
+        help="Override a key of CONFIG, e.g. training.epochs=5; repeatable.",
+        autocompletion=completing.keys,
     ),
+]
+WORKERS = Annotated[
+    int | None,
+    typer.Option("--workers", metavar="N", min=1, help="Most workers; short for --set workers.count=N."),
 ]
 STORAGE = Annotated[
     str | None,
@@ -82,3 +106,19 @@ def parse_seeds(text: str) -> tuple[int, ...]:
         if seeds.count(seed) > 1:
             raise InputError(f"--seeds {text}: {seed} stands there twice; name each seed once")
     return tuple(seeds)
+
+
+def with_workers(overrides: list[str], workers: int | None) -> list[str]:
+    """The overrides of `--set`, and `--workers` as one of them.
+
+    Raises:
+        InputError: one of them gives the number of workers already.
+    """
+    if workers is None:
+        return overrides
+    for text in overrides:
+        if text.partition("=")[0] in ("workers", "workers.count"):
+            raise InputError(
+                f"--workers {workers} and --set {text} both say how many workers; give one of them"
+            )
+    return [*overrides, f"workers.count={workers}"]

@@ -20,7 +20,12 @@ from evosearch.printable import printable, printable_json
 
 def say(text: str = "") -> None:
     """A line of the result, on standard output at once; a reader that has gone ends the command with 0."""
-    _write(printable(text))
+    _write(f"{printable(text)}\n")
+
+
+def pass_on(text: str) -> None:
+    """What a command of ours printed elsewhere, as it is: made printable there already, and here in case it was not."""
+    _write("\n".join(map(printable, text.split("\n"))))
 
 
 def say_lines(text: str) -> None:
@@ -31,7 +36,7 @@ def say_lines(text: str) -> None:
 
 def _write(text: str) -> None:
     try:
-        sys.stdout.write(f"{text}\n")
+        sys.stdout.write(text)
         sys.stdout.flush()
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at its end
@@ -70,7 +75,7 @@ class PrintableLog(logging.Formatter):
 
 def print_json(document: Any) -> None:
     """One JSON document on standard output and nothing else."""
-    _write(printable_json(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)))
+    _write(f"{printable_json(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))}\n")
 
 
 def say_table(table: Table) -> None:
@@ -80,4 +85,5 @@ def say_table(table: Table) -> None:
     # A row that is wider than the terminal is wrapped by it, which reads better than squeezed columns; blanks at its
     # end are not.
     Console(file=text, force_terminal=terminal, width=10_000, emoji=False).print(table)
-    _write(re.sub(r" +(\x1b\[0m)?$", r"\1", text.getvalue(), flags=re.MULTILINE).rstrip("\n"))
+    lines = re.sub(r" +(\x1b\[0m)?$", r"\1", text.getvalue(), flags=re.MULTILINE)
+    _write(f"{lines.rstrip(chr(10))}\n")

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from evosearch.cli import completing
 from evosearch.cli.opening import opened
 from evosearch.cli.options import JSON, SEARCH_OR_GROUP, STORAGE
 from evosearch.cli.output import print_json, say, say_lines, say_table
+from evosearch.cli.remote import SERVER, run_on_head
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,16 +24,26 @@ TOP = Annotated[int | None, typer.Option("--top", metavar="N", min=1, help="Only
 
 def status(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="A search or a group. Default: all searches.")
+        str | None,
+        typer.Argument(
+            metavar="NAME",
+            help="A search or a group. Default: all searches.",
+            autocompletion=completing.searches_and_groups,
+        ),
     ] = None,
     as_json: JSON = False,
     storage: STORAGE = None,
+    address: SERVER = None,
 ) -> None:
     """How far searches are: generation, evaluations, best, estimated end; of a group also mean ± deviation."""
+    from evosearch.reports import SearchSnapshot
+
+    if address is not None:
+        run_on_head(address, "status", name, {"--json": as_json, "--storage": storage})
     with opened(storage) as home:
         members = () if name is None else home.members_of(name)
         rows = _on_their_own(home) if name is None else members or (home.find_search(name),)
-        snapshots = [_snapshot(home, row) for row in rows]
+        snapshots = [SearchSnapshot.of(home, row, socket.gethostname(), time.time()) for row in rows]
     if name is None:
         _print_all(snapshots, as_json)
     elif members:
@@ -52,8 +64,11 @@ def results(
     form: FORMAT = "table",
     top: TOP = None,
     storage: STORAGE = None,
+    address: SERVER = None,
 ) -> None:
     """Every chromosome with parents, operators, fitness, size and cost, by number."""
+    if address is not None:
+        run_on_head(address, "results", name, {"--format": form, "--top": top, "--storage": storage})
     from evosearch.reports import (
         MeanDeviation,
         best_first,
@@ -133,20 +148,6 @@ def _print_search(snapshot: "SearchSnapshot", as_json: bool) -> None:
     else:
         for line in status_lines(snapshot):
             say(line)
-
-
-def _snapshot(home: "Home", row: "SearchRow") -> "SearchSnapshot":
-    from evosearch.config import config_from_json
-    from evosearch.reports import Estimate, SearchSnapshot, last_heard, search_left
-
-    host, now = socket.gethostname(), time.time()
-    total = config_from_json(row.configuration).strategy.with_generations(row.generations).evaluations_in_all
-    state, best = home.current_state(row, host, now), home.journal.best(row.name)
-    children = tuple(_snapshot(home, child) for child in home.children_of(row.name))
-    rows = () if state == "done" else home.journal.evaluations(row.name)
-    left = Estimate(0.0, sure=True) if state == "done" else search_left(row, total, rows)
-    readings, live = home.journal.test_readings(row.name), home.journal.live(row.name)
-    return SearchSnapshot(row, state, best, total, last_heard(row, host, now), children, readings, live, left)
 
 
 def add_to(app: typer.Typer) -> None:

@@ -1,13 +1,15 @@
 """`run`, `resume` and `retrain`: the commands that train."""
 
-from typing import TYPE_CHECKING, Annotated, TypedDict
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from evosearch.cli.examples import chosen_file
 from evosearch.cli.opening import findable, opened
 from evosearch.cli.options import (
     ADDRESS,
-    CONFIG,
+    CONFIG_OR_EXAMPLE,
+    EXAMPLE,
     EXECUTOR,
     JSON,
     NAME,
@@ -16,26 +18,19 @@ from evosearch.cli.options import (
     SET,
     STORAGE,
     TAKEOVER,
+    WORKERS,
     parse_seeds,
+    with_workers,
 )
 from evosearch.cli.output import print_json, say, tell
+from evosearch.cli.remote import ADDRESS_OR_SERVER, is_job_server, run_on_head
 from evosearch.errors import SearchConflictError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from evosearch.api import Executor, Finished
-    from evosearch.runtime import Watcher
+    from evosearch.api import Finished
     from evosearch.storage import Home, TestReading
-
-
-class Driving(TypedDict):
-    """How a search is driven: what the functions of `api` take beside the search itself."""
-
-    executor: "Executor | None"
-    address: str | None
-    watcher: "Watcher"
-    takeover: bool
 
 
 GENERATIONS = Annotated[
@@ -62,10 +57,13 @@ SEARCH_NAME = Annotated[
 
 
 def run(
-    config: CONFIG,
+    context: typer.Context,
+    config: CONFIG_OR_EXAMPLE = None,
+    example: EXAMPLE = None,
     override: SET = None,
     name: SEARCH_NAME = None,
     seeds: SEEDS = None,
+    workers: WORKERS = None,
     executor: EXECUTOR = None,
     address: ADDRESS = None,
     storage: STORAGE = None,
@@ -77,14 +75,17 @@ def run(
     from evosearch.config import read_config
 
     chosen = None if seeds is None else parse_seeds(seeds)
-    loaded, source = read_config(config, override or [], name=name)
+    overrides = with_workers(override or [], workers)
+    loaded, source = read_config(chosen_file(config, example), overrides, name=name)
     loaded.storage.check()
     place = loaded.storage.journal if storage is None else storage
     with opened(place, create=True) as home:
         _tell_where(home)
         with show_progress() as watcher:
             ended: Finished | tuple[Finished, ...]
-            how = Driving(executor=executor, address=address, watcher=watcher, takeover=takeover)
+            how = api.Driving(
+                executor=executor, address=address, watcher=watcher, takeover=takeover, providers=context.obj
+            )
             if chosen is None:
                 ended = api.run(loaded, home, source=source, **how)
             else:
@@ -93,14 +94,18 @@ def run(
 
 
 def resume(
+    context: typer.Context,
     name: SEARCH_OR_GROUP,
     generations: GENERATIONS = None,
     executor: EXECUTOR = None,
-    address: ADDRESS = None,
+    address: ADDRESS_OR_SERVER = None,
     storage: STORAGE = None,
     takeover: TAKEOVER = False,
 ) -> None:
     """Go on with a search or group where it stood; --generations extends it."""
+    if is_job_server(address):
+        options = {"--generations": generations, "--executor": executor}
+        run_on_head(address, "resume", name, {**options, "--storage": storage, "--takeover": takeover})
     from evosearch import api
     from evosearch.cli.progress import show_progress
 
@@ -108,7 +113,9 @@ def resume(
         _tell_where(home)
         with show_progress() as watcher:
             ended: Finished | tuple[Finished, ...]
-            how = Driving(executor=executor, address=address, watcher=watcher, takeover=takeover)
+            how = api.Driving(
+                executor=executor, address=address, watcher=watcher, takeover=takeover, providers=context.obj
+            )
             if home.members_of(name):
                 ended = api.resume_group(name, home, generations=generations, **how)
             else:
@@ -122,23 +129,29 @@ def resume(
 
 
 def retrain(
+    context: typer.Context,
     name: NAME,
     epochs: EPOCHS = None,
     seeds: REPEATS = None,
     as_json: JSON = False,
     executor: EXECUTOR = None,
-    address: ADDRESS = None,
+    address: ADDRESS_OR_SERVER = None,
     storage: STORAGE = None,
     takeover: TAKEOVER = False,
 ) -> None:
     """Train the best chromosome again, then read the test split, once for each network."""
+    if is_job_server(address):
+        options = {"--epochs": epochs, "--seeds": seeds, "--json": as_json, "--executor": executor}
+        run_on_head(address, "retrain", name, {**options, "--storage": storage, "--takeover": takeover})
     from evosearch import api
     from evosearch.cli.progress import show_progress
 
     repeats = (1,) if seeds is None else parse_seeds(seeds)
     with opened(storage) as home, show_progress() as watcher:
         _refuse_group(name, home)
-        how = Driving(executor=executor, address=address, watcher=watcher, takeover=takeover)
+        how = api.Driving(
+            executor=executor, address=address, watcher=watcher, takeover=takeover, providers=context.obj
+        )
         readings = api.retrain(name, home, epochs=epochs, seeds=repeats, **how)
         _print_readings(name, readings, home, as_json=as_json, several=seeds is not None)
 

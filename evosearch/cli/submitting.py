@@ -1,16 +1,18 @@
 """`submit`: `run` as a Ray job."""
 
 import os
-from collections.abc import Sequence
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from evosearch.cli.opening import JOB_SERVER
 from evosearch.cli.options import CONFIG, SEEDS, SET, TAKEOVER, parse_seeds
 from evosearch.cli.output import say, tell
+from evosearch.cli.remote import refuse_passwords, words_of
 from evosearch.cli.searching import SEARCH_NAME
-from evosearch.errors import ConfigError, InputError
+from evosearch.errors import ConfigError
 
 if TYPE_CHECKING:
     from evosearch.config import RunConfig
@@ -48,7 +50,7 @@ DRY_RUN = Annotated[
 ]
 
 
-def submit(  # noqa: PLR0913, PLR0917 - an option each
+def submit(
     config: CONFIG,
     override: SET = None,
     name: SEARCH_NAME = None,
@@ -73,10 +75,8 @@ def submit(  # noqa: PLR0913, PLR0917 - an option each
     if storage is not None:
         parse_place(storage)
     options = [word for text in overrides for word in ("--set", text)]
-    for option, value in (("--name", name), ("--seeds", seeds), ("--storage", storage)):
-        options += [option, value] if value else []
-    options += ["--takeover"] if takeover else []
-    _refuse_passwords([*options, loaded.storage.journal or ""])
+    options += words_of({"--name": name, "--seeds": seeds, "--storage": storage, "--takeover": takeover})
+    refuse_passwords([*options, loaded.storage.journal or ""])
     folder, sent = Path.cwd(), _place_in(Path.cwd(), config)
     parcel = Parcel.of(folder, _what_stays(folder, config, loaded, storage))
     parcel.check(sent)
@@ -90,8 +90,15 @@ def submit(  # noqa: PLR0913, PLR0917 - an option each
     if (folder / "evosearch" / "__init__.py").is_file():
         tell("evosearch/ is sent, but what runs is the evosearch that is installed on the nodes")
     _tell_of_images(loaded)
-    job = client.submit(["python", "-P", "-m", "evosearch", "run", sent.as_posix(), *options], parcel)
+    place = storage or loaded.storage.journal
+    stays = _stays_on_head(place)
+    if not stays:
+        tell(f"the journal {place!r} lies in the job's own copy of this folder; an absolute path outlasts it")
+    command = ["python", "-P", "-m", "evosearch", "run", sent.as_posix(), *options]
+    job = client.submit(command, parcel, {JOB_SERVER: client.address})
     for line in _next_steps(job, client.address):
+        say(line)
+    for line in _reading_steps(loaded.name, place, client.address, seeds is not None) if stays else ():
         say(line)
     if wait:
         raise typer.Exit(client.follow(job, tell))
@@ -152,8 +159,15 @@ def _journals(folder: Path, config: "RunConfig", storage: str | None) -> list[Pa
 def _images(folder: Path, file: Path, config: "RunConfig") -> list[Path]:
     """Where images may lie: wherever `data.root` can be looked for, and all under $EVOSEARCH_DATA."""
     data = folder / (os.environ.get("EVOSEARCH_DATA") or "data")
-    root = Path(config.data.root or data).expanduser()
+    root = Path(_root(config) or data).expanduser()
     return [place.resolve() for place in (data, data / root, folder / root, file.parent / root)]
+
+
+def _root(config: "RunConfig") -> str | None:
+    """Where the images' files lie, if they are files."""
+    from evosearch.data import FileKeys
+
+    return config.data.root if isinstance(config.data, FileKeys) else None
 
 
 def _whole_list(parcel: "Parcel") -> list[str]:
@@ -193,30 +207,33 @@ def _bytes(size: int) -> str:
     return f"{size / 2**10:.1f} KiB" if size < 2**20 else f"{size / 2**20:.1f} MiB"
 
 
-def _refuse_passwords(words: Sequence[str]) -> None:
-    from evosearch.storage import without_password
-
-    for word in words:
-        if word != without_password(word):
-            raise InputError(
-                f"{without_password(word)} would hand its password to whoever may list the cluster's jobs and their "
-                "files; leave it out, and set PGPASSWORD or PGPASSFILE where the head is started"
-            )
-
-
 def _tell_of_images(config: "RunConfig") -> None:
-    if config.data.root is not None:
-        tell(
-            f"images are not sent: the head looks for {config.data.root!r}, a relative one under its $EVOSEARCH_DATA"
-        )
+    if root := _root(config):
+        tell(f"images are not sent: the head looks for {root!r}, a relative one under its $EVOSEARCH_DATA")
+
+
+def _stays_on_head(journal: str | None) -> bool:
+    """Whether later jobs find the journal: a relative path lies in a folder that changes with every edit."""
+    from evosearch.storage import parse_place
+
+    place = None if journal is None else parse_place(journal)
+    return not isinstance(place, Path) or place.expanduser().is_absolute()
 
 
 def _next_steps(job: str, address: str) -> tuple[str, ...]:
+    server = f"--address {shlex.quote(address)}"
     return (
         f"job {job} submitted",
-        f"Follow  ray job logs --address {address} --follow {job}",
-        f"Stop    ray job stop --address {address} {job}    (the same submit again goes on)",
+        f"Follow   ray job logs {server} --follow {job}",
+        f"Stop     ray job stop {server} {job}    (the same submit again goes on)",
     )
+
+
+def _reading_steps(name: str, journal: str | None, address: str, is_group: bool) -> list[str]:
+    """The commands that reach the search on the head from this machine."""
+    where = shlex.join([name, *words_of({"--storage": journal, "--address": address})])
+    commands = ("status", "results") if is_group else ("status", "results", "retrain")
+    return [f"{command.capitalize():<9}evosearch {command} {where}" for command in commands]
 
 
 def add_to(app: typer.Typer) -> None:

@@ -16,7 +16,7 @@ from evosearch.config.journaled import (
     with_earlier_defaults,
 )
 from evosearch.config.loading import load_config, read_config
-from evosearch.config.model import RunConfig, differing_keys
+from evosearch.config.model import RunConfig, differing_keys, plugins_of
 from evosearch.config.schema import config_schema
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "differing_keys",
     "load_config",
     "objections",
+    "plugins_of",
     "read_config",
     "with_earlier_defaults",
 ]

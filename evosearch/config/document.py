@@ -1,7 +1,8 @@
 """A configuration before it is checked: its values, and the place of each."""
 
 import difflib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,14 @@ MAX_BYTES = 1_000_000
 
 @dataclass(frozen=True)
 class Document:
-    """`values`: as read. `places`: where each was given, in order. `source`: words for what has no place."""
+    """`values`: as read. `places`: where each was given, in order. `source`: words for what has no place. `notes`: what was
+    passed over, one line each.
+    """
 
     values: dict[str, Any]
     places: Places
     source: str
+    notes: tuple[str, ...] = ()
 
     def nearest(self, path: KeyPath) -> KeyPath:
         """The path itself where its place is known, else the nearest one above it; () for the whole."""
@@ -40,7 +44,25 @@ class Document:
         kept = {known: words for known, words in self.places.items() if known[: len(path)] != path}
         above = {path[:length]: place for length in range(1, len(path)) if path[:length] not in kept}
         values = _placed(self.values, (), path, value, place)
-        return Document(values, {**kept, **above, path: place}, self.source)
+        return replace(self, values=values, places={**kept, **above, path: place})
+
+    def without(self, path: KeyPath) -> "Document":
+        """With the key at `path`, which is given, left out and noted."""
+        *above, key = path
+        inner = {name: value for name, value in _at(self.values, above).items() if name != key}
+        note = f"{self.place(path)}: {dotted(path)} is not used here and left out; remove it"
+        return replace(
+            self,
+            values=_placed(self.values, (), tuple(above), inner, self.source),
+            places={known: words for known, words in self.places.items() if known[: len(path)] != path},
+            notes=(*self.notes, note),
+        )
+
+
+def _at(values: Any, path: Sequence[str | int]) -> Any:
+    for step in path:
+        values = values[step]
+    return values
 
 
 def _placed(values: Any, above: KeyPath, path: KeyPath, value: Any, place: str) -> Any:

@@ -15,12 +15,14 @@ from dataclasses import Field, fields, is_dataclass, replace
 from typing import Any
 
 from evosearch.config.document import Document
-from evosearch.config.loading import check
+from evosearch.config.loading import check, without_never_used
 from evosearch.config.messages import as_error, locate
-from evosearch.config.model import Objecting, RunConfig, adapter, section_types
+from evosearch.config.model import REGISTRIES, Objecting, RunConfig, adapter, choose, settings_of
 from evosearch.config.strict_yaml import KeyPath
 from evosearch.errors import InputError
 from evosearch.storage import check_new_name
+
+JOURNAL = "the journal's configuration"
 
 
 def config_from_json(document: Mapping[str, Any]) -> RunConfig:
@@ -30,13 +32,12 @@ def config_from_json(document: Mapping[str, Any]) -> RunConfig:
         ConfigError: it is none of these.
     """
     values = {**_absent_from(RunConfig, document), **document}
+    values = without_never_used(Document(values, {}, JOURNAL)).values
     for section in (one.name for one in fields(RunConfig)):
         given = values.get(section, {})
-        if isinstance(given, dict) and (known := section_types(section)):
-            chosen = next((one for one in known if getattr(one, "name", None) == given.get("name")), known[0])
-            if complete := {**_absent_from(chosen, given), **given}:
-                values[section] = complete
-    return check(Document(values, {}, "the journal's configuration"))
+        if isinstance(given, dict) and (settings := settings_of(section, given)):
+            values |= {section: {**absent, **given}} if (absent := _absent_from(settings, given)) else {}
+    return check(Document(values, {}, JOURNAL))
 
 
 def _absent_from(record: Any, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -53,6 +54,8 @@ def config_to_json(config: RunConfig) -> dict[str, Any]:
 
     It is what a journal keeps and reports show, so passwords in URLs are left out.
     """
+    for section in REGISTRIES:  # where it was made in Python, nobody may have named its plugins yet
+        choose(section, getattr(config, section).name)
     public = replace(config, storage=config.storage.public)
     document: dict[str, Any] = adapter().dump_python(public, mode="json")
     return document

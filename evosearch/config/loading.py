@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ from pydantic import ValidationError
 
 from evosearch.config.document import Document, override, read_document
 from evosearch.config.messages import explain, key_of, locate, together
-from evosearch.config.model import RunConfig, adapter, section_types
+from evosearch.config.model import REGISTRIES, RunConfig, adapter, choose, section_types, settings_of
 from evosearch.config.strict_yaml import KeyPath
-from evosearch.errors import ConfigError
+from evosearch.data import FileKeys
+from evosearch.errors import ConfigError, PluginError
 
 
 def load_config(path: Path, overrides: Sequence[str] = (), name: str | None = None) -> RunConfig:
@@ -40,7 +42,26 @@ def read_config(
         document = document.with_value(("name",), name, f"--name {name}")
     if "name" not in document.values:
         document = document.with_value(("name",), path.stem, f"{path}, whose name names the search")
-    return check(document), document
+    document = without_never_used(document)
+    config = check(document)
+    data = config.data
+    if (
+        isinstance(data, FileKeys)
+        and ("data", "beside") not in document.places
+        and not Path(data.root).is_absolute()
+    ):
+        data = replace(data, beside=str(path.parent.resolve()))
+    return replace(config, data=data), document
+
+
+def without_never_used(document: Document) -> Document:
+    """Without the keys that the first version took for every source and that this one never used; they are noted."""
+    for section, given in document.values.items():
+        if section in REGISTRIES and isinstance(given, dict):
+            never = getattr(settings_of(section, given), "never_used", ())
+            for key in (key for key in given if key in never):
+                document = document.without((section, key))
+    return document
 
 
 def check(document: Document) -> RunConfig:
@@ -49,12 +70,8 @@ def check(document: Document) -> RunConfig:
     Raises:
         ConfigError: as `load_config`.
     """
-    values = document.values
-    if isinstance(
-        strategy := values.get("strategy"), dict
-    ):  # pydantic chooses by the name and knows no default
-        values = {**values, "strategy": {"name": section_types("strategy")[0].name, **strategy}}
-    problems: dict[KeyPath, str] = {}
+    values, problems = _chosen(document)
+    kind = PluginError if problems else ConfigError
     while True:  # what is wrong is left out and the rest is looked at again, until nothing new is found
         try:
             # As JSON, since only there a list may become a tuple while everything else is strict.
@@ -74,8 +91,23 @@ def check(document: Document) -> RunConfig:
         if values == before:
             break
     if problems:
-        raise together(problems, document)
+        raise together(problems, document, kind)
     return config
+
+
+def _chosen(document: Document) -> tuple[dict[str, Any], dict[KeyPath, str]]:
+    """The values with a name in each section that is chosen by one, which pydantic wants; and what chooses nothing."""
+    values, problems = dict(document.values), dict[KeyPath, str]()
+    for section in REGISTRIES:
+        if not isinstance(given := values.get(section), dict):
+            continue
+        values[section] = {"name": section_types(section)[0].name, **given}
+        try:
+            choose(section, values[section]["name"])
+        except PluginError as error:
+            problems[section, "name"] = locate(str(error), document)
+            values = _without(values, (section, "name"))
+    return values, problems
 
 
 def _rests_on(message: str, path: KeyPath, problems: Collection[KeyPath]) -> bool:

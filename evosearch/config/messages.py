@@ -35,27 +35,35 @@ _EXPECTED = {
 
 def explain(error: ValidationError, document: Document) -> dict[KeyPath, str]:
     """Every problem that pydantic found, by the key that has it: with its place, found value and repair."""
-    problems: dict[KeyPath, str] = {}
+    problems: dict[KeyPath, ErrorDetails] = {}
     for details in error.errors(include_url=False, include_input=False):
-        path, text = _problem(details, document.values)
-        problems.setdefault(path, f"{document.place(path)}: {text}")
-    return problems
+        path = _problem(details, document.values)[0]
+        if path in problems:  # of a value that may be of several kinds: what each kind asks for
+            asked = [_expected(problems[path]), _expected(details)]
+            problems[path]["ctx"] = {"expected": " or ".join(dict.fromkeys(asked))}
+            problems[path]["type"] = "value_error"
+        else:
+            problems[path] = details
+    texts = {path: _problem(details, document.values)[1] for path, details in problems.items()}
+    return {path: f"{document.place(path)}: {text}" for path, text in texts.items()}
 
 
-def together(problems: Mapping[KeyPath, str], document: Document) -> ConfigError:
-    """One error for all `problems`, at least one, in the order of the document.
+def together(
+    problems: Mapping[KeyPath, str], document: Document, kind: type[ConfigError] = ConfigError
+) -> ConfigError:
+    """One error of this kind for all `problems`, at least one, in the order of the document.
 
     What is missing has no place and comes last: a key that was meant may stand there misspelt.
     """
     rank = {path: number for number, path in enumerate(document.places)}
     ordered = sorted(problems, key=lambda path: rank.get(document.nearest(path), len(rank)))
-    return as_error([problems[path] for path in ordered])
+    return as_error([problems[path] for path in ordered], kind)
 
 
-def as_error(lines: Sequence[str]) -> ConfigError:
-    """One error for all `lines`, at least one."""
+def as_error(lines: Sequence[str], kind: type[ConfigError] = ConfigError) -> ConfigError:
+    """One error of this kind for all `lines`, at least one."""
     more = f" (and {len(lines) - 1} more)" if len(lines) > 1 else ""
-    return ConfigError(f"{lines[0]}{more}", tuple(lines))
+    return kind(f"{lines[0]}{more}", tuple(lines))
 
 
 def locate(message: str, document: Document) -> str:
@@ -85,8 +93,13 @@ def _problem(details: "ErrorDetails", values: dict[str, Any]) -> tuple[KeyPath, 
         path, found = (*path, "name"), found["name"]
         expected = _alternatives(context["expected_tags"])
     else:
-        expected = _EXPECTED.get(kind) or context.get("expected", details["msg"])
+        expected = _expected(details)
     return path, f"{dotted(path)} is {shown(found)}; expected {expected.replace(chr(39), '')}"
+
+
+def _expected(details: "ErrorDetails") -> str:
+    expected: str = _EXPECTED.get(details["type"]) or details.get("ctx", {}).get("expected", details["msg"])
+    return expected
 
 
 def _walk(location: tuple[str | int, ...], values: Any) -> tuple[KeyPath, Any]:

@@ -1,20 +1,25 @@
 """The run configuration, its form for pydantic, and what makes two of them different searches."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, is_dataclass
 from functools import cache
-from typing import Annotated, Any, Protocol, get_args, get_type_hints, runtime_checkable
+from typing import Annotated, Any, Protocol, Union, get_type_hints, runtime_checkable
 
-from pydantic import ConfigDict, Field, TypeAdapter, with_config
+from pydantic import ConfigDict, Field, GetCoreSchemaHandler, PydanticUserError, TypeAdapter, with_config
+from pydantic_core import CoreSchema
 
 from evosearch.config.strict_yaml import shown
-from evosearch.data import DataSettings
-from evosearch.errors import ConfigError, InputError
+from evosearch.data import SOURCES, DataSettings
+from evosearch.errors import ConfigError, InputError, PluginError
 from evosearch.evaluation import FinalSettings, TrainingSettings
 from evosearch.genome import SearchSpace
+from evosearch.registry import Registry
 from evosearch.runtime import WorkerSettings
-from evosearch.search import EavlSettings, StrategySettings
+from evosearch.search import STRATEGIES, EavlSettings, StrategySettings
 from evosearch.storage import MOST_OF_RETRAINING, StorageSettings, check_name
+
+REGISTRIES: dict[str, Registry[Any]] = {"data": SOURCES, "strategy": STRATEGIES}
+"""Of the sections that are chosen by name."""
 
 # The sections are plain dataclasses of other rooms: pydantic hands this configuration on to them.
 _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True)
@@ -22,6 +27,21 @@ _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, use_attri
 
 BELOW_SEED = 2**32
 """Numpy cuts a seed into words of 32 bits, so larger ones draw the very numbers that some smaller ones do."""
+
+
+@dataclass(frozen=True)
+class Registered:
+    """Has pydantic read a section as the union of what is registered, told apart by `name`: of ours, and of those plugins
+    whose name somebody gave.
+    """
+
+    section: str
+
+    def __get_pydantic_core_schema__(self, _: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """As `Annotated` asks for it."""
+        options: Any = Union[tuple(_readable(REGISTRIES[self.section]))]  # noqa: UP007 - of a tuple
+        told_apart: Any = Annotated[options, Field(discriminator="name")]
+        return handler.generate_schema(told_apart)
 
 
 @runtime_checkable
@@ -39,13 +59,13 @@ class RunConfig:
 
     name: str
     """Name of the search, and of its folder. Default: the file's name without its ending."""
-    data: DataSettings
-    """Which images."""
+    data: Annotated[DataSettings, Registered("data")]
+    """Which images; `name` says from which source, and each has keys of its own."""
     seed: int = 0
     """Seed of the search, from 0, below 2^32."""
     space: SearchSpace = field(default_factory=SearchSpace)
     """What a random network may look like."""
-    strategy: Annotated[StrategySettings, Field(discriminator="name")] = field(default_factory=EavlSettings)
+    strategy: Annotated[StrategySettings, Registered("strategy")] = field(default_factory=EavlSettings)
     """How to search; `name` says which strategy, and each has keys of its own."""
     training: TrainingSettings = field(default_factory=TrainingSettings)
     """How every candidate is trained."""
@@ -74,16 +94,71 @@ class RunConfig:
         return told
 
 
-@cache
 def adapter() -> TypeAdapter[RunConfig]:
-    """Reads and writes a `RunConfig`; made once, when first needed."""
+    """Reads and writes a `RunConfig`; made anew where a plugin was named that was not before."""
+    return _adapter(*(registry.loaded for registry in REGISTRIES.values()))
+
+
+@cache
+def _adapter(*_: tuple[Any, ...]) -> TypeAdapter[RunConfig]:
     return TypeAdapter(RunConfig)
+
+
+def _readable(registry: Registry[Any]) -> list[type]:
+    return [one for one in registry.loaded if _unreadable(registry, one) is None]
+
+
+def _unreadable(registry: Registry[Any], settings: type[Any]) -> str | None:
+    """Why pydantic cannot read a class, which it finds out of a plugin's only when it tries; None: it can."""
+    if settings in registry.ours.values():
+        return None
+    try:
+        TypeAdapter(settings)
+    except PydanticUserError as error:
+        return str(error).splitlines()[0]
+    return None
+
+
+def choose(section: str, name: object) -> type[Any]:
+    """The class that `name` chooses for a section of `REGISTRIES`; from then on it is one of its `section_types`.
+
+    Raises:
+        PluginError: nothing is registered so, or what is cannot be used; the line begins with the key.
+    """
+    registry = REGISTRIES[section]
+    if not isinstance(name, str) or name not in registry.names:
+        listed = "; ".join((registry.listed(), *registry.shadowed))
+        raise PluginError(f"{section}.name is {shown(name)}; expected {listed}")
+    found = registry.find(name)
+    if reason := _unreadable(registry, found):
+        raise PluginError(
+            f"{section}.name is {shown(name)}, but {registry.origin(name)} has a key of a kind that no file can hold: {reason}"
+        )
+    return found
+
+
+def plugins_of(config: RunConfig) -> dict[str, str]:
+    """The distributions besides ours that a configuration needs, with their versions here."""
+    origins = (registry.origin(getattr(config, section).name) for section, registry in REGISTRIES.items())
+    return {one.distribution: one.version for one in origins if one is not None}
+
+
+def settings_of(section: str, given: Mapping[str, Any]) -> Any:
+    """The class that reads what is given in a section; None: it is a plain key, or nothing is registered by that name."""
+    if section in REGISTRIES and "name" in given:
+        try:
+            return choose(section, given["name"])
+        except PluginError:
+            return None
+    return next(iter(section_types(section)), None)
 
 
 def section_types(section: str) -> tuple[Any, ...]:
     """The dataclasses a section may be, the default one first; none for a plain key."""
+    if section in REGISTRIES:
+        return tuple(_readable(REGISTRIES[section]))
     hint = get_type_hints(RunConfig).get(section)
-    return tuple(option for option in get_args(hint) or (hint,) if is_dataclass(option))
+    return (hint,) if is_dataclass(hint) else ()
 
 
 def differing_keys(here: RunConfig, journal: RunConfig) -> tuple[str, ...]:

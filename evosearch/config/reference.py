@@ -16,7 +16,7 @@ def config_reference() -> str:
     for section, field in properties.items():
         for name in _sections(field):
             definition = definitions[name]
-            chosen = definition["properties"].get("name", {}).get("const") if section == "strategy" else None
+            chosen = definition["properties"].get("name", {}).get("const")
             title = f"`{section}`" + (f" with `name: {chosen}`" if chosen else "")
             tables.append(
                 f"**{title}**: {definition['description']}\n\n{_table(f'{section}.', definition['properties'])}"

@@ -1,20 +1,30 @@
 """The JSON schema of a configuration file, from which editors complete and check."""
 
+import ast
+import inspect
 import json
+from itertools import pairwise
+from textwrap import dedent
 from typing import Any
 
-from evosearch.config.model import adapter, section_types
+from evosearch.config.model import REGISTRIES, adapter, section_types
 
 
 def config_schema() -> dict[str, Any]:
-    """The schema (draft 2020-12), with the docstrings under the fields as descriptions.
+    """The schema (draft 2020-12), with the docstrings under the fields as descriptions; of plugins too.
 
     What a section checks itself (bounds, sums) is not in it: `validate` tells that.
     """
+    for registry in REGISTRIES.values():
+        registry.load_all()
     schema = adapter().json_schema()
     schema["required"].remove("name")  # the file's stem is its default
-    for strategy in section_types("strategy")[1:]:
-        schema["$defs"][strategy.__name__]["required"] = ["name"]
+    for section in REGISTRIES:
+        for option in section_types(section)[1:]:
+            definition = schema["$defs"][option.__name__]
+            definition["required"] = ["name", *definition.get("required", [])]
+        for option in section_types(section):
+            _describe(schema["$defs"][option.__name__]["properties"], option)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "evosearch configuration",
@@ -25,6 +35,30 @@ def config_schema() -> dict[str, Any]:
 def schema_text() -> str:
     """The schema as it stands in `configs/schema.json`."""
     return json.dumps(config_schema(), indent=2) + "\n"
+
+
+def _describe(properties: dict[str, Any], settings: type[Any]) -> None:
+    """Add the docstrings of inherited fields, which pydantic does not look for."""
+    for base in settings.__mro__:
+        for key, words in _docstrings(base).items():
+            if key in properties:
+                properties[key].setdefault("description", words)
+
+
+def _docstrings(settings: type[Any]) -> dict[str, str]:
+    """Those under the fields of a class; none where its source is not at hand."""
+    try:
+        (definition,) = ast.parse(dedent(inspect.getsource(settings))).body
+    except (OSError, TypeError):
+        return {}
+    found = {}
+    for one, below in pairwise(getattr(definition, "body", ())):
+        match one, below:
+            case ast.AnnAssign(target=ast.Name(id=key)), ast.Expr(value=ast.Constant(value=str(words))):
+                found[key] = words
+            case _:
+                pass
+    return found
 
 
 def _tidied(schema: Any) -> Any:

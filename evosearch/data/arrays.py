@@ -61,6 +61,8 @@ class Dataset:
     classes: tuple[str, ...]
     key: str
     notes: tuple[str, ...] = ()
+    window: tuple[float, float] | None = None
+    """Values of deep pictures that became black and white; None: there are none such, or they were scaled as `full` says."""
 
     def for_search(self) -> SearchData:
         """The train and validation splits only: the test split stays sealed."""

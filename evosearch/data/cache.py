@@ -7,42 +7,44 @@ import contextlib
 import hashlib
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from evosearch.blueprint import ImageShape
 from evosearch.data.decoding import DECODE_VERSION
-from evosearch.data.reading import DecodedFiles, decode_files
+from evosearch.data.reading import DecodedFiles, Decoding, decode_files
 from evosearch.permissions import is_open, make_folder, narrow, new_file
 
 
 def decode_cached(
-    root: Path, names: Sequence[str], shape: ImageShape, max_pixels: int, cache: Path | None
+    root: Path, names: Sequence[str], how: Decoding, cache: Path | None
 ) -> tuple[DecodedFiles, Mapping[str, str]]:
     """As `decode_files`, but from the folder `cache` where it holds these files' content; else kept there.
 
     What has bad files is not kept: they are about to be replaced.
     """
     if cache is None:
-        return decode_files(root, names, shape, max_pixels)
+        return decode_files(root, names, how)
     try:
-        path = cache / f"images-{_content_hash(root, names, shape, max_pixels)}.npz"
+        path = cache / f"images-{_content_hash(root, names, how)}.npz"
     except OSError:  # a file that cannot be read; decoding names it
-        return decode_files(root, names, shape, max_pixels)
-    kept = _load(path, (len(names), shape.channels, shape.height, shape.width))
+        return decode_files(root, names, how)
+    kept = _load(path, (len(names), how.shape.channels, how.shape.height, how.shape.width))
     if kept is not None:
         if not is_open(root, names):  # one that an earlier version left readable
             narrow(path)
         return kept, {}
-    decoded, bad = decode_files(root, names, shape, max_pixels)
+    decoded, bad = decode_files(root, names, how)
     if not bad:
         _store(path, decoded)
     return decoded, bad
 
 
-def _content_hash(root: Path, names: Sequence[str], shape: ImageShape, max_pixels: int) -> str:
-    digest = hashlib.sha256(repr((DECODE_VERSION, shape, max_pixels)).encode())
+def _content_hash(root: Path, names: Sequence[str], how: Decoding) -> str:
+    scaled_by = sorted(how.scale_from) if how.window == "auto" else []
+    digest = hashlib.sha256(repr((DECODE_VERSION, how.shape, how.max_pixels, how.window, scaled_by)).encode())
     for name in names:
         with (root / name).open("rb") as stream:
             content = hashlib.file_digest(stream, "sha256").hexdigest()
@@ -54,7 +56,7 @@ def _load(path: Path, shape: tuple[int, ...]) -> DecodedFiles | None:
     try:
         # The zip format checks every array's CRC; np.load refuses pickles unless told otherwise.
         with path.open("rb") as stream, np.load(stream) as file:
-            kept = DecodedFiles(file["images"], file["sizes"], file["modes"])
+            kept = DecodedFiles(**{one.name: file[one.name] for one in fields(DecodedFiles)})
     except Exception:  # absent or broken in whatever way: it is made anew
         return None
     return kept if kept.images.shape == shape and kept.images.dtype == np.uint8 else None
@@ -67,5 +69,6 @@ def _store(path: Path, decoded: DecodedFiles) -> None:
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
             whole = Path(folder) / path.name
             new_file(whole)
-            np.savez(whole, images=decoded.images, sizes=decoded.sizes, modes=decoded.modes)
+            arrays: dict[str, Any] = {one.name: getattr(decoded, one.name) for one in fields(decoded)}
+            np.savez(whole, **arrays)
             whole.replace(path)

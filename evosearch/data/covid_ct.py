@@ -3,36 +3,70 @@
 Source: https://github.com/UCSD-AI4H/COVID-CT (Images unpacked). COVID is class 1, the positive one.
 """
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from typing import ClassVar, Literal
 
-from evosearch.data.folders import leaves
+from evosearch.data.folders import counted, files_below, kinds_of, leaves, refused_links
+from evosearch.data.gathering import Gathered, gather_files
 from evosearch.data.listing import Item, Listing, SplitName
+from evosearch.data.settings import FileKeys, Places
 from evosearch.errors import DataError
 
 CLASSES = ("NonCOVID", "COVID")
 _FILE_WORD: dict[SplitName, str] = {"train": "train", "validation": "val", "test": "test"}
 
 
-def list_covid_ct(root: Path) -> Listing:
+@dataclass(frozen=True)
+class CovidCtSettings(FileKeys):
+    """COVID-CT in its original layout, with its official splits. Each field is a key under `data`."""
+
+    name: Literal["covid_ct"] = "covid_ct"
+    """Which source."""
+
+    never_used: ClassVar = ("test_fraction", "validation_fraction", "split_seed")
+
+    def read(self, places: Places) -> Gathered:
+        """All images that stand in a split file."""
+        return gather_files(self, places, partial(list_covid_ct, follow_links=self.follow_links))
+
+
+def list_covid_ct(root: Path, *, follow_links: bool = False) -> Listing:
     """Read the six split files. Raises DataError where a folder or a split file of the layout is missing."""
-    problems: list[str] = []
-    repeats: list[str] = []
+    found = _Found()
     splits = {
         split: tuple(
             item
             for label, name in enumerate(CLASSES)
-            for item in _items(root, f"Data-split/{name}/{word}CT_{name}.txt", label, problems, repeats)
+            for item in _items(root, f"Data-split/{name}/{word}CT_{name}.txt", label, found, follow_links)
         )
         for split, word in _FILE_WORD.items()
     }
-    listing = Listing(CLASSES, splits, tuple(problems), repeats=tuple(repeats))
-    return replace(listing, notes=_unused(root, frozenset(listing.names)))
+    listing = Listing(
+        CLASSES, splits, (*refused_links(found.links), *found.problems), repeats=tuple(found.repeats)
+    )
+    known = {*listing.names, *found.links}
+    unused = [name for name in files_below(root, root) if name not in known]
+    return replace(
+        listing,
+        notes=_notes(unused),
+        refused=len(found.links),
+        ignored=kinds_of(unused, "in no split file"),
+    )
 
 
-def _items(
-    root: Path, split_file: str, label: int, problems: list[str], repeats: list[str]
-) -> tuple[Item, ...]:
+@dataclass(frozen=True)
+class _Found:
+    """What is wrong with the split files; `links`: names of files that lead out."""
+
+    problems: list[str] = field(default_factory=list)
+    repeats: list[str] = field(default_factory=list)
+    links: dict[str, None] = field(default_factory=dict)
+
+
+def _items(root: Path, split_file: str, label: int, found: _Found, follow_links: bool) -> tuple[Item, ...]:
     folder = f"Images/CT_{CLASSES[label]}"
     for path, kind in ((folder, Path.is_dir), (split_file, Path.is_file)):
         if not kind(root / path):
@@ -48,20 +82,25 @@ def _items(
         if not file:
             continue
         if Path(file).name != file or not (root / name).is_file():
-            problems.append(f"{split_file!r} line {number} names {file!r}, which is not in {folder!r}")
-        elif leaves(root / name, root):
-            problems.append(f"{name!r} is a link that leads out of the data folder")
+            found.problems.append(f"{split_file!r} line {number} names {file!r}, which is not in {folder!r}")
+        elif not follow_links and leaves(root / name, root):
+            found.links[name] = None
         else:
             items.append(Item(name, label))
             if named.setdefault(file, number) != number:
-                repeats.append(f"{split_file!r} line {number} names {file!r} again, after line {named[file]}")
+                found.repeats.append(
+                    f"{split_file!r} line {number} names {file!r} again, after line {named[file]}"
+                )
     return tuple(items)
 
 
-def _unused(root: Path, used: frozenset[str]) -> tuple[str, ...]:
-    folders = (f"Images/CT_{name}" for name in CLASSES)
-    present = sorted(f"{folder}/{path.name}" for folder in folders for path in (root / folder).iterdir())
-    unused = [name for name in present if name not in used]
-    if not unused:
+def _notes(unused: Sequence[str]) -> tuple[str, ...]:
+    """About images that no split file names; what else lies there (the split files, papers) is worth no word."""
+    images = [name for name in unused if name.startswith("Images/")]
+    if not images:
         return ()
-    return (f"{len(unused)} files stand in no split file and are not used, first {unused[0]!r}",)
+    one = len(images) == 1
+    return (
+        f"{counted(len(images), 'file')} {'stands' if one else 'stand'} in no split file and {'is' if one else 'are'} not "
+        f"used, first {images[0]!r}",
+    )

@@ -1,8 +1,10 @@
 """One image file to uint8 pixels, or the reason why not. Files come from strangers and may be hostile."""
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -11,8 +13,14 @@ from PIL import Image, ImageOps, UnidentifiedImageError, __version__
 from evosearch.blueprint import ImageShape
 from evosearch.evaluation import Images
 
-DECODE_VERSION = f"1/pillow-{__version__}"
-"""Part of every cache name: raise the number whenever `decode` or `fit` could give other pixels."""
+DECODE_VERSION = f"2/pillow-{__version__}"
+"""Part of every cache name: raise the number whenever `decode` or `fit` could give other pixels, or says more of them."""
+
+Window: TypeAlias = Literal["full", "auto"] | tuple[float, float]
+"""Which values of deep pictures become black and white; see `ImageFolderSettings.window`."""
+
+FULL_RANGE = (0.0, 65535.0)
+"""What `full` means."""
 
 IMAGE_EXTENSIONS = frozenset(
     {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
@@ -28,31 +36,49 @@ class UndecodableError(Exception):
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
-    """`pixels` (C, H, W) uint8; `size` (width, height) in pixels and Pillow's `mode` before any change."""
+    """An image as networks see it, and what is worth knowing of its file."""
 
     pixels: Images
+    """(C, H, W) uint8."""
     size: tuple[int, int]
+    """Width and height in pixels before any change."""
     mode: str
+    """Pillow's, before any change."""
+    values: tuple[float, float] | None = None
+    """Lowest and highest value of a deep picture, one of more than 8 bits; None: it is none."""
+    pages: bool = False
+    """Whether there are pages or frames after the first."""
+    halved: bool = False
+    """Whether it has colours of 16 bits, of which Pillow keeps the upper 8."""
 
 
-def decode(stream: BinaryIO, shape: ImageShape, max_pixels: int) -> Decoded:
+def decode(
+    stream: BinaryIO, shape: ImageShape, max_pixels: int, window: tuple[float, float] | None = None
+) -> Decoded:
     """Decode the first frame of an image file and bring it to `shape`.
 
-    EXIF orientation is applied; alpha is laid over black; 16-bit gray is scaled to 8 bit over its full range.
+    EXIF orientation is applied; alpha is laid over black; the values of a deep picture from the lower to the higher end of
+    `window` become 0 to 255, the other way round where white is zero. `window` None: 16-bit gray over its full range, as it
+    stands there.
     Raises UndecodableError; the size is judged from the header, before any pixel is decoded.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # Pillow warns of large images, odd palettes, odd tags; we judge ourselves
-        image = _opened(stream, max_pixels)
-        try:
-            size, mode = image.size, image.mode
-            return Decoded(fit(_eight_bit(ImageOps.exif_transpose(image)), shape), size, mode)
-        except UndecodableError:
-            raise
-        except Exception as error:  # decoders of hostile bytes raise almost anything
-            raise UndecodableError(f"cannot be decoded ({_line(error)})") from error
+    with _opened(stream, max_pixels) as image:
+        size, mode, halved = image.size, image.mode, ";16" in _raw_mode(image)
+        white_is_zero = getattr(image, "tag_v2", {}).get(262) == 0
+        turned = ImageOps.exif_transpose(image)
+        values = _range(turned)
+        gray = turned if values is None else _eight_bit(turned, values, window, white_is_zero)
+        pixels = fit(gray, shape)
+        return Decoded(pixels, size, mode, values, _has_pages(image), halved and values is None)
+
+
+def measure(stream: BinaryIO, max_pixels: int) -> tuple[float, float] | None:
+    """Lowest and highest value of a deep picture, of which alone pixels are decoded; None: it is none.
+
+    Raises UndecodableError.
+    """
+    with _opened(stream, max_pixels) as image:
+        return _range(image)
 
 
 def fit(image: Image.Image, shape: ImageShape) -> Images:
@@ -65,7 +91,22 @@ def fit(image: Image.Image, shape: ImageShape) -> Images:
     return np.ascontiguousarray(np.atleast_3d(pixels).transpose(2, 0, 1))
 
 
-def _opened(stream: BinaryIO, max_pixels: int) -> Image.Image:
+@contextmanager
+def _opened(stream: BinaryIO, max_pixels: int) -> Iterator[Image.Image]:
+    """The image in a file, its header read; whatever is raised while it is used becomes an UndecodableError."""
+    with warnings.catch_warnings():
+        # Pillow warns of large images, odd palettes, odd tags; we judge ourselves
+        warnings.simplefilter("ignore")
+        image = _with_header(stream, max_pixels)
+        try:
+            yield image
+        except UndecodableError:
+            raise
+        except Exception as error:  # decoders of hostile bytes raise almost anything
+            raise UndecodableError(f"cannot be decoded ({_line(error)})") from error
+
+
+def _with_header(stream: BinaryIO, max_pixels: int) -> Image.Image:
     if not stream.read(1):
         raise UndecodableError("is empty")
     stream.seek(0)
@@ -87,16 +128,55 @@ def _opened(stream: BinaryIO, max_pixels: int) -> Image.Image:
     return image
 
 
-def _eight_bit(image: Image.Image) -> Image.Image:
-    """The image with 8 bits per channel; value v of 16-bit gray becomes round(v / 257)."""
+def _is_deep(image: Image.Image) -> bool:
+    return image.mode in ("I", "F") or image.mode.startswith("I;16")
+
+
+def _range(image: Image.Image) -> tuple[float, float] | None:
+    if not _is_deep(image):
+        return None
+    values = np.asarray(image)
+    low, high = float(values.min()), float(values.max())
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise UndecodableError("has pixels that are no finite numbers")
+    return low, high
+
+
+def _eight_bit(
+    image: Image.Image,
+    values: tuple[float, float],
+    window: tuple[float, float] | None,
+    white_is_zero: bool,
+) -> Image.Image:
+    """A deep picture with 8 bits; without a window value v of 16-bit gray becomes round(v / 257)."""
+    if window is not None:
+        low, high = window
+        scaled = np.rint(
+            (np.clip(np.asarray(image).astype(np.float64), low, high) - low) * (255 / (high - low))
+        )
+        return Image.fromarray((255 - scaled if white_is_zero else scaled).astype(np.uint8))
     if image.mode == "F":
-        raise UndecodableError("has floating-point pixels; convert it to 8 bit")
-    if image.mode != "I" and not image.mode.startswith("I;16"):
-        return image
-    values: npt.NDArray[np.int64] = np.asarray(image).astype(np.int64)
-    if values.min() < 0 or values.max() > 65535:
-        raise UndecodableError("has 32-bit pixels outside 0 to 65535; convert it to 8 bit")
-    return Image.fromarray(((values + 128) // 257).astype(np.uint8))
+        raise UndecodableError("has floating-point pixels; set data.window to auto or to [low, high]")
+    if values[0] < 0 or values[1] > 65535:
+        raise UndecodableError(
+            "has 32-bit pixels outside 0 to 65535; set data.window to auto or to [low, high]"
+        )
+    whole: npt.NDArray[np.int64] = np.asarray(image).astype(np.int64)
+    return Image.fromarray(((whole + 128) // 257).astype(np.uint8))
+
+
+def _raw_mode(image: Image.Image) -> str:
+    """How the file holds its pixels, in Pillow's words."""
+    tile = getattr(image, "tile", None)
+    words = tile[0][3] if tile else ""
+    return str(words[0] if isinstance(words, tuple) and words else words)
+
+
+def _has_pages(image: Image.Image) -> bool:
+    try:
+        return bool(getattr(image, "is_animated", False))
+    except Exception:  # a second page that is broken does no harm to the first
+        return True
 
 
 def _line(error: Exception) -> str:

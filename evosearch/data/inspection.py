@@ -7,44 +7,89 @@ from pathlib import Path
 from typing import Any
 
 from evosearch.data.arrays import content_key
+from evosearch.data.depth import DeepFiles, deep_files
 from evosearch.data.hygiene import Contradiction, Duplicate, examine
 from evosearch.data.listing import SPLITS, Listing
-from evosearch.data.loading import gather
 from evosearch.data.reading import DecodedFiles
-from evosearch.data.settings import DataSettings, SourceName
+from evosearch.data.settings import Places
+from evosearch.data.sources import DataSettings
 
 
 @dataclass(frozen=True)
 class SourceImages:
-    """The readable image files before any change: sides in pixels, and how many have each Pillow mode."""
+    """The readable image files before any change."""
 
     shortest_side: int
+    """In pixels, as `longest_side`."""
     longest_side: int
     modes: Mapping[str, int]
+    """How many have each Pillow mode."""
+    deep: DeepFiles | None = None
+    """Those of more than 8 bits."""
+    pages: int = 0
+    """How many have pages after the first, which counts."""
+
+
+@dataclass(frozen=True)
+class FileCount:
+    """Every file below the root: used, refused, or passed over."""
+
+    used: int
+    """Images that stand in a split."""
+    refused: int
+    """Bad files, and links that are not followed."""
+    ignored: Mapping[str, int]
+    """How many of each kind: an ending that is not read, hidden, or an image in a place that is no class's."""
+
+    @property
+    def every(self) -> int:
+        """All of them."""
+        return self.used + self.refused + sum(self.ignored.values())
+
+
+@dataclass(frozen=True)
+class Majority:
+    """The class that is largest in train, and its share of each split: the accuracy of who always answers it."""
+
+    name: str
+    shares: Mapping[str, float]
 
 
 @dataclass(frozen=True)
 class DataReport:
-    """`counts`: usable images by split and class. `image`: channels, height, width as networks see them.
+    """What a source holds, for a person and for scripts."""
 
-    `key`: the data's content hash, None while there are bad files. `source`: None for a source without files.
-    `repeats`, `contradictions`, `alike` and `alike_count`: see `Listing` and `Hygiene`.
-    """
-
-    name: SourceName
+    name: str
+    """Of the source."""
     root: str | None
+    """Folder of its files; None: it has none."""
     classes: tuple[str, ...]
     counts: Mapping[str, Mapping[str, int]]
+    """Usable images by split and class."""
     image: tuple[int, int, int]
+    """Channels, height, width as networks see them."""
     key: str | None
+    """The data's content hash; None while there are bad files."""
     bad_files: tuple[str, ...]
+    """What is wrong with files, a line each."""
     duplicates: tuple[Duplicate, ...]
     source: SourceImages | None
+    """None for a source without files, or where none is readable."""
     notes: tuple[str, ...]
     repeats: tuple[str, ...] = ()
+    """As in `Listing`."""
     contradictions: tuple[Contradiction, ...] = ()
+    """As in `Hygiene`, and so are `alike` and `alike_count`."""
     alike: tuple[Contradiction, ...] = ()
     alike_count: int | None = 0
+    objections: tuple[str, ...] = ()
+    """Why no new search begins with these data."""
+    files: FileCount | None = None
+    """None for a source without files."""
+    majority: Majority | None = None
+    """None where no image is usable."""
+    groups: int | None = None
+    """How many groups there are; None: images are not grouped."""
 
     def to_json(self) -> dict[str, Any]:
         """The report as JSON values; a duplicate is [split, name, split, name], a contradiction has its fields as keys."""
@@ -63,7 +108,7 @@ def inspect_data(
     Raises ConfigError where there is no such folder, DataError where its layout cannot be understood or a
     class is missing from a split; bad files are reported, not raised.
     """
-    gathered = gather(settings, env=env, cwd=cwd, cache=cache)
+    gathered = settings.read(Places(env, cwd, cache))
     listing, arrays, shape = gathered.listing, gathered.arrays, settings.image
     hygiene = examine(listing, arrays)
     return DataReport(
@@ -77,6 +122,10 @@ def inspect_data(
         duplicates=hygiene.duplicates,
         source=None if gathered.files is None else _source_images(gathered.files),
         notes=listing.notes + hygiene.notes,
+        objections=listing.objections,
+        files=None if gathered.root is None else _file_count(listing),
+        majority=_majority(listing),
+        groups=None if listing.groups is None else len(set(listing.groups.values())),
         repeats=listing.repeats,
         contradictions=hygiene.contradictions,
         alike=hygiene.alike,
@@ -94,10 +143,33 @@ def _counts(listing: Listing) -> dict[str, dict[str, int]]:
     }
 
 
+def _file_count(listing: Listing) -> FileCount:
+    return FileCount(len(listing.names), listing.refused, listing.ignored)
+
+
+def _majority(listing: Listing) -> Majority | None:
+    trained = Counter(item.label for item in listing.splits["train"])
+    if not trained:
+        return None
+    largest = min(trained, key=lambda label: (-trained[label], label))
+    shares: dict[str, float] = {
+        split: sum(item.label == largest for item in items) / len(items)
+        for split in SPLITS
+        if (items := listing.splits[split])
+    }
+    return Majority(listing.classes[largest], shares)
+
+
 def _source_images(files: DecodedFiles) -> SourceImages | None:
     readable = files.sizes[:, 0] > 0
     if not readable.any():
         return None
     sides = files.sizes[readable]
     modes = Counter(str(mode) for mode in files.modes[readable])
-    return SourceImages(int(sides.min()), int(sides.max()), dict(sorted(modes.items())))
+    return SourceImages(
+        int(sides.min()),
+        int(sides.max()),
+        dict(sorted(modes.items())),
+        deep_files(files),
+        int(files.pages.sum()),
+    )

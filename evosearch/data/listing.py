@@ -1,7 +1,7 @@
 """What a source names before any pixel is decoded: the classes, and which image stands in which split."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from evosearch.errors import DataError
@@ -23,17 +23,27 @@ Splits: TypeAlias = Mapping[SplitName, tuple[Item, ...]]
 
 @dataclass(frozen=True)
 class Listing:
-    """The images of a source in a fixed order that does not depend on the file system.
-
-    `problems`: files that cannot be used, one line each. `notes`: what was passed over. `repeats`: what a split list
-    names twice, one line each; it stands there twice, as it always has, and no new search begins with it.
-    """
+    """The images of a source in a fixed order that does not depend on the file system."""
 
     classes: tuple[str, ...]
+    """Their names; the place of each is its number."""
     splits: Splits
+    """What stands where."""
     problems: tuple[str, ...] = ()
+    """Files that cannot be used, one line each."""
     notes: tuple[str, ...] = ()
+    """What was passed over, and what else is worth a word."""
     repeats: tuple[str, ...] = ()
+    """What a split list names twice, one line each; it stands there twice, as it always has, and no new search begins
+    with it."""
+    objections: tuple[str, ...] = ()
+    """Why else no new search begins with these data, one line each; one that was begun goes on with a note."""
+    refused: int = 0
+    """How many files cannot be used."""
+    ignored: Mapping[str, int] = field(default_factory=dict)
+    """How many files are passed over, by kind."""
+    groups: Mapping[str, str] | None = None
+    """The group of each image by its name; None: there are no groups."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -49,14 +59,18 @@ def require_every_class(listing: Listing) -> None:
             if listing.classes
             else "no class was found; put the images of each class into a folder of its own"
         )
+    lacking = []
     for label, name in enumerate(listing.classes):
         counts = {split: sum(item.label == label for item in listing.splits[split]) for split in SPLITS}
-        empty = [split for split, count in counts.items() if not count]
-        if empty:
-            raise DataError(
-                f"class {name!r} has {sum(counts.values())} images, none of them in {' and '.join(empty)}; "
-                "every split needs at least one of every class: add images"
-            )
+        if empty := [split for split, count in counts.items() if not count]:
+            images = sum(counts.values())
+            noun = "image" if images == 1 else "images"
+            lacking.append(f"class {name!r} has {images} {noun}, none of them in {' and '.join(empty)}")
+    if lacking:
+        needed = "an image of every class" if listing.groups is None else "a group of every class"
+        raise DataError(
+            f"{shortened(tuple(lacking))}; every split needs at least {needed}: add images", tuple(lacking)
+        )
 
 
 def shortened(lines: tuple[str, ...], shown: int = 3) -> str:

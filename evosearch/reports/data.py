@@ -1,44 +1,91 @@
-"""What a configuration's data are, for a person."""
+"""What a configuration's data are, for a person at a terminal of 80 columns."""
+
+from collections.abc import Iterable
+from textwrap import wrap
 
 from evosearch.data import DataReport
+from evosearch.reports.words import counted
+
+_WIDTH = 80
 
 
 def data_lines(report: DataReport) -> list[str]:
-    """Splits by class, sizes, content hash, then every bad file and every image that stands in two splits or under two
-    labels.
+    """Splits by class, sizes, content hash, every file by what became of it, then every bad file and every image that stands
+    in two splits or under two labels.
     """
-    channels, height, width = report.image
-    lines = [
+    return [
         f"{report.name}{f' in {report.root}' if report.root else ''}",
-        f"  images as {channels} x {height} x {width}",
-    ]
-    if report.source is not None:
-        modes = ", ".join(f"{count} {mode}" for mode, count in sorted(report.source.modes.items()))
-        lines.append(
-            f"  files have sides of {report.source.shortest_side} to {report.source.longest_side} pixels; {modes}"
-        )
-    name = max(len(name) for name in (*report.classes, "class"))
-    lines += ["", f"  {'class'.ljust(name)}" + "".join(split.rjust(12) for split in report.counts)]
-    for label in report.classes:
-        counts = "".join(str(count.get(label, 0)).rjust(12) for count in report.counts.values())
-        lines.append(f"  {label.ljust(name)}{counts}")
-    totals = "".join(str(sum(count.values())).rjust(12) for count in report.counts.values())
-    lines += [
-        f"  {'all'.ljust(name)}{totals}",
+        *_source_lines(report),
+        "",
+        *_table(report),
+        *_majority_lines(report),
         "",
         f"  hash {report.key or 'none while there are bad files'}",
+        *_file_lines(report),
+        *([] if report.groups is None else [f"  groups: {report.groups:,}"]),
+        f"  images that stand in two splits: {len(report.duplicates)}",
+        *_items(f"{d.split} {d.name} = {d.other_split} {d.other_name}" for d in report.duplicates),
+        f"  equal images under different labels: {len(report.contradictions)}",
+        *_items(map(str, report.contradictions)),
+        *_alike_lines(report),
+        *(line for note in report.notes for line in _wrapped(f"note: {note}")),
+        *_listed("names that stand twice in a split list", report.repeats),
+        *(line for one in report.objections for line in _wrapped(f"no new search begins with these: {one}")),
+        f"  bad files: {len(report.bad_files)}",
+        *_items(report.bad_files),
     ]
-    lines.append(f"  images that stand in two splits: {len(report.duplicates)}")
-    lines += [f"    {d.split} {d.name} = {d.other_split} {d.other_name}" for d in report.duplicates]
-    lines.append(f"  equal images under different labels: {len(report.contradictions)}")
-    lines += [f"    {pair}" for pair in report.contradictions]
-    lines += _alike_lines(report)
-    lines += [f"  note: {note}" for note in report.notes]
-    if report.repeats:
-        lines.append(f"  names that stand twice in a split list: {len(report.repeats)}")
-        lines += [f"    {line}" for line in report.repeats]
-    lines.append(f"  bad files: {len(report.bad_files)}")
-    return [*lines, *(f"    {line}" for line in report.bad_files)]
+
+
+def _source_lines(report: DataReport) -> list[str]:
+    channels, height, width = report.image
+    lines = [f"  images as {channels} x {height} x {width}"]
+    source = report.source
+    if source is None:
+        return lines
+    modes = ", ".join(f"{count} {mode}" for mode, count in sorted(source.modes.items()))
+    lines += _wrapped(f"files have sides of {source.shortest_side} to {source.longest_side} pixels; {modes}")
+    if deep := source.deep:
+        low, high = deep.window
+        lines += _wrapped(
+            f"values of {counted(deep.count, 'deep picture')}: {deep.low:g} to {deep.high:g}; {low:g} to {high:g} become black "
+            "to white (data.window)"
+        )
+    return lines
+
+
+def _table(report: DataReport) -> list[str]:
+    longest = max(len(name) for name in (*report.classes, "class"))
+    name = min(longest, _WIDTH - 2 - 12 * len(report.counts))
+    lines = [f"  {'class'.ljust(name)}" + "".join(split.rjust(12) for split in report.counts)]
+    for label in report.classes:
+        counts = "".join(str(count.get(label, 0)).rjust(12) for count in report.counts.values())
+        long = len(label) > name  # on a line of its own
+        lines += [f"  {label}", f"  {'':{name}}{counts}"] if long else [f"  {label.ljust(name)}{counts}"]
+    totals = "".join(str(sum(count.values())).rjust(12) for count in report.counts.values())
+    return [*lines, f"  {'all'.ljust(name)}{totals}"]
+
+
+def _majority_lines(report: DataReport) -> list[str]:
+    if report.majority is None:
+        return []
+    shares = ", ".join(f"{share:.1%} of {split}" for split, share in report.majority.shares.items())
+    return _wrapped(f"largest class: {report.majority.name}, {shares}")
+
+
+def _file_lines(report: DataReport) -> list[str]:
+    files = report.files
+    if files is None:
+        return []
+    passed = ", ".join(f"{count:,} {kind}" for kind, count in files.ignored.items())
+    ignored = sum(files.ignored.values())
+    return _wrapped(
+        f"files: {files.every:,}, of these {files.used:,} used, {files.refused:,} refused, {ignored:,} not used"
+        f"{f' ({passed})' if passed else ''}"
+    )
+
+
+def _listed(title: str, lines: tuple[str, ...]) -> list[str]:
+    return [f"  {title}: {len(lines)}", *_items(lines)] if lines else []
 
 
 def _alike_lines(report: DataReport) -> list[str]:
@@ -47,5 +94,21 @@ def _alike_lines(report: DataReport) -> list[str]:
     first = f", the {len(report.alike)} likest of them" if len(report.alike) < report.alike_count else ""
     return [
         f"  nearly equal images under different labels: {report.alike_count:,}{first}",
-        *(f"    {pair}, {pair.likeness:.3f} alike" for pair in report.alike),
+        *_items(f"{pair}, {pair.likeness:.3f} alike" for pair in report.alike),
     ]
+
+
+def _items(texts: Iterable[str]) -> list[str]:
+    return [line for text in texts for line in _wrapped(text, "    ")]
+
+
+def _wrapped(text: str, indent: str = "  ") -> list[str]:
+    """Indented, and further where it goes on; a path without blanks is never broken."""
+    return wrap(
+        text,
+        _WIDTH,
+        initial_indent=indent,
+        subsequent_indent=f"{indent}  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )

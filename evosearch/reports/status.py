@@ -7,15 +7,18 @@ from typing import Any
 
 from rich.table import Table
 
-from evosearch.reports.cost import Estimate
+from evosearch.config import config_from_json
+from evosearch.errors import PluginError
+from evosearch.reports.cost import Estimate, search_left
 from evosearch.reports.outcome import reading_row
 from evosearch.reports.words import cells, duration
-from evosearch.storage import EvaluationRow, LiveRow, SearchRow, SearchStatus, TestReading
+from evosearch.storage import EvaluationRow, Home, LiveRow, SearchRow, SearchStatus, TestReading
 
 
 @dataclass(frozen=True)
 class SearchSnapshot:
-    """A search now. `state`: see `current_state`; `total`: evaluations of the whole search; `heard`: when its driver
+    """A search now. `state`: see `current_state`; `total`: evaluations of the whole search, None where its
+    strategy is not installed here; `heard`: when its driver
     gave its last sign of life, see `last_heard`. `children`: its retrainings; `readings`: of the test split, by it or them.
     `live`: the newest epoch of each training that has told of one. `left`: until its end, where anything is known of that.
     """
@@ -23,12 +26,35 @@ class SearchSnapshot:
     row: SearchRow
     state: SearchStatus
     best: EvaluationRow | None
-    total: int
+    total: int | None
     heard: str = ""
     children: tuple["SearchSnapshot", ...] = ()
     readings: tuple[TestReading, ...] = ()
     live: tuple[LiveRow, ...] = ()
     left: Estimate | None = None
+
+    @classmethod
+    def of(cls, home: Home, row: SearchRow, host: str, now: float) -> "SearchSnapshot":
+        """The search `row` of `home`, as seen on `host` at `now`, seconds since 1970."""
+        try:
+            strategy = config_from_json(row.configuration).strategy
+            total = strategy.with_generations(row.generations).evaluations_in_all
+        except (
+            PluginError
+        ):  # it is shown where its plugin is not installed; how much there is to do nobody here knows
+            total = None
+        state = home.current_state(row, host, now)
+        return cls(
+            row,
+            state,
+            home.journal.best(row.name),
+            total,
+            last_heard(row, host, now),
+            tuple(cls.of(home, child, host, now) for child in home.children_of(row.name)),
+            home.journal.test_readings(row.name),
+            home.journal.live(row.name),
+            _left(home, row, state, total),
+        )
 
     @property
     def done(self) -> int:
@@ -49,6 +75,14 @@ class SearchSnapshot:
     def seconds_left(self) -> float | None:
         """Estimated seconds until the end; None while nothing is known."""
         return None if self.left is None else self.left.seconds
+
+
+def _left(home: Home, row: SearchRow, state: SearchStatus, total: int | None) -> Estimate | None:
+    if total is None:
+        return None
+    if state == "done":
+        return Estimate(0.0, sure=True)
+    return search_left(row, total, home.journal.evaluations(row.name))
 
 
 def last_heard(row: SearchRow, host: str, now: float) -> str:
@@ -114,15 +148,17 @@ def status_lines(snapshot: SearchSnapshot) -> list[str]:
     lines = [
         f"{row.name}: {snapshot.state}{f' ({row.message})' if row.message else ''}",
         f"  generation   {_generation(row)}",
-        f"  evaluations  {snapshot.done} done, {snapshot.running} running, failed: {_failed(row)}; {snapshot.total} in all",
+        f"  evaluations  {snapshot.done} done, {snapshot.running} running, failed: {_failed(row)}{_of_all(snapshot)}",
         f"  elapsed      {duration(row.seconds)}",
     ]
     if row.parent is not None:
         lines.append(f"  retrains     the best of {row.parent}")
     if snapshot.state == "running" and snapshot.heard:
         lines.append(f"  driver       process {row.pid} on {row.host}, last heard of {snapshot.heard}")
-    if snapshot.state == "running" and snapshot.seconds_left is not None:
-        lines.append(f"  left         about {duration(snapshot.seconds_left)}")
+    if snapshot.state == "running" and snapshot.left is not None:
+        lines.append(
+            f"  left         {'' if snapshot.left.sure else 'about '}{duration(snapshot.left.seconds)}"
+        )
     if best is not None and best.fitness is not None:
         lines.append(f"  best         {best.fitness:.4f}, candidate {best.candidate}: {best.chromosome}")
     lines += (f"  training     {_training_line(training)}" for training in snapshot.trainings)
@@ -144,7 +180,7 @@ def _training_line(training: LiveRow) -> str:
 def _child_line(child: SearchSnapshot) -> str:
     message = f" ({child.row.message})" if child.row.message else ""
     failed = f", failed: {_failed(child.row)}" if child.row.failed else ""
-    return f"{child.row.name}: {child.state}{message}, {child.done} of {child.total} trained{failed}"
+    return f"{child.row.name}: {child.state}{message}, {child.done} of {_known(child.total)} trained{failed}"
 
 
 COLUMNS = ("search", "state", "gen.", "done", "running", "best", "elapsed", "left", "failed")
@@ -171,7 +207,7 @@ def _cells(snapshot: SearchSnapshot) -> tuple[str, ...]:
         row.name,
         snapshot.state,
         f"{row.generation if row.generation >= 0 else '-'}/{row.generations - 1}",
-        f"{snapshot.done}/{snapshot.total}",
+        f"{snapshot.done}/{_known(snapshot.total)}",
         str(snapshot.running),
         f"{best.fitness:.4f}" if best is not None else "",
         _clock(row.seconds),
@@ -193,3 +229,11 @@ def _failed(row: SearchRow) -> str:
 def _generation(row: SearchRow) -> str:
     """Generations count from 0; a person reads which of how many."""
     return f"{row.generation} (0 to {row.generations - 1})" if row.generation >= 0 else "not begun"
+
+
+def _known(total: int | None) -> str:
+    return "?" if total is None else str(total)
+
+
+def _of_all(snapshot: SearchSnapshot) -> str:
+    return "; its plugin is not installed here" if snapshot.total is None else f"; {snapshot.total} in all"

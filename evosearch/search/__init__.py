@@ -18,10 +18,11 @@ from evosearch.search.fixed_list import FixedListSettings, FixedListStrategy, Li
 from evosearch.search.random_search import RandomSearchSettings, RandomSearchStrategy
 from evosearch.search.selection import draw_pairs, parent_probabilities
 from evosearch.search.state import SearchState
-from evosearch.search.strategy import AnyStrategy, MakesStrategy, Strategy, StrategySettings
+from evosearch.search.strategy import STRATEGIES, AnyStrategy, Strategy, StrategySettings
 from evosearch.search.survival import elites, ranking
 
 __all__ = [
+    "STRATEGIES",
     "AnyStrategy",
     "Candidate",
     "EavlSettings",
@@ -29,7 +30,6 @@ __all__ = [
     "FixedListSettings",
     "FixedListStrategy",
     "ListedTrial",
-    "MakesStrategy",
     "Origin",
     "RandomSearchSettings",
     "RandomSearchStrategy",

@@ -1,17 +1,15 @@
 """What every strategy is, and the registration of those there are."""
 
 from collections.abc import Mapping, Set
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any, ClassVar, Protocol, TypeAlias, TypeVar
 
 from evosearch.evaluation import Outcome, Trial, TrialId
+from evosearch.registry import Registry
 from evosearch.search.candidate import SearchProgress
 from evosearch.search.context import SearchContext
 from evosearch.search.eavl import EavlSettings
 from evosearch.search.fixed_list import FixedListSettings
 from evosearch.search.random_search import RandomSearchSettings
-
-StrategySettings: TypeAlias = EavlSettings | RandomSearchSettings | FixedListSettings
-"""Of every registered strategy, told apart by `name`; the first is the default. Each keeps to `MakesStrategy`."""
 
 State = TypeVar("State")
 
@@ -72,8 +70,14 @@ AnyStrategy: TypeAlias = Strategy[Any]
 """A strategy whose state is nobody's business."""
 
 
-class MakesStrategy(Protocol):
-    """What the settings of a strategy do besides holding its keys: they make it, extend it and count it."""
+class StrategySettings(Protocol):
+    """What the settings of a strategy do besides holding its keys: they make it, extend it and count it.
+
+    A new strategy is a file with such a class, a frozen dataclass, and its registration: below, or as an entry point of the
+    group `evosearch.strategies`.
+    """
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
 
     @property
     def name(self) -> str:
@@ -106,3 +110,12 @@ class MakesStrategy(Protocol):
             SearchConflictError: this strategy cannot have so many.
         """
         ...
+
+
+STRATEGIES = Registry[StrategySettings](
+    "strategy",
+    "evosearch.strategies",
+    [EavlSettings, RandomSearchSettings, FixedListSettings],
+    StrategySettings,
+)
+"""Every strategy there is."""

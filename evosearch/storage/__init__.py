@@ -14,12 +14,12 @@ copy (`opening`) and upgraded as a whole by its first write (`upgrade`); what ol
 
 from evosearch.storage.artifacts.probe import StoreProbe
 from evosearch.storage.artifacts.store import ArtifactStore
-from evosearch.storage.backups.backup import Backup
+from evosearch.storage.backups.backup import Backup, save_copy
 from evosearch.storage.backups.restoring import bring_back
 from evosearch.storage.disks import check_space
 from evosearch.storage.holding.holder import Held, Onlooker, current_state, take
 from evosearch.storage.holding.logbook import JournalLogbook
-from evosearch.storage.home import Home, default_folder, open_home
+from evosearch.storage.home import Home, default_folder, open_home, search_names
 from evosearch.storage.journal.events import (
     Born,
     Completed,
@@ -55,6 +55,7 @@ from evosearch.storage.journal.rows import (
     TestReading,
 )
 from evosearch.storage.names import MOST_OF_RETRAINING, check_name, check_new_name, group_of
+from evosearch.storage.removal import delete, what_is_deleted
 from evosearch.storage.settings import StorageSettings
 from evosearch.storage.urls import files_folder, without_password
 
@@ -102,12 +103,16 @@ __all__ = [
     "check_space",
     "current_state",
     "default_folder",
+    "delete",
     "files_folder",
     "group_of",
     "is_journal",
     "open_home",
     "open_journal",
     "parse_place",
+    "save_copy",
+    "search_names",
     "take",
+    "what_is_deleted",
     "without_password",
 ]

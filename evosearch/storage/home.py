@@ -1,18 +1,21 @@
 """Where searches lie: a journal, and one folder with a folder of its own for each search's files."""
 
+import sqlite3
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Self
 
-from sqlalchemy import URL
+from sqlalchemy import URL, select
 
 from evosearch.errors import SearchConflictError
 from evosearch.storage.holding.holder import Onlooker, current_state, undriven
 from evosearch.storage.journal.journal import Journal
 from evosearch.storage.journal.opening import open_journal, parse_place
 from evosearch.storage.journal.rows import SearchRow, SearchStatus
+from evosearch.storage.journal.tables import searches
 from evosearch.storage.names import members_of
 from evosearch.storage.urls import files_folder, without_password
 
@@ -108,6 +111,27 @@ def open_home(
     journal = open_journal(place, must_exist=not create, cache=folder / "cache", note=note)
     is_default = journal.file == (default / "journal.db").resolve()
     return Home(folder, journal, (journal.advice,) if journal.advice else (), is_default)
+
+
+def search_names(storage: str | None, *, env: Mapping[str, str], cwd: Path) -> tuple[str, ...]:
+    """The names of all searches in a journal file, in order; none of one on a server.
+
+    For whoever is in a hurry and changes nothing: the journal is not opened as such, so that nothing is locked,
+    upgraded, copied or left beside it. `storage` and the rest: as for `open_home`.
+
+    Raises:
+        InputError: `storage` is none.
+        sqlite3.Error: there is no journal, or none that can be read now.
+    """
+    place = parse_place(default_folder(env, cwd) / "journal.db" if storage is None else storage)
+    if isinstance(place, URL):
+        return ()
+    file = place.expanduser().resolve()
+    # Without a write-ahead file the journal is whole by itself; a reader of one that may have it would leave an empty one.
+    how = "mode=ro" if file.with_name(f"{file.name}-wal").exists() else "mode=ro&immutable=1"
+    with closing(sqlite3.connect(f"{file.as_uri()}?{how}", uri=True, timeout=0.2)) as connection:
+        rows = connection.execute(str(select(searches.c.name).order_by(searches.c.name)))
+        return tuple(name for (name,) in rows)
 
 
 def default_folder(env: Mapping[str, str], cwd: Path) -> Path:

@@ -13,14 +13,19 @@ from evosearch.studies.retraining import (
     reading_key,
     retrainings,
 )
+from evosearch.studies.winner import best_reading, fetch_winner, is_published, publish_winner
 
 __all__ = [
     "SEARCHED",
     "FinalReader",
     "Metrics",
+    "best_reading",
     "classification_metrics",
+    "fetch_winner",
     "final_name",
+    "is_published",
     "lengthened",
+    "publish_winner",
     "reading_key",
     "retrainings",
 ]

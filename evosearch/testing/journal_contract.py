@@ -460,6 +460,43 @@ class JournalContract:
         assert journal.end("s") == before
         assert journal.live("other") == ()
 
+    def test_a_deleted_search_is_gone_whole_and_its_name_is_free(self, journal: Journal) -> None:
+        for name in ("s", "other"):
+            started(journal, name, STORY)
+        kept = list(journal.replay("other")), journal.evaluations("other"), journal.generations("other")
+        journal.delete({"s": 1})
+        assert journal.find("s") is None
+        assert [row.name for row in journal.searches()] == ["other"]
+        assert set(journal.heartbeats()) == {"other"}
+        started(journal, "s")
+        assert [one.event for one in journal.replay("s")] == [CREATED, STARTED]
+        for empty in (journal.evaluations, journal.generations, journal.test_readings, journal.live):
+            assert empty("s") == ()
+        assert kept == (
+            list(journal.replay("other")),
+            journal.evaluations("other"),
+            journal.generations("other"),
+        )
+
+    def test_of_several_searches_none_is_deleted_where_one_has_a_newer_driver(self, journal: Journal) -> None:
+        for name in ("a", "b"):
+            started(journal, name)
+        journal.begin_term("b", 1, STARTED, 130.0)
+        with pytest.raises(StaleTermError):
+            journal.delete({"a": 1, "b": 1})
+        assert [row.name for row in journal.searches()] == ["a", "b"]
+
+    def test_whoever_drives_a_search_that_was_deleted_can_write_nothing(self, journal: Journal) -> None:
+        term = started(journal)
+        journal.delete({"s": term})
+        for write in (
+            lambda: journal.append("s", term, [born(0)], 1.0),
+            lambda: journal.beat("s", term, 1.0),
+            lambda: journal.begin_term("s", term, STARTED, 1.0),
+        ):
+            with pytest.raises(SearchConflictError, match="no search named 's'"):
+                write()
+
 
 def _everything(journal: Journal, name: str) -> tuple[object, ...]:
     evaluations = journal.evaluations(name, with_curve=True)

@@ -7,11 +7,11 @@ import pickle
 import sys
 from typing import Any
 
-from evosearch import session
 from evosearch.__main__ import main
+from evosearch.session import Providers
+from workers import make_pool
 
 evaluator = pickle.loads(bytes.fromhex(sys.argv.pop(1)))
-make_pool = session.make_pool
 
 
 def make_pool_of_evaluators(*arguments: Any, **named: Any) -> Any:
@@ -19,5 +19,4 @@ def make_pool_of_evaluators(*arguments: Any, **named: Any) -> Any:
     return make_pool(executor, settings, threads, evaluator, *others, **named)
 
 
-session.make_pool = make_pool_of_evaluators
-main()
+main(Providers(make_pool=make_pool_of_evaluators))

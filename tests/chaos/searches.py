@@ -13,9 +13,8 @@ from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Protocol, TypeVar
-from unittest import mock
 
-from evosearch import api, session
+from evosearch import api
 from evosearch.config import load_config
 from evosearch.errors import EvosearchError
 from evosearch.reports import results_document
@@ -284,11 +283,10 @@ def undisturbed(generations: int) -> Result:
         config = Path(folder, f"{NAME}.yaml")
         config.write_text(CONFIG.format(generations=generations, workers="{}"))
         home = Path(folder, "home")
-        with (
-            mock.patch.object(session, "make_pool", _scripted),
-            open_home(None, env={"EVOSEARCH_HOME": str(home)}, cwd=home.parent, create=True) as opened,
-        ):
-            api.run(load_config(config), opened, executor="local")
+        with open_home(None, env={"EVOSEARCH_HOME": str(home)}, cwd=home.parent, create=True) as opened:
+            api.run(
+                load_config(config), opened, executor="local", providers=api.Providers(make_pool=_scripted)
+            )
         return result_of(home)
 
 

@@ -34,7 +34,7 @@ class Ended(NamedTuple):
 
 
 @pytest.fixture
-def command(monkeypatch, tmp_path):
+def command(monkeypatch, tmp_path, api):
     """Runs `evosearch ARGUMENTS` in an empty folder that holds `tiny.yaml` and the home `runs`."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # typer puts its own in place
@@ -47,7 +47,7 @@ def command(monkeypatch, tmp_path):
         monkeypatch.setattr(sys, "argv", ["evosearch", *map(str, arguments)])
         out, err = StringIO(), StringIO()
         with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as ended:
-            main()
+            main(api.providers)
         return Ended(ended.value.code, out.getvalue(), err.getvalue())
 
     return run
@@ -82,13 +82,13 @@ def own_finished(command, finished, tmp_path):
 
 
 @pytest.fixture
-def no_workers(monkeypatch):
+def no_workers(api):
     """Whoever asks for workers fails."""
 
     def make_pool(*_):
         raise AssertionError("workers were asked for")
 
-    monkeypatch.setattr("evosearch.session.make_pool", make_pool)
+    api.give(make_pool=make_pool)
 
 
 class Pictures(NamedTuple):

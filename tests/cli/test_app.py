@@ -12,7 +12,11 @@ from evosearch import api
 from evosearch.cli.app import app
 
 OPTIONS = {
-    "run": {"CONFIG", "--set", "--name", "--seeds", "--executor", "--address", "--storage", "--takeover"},
+    "init": {"FILE"},
+    "run": {
+        *("CONFIG", "--example", "--set", "--name", "--seeds", "--workers"),
+        *("--executor", "--address", "--storage", "--takeover"),
+    },
     "resume": {"NAME", "--generations", "--executor", "--address", "--storage", "--takeover"},
     "submit": {
         "CONFIG",
@@ -29,11 +33,13 @@ OPTIONS = {
         *("NAME", "--epochs", "--seeds", "--json", "--storage"),
         *("--executor", "--address", "--takeover"),
     },
-    "status": {"[NAME]", "--json", "--storage"},
-    "results": {"NAME", "--format", "--top", "--storage"},
-    "data": {"CONFIG", "--set", "--json"},
-    "validate": {"CONFIG", "--set", "--json"},
+    "status": {"NAME", "--json", "--storage", "--address"},
+    "results": {"NAME", "--format", "--top", "--storage", "--address"},
+    "data": {"CONFIG", "--example", "--set", "--json"},
+    "validate": {"CONFIG", "--example", "--set", "--json"},
     "upgrade": {"--storage"},
+    "delete": {"NAME", "--yes", "--storage"},
+    "backup": {"NAME", "FILE", "--storage"},
     "bench": set(),
 }
 """Scripts rely on these, so none may go or change its name."""
@@ -75,7 +81,7 @@ def test_every_command_explains_itself(command, name):
     [
         ([], "Missing command."),
         (["rnu"], "No such command 'rnu'."),
-        (["run"], "Missing argument 'CONFIG'."),
+        (["submit"], "Missing argument 'CONFIG'."),
         (["run", "tiny.yaml", "again"], "Got unexpected extra argument(s) (again)"),
         (["run", "tiny.yaml", "--nmae", "x"], "No such option: --nmae"),
         (["run", "tiny.yaml", "--set"], "Option '--set' requires an argument."),

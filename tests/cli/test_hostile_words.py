@@ -16,7 +16,6 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from evosearch import session
 from evosearch.cli.output import PrintableLog
 from evosearch.cli.panel import panel
 from evosearch.cli.progress import Display
@@ -52,14 +51,14 @@ class HostilePool(ScriptedPool):
 
 
 @pytest.fixture
-def hostile(command, write_pictures, monkeypatch, tmp_path):
+def hostile(command, write_pictures, monkeypatch, tmp_path, api):
     """A finished search on two classes of such names, by such workers, which failed once with such messages; it is
     `command`, which checks what it prints.
     """
     struck = tmp_path / "struck"
     struck.mkdir()
     fails_once = RaisingEvaluator(Victims(every=1, once_in=str(struck)), RuntimeError(f"{EVIL}=HYPERLINK(1)"))
-    monkeypatch.setattr(session, "make_pool", lambda *_: HostilePool(fails_once))
+    api.give(make_pool=lambda *_: HostilePool(fails_once))
     write_pictures(f"{CLASS}cat", "dog")
 
     def run(*arguments):
@@ -250,7 +249,7 @@ def test_the_stack_of_a_worker_that_hangs():
 def test_a_bug_of_ours_is_told_with_a_traceback_that_is_only_text(tmp_path):
     program = (
         "import sys; from evosearch import __main__, cli\n"
-        f"def broken(): raise ValueError({EVIL!r})\n"
+        f"def broken(*_): raise ValueError({EVIL!r})\n"
         "cli.main = broken\n"
         "__main__.main()\n"
     )

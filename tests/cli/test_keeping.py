@@ -1,16 +1,20 @@
-"""`upgrade`, and what the other commands do with a home of version 0.1.0."""
+"""`upgrade`, `delete` and `backup`, and what the other commands do with a home of version 0.1.0."""
 
 import json
 import shutil
 import sqlite3
+import sys
 import time
 from contextlib import closing
+from io import StringIO
+from pathlib import Path
 
 import pytest
 
 from evosearch.storage.holding.locks import FileLocks
 from evosearch.storage.journal.tables import SCHEMA
 from tests.config.test_journaled import FIRST as CONFIGURATIONS
+from tests.finished_search import EVALUATIONS
 from tests.storage.journal.test_upgrade import ASSET, held_by_sqlite, schema_in
 
 
@@ -81,3 +85,68 @@ def test_a_journal_that_nobody_takes_any_more_is_upgraded_on_request(command, jo
 
 def test_where_there_is_no_journal_there_is_nothing_to_upgrade(refused):
     assert refused("upgrade").startswith("there is no journal at ")
+
+
+class Terminal(StringIO):
+    """Somebody who types at a terminal."""
+
+    def isatty(self):
+        return True
+
+
+def test_nothing_is_deleted_unasked_where_nobody_can_be_asked(own_finished, refused):
+    assert (
+        refused("delete", "tiny") == "deleting 'tiny' is for good, and nobody is here to be asked; add --yes"
+    )
+    assert own_finished("status", "tiny").status == 0
+
+
+def test_a_deleted_search_is_gone_and_its_name_is_free(own_finished, scripted):
+    own_finished("retrain", "tiny", "--executor", "local")
+    ended = own_finished("delete", "tiny", "--yes")
+    assert ended.status == 0
+    assert ended.out.splitlines() == [
+        f"deleted  tiny: done, {EVALUATIONS} evaluations",
+        "deleted  tiny/final-1: done, 1 evaluation, 1 reading of the test split",
+    ]
+    assert own_finished("status", "tiny").status == 2
+    assert not Path("runs/tiny").exists()
+    again = own_finished("run", "tiny.yaml", "--executor", "local")
+    assert again.status == 0
+    assert json.loads(own_finished("status", "tiny", "--json").out)["evaluations"]["done"] == EVALUATIONS
+
+
+@pytest.mark.parametrize(("typed", "status"), [("tiny\n", 0), ("y\n", 2), ("", 2)])
+def test_at_a_terminal_the_name_is_asked_for(own_finished, monkeypatch, typed, status):
+    monkeypatch.setattr(sys, "stdin", Terminal(typed))
+    ended = own_finished("delete", "tiny")
+    assert ended.status == status
+    assert "Type tiny to delete:" in ended.err
+    assert ("nothing is deleted" in ended.err) == (status == 2)
+    assert own_finished("status", "tiny").status == 2 - status
+
+
+def test_what_is_driven_is_not_deleted(own_finished):
+    lock = FileLocks(Path("runs/tiny").resolve()).acquire(1)
+    ended = own_finished("delete", "tiny", "--yes")
+    lock.release(driven=True)
+    assert ended.status == 4
+    assert "'tiny' is held by a driver" in ended.err
+    assert own_finished("status", "tiny").status == 0
+
+
+def test_a_copy_of_a_journal_is_read_like_any_other(own_finished, refused):
+    ended = own_finished("backup", "tiny", "copy.db")
+    assert (ended.status, ended.err) == (0, "")
+    assert "with 1 search" in ended.out
+    assert own_finished("results", "tiny", "--format", "json", "--storage", "copy.db").out == (
+        own_finished("results", "tiny", "--format", "json").out
+    )
+    assert refused("backup", "tiny", "copy.db") == "copy.db exists and is left as it is; name another file"
+    assert "no search 'tony'" in refused("backup", "tony", "other.db")
+
+
+def test_an_old_journal_is_copied_as_it_is(command, journal, tmp_path):
+    name = json.loads(command("status", "--json").out)[0]["name"]
+    assert command("backup", name, "copy.db").status == 0
+    assert schema_in(tmp_path / "copy.db") == schema_in(journal) < SCHEMA

@@ -42,17 +42,17 @@ def test_a_group_names_commands_that_find_it(command, scripted, place):
     assert named(message) == [retrain]
 
 
-def test_a_stopped_search_names_the_command_that_goes_on(command, monkeypatch, place):
-    script_workers(monkeypatch, Disturbed(3, lambda: os.kill(os.getpid(), signal.SIGTERM)))
+def test_a_stopped_search_names_the_command_that_goes_on(command, monkeypatch, place, api):
+    script_workers(api, Disturbed(3, lambda: os.kill(os.getpid(), signal.SIGTERM)))
     ended = command("run", "tiny.yaml", "--storage", ELSEWHERE)
     assert ended.err.endswith(f"`evosearch resume tiny --storage {place}` goes on where it stood\n")
     (resume,) = named(ended.err)
-    script_workers(monkeypatch)
+    script_workers(api)
     assert command(*resume).status == 0
 
 
-def test_an_unfinished_search_names_the_command_that_comes_before(command, refused, monkeypatch, place):
-    script_workers(monkeypatch, Disturbed(3, interrupt))
+def test_an_unfinished_search_names_the_command_that_comes_before(command, refused, monkeypatch, place, api):
+    script_workers(api, Disturbed(3, interrupt))
     command("run", "tiny.yaml", "--storage", ELSEWHERE)
     assert f"`evosearch resume tiny --storage {place}` comes first" in refused(
         "retrain", "tiny", "--storage", ELSEWHERE
@@ -64,6 +64,18 @@ def test_the_default_journal_is_not_named(command, scripted, monkeypatch):
         monkeypatch.setenv("EVOSEARCH_HOME", home)
         assert "--storage" not in command("run", "tiny.yaml").out
         assert "--storage" not in command("run", "tiny.yaml", "--storage", f"{home}/journal.db").out
+
+
+def test_in_a_job_that_came_from_another_machine_the_commands_reach_the_head_from_there(
+    command, scripted, monkeypatch, place
+):
+    monkeypatch.setenv("EVOSEARCH_JOB_SERVER", "http://head:8265")
+    reach = "--address http://head:8265"
+    assert f"evosearch results tiny {reach}    every" in command("run", "tiny.yaml").out
+    options = f"--storage {place} {reach}"
+    ended = command("run", "tiny.yaml", "--storage", ELSEWHERE)
+    assert f"evosearch results tiny {options}    every" in ended.out
+    assert f"evosearch retrain tiny {options}    train" in ended.out
 
 
 def test_it_works_too_where_the_working_directory_is_gone_by_then(tmp_path, monkeypatch):

@@ -192,18 +192,18 @@ def test_status_of_a_group_for_a_person_is_a_row_a_member_and_mean_and_deviation
     assert figures == (f"mean ± deviation of the best: {fmean(best):.4f} ± {stdev(best):.4f} over 2 members")
 
 
-def test_a_member_that_is_unfinished_is_told_with_the_figures(command, monkeypatch):
-    script_workers(monkeypatch)
+def test_a_member_that_is_unfinished_is_told_with_the_figures(command, monkeypatch, api):
+    script_workers(api)
     command("run", "tiny.yaml", "--name", "tiny/seed-1")
-    script_workers(monkeypatch, Disturbed(3, interrupt))
+    script_workers(api, Disturbed(3, interrupt))
     command("run", "tiny.yaml", "--name", "tiny/seed-2", "--set", "seed=2")
     for reader in ("status", "results"):
         assert command(reader, "tiny").out.endswith(" over 2 members, 1 unfinished\n")
     assert document(command, "status", "tiny", "--json")["unfinished"] == 1
 
 
-def test_a_group_in_which_nobody_succeeded_has_no_figures(command, monkeypatch):
-    script_workers(monkeypatch, FailingEvaluator(Victims(every=1)))
+def test_a_group_in_which_nobody_succeeded_has_no_figures(command, monkeypatch, api):
+    script_workers(api, FailingEvaluator(Victims(every=1)))
     command("run", "tiny.yaml", "--name", "tiny/seed-0")
     found = document(command, "status", "tiny", "--json")
     assert (found["mean"], found["deviation"], found["members"][0]["best"]) == (None, None, None)

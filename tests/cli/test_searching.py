@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from safetensors.numpy import load_file
 
-from evosearch import api
 from evosearch.api import Finished
 from evosearch.evaluation import FailureKind
 from evosearch.storage import DriverStarted, Home, open_home, take
@@ -164,14 +163,14 @@ def test_with_a_remote_store_the_place_of_the_weights_is_its_url(command, script
 
 
 @pytest.mark.parametrize("again", [("run", "tiny.yaml"), ("resume", "tiny")], ids=["run", "resume"])
-def test_a_driver_that_died_is_gone_on_with_and_the_end_is_the_same(command, monkeypatch, again):
-    script_workers(monkeypatch)
+def test_a_driver_that_died_is_gone_on_with_and_the_end_is_the_same(command, monkeypatch, again, api):
+    script_workers(api)
     assert command("run", "tiny.yaml", "--name", "undisturbed").status == 0
-    script_workers(monkeypatch, Disturbed(6, interrupt))
+    script_workers(api, Disturbed(6, interrupt))
     assert command("run", "tiny.yaml").status == 130
     state = status_of(command)
     assert (state["state"], state["evaluations"]["running"]) == ("interrupted", 0)
-    script_workers(monkeypatch)
+    script_workers(api)
     ended = command(*again)
     assert ended.status == 0
     assert "tiny: going on at generation 1, 5 evaluations done" in ended.told
@@ -179,8 +178,8 @@ def test_a_driver_that_died_is_gone_on_with_and_the_end_is_the_same(command, mon
 
 
 @pytest.mark.parametrize(("number", "word"), [(signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM")])
-def test_a_signal_stops_a_search_with_75_and_says_how_to_go_on(command, monkeypatch, number, word):
-    script_workers(monkeypatch, Disturbed(3, lambda: os.kill(os.getpid(), number)))
+def test_a_signal_stops_a_search_with_75_and_says_how_to_go_on(command, monkeypatch, number, word, api):
+    script_workers(api, Disturbed(3, lambda: os.kill(os.getpid(), number)))
     before = signal.getsignal(number)
     ended = command("run", "tiny.yaml")
     assert (ended.status, ended.out) == (75, "")
@@ -193,9 +192,9 @@ def test_a_signal_stops_a_search_with_75_and_says_how_to_go_on(command, monkeypa
     assert command("resume", "tiny").status == 0
 
 
-def test_too_many_failures_stop_a_search_with_5_and_a_resume_tries_them_again(command, monkeypatch):
+def test_too_many_failures_stop_a_search_with_5_and_a_resume_tries_them_again(command, monkeypatch, api):
     everything = Victims(every=1)
-    script_workers(monkeypatch, FailingEvaluator(everything, kind=FailureKind.ERROR))
+    script_workers(api, FailingEvaluator(everything, kind=FailureKind.ERROR))
     ended = command("run", "tiny.yaml")
     assert (ended.status, ended.out) == (5, "")
     assert ended.err.splitlines()[-1] == (
@@ -203,13 +202,13 @@ def test_too_many_failures_stop_a_search_with_5_and_a_resume_tries_them_again(co
         "mend the cause, then `evosearch resume tiny` tries them again"
     )
     assert status_of(command)["state"] == "failed"
-    script_workers(monkeypatch)
+    script_workers(api)
     assert command("resume", "tiny").status == 0
     assert status_of(command)["evaluations"]["failed"] == {}
 
 
-def test_a_search_that_another_driver_holds_is_refused_with_4(command, monkeypatch):
-    script_workers(monkeypatch, Disturbed(3, interrupt))
+def test_a_search_that_another_driver_holds_is_refused_with_4(command, monkeypatch, api):
+    script_workers(api, Disturbed(3, interrupt))
     command("run", "tiny.yaml")
     with open_home(None, env={}, cwd=Path.cwd(), create=False) as home:
         other = DriverStarted("elsewhere", 77, "local", home.find_search("tiny").configuration)
@@ -219,9 +218,9 @@ def test_a_search_that_another_driver_holds_is_refused_with_4(command, monkeypat
     assert "held by a driver on elsewhere (process 77, term 2" in ended.err.splitlines()[-1]
 
 
-def test_a_running_search_reads_as_running(command, monkeypatch):
+def test_a_running_search_reads_as_running(command, monkeypatch, api):
     seen = []
-    script_workers(monkeypatch, Disturbed(3, lambda: seen.append(status_of(command))))
+    script_workers(api, Disturbed(3, lambda: seen.append(status_of(command))))
     assert command("run", "tiny.yaml").status == 0
     assert (seen[0]["state"], seen[0]["generation"]) == ("running", 0)
     assert seen[0]["evaluations"] == {"done": 2, "running": 1, "failed": {}, "total": EVALUATIONS}
@@ -327,11 +326,11 @@ def calls(monkeypatch):
     made = []
 
     def stand_in(function, ended):
-        def call(*positional, watcher, **named):
+        def call(*positional, watcher, providers, **named):
             made.append((function, [one for one in positional if not isinstance(one, Home)], named))
             return ended
 
-        monkeypatch.setattr(api, function, call)
+        monkeypatch.setattr(f"evosearch.api.{function}", call)
 
     stand_in("run", ENDED[0])
     stand_in("resume", ENDED[0])
@@ -411,7 +410,7 @@ READING = {
 
 
 def test_retrain_reads_the_test_split_once_and_prints_the_recorded_reading_ever_after(
-    own_finished, monkeypatch
+    own_finished, monkeypatch, api
 ):
     ended = own_finished("retrain", "tiny", "--json")
     assert ended.status == 0
@@ -428,7 +427,7 @@ def test_retrain_reads_the_test_split_once_and_prints_the_recorded_reading_ever_
     weights = load_file(Path("runs/tiny") / reading["weights"])
     assert all(array.size for array in weights.values())
 
-    monkeypatch.setattr("evosearch.session.make_pool", interrupt)
+    api.give(make_pool=interrupt)
     again = own_finished("retrain", "tiny", "--json")
     assert (again.status, json.loads(again.out)) == (0, reading)
     assert again.told == ["recorded earlier: each network reads the test split once"]
@@ -448,14 +447,16 @@ def test_other_epochs_are_another_reading(command, scripted):
     assert one["weights"] != two["weights"]
 
 
-def test_an_unfinished_search_cannot_be_retrained(command, refused, monkeypatch):
-    script_workers(monkeypatch, Disturbed(3, interrupt))
+def test_an_unfinished_search_cannot_be_retrained(command, refused, monkeypatch, api):
+    script_workers(api, Disturbed(3, interrupt))
     command("run", "tiny.yaml")
     assert refused("retrain", "tiny") == "'tiny' is unfinished; `evosearch resume tiny` comes first"
 
 
-def test_a_search_in_which_nothing_succeeded_says_so_and_cannot_be_retrained(command, refused, monkeypatch):
-    script_workers(monkeypatch, FailingEvaluator(Victims(every=1)))
+def test_a_search_in_which_nothing_succeeded_says_so_and_cannot_be_retrained(
+    command, refused, monkeypatch, api
+):
+    script_workers(api, FailingEvaluator(Victims(every=1)))
     ended = command("run", "tiny.yaml")
     assert ended.status == 0
     summary, hint = ended.out.splitlines()
@@ -468,10 +469,10 @@ def test_a_search_in_which_nothing_succeeded_says_so_and_cannot_be_retrained(com
     assert refused("retrain", "tiny") == "no evaluation of 'tiny' succeeded; there is nothing to retrain"
 
 
-def test_a_retraining_that_fails_reads_nothing_and_ends_with_5(command, monkeypatch):
-    script_workers(monkeypatch)
+def test_a_retraining_that_fails_reads_nothing_and_ends_with_5(command, monkeypatch, api):
+    script_workers(api)
     command("run", "tiny.yaml")
-    script_workers(monkeypatch, FailingEvaluator(Victims(every=1)))
+    script_workers(api, FailingEvaluator(Victims(every=1)))
     ended = command("retrain", "tiny", "--json")
     assert (ended.status, ended.out) == (5, "")
     assert ended.err.splitlines()[-1] == (
@@ -494,23 +495,25 @@ def test_the_readings_of_several_seeds_are_printed_with_their_count_and_mean(com
 
 
 def test_a_retraining_that_was_stopped_names_the_command_that_goes_on_and_that_prints_the_readings(
-    command, monkeypatch
+    command, monkeypatch, api
 ):
-    script_workers(monkeypatch)
+    script_workers(api)
     command("run", "tiny.yaml")
-    script_workers(monkeypatch, Disturbed(1, lambda: os.kill(os.getpid(), signal.SIGINT)))
+    script_workers(api, Disturbed(1, lambda: os.kill(os.getpid(), signal.SIGINT)))
     ended = command("retrain", "tiny", "--seeds", "1..3")
     assert ended.status == 75
     assert "`evosearch resume tiny/final-1` goes on where it stood" in ended.err.splitlines()[-1]
-    script_workers(monkeypatch)
+    script_workers(api)
     resumed = command("resume", "tiny/final-1")
     assert resumed.status == 0
     assert resumed.out.splitlines()[-1].startswith("3 of 3 readings of this test split for this search: ")
     assert command("resume", "tiny/final-1").out == resumed.out
 
 
-def test_a_resumed_retraining_of_which_a_seed_fails_prints_the_others_and_ends_with_5(command, monkeypatch):
-    script_workers(monkeypatch, script=Script(losses={(1, 1): FailureKind.DIVERGED}))
+def test_a_resumed_retraining_of_which_a_seed_fails_prints_the_others_and_ends_with_5(
+    command, monkeypatch, api
+):
+    script_workers(api, script=Script(losses={(1, 1): FailureKind.DIVERGED}))
     command("run", "tiny.yaml", "--set", "seed=4")
     command("retrain", "tiny", "--seeds", "1..2")
     ended = command("resume", "tiny/final-1")
@@ -549,8 +552,8 @@ def test_retrainings_and_readings_are_shown_under_their_search_also_in_a_group(c
     assert "reading 2 of 2" in own
 
 
-def test_a_journal_that_is_lost_ends_with_3_and_the_command_that_goes_on(command, monkeypatch):
-    script_workers(monkeypatch, Disturbed(3, lambda: shutil.rmtree("mine")))
+def test_a_journal_that_is_lost_ends_with_3_and_the_command_that_goes_on(command, monkeypatch, api):
+    script_workers(api, Disturbed(3, lambda: shutil.rmtree("mine")))
     ended = command("run", "tiny.yaml", "--storage", "mine/journal.db")
     assert (ended.status, ended.out) == (3, "")
     rescued = Path.cwd() / "journal-rescued-1.db"
@@ -559,5 +562,5 @@ def test_a_journal_that_is_lost_ends_with_3_and_the_command_that_goes_on(command
         f"copied to {rescued}: `evosearch resume tiny --storage {rescued}` goes on; pictures and weights that lay beside "
         "it are gone"
     )
-    script_workers(monkeypatch)
+    script_workers(api)
     assert command("resume", "tiny", "--storage", str(rescued)).status == 0

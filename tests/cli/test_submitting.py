@@ -21,14 +21,16 @@ class Cluster:
     asked: list[str | None] = field(default_factory=list)
     jobs: list[list[str]] = field(default_factory=list)
     parcels: list[Parcel] = field(default_factory=list)
+    variables: list[dict[str, str]] = field(default_factory=list)
     address: str = "http://head:8265"
 
     def __call__(self, address):
         self.asked.append(address)
         return self
 
-    def submit(self, command, parcel):
+    def submit(self, command, parcel, variables):
         self.jobs.append(list(command))
+        self.variables.append(variables)
         self.parcels.append(parcel)
         return "raysubmit_1"
 
@@ -61,17 +63,39 @@ def test_run_is_submitted_with_its_options_and_what_follows_and_stops_the_job_is
     assert ended.status == 0
     assert ended.out.splitlines() == [
         "job raysubmit_1 submitted",
-        "Follow  ray job logs --address http://head:8265 --follow raysubmit_1",
-        "Stop    ray job stop --address http://head:8265 raysubmit_1    (the same submit again goes on)",
+        "Follow   ray job logs --address http://head:8265 --follow raysubmit_1",
+        "Stop     ray job stop --address http://head:8265 raysubmit_1    (the same submit again goes on)",
+        "Status   evosearch status mine --storage postgresql://u@h/d --address http://head:8265",
+        "Results  evosearch results mine --storage postgresql://u@h/d --address http://head:8265",
+        "Retrain  evosearch retrain mine --storage postgresql://u@h/d --address http://head:8265",
     ]
     assert cluster.asked == ["http://head:8265"]
     assert cluster.jobs == [["python", "-P", "-m", "evosearch", "run", "tiny.yaml", *options]]
+    assert cluster.variables == [{"EVOSEARCH_JOB_SERVER": "http://head:8265"}]
 
 
 def test_a_group_and_a_takeover_are_submitted_too(command, cluster):
-    assert command("submit", "tiny.yaml", "--seeds", "0..2", "--takeover").status == 0
+    ended = command("submit", "tiny.yaml", "--seeds", "0..2", "--takeover")
+    assert ended.status == 0
     assert cluster.asked == [None]
     assert cluster.jobs[0][6:] == ["--seeds", "0..2", "--takeover"]
+    assert ended.out.splitlines()[3:] == [
+        "Status   evosearch status tiny --address http://head:8265",
+        "Results  evosearch results tiny --address http://head:8265",
+    ]
+
+
+@pytest.mark.parametrize("journal", ["mine.db", "sqlite:///mine.db"])
+def test_a_journal_in_the_jobs_own_copy_of_the_folder_is_told_and_no_command_reaches_it(
+    command, cluster, journal
+):
+    ended = command("submit", "tiny.yaml", "--storage", journal)
+    assert ended.status == 0
+    assert f"the journal {journal!r} lies in the job's own copy of this folder" in ended.err
+    assert "evosearch status" not in ended.out
+    kept = command("submit", "tiny.yaml", "--storage", "~/mine.db")
+    assert "own copy" not in kept.err
+    assert "evosearch status tiny --storage '~/mine.db' --address http://head:8265" in kept.out
 
 
 @pytest.mark.parametrize("status", [0, 2, 5])

@@ -17,7 +17,7 @@ from evosearch.config import (
     read_config,
     with_earlier_defaults,
 )
-from evosearch.data import DataSettings
+from evosearch.data import SOURCES, DigitsSettings
 from evosearch.errors import ConfigError
 from evosearch.evaluation import TrainingSettings
 from evosearch.runtime import WorkerSettings
@@ -27,6 +27,13 @@ FIRST = json.loads(Path(__file__, "../assets/configurations-0.1.0.json").resolve
 
 SINCE: dict[str, object] = {"workers.checkpoint_minutes": None}
 """Every key that came after version 0.1.0, with what a journal without it means: a new key has its line here."""
+OF_FILES = {"data.beside": None, "data.follow_links": False}
+SINCE_OF_SOURCE: dict[str, dict[str, object]] = {
+    "digits": {},
+    "covid_ct": OF_FILES,
+    "image_folder": {**OF_FILES, "data.recursive": False, "data.group": "none", "data.window": "full"},
+}
+"""The same of each source."""
 
 
 def flat(document, path=""):
@@ -40,10 +47,14 @@ def flat(document, path=""):
 
 @pytest.mark.parametrize("name", FIRST)
 def test_what_the_first_version_journaled_means_what_it_meant(name):
-    known = dict(flat(FIRST[name]))
+    never = [f"data.{key}" for key in SOURCES.find(FIRST[name]["data"]["name"]).never_used]
+    known = {key: value for key, value in flat(FIRST[name]) if key not in never}
     now = dict(flat(config_to_json(config_from_json(FIRST[name]))))
     assert {key: now[key] for key in known} == known
-    assert {key: value for key, value in now.items() if key not in known} == SINCE
+    assert {key: value for key, value in now.items() if key not in known} == {
+        **SINCE,
+        **SINCE_OF_SOURCE[FIRST[name]["data"]["name"]],
+    }
 
 
 def test_every_shipped_file_of_the_first_version_is_among_them():
@@ -101,7 +112,7 @@ def test_a_missing_key_means_what_its_absence_did():
     given = {"name": "x", "data": {}, "seed": 0, "training": {"precision": "fp32", "epochs": 5}}
     assert config_from_json(given) == RunConfig(
         "x",
-        DataSettings(),
+        DigitsSettings(),
         training=TrainingSettings(epochs=5),
         workers=WorkerSettings(checkpoint_minutes=None),
     )
@@ -147,7 +158,7 @@ def test_a_value_that_never_was_a_default_stays_different(tmp_path):
 
 @pytest.mark.usefixtures("changed")
 def test_a_configuration_made_in_python_gives_every_key():
-    config = RunConfig("x", DataSettings())
+    config = RunConfig("x", DigitsSettings())
     begun = config_from_json({"name": "x", "data": {}})
     assert with_earlier_defaults(config, begun, None) == config
 

@@ -1,13 +1,14 @@
 import json
 import pickle
 from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evosearch.config import RunConfig, config_from_json, config_to_json, load_config
-from evosearch.data import DataSettings
+from evosearch.config import RunConfig, config_from_json, config_to_json, load_config, read_config
+from evosearch.data import CovidCtSettings, DigitsSettings, ImageFolderSettings
 from evosearch.errors import ConfigError
 from evosearch.evaluation import FinalSettings, TrainingSettings
 from evosearch.genome import SearchSpace
@@ -15,7 +16,7 @@ from evosearch.runtime import WorkerSettings
 from evosearch.search import EavlSettings, RandomSearchSettings
 from evosearch.storage import StorageSettings
 
-SMALLEST = RunConfig("run", DataSettings())
+SMALLEST = RunConfig("run", DigitsSettings())
 
 
 def ranges(least):
@@ -30,13 +31,17 @@ CONFIGURATIONS = st.builds(
     RunConfig,
     name=st.from_regex(r"[A-Za-z0-9_-]{1,50}(/[a-z0-9-]{1,40})?", fullmatch=True),
     data=st.builds(
-        DataSettings,
-        name=st.sampled_from(["digits", "covid_ct", "image_folder"]),
-        root=st.text(st.characters(codec="utf-8"), min_size=1),
+        DigitsSettings,
         image_size=st.none() | st.integers(4, 4096),
         channels=st.sampled_from([None, 1, 3]),
         test_fraction=st.floats(0.01, 0.99),
         split_seed=st.integers(0),
+    )
+    | st.builds(CovidCtSettings, root=st.text(st.characters(codec="utf-8"), min_size=1))
+    | st.builds(
+        ImageFolderSettings,
+        root=st.text(st.characters(codec="utf-8"), min_size=1),
+        max_image_pixels=st.integers(1, 10**8),
     ),
     seed=st.integers(0),
     space=st.builds(
@@ -112,6 +117,38 @@ def test_the_strategy_is_chosen_by_its_name_and_is_eavl_without_one(write):
     assert load_config(path, ["strategy={name: random, evaluations: 3}"]).strategy == RandomSearchSettings(
         evaluations=3
     )
+
+
+def test_the_source_is_chosen_by_its_name_and_is_digits_without_one(write):
+    path = write("data: {image_size: 16}")
+    assert load_config(path).data == DigitsSettings(image_size=16)
+    assert load_config(path, ["data.name=image_folder", "data.root=pets"]).data == ImageFolderSettings(
+        image_size=16, root="pets", beside=str(Path.cwd())
+    )
+
+
+def test_a_key_that_a_source_never_used_is_left_out_with_a_note(write):
+    config, document = read_config(
+        write("data:\n  name: digits\n  root: pets\n"), ["data.max_image_pixels=9"]
+    )
+    assert config.data == DigitsSettings()
+    assert document.notes == (
+        "run.yaml:3: data.root is not used here and left out; remove it",
+        "--set data.max_image_pixels=9: data.max_image_pixels is not used here and left out; remove it",
+    )
+    assert document.values["data"] == {"name": "digits"}
+    assert ("data", "root") not in document.places
+    covid_ct, noted = read_config(write("data: {name: covid_ct, root: x, split_seed: 3}"))
+    assert covid_ct.data == CovidCtSettings(root="x", beside=str(Path.cwd()))
+    assert len(noted.notes) == 1
+
+
+def test_a_relative_root_is_looked_for_beside_the_file_unless_the_file_says_where(write):
+    text = "data: {name: image_folder, root: pets}"
+    assert load_config(write(text)).data.beside == str(Path.cwd())
+    assert load_config(write(text), ["data.beside=null"]).data.beside is None
+    assert load_config(write(text), ["data.beside=elsewhere"]).data.beside == "elsewhere"
+    assert load_config(write(text), ["data.root=/pets"]).data.beside is None
 
 
 def test_the_sections_are_the_rooms_own_classes_and_stay_untouched(write):

@@ -1,16 +1,13 @@
 """What a user reads when a configuration is wrong: one line with place, key, found value and repair."""
 
-from typing import get_args
-
 import pytest
 
 from evosearch.config import load_config
+from evosearch.data import SOURCES
 from evosearch.errors import ConfigError
-from evosearch.search import StrategySettings
+from evosearch.search import STRATEGIES
 
 DATA = "data: {name: digits}\n"
-*OTHERS, LAST = [strategy.name for strategy in get_args(StrategySettings)]
-STRATEGIES = f"{', '.join(OTHERS)} or {LAST}"
 
 
 @pytest.fixture
@@ -33,12 +30,16 @@ def refusal(write):
         ("population: 5", "population is unknown; did you mean strategy.population?"),
         (
             "data: {name: digits, folder: x}",
-            "data.folder is unknown; known are name, root, image_size, channels",
+            "data.folder is unknown; known are name, image_size, channels, test_fraction",
         ),
         (
             "strategy: {name: random, population: 8}",
             "strategy.population is unknown; it belongs to strategy.name eavl; "
             "known here are name, evaluations, redraws",
+        ),
+        (
+            "data: {name: covid_ct, root: x, test_fracton: 0.1}",
+            "data.test_fracton is unknown; known are name, image_size, channels, root, beside, follow_links",
         ),
         ("strategy: {evaluations: 8}", "strategy.evaluations is unknown; it belongs to strategy.name random"),
         ("'a\\nb': 1", r"known are name, data, seed"),
@@ -82,10 +83,14 @@ def test_an_unknown_key_is_answered_with_the_nearest_known_one(refusal, text, me
         ("space: {channels: [8, 9.5]}", "space.channels[1] is 9.5; expected a whole number"),
         ("space:", "space is null; expected keys and values below it, or leave it out"),
         ("strategy: random", 'strategy is "random"; expected keys and values below it, or leave it out'),
-        ("strategy: {name: evl}", f'strategy.name is "evl"; expected {STRATEGIES}'),
-        ("strategy: {name: 5}", f"strategy.name is 5; expected {STRATEGIES}"),
+        ("strategy: {name: evl}", f'strategy.name is "evl"; expected {STRATEGIES.listed()}'),
+        ("strategy: {name: 5}", f"strategy.name is 5; expected {STRATEGIES.listed()}"),
         ("seed: -1", "seed is -1; it must be at least 0"),
         ("space: {channels: [9, 1]}", "space.channels is [9, 1]; the lower bound comes first: [1, 9]"),
+        (
+            "workers: {checkpoint_minutes: soon}",
+            'workers.checkpoint_minutes is "soon"; expected a number',
+        ),
         ("final: {epochs: 0}", "final.epochs is 0; it must be at least 1"),
         (
             "strategy: {population: 8}",
@@ -96,6 +101,23 @@ def test_an_unknown_key_is_answered_with_the_nearest_known_one(refusal, text, me
 )
 def test_a_wrong_value_is_named_with_what_was_expected(refusal, text, message):
     assert refusal(DATA + text) == f"run.yaml:2: {message}"
+
+
+@pytest.mark.parametrize("given", ["mnist", "5", "null", "[digits]"])
+def test_a_source_that_nobody_registers_is_answered_with_those_there_are(refusal, given):
+    shown = f'"{given}"' if given == "mnist" else given.replace("[digits]", '["digits"]')
+    assert (
+        refusal(f"data: {{name: {given}}}")
+        == f"run.yaml:1: data.name is {shown}; expected {SOURCES.listed()}"
+    )
+    assert SOURCES.listed() == "digits, covid_ct or image_folder"
+
+
+@pytest.mark.parametrize("window", ["wide", "5", "[3]", "[1, 2, 3]", "null"])
+def test_of_a_value_of_several_kinds_all_are_asked_for(refusal, window):
+    found = refusal(f"data: {{name: image_folder, root: x, window: {window}}}")
+    assert found.startswith("run.yaml:1: data.window is ")
+    assert found.endswith("; expected full or auto or two values, [lowest, highest]")
 
 
 def test_the_line_is_the_keys_own(refusal):
@@ -146,7 +168,7 @@ def test_what_only_follows_from_another_problem_is_not_told(lines):
     (line,) = lines(DATA + "strategy: {population: -1, elites: 600}")
     assert line.startswith("run.yaml:2: strategy.population is -1; ")
     (line,) = lines("data: {name: covid_ct}")
-    assert line == "run.yaml:1: data.root is missing; covid_ct needs the folder of the images"
+    assert line == "run.yaml:1: data.root is missing; add it"
 
 
 def test_of_very_many_problems_ten_are_told_and_how_many_more_there_are(lines):
@@ -162,9 +184,7 @@ def test_a_missing_section_is_asked_for(refusal):
 
 
 def test_a_rooms_own_complaint_about_an_absent_key_names_its_section(refusal):
-    assert refusal("seed: 1\ndata:\n  name: covid_ct") == (
-        "run.yaml:2: data.root is missing; covid_ct needs the folder of the images"
-    )
+    assert refusal("seed: 1\ndata:\n  name: covid_ct") == ("run.yaml:2: data.root is missing; add it")
 
 
 @pytest.mark.parametrize(

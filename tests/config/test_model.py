@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from evosearch.config import RunConfig, differing_keys
-from evosearch.data import DataSettings
+from evosearch.data import DigitsSettings
 from evosearch.errors import ConfigError
 from evosearch.evaluation import FinalSettings, TrainingSettings
 from evosearch.genome import SearchSpace
@@ -11,7 +11,7 @@ from evosearch.runtime import WorkerSettings
 from evosearch.search import EavlSettings, RandomSearchSettings
 from evosearch.storage import StorageSettings
 
-CONFIG = RunConfig("run", DataSettings())
+CONFIG = RunConfig("run", DigitsSettings())
 
 
 def test_what_changes_the_result_differs_in_the_order_of_the_file():
@@ -35,7 +35,7 @@ def test_what_changes_the_result_differs_in_the_order_of_the_file():
 def test_what_cannot_change_the_result_does_not_differ():
     other = RunConfig(
         "other",
-        DataSettings(image_size=16),
+        DigitsSettings(image_size=16),
         workers=WorkerSettings(count=3),
         storage=StorageSettings(artifacts="elsewhere"),
         final=FinalSettings(epochs=3),
@@ -50,9 +50,9 @@ def test_of_two_strategies_only_the_names_are_told():
 
 def test_a_configuration_made_in_python_is_checked_too():
     with pytest.raises(ConfigError, match=r"^name: '\.\./x' cannot name a search"):
-        RunConfig("../x", DataSettings())
+        RunConfig("../x", DigitsSettings())
     with pytest.raises(ConfigError, match=r"^seed is -1; it must be at least 0$"):
-        RunConfig("x", DataSettings(), seed=-1)
+        RunConfig("x", DigitsSettings(), seed=-1)
 
 
 def test_a_retraining_needs_an_epoch():

@@ -6,17 +6,15 @@ from pathlib import Path
 import pytest
 
 from evosearch.config.reference import config_reference
-from evosearch.data import DataSettings
+from evosearch.data import SOURCES
 from evosearch.evaluation import FinalSettings, TrainingSettings
 from evosearch.genome import SearchSpace
 from evosearch.runtime import WorkerSettings
-from evosearch.search import EavlSettings, RandomSearchSettings
+from evosearch.search import STRATEGIES
 from evosearch.storage import StorageSettings
 
 SECTIONS = {
-    "data": DataSettings,
     "space": SearchSpace,
-    "strategy": EavlSettings,
     "training": TrainingSettings,
     "workers": WorkerSettings,
     "storage": StorageSettings,
@@ -31,11 +29,19 @@ def test_every_key_of_a_section_has_a_row(section, settings):
         assert f"| `{section}.{field.name}` |" in reference
 
 
-def test_both_strategies_have_their_own_table():
-    reference = config_reference()
-    assert "**`strategy` with `name: eavl`**" in reference
-    assert "**`strategy` with `name: random`**" in reference
-    assert all(f"| `strategy.{field.name}` |" in reference for field in fields(RandomSearchSettings))
+@pytest.mark.parametrize("registry", [SOURCES, STRATEGIES], ids=lambda one: one.section)
+def test_each_source_and_each_strategy_has_its_own_table(registry):
+    for name, settings in registry.ours.items():
+        _, _, after = config_reference().partition(f"**`{registry.section}` with `name: {name}`**")
+        table = after.partition("\n**`")[0]
+        for field in fields(settings):
+            assert f"| `{registry.section}.{field.name}` |" in table
+
+
+def test_every_key_has_its_meaning_wherever_it_is_inherited_from():
+    rows = [line for line in config_reference().splitlines() if line.startswith("| `")]
+    assert len(rows) > 50
+    assert not [row for row in rows if row.endswith("|  |")]
 
 
 def test_the_readme_holds_the_reference_as_it_is_now():

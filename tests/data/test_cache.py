@@ -1,3 +1,4 @@
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -6,14 +7,14 @@ import pytest
 from evosearch.blueprint import ImageShape
 from evosearch.data import cache
 from evosearch.data.cache import decode_cached
-from evosearch.data.reading import DecodedFiles
+from evosearch.data.reading import DecodedFiles, Decoding
 
 SHAPE = ImageShape(3, 4, 4)
 NAMES = ("cat/0.png", "cat/1.png", "dog/0.png")
 
 
 def read(pets: Path, folder: Path, shape: ImageShape = SHAPE, limit: int = 10_000) -> DecodedFiles:
-    return decode_cached(pets, NAMES, shape, limit, folder)[0]
+    return decode_cached(pets, NAMES, Decoding(shape, limit), folder)[0]
 
 
 def test_the_second_reading_decodes_nothing(
@@ -22,8 +23,8 @@ def test_the_second_reading_decodes_nothing(
     first = read(pets, tmp_path / "cache")
     monkeypatch.delattr(cache, "decode_files")
     again = read(pets, tmp_path / "cache")
-    for field in ("images", "sizes", "modes"):
-        np.testing.assert_array_equal(getattr(again, field), getattr(first, field))
+    for field in fields(DecodedFiles):
+        np.testing.assert_array_equal(getattr(again, field.name), getattr(first, field.name))
     assert [path.suffix for path in (tmp_path / "cache").iterdir()] == [".npz"]  # no temporary file is left
 
 
@@ -46,7 +47,7 @@ def test_a_broken_cache_file_is_made_anew(pets: Path, tmp_path: Path, damage: st
     (path,) = folder.iterdir()
     whole = path.read_bytes()
     if damage == "another shape":
-        np.savez(path, images=first.images[:2], sizes=first.sizes, modes=first.modes)
+        np.savez(path, **{**vars(first), "images": first.images[:2]})
     elif damage == "pickle":
         np.savez(path, images=np.array([{}], object), sizes=first.sizes, modes=first.modes)
     else:
@@ -71,9 +72,9 @@ def test_images_are_read_even_where_no_cache_can_be_written(pets: Path, tmp_path
 
 def test_nothing_is_kept_while_there_are_bad_files(pets: Path, tmp_path: Path) -> None:
     (pets / "cat/0.png").write_bytes(b"")
-    _, bad = decode_cached(pets, NAMES, SHAPE, 10_000, tmp_path / "cache")
+    _, bad = decode_cached(pets, NAMES, Decoding(SHAPE, 10_000), tmp_path / "cache")
     assert bad == {"cat/0.png": "is empty"}
     (pets / "cat/0.png").unlink()
-    _, bad = decode_cached(pets, NAMES, SHAPE, 10_000, tmp_path / "cache")
+    _, bad = decode_cached(pets, NAMES, Decoding(SHAPE, 10_000), tmp_path / "cache")
     assert bad == {"cat/0.png": "cannot be read: No such file or directory"}
     assert not (tmp_path / "cache").exists()

@@ -44,14 +44,19 @@ def test_an_image_that_links_out_of_the_folder_is_refused(covid_ct: Path, tmp_pa
     image = covid_ct / "Images/CT_COVID/0.png"
     image.rename(tmp_path / "elsewhere.png")
     image.symlink_to(tmp_path / "elsewhere.png")
-    problem = "'Images/CT_COVID/0.png' is a link that leads out of the data folder"
-    assert list_covid_ct(covid_ct).problems == (problem,)
+    listing = list_covid_ct(covid_ct)
+    assert listing.problems == (
+        "'Images/CT_COVID/0.png' is a link that leads out of the data folder; `data.follow_links: true` follows links",
+    )
+    assert (listing.refused, listing.ignored) == (1, {".txt": 6})
+    assert list_covid_ct(covid_ct, follow_links=True).problems == ()
 
 
 def test_images_in_no_split_file_are_noted(covid_ct: Path) -> None:
     os.link(covid_ct / "Images/CT_COVID/0.png", covid_ct / "Images/CT_COVID/extra.png")
-    note = "1 files stand in no split file and are not used, first 'Images/CT_COVID/extra.png'"
+    note = "1 file stands in no split file and is not used, first 'Images/CT_COVID/extra.png'"
     assert list_covid_ct(covid_ct).notes == (note,)
+    assert list_covid_ct(covid_ct).ignored == {".txt": 6, ".png in no split file": 1}
 
 
 @pytest.mark.parametrize("missing", ["Data-split/NonCOVID/testCT_NonCOVID.txt", "Images/CT_COVID"])

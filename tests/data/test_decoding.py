@@ -98,7 +98,7 @@ def test_the_size_and_mode_of_the_file_are_remembered() -> None:
         (file_of(noise())[:-200], "cannot be decoded .*truncated"),
         (file_of(noise(), "JPEG")[:-50], "cannot be decoded .*truncated"),
         (file_of(Image.new("1", (101, 100))), "bomb: 101 x 100 pixels, data.max_image_pixels allows 10000"),
-        (file_of(Image.new("F", (4, 4)), "TIFF"), "has floating-point pixels; convert it to 8 bit"),
+        (file_of(Image.new("F", (4, 4)), "TIFF"), "has floating-point pixels; set data.window to auto"),
         (file_of(Image.new("I", (4, 4), 70_000), "TIFF"), "has 32-bit pixels outside 0 to 65535"),
     ],
 )

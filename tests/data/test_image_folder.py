@@ -1,15 +1,20 @@
 import re
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from evosearch.data import DataSettings, load_dataset
+from evosearch.data import ImageFolderSettings, load_dataset
+from evosearch.data.cutting import cut_missing, torn_groups
 from evosearch.data.image_folder import list_image_folder
-from evosearch.data.listing import SPLITS, Listing
+from evosearch.data.listing import SPLITS, Item, Listing
 from evosearch.errors import DataError
 
-SETTINGS = DataSettings("image_folder", root="pets")
+SETTINGS = ImageFolderSettings(root="pets")
 
 
 def listed(root: Path) -> Listing:
@@ -42,12 +47,15 @@ def test_what_is_no_image_is_ignored_and_noted(pets: Path) -> None:
     for name in ("cat/Thumbs.db", "cat/.DS_Store", "dog/._0.png", "readme.txt"):
         (pets / name).write_text("no image")
     (pets / "cat" / ".ipynb_checkpoints").mkdir()
+    (pets / "cat" / ".ipynb_checkpoints" / "0.png").write_bytes((pets / "cat" / "0.png").read_bytes())
     listing = listed(pets)
     assert listing.splits == clean.splits
-    assert listing.notes == ("5 files that are no images of a class are ignored, first 'readme.txt'",)
+    assert listing.ignored == {"hidden": 3, ".db": 1, ".txt": 1}
+    (note,) = listing.notes
+    assert note.startswith("5 files are not used: 3 hidden, 1 .db, 1 .txt; read are .bmp .gif .jpeg")
 
 
-def test_links_out_of_the_root_broken_links_and_nested_folders_are_problems(
+def test_links_out_of_the_root_and_broken_links_are_problems_and_so_are_nested_folders_of_old_searches(
     pets: Path, tmp_path: Path
 ) -> None:
     outside = tmp_path / "outside"
@@ -56,9 +64,9 @@ def test_links_out_of_the_root_broken_links_and_nested_folders_are_problems(
     (pets / "cat" / "loop.png").symlink_to("loop.png")
     (pets / "cat" / "more").mkdir()
     (pets / "dog" / "again.png").symlink_to("0.png")  # stays inside: allowed
-    listing = listed(pets)
+    listing = list_image_folder(pets, replace(SETTINGS, recursive=False))
     assert listing.problems == (
-        "'bird' is a link that leads out of the data folder",
+        "'bird' is a link that leads out of the data folder; `data.follow_links: true` follows links",
         "'cat/loop.png' is neither a file nor a folder (a broken link?)",
         "'cat/more' is a folder inside a class folder: move its images up",
     )
@@ -72,7 +80,7 @@ def test_links_out_of_the_root_broken_links_and_nested_folders_are_problems(
         (["train/cat", "val/cat", "validation/cat"], "has 'val' and 'validation'; keep one of them"),
         (
             ["train/cat", "train/dog", "test/cat", "test/cow"],
-            "classes of train and test differ in 'cow', 'dog'",
+            "the splits have different classes: train lacks 'cow'; test lacks 'dog'; every split folder",
         ),
     ],
 )
@@ -90,6 +98,10 @@ def test_split_folders_that_do_not_fit_are_refused(tmp_path: Path, folders: list
         ({"cat": 9}, "only one class ('cat') was found; a classifier needs at least two class folders"),
         ({"cat": 9, "dog": 0}, "class 'dog' has 0 images, none of them in train and validation and test"),
         ({"cat": 9, "dog": 2}, "class 'dog' has 2 images, none of them in validation; every split needs"),
+        (
+            {"cat": 1, "dog": 9, "owl": 2},
+            "class 'cat' has 1 image, none of them in validation and test; class 'owl' has 2 images, none of them in",
+        ),
     ],
 )
 def test_too_few_classes_or_images_are_refused(
@@ -100,3 +112,191 @@ def test_too_few_classes_or_images_are_refused(
         write_images(tmp_path / "pets" / name, count)
     with pytest.raises(DataError, match=re.escape(message)):
         load_dataset(SETTINGS, env={"EVOSEARCH_DATA": str(tmp_path)}, cwd=tmp_path, cache=None)
+
+
+# Folders in class folders, and what belongs together
+
+
+@pytest.fixture
+def patients(tmp_path: Path, write_images: Callable[..., object]) -> Path:
+    """Two classes of six patients with three pictures each."""
+    for name in ("ill", "well"):
+        for patient in range(6):
+            write_images(tmp_path / "scans" / name / f"{name}-{patient}", 3)
+    return tmp_path / "scans"
+
+
+def test_folders_in_class_folders_are_the_classs_too_after_its_own_images(pets: Path, patients: Path) -> None:
+    assert len(listed(patients).names) == 36
+    flat = listed(pets)
+    (pets / "cat" / "more" / "deeper").mkdir(parents=True)
+    (pets / "cat" / "0.png").rename(pets / "cat" / "more" / "deeper" / "0.png")
+    nested = listed(pets)
+    assert "cat/more/deeper/0.png" in nested.names
+    assert len(nested.names) == len(flat.names)
+    assert nested.problems == nested.notes == ()
+
+
+def test_a_flat_folder_is_cut_as_it_was_before_there_were_folders_in_it(pets: Path) -> None:
+    assert listed(pets).splits == list_image_folder(pets, replace(SETTINGS, recursive=False)).splits
+
+
+@pytest.mark.parametrize("group", ["folder", "^(.*)/", r"well-\d|ill-\d"])
+def test_a_group_is_cut_off_as_a_whole_or_not_at_all(patients: Path, group: str) -> None:
+    listing = list_image_folder(patients, replace(SETTINGS, group=group))
+    places = {
+        split: {name.rpartition("/")[0] for name in (item.name for item in items)}
+        for split, items in listing.splits.items()
+    }
+    assert sum(len(folders) for folders in places.values()) == len(set().union(*places.values())) == 12
+    assert {split: len(items) for split, items in listing.splits.items()} == {
+        "train": 24,
+        "validation": 6,
+        "test": 6,
+    }
+    assert listing.notes == ()
+    assert listing.groups is not None
+    assert len(set(listing.groups.values())) == 12
+
+
+def test_without_groups_a_patient_stands_in_several_splits(patients: Path) -> None:
+    splits = listed(patients).splits
+    folders = {split: {item.name.rpartition("/")[0] for item in items} for split, items in splits.items()}
+    assert folders["train"] & folders["test"]
+
+
+def test_what_names_no_group_is_one_by_itself_and_said(
+    patients: Path, write_images: Callable[..., object]
+) -> None:
+    write_images(patients / "ill", 2)
+    listing = list_image_folder(patients, replace(SETTINGS, group="folder"))
+    assert listing.notes == (
+        "2 images are in no folder of a class folder, each a group by itself, first 'ill/0.png'",
+    )
+    assert listing.groups is not None
+    assert len(set(listing.groups.values())) == 14
+
+
+def test_groups_that_stand_in_two_given_splits_are_a_note(
+    tmp_path: Path, write_images: Callable[..., object]
+) -> None:
+    root = tmp_path / "scans"
+    for split in ("train", "test"):
+        for name in ("ill", "well"):
+            for patient in range(3):
+                write_images(root / split / name / f"{name}{patient}{split if patient else ''}", 2)
+    listing = list_image_folder(root, replace(SETTINGS, group="folder"))
+    (note,) = listing.notes
+    assert (
+        note == "2 groups stand in several splits: 'ill0' in train and test; 'well0' in validation and test"
+    )
+    data = load_dataset(
+        ImageFolderSettings(root="scans", group="folder", image_size=4), env={}, cwd=tmp_path, cache=None
+    )
+    assert note in data.notes
+
+
+@given(
+    st.lists(st.integers(1, 6), min_size=3, max_size=12),
+    st.lists(st.integers(1, 6), min_size=3, max_size=12),
+    st.floats(0.05, 0.4),
+    st.integers(0, 9),
+)
+def test_however_large_groups_are_every_class_of_three_stands_in_every_split(
+    ill: list[int], well: list[int], fraction: float, seed: int
+) -> None:
+    items, groups = [], {}
+    for label, sizes in enumerate((ill, well)):
+        for group, size in enumerate(sizes):
+            for number in range(size):
+                items.append(Item(f"{label}/{group}/{number}", label))
+                groups[items[-1].name] = f"{label}/{group}"
+    settings = ImageFolderSettings(
+        root="x", test_fraction=fraction, validation_fraction=fraction, split_seed=seed
+    )
+    splits = cut_missing({"train": tuple(items)}, settings, groups)
+    assert torn_groups(splits, groups) == ()
+    assert sorted((i for split in SPLITS for i in splits[split]), key=items.index) == items
+    assert all({item.label for item in splits[split]} == {0, 1} for split in SPLITS)
+
+
+# Links
+
+
+@pytest.fixture
+def linked(pets: Path, tmp_path: Path) -> Path:
+    """The pets, of whose cats all files are links into a store, and whose dogs are one link."""
+    (tmp_path / "store").mkdir()
+    for path in sorted((pets / "cat").iterdir()):
+        path.rename(tmp_path / "store" / path.name)
+        path.symlink_to(tmp_path / "store" / path.name)
+    (pets / "dog").rename(tmp_path / "kennel")
+    (pets / "dog").symlink_to(tmp_path / "kennel")
+    return pets
+
+
+def test_links_that_lead_out_are_refused_with_one_line_for_each_folder(linked: Path) -> None:
+    listing = listed(linked)
+    assert listing.problems == (
+        "'dog' is a link that leads out of the data folder; `data.follow_links: true` follows links",
+        "'cat/0.png' and 9 others in its folder are links that lead out of the data folder; "
+        "`data.follow_links: true` follows links",
+    )
+    assert (listing.refused, listing.names) == (10, ())
+
+
+def test_links_are_followed_where_the_key_says_so_and_the_data_are_the_same(
+    linked: Path, tmp_path: Path
+) -> None:
+    followed = load_dataset(
+        replace(SETTINGS, follow_links=True, image_size=4), env={}, cwd=tmp_path, cache=None
+    )
+    shutil.copytree(linked, tmp_path / "copied")
+    copied = load_dataset(replace(SETTINGS, root="copied", image_size=4), env={}, cwd=tmp_path, cache=None)
+    assert followed.key == copied.key
+    assert followed.notes == ()
+
+
+def test_a_link_to_a_folder_that_it_stands_in_is_no_way_without_end(pets: Path) -> None:
+    (pets / "cat" / "round").symlink_to("..")
+    assert listed(pets).problems == ("'cat/round/cat' is a link to a folder that it stands in",)
+
+
+# Layouts that may mean two things
+
+
+@pytest.mark.parametrize(
+    ("folders", "message"),
+    [
+        (
+            ["train/cat", "train/dog", "dev/cat", "dev/dog", "test/cat", "test/dog"],
+            "holds 'test', 'train' and, beside them, 'dev'; a split's folder is called train, val or test: rename it so; ",
+        ),
+        (
+            ["train", "car", "bicycle"],
+            "holds 'train' and, beside it, 'bicycle', 'car'; a split's folder is called train, val or test: rename it so; "
+            "where 'train' is a class too, move all class folders into one called train",
+        ),
+        (["covid", "test", "healthy"], "holds 'test' and, beside it, 'covid', 'healthy'; a split's folder"),
+    ],
+)
+def test_a_layout_that_may_mean_two_things_is_refused_to_a_new_search(
+    tmp_path: Path, write_images: Callable[..., object], folders: list[str], message: str
+) -> None:
+    for folder in folders:
+        write_images(tmp_path / "pets" / folder, 5)
+    with pytest.raises(DataError, match=re.escape(message)):
+        load_dataset(SETTINGS, env={}, cwd=tmp_path, cache=None)
+
+
+def test_a_search_that_began_with_such_a_layout_goes_on_with_a_note(
+    tmp_path: Path, write_images: Callable[..., object]
+) -> None:
+    for folder in ("train/cat", "train/dog", "dev/cat", "dev/dog"):
+        write_images(tmp_path / "pets" / folder, 5)
+    settings = replace(SETTINGS, image_size=4)
+    data = load_dataset(settings, env={}, cwd=tmp_path, cache=None, begun=True)
+    shutil.rmtree(tmp_path / "pets" / "dev")
+    assert data.key == load_dataset(settings, env={}, cwd=tmp_path, cache=None).key
+    assert [note for note in data.notes if "holds 'train' and, beside it, 'dev'" in note]
+    assert data.notes[0].startswith("10 files are not used: 10 .png outside the class folders")

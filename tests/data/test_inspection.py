@@ -6,7 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from evosearch.data import DataReport, DataSettings, SourceImages, inspect_data, load_dataset
+from evosearch.data import (
+    CovidCtSettings,
+    DataReport,
+    DataSettings,
+    DigitsSettings,
+    ImageFolderSettings,
+    SourceImages,
+    inspect_data,
+    load_dataset,
+)
 from evosearch.data.listing import SPLITS
 
 
@@ -23,7 +32,7 @@ def test_the_report_says_what_the_data_are(
     pets: Path, write_images: Callable[..., object], tmp_path: Path
 ) -> None:
     write_images(pets / "cat", 2, mode="L", side=9)
-    settings = DataSettings("image_folder", root="pets", image_size=5)
+    settings = ImageFolderSettings(root="pets", image_size=5)
     for _ in ("decoded", "from the cache"):
         report = inspected(pets, settings, tmp_path / "cache")
         assert (report.root, report.classes, report.image) == (str(pets), ("cat", "dog"), (3, 5, 5))
@@ -36,7 +45,7 @@ def test_the_report_says_what_the_data_are(
 def test_bad_files_are_listed_and_the_rest_is_counted(pets: Path) -> None:
     for name in ("cat/0.png", "dog/0.png"):
         (pets / name).write_bytes(b"")
-    report = inspected(pets, DataSettings("image_folder", root="pets", image_size=5))
+    report = inspected(pets, ImageFolderSettings(root="pets", image_size=5))
     assert report.bad_files == ("'cat/0.png' is empty", "'dog/0.png' is empty")
     assert report.key is None
     assert sum(n for split in report.counts.values() for n in split.values()) == 13
@@ -47,7 +56,7 @@ def test_each_pair_of_splits_that_share_an_image_is_listed(covid_ct: Path) -> No
     images = covid_ct / "Images/CT_COVID"
     for name in ("1.png", "2.png"):
         shutil.copy(images / "0.png", images / name)
-    report = inspected(covid_ct, DataSettings("covid_ct", root="covid-ct", image_size=4))
+    report = inspected(covid_ct, CovidCtSettings(root="covid-ct", image_size=4))
     folder = "Images/CT_COVID"
     assert json.loads(json.dumps(report.to_json()))["duplicates"] == [
         ["train", f"{folder}/0.png", "validation", f"{folder}/1.png"],
@@ -57,7 +66,7 @@ def test_each_pair_of_splits_that_share_an_image_is_listed(covid_ct: Path) -> No
 
 
 def test_a_name_that_a_split_list_repeats_is_told_and_the_data_stay_what_they_are(covid_ct: Path) -> None:
-    settings = DataSettings("covid_ct", root="covid-ct", image_size=4)
+    settings = CovidCtSettings(root="covid-ct", image_size=4)
     once = inspected(covid_ct, settings)
     repeat(covid_ct)
     report = inspected(covid_ct, settings)
@@ -70,7 +79,7 @@ def test_a_name_that_a_split_list_repeats_is_told_and_the_data_stay_what_they_ar
 
 
 def test_a_source_without_files_has_no_root_and_no_source_sizes(tmp_path: Path) -> None:
-    report = inspected(tmp_path, DataSettings())
+    report = inspected(tmp_path, DigitsSettings())
     assert (report.root, report.source, report.bad_files) == (None, None, ())
 
 
@@ -79,7 +88,7 @@ def real_covid_ct() -> DataReport:
     shared = Path(os.environ.get("EVOSEARCH_DATA") or Path(__file__).parents[3] / "shared" / "data")
     if not (shared / "covid-ct").is_dir():
         pytest.skip("COVID-CT is not here; set EVOSEARCH_DATA to the folder that holds covid-ct")
-    return inspected(shared / "covid-ct", DataSettings("covid_ct", root="covid-ct", image_size=32))
+    return inspected(shared / "covid-ct", CovidCtSettings(root="covid-ct", image_size=32))
 
 
 def test_the_real_covid_ct_has_the_counts_of_its_paper(real_covid_ct: DataReport) -> None:

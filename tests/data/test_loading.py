@@ -6,10 +6,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from evosearch.data import Dataset, DataSettings, load_dataset
+from evosearch.data import (
+    CovidCtSettings,
+    Dataset,
+    DataSettings,
+    DigitsSettings,
+    ImageFolderSettings,
+    load_dataset,
+)
 from evosearch.errors import DataError
 
-SETTINGS = DataSettings("image_folder", root="pets", image_size=4)
+SETTINGS = ImageFolderSettings(root="pets", image_size=4)
 
 
 def load(pets: Path, cache: Path | None = None, settings: DataSettings = SETTINGS) -> Dataset:
@@ -39,8 +46,8 @@ def test_the_key_does_not_depend_on_place_cache_or_order_of_writing(pets: Path, 
 def test_another_cut_or_size_has_another_key(pets: Path) -> None:
     settings = [
         SETTINGS,
-        DataSettings("image_folder", root="pets", image_size=4, split_seed=1),
-        DataSettings("image_folder", root="pets", image_size=5),
+        ImageFolderSettings(root="pets", image_size=4, split_seed=1),
+        ImageFolderSettings(root="pets", image_size=5),
     ]
     assert len({load(pets, settings=one).key for one in settings}) == 3
 
@@ -68,7 +75,7 @@ def test_every_bad_file_is_named_in_one_error(pets: Path) -> None:
 
 
 def test_a_decompression_bomb_is_named_by_its_path(pets: Path) -> None:
-    settings = DataSettings("image_folder", root="pets", max_image_pixels=35)
+    settings = ImageFolderSettings(root="pets", max_image_pixels=35)
     with pytest.raises(DataError, match=re.escape("'cat/0.png' is a decompression bomb: 6 x 6 pixels")):
         load(pets, settings=settings)
 
@@ -76,13 +83,13 @@ def test_a_decompression_bomb_is_named_by_its_path(pets: Path) -> None:
 def test_a_missing_image_is_told_before_its_class_is_found_empty(covid_ct: Path) -> None:
     (covid_ct / "Images/CT_COVID/2.png").unlink()
     with pytest.raises(DataError, match=r"testCT_COVID.txt' line 1 names '2.png', which is not in"):
-        load(covid_ct, settings=DataSettings("covid_ct", root="covid-ct"))
+        load(covid_ct, settings=CovidCtSettings(root="covid-ct"))
 
 
 def test_an_image_in_two_splits_is_noted_not_refused(covid_ct: Path) -> None:
     images = covid_ct / "Images/CT_COVID"
     shutil.copy(images / "0.png", images / "2.png")
-    data = load(covid_ct, settings=DataSettings("covid_ct", root="covid-ct", image_size=4))
+    data = load(covid_ct, settings=CovidCtSettings(root="covid-ct", image_size=4))
     assert data.notes == (
         "1 images stand in two splits, first 'Images/CT_COVID/0.png' of train as 'Images/CT_COVID/2.png' of test; "
         "accuracy on them shows memory, not skill",
@@ -92,7 +99,7 @@ def test_an_image_in_two_splits_is_noted_not_refused(covid_ct: Path) -> None:
 def test_a_name_that_a_split_list_repeats_is_refused_for_a_new_search_and_a_note_for_one_that_has_begun(
     covid_ct: Path,
 ) -> None:
-    settings = DataSettings("covid_ct", root="covid-ct", image_size=4)
+    settings = CovidCtSettings(root="covid-ct", image_size=4)
     with (covid_ct / "Data-split/NonCOVID/testCT_NonCOVID.txt").open("a") as file:
         file.write("2.png\n")
     line = "'Data-split/NonCOVID/testCT_NonCOVID.txt' line 2 names '2.png' again, after line 1"
@@ -122,10 +129,10 @@ def test_what_the_operating_system_refuses_is_one_line_too(covid_ct: Path) -> No
     with (covid_ct / "Data-split/COVID/trainCT_COVID.txt").open("a") as file:
         file.write("x" * 300)
     with pytest.raises(DataError, match="x' cannot be read: File name too long"):
-        load(covid_ct, settings=DataSettings("covid_ct", root="covid-ct"))
+        load(covid_ct, settings=CovidCtSettings(root="covid-ct"))
 
 
 def test_digits_need_no_root_and_no_cache(tmp_path: Path) -> None:
-    data = load_dataset(DataSettings(), env={}, cwd=tmp_path, cache=tmp_path)
+    data = load_dataset(DigitsSettings(), env={}, cwd=tmp_path, cache=tmp_path)
     assert (data.train.images.shape, data.notes) == ((1151, 1, 8, 8), ())
     assert list(tmp_path.iterdir()) == []

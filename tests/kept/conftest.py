@@ -7,7 +7,7 @@ from tests.kept.homes import DOUBLES, KeptHome, unpack
 
 
 @pytest.fixture
-def unpacked(request, tmp_path, monkeypatch):
+def unpacked(request, tmp_path, monkeypatch, api):
     """A function: a copy of the home of that name, in the working directory, and the pools that are made for it."""
 
     def copied(name):
@@ -17,7 +17,7 @@ def unpacked(request, tmp_path, monkeypatch):
         storage = request.getfixturevalue("database") if name == "postgres" else None
         unpack(name, tmp_path, storage)
         double = DOUBLES[name]
-        return KeptHome(name, storage), script_workers(monkeypatch, double.evaluator, double.script)
+        return KeptHome(name, storage), script_workers(api, double.evaluator, double.script)
 
     return copied
 

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from evosearch import api
 from evosearch.config import load_config, read_config
 from evosearch.data import load_dataset
 from evosearch.errors import SearchConflictError
@@ -34,7 +33,7 @@ BESIDE = {"operators", "reasons", "worker"}
 """Of an evaluation: what is told of it beside its course."""
 
 
-def go_on(home, kept, **named):
+def go_on(api, home, kept, **named):
     resume = api.resume_group if home.members_of(kept.name) else api.resume
     return resume(kept.name, home, **named)
 
@@ -44,7 +43,7 @@ def generations_of(kept, end):
     return status.get("members", [status])[0]["generations"]
 
 
-def run_again(home, kept):
+def run_again(api, home, kept):
     config, source = read_config(kept.config)
     if home.members_of(kept.name):
         seeds = [int(name.partition("seed-")[2]) for name in kept.members]
@@ -82,44 +81,44 @@ def test_it_is_read_as_the_first_version_read_it(kept):
     assert not pools
 
 
-def test_resumed_it_comes_to_the_end_that_it_would_have_come_to(kept):
+def test_resumed_it_comes_to_the_end_that_it_would_have_come_to(kept, api):
     kept, pools = kept
     with kept.open() as home:
-        go_on(home, kept)
+        go_on(api, home, kept)
         check_end(kept, home, "resumed")
         assert len(pools) == (not kept.was_done)
-        run_again(home, kept)
+        run_again(api, home, kept)
         check_end(kept, home, "resumed")
         assert len(pools) == (not kept.was_done)
 
 
-def test_extended_it_comes_to_the_end_that_it_would_have_come_to(kept):
+def test_extended_it_comes_to_the_end_that_it_would_have_come_to(kept, api):
     kept, _ = kept
     with kept.open() as home:
         if kept.name == "random":
             with pytest.raises(SearchConflictError, match="all one generation"):
-                go_on(home, kept, generations=2)
+                go_on(api, home, kept, generations=2)
         else:
-            go_on(home, kept, generations=generations_of(kept, "extended"))
+            go_on(api, home, kept, generations=generations_of(kept, "extended"))
             check_end(kept, home, "extended")
 
 
-def test_with_every_operator_reworded_it_comes_to_the_same_end(kept, monkeypatch):
+def test_with_every_operator_reworded_it_comes_to_the_same_end(kept, monkeypatch, api):
     kept, _ = kept
     reword(monkeypatch)
     end = "resumed" if kept.name == "random" else "extended"
     with kept.open() as home:
-        go_on(home, kept, generations=None if end == "resumed" else generations_of(kept, end))
+        go_on(api, home, kept, generations=None if end == "resumed" else generations_of(kept, end))
         check_end(kept, home, end)
     journaled = operators_of(kept.expected["kept"])
     for candidate, operators in operators_of(record(kept.name, kept)).items():
         assert operators == journaled.get(candidate, ["reworded", *operators[1:]])
 
 
-def test_run_with_its_own_configuration_and_retrained_it_reads_what_it_would_have_read(kept):
+def test_run_with_its_own_configuration_and_retrained_it_reads_what_it_would_have_read(kept, api):
     kept, pools = kept
     with kept.open() as home:
-        run_again(home, kept)
+        run_again(api, home, kept)
         searched = len(pools)
         recorded = {one["epochs"] for one in kept.readings if one["metrics"]}
         for epochs, expected in kept.expected["retrained"].items():
@@ -129,7 +128,7 @@ def test_run_with_its_own_configuration_and_retrained_it_reads_what_it_would_hav
         assert len(pools) - searched == len(kept.expected["retrained"]) - len(recorded)
 
 
-def test_a_recorded_reading_is_found_by_its_old_key_and_printed_again(unpacked):
+def test_a_recorded_reading_is_found_by_its_old_key_and_printed_again(unpacked, api):
     kept, pools = unpacked("retrained")
     (recorded,) = kept.readings
     with kept.open() as home:
@@ -140,7 +139,7 @@ def test_a_recorded_reading_is_found_by_its_old_key_and_printed_again(unpacked):
     assert not pools
 
 
-def test_a_reading_that_was_begun_and_never_ended_is_made(unpacked):
+def test_a_reading_that_was_begun_and_never_ended_is_made(unpacked, api):
     kept, pools = unpacked("retraining_begun")
     (begun,) = kept.readings
     assert begun["metrics"] is None

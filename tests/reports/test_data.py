@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 from evosearch.data import DataReport
+from evosearch.data.depth import DeepFiles
 from evosearch.data.hygiene import Contradiction, Duplicate
-from evosearch.data.inspection import SourceImages
+from evosearch.data.inspection import FileCount, Majority, SourceImages
 from evosearch.reports import data_lines
 
 REPORT = DataReport(
@@ -20,7 +21,7 @@ REPORT = DataReport(
     key=None,
     bad_files=("'cat/0.png' is empty", "'cat/1.png' is a decompression bomb"),
     duplicates=(Duplicate("train", "cat/2.png", "test", "cat/3.png"),),
-    source=SourceImages(124, 1485, {"RGBA": 2, "L": 10}),
+    source=SourceImages(124, 1485, {"RGBA": 2, "I;16": 10}, DeepFiles(10, 0, 4095, (0, 4000))),
     notes=("3 files are ignored",),
     repeats=("'list.txt' line 3 names 'a' again, after line 1",),
     contradictions=(
@@ -28,6 +29,12 @@ REPORT = DataReport(
     ),
     alike=(Contradiction("train", "cat/5.png", "cat", "test", "hippopotamus/5.png", "hippopotamus", 0.9951),),
     alike_count=1200,
+    objections=(
+        "'/pictures' holds 'train' and, beside it, 'dev'; a split's folder is called train, val or test",
+    ),
+    files=FileCount(1217, 2, {".txt": 3, "hidden": 1}),
+    majority=Majority("hippopotamus", {"train": 0.99502, "validation": 0.6, "test": 2 / 3}),
+    groups=40,
 )
 
 
@@ -35,14 +42,20 @@ def test_everything_that_was_found_is_told():
     assert data_lines(REPORT) == [
         "image_folder in /pictures",
         "  images as 3 x 32 x 32",
-        "  files have sides of 124 to 1485 pixels; 10 L, 2 RGBA",
+        "  files have sides of 124 to 1485 pixels; 10 I;16, 2 RGBA",
+        "  values of 10 deep pictures: 0 to 4095; 0 to 4000 become black to white",
+        "    (data.window)",
         "",
         "  class              train  validation        test",
         "  cat                    6           2           2",
         "  hippopotamus        1200           3           4",
         "  all                 1206           5           6",
+        "  largest class: hippopotamus, 99.5% of train, 60.0% of validation, 66.7% of",
+        "    test",
         "",
         "  hash none while there are bad files",
+        "  files: 1,223, of these 1,217 used, 2 refused, 4 not used (3 .txt, 1 hidden)",
+        "  groups: 40",
         "  images that stand in two splits: 1",
         "    train cat/2.png = test cat/3.png",
         "  equal images under different labels: 1",
@@ -52,6 +65,8 @@ def test_everything_that_was_found_is_told():
         "  note: 3 files are ignored",
         "  names that stand twice in a split list: 1",
         "    'list.txt' line 3 names 'a' again, after line 1",
+        "  no new search begins with these: '/pictures' holds 'train' and, beside it,",
+        "    'dev'; a split's folder is called train, val or test",
         "  bad files: 2",
         "    'cat/0.png' is empty",
         "    'cat/1.png' is a decompression bomb",
@@ -61,3 +76,19 @@ def test_everything_that_was_found_is_told():
 def test_where_likeness_was_not_looked_for_nothing_is_claimed():
     lines = data_lines(replace(REPORT, alike=(), alike_count=None))
     assert "  nearly equal images under different labels: not looked for among so many" in lines
+
+
+def test_nothing_is_wider_than_a_terminal_but_a_path():
+    name = "a class whose name is as long as that of a rare disease in a textbook of medicine"
+    train = Contradiction("train", f"{'x' * 40}.png", name, "test", f"{'y' * 60}.png", "cat", 1)
+    wide = replace(
+        REPORT,
+        classes=(name, "cat"),
+        counts={split: {name: 1, "cat": 2} for split in ("train", "validation", "test")},
+        contradictions=(train,),
+        notes=("a long note " * 20,),
+        bad_files=(f"'{'z' * 90}.png' is empty",),
+    )
+    lines = data_lines(wide)
+    assert [line for line in lines if len(line) > 80] == [f"  {name}", f"    '{'z' * 90}.png'"]
+    assert lines[lines.index(f"  {name}") + 1].split() == ["1", "1", "1"]

@@ -123,7 +123,7 @@ def test_as_lines():
         "  generation   2 (0 to 4)",
         "  evaluations  9 done, 2 running, failed: 1 diverged; 20 in all",
         "  elapsed      1 min 40 s",
-        "  left         about 1 min 40 s",
+        "  left         1 min 40 s",
         "  best         0.8750, candidate 7: C8 P | F5",
     ]
 

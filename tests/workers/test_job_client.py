@@ -3,8 +3,11 @@
 import asyncio
 import logging
 import os
+import shlex
 import signal
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
@@ -207,11 +210,11 @@ def test_a_job_is_a_quoted_command_in_a_copy_of_the_files_that_no_import_looks_i
     cluster = Cluster()
     monkeypatch.setattr(job_client, "_connected", lambda _: cluster)
     command = ["run", "my search.yaml", "--name", "a;b"]
-    assert JobClient("http://head:8265").submit(command, Parcel.of(tmp_path, {})) == "raysubmit_1"
+    assert JobClient("http://head:8265").submit(command, Parcel.of(tmp_path, {}), {"A": "b"}) == "raysubmit_1"
     package = cluster.submitted["runtime_env"].pop("working_dir")
     assert cluster.submitted == {
         "entrypoint": "cd submitted && exec run 'my search.yaml' --name 'a;b'",
-        "runtime_env": {"env_vars": {"PYTHONSAFEPATH": "1"}},
+        "runtime_env": {"env_vars": {"PYTHONSAFEPATH": "1", "A": "b"}},
     }
     assert cluster.received == {"submitted/my search.yaml": b"seed: 1"}
     assert not Path(package).exists()
@@ -297,3 +300,191 @@ def test_a_signal_ends_the_waiting_and_says_that_the_job_runs_on(
         InterruptedSearchError, match="raysubmit_1 runs on, `ray job stop --address http://head:8265"
     ):
         follow(Signalled(number=number))
+
+
+# A command on the head
+
+
+@dataclass
+class Head(Cluster):
+    """Runs a job as Ray does, to its end before its log is asked for, and tells the log in pieces of `width` characters."""
+
+    variables: dict[str, str] = field(default_factory=dict)
+    deleted: list[str] = field(default_factory=list)
+    width: int = 70
+
+    def submit_job(self, **job: Any) -> str:
+        self.submitted = job
+        variables = {**os.environ, **self.variables, **job["runtime_env"]["env_vars"]}
+        command = job["entrypoint"]
+        ended = subprocess.run(
+            command, shell=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=variables, check=False
+        )
+        self.driver_exit_code = ended.returncode
+        self.status = "FAILED" if ended.returncode else "SUCCEEDED"
+        log = f"Running entrypoint for job raysubmit_1: {command}\n{ended.stdout.decode()}"
+        self.pieces = [log[start : start + self.width] for start in range(0, len(log), self.width)]
+        return "raysubmit_1"
+
+    def delete_job(self, job: str) -> bool:
+        self.deleted.append(job)
+        return True
+
+
+STAND_IN = """
+import os, signal, sys
+sys.stdout.buffer.write(bytes(range(256)) * 100 + os.environ["SAID"].encode())
+sys.stdout.flush()
+for text in ("first\\n", "second\\n\\n", "no end"):
+    sys.stderr.write(text)
+exec(sys.argv[1])
+"""
+
+
+@pytest.fixture
+def head(tmp_path: Path) -> Head:
+    """Its evosearch is a program that writes odd things, and then does what its argument says."""
+    (tmp_path / "evosearch").mkdir()
+    (tmp_path / "evosearch" / "__init__.py").touch()
+    (tmp_path / "evosearch" / "__main__.py").write_text(STAND_IN)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return Head(variables={"PATH": path, "PYTHONPATH": str(tmp_path), "PYTHONUNBUFFERED": "1"})
+
+
+@pytest.fixture
+def ask(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, bytes, list[str]]]:
+    """Runs `evosearch ARGUMENTS` on that head; returns status, standard output, lines of standard error."""
+
+    def run(head: Cluster, *arguments: str) -> tuple[int, bytes, list[str]]:
+        monkeypatch.setattr(job_client, "_connected", lambda _: head)
+        lines: list[str] = []
+        status, output = JobClient("http://head:8265").run(arguments, lines.append, {"SAID": "größer"})
+        return status, output, lines
+
+    return run
+
+
+Ask = Callable[..., tuple[int, bytes, list[str]]]
+
+
+@pytest.mark.parametrize("width", [70, 20_000])
+@pytest.mark.parametrize("status", [0, 5])
+def test_standard_output_comes_byte_for_byte_beside_standard_error_and_the_exit_status(
+    ask: Ask, head: Head, width: int, status: int
+) -> None:
+    head.width = width
+    output = bytes(range(256)) * 100 + "größer".encode()
+    assert ask(head, f"sys.exit({status})") == (status, output, ["first", "second", "", "no end"])
+
+
+def test_nothing_but_the_command_is_sent_nothing_is_reserved_and_ray_forgets_the_job(
+    ask: Ask, head: Head
+) -> None:
+    ask(head, "")
+    assert head.submitted.keys() == {"entrypoint", "runtime_env"}
+    assert head.submitted["runtime_env"] == {"env_vars": {"PYTHONSAFEPATH": "1", "SAID": "größer"}}
+    assert head.deleted == ["raysubmit_1"]
+
+
+def test_a_command_that_was_killed_there_ends_as_a_shell_says(ask: Ask, head: Head) -> None:
+    status, _, lines = ask(head, "os.kill(os.getpid(), signal.SIGKILL)")
+    assert (status, lines[-1]) == (137, "no end")
+
+
+def test_an_output_that_is_cut_is_not_taken_for_the_whole(ask: Ask, head: Head) -> None:
+    with pytest.raises(CannotRunError, match=r"was killed \(exit status 137\) before its output was whole"):
+        ask(head, "os.kill(os.getppid(), signal.SIGKILL)")
+
+
+def test_a_head_whose_python_lacks_evosearch_is_named(ask: Ask, head: Head, tmp_path: Path) -> None:
+    bare = tmp_path / "bin" / "python"
+    bare.parent.mkdir()
+    bare.write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')  # without what is installed
+    bare.chmod(0o755)
+    head.variables |= {"PATH": f"{bare.parent}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": ""}
+    status, output, (line,) = ask(head, "status")
+    assert (status, output) == (3, b"")
+    assert f"on the head {socket.gethostname()} has no evosearch; install it there" in line
+
+
+def test_a_head_without_python_is_told_as_one(ask: Ask, head: Head, tmp_path: Path) -> None:
+    head.variables["PATH"] = str(tmp_path)
+    with pytest.raises(
+        CannotRunError, match=r"head at http://head:8265 cannot run the command: .*python.*not found"
+    ):
+        ask(head, "status")
+
+
+def test_what_an_older_evosearch_does_not_know_is_told_in_its_own_words(ask: Ask, head: Head) -> None:
+    del head.variables["PYTHONPATH"]  # so it is ours
+    status, output, lines = ask(head, "no-such-command", "--json")
+    assert (status, output) == (2, b"")
+    assert lines == [
+        "evosearch: No such command 'no-such-command'. (evosearch --help lists commands and options)"
+    ]
+
+
+@dataclass
+class Stoppable(Cluster):
+    """A job that ends when it is stopped; a signal reaches the one who waits for it."""
+
+    number: signal.Signals = signal.SIGINT
+    refusals: int = 1
+    stopped: threading.Event = field(default_factory=threading.Event)
+    deleted: list[str] = field(default_factory=list)
+
+    def submit_job(self, **job: Any) -> str:
+        self.mark = shlex.split(job["entrypoint"])[5]
+        return "raysubmit_1"
+
+    async def tail_job_logs(self, job: str) -> AsyncIterator[str]:
+        yield f"{self.mark}\nfirst\n"
+        os.kill(os.getpid(), self.number)
+        await asyncio.to_thread(self.stopped.wait)
+        yield f"stopped by SIGTERM\n{self.mark} .\n"
+
+    def stop_job(self, job: str) -> bool:
+        if self.refusals:
+            self.refusals -= 1
+            raise ConnectionError("refused")
+        self.status, self.driver_exit_code = "STOPPED", None
+        self.stopped.set()
+        return True
+
+    def delete_job(self, job: str) -> bool:
+        self.deleted.append(job)
+        return True
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_the_command_on_the_head_and_its_last_words_are_heard(
+    monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    cluster = Stoppable(number=number)
+    monkeypatch.setattr(job_client, "_connected", lambda _: cluster)
+    lines: list[str] = []
+    with pytest.raises(InterruptedSearchError, match="job raysubmit_1 was stopped; the same command goes on"):
+        JobClient("http://head:8265").run(["retrain", "tiny"], lines.append, {})
+    assert lines == ["first", "stopped by SIGTERM"]
+    assert cluster.deleted == ["raysubmit_1"]
+
+
+@dataclass
+class Deaf(Cluster):
+    """Never answers to a job."""
+
+    over: threading.Event = field(default_factory=threading.Event)
+
+    def submit_job(self, **job: Any) -> str:
+        self.over.wait()
+        return ""
+
+
+def test_a_cluster_that_never_takes_the_command_is_given_up(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_client, "SILENT_SECONDS", 0.05)
+    deaf = Deaf()
+    with pytest.raises(CannotRunError, match="does not take the command at http://head:8265: no answer"):
+        ask(deaf, "status")
+    deaf.over.set()

@@ -144,6 +144,15 @@ class ArtifactStore:
             except FileNotFoundError:
                 return
 
+    def remove_all(self) -> None:
+        """Remove every file, and the folder where this is one; it may be gone."""
+        with self._explained():
+            system, root = self._at("")
+            try:
+                system.rm(root, recursive=True)
+            except FileNotFoundError:
+                return
+
     def probe(self) -> None:
         """Find out now, and not after hours of training, whether it takes and gives back what is written.
 

@@ -13,10 +13,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Thread
 
-from evosearch.errors import EvosearchError, StaleTermError
+from evosearch.errors import CannotRunError, EvosearchError, InputError, JournalError, StaleTermError
+from evosearch.permissions import new_file
 from evosearch.storage.artifacts.store import ArtifactStore
 from evosearch.storage.backups.backup_folder import HolderRecord, Position, Shelf
 from evosearch.storage.journal.journal import Journal
+from evosearch.storage.journal.sqlite import publish
 
 EVERY_SECONDS = 60.0
 """Longest time between two backups while a search runs."""
@@ -131,3 +133,37 @@ def _copy(file: Path, copy: Path) -> None:
         closing(sqlite3.connect(copy)) as to,
     ):
         source.backup(to)
+
+
+def save_copy(journal: Journal, to: Path) -> None:
+    """Keep a whole copy of a journal, as it is at one instant, as the new file `to`; who writes to it is not kept waiting.
+
+    Raises:
+        InputError: something lies at `to`, its folder is not there, or the journal is on a server.
+        JournalError: the journal is damaged.
+        CannotRunError: it cannot be read, or the copy not be written.
+    """
+    if journal.file is None:
+        raise InputError(
+            f"the journal {journal.place} is on a server, which copies it: pg_dump --dbname={journal.place} --file={to}"
+        )
+    if os.path.lexists(to):
+        raise InputError(f"{to} exists and is left as it is; name another file")
+    if not to.parent.is_dir():
+        raise InputError(f"{to.parent} is no folder that exists; make it, or name another file")
+    try:
+        with TemporaryDirectory(dir=to.parent, prefix=".evosearch-backup-") as folder:
+            copy = Path(folder, "journal.db")
+            new_file(copy)
+            _copy(journal.file, copy)
+            with closing(sqlite3.connect(copy)) as copied:
+                found = copied.execute("PRAGMA quick_check(1)").fetchone()[0]
+            if found != "ok":
+                raise JournalError(
+                    f"the journal {journal.place} is damaged ({found}); restore it from a copy"
+                )
+            publish(copy, to)
+    except (OSError, sqlite3.Error) as error:
+        raise CannotRunError(
+            f"the journal {journal.place} cannot be copied to {to} ({error}); see to its disk and permissions"
+        ) from error

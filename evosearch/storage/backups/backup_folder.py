@@ -117,3 +117,10 @@ class Shelf:
     def forget_holder(self) -> None:
         """Nobody drives, as far as this shelf tells."""
         self.store.remove("holder")
+
+    def clear(self) -> None:
+        """Keep no backup and no word of a driver any more."""
+        for one in self.backups():
+            self.store.remove(one.file)
+        self.store.remove("newest")
+        self.forget_holder()

@@ -54,7 +54,7 @@ def bring_back(
     if not (ahead or elsewhere) or _is_driven_here(home, name, rows, onlooker):
         return ()
     if holder is not None and not holder.released and not takeover:
-        _see_dead(name, holder, shelf, onlooker)
+        see_dead(name, holder, shelf, onlooker)
     notes = _newest_sound(home, shelf, name, backups, here) if ahead else ()
     if holder is not None:  # dead or superseded: it must not stop who follows
         shelf.forget_holder()
@@ -117,7 +117,7 @@ def _is_driven_here(home: Home, name: str, rows: Sequence[SearchRow], onlooker: 
     return any(home.is_held(row, onlooker) for row in own)
 
 
-def _see_dead(name: str, holder: HolderRecord, shelf: Shelf, onlooker: Onlooker) -> None:
+def see_dead(name: str, holder: HolderRecord, shelf: Shelf, onlooker: Onlooker) -> None:
     """Find out whether the driver elsewhere lives: by the store's clock, else by watching whether it speaks again.
 
     Raises:

@@ -108,6 +108,8 @@ class JournalLogbook:
         self._end = end
         moments = {_moment(fact) for fact in facts}
         self._look(thorough="end" in moments)
+        if moments & {"turn", "end"}:  # else a plain copy of a journal's file would hold next to nothing
+            self._journal.checkpoint()
         if "reading" in moments:
             self._back_up_now()
         else:

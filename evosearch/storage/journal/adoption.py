@@ -46,7 +46,7 @@ def follow(source: Connection, to: Connection, journal: str) -> None:
     """Let `to` hold exactly the searches of `source`, and copy what differs. `journal`: as in `adopt`."""
     there, here = _marks(source), _marks(to)
     for name in here.keys() - there.keys():
-        _remove(to, name)
+        remove(to, name)
     for row in _searches(source):
         if here.get(row["name"]) != there[row["name"]]:
             _copy(source, to, row, journal)
@@ -98,7 +98,8 @@ def _copy_table(source: Connection, to: Connection, table: Table, search: int, a
         to.execute(insert(table), [{**one, "search": as_search} for one in batch])
 
 
-def _remove(connection: Connection, name: str) -> None:
+def remove(connection: Connection, name: str) -> None:
+    """Remove the search `name`, its events and all that follows from them."""
     search = _id(connection, name)
     for table in (*READER_TABLES, drivers, events):
         connection.execute(delete(table).where(table.c.search == search))

@@ -22,8 +22,8 @@ class Database:
 
     `place`: where it lies, for messages, without password. `file`: the SQLite file, None elsewhere. `verify`: looks
     quickly through the whole and raises `JournalError`. `locks`: those of a search, by its own folder and name.
-    `advice`: one line for a user who could keep it better, else None. `guard`: notices its loss. `close`: lets go of
-    everything.
+    `advice`: one line for a user who could keep it better, else None. `guard`: notices its loss. `checkpoint`: as
+    `Journal.checkpoint`. `close`: lets go of everything.
 
     One of an older schema can only be read: `reader` sees a copy of this version's schema, which `refresh` brings up to
     date, and `upgrade` turns the journal itself into one of this version, unless what it is given raises an error.
@@ -41,3 +41,4 @@ class Database:
     refresh: Callable[[], None] = lambda: None
     upgrade: "Callable[[Check], Database] | None" = None
     schema: int = SCHEMA
+    checkpoint: Callable[[], None] = lambda: None

@@ -13,7 +13,7 @@ from evosearch.errors import JournalError, SearchConflictError, StaleTermError
 from evosearch.storage.backups.rescue import Written
 from evosearch.storage.holding.locks import Locks
 from evosearch.storage.journal import readers
-from evosearch.storage.journal.adoption import adopt
+from evosearch.storage.journal.adoption import adopt, remove
 from evosearch.storage.journal.codec import decode, encode
 from evosearch.storage.journal.database import Database
 from evosearch.storage.journal.events import DriverStarted, Event, Recorded, SearchCreated
@@ -49,7 +49,7 @@ class Journal:
 
     Contract (tested by `evosearch.testing.journal_contract.JournalContract`): each writing method is one transaction that
     happens in full or not at all, and is durable when it returns; events are only ever added, numbered from 1
-    without gaps in each search; only the newest term may write; what is returned is the caller's own; readers
+    without gaps in each search, until `delete` removes a search whole; only the newest term may write; what is returned is the caller's own; readers
     never wait for a driver's training, nor it for them. Several processes may use one journal at once, and
     several threads one `Journal`; a forked child must open its own.
 
@@ -163,6 +163,19 @@ class Journal:
         with self._writing() as connection, other._reading() as source:
             adopt(source, connection, name, f"the journal {other.place}")
 
+    def delete(self, terms: Mapping[str, int]) -> None:
+        """Remove searches with all their events, in one transaction; their names are free again. The one exception to
+        what is said of events. `terms`: by name, the term under which nobody drives it any more.
+
+        Raises:
+            StaleTermError: a driver has taken one of them meanwhile; nothing is removed.
+        """
+        with self._writing(fenced=True) as connection:
+            for name, term in terms.items():
+                self._fenced(connection, name, term)
+            for name in terms:
+                remove(connection, name)
+
     def restore(self, name: str, created: float, rows: Sequence[tuple[int, int, float, str, str]]) -> None:
         """Add a search with the events that are left of it: sequence, term, at, kind and payload of each."""
         with self._writing() as connection:
@@ -257,6 +270,10 @@ class Journal:
         with self._reading() as connection:
             self._id(connection, name)
             return readers.test_reading_rows(connection, name)
+
+    def checkpoint(self) -> None:
+        """Let the journal's file hold all that is committed, as far as readers allow it, for who copies it as a file."""
+        self._database.checkpoint()
 
     def check(self) -> None:
         """Look quickly through the whole journal.

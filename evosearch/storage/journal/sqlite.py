@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, insert
 
-from evosearch.errors import CannotRunError, JournalError
+from evosearch.errors import CannotRunError, EvosearchError, JournalError
 from evosearch.permissions import file_mode, make_folder, new_file
 from evosearch.storage.backups.rescue import FileGuard, Guard, Salvage, Unguarded
 from evosearch.storage.disks import JournalMode
@@ -194,6 +194,18 @@ def settle(engine: Engine) -> None:
         connection.close()
 
 
+def checkpoint(engine: Engine) -> None:
+    """Bring what was committed into the file itself, as far as nobody has to wait for it."""
+    with suppress(
+        sqlite3.Error, EvosearchError
+    ):  # the next one does it, and the next write tells of a full disk
+        connection = engine.raw_connection()
+        try:
+            connection.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)")
+        finally:
+            connection.close()
+
+
 @contextmanager
 def looking(path: Path) -> Iterator[Connection]:
     """The journal at `path`, whose file and those beside it stay as they are.
@@ -259,7 +271,18 @@ def _database(engine: Engine, path: Path, mode: JournalMode, guard: Guard) -> Da
     writer = engine.execution_options(writes=True)
     advice = ADVICE if mode == "DELETE" else None
     verify = partial(_verify, engine, path)
-    return Database(engine, writer, str(path), path, verify, _locks(mode), engine.dispose, advice, guard)
+    return Database(
+        engine,
+        writer,
+        str(path),
+        path,
+        verify,
+        _locks(mode),
+        engine.dispose,
+        advice,
+        guard,
+        checkpoint=partial(checkpoint, engine),
+    )
 
 
 def _locks(mode: JournalMode) -> Callable[[Path, str], Locks]:

@@ -1,16 +1,18 @@
 """Backups of a journal: in order, pruned, never in the way of a newer driver, and told of where they fail."""
 
+import os
 import shutil
+import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from evosearch.errors import StaleTermError
-from evosearch.storage import ArtifactStore, Backup, DriverStarted, Journal, open_journal
+from evosearch.errors import InputError, JournalError, StaleTermError
+from evosearch.storage import ArtifactStore, Backup, DriverStarted, Journal, open_journal, save_copy
 from evosearch.storage.backups.backup_folder import HolderRecord, Shelf
-from evosearch.testing.journal_contract import born, started
+from evosearch.testing.journal_contract import CREATED, STARTED, STORY, born, started
 from tests.bucket import BucketFileSystem
 
 AGAIN = DriverStarted("node2", 1, "local", {})
@@ -224,3 +226,54 @@ def test_the_backup_just_written_is_never_pruned(journal: Journal, store: Artifa
     assert store.exists("s/journal/0000000001-000000000003.db")
     assert store.read_bytes("s/journal/newest") == b"0000000001-000000000904.db\n"
     assert len(Shelf.of(store, "s").backups()) == 6
+
+
+def test_a_whole_copy_of_a_living_journal_holds_all_that_is_committed(
+    journal: Journal, tmp_path: Path
+) -> None:
+    term = started(journal, story=STORY)
+    save_copy(journal, tmp_path / "copy.db")
+    journal.append("s", term, [born(5)], 200.0)
+    assert stat.S_IMODE((tmp_path / "copy.db").stat().st_mode) == 0o600
+    with open_journal(tmp_path / "copy.db", must_exist=True) as copy:
+        assert [one.event for one in copy.replay("s")] == [CREATED, STARTED, *STORY]
+    assert sorted(path.name for path in tmp_path.glob("*copy*")) == ["copy.db"]
+
+
+@pytest.mark.parametrize("make", [Path.touch, Path.mkdir, lambda path: path.symlink_to("nowhere")])
+def test_a_copy_overwrites_nothing(journal: Journal, tmp_path: Path, make: Callable[[Path], None]) -> None:
+    make(tmp_path / "copy.db")
+    before = os.lstat(tmp_path / "copy.db")
+    with pytest.raises(InputError, match=r"copy\.db exists and is left as it is"):
+        save_copy(journal, tmp_path / "copy.db")
+    assert os.lstat(tmp_path / "copy.db") == before
+
+
+def test_a_copy_needs_a_folder_and_a_journal_that_is_a_file(journal: Journal, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is no folder that exists"):
+        save_copy(journal, tmp_path / "no" / "copy.db")
+    journal.file = None
+    with pytest.raises(InputError, match="on a server, which copies it: pg_dump "):
+        save_copy(journal, tmp_path / "copy.db")
+
+
+def test_a_journal_that_is_damaged_leaves_no_copy(journal: Journal, tmp_path: Path) -> None:
+    started(journal, story=STORY)
+    assert journal.file is not None
+    journal.checkpoint()
+    content = bytearray(journal.file.read_bytes())
+    content[4096 * 4 : 4096 * 5] = os.urandom(4096)
+    journal.file.write_bytes(content)
+    with pytest.raises(JournalError, match="is damaged"):
+        save_copy(journal, tmp_path / "copy.db")
+    assert not (tmp_path / "copy.db").exists()
+
+
+def test_a_plain_copy_of_the_file_holds_what_was_checkpointed(journal: Journal, tmp_path: Path) -> None:
+    term = started(journal, story=STORY)
+    assert journal.file is not None
+    journal.checkpoint()
+    journal.append("s", term, [born(5)], 200.0)
+    shutil.copy(journal.file, tmp_path / "plain.db")
+    with open_journal(tmp_path / "plain.db", must_exist=True) as copy:
+        assert [one.event for one in copy.replay("s")] == [CREATED, STARTED, *STORY]

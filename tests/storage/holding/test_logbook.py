@@ -10,7 +10,15 @@ from pathlib import Path
 import pytest
 
 from evosearch.errors import HeldError, InterruptedSearchError, JournalAwayError, StaleTermError
-from evosearch.storage import DriverStarted, Journal, JournalLogbook, Onlooker, open_journal, take
+from evosearch.storage import (
+    DriverStarted,
+    GenerationStarted,
+    Journal,
+    JournalLogbook,
+    Onlooker,
+    open_journal,
+    take,
+)
 from evosearch.testing.journal_contract import CREATED, born
 from tests.storage.postgres_server import PostgresServer
 
@@ -135,3 +143,17 @@ def test_a_lock_that_another_took_meanwhile_ends_the_driver(
             logbook.beat()
         assert other is not None
         other.release(driven=False)
+
+
+def test_a_plain_copy_of_a_journals_file_holds_every_generation_that_was_begun(tmp_path: Path) -> None:
+    with open_journal(tmp_path / "journal.db", must_exist=False) as journal:
+        journal.create_search("s", CREATED, time.time())
+        with take(journal, tmp_path / "s", "s", STARTED, time.time) as held:
+            logbook = JournalLogbook(journal, "s", held, lambda: None, lambda _: None)
+            logbook.append([born(0)])
+            logbook.append([GenerationStarted(0, (0,))])
+            logbook.append([born(1)])
+            (tmp_path / "plain.db").write_bytes((tmp_path / "journal.db").read_bytes())
+            with open_journal(tmp_path / "plain.db", must_exist=True) as copy:
+                assert [row.number for row in copy.evaluations("s")] == [0]
+                assert copy.generations("s")

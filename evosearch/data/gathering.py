@@ -1,0 +1,92 @@
+"""Everything that a source holds: its images as arrays, sorted into splits, and what is wrong with the others."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from evosearch.data.arrays import Split
+from evosearch.data.cache import decode_cached
+from evosearch.data.cutting import cut_missing
+from evosearch.data.decoding import Window
+from evosearch.data.depth import file_notes
+from evosearch.data.listing import SPLITS, Item, Listing, SplitName, require_every_class
+from evosearch.data.memory import check_memory
+from evosearch.data.reading import DecodedFiles, Decoding
+from evosearch.data.settings import CutKeys, FileKeys, Places, locate_root
+from evosearch.errors import DataError
+from evosearch.evaluation import Images, Labels
+
+
+@dataclass(frozen=True, eq=False)
+class Gathered:
+    """The usable images of `listing` as `arrays`, and its lines about the others.
+
+    `root` and `files` are None for a source without files.
+    """
+
+    listing: Listing
+    arrays: Mapping[SplitName, Split]
+    root: Path | None = None
+    files: DecodedFiles | None = None
+
+
+def gather_files(
+    keys: FileKeys, places: Places, list_files: Callable[[Path], Listing], window: Window = "full"
+) -> Gathered:
+    """Decode what `list_files` names below the root; bad files end up in `listing.problems`, not in an exception.
+    `window`: for deep pictures.
+
+    Raises:
+        CannotRunError: the images do not fit into memory.
+        ConfigError: there is no such folder.
+        DataError: its layout cannot be understood, or a class is missing from a split.
+    """
+    root = locate_root(keys.root, keys.beside, places)
+    try:
+        listing = list_files(root)
+    except OSError as error:
+        raise DataError(f"{error.filename!r} cannot be read: {error.strerror}") from error
+    if not listing.problems:  # a missing image may be all that its class had
+        require_every_class(listing)
+    check_memory(len(listing.names), keys.image, places.memory)
+    trained = frozenset(item.name for item in listing.splits["train"])
+    how = Decoding(keys.image, keys.max_image_pixels, window, trained)
+    files, bad = decode_cached(root, listing.names, how, places.cache)
+    usable = _without(listing, bad)
+    usable = replace(usable, notes=(*usable.notes, *file_notes(files)))
+    return Gathered(usable, _arranged(usable, listing.names, files.images), root, files)
+
+
+def gather_arrays(
+    keys: CutKeys, name: str, images: Images, labels: Labels, classes: Sequence[str]
+) -> Gathered:
+    """Cut all three splits of images (N, C, H, W) uint8 that are in memory; image k is called `name/000k`.
+
+    Raises:
+        DataError: a class has too few images to stand in every split.
+    """
+    items = tuple(Item(f"{name}/{i:04}", int(label)) for i, label in enumerate(labels))
+    listing = Listing(tuple(classes), cut_missing({"train": items}, keys))
+    require_every_class(listing)
+    return Gathered(listing, _arranged(listing, tuple(item.name for item in items), images))
+
+
+def _without(listing: Listing, bad: Mapping[str, str]) -> Listing:
+    splits = {split: tuple(i for i in items if i.name not in bad) for split, items in listing.splits.items()}
+    problems = tuple(f"{name!r} {reason}" for name, reason in bad.items())
+    refused = listing.refused + len(bad)
+    return replace(listing, splits=splits, problems=listing.problems + problems, refused=refused)
+
+
+def _arranged(listing: Listing, names: tuple[str, ...], images: Images) -> Mapping[SplitName, Split]:
+    """The splits of `listing`, out of `images` in the order of `names`."""
+    position = {name: i for i, name in enumerate(names)}
+    return {
+        split: Split(
+            images[np.array([position[item.name] for item in listing.splits[split]], np.int64)],
+            np.array([item.label for item in listing.splits[split]], np.int64),
+        )
+        for split in SPLITS
+    }

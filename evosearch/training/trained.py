@@ -1,0 +1,105 @@
+"""A trained network with what its images need, as a plain PyTorch module."""
+
+import json
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO
+
+import torch
+from PIL import Image
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from evosearch.blueprint import ImageShape
+from evosearch.data.decoding import UndecodableError, decode, fit
+from evosearch.errors import DataError, EvaluationError
+from evosearch.genome import parse_network
+from evosearch.networks import decode as decode_network
+from evosearch.training.weights import load_weights
+
+MOST_PIXELS = 64_000_000
+"""A file with more pixels is refused before it is decoded, as by `data.max_image_pixels`."""
+
+Picture = str | Path | BinaryIO | Image.Image
+
+
+class TrainedNetwork(nn.Module):
+    """Takes images (N, C, H, W) uint8 and returns logits (N, classes); scaling is inside, and it is in evaluation mode.
+
+    `network`: the network itself, which takes scaled float32. `text`: its text form, `C64 B99 P | F100` or `resnet18`.
+    `classes`: their names, by logit. `image`: the shape of one image. `window`: the values of deep pictures that become black
+    and white, as in `evosearch.data.Dataset`.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(
+        self,
+        network: nn.Module,
+        text: str,
+        classes: tuple[str, ...],
+        image: ImageShape,
+        scale: tuple[Tensor, Tensor],
+        window: tuple[float, float] | None = None,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.text, self.classes, self.image, self.window = text, classes, image, window
+        for name, values in zip(("mean", "deviation"), scale, strict=True):
+            self.register_buffer(name, values.reshape(-1, 1, 1), persistent=False)
+        self.eval()
+
+    @classmethod
+    def load(
+        cls, weights: Path, dropout: float, window: tuple[float, float] | None = None
+    ) -> "TrainedNetwork":
+        """The network whose weights are in the safetensors file `weights`, which says what it is; on the CPU.
+
+        `dropout`: the rate it was trained with; a chromosome's layers are counted with those that drop. `window`: as in
+        `evosearch.data.Dataset`.
+
+        Raises:
+            EvaluationError: there is no such file, or it holds no network of ours.
+        """
+        try:
+            with safe_open(weights, framework="pt") as file:
+                told = file.metadata() or {}
+            text, classes = told["chromosome"], tuple(json.loads(told["classes"]))
+            image = ImageShape(*json.loads(told["image"]))
+            scale = (torch.tensor(json.loads(told["mean"])), torch.tensor(json.loads(told["deviation"])))
+        except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
+            raise EvaluationError(f"'{weights}' holds no network of evosearch ({error})") from error
+        module = decode_network(parse_network(text), image, len(classes), dropout)
+        load_weights(weights, module)
+        return cls(module, text, classes, image, scale, window)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """From images (N, C, H, W) uint8 to logits (N, classes)."""
+        pixels = images.to(torch.float32, memory_format=torch.channels_last)
+        logits: Tensor = self.network((pixels - self.mean) / self.deviation)
+        return logits
+
+    def preprocess(self, picture: Picture) -> Tensor:
+        """One picture, a file's path, an open file or a Pillow image, as the network takes it: (C, H, W) uint8.
+
+        A file is read as the files of the search were: orientation applied, alpha over black, gray or colour, squeezed to
+        the trained size.
+
+        Raises:
+            DataError: it cannot be decoded.
+        """
+        if isinstance(picture, Image.Image):
+            return torch.tensor(fit(picture, self.image))
+        try:
+            stream = BytesIO(Path(picture).read_bytes()) if isinstance(picture, str | Path) else picture
+            return torch.tensor(decode(stream, self.image, MOST_PIXELS, self.window).pixels)
+        except (UndecodableError, OSError) as error:
+            raise DataError(f"{str(picture)!r} {error}") from error
+
+    @torch.inference_mode()
+    def probabilities(self, *pictures: Picture) -> Tensor:
+        """The probability of each class for each picture: (pictures, classes) float32, on the CPU."""
+        images = torch.stack([self.preprocess(one) for one in pictures]).to(self.mean.device)
+        logits: Tensor = self(images)
+        return logits.softmax(1).cpu()

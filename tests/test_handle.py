@@ -1,0 +1,194 @@
+"""The Python API of scripts and notebooks."""
+
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.numpy import load_file
+
+import evosearch
+from evosearch.data import DigitsSettings, load_dataset
+from evosearch.errors import CannotRunError, ConfigError, DataError, EvaluationError, SearchConflictError
+from evosearch.runtime import Silence
+from evosearch.storage import ArtifactStore
+from evosearch.training.trained import TrainedNetwork
+from tests.bucket import make_bucket
+from tests.finished_search import EVALUATIONS, TINY
+
+
+class Notes(Silence):
+    """Keeps what is noted."""
+
+    def __init__(self):
+        self.lines = []
+
+    def note(self, text):
+        self.lines.append(text)
+
+
+@pytest.fixture(scope="module")
+def retrained(finished, tmp_path_factory):
+    """The home of the search that was really trained, its best retrained from two seeds."""
+    folder = tmp_path_factory.mktemp("retrained")
+    shutil.copytree(finished.home, folder / "runs")
+    search = evosearch.open("tiny", str(folder / "runs" / "journal.db"))
+    return search, search.retrain(seeds=(1, 2), executor="local"), folder / "runs"
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """An empty working directory with `tiny.yaml`."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("EVOSEARCH_HOME", raising=False)
+    Path("tiny.yaml").write_text(TINY)
+    return tmp_path
+
+
+def test_importing_the_package_loads_neither_torch_nor_ray_nor_numpy():
+    program = "import evosearch, sys; print(sorted({'torch', 'ray', 'numpy', 'pydantic'} & set(sys.modules)))"
+    ended = subprocess.run([sys.executable, "-P", "-c", program], check=True, capture_output=True, text=True)
+    assert ended.stdout == "[]\n"
+
+
+def test_the_api_of_scripts_loads_torch_for_a_network_only():
+    program = "import evosearch, sys; evosearch.run, evosearch.open; print('torch' in sys.modules)"
+    ended = subprocess.run([sys.executable, "-P", "-c", program], check=True, capture_output=True, text=True)
+    assert ended.stdout == "False\n"
+
+
+def test_every_promised_name_is_there():
+    assert all(getattr(evosearch, name) is not None for name in evosearch.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'gone'"):
+        _ = evosearch.gone
+
+
+def test_a_configuration_is_run_and_looked_at(folder, scripted, api):
+    config = evosearch.load_config("tiny.yaml", {"strategy.generations": 3})
+    search = evosearch.run(config, providers=api.providers)
+    assert (search.status["state"], search.status["generations"]) == ("done", 3)
+    assert [row["number"] for row in search.results] == list(range(EVALUATIONS + 3))
+    assert search.best.fitness == max(row["fitness"] for row in search.results)
+    assert evosearch.open("tiny") == search
+    assert search.resume(4, providers=api.providers).status["generations"] == 4
+    assert len(scripted) == 2
+
+
+def test_a_file_is_run_as_its_configuration_is(folder, scripted, api):
+    assert evosearch.run("tiny.yaml", "here.db", providers=api.providers).status["state"] == "done"
+    assert evosearch.open("tiny", "here.db").best is not None
+    with pytest.raises(ConfigError, match=r"gone\.yaml does not exist"):
+        evosearch.run("gone.yaml")
+
+
+def test_what_is_not_there_is_named_with_what_is(folder, scripted, api):
+    evosearch.run("tiny.yaml", providers=api.providers)
+    with pytest.raises(SearchConflictError, match=r"no search 'digits' in .*; it holds tiny"):
+        evosearch.open("digits")
+    with evosearch.handle.open_home(None, env={}, cwd=folder, create=True) as home:
+        api.run_group(evosearch.load_config("tiny.yaml", ["name=pets"]), (0, 1), home)
+    with pytest.raises(SearchConflictError, match="open one of its members: pets/seed-0, pets/seed-1"):
+        evosearch.open("pets")
+
+
+def test_without_a_retraining_there_is_no_network_but_the_command_that_leaves_one(folder, scripted, api):
+    search = evosearch.run("tiny.yaml", providers=api.providers)
+    with pytest.raises(SearchConflictError, match="no trained network yet; `evosearch retrain tiny` trains"):
+        search.load_network()
+
+
+def test_the_winner_is_the_retraining_that_was_best_on_validation(retrained):
+    _, readings, home = retrained
+    document = json.loads((home / "tiny/winner.json").read_text())
+    best = max(readings, key=lambda one: one.metrics["validation_accuracy"])
+    assert (document["seed"], document["metrics"]) == (best.seed, best.metrics)
+    assert (document["search"], document["retraining"]) == ("tiny", "tiny/final-1")
+    mine, theirs = (
+        load_file(path) for path in (home / "tiny/winner.safetensors", home / best.search / best.weights)
+    )
+    assert mine.keys() == theirs.keys()
+    assert all(np.array_equal(mine[name], theirs[name]) for name in mine)
+    assert not list((home / "tiny").glob(".winner*"))
+
+
+def test_the_loaded_network_reads_the_test_split_as_the_journal_says(retrained):
+    search, _, home = retrained
+    network = search.load_network()
+    document = json.loads((home / "tiny/winner.json").read_text())
+    test = load_dataset(DigitsSettings(), env={}, cwd=home, cache=None).test
+    with torch.inference_mode():
+        predicted = network(torch.tensor(test.images)).argmax(1).numpy()
+    confusion = np.zeros((10, 10), int)
+    np.add.at(confusion, (test.labels, predicted), 1)
+    assert confusion.tolist() == document["metrics"]["confusion"]
+    assert network.classes == tuple(document["metrics"]["classes"])
+    assert not network.training
+
+
+def test_it_takes_pictures_as_the_search_took_its_images(retrained, tmp_path):
+    network = retrained[0].load_network()
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 16), dtype=np.uint8)
+    picture = Image.fromarray(pixels)
+    picture.save(tmp_path / "one.png")
+    file = BytesIO((tmp_path / "one.png").read_bytes())
+    tensors = [
+        network.preprocess(one) for one in (picture, tmp_path / "one.png", str(tmp_path / "one.png"), file)
+    ]
+    assert tensors[0].shape == (1, 8, 8)
+    assert tensors[0].dtype == torch.uint8
+    assert all(torch.equal(tensors[0], other) for other in tensors)
+    probabilities = network.probabilities(picture, picture)
+    assert probabilities.shape == (2, 10)
+    assert torch.allclose(probabilities.sum(1), torch.ones(2))
+    (tmp_path / "text.png").write_text("no picture")
+    with pytest.raises(DataError, match=r"text\.png' is not an image"):
+        network.preprocess(tmp_path / "text.png")
+
+
+def test_a_retraining_is_opened_by_its_search(retrained):
+    with pytest.raises(SearchConflictError, match="its network is that of 'tiny', so open that"):
+        replace(retrained[0], name="tiny/final-1").load_network()
+
+
+def test_files_that_do_not_belong_together_are_refused_and_published_again(retrained, tmp_path):
+    shutil.copytree(retrained[2], tmp_path / "runs")
+    search = evosearch.open("tiny", str(tmp_path / "runs/journal.db"))
+    weights = tmp_path / "runs/tiny/winner.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(b"other")
+    with pytest.raises(SearchConflictError, match="are of different retrainings; `evosearch retrain tiny`"):
+        search.load_network()
+    (tmp_path / "runs/tiny/winner.json").write_text("[]")
+    with pytest.raises(CannotRunError, match=r"winner\.json is damaged"):
+        search.load_network()
+    search.retrain(executor="local")  # recorded earlier: trains nothing
+    assert weights.read_bytes() == whole
+    weights.write_bytes(b"other")
+    with pytest.raises(EvaluationError, match="holds no network of evosearch"):
+        TrainedNetwork.load(weights, 0.5)
+
+
+def test_weights_that_lie_elsewhere_are_a_note_and_no_failure(folder, scripted, api):
+    notes = Notes()
+    search = evosearch.run("tiny.yaml", providers=api.providers)
+    (reading,) = search.retrain(providers=api.providers, watcher=notes)  # doubles leave no weights
+    assert reading.metrics is not None
+    assert [line for line in notes.lines if "could not be copied to winner.safetensors" in line]
+
+
+def test_in_a_remote_store_the_winner_lies_beside_the_search(retrained, tmp_path, monkeypatch):
+    store = ArtifactStore(make_bucket(tmp_path))
+    search, (first, *_), home = retrained
+    store.within(first.search).put(home / first.search / first.weights, first.weights)
+    with evosearch.handle.open_home(search.storage, env={}, cwd=home, create=False) as opened:
+        evosearch.studies.publish_winner(
+            opened.find_search("tiny"), opened.find_search(first.search), first, None, store
+        )
+    assert {"tiny/winner.json", "tiny/winner.safetensors"} < set(store.list())

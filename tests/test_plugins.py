@@ -1,0 +1,122 @@
+"""A source and a strategy that a user installs beside ours: found by name, never in the way of who names neither."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent / "example_package"
+LADDER = """
+data: {name: stripes, count: 20}
+strategy: {name: ladder, rungs: 2}
+training: {epochs: 1, batch_size: 16}
+workers: {count: 1}
+final: {epochs: 1}
+"""
+
+
+@pytest.fixture
+def evosearch(tmp_path):
+    """Runs `python -m MODULE ARGUMENTS` in an empty folder, beside the example package unless `installed` is False."""
+    (tmp_path / "ladder.yaml").write_text(LADDER)
+
+    def run(*arguments, installed=True, module="evosearch"):
+        env = {key: value for key, value in os.environ.items() if key not in {"PYTHONPATH", "EVOSEARCH_HOME"}}
+        env |= {"PYTHONPATH": str(PACKAGE)} if installed else {}
+        return subprocess.run(
+            [sys.executable, "-P", "-m", module, *arguments],
+            env=env,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run
+
+
+def test_a_configuration_that_names_them_is_valid(evosearch):
+    ended = evosearch("validate", "ladder.yaml")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.startswith("ladder.yaml: valid\n2 trainings of 1 epoch, 2 steps each")
+
+
+def test_their_data_are_shown(evosearch):
+    report = json.loads(evosearch("data", "ladder.yaml", "--json").stdout)
+    assert (report["name"], report["classes"], report["image"]) == (
+        "stripes",
+        ["lying", "standing"],
+        [1, 8, 8],
+    )
+    assert report["counts"]["train"] == {"lying": 13, "standing": 13}
+
+
+def test_the_schema_and_the_reference_have_their_keys_with_their_meaning(evosearch):
+    schema = json.loads(evosearch("schema", module="evosearch.config").stdout)
+    assert schema["$defs"]["LadderSettings"]["properties"]["rungs"] == {
+        "default": 3,
+        "description": "How many networks.",
+        "type": "integer",
+    }
+    assert schema["$defs"]["StripesSettings"]["properties"]["split_seed"]["description"].startswith(
+        "Seed of these cuts"
+    )
+    reference = evosearch("reference", module="evosearch.config").stdout
+    assert "**`strategy` with `name: ladder`**: One convolution, wider at each rung." in reference
+    assert "| `data.count` | `60` | Images of each class. |" in reference
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        (
+            "strategy.name=lader",
+            'strategy.name is "lader"; expected eavl, random, list or ladder (of evosearch-example 1.0)',
+        ),
+        (
+            "data.name=mnist",
+            'data.name is "mnist"; expected digits, covid_ct, image_folder or stripes (of evosearch-example 1.0)',
+        ),
+        ("data.count=2", "data.count is 2; each split needs an image of each class: at least 3"),
+        (
+            "data.root=x",
+            "data.root is unknown; it belongs to data.name covid_ct; known here are name, image_size",
+        ),
+        ("strategy.rungs=true", "strategy.rungs is true; expected a whole number"),
+    ],
+)
+def test_what_is_wrong_is_answered_as_with_ours(evosearch, override, message):
+    ended = evosearch("validate", "ladder.yaml", "--set", override)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith(f"evosearch: --set {override}: {message}")
+
+
+@pytest.mark.slow
+def test_a_search_with_them_is_run_and_where_they_are_not_installed_it_is_only_shown(evosearch):
+    ended = evosearch("run", "ladder.yaml", "--executor", "local")
+    assert ended.returncode == 0, ended.stderr
+    rows = json.loads(evosearch("results", "ladder", "--format", "json").stdout)
+    assert [(row["chromosome"], row["status"]) for row in rows] == [("C4 |", "done"), ("C8 |", "done")]
+    status = json.loads(evosearch("status", "ladder", "--json").stdout)
+    assert status["environment"]["plugins"] == {"evosearch-example": "1.0"}
+    assert status["evaluations"]["total"] == 2
+
+    without = json.loads(evosearch("status", "--json", installed=False).stdout)
+    unknown = {"evaluations": status["evaluations"] | {"total": None}, "estimated_seconds_left": None}
+    assert without == [status | unknown]
+    assert (
+        "2 done, 0 running, failed: none; its plugin is not installed here"
+        in evosearch("status", "ladder", installed=False).stdout
+    )
+    assert json.loads(evosearch("results", "ladder", "--format", "json", installed=False).stdout) == rows
+    for command in ("resume", "retrain"):
+        ended = evosearch(command, "ladder", installed=False)
+        assert ended.returncode == 2
+        assert ended.stderr.splitlines()[-1] == (
+            "evosearch: 'ladder' cannot go on here: the journal's configuration: data.name is \"stripes\"; expected "
+            "digits, covid_ct or image_folder; it was begun with evosearch-example 1.0: install that"
+        )
+    assert evosearch("retrain", "ladder", "--executor", "local").returncode == 0
