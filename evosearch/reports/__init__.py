@@ -4,7 +4,17 @@ Everything here reads rows of the journal and returns text, documents or files; 
 recorded. This room imports no ray and no torch.
 """
 
-from evosearch.reports.cost import Ahead, Cost, Estimate, cost_lines, estimate_cost, search_left, time_left
+from evosearch.reports.cost import (
+    Ahead,
+    Cost,
+    Estimate,
+    Measured,
+    cost_lines,
+    estimate_cost,
+    measured,
+    search_left,
+    time_left,
+)
 from evosearch.reports.curve import draw_evolution, draw_group
 from evosearch.reports.data import data_lines
 from evosearch.reports.group import MeanDeviation, best_member, group_document, group_lines, snapshots_spread
@@ -31,6 +41,7 @@ __all__ = [
     "Cost",
     "Estimate",
     "MeanDeviation",
+    "Measured",
     "MemberEvaluation",
     "SearchSnapshot",
     "best_first",
@@ -48,6 +59,7 @@ __all__ = [
     "group_document",
     "group_lines",
     "last_heard",
+    "measured",
     "reading_document",
     "reading_lines",
     "reading_row",

@@ -1,6 +1,6 @@
 """What a search would cost, from its first population, and when it will end, from what its trainings have taken."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import fmean, median
 from typing import Any
@@ -113,6 +113,44 @@ class Spread:
 
 
 @dataclass(frozen=True)
+class Measured:
+    """What a search would take on this machine, from a few steps of some of its first networks."""
+
+    networks: int
+    """How many were measured."""
+    workers: int
+    """How many trained side by side, as they would in the search."""
+    seconds: Spread
+    """Of the whole search: as if all networks were like the lower quarter of the first population, as they are, and as
+    if they were like the upper quarter."""
+    host_memory: int
+    """Bytes of a worker process."""
+    host_available: int | None
+    """Bytes that this machine can still give; None where it does not say."""
+    device_memory: int | None
+    """Bytes that the largest of the first networks needs of a GPU; None on CPUs."""
+    device_available: int | None
+    """Bytes of a worker's share of its GPU."""
+
+
+def measured(
+    works: Sequence[Work], timed: Mapping[int, float], trainings: int, workers: int, **memory: int | None
+) -> Measured:
+    """What `trainings` take on so many workers. `works`: of the first population; `timed`: seconds of a whole training, of
+    some of them by their place, at least one; `memory`: as in `Measured`.
+    """
+    timings = Timings()
+    for place, seconds in timed.items():
+        timings = timings.with_one(works[place], seconds)
+    predict = timings.estimator() or (lambda _: fmean(timed.values()))
+    each = sorted(map(predict, works))
+    lower, upper = each[len(each) // 4], each[-1 - len(each) // 4]
+    mean = fmean(each)
+    spread = [value * trainings / workers for value in (min(lower, mean), mean, max(upper, mean))]
+    return Measured(len(timed), workers, Spread(*spread), **memory)  # type: ignore[arg-type] # by name
+
+
+@dataclass(frozen=True)
 class Cost:
     """A search's cost, estimated.
 
@@ -128,6 +166,10 @@ class Cost:
     training_flops: Spread
     memory: Spread
     total_flops: float
+    measured: Measured | None = None
+    """What it would take here, where that was measured."""
+    unmeasured: str = ""
+    """Why it was not measured, where it should have been."""
 
     def to_json(self) -> dict[str, Any]:
         """JSON form, keys as the fields."""
@@ -162,7 +204,34 @@ def cost_lines(cost: Cost) -> list[str]:
         f"  one training      {_three(cost.training_flops, 'FLOP')}",
         f"  the whole search  {scaled(cost.total_flops, 'FLOP')}",
         "  (least / median / greatest over the first population; children may grow beyond it)",
+        *(_measured_lines(cost.measured) if cost.measured else []),
+        *([f"  not measured      {cost.unmeasured}"] if cost.unmeasured else []),
     ]
+
+
+def _measured_lines(found: Measured) -> list[str]:
+    seconds, workers = found.seconds, counted(found.workers, "worker")
+    return [
+        f"  time              about {duration(seconds.median)} on {workers} of this machine,",
+        f"                    {duration(seconds.least)} to {duration(seconds.greatest)} as networks shrink or grow",
+        f"                    (a few steps of {counted(found.networks, 'network')} were measured)",
+        _memory_line("memory of host", found.workers * found.host_memory, found.host_available, workers),
+        *(
+            [
+                _memory_line(
+                    "memory of GPU", found.device_memory, found.device_available, "the largest network"
+                )
+            ]
+            if found.device_memory is not None
+            else []
+        ),
+    ]
+
+
+def _memory_line(what: str, needed: int, available: int | None, whose: str) -> str:
+    there = "" if available is None else f"; {scaled(available, 'B')} are there"
+    short = ": TOO LITTLE" if available is not None and needed > available else ""
+    return f"  {what.ljust(16)}  {scaled(needed, 'B')} for {whose}{there}{short}"
 
 
 def _three(spread: Spread, unit: str) -> str:

@@ -28,11 +28,13 @@ from evosearch.runtime.pool import (
     freed,
 )
 from evosearch.runtime.scheduling.costs import ENOUGH, Timings, Work, work_of
+from evosearch.runtime.scheduling.placement import CONTEXT
 from evosearch.runtime.settings import EvaluatorFactory, WorkerSettings
 from evosearch.runtime.signals import StopSignals
 from evosearch.runtime.watcher import Silence, Watcher, Watchers
 
 __all__ = [
+    "CONTEXT",
     "ENOUGH",
     "Assign",
     "Begun",
