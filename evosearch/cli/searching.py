@@ -147,12 +147,13 @@ def retrain(
     from evosearch.cli.progress import show_progress
 
     repeats = (1,) if seeds is None else parse_seeds(seeds)
-    with opened(storage) as home, show_progress() as watcher:
-        _refuse_group(name, home)
-        how = api.Driving(
-            executor=executor, address=address, watcher=watcher, takeover=takeover, providers=context.obj
-        )
-        readings = api.retrain(name, home, epochs=epochs, seeds=repeats, **how)
+    with opened(storage) as home:
+        with show_progress() as watcher:
+            _refuse_group(name, home)
+            how = api.Driving(
+                executor=executor, address=address, watcher=watcher, takeover=takeover, providers=context.obj
+            )
+            readings = api.retrain(name, home, epochs=epochs, seeds=repeats, **how)
         _print_readings(name, readings, home, as_json=as_json, several=seeds is not None)
 
 

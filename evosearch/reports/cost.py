@@ -65,7 +65,7 @@ def time_left(ahead: Ahead, timings: Timings, speed: float) -> Estimate | None:
     seconds = sum(map(predict, ahead.waiting)) + sum(under_way)
     seconds += ahead.unborn * fmean(each) if ahead.unborn else 0.0
     # the longest of those under way ends no sooner for all the workers there are
-    return Estimate(max([seconds / speed, *under_way]), timings.count >= ENOUGH)
+    return Estimate(max([seconds / speed, *under_way, 1.0]), timings.count >= ENOUGH)
 
 
 def search_left(row: SearchRow, total: int, rows: Sequence[EvaluationRow]) -> Estimate | None:
@@ -203,7 +203,8 @@ def cost_lines(cost: Cost) -> list[str]:
         f"  memory per step   {_three(cost.memory, 'B')}",
         f"  one training      {_three(cost.training_flops, 'FLOP')}",
         f"  the whole search  {scaled(cost.total_flops, 'FLOP')}",
-        "  (least / median / greatest over the first population; children may grow beyond it)",
+        "  (least / median / greatest over the first population;",
+        "  children may grow beyond it)",
         *(_measured_lines(cost.measured) if cost.measured else []),
         *([f"  not measured      {cost.unmeasured}"] if cost.unmeasured else []),
     ]

@@ -79,7 +79,7 @@ def test_hours_are_those_of_all_trainings_shared_by_the_workers():
 def test_what_was_measured_is_told_in_hours_and_memory_with_what_there_is():
     cost = estimate_cost([SMALL], 100, 100, TRAINING)
     here = measured(WORKS, {0: 1000.0}, 100, 2, **MEMORY)
-    lines = cost_lines(replace(cost, measured=here))[6:]
+    lines = cost_lines(replace(cost, measured=here))[7:]
     assert re.fullmatch(r"  time {14}about \d+ h \d\d min on 2 workers of this machine,", lines[0])
     assert lines[3] == "  memory of host    1.4 GB for 2 workers; 1.0 GB are there: TOO LITTLE"
     gpu = replace(here, device_memory=2_000_000_000, device_available=80_000_000_000)
