@@ -169,9 +169,9 @@ class Tallies:
 
     @property
     def waiting(self) -> str:
-        """What is waited for, in words."""
+        """What is waited for, in words; nothing where nothing was told."""
         if self.waits is None:
-            return "preparing ..."
+            return ""
         text, since = self.waits
         return f"{text}, {duration(self.clock() - since)}"
 
