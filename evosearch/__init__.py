@@ -25,8 +25,7 @@ TYPE_CHECKING = False  # typing's own would have to be imported first
 if TYPE_CHECKING:
     from evosearch.errors import EvosearchError
     from evosearch.genome import Chromosome, Conv, Dense, Pool, SearchSpace, parse, sample
-    from evosearch.handle import SearchHandle, load_config, run
-    from evosearch.handle import open_search as open  # noqa: A004 - as in `evosearch.open("digits")`
+    from evosearch.handle import SearchHandle, load_config, open, run  # noqa: A004 - as in `evosearch.open("digits")`
 
 _ROOMS = {
     "EvosearchError": "errors",
@@ -55,8 +54,7 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module  # noqa: PLC0415 - likewise
 
-    room = import_module(f"evosearch.{_ROOMS[name]}")
-    return getattr(room, "open_search" if name == "open" else name)
+    return getattr(import_module(f"evosearch.{_ROOMS[name]}"), name)
 
 
 def __dir__() -> list[str]:

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from evosearch.session import Providers
 
-STOPPED = (75, 130)
-"""Exit statuses of a command that was told to stop."""
+HURRIED = (3, 75, 130)
+"""Exit statuses of a command that cannot go on or was told to stop."""
 
 
 def _stop_at_once(_number: int, _frame: FrameType | None) -> None:
@@ -27,8 +27,9 @@ def _stop_at_once(_number: int, _frame: FrameType | None) -> None:
 
 def main(providers: "Providers | None" = None) -> None:
     """Run the command that `sys.argv` names and exit with its status; `providers`: as `cli.main`."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # the imports take a moment, too
-        signal.signal(number, _stop_at_once)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # the imports take a moment, too
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # as nohup leaves it
+            signal.signal(number, _stop_at_once)
     if sys.stdout is None or sys.stderr is None:  # the caller closed them
         nowhere = Path(os.devnull).open("w")  # noqa: SIM115 - until the process ends
         sys.stdout, sys.stderr = sys.stdout or nowhere, sys.stderr or nowhere
@@ -37,7 +38,7 @@ def main(providers: "Providers | None" = None) -> None:
     try:
         cli.main(providers)
     except SystemExit as ended:
-        if ended.code in STOPPED:
+        if ended.code in HURRIED:
             for stream in (sys.stdout, sys.stderr):
                 with contextlib.suppress(OSError):
                     stream.flush()

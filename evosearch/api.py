@@ -26,8 +26,8 @@ from evosearch.errors import CannotRunError, InputError, SearchConflictError, To
 from evosearch.evaluation import MOST_EPOCHS, TrainingSettings, TrainingTask, Trial, evaluation_seed
 from evosearch.genome import parse_network
 from evosearch.reports import Cost, Measured, counted, estimate_cost, measured
-from evosearch.runtime import CONTEXT, Plan, WorkerPool
-from evosearch.search import FixedListSettings, ListedTrial
+from evosearch.runtime import CONTEXT, Plan, WorkerPool, bred_again
+from evosearch.search import FixedListSettings, ListedTrial, measure_of
 from evosearch.session import (
     DriveOptions,
     Driving,
@@ -43,11 +43,13 @@ from evosearch.session import (
     make_plan,
 )
 from evosearch.storage import (
+    EvaluationRow,
     Home,
     SearchRow,
     TestReading,
     bring_back,
     group_of,
+    operations_to_json,
 )
 from evosearch.studies import final_name, is_published, lengthened, reading_key, retrainings
 from workers import make_pool, measure_on, time_trainings
@@ -63,6 +65,7 @@ __all__ = [
     "artifact_store",
     "check_trained",
     "data_report",
+    "evaluations_bred_again",
     "make_plan",
     "resume",
     "resume_group",
@@ -314,7 +317,8 @@ def _retraining(
             f"{counted(config.training.epochs, 'epoch')} would have; give other --epochs"
         )
     before = configuration_of(row).strategy if row else None
-    strategy = lengthened(before if isinstance(before, FixedListSettings) else None, wanted)
+    known = before if isinstance(before, FixedListSettings) else None
+    strategy = lengthened(known, wanted, measure_of(config.strategy))
     executor: Executor = options.executor or ("local" if parent.executor == "local" else "ray")
     as_parent = replace(options, executor=executor if row is None else options.executor)
     child = replace(config, name=name, strategy=strategy)
@@ -340,6 +344,28 @@ def _recorded(home: Home, name: str) -> dict[str, TestReading]:
 def _reading_key(config: RunConfig, training: TrainingSettings, one: ListedTrial) -> str:
     seed = evaluation_seed(config.seed, parse_network(one.network).key, one.repeat)
     return reading_key(one.source or 0, training.epochs, seed)
+
+
+def evaluations_bred_again(name: str, home: Home) -> tuple[EvaluationRow, ...]:
+    """Every evaluation of the search `name`, with curves, in which also what an older version kept only in words of its
+    operators is there as data: each generation is bred again from what its journal says of the one before.
+
+    Raises:
+        SearchConflictError: there is no such search, or its images are others now.
+        JournalError: this version would breed otherwise.
+        EvosearchError: its images cannot be read here.
+    """
+    rows = home.journal.evaluations(name, with_curve=True)
+    if all(row.operations is not None for row in rows):
+        return rows
+    row = home.find_search(name)
+    session = SearchSession(home, configuration_of(row), row, DriveOptions(), _parent(home, row))
+    dataset = session.load(begun=True)
+    session.check_data(dataset)
+    events = (recorded.event for recorded in home.journal.replay(name))
+    operations = bred_again(session.plan(dataset, None), events)
+    told = {number: tuple(operations_to_json(found)) for number, found in operations.items()}
+    return tuple(replace(one, operations=told.get(one.candidate, one.operations)) for one in rows)
 
 
 def data_report(config: RunConfig) -> DataReport:

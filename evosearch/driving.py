@@ -24,7 +24,7 @@ from evosearch.runtime import (
 )
 from evosearch.session import Finished, SearchSession, artifact_store, device_of
 from evosearch.storage import JournalLogbook, StoreProbe, check_space
-from workers import train_on
+from workers import driver_trouble, train_on
 
 
 def drive_searches(sessions: Sequence[SearchSession], generations: int | None = None) -> tuple[Finished, ...]:
@@ -151,7 +151,10 @@ def _open_pool(
     first = next((one for one in sessions if one.row), sessions[0])
     workers, training = _workers(sessions), first.config.training
     if begun := first.row or first.parent:  # what decided numerics when the search began is kept
-        workers = replace(workers, device=device_of(first.home, begun))
+        device = device_of(first.home, begun)
+        if (workers.device, device) == ("auto", "cpu") and (trouble := driver_trouble()):
+            first.options.watcher.note(f"{trouble}; {begun.name!r} began on the CPU, and goes on there")
+        workers = replace(workers, device=device)
     reach = None
     if first.config.storage.artifacts is not None:
         mark = StoreProbe.leave(artifact_store(first.home, first.config), first.config.name)

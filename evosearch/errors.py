@@ -12,18 +12,23 @@ EvosearchError                      a command ends with its `exit_status` and pr
 │   └── SearchConflictError         a name that is taken by a different search, or a search that is not there
 ├── CannotRunError           (3)    this machine, cluster or disk cannot run it
 │   ├── JournalAwayError            the journal's server does not answer
+│   │   └── JournalBusyError        another program has locked the journal's file
 │   └── JournalLostError            the journal was deleted, replaced or damaged while its search ran
 ├── HeldError                (4)    another driver holds the search
 │   └── StaleTermError              a newer driver has taken the search over; this one must stop
 ├── TooManyFailuresError     (5)    stopped because too many evaluations failed; resumable
-├── InterruptedSearchError  (75)    stopped by Ctrl-C, SIGTERM or `ray job stop`; resumable
+├── InterruptedSearchError  (75)    stopped by Ctrl-C, SIGTERM, SIGHUP or `ray job stop`; resumable
 └── EvaluationError                 raised inside a worker; the driver sees a `Failure`, never this
     ├── DivergedError               the loss became NaN or infinite
     └── TimedOutError               it passed `workers.soft_seconds`
 
 Callers catch the branch they can repair; the command line catches `EvosearchError`. All of them survive
-pickling, since they cross process boundaries.
+pickling, since they cross process boundaries. What the operating system refuses, and nobody on the way has translated,
+the command line translates by `of_system`.
 """
+
+import errno
+import os
 
 
 class EvosearchError(Exception):
@@ -125,6 +130,10 @@ class JournalAwayError(CannotRunError):
     """The journal's server does not answer, or hung up; what was just written may be there or not."""
 
 
+class JournalBusyError(JournalAwayError):
+    """Another program has locked the journal's file; nothing was written."""
+
+
 class JournalLostError(CannotRunError):
     """The journal was deleted, replaced or damaged while its search ran; the message says what was rescued, and where."""
 
@@ -161,3 +170,69 @@ class DivergedError(EvaluationError):
 
 class TimedOutError(EvaluationError):
     """The evaluation passed its soft time limit; raised between two epochs."""
+
+
+_INPUT = frozenset(
+    {errno.EINVAL, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOENT, errno.ENOTDIR, errno.ENXIO}
+)
+"""What the system says of a path that names nothing it could use; anything else is a matter of this machine."""
+
+_REPAIRS = {
+    errno.EAGAIN: "this user may start no more processes; end some, or raise the limit (ulimit -u)",
+    errno.EMFILE: "this process may open no more files; raise the limit (ulimit -n)",
+    errno.ENFILE: "end what holds many files open",
+    errno.ENOMEM: "end what uses the memory, or take a larger machine",
+    errno.ENOSPC: "make room, or choose another place",
+    errno.EDQUOT: "make room, or choose another place",
+    errno.EROFS: "choose another place",
+    errno.EACCES: "see to its permissions, or choose another place",
+    errno.EPERM: "see to its permissions, or choose another place",
+    errno.ENAMETOOLONG: "choose a shorter one",
+    errno.ELOOP: "its links lead in a circle",
+}
+
+
+_LOADER = {
+    "failed to map segment": errno.ENOMEM,
+    "cannot allocate memory": errno.ENOMEM,
+    "Too many open files": errno.EMFILE,
+    "Error 24": errno.EMFILE,
+}
+"""Words of the loader of libraries (glibc's, musl's), and what they mean."""
+
+
+def of_system(error: OSError | MemoryError | RuntimeError | ImportError) -> EvosearchError | None:
+    """What the operating system refused, as an error of ours: its reason, the path that it is about, the repair.
+
+    None for a RuntimeError that is not Python's word for a thread that the system refused, and for an ImportError that is
+    not the loader's for a library that it had no room or no descriptor for.
+    """
+    if isinstance(error, ImportError):
+        number = next((number for words, number in _LOADER.items() if words in str(error)), None)
+        return CannotRunError(f"{error}; {_REPAIRS[number]}") if number else None
+    if isinstance(error, MemoryError):
+        detail = f" ({error})" if str(error) else ""
+        return CannotRunError(f"there is not enough memory{detail}; {_REPAIRS[errno.ENOMEM]}")
+    if isinstance(error, RuntimeError):
+        refused = "can't start new thread" in str(error)
+        return CannotRunError(f"no thread can be started: {_REPAIRS[errno.EAGAIN]}") if refused else None
+    number = error.errno or 0
+    if number == errno.ENOENT and _no_working_directory():
+        return InputError("the working directory is gone; change to one that is there")
+    names = [os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, str | bytes)]
+    about = f"{' and '.join(map(_shortened, names))}: " if names else ""
+    repair = f"; {_REPAIRS[number]}" if number in _REPAIRS else ""
+    kind = InputError if number in _INPUT and names else CannotRunError
+    return kind(f"{about}{error.strerror or error}{repair}")
+
+
+def _no_working_directory() -> bool:
+    try:
+        os.getcwd()  # noqa: PTH109 - what pathlib would ask
+    except OSError:
+        return True
+    return False
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= 200 else f"{name[:100]}…{name[-60:]} ({len(name):,} characters)"

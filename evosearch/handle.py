@@ -131,7 +131,7 @@ def run(config: RunConfig | str | Path, storage: str | None = None, **how: Unpac
     return SearchHandle(loaded.name, place)
 
 
-def open_search(name: str, storage: str | None = None) -> SearchHandle:
+def open(name: str, storage: str | None = None) -> SearchHandle:  # noqa: A001 - as in `evosearch.open("digits")`
     """The search `name` of a journal, finished or not. `storage`: as in `run`.
 
     Raises:

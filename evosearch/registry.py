@@ -81,8 +81,8 @@ class Registry(Generic[Settings]):
 
     @property
     def loaded(self) -> tuple[type[Settings], ...]:
-        """Ours, and every other one that has been found so far, in the order of `names`."""
-        return tuple(self._loaded[name] for name in self.names if name in self._loaded)
+        """Ours, and every other one that has been found so far."""
+        return tuple(self._loaded.values())
 
     def listed(self) -> str:
         """All names in words, each that is not ours with its origin.

@@ -1,12 +1,14 @@
 """The tree of errors: exit statuses, one line each, and the way through a process boundary."""
 
+import errno
+import os
 import pickle
 import re
 
 import pytest
 
 from evosearch import errors
-from evosearch.errors import DataError, EvosearchError
+from evosearch.errors import CannotRunError, DataError, EvosearchError, InputError, of_system
 
 
 def tree(root=EvosearchError):
@@ -27,6 +29,7 @@ EXIT_STATUSES = {
     "SearchConflictError": 2,
     "CannotRunError": 3,
     "JournalAwayError": 3,
+    "JournalBusyError": 3,
     "JournalLostError": 3,
     "HeldError": 4,
     "StaleTermError": 4,
@@ -80,3 +83,34 @@ def test_every_error_says_what_it_is_for():
     for error in TREE:
         assert error.__doc__ != (error.__base__.__doc__ or "")
         assert error.__doc__.strip()
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "repair"),
+    [
+        (errno.ENOENT, InputError, ""),
+        (errno.ENAMETOOLONG, InputError, "; choose a shorter one"),
+        (errno.ENOTDIR, InputError, ""),
+        (errno.EACCES, CannotRunError, "; see to its permissions, or choose another place"),
+        (errno.EROFS, CannotRunError, "; choose another place"),
+        (errno.ENOSPC, CannotRunError, "; make room, or choose another place"),
+        (errno.EMFILE, CannotRunError, "; this process may open no more files; raise the limit (ulimit -n)"),
+    ],
+)
+def test_what_the_system_refuses_is_told_with_path_reason_and_repair(number, kind, repair):
+    found = of_system(OSError(number, os.strerror(number), "/some/where"))
+    assert (type(found), str(found)) == (kind, f"/some/where: {os.strerror(number)}{repair}")
+
+
+def test_memory_threads_and_processes_that_the_system_refuses_are_told_too():
+    assert str(of_system(MemoryError())).startswith("there is not enough memory; ")
+    assert "(Unable to allocate 30 GiB)" in str(of_system(MemoryError("Unable to allocate 30 GiB")))
+    assert "(ulimit -u)" in str(of_system(RuntimeError("can't start new thread")))
+    assert "(ulimit -u)" in str(of_system(BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")))
+    assert of_system(RuntimeError("a bug of ours")) is None
+
+
+def test_a_path_of_thousands_of_letters_is_shortened():
+    found = str(of_system(OSError(errno.ENAMETOOLONG, "File name too long", "x" * 5000)))
+    assert "(5,000 characters): File name too long" in found
+    assert len(found) < 300

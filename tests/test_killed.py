@@ -188,6 +188,27 @@ def test_a_signal_stops_it_within_three_seconds_with_exit_75_and_nothing_is_left
 
 
 @pytest.mark.ray
+@pytest.mark.parametrize("part", ["gcs_server", "raylet"])
+def test_where_a_part_of_the_private_cluster_dies_one_line_says_so_and_the_same_command_goes_on(
+    tmp_path, config, part
+):
+    home = tmp_path / "runs"
+    command = Command(home, "run", str(config))
+    command.wait_for_evaluations(1)
+    cluster = psutil.Process(command.process.pid).children(recursive=True)
+    next(process for process in cluster if process.name() == part).kill()
+    assert command.wait() == 3
+    after = [line for line in command.lines if not line.startswith(("journal ", "#", "generation "))]
+    assert len(after) == 1, after
+    assert after[0].startswith("evosearch: the private Ray cluster died: its ")
+    assert f"({part}) was killed by SIGKILL" in after[0]
+    _, alive = psutil.wait_procs(cluster, timeout=20)
+    assert not alive
+    run(home, "run", str(config), "--executor", "local")
+    assert len(outcome(home)[0]) == EVALUATIONS
+
+
+@pytest.mark.ray
 def test_a_stopped_ray_driver_takes_its_private_cluster_with_it(tmp_path, config):
     command = Command(tmp_path / "home", "run", str(config))
     command.wait_for_evaluations(2)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -20,12 +21,12 @@ final: {epochs: 1}
 
 @pytest.fixture
 def evosearch(tmp_path):
-    """Runs `python -m MODULE ARGUMENTS` in an empty folder, beside the example package unless `installed` is False."""
+    """Runs `python -m MODULE ARGUMENTS` in an empty folder, beside the package in the folder `installed`, if any."""
     (tmp_path / "ladder.yaml").write_text(LADDER)
 
-    def run(*arguments, installed=True, module="evosearch"):
+    def run(*arguments, installed=PACKAGE, module="evosearch"):
         env = {key: value for key, value in os.environ.items() if key not in {"PYTHONPATH", "EVOSEARCH_HOME"}}
-        env |= {"PYTHONPATH": str(PACKAGE)} if installed else {}
+        env |= {"PYTHONPATH": str(installed)} if installed else {}
         return subprocess.run(
             [sys.executable, "-P", "-m", module, *arguments],
             env=env,
@@ -95,7 +96,8 @@ def test_what_is_wrong_is_answered_as_with_ours(evosearch, override, message):
 
 
 @pytest.mark.slow
-def test_a_search_with_them_is_run_and_where_they_are_not_installed_it_is_only_shown(evosearch):
+@pytest.mark.timeout(400)
+def test_a_search_with_them_is_run_and_where_they_are_not_installed_it_is_only_shown(evosearch, tmp_path):
     ended = evosearch("run", "ladder.yaml", "--executor", "local")
     assert ended.returncode == 0, ended.stderr
     rows = json.loads(evosearch("results", "ladder", "--format", "json").stdout)
@@ -104,19 +106,25 @@ def test_a_search_with_them_is_run_and_where_they_are_not_installed_it_is_only_s
     assert status["environment"]["plugins"] == {"evosearch-example": "1.0"}
     assert status["evaluations"]["total"] == 2
 
-    without = json.loads(evosearch("status", "--json", installed=False).stdout)
+    without = json.loads(evosearch("status", "--json", installed=None).stdout)
     unknown = {"evaluations": status["evaluations"] | {"total": None}, "estimated_seconds_left": None}
     assert without == [status | unknown]
     assert (
         "2 done, 0 running, failed: none; its plugin is not installed here"
-        in evosearch("status", "ladder", installed=False).stdout
+        in evosearch("status", "ladder", installed=None).stdout
     )
-    assert json.loads(evosearch("results", "ladder", "--format", "json", installed=False).stdout) == rows
+    assert json.loads(evosearch("results", "ladder", "--format", "json", installed=None).stdout) == rows
     for command in ("resume", "retrain"):
-        ended = evosearch(command, "ladder", installed=False)
+        ended = evosearch(command, "ladder", installed=None)
         assert ended.returncode == 2
         assert ended.stderr.splitlines()[-1] == (
             "evosearch: 'ladder' cannot go on here: the journal's configuration: data.name is \"stripes\"; expected "
             "digits, covid_ct or image_folder; it was begun with evosearch-example 1.0: install that"
         )
-    assert evosearch("retrain", "ladder", "--executor", "local").returncode == 0
+    newer = tmp_path / "newer"
+    shutil.copytree(PACKAGE, newer)
+    metadata = newer / "evosearch_example-1.0.dist-info" / "METADATA"
+    metadata.write_text(metadata.read_text().replace("Version: 1.0", "Version: 2.0"))
+    ended = evosearch("retrain", "ladder", "--executor", "local", installed=newer)
+    assert ended.returncode == 0
+    assert "so its bits may differ: evosearch-example 1.0 then, 2.0 now" in ended.stderr

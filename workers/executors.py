@@ -51,8 +51,8 @@ def make_pool(
 
         return RayPool(factory, data, settings, threads, reach)
     from workers.process_pool.pool import ProcessPool
-    from workers.slots import count_cores, count_gpus, plan_slots
+    from workers.slots import count_cores, gpus_for, plan_slots
     from workers.worker.service import Upkeep
 
-    slots = plan_slots(settings, threads, count_gpus(), count_cores())
+    slots = plan_slots(settings, threads, gpus_for(settings.device), count_cores())
     return ProcessPool(factory, data, slots, Upkeep.of(settings))

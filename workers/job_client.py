@@ -109,6 +109,7 @@ class JobClient:
 
         Raises:
             InterruptedSearchError: it was stopped.
+            KeyboardInterrupt: by the second Ctrl-C.
             CannotRunError: the head cannot run it, or the cluster is lost.
         """
         output = _Output(secrets.token_hex(16), write)
@@ -117,7 +118,10 @@ class JobClient:
         submit = partial(
             self._client.submit_job, entrypoint=f"exec {shlex.join(program)}", runtime_env=environment
         )
-        job, details = asyncio.run(self._ran(submit, output))
+        try:
+            job, details = asyncio.run(self._ran(submit, output))
+        except asyncio.CancelledError:
+            raise KeyboardInterrupt from None
         status = _exit_status(job, details)
         if not output.begun:
             reason = output.newest or _in_one_line(details.message)
@@ -130,13 +134,16 @@ class JobClient:
 
     async def _ran(self, submit: Callable[[], str], output: "_Output") -> "tuple[str, JobDetails]":
         asked = asyncio.Event()
-        _at_first_signal(asked.set)
+        _at_signals(asked.set, _cancel_this())
         with self._told("the cluster does not take the command"):
             job = await asyncio.wait_for(_in_daemon(submit), SILENT_SECONDS)
         stopping = asyncio.create_task(self._stopped_when(asked, job))
         try:
             with self._told(f"job {job} may run on, but it is out of reach"):
                 details = await self._ended(job, output.take, lambda: output.whole)
+        except asyncio.CancelledError:  # by a second Ctrl-C
+            output.write(f"job {job} may run on; `ray job stop --address {self.address} {job}` stops it")
+            raise
         finally:
             stopping.cancel()
         with contextlib.suppress(*_out_of_reach()):
@@ -153,8 +160,7 @@ class JobClient:
             await asyncio.sleep(1)
 
     async def _followed(self, job: str, write: Callable[[str], None]) -> "JobDetails":
-        task = asyncio.current_task()
-        _at_first_signal(lambda: task is not None and task.cancel())
+        _at_signals(_cancel_this())
         return await self._ended(job, write)
 
     async def _ended(
@@ -270,16 +276,24 @@ async def _in_daemon(call: Callable[[], Answer]) -> Answer:
     return await answer
 
 
-def _at_first_signal(do: Callable[[], object]) -> None:
-    """Ctrl-C and SIGTERM `do` that; a second one does what it always does."""
+def _at_signals(*steps: Callable[[], object]) -> None:
+    """The first Ctrl-C or SIGTERM takes the first step, and so on; beyond the last they do what they always do."""
     loop = asyncio.get_running_loop()
+    numbers, left = (signal.SIGINT, signal.SIGTERM), list(steps)
 
-    def handle(number: signal.Signals) -> None:
-        loop.remove_signal_handler(number)
-        do()
+    def handle() -> None:
+        left.pop(0)()
+        for number in () if left else numbers:
+            loop.remove_signal_handler(number)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, handle, number)
+    for number in numbers:
+        loop.add_signal_handler(number, handle)
+
+
+def _cancel_this() -> Callable[[], object]:
+    """Cancels the task that runs now."""
+    task = asyncio.current_task()
+    return lambda: task is not None and task.cancel()
 
 
 def _exit_status(job: str, details: "JobDetails") -> int:

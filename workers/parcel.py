@@ -296,6 +296,9 @@ def _ignore_files(folder: Path) -> list[Callable[[Path], bool]]:
     """What Ray makes of a folder's .gitignore and .rayignore."""
     from ray._private.runtime_env.packaging import get_excludes_from_ignore_files
 
+    for file in (folder / ".gitignore", folder / ".rayignore"):
+        if file.exists() and not file.is_file():  # a named pipe would be read from for ever
+            raise InputError(f"{shown(file)} is no file, so what it ignores is not known; remove it")
     gitignore = os.environ.get("RAY_RUNTIME_ENV_IGNORE_GITIGNORE") != "1"
     try:
         return list(get_excludes_from_ignore_files(folder, include_gitignore=gitignore, logger=LOG))

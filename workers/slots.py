@@ -2,16 +2,27 @@
 a machine or cluster holds.
 """
 
+import contextlib
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from evosearch.errors import CannotRunError
-from evosearch.runtime import Worker, WorkerSettings
+from evosearch.runtime import MOST_PER_GPU, Worker, WorkerSettings
+
+LISTING_SECONDS = 30.0
+"""Longest wait for nvidia-smi, which takes seconds where many GPUs wake up."""
+
+KILL_SECONDS = 1.0
+"""Longest wait for its end where it was killed."""
+
+NO_DEVICES = "No devices were found"
+"""What nvidia-smi says, with exit status 6, of a driver that works and has no GPU."""
 
 QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
@@ -27,15 +38,68 @@ def count_cores(quota: Path = QUOTA) -> int:
     return max(1, cores)
 
 
-def count_gpus(environment: Mapping[str, str] = os.environ) -> int:
-    """NVIDIA GPUs this process may use: those that nvidia-smi lists, and CUDA_VISIBLE_DEVICES where it is set."""
+def count_gpus(environment: Mapping[str, str] = os.environ, seconds: float = LISTING_SECONDS) -> int:
+    """NVIDIA GPUs this process may use: those that nvidia-smi lists, and CUDA_VISIBLE_DEVICES where it is set.
+
+    Args:
+        environment: variables of this process.
+        seconds: longest wait for nvidia-smi.
+
+    Raises:
+        CannotRunError: there is an nvidia-smi, and it fails or hangs: the GPUs are there, but the driver does not work.
+    """
     command = shutil.which("nvidia-smi", path=environment.get("PATH"))
-    if command is None:
-        return 0
-    listing = subprocess.run([command, "-L"], capture_output=True, text=True, check=False)  # noqa: S603 - of PATH, no input
-    present = sum(line.startswith("GPU ") for line in listing.stdout.splitlines())
     chosen = environment.get("CUDA_VISIBLE_DEVICES")
+    if command is None or (chosen is not None and not _chosen(chosen)):
+        return 0
+    present = sum(line.startswith("GPU ") for line in _listing(command, environment, seconds).splitlines())
     return present if chosen is None else min(present, len(_chosen(chosen)))
+
+
+def gpus_for(device: str) -> int:
+    """GPUs of this machine that workers of `device` may use: none, unasked, for the CPU's.
+
+    Raises:
+        CannotRunError: as `count_gpus`.
+    """
+    return 0 if device == "cpu" else count_gpus()
+
+
+def driver_trouble() -> str | None:
+    """What is wrong with the driver of this machine's GPUs, in half a sentence; None where nothing is, or none is there."""
+    try:
+        count_gpus()
+    except CannotRunError as error:
+        return str(error).partition(";")[0]
+    return None
+
+
+def _listing(command: str, environment: Mapping[str, str], seconds: float) -> str:
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        asked = subprocess.Popen(  # noqa: S603 - of PATH, no input
+            [command, "-L"], stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment
+        )
+        try:
+            status = asked.wait(seconds)
+        except subprocess.TimeoutExpired:
+            asked.kill()
+            with contextlib.suppress(subprocess.TimeoutExpired):  # who is stuck in the driver stays
+                asked.wait(KILL_SECONDS)
+            raise _broken_driver(f"nvidia-smi does not answer within {seconds:.0f} s") from None
+        out.seek(0)
+        err.seek(0)
+        told, complaint = (file.read().decode(errors="replace") for file in (out, err))
+    if status and NO_DEVICES not in told + complaint:
+        said = " ".join((complaint or told).split())[:200]
+        raise _broken_driver(f"nvidia-smi ends with {status}{f' ({said})' if said else ''}")
+    return told
+
+
+def _broken_driver(found: str) -> CannotRunError:
+    return CannotRunError(
+        f"{found}: this is a GPU machine without a working driver; mend the driver (often the machine must be restarted), "
+        "or train on the CPU, from beginning to end: workers.device: cpu"
+    )
 
 
 def gpu_environment(index: int, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -76,7 +140,7 @@ def plan_slots(settings: WorkerSettings, threads: int, gpus: int, cores: int) ->
         cores: cores that the pool sees.
 
     Raises:
-        CannotRunError: more GPU workers than the GPUs hold, or device cuda without any.
+        CannotRunError: more workers than the cores or GPUs hold, or device cuda without any.
     """
     if settings.device == "cpu" or (settings.device == "auto" and gpus == 0):
         count = settings.count or max(1, cores // threads)
@@ -86,6 +150,10 @@ def plan_slots(settings: WorkerSettings, threads: int, gpus: int, cores: int) ->
                 "at most; lower workers.count or leave it out"
             )
         return (Slot("cpu", threads),) * count
+    if settings.per_gpu > MOST_PER_GPU:
+        raise CannotRunError(
+            f"workers.per_gpu is {settings.per_gpu}, but a GPU bears {MOST_PER_GPU} workers at most; lower it"
+        )
     if gpus == 0:
         raise CannotRunError("workers.device is cuda, but no GPU was found; use workers.device=auto or cpu")
     most = gpus * settings.per_gpu

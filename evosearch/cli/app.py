@@ -1,15 +1,17 @@
 """The command line's frame: the commands, and how every way to fail ends."""
 
 import logging
+import os
 import sys
+import threading
 from importlib import metadata
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from evosearch.cli import benching, examples, inspecting, keeping, reading, searching, submitting
-from evosearch.cli.output import PrintableLog, complain, say
-from evosearch.errors import EvosearchError
+from evosearch.cli.output import PrintableLog, complain, say, write_whatever_it_takes
+from evosearch.errors import EvosearchError, of_system
 
 if TYPE_CHECKING:
     from evosearch.session import Providers
@@ -17,12 +19,18 @@ if TYPE_CHECKING:
 EXIT_STATUSES = """\
 Exit status: 0 done; 1 a bug of ours; 2 your input is wrong; 3 this machine or cluster cannot run it;
 4 another driver holds the search; 5 stopped because too many evaluations failed (resumable);
-75 stopped by Ctrl-C or SIGTERM (resumable); 130 a second Ctrl-C.
+75 stopped by Ctrl-C, SIGTERM or SIGHUP (resumable); 130 a second Ctrl-C.
 
 Searches lie under $EVOSEARCH_HOME, else ./runs; a relative data.root under $EVOSEARCH_DATA, else ./data."""
 
 UsageError: type[Exception] = typer.BadParameter.__mro__[2]
 """`ClickException`, the base of what typer raises for a wrong command line; it is not exported under a name of its own."""
+
+LIBRARIES = 2
+"""That start a thread per core: numpy and scipy bring an OpenBLAS each."""
+
+MOST_OF_LIBRARY = 64
+"""Threads that an OpenBLAS of theirs starts at most."""
 
 INTERRUPTED = 130
 """What typer returns for a KeyboardInterrupt, and the shell's own convention."""
@@ -62,18 +70,49 @@ keeping.add_to(app)
 benching.add_to(app)
 
 
+def _check_threads(cores: int) -> None:
+    """See that the system lets this process start the threads that numeric libraries start as they are loaded.
+
+    OpenBLAS, where one is refused, writes five lines and sends its own process a SIGINT, which then looks like Ctrl-C.
+
+    Raises:
+        RuntimeError: it does not; see `of_system`.
+    """
+    gate, started = threading.Event(), []
+    try:
+        for _ in range(LIBRARIES * min(cores, MOST_OF_LIBRARY)):
+            thread = threading.Thread(target=gate.wait)
+            thread.start()
+            started.append(thread)
+    finally:
+        gate.set()
+        for thread in started:
+            thread.join()
+
+
+def _end(error: EvosearchError) -> NoReturn:
+    for line in error.lines:
+        complain(line)
+    sys.exit(error.exit_status)
+
+
 def main(providers: "Providers | None" = None) -> None:
     """Run the command that `sys.argv` names and exit with its status. `providers`: of workers, images and time; None: the
     real ones.
     """
     if logging.lastResort is not None:  # what writes our warnings as long as nobody has set logging up
         logging.lastResort.setFormatter(PrintableLog())
+    write_whatever_it_takes()
     try:
+        _check_threads(os.cpu_count() or 1)
         status = app(standalone_mode=False, obj=providers)
     except EvosearchError as error:
-        for line in error.lines:
-            complain(line)
-        sys.exit(error.exit_status)
+        _end(error)
+    except (OSError, MemoryError, RuntimeError, ImportError) as error:
+        translated = of_system(error)
+        if translated is None:
+            raise
+        _end(translated)
     except UsageError as error:
         from evosearch.storage import without_password
 

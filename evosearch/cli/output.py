@@ -9,7 +9,7 @@ import shutil
 import sys
 import textwrap
 import traceback
-from io import StringIO
+from io import StringIO, TextIOWrapper
 from typing import Any
 
 import typer
@@ -18,6 +18,13 @@ from rich.table import Table
 
 from evosearch.errors import CannotRunError
 from evosearch.printable import printable, printable_json
+
+
+def write_whatever_it_takes() -> None:
+    r"""From here on what a stream's encoding does not have is written out, as Python writes it: `\xe9`, `\u2013`."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def say(text: str = "") -> None:
@@ -103,8 +110,9 @@ class PrintableLog(logging.Formatter):
 
 
 def print_json(document: Any) -> None:
-    """One JSON document on standard output and nothing else."""
-    _write(f"{printable_json(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))}\n")
+    """One JSON document on standard output and nothing else; what its encoding may not have is escaped as JSON does."""
+    escaped = not (sys.stdout.encoding or "utf-8").lower().startswith("utf")
+    _write(f"{printable_json(json.dumps(document, indent=2, ensure_ascii=escaped, allow_nan=False))}\n")
 
 
 def say_table(table: Table, width: int | None = None) -> None:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from statistics import fmean
 from typing import assert_never
 
@@ -12,7 +12,7 @@ from rich.live import Live
 from evosearch.cli.output import tell
 from evosearch.cli.panel import panel
 from evosearch.cli.tally import Tallies, Tally
-from evosearch.evaluation import Losses, Measured, Success, Trial, TrialId
+from evosearch.evaluation import Losses, Measure, Measured, Success, Trial, TrialId
 from evosearch.printable import printable
 from evosearch.runtime import DriverState, Plan, Watcher
 from evosearch.search import SearchProgress, score_of
@@ -28,6 +28,7 @@ from evosearch.storage import (
     GenerationStarted,
     Interrupted,
     LiveCurve,
+    ProcessorSeen,
     Recalled,
     Reopened,
     SearchCreated,
@@ -117,12 +118,14 @@ class Display:
         self._live.start()
 
     def close(self) -> None:
-        """Give the terminal back."""
-        self._live.stop()
+        """Give the terminal back, unless it was closed."""
+        with suppress(OSError):
+            self._live.stop()
 
     def note(self, text: str) -> None:
-        """Above the panel."""
-        self._console.print(printable(text), markup=False)
+        """Above the panel; a search does not end because nobody reads any more."""
+        with suppress(OSError):
+            self._console.print(printable(text), markup=False)
 
     def wait(self, text: str) -> None:
         """In the panel, until the first training."""
@@ -145,7 +148,8 @@ class Display:
         for fact in facts:
             if isinstance(fact, Failed | TestReadingFailed) and (text := _told(fact)):
                 line = printable(f"{_prefix(self._tallies, tally)}{text}")
-                self._console.print(line, style="yellow", markup=False)
+                with suppress(OSError):
+                    self._console.print(line, style="yellow", markup=False)
 
     def _draw(self) -> RenderableType:
         return panel(self._tallies)
@@ -153,8 +157,8 @@ class Display:
 
 def _told(fact: Event) -> str | None:
     match fact:
-        case Finished(number, _, worker, success):
-            return f"#{number} {_result(success)} in {success.seconds:.1f} s on {worker}"
+        case Finished(number, _, worker, success, measure=measure):
+            return f"#{number} {_result(success, measure)} in {success.seconds:.1f} s on {worker}"
         case Recalled(number, source):
             return f"#{number} as #{source}, an equal network"
         case TestRead(trial=TrialId(number)):
@@ -172,17 +176,17 @@ def _told(fact: Event) -> str | None:
             )
         case SearchCreated() | DriverStarted() | Extended() | Interrupted() | Stopped() | Completed():
             return None
-        case Born() | GenerationStarted() | VerdictReached() | Dispatched() | Reopened():
+        case ProcessorSeen() | Born() | GenerationStarted() | VerdictReached() | Dispatched() | Reopened():
             return None
         case TestReadingBegun() | TestRead():
             return None
     assert_never(fact)
 
 
-def _result(success: Measured) -> str:
+def _result(success: Measured, measure: Measure) -> str:
     match success:
-        case Success(fitness):
-            return f"{fitness:.4f}"
+        case Success():
+            return f"{success.by(measure):.4f}"
         case Losses(losses):
             return f"lowest loss {min(losses):.4f}"
     assert_never(success)
@@ -191,7 +195,7 @@ def _result(success: Measured) -> str:
 def _last_fitness(plan: Plan, state: DriverState, before: SearchProgress) -> list[float]:
     """Of the members of a generation that has just ended: every success is remembered, of those too that died out."""
     known = (state.remembered.get(plan.key(Trial.of(member))) for member in before.members)
-    scores = (score_of(found[1]) for found in known if found)
+    scores = (score_of(found[1], plan.measure) for found in known if found)
     return [score.fitness for score in scores if score.fitness is not None]
 
 

@@ -54,10 +54,12 @@ def run_on_head(
         CannotRunError: nobody answers there, refuses the token, or cannot run it.
         InterruptedSearchError: it was stopped.
     """
+    from evosearch.storage import without_password
     from workers.job_client import JobClient
 
     if not is_job_server(address):
-        raise InputError(f"--address {address}: {command} asks a head's job server; give {_meant(address)}")
+        shown = without_password(address)
+        raise InputError(f"--address {shown}: {command} asks a head's job server; give {_meant(address)}")
     words = words_of(options)
     refuse_passwords(words)
     client = JobClient(address)

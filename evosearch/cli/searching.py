@@ -24,7 +24,7 @@ from evosearch.cli.options import (
 )
 from evosearch.cli.output import print_json, say, tell
 from evosearch.cli.remote import ADDRESS_OR_SERVER, is_job_server, run_on_head
-from evosearch.errors import SearchConflictError
+from evosearch.errors import InputError, SearchConflictError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,7 +73,13 @@ def run(
     from evosearch import api
     from evosearch.cli.progress import show_progress
     from evosearch.config import read_config
+    from evosearch.storage import without_password
 
+    if is_job_server(address):
+        raise InputError(
+            f"--address {without_password(address)} is a job server; `evosearch submit CONFIG` with it runs the search "
+            "on that head, and run takes the cluster's own address, HEAD:6379"
+        )
     chosen = None if seeds is None else parse_seeds(seeds)
     overrides = with_workers(override or [], workers)
     loaded, source = read_config(chosen_file(config, example), overrides, name=name)
@@ -204,7 +210,7 @@ def _print_ended(name: str, ended: "Finished | tuple[Finished, ...]", home: "Hom
     if isinstance(ended, tuple):
         lines = group_lines(name, [(one.row, one.best) for one in ended], ended[0].folder.parent)
     else:
-        lines = search_lines(ended.row, ended.best, ended.classes, ended.folder, ended.place)
+        lines = search_lines(ended.row, ended.best, ended.classes, ended.folder, ended.place, ended.largest)
     for line in lines:
         say(findable(line, home))
 

@@ -67,6 +67,8 @@ def submit(
     from workers.job_client import JobClient
     from workers.parcel import Parcel
 
+    if config.exists() and not (config.is_file() or config.is_dir()):  # a named pipe can be read, once
+        raise ConfigError(f"{config} is no file and so cannot be sent; write the configuration to one")
     overrides = override or []
     loaded = load_config(config, overrides, name=name)
     loaded.storage.check()
@@ -158,8 +160,11 @@ def _journals(folder: Path, config: "RunConfig", storage: str | None) -> list[Pa
 
 def _images(folder: Path, file: Path, config: "RunConfig") -> list[Path]:
     """Where images may lie: wherever `data.root` can be looked for, and all under $EVOSEARCH_DATA."""
-    data = folder / (os.environ.get("EVOSEARCH_DATA") or "data")
-    root = Path(_root(config) or data).expanduser()
+    from evosearch.storage import user_path
+
+    data = folder / user_path(os.environ.get("EVOSEARCH_DATA") or "data")
+    given = _root(config)
+    root = user_path(given) if given else data
     return [place.resolve() for place in (data, data / root, folder / root, file.parent / root)]
 
 

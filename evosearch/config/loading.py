@@ -41,6 +41,10 @@ def read_config(
     if name is not None:
         document = document.with_value(("name",), name, f"--name {name}")
     if "name" not in document.values:
+        if any(
+            "\ud800" <= letter <= "\udfff" for letter in path.stem
+        ):  # how Python reads bytes that are not UTF-8
+            raise ConfigError(f"{path} has a name that is not UTF-8, so it cannot name a search; give --name")
         document = document.with_value(("name",), path.stem, f"{path}, whose name names the search")
     document = without_never_used(document)
     config = check(document)

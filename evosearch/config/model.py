@@ -15,7 +15,7 @@ from evosearch.evaluation import FinalSettings, TrainingSettings
 from evosearch.genome import SearchSpace
 from evosearch.registry import Registry
 from evosearch.runtime import WorkerSettings
-from evosearch.search import STRATEGIES, EavlSettings, StrategySettings
+from evosearch.search import STRATEGIES, EavlSettings, StrategySettings, measure_of
 from evosearch.storage import MOST_OF_RETRAINING, StorageSettings, check_name
 
 REGISTRIES: dict[str, Registry[Any]] = {"data": SOURCES, "strategy": STRATEGIES}
@@ -126,6 +126,8 @@ def choose(section: str, name: object) -> type[Any]:
         PluginError: nothing is registered so, or what is cannot be used; the line begins with the key.
     """
     registry = REGISTRIES[section]
+    if isinstance(name, str) and name in registry.ours:  # no plugin is looked for
+        return registry.ours[name]
     if not isinstance(name, str) or name not in registry.names:
         listed = "; ".join((registry.listed(), *registry.shadowed))
         raise PluginError(f"{section}.name is {shown(name)}; expected {listed}")
@@ -164,8 +166,8 @@ def section_types(section: str) -> tuple[Any, ...]:
 def differing_keys(here: RunConfig, journal: RunConfig) -> tuple[str, ...]:
     """What makes two configurations different searches, one text per key, in the order of the file.
 
-    Compared are `seed`, `space`, `strategy` and `training`; the data are compared by
-    their hash elsewhere. Each text reads `strategy.population: 8 here, 10 in the journal`. Of two strategies
+    Compared are `seed`, `space`, `strategy` and `training`, and the positive class where the search goes by F1; the data are
+    compared by their hash elsewhere. Each text reads `strategy.population: 8 here, 10 in the journal`. Of two strategies
     only the names are told.
     """
     if type(here.strategy) is not type(journal.strategy):
@@ -173,6 +175,9 @@ def differing_keys(here: RunConfig, journal: RunConfig) -> tuple[str, ...]:
     else:
         here_values, journal_values = asdict(here.strategy), asdict(journal.strategy)
     pairs: list[tuple[str, Any, Any]] = [("seed", here.seed, journal.seed)]
+    if measure_of(here.strategy) == measure_of(journal.strategy) == "f1":
+        mine, theirs = (getattr(one.data, "positive", None) for one in (here, journal))
+        pairs.append(("data.positive", mine, theirs))
     for section, mine, theirs in (
         ("space", asdict(here.space), asdict(journal.space)),
         ("strategy", here_values, journal_values),

@@ -104,6 +104,8 @@ class _StrictLoader(yaml.SafeLoader):
 
     def _scalar(self, node: yaml.Node) -> str | int | float | bool | None:
         text: str = node.value
+        if "\0" in text:  # no path and no address can hold one
+            self._refuse(node, f"{shown(text)} holds a NUL character; leave it out")
         match node.tag.rpartition(":")[2]:
             case "null":
                 return None

@@ -30,7 +30,8 @@ def cut_missing(
             if groups is None:
                 chosen = _images(items, split, fraction, settings)
             else:
-                chosen = _groups(items, split, fraction, settings, groups)
+                later = sum(other not in splits for other in fractions) - 1
+                chosen = _groups(items, split, fraction, settings, groups, later)
             splits["train"] = tuple(item for item in items if item not in chosen)
             splits[split] = tuple(item for item in items if item in chosen)
     return splits
@@ -65,17 +66,20 @@ def _groups(
     fraction: float,
     settings: CutKeys,
     groups: Mapping[str, str],
+    later: int,
 ) -> frozenset[Item]:
     """Class by class, rare ones first, each from a stream of its own: a group is cut off where that brings the class nearer
     to its share, and the smallest one where all are too large. A group that holds images of several classes counts for all
-    of them; the last one of a class is never cut off.
+    of them; of each class one is left, and one more for each split that is cut `later`, as long as it has so many.
     """
     sizes: dict[str, Counter[int]] = {}
     for item in items:
         sizes.setdefault(groups[item.name], Counter())[item.label] += 1
-    left, cut = Counter(item.label for item in items), Counter[int]()
+    images, cut = Counter(item.label for item in items), Counter[int]()
+    left = Counter(label for size in sizes.values() for label in size)
+    least = {label: max(1, min(1 + later, count - 1)) for label, count in left.items()}
     chosen: set[str] = set()
-    for label, members in sorted(left.items(), key=lambda pair: (pair[1], pair[0])):
+    for label, members in sorted(images.items(), key=lambda pair: (pair[1], pair[0])):
         wanted = _share(fraction, members)
         own = [group for group in sizes if sizes[group][label]]
         rng = np.random.default_rng([settings.split_seed, _PURPOSE[purpose], label])
@@ -84,11 +88,11 @@ def _groups(
         for group, whatever in [*((one, False) for one in drawn), *((one, True) for one in smallest_first)]:
             size = sizes[group]
             nearer = abs(cut[label] + size[label] - wanted) < abs(cut[label] - wanted)
-            spared = all(left[one] > count for one, count in size.items())
+            spared = all(left[one] > least[one] for one in size)
             if group not in chosen and spared and (nearer or (whatever and not cut[label])):
                 chosen.add(group)
                 cut.update(size)
-                left.subtract(size)
+                left.subtract(list(size))
     return frozenset(item for item in items if groups[item.name] in chosen)
 
 

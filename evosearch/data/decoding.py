@@ -52,14 +52,12 @@ class Decoded:
     """Whether it has colours of 16 bits, of which Pillow keeps the upper 8."""
 
 
-def decode(
-    stream: BinaryIO, shape: ImageShape, max_pixels: int, window: tuple[float, float] | None = None
-) -> Decoded:
+def decode(stream: BinaryIO, shape: ImageShape, max_pixels: int, window: Window = "full") -> Decoded:
     """Decode the first frame of an image file and bring it to `shape`.
 
     EXIF orientation is applied; alpha is laid over black; the values of a deep picture from the lower to the higher end of
-    `window` become 0 to 255, the other way round where white is zero. `window` None: 16-bit gray over its full range, as it
-    stands there.
+    `window` become 0 to 255, the other way round where white is zero. `full`: 16-bit gray over its full range, as it stands
+    there. `auto`: deep pictures are only measured, and black, since their scale is known once all are measured.
     Raises UndecodableError; the size is judged from the header, before any pixel is decoded.
     """
     with _opened(stream, max_pixels) as image:
@@ -67,18 +65,9 @@ def decode(
         white_is_zero = getattr(image, "tag_v2", {}).get(262) == 0
         turned = ImageOps.exif_transpose(image)
         values = _range(turned)
-        gray = turned if values is None else _eight_bit(turned, values, window, white_is_zero)
-        pixels = fit(gray, shape)
-        return Decoded(pixels, size, mode, values, _has_pages(image), halved and values is None)
-
-
-def measure(stream: BinaryIO, max_pixels: int) -> tuple[float, float] | None:
-    """Lowest and highest value of a deep picture, of which alone pixels are decoded; None: it is none.
-
-    Raises UndecodableError.
-    """
-    with _opened(stream, max_pixels) as image:
-        return _range(image)
+        if values is not None:
+            turned = _eight_bit(turned, values, window, white_is_zero)
+        return Decoded(fit(turned, shape), size, mode, values, _has_pages(image), halved and values is None)
 
 
 def fit(image: Image.Image, shape: ImageShape) -> Images:
@@ -128,12 +117,9 @@ def _with_header(stream: BinaryIO, max_pixels: int) -> Image.Image:
     return image
 
 
-def _is_deep(image: Image.Image) -> bool:
-    return image.mode in ("I", "F") or image.mode.startswith("I;16")
-
-
 def _range(image: Image.Image) -> tuple[float, float] | None:
-    if not _is_deep(image):
+    """Lowest and highest value of a deep picture; None: it is none."""
+    if image.mode not in ("I", "F") and not image.mode.startswith("I;16"):
         return None
     values = np.asarray(image)
     low, high = float(values.min()), float(values.max())
@@ -143,13 +129,12 @@ def _range(image: Image.Image) -> tuple[float, float] | None:
 
 
 def _eight_bit(
-    image: Image.Image,
-    values: tuple[float, float],
-    window: tuple[float, float] | None,
-    white_is_zero: bool,
+    image: Image.Image, values: tuple[float, float], window: Window, white_is_zero: bool
 ) -> Image.Image:
-    """A deep picture with 8 bits; without a window value v of 16-bit gray becomes round(v / 257)."""
-    if window is not None:
+    """A deep picture with 8 bits; of the `full` range, value v of 16-bit gray becomes round(v / 257)."""
+    if window == "auto":
+        return Image.new("L", image.size)
+    if window != "full":
         low, high = window
         scaled = np.rint(
             (np.clip(np.asarray(image).astype(np.float64), low, high) - low) * (255 / (high - low))

@@ -104,6 +104,12 @@ class Walk:
         """Count everything below a folder as not used."""
         self.ignored.extend(files_below(folder, self.root))
 
+    def has_images(self, folder: Path) -> bool:
+        """Whether there is a file that would be read, were the folder a class's."""
+        return any(
+            PurePosixPath(name).suffix.lower() in IMAGE_EXTENSIONS for name in files_below(folder, self.root)
+        )
+
     def name(self, path: Path) -> str:
         """The path below the root, with forward slashes."""
         return path.relative_to(self.root).as_posix()

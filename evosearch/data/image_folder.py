@@ -137,7 +137,8 @@ def _class_folders(walk: Walk) -> tuple[Mapping[SplitName, tuple[Path, ...]], tu
                 f"{str(walk.root)!r} has {by_split[split].name!r} and {folder.name!r}; keep one of them"
             )
         by_split[split] = folder
-    ambiguous = _ambiguity(walk.root, split_folders, others) if others else ""
+    doubtful = [folder for folder in others if folder.is_symlink() or walk.has_images(folder)]
+    ambiguous = _ambiguity(walk.root, split_folders, doubtful) if doubtful else ""
     if "train" not in by_split:
         raise DataError(
             ambiguous or f"{str(walk.root)!r} has {split_folders[0].name!r} but no 'train' folder; add it"

@@ -1,18 +1,15 @@
 """Many image files to one array, naming every file that cannot be used."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from evosearch.blueprint import ImageShape
-from evosearch.data.decoding import UndecodableError, Window, decode, measure
+from evosearch.data.decoding import Decoded, UndecodableError, Window, decode
 from evosearch.evaluation import Images
-
-Read = TypeVar("Read")
 
 
 @dataclass(frozen=True)
@@ -53,7 +50,6 @@ class DecodedFiles:
 def decode_files(root: Path, names: Sequence[str], how: Decoding) -> tuple[DecodedFiles, Mapping[str, str]]:
     """Decode `names` below `root`; also the reason for every file that could not be, by name."""
     count, shape = len(names), how.shape
-    window = _window(root, names, how)
     files = DecodedFiles(
         np.zeros((count, shape.channels, shape.height, shape.width), np.uint8),
         np.zeros((count, 2), np.int64),
@@ -61,48 +57,45 @@ def decode_files(root: Path, names: Sequence[str], how: Decoding) -> tuple[Decod
         np.full((count, 2), np.nan),
         np.zeros(count, np.bool_),
         np.zeros(count, np.bool_),
-        np.array(window or (np.nan, np.nan), np.float64),
+        np.full(2, np.nan) if isinstance(how.window, str) else np.array(how.window, np.float64),
     )
+    bad = _decode_into(files, root, dict(enumerate(names)), how, how.window)
+    deep = {i: name for i, name in enumerate(names) if not np.isnan(files.values[i, 0])}
+    if how.window == "auto" and deep:
+        low, high = _scale(files, deep, how.scale_from)
+        files.window[:] = low, high
+        bad |= _decode_into(files, root, deep, how, (low, high))
+    return files, bad
+
+
+def _decode_into(
+    files: DecodedFiles, root: Path, names: Mapping[int, str], how: Decoding, window: Window
+) -> dict[str, str]:
+    """Decode files into their places. Returns: why one could not be, by name."""
     bad: dict[str, str] = {}
-    for i, name in enumerate(names):
+    for i, name in names.items():
         try:
-            one = _read(root / name, lambda stream: decode(stream, shape, how.max_pixels, window))
+            one = _decoded(root / name, how, window)
         except UndecodableError as error:
             bad[name] = str(error)
         else:
             files.images[i], files.sizes[i], files.modes[i] = one.pixels, one.size, one.mode
             files.values[i] = one.values or (np.nan, np.nan)
             files.pages[i], files.halved[i] = one.pages, one.halved
-    return files, bad
+    return bad
 
 
-def _window(root: Path, names: Sequence[str], how: Decoding) -> tuple[float, float] | None:
-    """The window in numbers; None: `full`, or `auto` where no picture is deep."""
-    if how.window != "auto":
-        return None if how.window == "full" else how.window
-    trained = _ranges(root, [name for name in names if name in how.scale_from], how.max_pixels)
-    # where no picture of train is deep, those are taken that are
-    ranges = trained or _ranges(root, names, how.max_pixels)
-    if not ranges:
-        return None
-    low, high = min(one for one, _ in ranges), max(one for _, one in ranges)
+def _scale(files: DecodedFiles, deep: Mapping[int, str], trained: frozenset[str]) -> tuple[float, float]:
+    """From the lowest to the highest value of the deep pictures that are trained on; where none of these is deep, of all."""
+    of_trained = [i for i, name in deep.items() if name in trained]
+    values = files.values[of_trained or list(deep)]
+    low, high = float(values[:, 0].min()), float(values[:, 1].max())
     return low, high if high > low else low + 1
 
 
-def _ranges(root: Path, names: Collection[str], max_pixels: int) -> list[tuple[float, float]]:
-    found = []
-    for name in names:
-        try:
-            values = _read(root / name, lambda stream: measure(stream, max_pixels))
-        except UndecodableError:  # which is said when it is decoded
-            continue
-        found += [values] if values is not None else []
-    return found
-
-
-def _read(path: Path, read: Callable[[BinaryIO], Read]) -> Read:
+def _decoded(path: Path, how: Decoding, window: Window) -> Decoded:
     try:
         with path.open("rb") as stream:
-            return read(stream)
+            return decode(stream, how.shape, how.max_pixels, window)
     except OSError as error:
         raise UndecodableError(f"cannot be read: {error.strerror}") from error

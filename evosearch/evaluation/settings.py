@@ -11,6 +11,9 @@ Optimizer = Literal["adam", "sgd", "adadelta", "rmsprop"]
 MOST_EPOCHS = 10_000_000
 """Longer than anybody waits; more is a slip of the keyboard."""
 
+MOST_BATCH = 1_000_000
+"""Images; more fit no device at once."""
+
 MOST_THREADS = 256
 """Of one worker; starting many more takes minutes."""
 
@@ -61,7 +64,10 @@ class TrainingSettings:
 
     def objections(self) -> Sequence[str]:
         """Why no search may be begun with these, one line each; one that was begun before goes on."""
-        return _too_many_epochs("training", self.epochs)
+        epochs = _too_many_epochs("training", self.epochs)
+        if self.batch_size <= MOST_BATCH:
+            return epochs
+        return (*epochs, f"training.batch_size is {self.batch_size}; it must be at most {MOST_BATCH:,}")
 
 
 @dataclass(frozen=True)

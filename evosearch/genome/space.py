@@ -1,5 +1,6 @@
 """The search space's ranges, and the draw of a random chromosome from them (EAVL-COVID, "Initialisation")."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,18 @@ from evosearch.genome.chromosome import Chromosome, Conv, Dense, HeadGene, Pool
 
 Range = tuple[int, int]
 """Lowest and highest value, both included."""
+
+MOST_GENES = 1_000
+"""Genes of a kind in a random network; drawing and judging many more takes minutes for each."""
+
+MOST_WIDTH = 100_000
+"""Channels or neurons of a layer; a dense layer between two such has more weights than a GPU holds."""
+
+MOST_PARAMETERS = 10**11
+"""More than any device trains; with these the operations of a network are still a number that the journal holds."""
+
+MOST_MEMORY = 2**50
+"""Bytes: a pebibyte, likewise."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +67,27 @@ class SearchSpace:
             raise ConfigError(
                 f"space.max_memory is {self.max_memory}; give bytes, at least 1, or leave it out"
             )
+
+    def objections(self) -> Sequence[str]:
+        """Why no search may be begun with these ranges, one line each; one that was begun before goes on."""
+        most = {
+            "convolutions": MOST_GENES,
+            "channels": MOST_WIDTH,
+            "poolings": MOST_GENES,
+            "dense": MOST_GENES,
+            "units": MOST_WIDTH,
+        }
+        ranges = [
+            f"space.{name} is {list(getattr(self, name))}; its upper bound must be at most {limit:,}"
+            for name, limit in most.items()
+            if getattr(self, name)[1] > limit
+        ]
+        sizes = [
+            f"space.{name} is {value}; it must be at most {limit:,}"
+            for name, limit in (("max_parameters", MOST_PARAMETERS), ("max_memory", MOST_MEMORY))
+            if (value := getattr(self, name)) is not None and value > limit
+        ]
+        return (*ranges, *sizes)
 
 
 def _check_range(name: str, bounds: Range, least: int) -> None:

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from evosearch.evaluation import Measure
 from evosearch.permissions import make_folder, new_file
 from evosearch.printable import printable
+from evosearch.reports.words import MEASURES
 from evosearch.storage import GenerationRow
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ MOST_NAMED = 8
 
 
 def draw_evolution(
-    name: str, generations: Sequence[GenerationRow], file: Path, measure: str = "validation accuracy"
+    name: str, generations: Sequence[GenerationRow], file: Path, measure: Measure = "accuracy"
 ) -> None:
     """Draw `evolution_figure` to `file`, a PNG of 1200 x 720 pixels."""
     _save(evolution_figure(name, generations, measure), file)
@@ -37,13 +39,13 @@ def draw_group(
     name: str,
     members: Mapping[str, Sequence[GenerationRow]],
     file: Path,
-    measure: str = "validation accuracy",
+    measure: Measure = "accuracy",
 ) -> None:
     """Draw `group_figure` to `file`, likewise."""
     _save(group_figure(name, members, measure), file)
 
 
-def evolution_figure(name: str, generations: Sequence[GenerationRow], measure: str) -> "Figure":
+def evolution_figure(name: str, generations: Sequence[GenerationRow], measure: Measure) -> "Figure":
     """A search: its candidates as dots, their median with a band that holds the middle half of them, and the best.
 
     Failed candidates have no fitness: they are crosses below all others, and count in no line. `measure`: what fitness is.
@@ -67,7 +69,7 @@ def evolution_figure(name: str, generations: Sequence[GenerationRow], measure: s
     return _with_legend(axes)
 
 
-def group_figure(name: str, members: Mapping[str, Sequence[GenerationRow]], measure: str) -> "Figure":
+def group_figure(name: str, members: Mapping[str, Sequence[GenerationRow]], measure: Measure) -> "Figure":
     """A group: the best of each member by generation, and the median of these over the members that came so far."""
     longest = max(members.values(), key=len, default=())
     axes = _new_axes(f"Evolution of {printable(name)}, {len(members)} searches", longest[-1:], measure)
@@ -94,12 +96,12 @@ def group_figure(name: str, members: Mapping[str, Sequence[GenerationRow]], meas
     return _with_legend(axes)
 
 
-def _new_axes(title: str, last: Sequence[GenerationRow], measure: str) -> "Axes":
+def _new_axes(title: str, last: Sequence[GenerationRow], measure: Measure) -> "Axes":
     from matplotlib.figure import Figure  # noqa: PLC0415 - half a second that only this picture needs
     from matplotlib.ticker import MaxNLocator  # noqa: PLC0415 - likewise
 
     axes = Figure(figsize=(10, 6), dpi=120, layout="constrained").subplots()
-    axes.set(xlabel="generation", ylabel=measure)
+    axes.set(xlabel="generation", ylabel=f"validation {MEASURES[measure]}")
     axes.set_title(title, parse_math=False)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.set_xlim(-0.6, max((row.generation for row in last), default=0) + 0.6)

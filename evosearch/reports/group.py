@@ -7,7 +7,7 @@ from statistics import fmean, stdev
 from typing import Any, Self
 
 from evosearch.reports.status import SearchSnapshot, status_document
-from evosearch.reports.words import counted
+from evosearch.reports.words import counted, ended
 from evosearch.storage import EvaluationRow, SearchRow
 
 
@@ -85,10 +85,10 @@ def group_lines(
     """
     done = sum(row.counts.get("done", 0) for row, _ in members)
     failed = sum(row.counts.get("failed", 0) for row, _ in members)
+    recalled = sum(row.recalled for row, _ in members)
     width = max((len(row.name) for row, _ in members), default=0)
     lines = [
-        f"{name}: done, {counted(len(members), 'member')}, {counted(done + failed, 'evaluation')}"
-        f"{f' ({failed} failed)' if failed else ''}",
+        f"{name}: done, {counted(len(members), 'member')}, {ended(done + failed, recalled, failed)}",
         "",
         *(f"{row.name.ljust(width)}  {_best(best)}" for row, best in members),
         "",

@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, Literal, TypeVar
 
 from rich.table import Table
@@ -32,8 +33,12 @@ COLUMNS = (
     "candidate",
     "repeat",
     "until",
+    "accuracy",
+    "balanced_accuracy",
+    "f1",
+    "auroc",
 )
-"""Columns of the CSV, and with `curve` the keys of the JSON, in order: scripts rely on them; of a group `search` is the first."""
+"""Columns of the CSV, and with `operations` and `curve` the keys of the JSON, in order: scripts rely on them; of a group `search` is the first."""
 
 
 @dataclass(frozen=True)
@@ -57,21 +62,28 @@ def best_first(rows: Sequence[AnyRow]) -> list[AnyRow]:
 
 
 def results_document(rows: Sequence[EvaluationRow], *, grouped: bool = False) -> list[dict[str, Any]]:
-    """One JSON object per candidate with the keys of `COLUMNS`, `curve` and `epochs`.
+    """One JSON object per candidate with the keys of `COLUMNS`, `operations`, `curve` and `epochs`.
 
-    `flops`: forward, one image. `curve`: [training loss, validation accuracy] of each epoch of the last attempt, as
+    `fitness`: by what the search goes by. `operations`: what `operators` says in words, as data; None where an older version
+    kept words only. `flops`: forward, one image. `curve`: [training loss, validation accuracy] of each epoch of the last attempt, as
     far as the rows were read with it, and `epochs` the same with its names. `grouped`: the rows are `MemberEvaluation`s, and `search` is told too.
     """
     return [
-        _values(row, grouped) | {"curve": [list(epoch) for epoch in row.curve], "epochs": _epochs(row)}
+        _values(row, grouped)
+        | {
+            "operations": None if row.operations is None else [dict(one) for one in row.operations],
+            "curve": [[value if isfinite(value) else None for value in epoch] for epoch in row.curve],
+            "epochs": _epochs(row),
+        }
         for row in rows
     ]
 
 
-def _epochs(row: EvaluationRow) -> list[dict[str, float]]:
+def _epochs(row: EvaluationRow) -> list[dict[str, float | None]]:
+    finite = ([value if isfinite(value) else None for value in epoch] for epoch in row.curve)
     return [
         {"epoch": number, "loss": loss, "accuracy": accuracy}
-        for number, (loss, accuracy) in enumerate(row.curve, 1)
+        for number, (loss, accuracy) in enumerate(finite, 1)
     ]
 
 

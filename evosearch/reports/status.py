@@ -115,6 +115,7 @@ def status_document(snapshot: SearchSnapshot) -> dict[str, Any]:
             "running": snapshot.running,
             "failed": dict(row.failed),
             "total": snapshot.total,
+            "recalled": row.recalled,
         },
         "best": best and {"number": best.number, "chromosome": best.chromosome, "fitness": best.fitness},
         "seconds": round(row.seconds, 1),
@@ -148,7 +149,8 @@ def status_lines(snapshot: SearchSnapshot) -> list[str]:
     lines = [
         f"{row.name}: {snapshot.state}{f' ({row.message})' if row.message else ''}",
         f"  generation   {_generation(row)}",
-        f"  evaluations  {snapshot.done} done, {snapshot.running} running, failed: {_failed(row)}{_of_all(snapshot)}",
+        f"  evaluations  {snapshot.done} done{_recalled(row)}, {snapshot.running} running, failed: {_failed(row)}"
+        f"{_of_all(snapshot)}",
         f"  elapsed      {duration(row.seconds)}",
     ]
     if row.parent is not None:
@@ -224,6 +226,10 @@ def _clock(seconds: float) -> str:
 
 def _failed(row: SearchRow) -> str:
     return ", ".join(f"{count} {kind}" for kind, count in row.failed.items()) or "none"
+
+
+def _recalled(row: SearchRow) -> str:
+    return f" ({row.recalled} as copies of equal networks, untrained)" if row.recalled else ""
 
 
 def _generation(row: SearchRow) -> str:

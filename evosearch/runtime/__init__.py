@@ -10,9 +10,9 @@ from evosearch.runtime.checkpointing import Checkpointing, checkpoint_room
 from evosearch.runtime.driver import Logbook, Surroundings, drive, starting
 from evosearch.runtime.faults.policy import Policy, policy_of
 from evosearch.runtime.faults.stalls import StallDetector, TimeLimits
-from evosearch.runtime.machine.consequences import retried
+from evosearch.runtime.machine.consequences import RULES, retried
 from evosearch.runtime.machine.fleet import Fleet, Member
-from evosearch.runtime.machine.fold import DriverState, evolve, replay
+from evosearch.runtime.machine.fold import DriverState, bred_again, evolve, replay
 from evosearch.runtime.machine.plan import Plan, ReadingName, SplitReader
 from evosearch.runtime.machine.step import Assign, Begun, Exclude, Record, StopAsked, step
 from evosearch.runtime.pool import (
@@ -29,13 +29,15 @@ from evosearch.runtime.pool import (
 )
 from evosearch.runtime.scheduling.costs import ENOUGH, Timings, Work, work_of
 from evosearch.runtime.scheduling.placement import CONTEXT
-from evosearch.runtime.settings import EvaluatorFactory, WorkerSettings
+from evosearch.runtime.settings import MOST_PER_GPU, EvaluatorFactory, WorkerSettings
 from evosearch.runtime.signals import StopSignals
 from evosearch.runtime.watcher import Silence, Watcher, Watchers
 
 __all__ = [
     "CONTEXT",
     "ENOUGH",
+    "MOST_PER_GPU",
+    "RULES",
     "Assign",
     "Begun",
     "Checkpointing",
@@ -70,6 +72,7 @@ __all__ = [
     "WorkerPool",
     "WorkerProgressed",
     "WorkerSettings",
+    "bred_again",
     "checkpoint_room",
     "drive",
     "evolve",

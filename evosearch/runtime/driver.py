@@ -8,7 +8,8 @@ from evosearch.errors import InterruptedSearchError, TooManyFailuresError
 from evosearch.evaluation import PredictionTask
 from evosearch.runtime.checkpointing import Checkpointing
 from evosearch.runtime.faults.stalls import LiveTrainings, StallDetector, TimeLimits
-from evosearch.runtime.machine.fleet import Fleet
+from evosearch.runtime.machine.consequences import ALL_DIVERGED, barren_reason
+from evosearch.runtime.machine.fleet import Fleet, Member
 from evosearch.runtime.machine.step import (
     Assign,
     Begun,
@@ -30,7 +31,7 @@ from evosearch.runtime.pool import (
 )
 from evosearch.runtime.scheduling.placement import check_limits, check_readings
 from evosearch.runtime.watcher import Watcher, Watchers
-from evosearch.storage import Completed, Event, LiveCurve, Stopped
+from evosearch.storage import Completed, Event, GenerationStarted, LiveCurve, Stopped
 
 HEARTBEAT_SECONDS = 5.0
 POLL_SECONDS = 0.25
@@ -105,6 +106,7 @@ class _Loop:
         self._world = world
         self._stalls = StallDetector()
         self._stopped: list[str] = []
+        self._other: set[tuple[str, str]] = set()
         self._held_back: list[PoolEvent] = []
         self._may_begin = False
         self._joined: set[Worker] = set()
@@ -144,6 +146,9 @@ class _Loop:
             held, self._held_back = self._held_back, []
             self._live, told = self._live.heard(held)
             self._advance(*held)
+            for event in held:
+                if isinstance(event, WorkerJoined):
+                    self._compare_processor(event.worker)
             for search, curves in told.items():
                 self._show(search, curves)
 
@@ -163,6 +168,16 @@ class _Loop:
         if not member.state.halted:
             self._world.logbooks[search].show(curves)
             self._watchers.follow(member.plan, curves)
+
+    def _compare_processor(self, worker: Worker) -> None:
+        """Say once of each kind of processor that it is another one than a search began on."""
+        for name, member in self._fleet.members.items():
+            first = next(iter(member.state.processors), worker.processor)
+            if worker.processor and worker.processor != first and (name, worker.processor) not in self._other:
+                self._other.add((name, worker.processor))
+                self._watchers.note(
+                    f"{worker.name} computes on {worker.processor}, and {name!r} began on {first}: its bits may differ"
+                )
 
     def _devices_suffice(self) -> bool:
         left = {event.worker for event in self._held_back if isinstance(event, WorkerLeft)}
@@ -206,6 +221,8 @@ class _Loop:
                 world.logbooks[search].append(facts)
                 member = self._fleet.members[search]
                 self._watchers.observe(member.plan, member.state, facts)
+                if text := _barren_beginning(member, facts):
+                    self._watchers.note(text)
                 self._stopped += [
                     _stopped(search, fact.message) for fact in facts if isinstance(fact, Stopped)
                 ]
@@ -235,7 +252,19 @@ def starting(ready: int, ordered: int) -> str:
     return f"starting workers: {ready} of {max(ready, ordered)} ready"
 
 
+def _barren_beginning(member: Member, facts: Sequence[Event]) -> str | None:
+    """A word on a search that goes on although all of its first generation diverged, once, as the second one starts."""
+    begins = any(isinstance(fact, GenerationStarted) and fact.generation == 1 for fact in facts)
+    if not (begins and member.state.barren) or any(isinstance(fact, Stopped) for fact in facts):
+        return None
+    return f"{member.plan.name}: {barren_reason(member.plan)}"
+
+
 def _stopped(search: str, message: str) -> str:
+    if message.startswith(ALL_DIVERGED):
+        return (
+            f"{search!r} stopped: {message}; `evosearch resume {search}` goes on with this one all the same"
+        )
     return f"{search!r} stopped: {message}; mend the cause, then `evosearch resume {search}` tries them again"
 
 

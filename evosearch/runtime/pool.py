@@ -17,12 +17,14 @@ class Worker:
 
     `name`: ends in a serial that its pool never uses again, for instance "node1-gpu0-2". `device`: what it shares
     with other workers, for instance "node1/cuda:0"; workers of one device compete. `memory`: bytes of that device;
-    None where it is not known, and on a CPU.
+    None where it is not known, and on a CPU. `processor`: the kind that it computes on, as in `ProcessorSeen`; empty where
+    that is not known.
     """
 
     name: str
     device: str
     memory: int | None = None
+    processor: str = ""
 
     @property
     def node(self) -> str:

@@ -1,6 +1,6 @@
 """How many workers there are, where they run, and what each of them is made from."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -11,6 +11,15 @@ from evosearch.evaluation import Evaluator
 EvaluatorFactory: TypeAlias = Callable[[SearchData, str], Evaluator]
 """Called once in each worker process with the data and a torch device name, "cpu" or "cuda:0"; it is sent there,
 so it must be picklable."""
+
+MOST_WORKERS = 100_000
+"""More than any cluster runs."""
+
+MOST_PER_GPU = 64
+"""Workers that may share a GPU; each holds a context of its own of some hundred megabytes there."""
+
+MOST = 1_000_000_000
+"""Of evaluations, MiB, seconds or minutes: more than anybody waits for or has."""
 
 LEAST_STALL = 5.0
 """Seconds; with less, a worker would be killed between two words of its progress."""
@@ -66,3 +75,13 @@ class WorkerSettings:
             raise ConfigError(
                 "workers.address is empty; give an address such as 10.0.0.1:6379, or leave it out"
             )
+
+    def objections(self) -> Sequence[str]:
+        """Why no search may be begun with these, one line each; one that was begun before goes on."""
+        most = {"count": MOST_WORKERS, "per_gpu": MOST_PER_GPU, "recycle_after": MOST, "recycle_growth": MOST}
+        most |= dict.fromkeys(("stall_seconds", "soft_seconds", "hard_seconds", "checkpoint_minutes"), MOST)
+        return tuple(
+            f"workers.{name} is {value}; it must be at most {limit:,}"
+            for name, limit in most.items()
+            if (value := getattr(self, name)) is not None and value > limit
+        )

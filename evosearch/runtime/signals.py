@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a question the driver asks, not as an exception in the middle of a commit."""
+"""Ctrl-C, SIGTERM and SIGHUP as a question the driver asks, not as an exception in the middle of a commit."""
 
 import signal
 from types import FrameType, TracebackType
@@ -6,11 +6,12 @@ from typing import Any
 
 from evosearch.errors import InterruptedSearchError
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""SIGHUP: the terminal was closed; under nohup it is ignored, and stays so."""
 
 
 class StopSignals:
-    """Context that takes over SIGINT and SIGTERM and gives them back at its end.
+    """Context that takes over SIGINT, SIGTERM and SIGHUP and gives them back at its end.
 
     Until `defer` is called a signal ends the preparation at once, by `InterruptedSearchError`. From then on the
     first one only sets `reason`, which the driver asks for between two commits; a second Ctrl-C raises
@@ -40,6 +41,8 @@ class StopSignals:
 
     def _install(self) -> None:
         for number in SIGNALS:
+            if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
+                continue
             try:
                 before = signal.signal(number, self._handle)
             except ValueError:  # not in the main thread

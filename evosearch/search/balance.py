@@ -6,12 +6,12 @@ the finished generations; `phi` the paper's threshold (4).
 
 import numpy as np
 
-from evosearch.genome import Chromosome, Head
+from evosearch.genome import Chromosome, Grown, Head, Shrunk
 
 
 def balance(
-    child: Chromosome, best: Head, phi: int, deviation: float, rng: np.random.Generator
-) -> tuple[Chromosome, tuple[str, ...]]:
+    child: Chromosome, best: Head, phi: int, deviation: float, rng: np.random.Generator, *, reference: int
+) -> tuple[Chromosome, tuple[Shrunk | Grown, ...]]:
     """Shrink a child whose head is at least `phi` longer than `best`, or grow one shorter than `phi`.
 
     Args:
@@ -20,20 +20,22 @@ def balance(
         phi: threshold in genes, at least 1.
         deviation: spread of the cut length around the surplus, in genes (1 in the paper).
         rng: chance.
+        reference: number of the candidate whose head `best` is, for the record.
 
-    Returns: the child, and what was done in words (empty: nothing).
+    Returns: the child, and what was done (empty: nothing).
     """
     surplus = len(child.head) - len(best)
     if surplus >= phi:
         cut = draw_cut_length(surplus, deviation, rng)
         start = int(rng.integers(1, len(child.head) - cut, endpoint=True))
-        return Chromosome(shrink(child.head, start, cut), child.tail), (f"shrink {cut} at {start}",)
+        return Chromosome(shrink(child.head, start, cut), child.tail), (Shrunk(start, cut, reference),)
     if len(child.head) < phi:
         length = min(phi, len(best))
         start = int(rng.integers(1, len(best) - length + 1, endpoint=True))
         before = int(rng.integers(1, len(child.head), endpoint=True))
         genes = best[start - 1 : start - 1 + length]
-        return Chromosome(grow(child.head, genes, before), child.tail), (f"grow {length} at {before}",)
+        grown = Grown(before, length, reference, origin=start)
+        return Chromosome(grow(child.head, genes, before), child.tail), (grown,)
     return child, ()
 
 

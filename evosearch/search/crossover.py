@@ -4,16 +4,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evosearch.genome import Chromosome, Head, Tail
+from evosearch.genome import Chromosome, Copied, CrossedHeads, CrossedTails, Crossing, Head, Tail
 
 
 @dataclass(frozen=True, slots=True)
 class Crossed:
-    """Two children, and what was done in words, for instance "crossed heads 3|5" or "copied"."""
+    """Two children, and what was done."""
 
     first: Chromosome
     second: Chromosome
-    operator: str
+    operation: Crossing
 
 
 def crossover(a: Chromosome, b: Chromosome, probability: float, rng: np.random.Generator) -> Crossed:
@@ -25,15 +25,14 @@ def crossover(a: Chromosome, b: Chromosome, probability: float, rng: np.random.G
     Returns: children whose heads may have other lengths than their parents'. Source: EAVL-COVID, crossover.
     """
     if rng.random() >= probability:
-        return Crossed(a, b, "copied")
+        return Crossed(a, b, Copied())
     tails = cross_tails(a.tail, b.tail)
     if min(len(a.head), len(b.head)) < 2:
-        return Crossed(Chromosome(a.head, tails[0]), Chromosome(b.head, tails[1]), "crossed tails")
+        return Crossed(Chromosome(a.head, tails[0]), Chromosome(b.head, tails[1]), CrossedTails())
     cut_a, cut_b = int(rng.integers(1, len(a.head))), int(rng.integers(1, len(b.head)))
     heads = cross_heads(a.head, b.head, cut_a, cut_b)
-    return Crossed(
-        Chromosome(heads[0], tails[0]), Chromosome(heads[1], tails[1]), f"crossed heads {cut_a}|{cut_b}"
-    )
+    children = Chromosome(heads[0], tails[0]), Chromosome(heads[1], tails[1])
+    return Crossed(*children, CrossedHeads(cut_a, cut_b))
 
 
 def cross_heads(a: Head, b: Head, cut_a: int, cut_b: int) -> tuple[Head, Head]:

@@ -20,6 +20,7 @@ from evosearch.storage.disks import check_space
 from evosearch.storage.holding.holder import Held, Onlooker, current_state, take
 from evosearch.storage.holding.logbook import JournalLogbook
 from evosearch.storage.home import Home, default_folder, open_home, search_names
+from evosearch.storage.journal.codec import operations_to_json
 from evosearch.storage.journal.events import (
     Born,
     Completed,
@@ -31,6 +32,7 @@ from evosearch.storage.journal.events import (
     Finished,
     GenerationStarted,
     Interrupted,
+    ProcessorSeen,
     Recalled,
     Recorded,
     Reopened,
@@ -57,7 +59,7 @@ from evosearch.storage.journal.rows import (
 from evosearch.storage.names import MOST_OF_RETRAINING, check_name, check_new_name, group_of
 from evosearch.storage.removal import delete, what_is_deleted
 from evosearch.storage.settings import StorageSettings
-from evosearch.storage.urls import files_folder, without_password
+from evosearch.storage.urls import files_folder, user_path, without_password
 
 __all__ = [
     "MOST_OF_RETRAINING",
@@ -83,6 +85,7 @@ __all__ = [
     "LiveCurve",
     "LiveRow",
     "Onlooker",
+    "ProcessorSeen",
     "Recalled",
     "Recorded",
     "Reopened",
@@ -109,10 +112,12 @@ __all__ = [
     "is_journal",
     "open_home",
     "open_journal",
+    "operations_to_json",
     "parse_place",
     "save_copy",
     "search_names",
     "take",
+    "user_path",
     "what_is_deleted",
     "without_password",
 ]

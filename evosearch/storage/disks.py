@@ -44,12 +44,12 @@ def journal_mode(mounts: str, folder: Path) -> JournalMode:
     """WAL where `folder` (absolute, without symbolic links) lies on a local file system, else DELETE.
 
     Args:
-        mounts: the text of /proc/mounts, empty where there is none.
+        mounts: the text of /proc/mounts as `os.fsdecode` reads it, empty where there is none.
         folder: where the journal lies.
     """
     kind = ""
     longest = -1
-    for line in mounts.splitlines():
+    for line in filter(None, mounts.split("\n")):  # a name may hold what else ends lines
         _, point, of = line.split(" ")[:3]
         path = Path(re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), point))
         if folder.is_relative_to(path) and len(path.parts) >= longest:  # a later mount hides an earlier one

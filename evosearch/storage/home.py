@@ -17,7 +17,7 @@ from evosearch.storage.journal.opening import open_journal, parse_place
 from evosearch.storage.journal.rows import SearchRow, SearchStatus
 from evosearch.storage.journal.tables import searches
 from evosearch.storage.names import members_of
-from evosearch.storage.urls import files_folder, without_password
+from evosearch.storage.urls import files_folder, real_path, user_folder, user_path, without_password
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def open_home(
     """
     default = default_folder(env, cwd)
     place = parse_place(default / "journal.db" if storage is None else storage)
-    folder = default if isinstance(place, URL) else files_folder(place.expanduser().resolve())
+    folder = default if isinstance(place, URL) else files_folder(real_path(place))
     journal = open_journal(place, must_exist=not create, cache=folder / "cache", note=note)
     is_default = journal.file == (default / "journal.db").resolve()
     return Home(folder, journal, (journal.advice,) if journal.advice else (), is_default)
@@ -139,9 +139,12 @@ def default_folder(env: Mapping[str, str], cwd: Path) -> Path:
 
     A job's working directory changes with every edit of what is submitted, so a resubmitted job would not find
     its search there.
+
+    Raises:
+        InputError: the variable names no folder, or the user of the job has no home folder.
     """
     if folder := env.get("EVOSEARCH_HOME"):
-        return (cwd / folder).absolute()
+        return (cwd / user_folder(folder, "EVOSEARCH_HOME")).absolute()
     if "RAY_JOB_CONFIG_JSON_ENV_VAR" in env:  # set by Ray for a job's entry point
-        return Path.home() / "evosearch-runs"
+        return user_path("~/evosearch-runs")
     return (cwd / "runs").absolute()

@@ -28,22 +28,56 @@ _SLIP = re.compile(rf"\s*$|://|[^/]*:/*$|[a-z][a-z0-9+.-]*:/(?!/)|{SCHEMES}:(?!/
 
 
 def is_place(text: str) -> bool:
-    """Whether `text` can be a path or a URL: it is not blank, nor a URL that lacks a slash, its scheme or its rest."""
-    return not _SLIP.match(text)
+    """Whether `text` can be a path or a URL: it is not blank, holds no NUL character, nor is it a URL that lacks a slash,
+    its scheme or its rest.
+    """
+    return "\0" not in text and not _SLIP.match(text)
 
 
 def user_path(text: str) -> Path:
     """The path `text`, with `~` as a shell reads it.
 
     Raises:
-        InputError: it begins with `~NAME`, and no user has that name.
+        InputError: it begins with `~`, and this user has no home folder; or with `~NAME`, and no user has that name.
     """
     try:
         return Path(text).expanduser()
     except RuntimeError as error:
         raise InputError(
-            f"{text!r} begins with a user that is not known here; write the folder out"
+            f"{text!r} begins with the home folder of a user that is not known here; write the folder out"
         ) from error
+
+
+def user_folder(text: str, meaning: str) -> Path:
+    """The folder `text` on this machine, as `user_path`; `meaning`: what names it, for the message.
+
+    Raises:
+        InputError: it is a URL, or can name no folder.
+    """
+    if "://" in text or not is_place(text):
+        raise InputError(
+            f"{meaning} is {without_password(text)!r}, which is no folder; a journal on a server is named by --storage or "
+            "storage.journal"
+        )
+    return user_path(text)
+
+
+def real_path(path: Path) -> Path:
+    """`path` from the root on, without links, `~` as a shell reads it; nothing need be there.
+
+    Raises:
+        InputError: as `user_path`, or its links lead in a circle, or it is not UTF-8, which SQLite and safetensors ask for.
+    """
+    try:
+        found = user_path(str(path)).resolve()
+        str(found).encode()
+    except RuntimeError as error:  # Python 3.11's word for a circle
+        raise InputError(f"{str(path)!r} is a link that leads back to itself; name another place") from error
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"the path {found} is not UTF-8, so no search can be kept there; name another place"
+        ) from error
+    return found
 
 
 def files_folder(journal: Path) -> Path:

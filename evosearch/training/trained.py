@@ -93,7 +93,7 @@ class TrainedNetwork(nn.Module):
             return torch.tensor(fit(picture, self.image))
         try:
             stream = BytesIO(Path(picture).read_bytes()) if isinstance(picture, str | Path) else picture
-            return torch.tensor(decode(stream, self.image, MOST_PIXELS, self.window).pixels)
+            return torch.tensor(decode(stream, self.image, MOST_PIXELS, self.window or "full").pixels)
         except (UndecodableError, OSError) as error:
             raise DataError(f"{str(picture)!r} {error}") from error
 

@@ -34,7 +34,7 @@ OPTIONS = {
         *("--executor", "--address", "--takeover"),
     },
     "status": {"NAME", "--json", "--storage", "--address"},
-    "results": {"NAME", "--format", "--top", "--storage", "--address"},
+    "results": {"NAME", "--format", "--top", "--breed-again", "--storage", "--address"},
     "data": {"CONFIG", "--example", "--set", "--json"},
     "validate": {"CONFIG", "--example", "--set", "--json", "--probe"},
     "upgrade": {"--storage"},

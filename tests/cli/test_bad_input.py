@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from evosearch.config.schema import config_schema
 from tests.finished_search import TINY
 
 
@@ -57,6 +58,67 @@ def test_a_missing_file_is_named_with_the_one_that_was_meant(refused):
 def test_a_wrong_value_is_told_with_file_and_line_and_nothing_is_made(refuses_text, old, new, message):
     line = next(number for number, text in enumerate(TINY.splitlines(), 1) if old in text)
     assert refuses_text(old, new) == f"tiny.yaml:{line}: {message}"
+
+
+def whole_numbers():
+    """Every key that takes a whole number, or a range of them, as the schema has them."""
+
+    def keys(schema, path):
+        schema = {**schema, **document["$defs"].get(schema.get("$ref", "").rpartition("/")[2], {})}
+        for option in [*schema.get("oneOf", ()), *schema.get("anyOf", ())]:
+            yield from keys(option, path)
+        if schema.get("type") == "integer":
+            yield path, str(10**20)
+        if schema.get("type") == "array" and path[0] == "space":
+            yield path, f"[1, {10**20}]"
+        for name, inner in schema.get("properties", {}).items():
+            yield from keys(inner, (*path, name))
+
+    document = config_schema()
+    return sorted({(".".join(path), value) for path, value in keys(document, ())})
+
+
+@pytest.mark.parametrize(("key", "value"), whole_numbers())
+def test_an_absurd_number_is_refused_in_one_line_that_names_its_key_or_does_no_harm(command, key, value):
+    section, _, name = key.partition(".")
+    others = {
+        "evaluations": "strategy={name: random}",
+        "max_image_pixels": "data={name: image_folder, root: .}",
+    }
+    other = ("--set", others[name]) if name in others else ()
+    ended = command("validate", "tiny.yaml", *other, "--set", f"{key}={value}")
+    if key in {"data.split_seed", "strategy.phi"}:  # numpy takes any seed; a threshold that is never reached
+        assert ended.status == 0, ended
+        return
+    assert (ended.status, ended.out, ended.err.count("\n")) == (2, "", 1), ended
+    assert f"{section}.{name}" if name else section in ended.err
+    assert str(10**20) in ended.err
+
+
+def test_as_many_convolutions_as_anybody_asks_for_do_not_run_for_ever(refused):
+    message = refused("run", "tiny.yaml", "--set", "space.convolutions=[1, 100000000]")
+    assert message.endswith("space.convolutions is [1, 100000000]; its upper bound must be at most 1,000")
+    message = refused("run", "tiny.yaml", "--set", "space.convolutions=[1, 1001]")
+    assert message.endswith("space.convolutions is [1, 1001]; its upper bound must be at most 1,000")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("retrain", "tiny", "--epochs", 10**20),
+        ("resume", "tiny", "--generations", 10**20),
+        ("retrain", "tiny", "--seeds", 10**20),
+        ("run", "tiny.yaml", "--seeds", 10**20),
+    ],
+)
+def test_an_absurd_number_of_an_option_is_refused_too(refused, own_finished, arguments):
+    assert str(10**20) in refused(*arguments)
+
+
+def test_a_nul_character_in_a_configuration_is_refused_wherever_it_stands(refused):
+    for key in ("data.root", "storage.journal", "storage.artifacts", "workers.address", "name"):
+        message = refused("validate", "tiny.yaml", "--set", f'{key}="a\\0b"')
+        assert message.endswith('"a\\u0000b" holds a NUL character; leave it out')
 
 
 def test_the_same_key_twice_is_refused(refuses_text):

@@ -110,6 +110,15 @@ def test_such_an_address_is_the_workers_cluster_where_a_command_has_workers(refu
     assert head.asked == []
 
 
+def test_a_job_server_runs_no_configuration_of_this_machine_but_submit_does(refused, head):
+    message = refused("run", "tiny.yaml", "--address", "http://me:secret@head:8265")
+    assert message == (
+        "--address http://me@head:8265 is a job server; `evosearch submit CONFIG` with it runs the search on that "
+        "head, and run takes the cluster's own address, HEAD:6379"
+    )
+    assert head.asked == []
+
+
 @pytest.mark.parametrize("variable", ["RAY_API_SERVER_ADDRESS", "RAY_ADDRESS"])
 @pytest.mark.parametrize("name", ["status", "results", "retrain"])
 def test_rays_own_variables_take_no_command_elsewhere(refused, head, monkeypatch, name, variable):

@@ -63,7 +63,7 @@ def test_a_search_ends_with_its_best_in_words_and_where_everything_lies(command,
     assert ended.status == 0
     home = Path.cwd() / "runs"
     best = status_of(command)["best"]
-    assert ended.out.startswith(f"tiny: done, 2 generations, {EVALUATIONS} evaluations in ")
+    assert ended.out.startswith(f"tiny: done, 2 generations, {EVALUATIONS} evaluations, 6 trainings in ")
     assert f"Best: validation accuracy {best['fitness']:.4f}, candidate {best['number']} of" in ended.out
     assert f"\n  {best['chromosome']}\n" in ended.out
     assert "and an output layer for 10 classes" in ended.out
@@ -223,7 +223,13 @@ def test_a_running_search_reads_as_running(command, monkeypatch, api):
     script_workers(api, Disturbed(3, lambda: seen.append(status_of(command))))
     assert command("run", "tiny.yaml").status == 0
     assert (seen[0]["state"], seen[0]["generation"]) == ("running", 0)
-    assert seen[0]["evaluations"] == {"done": 2, "running": 1, "failed": {}, "total": EVALUATIONS}
+    assert seen[0]["evaluations"] == {
+        "done": 2,
+        "running": 1,
+        "failed": {},
+        "total": EVALUATIONS,
+        "recalled": 0,
+    }
 
 
 def test_a_picture_that_a_kill_prevented_is_drawn_by_the_next_run(own_finished, finished, no_workers):
@@ -458,6 +464,11 @@ def test_a_search_in_which_nothing_succeeded_says_so_and_cannot_be_retrained(
 ):
     script_workers(api, FailingEvaluator(Victims(every=1)))
     ended = command("run", "tiny.yaml")
+    assert (ended.status, ended.out) == (5, "")
+    last = ended.err.splitlines()[-1]
+    assert last.startswith("evosearch: 'tiny' stopped: every evaluation of the first generation diverged (")
+    assert "a lower training.learning_rate (0.003 now)" in last
+    ended = command("resume", "tiny")
     assert ended.status == 0
     summary, hint = ended.out.splitlines()
     assert summary.startswith(

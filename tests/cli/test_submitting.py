@@ -334,3 +334,8 @@ def test_a_cluster_that_does_not_answer_ends_with_3_and_one_line(command):
     ended = command("submit", "tiny.yaml", "--address", "http://127.0.0.1:1")
     assert (ended.status, ended.out) == (3, "")
     assert ended.err == "evosearch: no Ray job server at http://127.0.0.1:1: [Errno 111] Connection refused\n"
+
+
+def test_a_configuration_that_is_a_named_pipe_is_refused_before_it_is_read(refused, cluster):
+    os.mkfifo("pipe.yaml")
+    assert refused("submit", "pipe.yaml").startswith("pipe.yaml is no file and so cannot be sent")

@@ -60,6 +60,13 @@ def test_one_scale_for_all_pictures(scans: Callable[..., Path], window: Window, 
     assert grays(load(scans(TWELVE_BITS), window)) == expected
 
 
+def test_where_no_picture_of_train_is_deep_the_others_give_the_scale(scans: Callable[..., Path]) -> None:
+    root = scans(TWELVE_BITS)
+    for name in ("ill", "well"):
+        Image.fromarray(np.full((6, 6), 200, np.uint8)).save(root / "train" / name / "0.tif")
+    assert grays(load(root, "auto")) == [200, 200, 63, 126, 0, 255]
+
+
 def test_what_is_decoded_is_what_is_kept(scans: Callable[..., Path], tmp_path: Path) -> None:
     root = scans(TWELVE_BITS)
     keys = [load(root, window, tmp_path / "cache").key for window in ("auto", "auto", "full", (0.0, 4095.0))]

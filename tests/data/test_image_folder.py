@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from evosearch.data import ImageFolderSettings, load_dataset
@@ -202,6 +202,8 @@ def test_groups_that_stand_in_two_given_splits_are_a_note(
     st.floats(0.05, 0.4),
     st.integers(0, 9),
 )
+@example([1, 1, 1], [1, 1, 4], 0.25, 0)
+@settings(max_examples=500)
 def test_however_large_groups_are_every_class_of_three_stands_in_every_split(
     ill: list[int], well: list[int], fraction: float, seed: int
 ) -> None:
@@ -211,10 +213,10 @@ def test_however_large_groups_are_every_class_of_three_stands_in_every_split(
             for number in range(size):
                 items.append(Item(f"{label}/{group}/{number}", label))
                 groups[items[-1].name] = f"{label}/{group}"
-    settings = ImageFolderSettings(
+    keys = ImageFolderSettings(
         root="x", test_fraction=fraction, validation_fraction=fraction, split_seed=seed
     )
-    splits = cut_missing({"train": tuple(items)}, settings, groups)
+    splits = cut_missing({"train": tuple(items)}, keys, groups)
     assert torn_groups(splits, groups) == ()
     assert sorted((i for split in SPLITS for i in splits[split]), key=items.index) == items
     assert all({item.label for item in splits[split]} == {0, 1} for split in SPLITS)
@@ -287,6 +289,17 @@ def test_a_layout_that_may_mean_two_things_is_refused_to_a_new_search(
         write_images(tmp_path / "pets" / folder, 5)
     with pytest.raises(DataError, match=re.escape(message)):
         load_dataset(SETTINGS, env={}, cwd=tmp_path, cache=None)
+
+
+def test_a_folder_without_pictures_beside_the_splits_is_no_question(
+    tmp_path: Path, write_images: Callable[..., object]
+) -> None:
+    for folder in ("train/cat", "train/dog"):
+        write_images(tmp_path / "pets" / folder, 5)
+    (tmp_path / "pets" / "boxes").mkdir()
+    (tmp_path / "pets" / "boxes" / "cat.xml").write_text("<box/>")
+    listing = listed(tmp_path / "pets")
+    assert (listing.objections, listing.ignored) == ((), {".xml": 1})
 
 
 def test_a_search_that_began_with_such_a_layout_goes_on_with_a_note(

@@ -31,6 +31,21 @@ def test_every_end_of_every_range_is_drawn() -> None:
     assert channels == set(range(50, 101))
 
 
+@pytest.mark.parametrize("name", ["convolutions", "channels", "poolings", "dense", "units"])
+def test_a_range_whose_end_is_absurd_is_an_objection_with_its_key_and_the_limit(name: str) -> None:
+    (found,) = SearchSpace(**{name: (1, 10**20)}).objections()  # type: ignore[arg-type] # ranges, all of them
+    assert found.startswith(f"space.{name} is [1, {10**20}]; its upper bound must be at most 1")
+    most = int(found.rpartition(" ")[2].replace(",", ""))
+    assert SearchSpace(**{name: (1, most)}).objections() == ()  # type: ignore[arg-type] # likewise
+    assert SearchSpace(**{name: (1, most + 1)}).objections() != ()  # type: ignore[arg-type] # likewise
+
+
+def test_limits_that_no_device_has_are_objections() -> None:
+    assert SearchSpace().objections() == ()
+    found = SearchSpace(max_parameters=10**20, max_memory=10**20).objections()
+    assert [line.partition(" is ")[0] for line in found] == ["space.max_parameters", "space.max_memory"]
+
+
 def test_half_the_convolutions_have_batch_norm_unless_configured() -> None:
     genes = [gene for chromosome in draws(1000) for gene in chromosome.convolutions]
     assert 0.47 < sum(gene.batch_norm for gene in genes) / len(genes) < 0.53

@@ -21,7 +21,7 @@ LOST = row(1, failed=3)
 SKEWED = row(0, 0.1, 0.1, 0.9, 0.9, 0.9)
 """Mean and deviation reach above its best."""
 GROWING = [SKEWED, LOST, row(2, 0.92, 0.5, 0.6, failed=1)]
-MEASURE = "validation accuracy"
+MEASURE = "accuracy"
 
 
 def drawn(rows, tmp_path):
@@ -81,7 +81,7 @@ def test_failed_candidates_are_crosses_below_all_others_and_counted_in_the_legen
 
 
 def test_the_axes_say_what_fitness_is_and_count_in_whole_generations():
-    axes = evolution_figure("pets", [SKEWED], "validation F1").axes[0]
+    axes = evolution_figure("pets", [SKEWED], "f1").axes[0]
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("generation", "validation F1")
     low, high = axes.get_xlim()
     assert [float(tick) for tick in axes.get_xticks() if low < tick < high] == [0.0]

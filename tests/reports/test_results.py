@@ -23,6 +23,12 @@ def table(rows, **options):
     return text.getvalue().splitlines()
 
 
+def test_as_json_operators_are_told_as_data_too():
+    grown = {"kind": "grown", "before": 1, "length": 2, "reference": 17, "origin": 3}
+    (told,) = results_document([replace(DONE, operations=({"kind": "copied"}, grown))])
+    assert told["operations"] == [{"kind": "copied"}, grown]
+
+
 def test_as_json_every_key_is_there_also_where_nothing_is_known():
     done, failed, recalled, waiting = json.loads(json.dumps(results_document(ROWS), allow_nan=False))
     assert done == {
@@ -45,6 +51,11 @@ def test_as_json_every_key_is_there_also_where_nothing_is_known():
         "candidate": 7,
         "repeat": 0,
         "until": 0,
+        "accuracy": None,
+        "balanced_accuracy": None,
+        "f1": None,
+        "auroc": None,
+        "operations": None,
         "curve": [],
         "epochs": [],
     }

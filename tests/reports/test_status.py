@@ -32,7 +32,7 @@ def test_as_json():
         "state": "running",
         "generation": 2,
         "generations": 5,
-        "evaluations": {"done": 9, "running": 2, "failed": {"diverged": 1}, "total": 20},
+        "evaluations": {"done": 9, "running": 2, "failed": {"diverged": 1}, "total": 20, "recalled": 0},
         "best": {"number": 7, "chromosome": "C8 P | F5", "fitness": 0.875},
         "seconds": 100.0,
         "heartbeat": 0.0,

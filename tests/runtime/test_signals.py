@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM."""
+"""Ctrl-C, SIGTERM and SIGHUP."""
 
 import os
 import signal
@@ -48,3 +48,22 @@ def test_afterwards_the_handlers_are_those_of_before():
         signals.defer()
         assert signal.getsignal(signal.SIGINT) != before[0]
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+def test_a_closed_terminal_asks_for_a_stop_too():
+    with StopSignals() as signals:
+        signals.defer()
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert signals.reason() == "SIGHUP"
+
+
+def test_a_hangup_that_nohup_ignores_stays_ignored():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with StopSignals() as signals:
+            signals.defer()
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert signals.reason() is None
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -36,3 +37,10 @@ def test_the_nearest_mount_decides_and_the_later_of_two(folder: str, mode: str) 
 
 def test_without_a_list_of_mounts_a_folder_counts_as_local() -> None:
     assert journal_mode("", Path("/home/me")) == "WAL"
+
+
+@pytest.mark.parametrize("name", [b"\xff", "\u2028".encode(), b"\x85", b"\x0b", b"\x1c"])
+def test_other_mount_points_may_have_any_name(name: bytes) -> None:
+    mounts = os.fsdecode(b"none /mnt/" + name + b" tmpfs rw 0 0\n" + MOUNTS.encode())
+    assert journal_mode(mounts, Path("/home")) == "DELETE"
+    assert journal_mode(mounts.replace("tmpfs", "nfs"), Path(os.fsdecode(b"/mnt/" + name))) == "DELETE"

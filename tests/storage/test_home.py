@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from evosearch.errors import JournalError, SearchConflictError
+from evosearch.errors import InputError, JournalError, SearchConflictError
 from evosearch.storage import Completed, DriverStarted, SearchCreated, default_folder, open_home, take
 from evosearch.storage.journal import opening
 
@@ -17,6 +17,36 @@ def test_the_home_is_the_folder_runs_unless_the_environment_names_another(tmp_pa
     assert default_folder({"EVOSEARCH_HOME": ""}, tmp_path) == tmp_path / "runs"
     assert default_folder({"EVOSEARCH_HOME": "mine"}, tmp_path) == tmp_path / "mine"
     assert default_folder({"EVOSEARCH_HOME": "/mine"}, tmp_path) == Path("/mine")
+
+
+def test_a_tilde_is_the_home_folder_wherever_a_place_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "user"))
+    assert default_folder({"EVOSEARCH_HOME": "~/mine"}, tmp_path) == tmp_path / "user" / "mine"
+    with open_home("~/a.db", env={}, cwd=tmp_path, create=True) as home:
+        assert home.journal.file == tmp_path / "user" / "a.db"
+    with pytest.raises(
+        InputError, match="'~nobody-of-that-name/x' begins with the home folder of a user that"
+    ):
+        default_folder({"EVOSEARCH_HOME": "~nobody-of-that-name/x"}, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://me:secret@host/db", "postgresql:/me:secret@host/db", "sqlite:////x/journal.db", " "]
+)
+def test_a_home_that_is_no_folder_is_refused_without_its_password_and_none_is_made(tmp_path, url):
+    with pytest.raises(InputError, match=r"EVOSEARCH_HOME is .*, which is no folder; .* --storage") as raised:
+        open_home(None, env={"EVOSEARCH_HOME": url}, cwd=tmp_path, create=True)
+    assert "secret" not in str(raised.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_journal_behind_links_in_a_circle_or_with_a_nul_in_its_name_is_refused(tmp_path):
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    with pytest.raises((InputError, JournalError)):
+        open_home(str(tmp_path / "a"), env={}, cwd=tmp_path, create=False)
+    with pytest.raises(InputError, match="is no journal"):
+        open_home("a\0b", env={}, cwd=tmp_path, create=True)
 
 
 def test_in_a_ray_job_it_does_not_depend_on_the_working_directory(tmp_path, monkeypatch):

@@ -470,6 +470,33 @@ def test_a_signal_stops_the_command_on_the_head_and_its_last_words_are_heard(
 
 
 @dataclass
+class Unstoppable(Stoppable):
+    """A job of which the user has had enough by the time the cluster hears of it."""
+
+    async def tail_job_logs(self, job: str) -> AsyncIterator[str]:
+        yield f"{self.mark}\nfirst\n"
+        os.kill(os.getpid(), signal.SIGINT)
+        await asyncio.Event().wait()
+
+    def stop_job(self, job: str) -> bool:
+        os.kill(os.getpid(), signal.SIGINT)
+        return True
+
+
+def test_a_second_ctrl_c_waits_for_nothing_and_names_the_job_that_may_run_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(job_client, "_connected", lambda _: Unstoppable())
+    lines: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        JobClient("http://head:8265").run(["retrain", "tiny"], lines.append, {})
+    assert lines == [
+        "first",
+        "job raysubmit_1 may run on; `ray job stop --address http://head:8265 raysubmit_1` stops it",
+    ]
+
+
+@dataclass
 class Deaf(Cluster):
     """Never answers to a job."""
 

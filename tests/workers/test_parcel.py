@@ -202,6 +202,14 @@ def test_what_is_no_file_is_left_out_and_told(write: Write) -> None:
     }
 
 
+@pytest.mark.parametrize("name", [".gitignore", ".rayignore"])
+def test_an_ignore_file_that_is_a_named_pipe_is_told_and_not_read(write: Write, name: str) -> None:
+    folder = write("below/file")
+    os.mkfifo(folder / "below" / name)
+    with pytest.raises(InputError, match=rf"below/{name} is no file, so what it ignores is not known"):
+        Parcel.of(folder, {})
+
+
 @pytest.mark.parametrize(
     ("name", "why"),
     [(b"\xff.txt", "its name is not UTF-8; rename it"), (b"a\\b.txt", "its name holds a backslash, and Ray")],

@@ -71,3 +71,9 @@ def test_more_workers_than_a_machine_bears_are_refused_with_the_numbers() -> Non
         CannotRunError, match=r"workers\.count is 1000, but this machine has 2 cores and bears 64"
     ):
         plan_slots(WorkerSettings(count=1000), threads=1, gpus=0, cores=2)
+
+
+def test_more_workers_on_a_gpu_than_it_bears_are_refused_and_nothing_is_planned_for_them() -> None:
+    with pytest.raises(CannotRunError, match=r"workers\.per_gpu is 1\d+, but a GPU bears 64 workers at most"):
+        plan_slots(WorkerSettings(per_gpu=10**20), threads=1, gpus=1, cores=2)
+    assert len(plan_slots(WorkerSettings(per_gpu=10**20), threads=1, gpus=0, cores=2)) == 2

@@ -1,8 +1,17 @@
+import os
 from pathlib import Path
 
 import pytest
 
-from workers.slots import count_cores, count_gpus, gpu_environment, thread_environment
+from evosearch.errors import CannotRunError
+from workers.slots import (
+    count_cores,
+    count_gpus,
+    driver_trouble,
+    gpu_environment,
+    gpus_for,
+    thread_environment,
+)
 
 
 def _with_gpus(folder: Path, number: int) -> dict[str, str]:
@@ -26,11 +35,41 @@ def test_gpus_are_those_present_and_visible(tmp_path: Path, visible: str | None,
     assert count_gpus(environment) == seen
 
 
-def test_a_driver_that_does_not_answer_means_no_gpu(tmp_path: Path) -> None:
-    command = tmp_path / "nvidia-smi"
-    command.write_text("#!/bin/sh\necho 'NVIDIA-SMI has failed'\nexit 9\n")
+def _with_smi(folder: Path, *lines: str) -> dict[str, str]:
+    command = folder / "nvidia-smi"
+    command.write_text("\n".join(("#!/bin/sh", *lines)))
     command.chmod(0o755)
-    assert count_gpus({"PATH": str(tmp_path)}) == 0
+    return {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
+
+
+def test_a_gpu_machine_without_a_working_driver_is_told_and_named(tmp_path: Path) -> None:
+    environment = _with_smi(tmp_path, "echo 'NVIDIA-SMI has failed' >&2", "exit 9")
+    told = r"nvidia-smi ends with 9 \(NVIDIA-SMI has failed\): this is a GPU machine without .* workers\.device: cpu"
+    with pytest.raises(CannotRunError, match=told):
+        count_gpus(environment)
+    assert count_gpus(environment | {"CUDA_VISIBLE_DEVICES": ""}) == 0  # who wants none need not ask
+
+
+def test_a_driver_that_hangs_is_not_waited_for(tmp_path: Path) -> None:
+    environment = _with_smi(tmp_path, "exec sleep 1000")
+    with pytest.raises(CannotRunError, match=r"nvidia-smi does not answer within 0 s: this is a GPU machine"):
+        count_gpus(environment, seconds=0.2)
+
+
+def test_a_driver_that_works_and_finds_no_gpu_means_none(tmp_path: Path) -> None:
+    assert count_gpus(_with_smi(tmp_path, "echo 'No devices were found'", "exit 6")) == 0
+
+
+def test_the_trouble_of_a_driver_is_told_in_half_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", _with_smi(tmp_path, "exit 9")["PATH"])
+    assert driver_trouble() == "nvidia-smi ends with 9: this is a GPU machine without a working driver"
+    with pytest.raises(CannotRunError):
+        gpus_for("auto")
+    assert gpus_for("cpu") == 0  # unasked
+    monkeypatch.setenv("PATH", _with_smi(tmp_path, "exit 0")["PATH"])
+    assert driver_trouble() is None
 
 
 def test_a_worker_sees_its_own_gpu_only() -> None:

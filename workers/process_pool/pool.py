@@ -52,11 +52,11 @@ KILL_SECONDS = 1.0
 """Longest wait for killed processes to be gone."""
 
 PROGRAM = (
-    "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); signal.signal(signal.SIGTERM, signal.SIG_IGN); "
+    "import signal; [signal.signal(one, signal.SIG_IGN) for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]; "
     "from workers.process_pool.worker import main; main({}, {}, {!r})"
 )
-"""Ctrl-C and many schedulers' SIGTERM reach the whole process group; what becomes of a worker is the driver's
-decision, so both are ignored from the first line on."""
+"""Ctrl-C, many schedulers' SIGTERM and a closed terminal's SIGHUP reach the whole process group; what becomes of a worker
+is the driver's decision, so they are ignored from the first line on."""
 
 
 @dataclass(eq=False)
@@ -213,9 +213,9 @@ class ProcessPool:
         match message:
             case Broken(reason):
                 return self._bury(process, reason)
-            case Ready(memory):
+            case Ready(memory, processor):
                 process.ready = True
-                process.worker = replace(process.worker, memory=memory)
+                process.worker = replace(process.worker, memory=memory, processor=processor)
                 return [WorkerJoined(process.worker)]
             case Pulse(curve):
                 return [WorkerProgressed(process.worker, curve)]

@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 from evosearch.evaluation import EpochRecord, Task
 from workers.worker.classify import describe
-from workers.worker.recycling import capacity
+from workers.worker.recycling import capacity, processor_of
 from workers.worker.service import Broken, Reply, Service
 
 PULSE_SECONDS = 1.0
@@ -25,9 +25,13 @@ PULSE_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """First message of a worker that can take tasks; one that cannot sends `Broken` and ends. `memory`: of its GPU."""
+    """First message of a worker that can take tasks; one that cannot sends `Broken` and ends.
+
+    `memory`: of its GPU. `processor`: as in `Worker`.
+    """
 
     memory: int | None
+    processor: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +70,11 @@ def main(channel_number: int, payload_number: int, device: str) -> None:
     threading.Thread(target=line.listen, daemon=True).start()
     try:
         service = _make_service(payload_number, device)
-        memory = capacity(device)
+        ready = Ready(capacity(device), processor_of(device))
     except Exception as error:
         line.send(Broken(describe(error)))
         return
-    line.serve(service, memory)
+    line.serve(service, ready)
 
 
 class _Line:
@@ -90,11 +94,11 @@ class _Line:
         with self._sending:
             self._channel.send(message)
 
-    def serve(self, service: Service, memory: int | None) -> None:
+    def serve(self, service: Service, ready: Ready) -> None:
         """Run one task after another, for ever."""
         self._service = service
         threading.Thread(target=self._report, args=(service,), daemon=True).start()
-        self.send(Ready(memory))
+        self.send(ready)
         while True:
             task = self._inbox.get()
             with self._sending:

@@ -13,7 +13,7 @@ from evosearch.evaluation import EpochRecord, Evaluator, Task
 from workers.slots import thread_environment
 from workers.worker.classify import describe
 from workers.worker.preflight import Introduction, Reach, introduce
-from workers.worker.recycling import capacity
+from workers.worker.recycling import capacity, processor_of
 from workers.worker.service import Broken, Reply, Service, Upkeep
 
 WATCH = "watch"
@@ -26,9 +26,10 @@ needs it: OpenMP keeps its threads, and CUDA its device, per calling thread.
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A worker can take tasks. `memory`: bytes of its device; None for a CPU."""
+    """A worker can take tasks. `memory`: bytes of its device; None for a CPU. `processor`: as in `Worker`."""
 
     memory: int | None
+    processor: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ class WorkerActor:
         """Make the evaluator for "cpu" or "cuda:0"; here and not in the constructor, whose errors Ray tells at length."""
         try:
             self._service = Service(self._factory(self._data, device), self._upkeep)
-            return Ready(capacity(device))
+            return Ready(capacity(device), processor_of(device))
         except Exception as error:
             return Broken(describe(error))
 

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.machinery import PathFinder
 from pathlib import Path
@@ -20,10 +20,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from evosearch.errors import CannotRunError, InputError, InterruptedSearchError
 from evosearch.importing import child_environment, code_folder
 from evosearch.runtime import WorkerSettings
+from evosearch.storage import without_password
 from workers.ray_pool.nodes import check_holds_one, choose_device, look
-from workers.slots import Slot, count_cores, count_gpus, kind_of, plan_slots
+from workers.slots import Slot, count_cores, gpus_for, kind_of, plan_slots
 
 if TYPE_CHECKING:
+    import psutil
     from ray.job_config import JobConfig
 
 LOCAL = "local"
@@ -31,8 +33,17 @@ LOCAL = "local"
 
 KNOCK_SECONDS = 10.0
 
+GREETING_SECONDS = 30.0
+"""Longest wait for the first word of who listens: a control plane that is busy says it late."""
+
+EMPTY_SETTINGS = bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
+"""A frame of HTTP/2 (RFC 9113, 4.1): its length, its kind, which is SETTINGS, no flags, the connection as a whole."""
+
 LONGEST_BASE = 18
 """Bytes: with a longer folder above, the paths of Ray's sockets would have more than the 103 that macOS takes."""
+
+NEEDED = {"gcs_server": "control plane", "raylet": "node"}
+"""What Ray calls the processes without which nothing works, and what they are."""
 
 JOB_VARIABLE = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 """Set by Ray for the driver of a job."""
@@ -57,7 +68,8 @@ def connect(settings: WorkerSettings, threads: int) -> Connection:
     with this process. `ray.init` replaces this process' SIGTERM handler.
 
     Raises:
-        InputError: this is a job, and files of its folder would stand in for packages that are needed.
+        InputError: the address is of another form; or this is a job, and files of its folder would stand in for
+            packages that are needed.
         CannotRunError: the cluster cannot be reached, or holds not a single worker.
     """
     import ray
@@ -65,9 +77,10 @@ def connect(settings: WorkerSettings, threads: int) -> Connection:
     if ray.is_initialized():  # by the user's own program
         return Connection(_shared_device(settings, threads), ours=False)
     address = settings.address or os.environ.get("RAY_ADDRESS") or LOCAL
+    _check_form(address)
     try:
         if address == LOCAL:
-            slots = plan_slots(settings, threads, count_gpus(), count_cores())
+            slots = plan_slots(settings, threads, gpus_for(settings.device), count_cores())
             private = PrivateCluster.start(**_resources(slots))
             return Connection(kind_of(slots), ours=True, private=private)
         _refuse_stand_ins()
@@ -108,6 +121,8 @@ class PrivateCluster:
     a folder that is closed to others, and are gone at its end. It has no dashboard and sends no usage statistics.
     """
 
+    _folder: Path
+    _agents: tuple["psutil.Process", ...]
     _undone: ExitStack
 
     @classmethod
@@ -129,11 +144,73 @@ class PrivateCluster:
                 # Ray opens the folder that it is given to everybody, so it gets one inside
                 _init(LOCAL, include_dashboard=False, _temp_dir=str(folder / "ray"), **options)
             stack.callback(_leave)
-            return cls(stack.pop_all())
+            return cls(folder, _children_of_raylet(), stack.pop_all())
+
+    def check(self) -> None:
+        """See that it is whole; asks nobody but the operating system.
+
+        Left to itself Ray 2.60 ends this process, 15 to 60 seconds later and with status 1.
+
+        Raises:
+            CannotRunError: one of its processes died that it cannot do without.
+        """
+        for kind, status in _dead_processes():
+            if kind in NEEDED:
+                raise CannotRunError(
+                    f"the private Ray cluster died: its {NEEDED[kind]} ({kind}) {_described(status)}; the same command "
+                    "starts another one and goes on"
+                )
 
     def end(self) -> None:
         """End its processes, and leave this process' environment as it was."""
+        if any(kind in NEEDED for kind, _ in _dead_processes()):
+            _kill_all(self._agents)
+            shutil.rmtree(
+                self._folder, ignore_errors=True
+            )  # now, since Ray's own leaving takes 5 to 15 seconds more
         self._undone.close()
+
+
+def _node() -> Any:
+    import ray._private.worker
+
+    return ray._private.worker._global_node
+
+
+def _dead_processes() -> list[tuple[str, int]]:
+    """Kind and exit status of those that this process started as a cluster of its own and that have ended."""
+    node = _node()
+    dead = node.dead_processes() if node else []
+    return [(kind, process.returncode) for kind, process in dead]
+
+
+def _children_of_raylet() -> tuple["psutil.Process", ...]:
+    """Its agents, and what trains; none once it is dead, since they are nobody's children then."""
+    import psutil  # as Ray brings it along
+
+    (raylet,) = _node().all_processes["raylet"]
+    try:
+        return tuple(psutil.Process(raylet.process.pid).children(recursive=True))
+    except psutil.Error:
+        return ()
+
+
+def _kill_all(agents: tuple["psutil.Process", ...]) -> None:
+    """End what is left of a cluster that has lost a part, its node's `agents` too, which would take a minute."""
+    import psutil
+
+    children = (*agents, *_children_of_raylet())
+    _node().kill_all_processes(check_alive=False, allow_graceful=False)
+    for child in children:
+        with suppress(psutil.Error):  # it has ended by itself
+            child.kill()
+
+
+def _described(status: int) -> str:
+    if status >= 0:
+        return f"ended with exit status {status}"
+    hint = ", as the kernel does when memory runs out" if status == -signal.SIGKILL else ""
+    return f"was killed by {signal.Signals(-status).name}{hint}"
 
 
 def _leave() -> None:
@@ -210,11 +287,55 @@ def _loopback() -> Iterator[None]:
         ray_constants.ENABLE_RAY_CLUSTER = before
 
 
-def _knock(address: str) -> None:
-    """Fail at once where nobody listens: Ray 2.60 tries for more than five minutes."""
-    host, _, port = address.rpartition("://")[-1].rpartition(":")
-    if port.isdigit():  # and not "auto"
-        socket.create_connection((host.strip("[]"), int(port)), KNOCK_SECONDS).close()
+def _check_form(address: str) -> None:
+    """See that `address` is of the form that a driver takes.
+
+    Raises:
+        InputError: it is a URL, be it of a Ray client or of the job server, or its port is none.
+    """
+    scheme, found, rest = address.partition("://")
+    host = rest.partition("/")[0].rpartition("@")[2].partition(":")[0] or "HEAD"
+    if found:
+        submits = (
+            f"; `evosearch submit --address {address}` sends a search there" if scheme[:4] == "http" else ""
+        )
+        raise InputError(
+            f"the address of the Ray cluster is {without_password(address)}, but a driver needs the control plane's, "
+            f"HOST:PORT without ://, for instance {host}:6379, and a node of the cluster on its machine{submits}"
+        )
+    port = address.rpartition(":")[2] if ":" in address else ""
+    if port.isdecimal() and not 0 < int(port) < 2**16:
+        raise InputError(
+            f"the address of the Ray cluster is {address}, but ports are numbers from 1 to 65535; 6379 is the usual one"
+        )
+
+
+def _knock(address: str, seconds: float = GREETING_SECONDS) -> None:
+    """Fail soon where nobody listens, or something else than a control plane: Ray 2.60 tries for minutes, and obeys
+    no signal meanwhile. What is asked is the greeting of HTTP/2 (RFC 9113, 3.4), which every gRPC server answers.
+
+    Raises:
+        OSError: nobody listens there.
+        CannotRunError: who listens does not speak gRPC.
+    """
+    host, _, port = address.rpartition(":")
+    if not port.isdecimal():  # "auto", for instance
+        return
+    with socket.create_connection((host.strip("[]"), int(port)), KNOCK_SECONDS) as connection:
+        if os.environ.get("RAY_USE_TLS", "0") not in {"", "0"}:
+            return
+        connection.settimeout(seconds)
+        connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + EMPTY_SETTINGS)
+        try:
+            answer = connection.makefile("rb").read(len(EMPTY_SETTINGS))
+        except TimeoutError:
+            answer = b""
+    if answer[3:4] != EMPTY_SETTINGS[3:4]:
+        said = f"answers {answer!r}" if answer else f"says nothing for {seconds:.0f} s"
+        raise CannotRunError(
+            f"no Ray cluster at {address}: who listens there {said}, as no control plane does; is this the dashboard's "
+            "port? The control plane's is usually 6379"
+        )
 
 
 def _init(address: str, **options: Any) -> None:

@@ -137,7 +137,7 @@ class RayPool:
 
         Raises:
             CannotRunError: no node can run a worker: none became ready, `STARTS` times in a row in every slot, or
-                preflight refused the nodes.
+                preflight refused the nodes; or the private cluster died.
         """
         deadline = time.monotonic() + timeout
         while True:
@@ -194,7 +194,9 @@ class RayPool:
         return self._supervisor.find(worker) if self._supervisor else None
 
     def _tend(self) -> list[PoolEvent]:
-        """Look after nodes and actors; waits for nothing."""
+        """Look after the cluster, nodes and actors; waits for nothing."""
+        if self._connection and self._connection.private:
+            self._connection.private.check()
         supervisor = self._running
         events = supervisor.match(self._monitor.view) if self._monitor else []
         period = max(PULSE_SECONDS, len(supervisor.handle) / PULSES_PER_SECOND)
@@ -257,8 +259,8 @@ class RayPool:
         match reply:
             case Introduction():
                 return self._meet(handle, reply)
-            case Ready(memory):
-                return [self._join(handle, memory)]
+            case Ready():
+                return [self._join(handle, reply)]
             case Done():
                 return self._finish(handle, reply)
             case Broken(message):
@@ -274,9 +276,9 @@ class RayPool:
         handle.prepare()
         return []
 
-    def _join(self, handle: ActorHandle, memory: int | None) -> WorkerJoined:
+    def _join(self, handle: ActorHandle, ready: Ready) -> WorkerJoined:
         named = name_worker(self._running.name(handle), handle.device, next(self._serials))
-        handle.worker = replace(named, memory=memory)
+        handle.worker = replace(named, memory=ready.memory, processor=ready.processor)
         self._running.prove(handle)
         return WorkerJoined(handle.worker)
 

@@ -30,7 +30,7 @@ from evosearch.runtime.pool import (
     WorkerProgressed,
 )
 from evosearch.runtime.scheduling.order import assignments, readings
-from evosearch.storage import Dispatched, Event, Interrupted
+from evosearch.storage import Dispatched, Event, Interrupted, ProcessorSeen
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,12 @@ class _Turn:
                 if task := self.fleet.task_of(worker):
                     self._end(task[0], event)
                 self.fleet = with_pool(self.fleet, event, task)
-            case WorkerJoined() | WorkerProgressed() | PoolChanged():
+            case WorkerJoined(worker):
+                self.fleet = with_pool(self.fleet, event, None)
+                for name, member in self._going_on():
+                    if worker.processor and worker.processor not in member.state.processors:
+                        self._add(name, [ProcessorSeen(worker.name, worker.processor)])
+            case WorkerProgressed() | PoolChanged():
                 self.fleet = with_pool(self.fleet, event, None)
 
     def close_node(self) -> None:

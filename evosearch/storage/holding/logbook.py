@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Literal, assert_never
 
-from evosearch.errors import EvosearchError, InterruptedSearchError, JournalAwayError
+from evosearch.errors import EvosearchError, InterruptedSearchError, JournalAwayError, JournalBusyError
 from evosearch.storage.backups.backup import Backup
 from evosearch.storage.holding.holder import Held
 from evosearch.storage.journal.events import (
@@ -19,6 +19,7 @@ from evosearch.storage.journal.events import (
     Finished,
     GenerationStarted,
     Interrupted,
+    ProcessorSeen,
     Recalled,
     Reopened,
     SearchCreated,
@@ -49,7 +50,7 @@ def _moment(fact: Event) -> Literal["end", "reading", "turn"] | None:
             return "turn"
         case Born() | Dispatched() | Finished() | Recalled() | Failed() | Reopened() | TestReadingFailed():
             return None
-        case SearchCreated() | DriverStarted() | Extended() | VerdictReached():
+        case SearchCreated() | DriverStarted() | ProcessorSeen() | Extended() | VerdictReached():
             return None
     assert_never(fact)
 
@@ -136,21 +137,30 @@ class JournalLogbook:
         self._journal.beat(self._name, self.term, self._held.clock())
 
     def _patiently(self, write: Callable[[], None], again: Callable[[], None]) -> None:
-        """`write`, and `again` as long as the server is away."""
-        until = time.monotonic() + AWAY_SECONDS
+        """`write`, and `again` as long as the server is away, or, however long that takes, another program has locked the
+        file: who did may be at lunch, and what was trained is worth more than an hour of waiting.
+        """
+        until, waits = time.monotonic() + AWAY_SECONDS, False
         while True:
             try:
-                return write()
+                write()
             except JournalAwayError as error:
                 if reason := self._stop_reason():
                     raise InterruptedSearchError(
                         f"{self._name!r} was stopped by {reason}; {error}"
                     ) from error
-                if time.monotonic() >= until:
+                if time.monotonic() >= until and not isinstance(error, JournalBusyError):
                     raise
+                if not waits:
+                    self._note(f"{error}; {self._name!r} waits")
+                waits = True
             except EvosearchError as error:  # what a journal that was overwritten answers is not the reason
                 self._look(thorough=True, error=error)
                 raise
+            else:
+                if waits:
+                    self._note(f"the journal takes what {self._name!r} writes again")
+                return
             self._pause(PAUSE_SECONDS)
             write = again
 

@@ -7,7 +7,7 @@ apart; of several classes each but the one that was there first has a constant `
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from enum import Enum
 from functools import cache, reduce
@@ -17,7 +17,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from evosearch.errors import InvalidChromosomeError, JournalError, NewerJournalError
 from evosearch.evaluation import Subject, parse_subject
-from evosearch.genome import Chromosome, parse
+from evosearch.genome import Chromosome, Operation, parse
 from evosearch.storage.journal.events import Event
 from evosearch.storage.journal.formats import present_form
 
@@ -82,6 +82,12 @@ def decode(kind: str, payload: str, journal: str = "the journal") -> Event:
     return event
 
 
+def operations_to_json(operations: Iterable[Operation]) -> list[dict[str, Any]]:
+    """What operators did, as a journal keeps it: an object each, with its `kind` and its fields."""
+    form = _form(Operation)
+    return [form.write(operation, "operations") for operation in operations]
+
+
 @dataclass(frozen=True)
 class _Form:
     """How values of one annotation stand in JSON. `write` takes the value and its place, for messages."""
@@ -106,7 +112,7 @@ def _form(hint: Any) -> _Form:
             lambda document: tuple(item.read(one) for one in _of_type(document, list)),
         )
     if get_origin(hint) is Mapping:
-        return _Form(_checked, lambda document: _of_type(document, dict))
+        return _Form(_checked, lambda document: shallow(_of_type(document, dict)))
     if get_origin(hint) is Literal:
         allowed = get_args(hint)
         return _Form(lambda value, _: value, lambda document: allowed[allowed.index(document)])
@@ -226,6 +232,29 @@ def _checked(value: Any, place: str) -> Any:
     if value is None or isinstance(value, str | int | float):
         return value
     raise TypeError(f"{place} is {value!r}; turn it into plain JSON values before journaling it")
+
+
+DEEPEST = 64
+"""Levels of lists and objects in a free-form value; far more than any version wrote, far less than Python can nest."""
+
+
+def shallow(document: Any) -> Any:
+    """A free-form value of JSON, once it is known that it can be walked and written again.
+
+    Raises:
+        ValueError: it is nested deeper than anything that was ever journaled.
+    """
+    level = [document]
+    for _ in range(DEEPEST):
+        inner = [
+            list(one.values()) if isinstance(one, dict) else one
+            for one in level
+            if isinstance(one, dict | list)
+        ]
+        if not inner:
+            return document
+        level = [item for one in inner for item in one]
+    raise ValueError(f"nested deeper than {DEEPEST} levels")
 
 
 def _of_type(document: Any, *types: type) -> Any:

@@ -11,14 +11,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, TypeAlias
 
-from evosearch.evaluation import Candidate, Failure, Measured, TrainingSettings, Trial, TrialId
+from evosearch.evaluation import Candidate, Failure, Measure, Measured, TrainingSettings, Trial, TrialId
 
 
 @dataclass(frozen=True)
 class SearchCreated:
     """A search exists. `configuration`: the full resolved configuration as JSON. `data_key`: content hash of
     its data. `environment`: versions, device and what else changes numerics, resolved once. `generations`: how many it
-    has in all. `parent`: the search whose best it trains again; None: it stands by itself.
+    has in all. `parent`: the search whose best it trains again; None: it stands by itself. `rules`: those that a driver keeps
+    to, which came one by one: 1, to stop where all of a first generation diverged.
     """
 
     KIND: ClassVar = "SearchCreated"
@@ -28,6 +29,20 @@ class SearchCreated:
     environment: Mapping[str, Any]
     generations: int
     parent: str | None = None
+    rules: int = 0
+
+
+@dataclass(frozen=True)
+class ProcessorSeen:
+    """A worker computes on a kind of processor that none of this search did before.
+
+    `processor`: a CPU's model with the instruction set that is used of it, or a GPU's model; either changes bits.
+    """
+
+    KIND: ClassVar = "ProcessorSeen"
+
+    worker: str
+    processor: str
 
 
 @dataclass(frozen=True)
@@ -122,7 +137,7 @@ class Finished:
     """Trial `number` has come to something.
 
     `weights`: what it left, a safetensors file relative to the search's own folder, on the machine `node`; None where it
-    was to leave none.
+    was to leave none. `measure`: what the search goes by.
     """
 
     KIND: ClassVar = "Finished"
@@ -134,6 +149,7 @@ class Finished:
     until: int | None = None
     weights: str | None = None
     node: str | None = None
+    measure: Measure = "accuracy"
 
     @property
     def trial(self) -> TrialId:
@@ -295,6 +311,7 @@ class TestReadingFailed:
 Event: TypeAlias = (
     SearchCreated
     | DriverStarted
+    | ProcessorSeen
     | Born
     | GenerationStarted
     | VerdictReached

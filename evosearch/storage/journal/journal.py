@@ -135,7 +135,7 @@ class Journal:
             StaleTermError: a newer driver has taken the search over; nothing is written.
             TypeError: a fact holds something that JSON cannot give back; nothing is written.
         """
-        with self._writing(fenced=True) as connection:
+        with self._writing(fenced=True, briefly=True) as connection:
             return _add(connection, self._fenced(connection, name, term), term, facts, at)
 
     def beat(self, name: str, term: int, at: float) -> None:
@@ -144,7 +144,7 @@ class Journal:
         Raises:
             StaleTermError: a newer driver has taken the search over.
         """
-        with self._writing(fenced=True) as connection:
+        with self._writing(fenced=True, briefly=True) as connection:
             _alive(connection, self._fenced(connection, name, term).search, term, at)
 
     def show(self, name: str, term: int, curves: Sequence[LiveCurve]) -> None:
@@ -153,7 +153,7 @@ class Journal:
         Raises:
             StaleTermError: a newer driver has taken the search over.
         """
-        with self._writing(fenced=True) as connection:
+        with self._writing(fenced=True, briefly=True) as connection:
             show(connection, self._fenced(connection, name, term).search, curves)
 
     def adopt(self, other: "Journal", name: str) -> None:
@@ -335,11 +335,13 @@ class Journal:
         return True
 
     @contextmanager
-    def _writing(self, *, fenced: bool = False) -> Iterator[Connection]:
-        """A transaction, unless a newer version has upgraded this journal; `fenced`: `_fenced` will see to that."""
+    def _writing(self, *, fenced: bool = False, briefly: bool = False) -> Iterator[Connection]:
+        """A transaction, unless a newer version has upgraded this journal; `fenced`: `_fenced` will see to that; `briefly`:
+        a file that another program has locked is not waited for as long as otherwise.
+        """
         if self._database.upgrade is not None:
             self.upgrade()
-        with self._database.writer.begin() as connection:
+        with self._database.writer.execution_options(briefly=briefly).begin() as connection:
             if not fenced:
                 schema_of(connection, self.place)
             yield connection
@@ -351,7 +353,10 @@ class Journal:
             try:
                 yield connection
             except (
+                AttributeError,
                 KeyError,
+                OverflowError,
+                RecursionError,
                 TypeError,
                 ValueError,
             ) as error:  # a flipped bit inside a text passes the database unseen

@@ -1,5 +1,6 @@
 """From what a user names to an open journal."""
 
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -20,7 +21,7 @@ from evosearch.storage.journal.database import Database
 from evosearch.storage.journal.header import read_journal_header
 from evosearch.storage.journal.journal import Journal
 from evosearch.storage.journal.tables import SCHEMA
-from evosearch.storage.urls import is_place, user_path, without_password
+from evosearch.storage.urls import is_place, real_path, user_path, without_password
 
 _MOUNTS = Path("/proc/mounts")
 _FORMS = "write sqlite:////folder/journal.db or postgresql://user@host/database"
@@ -60,7 +61,7 @@ def open_journal(
             partial(undriven, onlooker=Onlooker(note)),
             note,
         )
-    path = found.expanduser().resolve()
+    path = real_path(found)
     mode = _mode_in(path.parent)
     if must_exist and not exists(path):
         raise JournalError(
@@ -94,7 +95,8 @@ _SALVAGE = partial(salvage, create=_create)
 
 
 def _mode_in(folder: Path) -> JournalMode:
-    return journal_mode(_MOUNTS.read_text() if _MOUNTS.exists() else "", folder)
+    # names of mount points are bytes, like all names of files
+    return journal_mode(os.fsdecode(_MOUNTS.read_bytes()) if _MOUNTS.exists() else "", folder)
 
 
 def _open_copy(cache: Path | None, name: str) -> Database:

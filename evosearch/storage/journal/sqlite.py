@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, insert
 
-from evosearch.errors import CannotRunError, EvosearchError, JournalError
+from evosearch.errors import CannotRunError, EvosearchError, JournalBusyError, JournalError
 from evosearch.permissions import file_mode, make_folder, new_file
 from evosearch.storage.backups.rescue import FileGuard, Guard, Salvage, Unguarded
 from evosearch.storage.disks import JournalMode
@@ -29,6 +29,9 @@ Value = TypeVar("Value")
 
 BUSY_SECONDS = 30.0
 """Longest wait for another process's transaction."""
+
+BRIEF_SECONDS = 5.0
+"""The same, of who tries again and has other things to see to between two tries."""
 
 SYNCHRONOUS = "FULL"
 """What is committed survives a loss of power."""
@@ -45,7 +48,6 @@ _DAMAGED = {
     sqlite3.SQLITE_NOTADB,
 }  # ERROR: a table is not there
 _UNUSABLE = {
-    sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_CANTOPEN,
     sqlite3.SQLITE_FULL,
     sqlite3.SQLITE_IOERR,
@@ -336,7 +338,10 @@ def _engine(
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         # A writer takes its lock at once: one that has read before cannot wait for another writer.
-        writes = connection.get_execution_options().get("writes")
+        options = connection.get_execution_options()
+        writes = options.get("writes")
+        patience = BRIEF_SECONDS if options.get("briefly") else BUSY_SECONDS
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {patience * 1000:.0f}")
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     @event.listens_for(engine, "handle_error")
@@ -352,6 +357,10 @@ def _explain(error: BaseException, path: Path) -> None:
     # Python's driver fails to read SQLite's own message of damage
     if code in _DAMAGED or isinstance(error, UnicodeDecodeError) or "Could not decode" in str(error):
         raise _damage(path, error) from error
+    if code == sqlite3.SQLITE_BUSY:
+        raise JournalBusyError(
+            f"the journal {path} is locked by another program; end it, or what it does there (`fuser {path}` names it)"
+        ) from error
     if code in _UNUSABLE:
         raise CannotRunError(
             f"the journal {path} cannot be used ({error}); see to its disk, permissions and other users"

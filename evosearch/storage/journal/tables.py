@@ -26,7 +26,7 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-SCHEMA = 2
+SCHEMA = 3
 """Version of the tables and events; a journal of a higher one is refused, one of a lower one is upgraded by who writes to it."""
 
 metadata = MetaData()
@@ -121,9 +121,14 @@ evaluations = Table(
     Column("origin", Text, nullable=False),
     Column("parents", Text, nullable=False),
     Column("operators", Text, nullable=False),
+    Column("operations", Text),  # the same as data; NULL: only words were kept
     Column("chromosome", Text, nullable=False),
     Column("status", Text, nullable=False),
-    Column("fitness", Float),
+    Column("fitness", Float),  # by what the search goes by
+    Column("accuracy", Float),
+    Column("balanced_accuracy", Float),
+    Column("f1", Float),
+    Column("auroc", Float),
     Column("failure", Text),
     Column("parameters", BigInteger),
     Column("flops", BigInteger),

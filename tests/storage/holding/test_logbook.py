@@ -1,5 +1,6 @@
 """What a driver writes with: patient with a server that is away, and never writing a fact twice."""
 
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
@@ -9,7 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from evosearch.errors import HeldError, InterruptedSearchError, JournalAwayError, StaleTermError
+from evosearch.errors import (
+    HeldError,
+    InterruptedSearchError,
+    JournalAwayError,
+    JournalBusyError,
+    StaleTermError,
+)
 from evosearch.storage import (
     DriverStarted,
     GenerationStarted,
@@ -143,6 +150,82 @@ def test_a_lock_that_another_took_meanwhile_ends_the_driver(
             logbook.beat()
         assert other is not None
         other.release(driven=False)
+
+
+# A file that another program has locked
+
+
+@contextmanager
+def locked(file: Path, seconds: float | None = None) -> Iterator[None]:
+    """Inside, another program holds the file, for so long or until the end."""
+    other = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN EXCLUSIVE")
+    ended = threading.Event()
+
+    def hold() -> None:
+        ended.wait(seconds)
+        other.rollback()
+        other.close()
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        holder.join()
+
+
+@pytest.fixture
+def in_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Journal]:
+    monkeypatch.setattr("evosearch.storage.journal.sqlite.BRIEF_SECONDS", 0.1)
+    with open_journal(tmp_path / "journal.db", must_exist=False) as journal:
+        journal.create_search("s", CREATED, time.time())
+        yield journal
+
+
+def test_a_file_that_another_program_has_locked_is_waited_for_with_a_note_however_long_that_takes(
+    in_file: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("evosearch.storage.holding.logbook.AWAY_SECONDS", 0.0)  # that is a server's
+    notes: list[str] = []
+    with take(in_file, tmp_path / "s", "s", STARTED, time.time) as held:
+        logbook = JournalLogbook(in_file, "s", held, lambda: None, notes.append)
+        with locked(tmp_path / "journal.db", 1.5):
+            logbook.append([born(0)])
+        with locked(tmp_path / "journal.db", 1.5):
+            logbook.beat()
+    assert [row.number for row in in_file.evaluations("s")] == [0]
+    assert (
+        notes
+        == [
+            f"the journal {tmp_path}/journal.db is locked by another program; end it, or what it does there (`fuser "
+            f"{tmp_path}/journal.db` names it); 's' waits",
+            "the journal takes what 's' writes again",
+        ]
+        * 2
+    )
+
+
+def test_who_waits_for_a_locked_file_still_hears_that_it_shall_stop(in_file: Journal, tmp_path: Path) -> None:
+    with take(in_file, tmp_path / "s", "s", STARTED, time.time) as held:
+        logbook = JournalLogbook(in_file, "s", held, lambda: "SIGTERM", lambda _: None)
+        with (
+            locked(tmp_path / "journal.db"),
+            pytest.raises(InterruptedSearchError, match=r"'s' was stopped by SIGTERM; .* is locked"),
+        ):
+            logbook.append([born(0)])
+
+
+def test_who_begins_while_the_file_is_locked_is_told_so(
+    in_file: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("evosearch.storage.journal.sqlite.BUSY_SECONDS", 0.1)
+    with (
+        locked(tmp_path / "journal.db"),
+        pytest.raises(JournalBusyError, match="is locked by another program"),
+    ):
+        in_file.create_search("t", CREATED, time.time())
 
 
 def test_a_plain_copy_of_a_journals_file_holds_every_generation_that_was_begun(tmp_path: Path) -> None:

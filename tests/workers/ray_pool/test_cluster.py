@@ -4,6 +4,7 @@ import os
 import re
 import secrets
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,9 +20,9 @@ import psutil
 import pytest
 import ray
 
-from evosearch.errors import CannotRunError, InterruptedSearchError
-from evosearch.runtime import WorkerSettings
-from workers.ray_pool.cluster import Connection, _closed_folder, _init, connect, disconnect
+from evosearch.errors import CannotRunError, InputError, InterruptedSearchError
+from evosearch.runtime import StopSignals, WorkerSettings
+from workers.ray_pool.cluster import Connection, _closed_folder, _init, _knock, connect, disconnect
 
 pytestmark = pytest.mark.ray
 
@@ -97,6 +99,115 @@ def test_an_address_where_no_cluster_answers_is_named(monkeypatch: pytest.Monkey
 def test_an_address_that_is_none_is_named() -> None:
     with pytest.raises(CannotRunError, match="no Ray cluster at nonsense: "):
         connect(WorkerSettings(address="nonsense"), threads=1)
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        (
+            "ray://head:10001",
+            r"HOST:PORT without ://, for instance head:6379, and a node of the cluster on its machine$",
+        ),
+        (
+            "http://head:8265",
+            r"for instance head:6379, .*; `evosearch submit --address http://head:8265` sends a search",
+        ),
+        ("ray://me:secret@head:10001/x", r"is ray://me@head:10001/x, .* for instance head:6379"),
+        ("ray://", "for instance HEAD:6379"),
+        ("head:0", "is head:0, but ports are numbers from 1 to 65535"),
+        ("head:99999", "is head:99999, but ports are numbers from 1 to 65535"),
+    ],
+)
+def test_an_address_of_another_form_is_refused_with_the_form_to_use(
+    address: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(InputError, match=told):
+        connect(WorkerSettings(address=address), threads=1)
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    with pytest.raises(InputError, match=told):
+        connect(WorkerSettings(), threads=1)
+
+
+@contextmanager
+def _listening_with(answer: Callable[[socket.socket], object]) -> Iterator[str]:
+    """The address of who answers so; what was accepted stays open until the end."""
+    kept: list[socket.socket] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            with suppress(OSError):
+                connection, _ = server.accept()
+                kept.append(connection)
+                answer(connection)
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+    for connection in kept:
+        connection.close()
+
+
+def _as_http_1(connection: socket.socket) -> None:
+    connection.recv(1000)
+    connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (
+            _as_http_1,
+            r"who listens there answers b'HTTP/1\.1 ', as no control plane does; is this the dashboard's port\?",
+        ),
+        (
+            lambda connection: connection.recv(1000),
+            "who listens there says nothing for 0 s, as no control plane does",
+        ),
+        (socket.socket.close, "no control plane does|reset"),
+    ],
+    ids=["the dashboard", "silence", "the end"],
+)
+def test_who_listens_there_and_is_no_control_plane_is_told_soon(
+    answer: Callable[[socket.socket], object], told: str
+) -> None:
+    with _listening_with(answer) as address, pytest.raises((CannotRunError, OSError), match=told):
+        _knock(address, seconds=0.3)
+
+
+def test_a_signal_is_obeyed_while_an_answer_is_waited_for() -> None:
+    def stop_us(_: socket.socket) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    with (
+        _listening_with(stop_us) as address,
+        pytest.raises(InterruptedSearchError, match="stopped by SIGTERM"),
+        StopSignals(),
+    ):
+        connect(WorkerSettings(address=address), threads=1)
+
+
+@pytest.mark.parametrize("kind", ["gcs_server", "raylet"])
+def test_a_private_cluster_whose_processes_die_is_told_at_once_and_leaves_nothing_behind(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    before = set(psutil.Process().children(recursive=True))
+    connection = connect(WorkerSettings(count=1, device="cpu"), threads=1)
+    assert connection.private is not None
+    connection.private.check()
+    own = [one for one in psutil.Process().children(recursive=True) if one not in before]
+    folder = Path(ray._private.worker._global_node.get_session_dir_path()).parents[1]
+    (victim,) = ray._private.worker._global_node.all_processes[kind]
+    victim.process.kill()
+    victim.process.wait()
+    with pytest.raises(
+        CannotRunError, match=rf"the private Ray cluster died: its .* \({kind}\) was killed by SIGKILL"
+    ):
+        connection.private.check()
+    disconnect(connection)
+    assert not ray.is_initialized()
+    assert not folder.exists()
+    _, alive = psutil.wait_procs(own, timeout=60)
+    assert not alive
 
 
 # A SIGTERM while Ray starts
