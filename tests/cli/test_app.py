@@ -36,7 +36,7 @@ OPTIONS = {
     "status": {"NAME", "--json", "--storage", "--address"},
     "results": {"NAME", "--format", "--top", "--breed-again", "--storage", "--address"},
     "data": {"CONFIG", "--example", "--set", "--json"},
-    "validate": {"CONFIG", "--example", "--set", "--json"},
+    "validate": {"CONFIG", "--example", "--set", "--json", "--probe"},
     "upgrade": {"--storage"},
     "delete": {"NAME", "--yes", "--storage"},
     "backup": {"NAME", "FILE", "--storage"},
