@@ -45,8 +45,8 @@ def terminal_width() -> int:
 def _broken(line: str, width: int) -> list[str]:
     """`line` in lines of at most so many columns, as far as its words let.
 
-    >>> _broken("  best  C4 B8 P | F100", 16)
-    ['  best  C4 B8 P', '        | F100']
+    >>> _broken("  best  C48 B80 P C16 C16 | F100", 28)
+    ['  best  C48 B80 P C16 C16 |', '        F100']
     """
     if len(line) <= width:
         return [line]
