@@ -19,7 +19,7 @@ from evosearch.data import Dataset, load_dataset
 from evosearch.errors import CannotRunError, HeldError, JournalError, PluginError, SearchConflictError
 from evosearch.evaluation import FailureKind
 from evosearch.permissions import make_folder
-from evosearch.reports import draw_evolution
+from evosearch.reports import draw_evolution, draw_group
 from evosearch.runtime import (
     RULES,
     Checkpointing,
@@ -303,7 +303,9 @@ class SearchSession:
             facts = (Extended(self.total(generations) or 1), *retried(plan, state))
             logbook.append(facts)
             state = reduce(partial(evolve, plan), facts, state)
-        self._curve.unlink(missing_ok=True)  # it would show fewer generations than there will be
+        for picture in (self._curve, self._group_curve):  # it would show fewer generations than there will be
+            if picture:
+                picture.unlink(missing_ok=True)
         return state
 
     @property
@@ -418,21 +420,35 @@ class SearchSession:
     def finished(self, dataset: Dataset) -> Finished:
         """What to print; the curve is drawn here, since a driver may be killed once the search is done."""
         name, journal = self.config.name, self.home.journal
-        try:
-            if self.parent is None and not self._curve.exists():
-                draw_evolution(name, journal.generations(name), self._curve, measure_of(self.config.strategy))
-                store = artifact_store(self.home, self.config)
-                if store.is_remote:
-                    store.within(name).put(self._curve, self._curve.name)
-        except (OSError, CannotRunError) as error:  # a full or read-only disk does not take the result away
-            self.options.watcher.note(f"no evolution curve could be drawn: {error}")
-        if self.parent is not None:
+        if self.parent is None:
+            rows, measure = journal.generations(name), measure_of(self.config.strategy)
+            self._draw(name, self._curve, lambda file: draw_evolution(name, rows, file, measure))
+        else:
             self.publish_winner(dataset)
         if "://" not in self.checkpointing.place:  # its driver may have been killed before it cleared them
             self.checkpointing.clear()
         row, place = self.home.find_search(name), artifact_place(self.home, self.config)
         largest = dataset.largest_class
         return Finished(row, journal.best(name), len(dataset.classes), self.folder, place, largest)
+
+    def draw_group(self) -> None:
+        """Draw the members of its group together, as far as they have come."""
+        group, journal = group_of(self.config.name), self.home.journal
+        if self._group_curve and len(members := self.home.members_of(group)) > 1:
+            bests = {row.name: journal.generations(row.name) for row in members}
+            measure = measure_of(self.config.strategy)
+            self._draw(group, self._group_curve, lambda file: draw_group(group, bests, file, measure))
+
+    def _draw(self, name: str, file: Path, draw: Callable[[Path], None]) -> None:
+        """Draw what is not there yet, and keep it with the files of the search or group `name`."""
+        try:
+            if not file.exists():
+                draw(file)
+                store = artifact_store(self.home, self.config)
+                if store.is_remote:
+                    store.within(name).put(file, file.name)
+        except (OSError, CannotRunError) as error:  # a full or read-only disk does not take the result away
+            self.options.watcher.note(f"no evolution curve could be drawn: {error}")
 
     def publish_winner(self, dataset: Dataset) -> None:
         """Of a retraining that is done: its best network becomes that of its search. Anything that hinders it is a note:
@@ -466,6 +482,12 @@ class SearchSession:
     @property
     def _curve(self) -> Path:
         return self.folder / "evolution.png"
+
+    @property
+    def _group_curve(self) -> Path | None:
+        """Of a member of a group: where the picture of all lies."""
+        alone = self.parent is not None or group_of(self.config.name) == self.config.name
+        return None if alone else self.folder.parent / self._curve.name
 
     def prepare_folder(self) -> None:
         """Find out now, and not after hours of training, whether pictures and weights can be written."""

@@ -91,7 +91,8 @@ def _check_threads(cores: int) -> None:
 
 
 def _end(error: EvosearchError) -> NoReturn:
-    complain(str(error))
+    for line in error.lines:
+        complain(line)
     sys.exit(error.exit_status)
 
 

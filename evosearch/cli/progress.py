@@ -55,21 +55,35 @@ def show_progress() -> Iterator[Watcher]:
 
 
 class Lines:
-    """One line per finished evaluation: for job logs, files and pipes. In a group each begins with the member."""
+    """One line per finished evaluation, with the time of day: for job logs, files and pipes. In a group the member follows."""
 
-    def __init__(self, write: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        write: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+        stamp: Callable[[], str] = lambda: time.strftime("%H:%M:%S"),
+    ) -> None:
         self._write = write
+        self._stamp = stamp
         self._tallies = Tallies(clock)
 
     def note(self, text: str) -> None:
         """As it is."""
-        self._write(text)
+        self._say(text)
+
+    def wait(self, text: str) -> None:
+        """Once."""
+        self._tallies.wait(text)
+        self._say(text)
+
+    def _say(self, text: str) -> None:
+        self._write(f"{self._stamp()} {text}")
 
     def begin(self, plan: Plan, state: DriverState) -> None:
         """Remember what to count from; say so where the search goes on."""
         tally = self._tallies.begin(plan, state)
         if tally.done_before:
-            self._write(
+            self._say(
                 f"{plan.name}: going on at generation {state.progress.generation}, "
                 f"{tally.done_before} evaluations done"
             )
@@ -83,15 +97,15 @@ class Lines:
         if tally is None:
             return
         before = tally.state.progress
-        tally.see(state)
+        tally.see(state, facts, self._tallies.clock())
         turned = state.progress.generation > before.generation
         snapshot, prefix = _snapshot(self._tallies, tally), _prefix(self._tallies, tally)
         for fact in facts:
             if text := _told(fact):
-                self._write(f"{prefix}{text}" if turned else f"{prefix}{text}  | {snapshot}")
+                self._say(f"{prefix}{text}" if turned else f"{prefix}{text}  | {snapshot}")
         if turned:
             fitness = _last_fitness(tally.plan, state, before)
-            self._write(f"{prefix}generation {before.generation} is done{_figures(fitness)}  | {snapshot}")
+            self._say(f"{prefix}generation {before.generation} is done{_figures(fitness)}  | {snapshot}")
 
 
 class Display:
@@ -113,6 +127,10 @@ class Display:
         with suppress(OSError):
             self._console.print(printable(text), markup=False)
 
+    def wait(self, text: str) -> None:
+        """In the panel, until the first training."""
+        self._tallies.wait(text)
+
     def begin(self, plan: Plan, state: DriverState) -> None:
         """Show the search from here on."""
         self._tallies.begin(plan, state)
@@ -126,7 +144,7 @@ class Display:
         tally = self._tallies.by_name.get(plan.name)
         if tally is None:
             return
-        tally.see(state)
+        tally.see(state, facts, self._tallies.clock())
         for fact in facts:
             if isinstance(fact, Failed | TestReadingFailed) and (text := _told(fact)):
                 line = printable(f"{_prefix(self._tallies, tally)}{text}")

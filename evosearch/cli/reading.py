@@ -1,6 +1,7 @@
 """`status` and `results`: the commands that only read a journal."""
 
 import socket
+import sys
 import time
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -9,7 +10,7 @@ import typer
 from evosearch.cli import completing
 from evosearch.cli.opening import opened
 from evosearch.cli.options import JSON, SEARCH_OR_GROUP, STORAGE
-from evosearch.cli.output import print_json, say, say_lines, say_table
+from evosearch.cli.output import print_json, say, say_lines, say_table, terminal_width
 from evosearch.cli.remote import SERVER, run_on_head
 
 if TYPE_CHECKING:
@@ -101,7 +102,8 @@ def results(
         case "csv":
             say_lines(results_csv(rows, grouped=bool(members)))
         case _:
-            say_table(results_table(rows, grouped=bool(members)))
+            width = terminal_width() if sys.stdout.isatty() else None
+            say_table(results_table(rows, grouped=bool(members), width=width), width)
             if members:
                 say(str(spread))
             _say_readings(readings)

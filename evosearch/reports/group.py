@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any, Self
 
@@ -76,8 +77,12 @@ def group_document(name: str, snapshots: Sequence[SearchSnapshot]) -> dict[str, 
     }
 
 
-def group_lines(name: str, members: Sequence[tuple[SearchRow, EvaluationRow | None]]) -> list[str]:
-    """The end of a group: one line a member with its best, mean ± deviation, and what may come next."""
+def group_lines(
+    name: str, members: Sequence[tuple[SearchRow, EvaluationRow | None]], folder: Path
+) -> list[str]:
+    """The end of a group: one line a member with its best, mean ± deviation, and what may come next. `folder`: where the
+    picture of all lies, on this machine.
+    """
     done = sum(row.counts.get("done", 0) for row, _ in members)
     failed = sum(row.counts.get("failed", 0) for row, _ in members)
     recalled = sum(row.recalled for row, _ in members)
@@ -89,12 +94,13 @@ def group_lines(name: str, members: Sequence[tuple[SearchRow, EvaluationRow | No
         "",
         str(MeanDeviation.of(best for _, best in members)),
         "",
-        f"Next  evosearch results {name}    every chromosome of every member",
+        *([f"Evolution curves  {folder / 'evolution.png'}"] if len(members) > 1 else []),
+        f"Next              evosearch results {name}    every chromosome of every member",
     ]
     if (winner := best_member(members)) is not None:
-        lines.append(
-            f"      evosearch retrain {winner.name}    train the best anew, read the test split once"
-        )
+        lines += [
+            f"                  evosearch retrain {winner.name}    train the best again, read the test split once"
+        ]
     return lines
 
 

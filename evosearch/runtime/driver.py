@@ -109,6 +109,8 @@ class _Loop:
         self._other: set[tuple[str, str]] = set()
         self._held_back: list[PoolEvent] = []
         self._may_begin = False
+        self._joined: set[Worker] = set()
+        self._worked = False
         self._live = LiveTrainings()
         self._watchers = Watchers.of(world.watcher)
 
@@ -122,6 +124,7 @@ class _Loop:
             news = world.pool.poll(POLL_SECONDS)
             now = world.clock()
             self._hear(news, now)
+            self._tell_who_is_there(news)
             self._stop_the_overdue(now)
             if world.clock() - beaten >= HEARTBEAT_SECONDS:
                 self._beat()
@@ -148,6 +151,17 @@ class _Loop:
                     self._compare_processor(event.worker)
             for search, curves in told.items():
                 self._show(search, curves)
+
+    def _tell_who_is_there(self, news: Sequence[PoolEvent]) -> None:
+        """As long as nothing was given out, whoever watches waits for workers."""
+        before = len(self._joined)
+        for event in news:
+            if isinstance(event, WorkerJoined):
+                self._joined.add(event.worker)
+            elif isinstance(event, WorkerLeft):
+                self._joined.discard(event.worker)
+        if len(self._joined) != before and not self._worked:
+            self._watchers.wait(starting(len(self._joined), self._world.pool.ordered))
 
     def _show(self, search: str, curves: Sequence[LiveCurve]) -> None:
         member = self._fleet.members[search]
@@ -215,6 +229,7 @@ class _Loop:
                 if any(isinstance(fact, Completed) for fact in facts) and search in world.checkpointing:
                     world.checkpointing[search].clear()
             case Assign(search, worker, trial, attempt, task):
+                self._worked = True
                 self._stalls = self._stalls.began(worker, world.clock())
                 self._live = self._live.began(worker, search, trial, task)
                 checkpointing = world.checkpointing.get(search)
@@ -226,6 +241,15 @@ class _Loop:
             case Exclude(node, message):
                 self._watchers.note(message)
                 world.pool.exclude(node)
+
+
+def starting(ready: int, ordered: int) -> str:
+    """What is waited for while workers start.
+
+    >>> starting(1, 2)
+    'starting workers: 1 of 2 ready'
+    """
+    return f"starting workers: {ready} of {max(ready, ordered)} ready"
 
 
 def _barren_beginning(member: Member, facts: Sequence[Event]) -> str | None:

@@ -139,6 +139,11 @@ class WorkerPool(Protocol):
         """Whether every worker that was ordered has joined: what devices there are is known then, for now."""
         ...
 
+    @property
+    def ordered(self) -> int:
+        """How many workers there are or are on their way, for now."""
+        ...
+
     def start(self) -> None:
         """Begin to start workers; returns at once.
 

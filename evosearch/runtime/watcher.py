@@ -21,6 +21,10 @@ class Watcher(Protocol):
         """One line about what happens outside evaluations."""
         ...
 
+    def wait(self, text: str) -> None:
+        """What is waited for before the first training, in a few words; told again where it changes."""
+        ...
+
     def begin(self, plan: Plan, state: DriverState) -> None:
         """The driver is about to go on from `state`; told once of each search of a group, before anything else."""
         ...
@@ -38,6 +42,9 @@ class Silence:
     """A watcher that says nothing."""
 
     def note(self, text: str) -> None:
+        """Nothing."""
+
+    def wait(self, text: str) -> None:
         """Nothing."""
 
     def begin(self, plan: Plan, state: DriverState) -> None:
@@ -70,6 +77,10 @@ class Watchers:
     def note(self, text: str) -> None:
         """To all."""
         self._tell(lambda watcher: watcher.note(text))
+
+    def wait(self, text: str) -> None:
+        """To all."""
+        self._tell(lambda watcher: watcher.wait(text))
 
     def begin(self, plan: Plan, state: DriverState) -> None:
         """To all."""

@@ -66,6 +66,11 @@ class ScriptedPool:
         """All join at once."""
         return True
 
+    @property
+    def ordered(self) -> int:
+        """All that there are at any time."""
+        return self._script.workers
+
     def start(self) -> None:
         """All workers join at the first poll."""
         nodes = self._script.nodes

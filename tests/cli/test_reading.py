@@ -92,7 +92,7 @@ def test_status_of_all_searches(read_finished):
 def test_results_as_json_have_the_keys_that_scripts_rely_on_by_number(read_finished):
     rows = document(read_finished, "results", "tiny", "--format", "json")
     assert set(KEYS) >= DESIGNED
-    assert [list(row) for row in rows] == [[*KEYS, "operations", "curve"]] * EVALUATIONS
+    assert [list(row) for row in rows] == [[*KEYS, "operations", "curve", "epochs"]] * EVALUATIONS
     assert [row["number"] for row in rows] == list(range(EVALUATIONS))
     assert [row["origin"] for row in rows] == ["initial"] * 4 + ["crossover"] * 2 + ["immigrant"]
     assert [len(row["parents"]) for row in rows] == [0] * 4 + [2] * 2 + [0]

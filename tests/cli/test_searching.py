@@ -15,6 +15,7 @@ from evosearch.api import Finished
 from evosearch.evaluation import FailureKind
 from evosearch.storage import DriverStarted, Home, open_home, take
 from evosearch.testing import FailingEvaluator, FormulaEvaluator, Script, Victims
+from tests.cli.conftest import STAMP, WAITS
 from tests.finished_search import EVALUATIONS, TINY, script_workers
 from tests.reports.rows import DONE, SEARCH
 
@@ -73,10 +74,13 @@ def test_a_search_ends_with_its_best_in_words_and_where_everything_lies(command,
 def test_the_first_line_of_progress_names_the_absolute_journal_and_the_rest_its_evaluations(
     command, scripted
 ):
-    lines = command("run", "tiny.yaml").err.splitlines()
-    assert lines[0] == f"journal {Path.cwd() / 'runs' / 'journal.db'}"
-    assert [line[0] for line in lines[1:]].count("#") == EVALUATIONS
-    assert lines[-1].endswith(f"| {EVALUATIONS} of {EVALUATIONS}, 0 running, 0 s left")
+    ended = command("run", "tiny.yaml")
+    first, *others = ended.err.splitlines()
+    assert first == f"journal {Path.cwd() / 'runs' / 'journal.db'}"
+    assert all(STAMP.match(line) for line in others)
+    assert [line.partition(" ")[2] for line in others[:3]] == [*WAITS[:2], f"{WAITS[2]}0 of 1 ready"]
+    assert [line[0] for line in ended.told].count("#") == EVALUATIONS
+    assert ended.told[-1].endswith(f"| {EVALUATIONS} of {EVALUATIONS}, 0 running, 0 s left")
 
 
 def test_a_finished_search_run_again_prints_its_result_and_trains_nothing(
@@ -169,7 +173,7 @@ def test_a_driver_that_died_is_gone_on_with_and_the_end_is_the_same(command, mon
     script_workers(api)
     ended = command(*again)
     assert ended.status == 0
-    assert "tiny: going on at generation 1, 5 evaluations done" in ended.err.splitlines()
+    assert "tiny: going on at generation 1, 5 evaluations done" in ended.told
     assert outcome(command) == outcome(command, "undisturbed")
 
 
@@ -235,6 +239,17 @@ def test_a_picture_that_a_kill_prevented_is_drawn_by_the_next_run(own_finished, 
     assert picture.exists()
 
 
+def test_a_group_has_a_picture_of_all_its_seeds_that_an_extension_draws_again(command, scripted):
+    ended = command("run", "tiny.yaml", "--seeds", "0..2")
+    picture = Path("runs/tiny/evolution.png")
+    assert f"Evolution curves  {picture.absolute()}\n" in ended.out
+    before = picture.read_bytes()
+    for seed in range(3):
+        assert Path(f"runs/tiny/seed-{seed}/evolution.png").exists()
+    assert command("resume", "tiny", "--generations", "3").status == 0
+    assert picture.read_bytes() != before
+
+
 # resume --generations
 
 
@@ -253,10 +268,10 @@ def test_an_extended_search_equals_one_configured_so_from_the_start(command, scr
 
 def test_an_extension_counts_on_from_what_is_done(command, scripted):
     command("run", "tiny.yaml")
-    lines = command("resume", "tiny", "--generations", "3").err.splitlines()
-    assert lines[1] == "tiny: going on at generation 2, 7 evaluations done"
-    assert " of 10, " in lines[2]
-    assert "-" not in lines[2].rpartition("running, ")[2]
+    lines = command("resume", "tiny", "--generations", "3").told
+    assert lines[0] == "tiny: going on at generation 2, 7 evaluations done"
+    assert " of 10, " in lines[1]
+    assert "-" not in lines[1].rpartition("running, ")[2]
 
 
 def test_an_extended_search_is_the_same_with_the_generations_of_before_or_of_now(
@@ -410,7 +425,7 @@ def test_retrain_reads_the_test_split_once_and_prints_the_recorded_reading_ever_
     best = status_of(own_finished)["best"]
     assert (reading["number"], reading["epochs"], reading["images"]) == (best["number"], 1, 359)
     assert sum(map(sum, reading["confusion"])) == 359
-    told, trained, read = ended.err.splitlines()
+    told, trained, read = ended.told
     assert told == f"training candidate {best['number']} for 1 epoch, then reading the test split"
     assert trained.startswith(f"#0 {reading['validation_accuracy']:.4f} in ")
     assert read.startswith("#0 has read the test split")
@@ -421,7 +436,7 @@ def test_retrain_reads_the_test_split_once_and_prints_the_recorded_reading_ever_
     api.give(make_pool=interrupt)
     again = own_finished("retrain", "tiny", "--json")
     assert (again.status, json.loads(again.out)) == (0, reading)
-    assert again.err == "recorded earlier: each network reads the test split once\n"
+    assert again.told == ["recorded earlier: each network reads the test split once"]
     text = own_finished("retrain", "tiny", "--epochs", "1").out
     assert text.startswith(
         f"tiny: candidate {best['number']} after 1 epoch, on 359 test images\n"

@@ -116,6 +116,11 @@ class ProcessPool:
         """Whether every process is ready."""
         return all(process.ready for process in self._processes.values())
 
+    @property
+    def ordered(self) -> int:
+        """A process per slot."""
+        return len(self._processes)
+
     def start(self) -> None:
         """Write factory and data once to an unnamed file, and start a process per slot that reads it."""
         try:

@@ -104,6 +104,12 @@ class RayPool:
             one.worker or one.waits_for_room(ROOM_SECONDS) for one in self._supervisor.handle
         )
 
+    @property
+    def ordered(self) -> int:
+        """The actors, but for those that wait for what others hold."""
+        every = self._supervisor.handle if self._supervisor else ()
+        return sum(1 for one in every if one.worker or not one.waits_for_room(ROOM_SECONDS))
+
     def start(self) -> None:
         """Connect (seconds, where a private cluster is started), put the data into the object store once, and order
         the actors, which join in their own time. `ray.init` has returned when this does: install signal

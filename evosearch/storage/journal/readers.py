@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from math import isfinite
 from typing import Any
 
@@ -228,18 +228,27 @@ def generation_rows(connection: Connection, search: int) -> tuple[GenerationRow,
     )
     rows = connection.execute(scored.group_by(evaluations.c.candidate))
     fitness: dict[int, float] = {row.candidate: _finite(row.fitness) for row in rows}
+    ended = select(evaluations.c.candidate).where(
+        evaluations.c.search == search, evaluations.c.status == "failed"
+    )
+    failed = set(connection.execute(ended).scalars()) - fitness.keys()
     query = select(generations.c.generation, generations.c.members).where(generations.c.search == search)
     return tuple(
-        _generation_row(generation, tuple(json.loads(members)), fitness)
+        _generation_row(generation, tuple(json.loads(members)), fitness, failed)
         for generation, members in connection.execute(query.order_by(generations.c.generation))
     )
 
 
-def _generation_row(generation: int, members: tuple[int, ...], fitness: Mapping[int, float]) -> GenerationRow:
-    found = np.array([fitness[number] for number in members if number in fitness])
-    if not found.size:
-        return GenerationRow(generation, members, None, None, None)
-    return GenerationRow(generation, members, float(found.max()), float(found.mean()), float(found.std()))
+def _generation_row(
+    generation: int, members: tuple[int, ...], known: Mapping[int, float], failed: Collection[int]
+) -> GenerationRow:
+    fitness = tuple(known[number] for number in members if number in known)
+    lost = sum(number in failed for number in members)
+    if not fitness:
+        return GenerationRow(generation, members, None, None, None, failed=lost)
+    found = np.array(fitness)
+    best, mean, deviation = float(found.max()), float(found.mean()), float(found.std())
+    return GenerationRow(generation, members, best, mean, deviation, fitness, lost)
 
 
 def test_reading_rows(connection: Connection, name: str) -> tuple[TestReading, ...]:

@@ -129,7 +129,8 @@ class LiveRow:
 @dataclass(frozen=True)
 class GenerationRow:
     """One generation: its members' numbers, and best, mean and (population) standard deviation of the
-    fitness of those that have one so far, None where none has.
+    fitness of those that have one so far, None where none has. `fitness`: of these, in the order of the members.
+    `failed`: how many members have failed for good.
     """
 
     generation: int
@@ -137,6 +138,8 @@ class GenerationRow:
     best: float | None
     mean: float | None
     deviation: float | None
+    fitness: tuple[float, ...] = ()
+    failed: int = 0
 
 
 @dataclass(frozen=True)

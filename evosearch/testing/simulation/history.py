@@ -464,6 +464,9 @@ class Driver:
         """As `Watcher.note`."""
         self._history.tell(f"  note: {text}")
 
+    def wait(self, text: str) -> None:
+        """As `Watcher.wait`."""
+
     def begin(self, plan: Plan, state: DriverState) -> None:
         """As `Watcher.begin`."""
 
