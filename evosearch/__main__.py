@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from evosearch.session import Providers
 
 HURRIED = (3, 75, 130)
-"""Exit statuses of a command that cannot go on or was told to stop."""
+"""Exit statuses of a command that cannot go on or was asked to stop."""
 
 
 def _stop_at_once(_number: int, _frame: FrameType | None) -> None:

@@ -43,11 +43,11 @@ class EvosearchError(Exception):
 
 
 MOST_LINES = 10
-"""Problems that a command lists in a line each; of further ones it tells how many there are."""
+"""Problems that a command lists in a line each; of further ones it says how many there are."""
 
 
 class InputError(EvosearchError):
-    """The user's input is wrong; the message says what was found, where, and how to mend it."""
+    """The user's input is wrong; the message says what was found, where, and how to fix it."""
 
     exit_status = 2
 
@@ -92,7 +92,7 @@ class DataError(InputError):
     """
 
     IN_MESSAGE = 3
-    """So many problems the message itself tells in full."""
+    """So many problems the message itself names in full."""
 
     def __init__(self, message: str, problems: tuple[str, ...] = ()) -> None:
         super().__init__(message, problems)
@@ -103,7 +103,7 @@ class DataError(InputError):
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """Where the message does not tell every problem, up to `MOST_LINES` of them before it."""
+        """Where the message does not name every problem, up to `MOST_LINES` of them before it."""
         several = len(self.problems) > self.IN_MESSAGE
         return (*(self.problems[:MOST_LINES] if several else ()), str(self))
 
@@ -149,7 +149,7 @@ class StaleTermError(HeldError):
 
 
 class TooManyFailuresError(EvosearchError):
-    """Too many evaluations failed; what is journaled stays, and `resume` opens the failed ones anew."""
+    """Too many evaluations failed; what is journaled stays, and `resume` opens the failed ones again."""
 
     exit_status = 5
 

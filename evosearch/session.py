@@ -59,7 +59,7 @@ Executor = Literal["ray", "local"]
 
 @dataclass(frozen=True)
 class Finished:
-    """A search that is done. `classes`: how many the data have; `folder`: where its curve lies on this machine;
+    """A search that is done. `classes`: how many the data have; `folder`: where its curve is on this machine;
     `place`: the path or URL (without a password) where all its files are kept. `largest`: the class that most validation
     images are of, and their share of all.
     """
@@ -73,7 +73,7 @@ class Finished:
 
 
 def artifact_folder(home: Home, config: RunConfig) -> Path:
-    """Where the search's pictures and weights lie on this machine: its folder in the home, or below
+    """Where the search's pictures and weights are on this machine: its folder in the home, or below
     `storage.artifacts`; where that is a URL, pictures are drawn in the home and copied there.
     """
     store = artifact_store(home, config)
@@ -126,7 +126,7 @@ class Providers:
     monotonic: Callable[[], float] = time.monotonic
     """Seconds of a clock that never jumps, for the driver."""
     make_onlooker: Callable[[Callable[[str], None]], Onlooker] = Onlooker
-    """What watches drivers that may be dead, given who is told of it."""
+    """What watches drivers that may be dead, given who gets a word of it."""
     versions: Callable[[], Mapping[str, str]] = versions
     """Of Python and its packages."""
 
@@ -142,7 +142,7 @@ class DriveOptions:
     takeover: bool = False
     """Take a search from a driver that is alive; its next commit fails."""
     watcher: Watcher = field(default_factory=Watchers)
-    """Is told how it goes."""
+    """Called with how it goes."""
     providers: Providers = field(default_factory=Providers)
     """Where workers, images and time come from."""
 
@@ -211,7 +211,7 @@ def _just_extended(name: str) -> str:
 @dataclass(frozen=True)
 class SearchSession:
     """One command's dealings with one search: load, hold, replay, train. `row` is None for a new search. `parent`: the
-    search whose best it trains again; None: it stands by itself.
+    search whose best it trains again; None: it is by itself.
     """
 
     home: Home
@@ -283,7 +283,7 @@ class SearchSession:
         )
 
         def save(released: bool) -> None:
-            # a process that is told to stop has not the time for a slow network
+            # a process that is to stop has not the time for a slow network
             if self.home.journal.is_lost:  # in its place may be another, which is not to be kept in its name
                 return
             if backup and (trouble := backup.save(0.5 if signals.reason() else 30.0, released=released)):
@@ -485,7 +485,7 @@ class SearchSession:
 
     @property
     def _group_curve(self) -> Path | None:
-        """Of a member of a group: where the picture of all lies."""
+        """Of a member of a group: where the picture of all is."""
         alone = self.parent is not None or group_of(self.config.name) == self.config.name
         return None if alone else self.folder.parent / self._curve.name
 

@@ -190,7 +190,7 @@ def test_a_folder_that_ray_itself_puts_before_our_packages_is_refused_with_the_f
     ended = cluster.run(*RAY_SUBMIT, *RUN, cwd=folder, check=False)
     told = ended.stdout + ended.stderr
     assert ended.returncode != 0
-    assert "/torch.py would stand in for the package 'torch' on every worker" in told
+    assert "/torch.py would take the place of the package 'torch' on every worker" in told
     assert "exit code 2" in told
     assert "Traceback" not in told
 

@@ -81,6 +81,6 @@ def time_trainings(
 
 
 def _most_memory_of_children() -> int:
-    """Bytes that the largest of the processes held that have ended; macOS tells bytes, others kibibytes."""
+    """Bytes that the largest of the processes held that have ended; macOS counts bytes, others kibibytes."""
     most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     return most if sys.platform == "darwin" else most * 1024

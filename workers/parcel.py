@@ -23,7 +23,7 @@ LOG = logging.getLogger(__name__)
 MIB = 2**20
 
 INSIDE = "submitted"
-"""The folder of a package in which its files lie: Ray puts the package itself before everything else that Python imports,
+"""The folder of a package in which its files are: Ray puts the package itself before everything else that Python imports,
 and there is nothing of the user's in it but this."""
 
 NEVER_NEEDED = (
@@ -202,7 +202,7 @@ class Parcel:
 
 @dataclass
 class _Walk:
-    """A walk through `folder`. `stays`: why nothing is sent of what lies there, by place, without links."""
+    """A walk through `folder`. `stays`: why nothing is sent of what is there, by place, without links."""
 
     folder: Path
     stays: Mapping[Path, str]
@@ -254,7 +254,7 @@ def _why_no_file(path: Path, real: Path, above: tuple[str, ...]) -> str:
         return "a link to nothing"
     if path.is_dir():
         if str(real) in above:
-            return "a link to a folder that it lies in"
+            return "a link to a folder that it is in"
         kept = path.suffix == ".files" and is_journal(path.with_suffix(""))
         return "searches" if kept or _holds_searches(path) else ""
     if kind := KINDS.get(stat.S_IFMT(path.stat().st_mode)):

@@ -97,7 +97,7 @@ def _listing(command: str, environment: Mapping[str, str], seconds: float) -> st
 
 def _broken_driver(found: str) -> CannotRunError:
     return CannotRunError(
-        f"{found}: this is a GPU machine without a working driver; mend the driver (often the machine must be restarted), "
+        f"{found}: this is a GPU machine without a working driver; fix the driver (often the machine must be restarted), "
         "or train on the CPU, from beginning to end: workers.device: cpu"
     )
 

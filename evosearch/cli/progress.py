@@ -140,7 +140,7 @@ class Display:
         self._tallies.follow(plan, curves)
 
     def observe(self, plan: Plan, state: DriverState, facts: Sequence[Event]) -> None:
-        """Redraw soon; a failed attempt is told above the panel."""
+        """Redraw soon; a failed attempt is reported above the panel."""
         tally = self._tallies.by_name.get(plan.name)
         if tally is None:
             return
@@ -206,7 +206,7 @@ def _prefix(tallies: Tallies, tally: Tally) -> str:
 def _snapshot(tallies: Tallies, tally: Tally) -> str:
     done, size = tally.done_here
     here = f"generation {tally.state.progress.generation}: {done} of {size}{_figures(tally.fitness)}"
-    if tallies.several:  # what runs is known only once all members of a step were told
+    if tallies.several:  # what runs is known only once all members of a step were reported
         return f"{here} | {tallies.done} of {tallies.total} in all, {tallies.left}"
     return f"{here} | {tallies.done} of {tallies.total}, {tallies.running} running, {tallies.left}"
 

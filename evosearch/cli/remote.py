@@ -1,4 +1,4 @@
-"""`--address http://HEAD:8265`: a command that runs on the head of a cluster, where the searches of submitted jobs lie."""
+"""`--address http://HEAD:8265`: a command that runs on the head of a cluster, where the searches of submitted jobs are."""
 
 import re
 from collections.abc import Mapping, Sequence

@@ -107,17 +107,17 @@ def submit(
 
 
 def _place_in(folder: Path, config: Path) -> Path:
-    """Where the configuration lies in the folder that is sent."""
+    """Where the configuration is in the folder that is sent."""
     try:
         return (config.parent.resolve() / config.name).relative_to(folder)
     except ValueError:
         raise ConfigError(
-            f"{config} lies outside {folder}, the folder that is sent; submit from a folder that holds it"
+            f"{config} is outside {folder}, the folder that is sent; submit from a folder that holds it"
         ) from None
 
 
 def _what_stays(folder: Path, file: Path, config: "RunConfig", storage: str | None) -> dict[Path, str]:
-    """Why what lies at a place is not sent, by place: searches, journals, images and files of secrets.
+    """Why what is at a place is not sent, by place: searches, journals, images and files of secrets.
 
     Of a place that holds the folder itself only what is known to be there stays; images are never sent anyhow.
     """
@@ -159,7 +159,7 @@ def _journals(folder: Path, config: "RunConfig", storage: str | None) -> list[Pa
 
 
 def _images(folder: Path, file: Path, config: "RunConfig") -> list[Path]:
-    """Where images may lie: wherever `data.root` can be looked for, and all under $EVOSEARCH_DATA."""
+    """Where images may be: wherever `data.root` can be looked for, and all under $EVOSEARCH_DATA."""
     from evosearch.storage import user_path
 
     data = folder / user_path(os.environ.get("EVOSEARCH_DATA") or "data")
@@ -169,7 +169,7 @@ def _images(folder: Path, file: Path, config: "RunConfig") -> list[Path]:
 
 
 def _root(config: "RunConfig") -> str | None:
-    """Where the images' files lie, if they are files."""
+    """Where the images' files are, if they are files."""
     from evosearch.data import FileKeys
 
     return config.data.root if isinstance(config.data, FileKeys) else None
@@ -218,7 +218,7 @@ def _tell_of_images(config: "RunConfig") -> None:
 
 
 def _stays_on_head(journal: str | None) -> bool:
-    """Whether later jobs find the journal: a relative path lies in a folder that changes with every edit."""
+    """Whether later jobs find the journal: a relative path is in a folder that changes with every edit."""
     from evosearch.storage import parse_place
 
     place = None if journal is None else parse_place(journal)

@@ -109,9 +109,9 @@ class Tallies:
     waits: tuple[str, float] | None = None
     """What is waited for before the first training, and since when."""
     curves: dict[tuple[str, TrialId], LiveCurve] = field(default_factory=dict)
-    """The newest of each training that has told of an epoch."""
+    """The newest of each training that has reported an epoch."""
     heard: dict[tuple[str, TrialId], float] = field(default_factory=dict)
-    """When it was told, monotonic seconds."""
+    """When it was reported, monotonic seconds."""
     _first: float | None = None
     """When the first training was seen to begin."""
 
@@ -185,7 +185,7 @@ class Tallies:
         """When all will have ended, in words."""
         now, members = self.clock(), self.by_name.values()
         known = sum((tally.state.timings for tally in members), Timings())
-        if known.count < ENOUGH:  # those under way tell something too
+        if known.count < ENOUGH:  # those under way show something too
             known = sum(map(self._projected, members), known)
         ahead = [tally.ahead(now) for tally in members]
         together = Ahead(
@@ -208,7 +208,7 @@ class Tallies:
         return busy / (now - self._first)
 
     def _projected(self, tally: Tally) -> Timings:
-        """What the trainings under way will have taken, by the epochs that each has told of."""
+        """What the trainings under way will have taken, by the epochs that each has reported."""
         timings = Timings()
         for trial, began in tally.since.values():
             name = tally.plan.name, trial

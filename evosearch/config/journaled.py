@@ -1,12 +1,12 @@
 """Configurations of searches that were begun before, by this version or an older one.
 
-A configuration keeps the meaning it was begun with. What changed since is told by the metadata of the field that it
+A configuration keeps the meaning it was begun with. What changed since is said by the metadata of the field that it
 is a key of, next to the default:
 
 - `absent`: what a journal without the key means, where that is not the default: the key, or its default, came later.
 - `earlier`: other values that were the default once. Who never gave the key goes on with the value journaled.
 
-What is refused since is told by a section's method `objections`, never by its construction: a search that begins is
+What is refused since is said by a section's method `objections`, never by its construction: a search that begins is
 refused, one that was begun goes on with a note.
 """
 

@@ -53,7 +53,7 @@ def together(
 ) -> ConfigError:
     """One error of this kind for all `problems`, at least one, in the order of the document.
 
-    What is missing has no place and comes last: a key that was meant may stand there misspelt.
+    What is missing has no place and comes last: a key that was meant may be there misspelt.
     """
     rank = {path: number for number, path in enumerate(document.places)}
     ordered = sorted(problems, key=lambda path: rank.get(document.nearest(path), len(rank)))

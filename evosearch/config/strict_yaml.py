@@ -74,7 +74,7 @@ class _StrictLoader(yaml.SafeLoader):
         return node
 
     def value(self, node: yaml.Node, path: KeyPath) -> Any:
-        """The plain value of a node that lies at `path`; fills `places` on the way."""
+        """The plain value of a node at `path`; fills `places` on the way."""
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):

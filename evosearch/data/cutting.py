@@ -38,7 +38,7 @@ def cut_missing(
 
 
 def torn_groups(splits: Splits, groups: Mapping[str, str]) -> tuple[str, ...]:
-    """Groups that stand in more than one split, a line each."""
+    """Groups that are in more than one split, a line each."""
     places: dict[str, list[SplitName]] = {}
     for split in SPLITS:
         for group in dict.fromkeys(groups[item.name] for item in splits[split]):
@@ -97,5 +97,5 @@ def _groups(
 
 
 def _share(fraction: float, count: int) -> int:
-    """At least one, and at least one left: a small class stands in every split as long as it can."""
+    """At least one, and at least one left: a small class is in every split as long as it can."""
     return min(max(1, round(fraction * count)), count - 1)

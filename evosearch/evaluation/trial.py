@@ -108,7 +108,7 @@ class Candidate:
         return self.subject
 
     def is_as(self, other: "Candidate") -> bool:
-        """Whether both were born alike, whatever words tell how."""
+        """Whether both were born alike, whatever the words say."""
         mine = (self.number, self.generation, self.subject, self.origin, self.parents)
         return mine == (other.number, other.generation, other.subject, other.origin, other.parents)
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 BEST, POPULATION, FAILED, GROUP = "#E45756", "#4C78A8", "#555555", "#222222"
 SPREAD = 0.32
-"""How far to either side of its generation a candidate's dot may lie, so that equal ones do not hide each other."""
+"""How far to either side of its generation a candidate's dot may be, so that equal ones do not hide each other."""
 
 MOST_MARKED = 30
 """With more generations than this a line's points are not marked."""

@@ -52,7 +52,7 @@ class MeanDeviation:
 
 
 def snapshots_spread(snapshots: Sequence[SearchSnapshot]) -> MeanDeviation:
-    """The spread of a group as its members stand now."""
+    """The spread of a group as its members are now."""
     unfinished = sum(snapshot.state != "done" for snapshot in snapshots)
     return MeanDeviation.of((snapshot.best for snapshot in snapshots), unfinished)
 
@@ -81,7 +81,7 @@ def group_lines(
     name: str, members: Sequence[tuple[SearchRow, EvaluationRow | None]], folder: Path
 ) -> list[str]:
     """The end of a group: one line a member with its best, mean ± deviation, and what may come next. `folder`: where the
-    picture of all lies, on this machine.
+    picture of all is, on this machine.
     """
     done = sum(row.counts.get("done", 0) for row, _ in members)
     failed = sum(row.counts.get("failed", 0) for row, _ in members)

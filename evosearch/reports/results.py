@@ -66,7 +66,7 @@ def results_document(rows: Sequence[EvaluationRow], *, grouped: bool = False) ->
 
     `fitness`: by what the search goes by. `operations`: what `operators` says in words, as data; None where an older version
     kept words only. `flops`: forward, one image. `curve`: [training loss, validation accuracy] of each epoch of the last attempt, as
-    far as the rows were read with it, and `epochs` the same with its names. `grouped`: the rows are `MemberEvaluation`s, and `search` is told too.
+    far as the rows were read with it, and `epochs` the same with its names. `grouped`: the rows are `MemberEvaluation`s, and `search` is named too.
     """
     return [
         _values(row, grouped)

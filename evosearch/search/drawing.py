@@ -9,7 +9,7 @@ from evosearch.genome import Chromosome, Operation, Redrawn, sample
 from evosearch.search.context import SearchContext
 
 MOST_REDRAWS = 10_000
-"""More than a space needs that holds anything; of one that holds nothing it is told within minutes."""
+"""More than a space needs that holds anything; of one that holds nothing it is said within minutes."""
 
 
 def too_many_redraws(redraws: int) -> Sequence[str]:

@@ -140,7 +140,7 @@ class EavlStrategy:
     def tell(self, state: SearchState, outcomes: Mapping[TrialId, Outcome]) -> SearchState:
         """Note the scores; a complete generation gives way to elites, then children, then immigrants.
 
-        To one generation at a time, also where all of it were told early, as immigrants alone may be: each is journaled
+        To one generation at a time, also where all of it were reported early, as immigrants alone may be: each is journaled
         as it starts.
         """
         state = state.with_outcomes(outcomes, self.settings.fitness)

@@ -18,7 +18,7 @@ class Strategy(Protocol[State]):
     """Ask/tell on frozen state, which is the strategy's own affair; nothing is remembered between calls.
 
     Contract (tested by `evosearch.testing.strategy_contract`). *Replay*, which every strategy promises: equal arguments give
-    equal results, so that a state follows from what was told and in which order. *Generational* ones promise besides that
+    equal results, so that a state follows from what was reported and in which order. *Generational* ones promise besides that
     this order changes nothing, and that a candidate's number depends on its generation and slot alone.
     """
 
@@ -46,7 +46,7 @@ class Strategy(Protocol[State]):
     def tell(self, state: State, outcomes: Mapping[TrialId, Outcome]) -> State:
         """The state knowing `outcomes` too; once a generation is complete, the next one's start, unless it
         was the last. Telling nothing to a complete state goes on likewise: after an extension, and where all of a
-        generation were told early.
+        generation were reported early.
 
         Raises:
             InfeasibleSpaceError: as `start`, for an immigrant.

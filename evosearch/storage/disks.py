@@ -41,11 +41,11 @@ NETWORK = frozenset(
 
 
 def journal_mode(mounts: str, folder: Path) -> JournalMode:
-    """WAL where `folder` (absolute, without symbolic links) lies on a local file system, else DELETE.
+    """WAL where `folder` (absolute, without symbolic links) is on a local file system, else DELETE.
 
     Args:
         mounts: the text of /proc/mounts as `os.fsdecode` reads it, empty where there is none.
-        folder: where the journal lies.
+        folder: where the journal is.
     """
     kind = ""
     longest = -1

@@ -1,4 +1,4 @@
-"""Where searches lie: a journal, and one folder with a folder of its own for each search's files."""
+"""Where searches are: a journal, and one folder with a folder of its own for each search's files."""
 
 import sqlite3
 from collections.abc import Callable, Mapping
@@ -66,18 +66,18 @@ class Home:
         return self.journal.children(name)
 
     def current_state(self, row: SearchRow, host: str, now: float) -> SearchStatus:
-        """The state of a search at `now`, seconds since 1970, as told on `host`: see `evosearch.storage.current_state`."""
+        """The state of a search at `now`, seconds since 1970, as seen on `host`: see `evosearch.storage.current_state`."""
         if row.state != "running":
             return row.state
         lock = self.journal.locks(self.folder_of(row.name), row.name).state(row.term)
         return current_state(row, lock, host, now)
 
     def is_held(self, row: SearchRow, onlooker: Onlooker) -> bool:
-        """Whether a driver that lives holds the search, be it to retrain; takes a minute where only that tells."""
+        """Whether a driver that is alive holds the search, be it to retrain; takes a minute where only that shows it."""
         return onlooker.finds_alive(self.journal, self.folder_of(row.name), row.name)
 
     def upgrade(self, onlooker: Onlooker) -> bool:
-        """As `Journal.upgrade`; `onlooker`: how a driver is watched of which its lock does not tell whether it lives."""
+        """As `Journal.upgrade`; `onlooker`: how a driver is watched whose lock does not show whether it is alive."""
         return self.journal.upgrade(partial(undriven, onlooker=onlooker))
 
 
@@ -92,14 +92,14 @@ def open_home(
     """The home whose journal is `storage`, a file or SQLAlchemy URL; None: `journal.db` in the default folder.
 
     The folder is the one that holds `journal.db`; beside a file of another name it is `FILE.files`, so that several
-    journals in one folder share neither locks nor pictures; the default folder where the journal lies on a server.
+    journals in one folder share neither locks nor pictures; the default folder where the journal is on a server.
 
     Args:
         storage: the journal.
         env: the environment.
         cwd: the working directory.
         create: whether a journal that is not there is made.
-        note: is told where a journal of an older version is upgraded, which its first write does.
+        note: called with a line where a journal of an older version is upgraded, which its first write does.
 
     Raises:
         JournalError: there is no journal (unless `create`), or this version cannot read it.

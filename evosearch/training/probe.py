@@ -56,7 +56,7 @@ def _first(split: Split) -> Split:
 
 
 class StepTimer:
-    """An `Evaluator` that trains a few steps of each network and tells what the whole training would take.
+    """An `Evaluator` that trains a few steps of each network and says what the whole training would take.
 
     `seconds`: how long it measures each, though at least one step.
     """

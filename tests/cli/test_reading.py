@@ -153,7 +153,7 @@ def test_top_keeps_the_best_in_order(read_finished, form):
 )
 def test_where_no_search_was_ever_begun_readers_say_so_and_make_nothing(refused, tmp_path, arguments):
     assert refused(*arguments) == (
-        f"there is no journal at {tmp_path / 'runs' / 'journal.db'}; start a search first, or say where it lies "
+        f"there is no journal at {tmp_path / 'runs' / 'journal.db'}; start a search first, or say where it is "
         "with EVOSEARCH_HOME or --storage"
     )
     assert not (tmp_path / "runs").exists()

@@ -129,7 +129,7 @@ def test_a_configuration_outside_that_folder_is_refused(refused, cluster, tmp_pa
     monkeypatch.chdir(tmp_path / "below")
     found = refused("submit", "../tiny.yaml")
     assert found == (
-        f"../tiny.yaml lies outside {Path.cwd()}, the folder that is sent; submit from a folder that holds it"
+        f"../tiny.yaml is outside {Path.cwd()}, the folder that is sent; submit from a folder that holds it"
     )
     assert cluster.asked == []
 

@@ -185,7 +185,7 @@ def test_a_link_is_judged_by_its_other_end(write: Write, tmp_path: Path) -> None
     found = Parcel.of(folder, {})
     assert set(map(str, found.files)) == {"my.yaml", "readable.txt", "link-plain"}
     assert found.left_out[Path("link-nowhere")] == "a link to nothing"
-    assert found.left_out[Path("link-above")] == "a link to a folder that it lies in"
+    assert found.left_out[Path("link-above")] == "a link to a folder that it is in"
 
 
 def test_what_is_no_file_is_left_out_and_told(write: Write) -> None:

@@ -68,7 +68,7 @@ def connect(settings: WorkerSettings, threads: int) -> Connection:
     with this process. `ray.init` replaces this process' SIGTERM handler.
 
     Raises:
-        InputError: the address is of another form; or this is a job, and files of its folder would stand in for
+        InputError: the address is of another form; or this is a job, and files of its folder would take the place of
             packages that are needed.
         CannotRunError: the cluster cannot be reached, or holds not a single worker.
     """
@@ -115,7 +115,7 @@ def disconnect(connection: Connection) -> None:
 class PrivateCluster:
     """A Ray cluster of this machine, from `start` to `end`, that other users of the machine cannot enter.
 
-    Whoever wants to talk to it needs a token, which is drawn anew each time and stands in the environment of this process and
+    Whoever wants to talk to it needs a token, which is drawn again each time and is in the environment of this process and
     of Ray's alone: left to itself Ray 2.60 writes one for all clusters to come to ~/.ray/auth_token, for all to read.
     Its ports are bound to the loopback interface. Its files, sockets among them, which Ray lets everybody write, lie in
     a folder that is closed to others, and are gone at its end. It has no dashboard and sends no usage statistics.
@@ -131,7 +131,7 @@ class PrivateCluster:
 
         Raises:
             OSError: its folder cannot be made.
-            InterruptedSearchError: told to stop meanwhile.
+            InterruptedSearchError: asked to stop meanwhile.
             Exception: what Ray raises.
         """
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -354,7 +354,7 @@ def _init(address: str, **options: Any) -> None:
 
 @contextmanager
 def _sigterm_heard() -> Iterator[None]:
-    """Ray's answer to a SIGTERM while it starts, a SystemExit wherever Python stands, but none that gets lost.
+    """Ray's answer to a SIGTERM while it starts, a SystemExit wherever Python is, but none that gets lost.
 
     In a destructor, or in what is called around a fork, Python drops it; and of logging's locks the one around a fork
     would then stay taken for ever.
@@ -382,9 +382,9 @@ def _sigterm_heard() -> Iterator[None]:
 
 
 def _job_config() -> "JobConfig":
-    """Where workers import from: their node's Python, and where this package lies if that is a checkout.
+    """Where workers import from: their node's Python, and where this package is if that is a checkout.
 
-    Ray would put the working directory and the program's folder first, with whatever lies there.
+    Ray would put the working directory and the program's folder first, with whatever is there.
     """
     from ray.job_config import JobConfig
 
@@ -412,13 +412,13 @@ def _refuse_stand_ins() -> None:
             if file.stem in sys.builtin_module_names or PathFinder.find_spec(file.stem, others) is None:
                 continue
             raise InputError(
-                f"{file} would stand in for the package {file.stem!r} on every worker, since Ray puts a job's folder "
+                f"{file} would take the place of the package {file.stem!r} on every worker, since Ray puts a job's folder "
                 "first; rename it, or start the search with `evosearch submit`, which keeps them apart"
             )
 
 
 def _print_worker_logs(wanted: bool) -> None:
-    # Ray tells of each dead worker on standard output, even without log_to_driver; the switch is its debugger's
+    # Ray reports each dead worker on standard output, even without log_to_driver; the switch is its debugger's
     import ray._private.worker
 
     ray._private.worker._worker_logs_enabled = wanted

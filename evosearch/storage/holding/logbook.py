@@ -59,7 +59,7 @@ class JournalLogbook:
     """The driver's own; keeps to `evosearch.runtime.Logbook`.
 
     A server that is away is waited for. A commit whose answer is lost may have happened or not: only this driver
-    writes under its term, so that the number of the last event tells.
+    writes under its term, so that the number of the last event shows it.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class JournalLogbook:
         """Make the facts durable, all or none.
 
         Raises:
-            StaleTermError: a newer driver has taken the search over, here or as the backups tell.
+            StaleTermError: a newer driver has taken the search over, here or as the backups show.
             JournalAwayError: the server stayed away.
             JournalLostError: the journal is no longer in its place; the message says what was rescued.
             InterruptedSearchError: a stop was asked for meanwhile.
@@ -132,7 +132,7 @@ class JournalLogbook:
             self._journal.show(self._name, self.term, curves)
 
     def _beat(self) -> None:
-        self._look(thorough=False)  # a lock that is taken again makes its folder anew
+        self._look(thorough=False)  # a lock that is taken again makes its folder again
         self._held.lock.keep()
         self._journal.beat(self._name, self.term, self._held.clock())
 

@@ -65,12 +65,12 @@ class Journal:
         note: Callable[[str], None] = lambda _: None,
     ) -> None:
         """`undriven`: raises where a driver lives, else gives what looks again within an upgrade's transaction. `note`:
-        is told of an upgrade.
+        called with a line about an upgrade.
         """
         self.place = database.place
-        """Where it lies, for messages: a path, or a URL without its password."""
+        """Where it is, for messages: a path, or a URL without its password."""
         self.file = database.file
-        """The SQLite file; None where the journal lies on a server."""
+        """The SQLite file; None where the journal is on a server."""
         self.advice = database.advice
         """One line for a user who could keep it better, else None."""
         self._database = database
@@ -127,7 +127,7 @@ class Journal:
         return term
 
     def append(self, name: str, term: int, facts: Sequence[Event], at: float) -> int:
-        """Add `facts` in order, all or none; a sign of life of the driver too.
+        """Add `facts` in order, all or none; a heartbeat of the driver too.
 
         Returns: the sequence number of the last event of the search.
 
@@ -139,7 +139,7 @@ class Journal:
             return _add(connection, self._fenced(connection, name, term), term, facts, at)
 
     def beat(self, name: str, term: int, at: float) -> None:
-        """Overwrite the driver's last sign of life; it changes, whatever `at` is.
+        """Overwrite the driver's last heartbeat; it changes, whatever `at` is.
 
         Raises:
             StaleTermError: a newer driver has taken the search over.
@@ -194,7 +194,7 @@ class Journal:
             rebuild(connection, added[0], f"the journal {self.place}")
 
     def rebuild(self) -> None:
-        """Write every reader table anew from the events, in one transaction."""
+        """Write every reader table again from the events, in one transaction."""
         with self._writing() as connection:
             # locked, so that no driver writes behind the end of what is replayed
             for search in connection.scalars(select(searches.c.id).with_for_update()).all():
@@ -218,7 +218,7 @@ class Journal:
             return readers.search_rows(connection, searches.c.parent == name)
 
     def heartbeats(self) -> dict[str, Heartbeat]:
-        """The last sign of life of every search's driver."""
+        """The last heartbeat of every search's driver."""
         with self._reading() as connection:
             return readers.heartbeats(connection)
 
@@ -254,7 +254,7 @@ class Journal:
             return readers.best_row(connection, self._id(connection, name))
 
     def live(self, name: str) -> tuple[LiveRow, ...]:
-        """The newest epoch of each training under way, by number; of those that have told of one."""
+        """The newest epoch of each training under way, by number; of those that have reported one."""
         with self._reading() as connection:
             return readers.live_rows(connection, self._id(connection, name))
 
@@ -307,7 +307,7 @@ class Journal:
 
     @property
     def is_lost(self) -> bool:
-        """Whether `look` found it lost: what lies in its place is another's."""
+        """Whether `look` found it lost: what is in its place is another's."""
         return self._database.guard.has_lost
 
     def locks(self, folder: Path, name: str) -> Locks:

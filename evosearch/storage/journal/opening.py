@@ -28,7 +28,7 @@ _FORMS = "write sqlite:////folder/journal.db or postgresql://user@host/database"
 
 
 def _silence(_: str) -> None:
-    """For who is told nothing."""
+    """For who wants no word of it."""
 
 
 def open_journal(
@@ -45,12 +45,12 @@ def open_journal(
     Args:
         where: the journal.
         must_exist: whether a journal that is not there is an error or is created.
-        cache: the folder that keeps such a copy for the next time; None: it is made anew each time.
-        note: is told of an upgrade, in one line.
+        cache: the folder that keeps such a copy for the next time; None: it is made again each time.
+        note: called with a line about an upgrade.
 
     Raises:
         InputError: the URL is none, or of a database that is not supported.
-        JournalError: there is no journal, or something else lies there, which is left as it is.
+        JournalError: there is no journal, or something else is there, which is left as it is.
         CannotRunError: the journal cannot be created or used there.
     """
     found = where if isinstance(where, URL) else parse_place(where)
@@ -65,7 +65,7 @@ def open_journal(
     mode = _mode_in(path.parent)
     if must_exist and not exists(path):
         raise JournalError(
-            f"there is no journal at {path}; start a search first, or say where it lies with "
+            f"there is no journal at {path}; start a search first, or say where it is with "
             "EVOSEARCH_HOME or --storage"
         )
     if not exists(path):

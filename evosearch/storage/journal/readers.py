@@ -92,7 +92,7 @@ def _environment(text: str) -> dict[str, Any]:
 
 def _finite(value: float) -> float:
     if not isfinite(value):
-        raise ValueError(f"{value} stands where a number was")
+        raise ValueError(f"{value} is where a number was")
     return value
 
 
@@ -100,7 +100,7 @@ _NUMBERS = ("fitness", "seconds", "accuracy", "balanced_accuracy", "f1", "auroc"
 
 
 def heartbeats(connection: Connection) -> dict[str, Heartbeat]:
-    """The last sign of life of every search's driver; of a journal of any schema."""
+    """The last heartbeat of every search's driver; of a journal of any schema."""
     driver = (drivers.c.search == searches.c.id) & (drivers.c.term == searches.c.term)
     query = select(searches.c.name, searches.c.term, searches.c.sequence, drivers.c.last)
     found = connection.execute(query.select_from(searches.outerjoin(drivers, driver)))
@@ -191,7 +191,7 @@ def _evaluation_row(row: Row[Any], told: Mapping[tuple[int, int], Sequence[str]]
 
 
 def _abandoned(row: Row[Any], told: Sequence[str]) -> list[str]:
-    """A line for each attempt whose driver ended before it did: no event tells of it, so it is counted."""
+    """A line for each attempt whose driver ended before it did: no event holds it, so it is counted."""
     succeeded = row.status == "done" and not row.cached
     ended = len(told) + (succeeded or row.status == "running")
     return ["abandoned: its driver ended before it did"] * max(0, row.attempts - ended)

@@ -19,8 +19,8 @@ class SearchRow:
     `message`: why it failed or was interrupted, else empty.
     `generation`: the one being evaluated, from 0; -1 before the first population is written. `generations`:
     the total, extensions included. `counts`: evaluations by status; `failed`: failed ones by kind.
-    `term`: of the newest driver; `heartbeat`: its last sign of life, seconds since 1970. `seconds`: summed
-    over the drivers that searched, from start to last sign of life. `host`, `pid`: of the newest driver, None before the
+    `term`: of the newest driver; `heartbeat`: its last one, in seconds since 1970. `seconds`: summed
+    over the drivers that searched, from start to last heartbeat. `host`, `pid`: of the newest driver, None before the
     first. `recalled`: evaluations that are done because an equal network was trained before.
     """
 
@@ -51,7 +51,7 @@ class SearchRow:
 
 @dataclass(frozen=True)
 class Heartbeat:
-    """The last sign of life of a search's driver, for comparison with an earlier one: it lives where they differ.
+    """The last heartbeat of a search's driver, for comparison with an earlier one: it is alive where they differ.
 
     `last`: by the driver's own clock, None before the first driver.
     """
@@ -101,8 +101,8 @@ class EvaluationRow:
 
 @dataclass(frozen=True)
 class LiveCurve:
-    """A training under way, as its worker told of it. `epochs`: at which it ends. `curve`: of the epochs that have ended;
-    the first `known` of them were told before.
+    """A training under way, as its worker reported it. `epochs`: at which it ends. `curve`: of the epochs that have ended;
+    the first `known` of them were reported before.
     """
 
     trial: TrialId

@@ -37,7 +37,7 @@ SYNCHRONOUS = "FULL"
 """What is committed survives a loss of power."""
 
 ADVICE = (
-    "the journal lies on a network file system, where a driver that dies is noticed only after a minute and a file "
+    "the journal is on a network file system, where a driver that dies is noticed only after a minute and a file "
     "can be damaged by its server; PostgreSQL is made for this: --storage postgresql://user@host/database"
 )
 """What is said of a journal in a file that several machines share."""
@@ -188,7 +188,7 @@ def open_older(path: Path, mode: JournalMode, schema: int, copy: Database, salva
 
 
 def settle(engine: Engine) -> None:
-    """Bring all that was committed into the file itself, so that its header tells its schema; as far as readers let."""
+    """Bring all that was committed into the file itself, so that its header shows its schema; as far as readers let."""
     connection = engine.raw_connection()  # outside any transaction
     try:
         connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -200,7 +200,7 @@ def checkpoint(engine: Engine) -> None:
     """Bring what was committed into the file itself, as far as nobody has to wait for it."""
     with suppress(
         sqlite3.Error, EvosearchError
-    ):  # the next one does it, and the next write tells of a full disk
+    ):  # the next one does it, and the next write shows a full disk
         connection = engine.raw_connection()
         try:
             connection.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)")
@@ -218,7 +218,7 @@ def looking(path: Path) -> Iterator[Connection]:
     """
     header, before = read_journal_header(path), path.stat()
     access = _read_access(path, header)
-    if _is_torn(path):  # SQLite mends it as whoever opens it next would
+    if _is_torn(path):  # SQLite fixes it as whoever opens it next would
         access = {"mode": "rw"}
     engine = _engine(path, access, None)
     try:
@@ -352,7 +352,7 @@ def _engine(
 
 
 def _explain(error: BaseException, path: Path) -> None:
-    """Raise our own error for what a user can mend; anything else stays as it is."""
+    """Raise our own error for what a user can fix; anything else stays as it is."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without the extension of the code
     # Python's driver fails to read SQLite's own message of damage
     if code in _DAMAGED or isinstance(error, UnicodeDecodeError) or "Could not decode" in str(error):
