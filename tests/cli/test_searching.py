@@ -62,7 +62,7 @@ def test_a_search_ends_with_its_best_in_words_and_where_everything_lies(command,
     assert ended.status == 0
     home = Path.cwd() / "runs"
     best = status_of(command)["best"]
-    assert ended.out.startswith(f"tiny: done, 2 generations, {EVALUATIONS} evaluations, 6 trainings in ")
+    assert ended.out.startswith(f"tiny: done, 2 generations, {EVALUATIONS} evaluations in ")
     assert f"Best: validation accuracy {best['fitness']:.4f}, candidate {best['number']} of" in ended.out
     assert f"\n  {best['chromosome']}\n" in ended.out
     assert "and an output layer for 10 classes" in ended.out
@@ -87,7 +87,7 @@ def test_a_finished_search_run_again_prints_its_result_and_trains_nothing(
         ended = read_finished("run", finished.config)
         assert list(home.journal.replay("tiny")) == before
     assert ended.status == 0
-    assert ended.out.startswith(f"tiny: done, 2 generations, {EVALUATIONS} evaluations in ")
+    assert ended.out.startswith(f"tiny: done, 2 generations, {EVALUATIONS} evaluations, 6 trainings in ")
     assert ended.err == f"journal {finished.home / 'journal.db'}\n"
 
 
