@@ -132,7 +132,7 @@ ASKED_FOR_ALONE = {
     "evosearch/evaluation/trial.py Candidate.chromosome": {"Chromosome"},
     "workers/benchmarks/sleepers.py SleepingEvaluator.handle": {"Chromosome", "TrainingTask"},
     # only trainings are timed
-    "evosearch/api.py _measured": {"TrainingTask"},
+    "evosearch/checking.py _measured": {"TrainingTask"},
     "workers/measuring.py time_trainings": {"TaskDone", "Success", "WorkerJoined", "WorkerLeft"},
     # a failure, and whatever is none
     "evosearch/runtime/faults/breaker.py with_pool": {"Failure", "FailureKind"},
@@ -167,8 +167,8 @@ ASKED_FOR_ALONE = {
     # a retraining is a list
     "evosearch/session.py SearchSession._reader": {"FixedListSettings"},
     "evosearch/api.py _merged": {"FixedListSettings"},
-    "evosearch/api.py _retraining": {"FixedListSettings"},
-    "evosearch/api.py _trained_by": {"FixedListSettings"},
+    "evosearch/retraining.py _retraining": {"FixedListSettings"},
+    "evosearch/retraining.py _trained_by": {"FixedListSettings"},
     # a text form of its own beside that of the union it belongs to
     "evosearch/storage/journal/codec.py ": {"Chromosome"},
 }
