@@ -137,8 +137,8 @@ ASKED_FOR_ALONE = {
     # a failure, and whatever is none
     "evosearch/runtime/faults/breaker.py with_pool": {"Failure", "FailureKind"},
     "evosearch/runtime/machine/fold.py _closed": {"Failure", "FailureKind"},
-    "evosearch/training/probe.py probe": {"Failure"},
-    "evosearch/training/probe.py StepTimer.handle": {"TrainingTask"},
+    "evosearch/training/trainer.py probe": {"Failure"},
+    "evosearch/training/trainer.py StepTimer.handle": {"TrainingTask"},
     "workers/worker/service.py Service._worn": {"Failure"},
     # only a network that was trained leaves weights; what is predicted wears nobody out
     "evosearch/runtime/machine/consequences.py _came_to": {"Success"},

@@ -4,7 +4,7 @@ Every event is frozen and has a JSON form. Its sequence number, the term of the 
 the wall-clock time are beside it in the journal (`Recorded`), not in it.
 
 `KIND`, the names of the fields and the values of enumerations are in journals for ever. A class may be renamed as
-it is; what else changes is translated for old journals in `evosearch.storage.journal.formats`.
+it is; what else changes is translated for old journals in `evosearch.storage.journal.codec`.
 """
 
 from collections.abc import Iterable, Mapping

@@ -11,7 +11,7 @@ import pytest
 from evosearch.data import SearchData, Split
 from evosearch.errors import EvaluationError
 from evosearch.evaluation import Failure, FailureKind, Success, TrainingTask, Unwatched
-from evosearch.training import StepTimer, Trainer, probe
+from evosearch.training import StepTimer, Trainer
 
 Ask = Callable[..., TrainingTask]
 
