@@ -128,6 +128,12 @@ def test_as_lines():
     ]
 
 
+def test_as_lines_another_fitness_than_the_accuracy_is_named():
+    row = replace(SEARCH, configuration={"strategy": {"name": "eavl", "fitness": "balanced_accuracy"}})
+    lines = status_lines(replace(RUNNING, row=row))
+    assert "  best         0.8750 by balanced accuracy, candidate 7: C8 P | F5" in lines
+
+
 def test_when_a_driver_was_last_heard_of_is_an_age_only_by_the_clock_that_wrote_it():
     row = replace(SEARCH, host="node1", pid=12, heartbeat=86_400.0)
     assert last_heard(row, "node1", 86_475.0) == "1 min 15 s ago"
