@@ -296,7 +296,7 @@ def check_repeats(seeds: Sequence[int]) -> None:
     """See that retrainings can have these seeds.
 
     Raises:
-        InputError: there are none, one stands there twice, or one is not above 0.
+        InputError: there are none, one is there twice, or one is not above 0.
     """
     if not seeds or min(seeds) < 1 or len(set(seeds)) < len(seeds):
         raise InputError(

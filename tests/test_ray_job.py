@@ -283,7 +283,9 @@ def test_ctrl_c_stops_a_retraining_on_the_head(cluster, folder):
         retraining.send_signal(signal.SIGINT)
         rest = retraining.stdout.read().splitlines()
         assert retraining.wait(timeout=30) == 75
-    assert re.fullmatch(r"evosearch: job \w+ was stopped; the same command goes on where it stood", rest[-1])
+    assert re.fullmatch(
+        r"evosearch: job \w+ was stopped; the same command goes on where it stopped", rest[-1]
+    )
     assert "Traceback" not in "".join(rest)
     assert jobs(cluster, folder) == before
     (stopped,) = status_of(cluster, folder)["retrainings"]

@@ -1,7 +1,7 @@
 """Workers: what runs on a machine that trains, and how a driver reaches it.
 
 A *worker* is a process that holds the data on one device and evaluates one network at a time. A *slot* is room for
-one worker at a time, a *pool* keeps every slot filled and tells who joined, who left and what is done. There are
+one worker at a time, a *pool* keeps every slot filled and reports who joined, who left and what is done. There are
 two: processes of this machine, and Ray actors. No policy lives here: budgets, order and retries are
 `evosearch.runtime`'s. This is the only room that imports ray, and only where the Ray pool is chosen.
 """

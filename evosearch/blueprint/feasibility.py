@@ -77,6 +77,12 @@ def repair_head(
 
     Returns: a chromosome with at least one convolution and at most `allowed_poolings(problem, limits)` poolings; the
     tail is untouched. Source: EAVL-COVID, repair; the released code drops random poolings.
+
+    >>> from evosearch.blueprint.layers import ImageShape
+    >>> from evosearch.genome import parse
+    >>> problem, limits = Problem(ImageShape(1, 8, 8), classes=2), SizeLimits(10**6, max_memory=None, max_poolings=2)
+    >>> str(repair_head(parse("P C8 P P | F4"), problem, limits).chromosome)
+    'P C8 P | F4'
     """
     repairs: list[Repair] = []
     surplus = chromosome.poolings - allowed_poolings(problem, limits)

@@ -31,7 +31,7 @@ def data(
             say(line)
     if report.repeats and not report.bad_files:
         raise DataError(
-            f"names that stand twice in a split list of {report.root!r} ({len(report.repeats)}), listed above; a new "
+            f"names that are twice in a split list of {report.root!r} ({len(report.repeats)}), listed above; a new "
             "search needs each image named once"
         )
     if report.objections and not report.bad_files:

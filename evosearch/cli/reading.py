@@ -61,7 +61,7 @@ def status(
 
 
 def _on_their_own(home: "Home") -> "tuple[SearchRow, ...]":
-    """All searches but retrainings, which stand below theirs."""
+    """All searches but retrainings, which are below theirs."""
     every = home.journal.searches()
     names = {row.name for row in every}
     return tuple(row for row in every if row.parent not in names)

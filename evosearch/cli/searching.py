@@ -108,7 +108,7 @@ def resume(
     storage: STORAGE = None,
     takeover: TAKEOVER = False,
 ) -> None:
-    """Go on with a search or group where it stood; --generations extends it."""
+    """Go on with a search or group where it stopped; --generations extends it."""
     if is_job_server(address):
         options = {"--generations": generations, "--executor": executor}
         run_on_head(address, "resume", name, {**options, "--storage": storage, "--takeover": takeover})

@@ -74,7 +74,7 @@ class RunConfig:
     storage: StorageSettings = field(default_factory=StorageSettings)
     """Where the search is kept."""
     final: FinalSettings = field(default_factory=FinalSettings)
-    """How the best network is trained anew after the search."""
+    """How the best network is trained again after the search."""
 
     def __post_init__(self) -> None:
         try:
@@ -95,7 +95,7 @@ class RunConfig:
 
 
 def adapter() -> TypeAdapter[RunConfig]:
-    """Reads and writes a `RunConfig`; made anew where a plugin was named that was not before."""
+    """Reads and writes a `RunConfig`; made again where a plugin was named that was not before."""
     return _adapter(*(registry.loaded for registry in REGISTRIES.values()))
 
 
@@ -168,7 +168,7 @@ def differing_keys(here: RunConfig, journal: RunConfig) -> tuple[str, ...]:
 
     Compared are `seed`, `space`, `strategy` and `training`, and the positive class where the search goes by F1; the data are
     compared by their hash elsewhere. Each text reads `strategy.population: 8 here, 10 in the journal`. Of two strategies
-    only the names are told.
+    only the names are said.
     """
     if type(here.strategy) is not type(journal.strategy):
         here_values, journal_values = {"name": here.strategy.name}, {"name": journal.strategy.name}

@@ -55,7 +55,7 @@ class SearchData:
 class Dataset:
     """All three splits. `key`: content hash over the decoded arrays, labels and class names of all splits.
 
-    `notes`: what was noticed while reading, one line each, for instance images that stand in two splits. `positive`: as in
+    `notes`: what was noticed while reading, one line each, for instance images that are in two splits. `positive`: as in
     `SearchData`.
     """
 

@@ -33,7 +33,7 @@ def load_dataset(
         )
     if listing.repeats and not begun:
         raise DataError(
-            f"names that stand twice in a split list ({len(listing.repeats)}) in {str(gathered.root)!r}: "
+            f"names that are twice in a split list ({len(listing.repeats)}) in {str(gathered.root)!r}: "
             f"{shortened(listing.repeats)}; name each image once (`evosearch data CONFIG` lists all)",
             listing.repeats,
         )

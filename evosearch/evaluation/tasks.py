@@ -59,7 +59,7 @@ class EpochRecord:
 
 
 class Progress(Protocol):
-    """Told by an evaluator how it gets on; a worker that tells nothing for long is taken for hung."""
+    """An evaluator reports here how it gets on; a worker that reports nothing for long is taken for hung."""
 
     def step(self) -> None:
         """A batch is done. Costs next to nothing and may be called from the innermost loop."""
@@ -67,7 +67,7 @@ class Progress(Protocol):
 
     def epoch(self, record: EpochRecord) -> None:
         """A pass over the training images is done, and another one follows. Of a training that goes on from a
-        checkpoint, all its passes are told as it begins.
+        checkpoint, all its passes are reported as it begins.
 
         Raises:
             TimedOutError: the evaluation has passed its soft time limit.
@@ -149,7 +149,7 @@ class MasksTask:
 
 @dataclass(frozen=True)
 class PredictionTask:
-    """Classify `images` with the network whose weights lie at `weights`; sent after its training has ended."""
+    """Classify `images` with the network whose weights are at `weights`; sent after its training has ended."""
 
     network: Network
     settings: TrainingSettings

@@ -20,7 +20,7 @@ def search_lines(
     place: str,
     largest: tuple[str, float] | None = None,
 ) -> list[str]:
-    """The end of a search: how much was done, the best chromosome in words, and where everything lies.
+    """The end of a search: how much was done, the best chromosome in words, and where everything is.
 
     `folder`: of the curve, on this machine; `place`: the path or URL of all its files. `largest`: the class that most
     validation images are of, and their share of all; None: not known.
@@ -48,7 +48,7 @@ def search_lines(
         f"Evolution curve  {folder / 'evolution.png'}",
         f"Everything else  {place}",
         f"Next             evosearch results {row.name}    every chromosome",
-        f"                 evosearch retrain {row.name}    train the best anew, read the test split once",
+        f"                 evosearch retrain {row.name}    train the best again, read the test split once",
     ]
 
 

@@ -10,8 +10,8 @@ from rich.table import Table
 from evosearch.config import config_from_json
 from evosearch.errors import PluginError
 from evosearch.reports.cost import Estimate, search_left
-from evosearch.reports.outcome import reading_row
-from evosearch.reports.words import MEASURES, cells, duration, measure_of
+from evosearch.reports.outcome import best_figure, reading_row
+from evosearch.reports.words import cells, duration, measure_of
 from evosearch.storage import EvaluationRow, Home, LiveRow, SearchRow, SearchStatus, TestReading
 
 
@@ -162,8 +162,8 @@ def status_lines(snapshot: SearchSnapshot) -> list[str]:
             f"  left         {'' if snapshot.left.sure else 'about '}{duration(snapshot.left.seconds)}"
         )
     if best is not None and best.fitness is not None:
-        by = "" if (measure := measure_of(row)) == "accuracy" else f" by {MEASURES[measure]}"
-        lines.append(f"  best         {best.fitness:.4f}{by}, candidate {best.candidate}: {best.chromosome}")
+        figure = f"{best.fitness:.4f}" if measure_of(row) == "accuracy" else best_figure(row, best)
+        lines.append(f"  best         {figure}, candidate {best.candidate}: {best.chromosome}")
     lines += (f"  training     {_training_line(training)}" for training in snapshot.trainings)
     for child in snapshot.children:
         lines.append(f"  retraining   {_child_line(child)}")

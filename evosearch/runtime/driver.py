@@ -134,7 +134,7 @@ class _Loop:
         return self._fleet
 
     def _hear(self, news: Sequence[PoolEvent], now: float) -> None:
-        """Act on what the pool told; held back until it is known that the devices hold what the limits allow."""
+        """Act on what the pool reported; held back until it is known that the devices hold what the limits allow."""
         self._stalls = self._stalls.listened(now)
         for event in news:
             self._stalls = self._stalls.saw(event, now)
@@ -210,7 +210,7 @@ class _Loop:
         self._advance(StopAsked(reason))
         told = (
             f"{' and '.join(map(repr, names))} {'was' if len(names) == 1 else 'were'} stopped by {reason}; "
-            f"`evosearch resume {_common(list(self._fleet.members))}` goes on where it stood"
+            f"`evosearch resume {_common(list(self._fleet.members))}` goes on where it stopped"
         )
         raise InterruptedSearchError("; ".join([*self._stopped, told]))
 
@@ -265,7 +265,7 @@ def _stopped(search: str, message: str) -> str:
         return (
             f"{search!r} stopped: {message}; `evosearch resume {search}` goes on with this one all the same"
         )
-    return f"{search!r} stopped: {message}; mend the cause, then `evosearch resume {search}` tries them again"
+    return f"{search!r} stopped: {message}; fix the cause, then `evosearch resume {search}` tries them again"
 
 
 def _common(names: Sequence[str]) -> str:

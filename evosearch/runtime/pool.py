@@ -65,7 +65,7 @@ class WorkerLeft:
     """A worker is gone, and with it the task it had.
 
     `kind`: CRASHED where its own process died while its node lived, WORKER_LOST where node or network went away,
-    OUT_OF_MEMORY where its host ran out of it, or as `WorkerPool.stop` was told. `message`: one line. `node_lost`: its
+    OUT_OF_MEMORY where its host ran out of it, or as `WorkerPool.stop` was given. `message`: one line. `node_lost`: its
     node is gone with all its workers, as far as the pool knows by now; else the node lives on without this one.
     """
 
@@ -90,10 +90,10 @@ class TaskDone:
 
 @dataclass(frozen=True, slots=True)
 class WorkerProgressed:
-    """A worker's task made progress since this was last told; told every few seconds at most.
+    """A worker's task made progress since this was last reported, every few seconds at most.
 
     `curve`: the epochs of its training that have ended so far, those before a checkpoint among them; empty where they are
-    not told now, as every five seconds at most.
+    not reported now, as every five seconds at most.
     """
 
     worker: Worker
@@ -155,7 +155,7 @@ class WorkerPool(Protocol):
     def submit(self, worker: Worker, ticket: Ticket, task: Task) -> None:
         """Give a free worker a task; returns at once.
 
-        A worker that has died is no error: its `WorkerLeft` follows, or was told already and the task is ignored.
+        A worker that has died is no error: its `WorkerLeft` follows, or was reported already and the task is ignored.
         """
         ...
 
@@ -166,7 +166,7 @@ class WorkerPool(Protocol):
     def stop(self, worker: Worker, kind: FailureKind, message: str) -> None:
         """Kill a worker that hangs or takes too long, after its stack was written to the log where it still answers.
 
-        Its `WorkerLeft` follows with this kind, and this message followed by the place where it stood; one that has
+        Its `WorkerLeft` follows with this kind, and this message followed by the place where it was; one that has
         left already is no error. Returns within seconds, whatever the worker does.
         """
         ...

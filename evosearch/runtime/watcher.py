@@ -26,7 +26,7 @@ class Watcher(Protocol):
         ...
 
     def begin(self, plan: Plan, state: DriverState) -> None:
-        """The driver is about to go on from `state`; told once of each search of a group, before anything else."""
+        """The driver is about to go on from `state`; called once for each search of a group, before anything else."""
         ...
 
     def observe(self, plan: Plan, state: DriverState, facts: Sequence[Event]) -> None:
@@ -34,7 +34,7 @@ class Watcher(Protocol):
         ...
 
     def follow(self, plan: Plan, curves: Sequence[LiveCurve]) -> None:
-        """Trainings of the search of `plan` got on; told of each every few seconds at most."""
+        """Trainings of the search of `plan` got on; called for each every few seconds at most."""
         ...
 
 
@@ -58,7 +58,7 @@ class Silence:
 
 
 class Watchers:
-    """Several watchers as one. What one of them raises is told once, and three times in a row silence it; nothing of it
+    """Several watchers as one. What one of them raises is reported once, and three times in a row silence it; nothing of it
     reaches the search, nor the others.
     """
 
@@ -108,9 +108,7 @@ class Watchers:
     def _complain(self, watcher: Watcher, error: Exception, *, silenced: bool) -> None:
         name = type(watcher).__name__
         if silenced:
-            LOG.warning(
-                "the watcher %s failed %d times in a row and is told nothing more", name, MOST_FAILURES
-            )
+            LOG.warning("the watcher %s failed %d times in a row and is called no more", name, MOST_FAILURES)
         if watcher not in self._told:
             self._told.append(watcher)
             LOG.warning(

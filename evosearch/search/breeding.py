@@ -72,7 +72,7 @@ def breed(state: SearchState, count: int, breeding: Breeding) -> tuple[Child, ..
 
 def _reference(state: SearchState) -> Candidate:
     best = state.best_with_members()
-    # Where nothing has ever succeeded there is no best; the lowest number stands in, so that breeding goes on.
+    # Where nothing has ever succeeded there is no best; the lowest number takes its place, so that breeding goes on.
     return best[0] if best else ranking(state.members, state.scores)[0]
 
 

@@ -105,7 +105,7 @@ class ListState:
 class FixedListStrategy:
     """Trains a list; see `Strategy` for the contract. Trial k is the k-th of the list, from 0.
 
-    Equal networks with equal settings are one candidate, numbered in the order in which they first stand in the list;
+    Equal networks with equal settings are one candidate, numbered in the order in which they are first in the list;
     its fitness is the mean of its trials' that succeeded.
     """
 

@@ -26,6 +26,10 @@ def parent_probabilities(
 
     Returns: (len(scores),) float64, summing to 1. Source: EAVL-COVID, "fitness proportionate selection";
     the authors' released code shifts and squares, and that is the default.
+
+    >>> scores = Score(0.5), Score(0.75), Score(1.0)
+    >>> parent_probabilities(scores).tolist(), parent_probabilities(scores, "proportionate").round(3).tolist()
+    ([0.0, 0.2, 0.8], [0.222, 0.333, 0.444])
     """
     succeeded = np.array([score.fitness is not None for score in scores])
     if not succeeded.any():
@@ -45,6 +49,9 @@ def draw_pairs(
     """Draw `pairs` pairs of parents with replacement; a pair may be one individual twice.
 
     Returns: positions in `scores`.
+
+    >>> draw_pairs([Score(0.5), Score(1.0)], 2, np.random.default_rng(0))
+    [(1, 1), (1, 1)]
     """
     drawn = rng.choice(len(scores), size=(pairs, 2), p=parent_probabilities(scores, selection))
     return [(int(first), int(second)) for first, second in drawn]

@@ -96,7 +96,7 @@ class ScriptedPool:
         """The worker has left at the next poll."""
         if worker in self._alive:
             self._running.pop(worker, None)
-            self._lose(worker, kind, f"{message}; it stood at a place of the script")
+            self._lose(worker, kind, f"{message}; it was at a place of the script")
 
     def exclude(self, node: str) -> None:
         """Forget the node's idle workers."""

@@ -121,7 +121,7 @@ class Fit:
         self._advance(1, UNWATCHED)
 
     def run_epoch(self, progress: Progress = UNWATCHED) -> EpochRecord:
-        """Train to the end of the running epoch, and validate; `progress` is told of each batch.
+        """Train to the end of the running epoch, and validate; each batch is reported to `progress`.
 
         Raises:
             DivergedError: a loss or a validation logit is not finite.

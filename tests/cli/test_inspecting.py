@@ -70,7 +70,7 @@ def test_images_in_two_splits_are_told(command, write_pictures):
     assert (other_split, other_name) == ("test", "test/dog/0.png")
     assert (split, name) in {("train", "train/dog/5.png"), ("validation", "train/dog/5.png")}
     text = command("data", made.config).out
-    assert "images that stand in two splits: 1" in text
+    assert "images that are in two splits: 1" in text
     assert f"    {split} {name} = test {other_name}" in text
 
 
@@ -109,7 +109,7 @@ def test_a_name_that_a_split_list_repeats_is_told_with_file_and_line_and_ends_wi
     assert ended.status == 2
     assert f" {REPEATED} " in " ".join(ended.out.split())
     assert len(ended.err.splitlines()) == 1
-    assert f"names that stand twice in a split list of {str(Path.cwd() / 'data/pictures')!r} (1)" in ended.err
+    assert f"names that are twice in a split list of {str(Path.cwd() / 'data/pictures')!r} (1)" in ended.err
     assert json.loads(command("data", lists, "--json").out)["repeats"] == [REPEATED]
     assert REPEATED in refused("validate", lists)
 

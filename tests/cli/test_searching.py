@@ -63,7 +63,7 @@ def test_a_search_ends_with_its_best_in_words_and_where_everything_lies(command,
     assert ended.status == 0
     home = Path.cwd() / "runs"
     best = status_of(command)["best"]
-    assert ended.out.startswith(f"tiny: done, 2 generations, {EVALUATIONS} evaluations, 6 trainings in ")
+    assert ended.out.startswith(f"tiny: done, 2 generations, {EVALUATIONS} evaluations in ")
     assert f"Best: validation accuracy {best['fitness']:.4f}, candidate {best['number']} of" in ended.out
     assert f"\n  {best['chromosome']}\n" in ended.out
     assert "and an output layer for 10 classes" in ended.out
@@ -91,7 +91,7 @@ def test_a_finished_search_run_again_prints_its_result_and_trains_nothing(
         ended = read_finished("run", finished.config)
         assert list(home.journal.replay("tiny")) == before
     assert ended.status == 0
-    assert ended.out.startswith(f"tiny: done, 2 generations, {EVALUATIONS} evaluations in ")
+    assert ended.out.startswith(f"tiny: done, 2 generations, {EVALUATIONS} evaluations, 6 trainings in ")
     assert ended.err == f"journal {finished.home / 'journal.db'}\n"
 
 
@@ -184,7 +184,7 @@ def test_a_signal_stops_a_search_with_75_and_says_how_to_go_on(command, monkeypa
     ended = command("run", "tiny.yaml")
     assert (ended.status, ended.out) == (75, "")
     assert ended.err.splitlines()[-1] == (
-        f"evosearch: 'tiny' was stopped by {word}; `evosearch resume tiny` goes on where it stood"
+        f"evosearch: 'tiny' was stopped by {word}; `evosearch resume tiny` goes on where it stopped"
     )
     assert signal.getsignal(number) is before
     state = status_of(command)
@@ -199,7 +199,7 @@ def test_too_many_failures_stop_a_search_with_5_and_a_resume_tries_them_again(co
     assert (ended.status, ended.out) == (5, "")
     assert ended.err.splitlines()[-1] == (
         "evosearch: 'tiny' stopped: the first 3 evaluations all ended as error; the last one: fails on purpose; "
-        "mend the cause, then `evosearch resume tiny` tries them again"
+        "fix the cause, then `evosearch resume tiny` tries them again"
     )
     assert status_of(command)["state"] == "failed"
     script_workers(api)
@@ -513,7 +513,7 @@ def test_a_retraining_that_was_stopped_names_the_command_that_goes_on_and_that_p
     script_workers(api, Disturbed(1, lambda: os.kill(os.getpid(), signal.SIGINT)))
     ended = command("retrain", "tiny", "--seeds", "1..3")
     assert ended.status == 75
-    assert "`evosearch resume tiny/final-1` goes on where it stood" in ended.err.splitlines()[-1]
+    assert "`evosearch resume tiny/final-1` goes on where it stopped" in ended.err.splitlines()[-1]
     script_workers(api)
     resumed = command("resume", "tiny/final-1")
     assert resumed.status == 0
@@ -570,7 +570,7 @@ def test_a_journal_that_is_lost_ends_with_3_and_the_command_that_goes_on(command
     rescued = Path.cwd() / "journal-rescued-1.db"
     assert ended.err.splitlines()[-1] == (
         f"evosearch: the journal {Path.cwd()}/mine/journal.db was deleted or moved while 'tiny' ran; all that it held was "
-        f"copied to {rescued}: `evosearch resume tiny --storage {rescued}` goes on; pictures and weights that lay beside "
+        f"copied to {rescued}: `evosearch resume tiny --storage {rescued}` goes on; pictures and weights that were beside "
         "it are gone"
     )
     script_workers(api)

@@ -92,7 +92,7 @@ def test_an_image_in_two_splits_is_noted_not_refused(covid_ct: Path) -> None:
     shutil.copy(images / "0.png", images / "2.png")
     data = load(covid_ct, settings=CovidCtSettings(root="covid-ct", image_size=4))
     assert data.notes == (
-        "1 images stand in two splits, first 'Images/CT_COVID/0.png' of train as 'Images/CT_COVID/2.png' of test; "
+        "1 images are in two splits, first 'Images/CT_COVID/0.png' of train as 'Images/CT_COVID/2.png' of test; "
         "accuracy on them shows memory, not skill",
     )
 

@@ -47,7 +47,7 @@ def test_a_finished_search_says_what_was_done_the_best_in_words_and_where_everyt
     assert f"Evolution curve  {FOLDER}/evolution.png" in lines
     assert f"Everything else  {PLACE}" in lines
     assert any(
-        line.endswith("evosearch retrain pets    train the best anew, read the test split once")
+        line.endswith("evosearch retrain pets    train the best again, read the test split once")
         for line in lines
     )
 

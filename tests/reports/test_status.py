@@ -130,8 +130,8 @@ def test_as_lines():
 
 def test_as_lines_another_fitness_than_the_accuracy_is_named():
     row = replace(SEARCH, configuration={"strategy": {"name": "eavl", "fitness": "balanced_accuracy"}})
-    lines = status_lines(replace(RUNNING, row=row))
-    assert "  best         0.8750 by balanced accuracy, candidate 7: C8 P | F5" in lines
+    (line,) = [line for line in status_lines(replace(RUNNING, row=row)) if line.startswith("  best ")]
+    assert line.startswith("  best         balanced accuracy 0.8750")
 
 
 def test_when_a_driver_was_last_heard_of_is_an_age_only_by_the_clock_that_wrote_it():

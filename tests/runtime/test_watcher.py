@@ -67,7 +67,7 @@ def test_three_failures_in_a_row_silence_it(caplog):
         tell(Watchers(failing, other), 9)
     assert failing.told == ["0", "1", "2", "3", "4", "5"]
     assert len(other.told) == 9
-    assert caplog.messages[1:] == ["the watcher Recorder failed 3 times in a row and is told nothing more"]
+    assert caplog.messages[1:] == ["the watcher Recorder failed 3 times in a row and is called no more"]
 
 
 def test_what_is_meant_to_end_the_process_does():

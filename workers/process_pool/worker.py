@@ -1,7 +1,7 @@
 """What a worker process of `ProcessPool` runs; importing this must never import torch, nor much else.
 
 Three threads share the channel to the driver: the main one trains, since CUDA and signals like it so; one listens, because a
-training would notice the driver's death only at its end; one tells of progress.
+training would notice the driver's death only at its end; one reports progress.
 """
 
 import mmap
@@ -20,7 +20,7 @@ from workers.worker.recycling import capacity, processor_of
 from workers.worker.service import Broken, Reply, Service
 
 PULSE_SECONDS = 1.0
-"""How often progress is told at most; a task that takes less tells nothing."""
+"""How often progress is reported at most; a task that takes less reports nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Pulse:
-    """The running task has made progress; never sent after its reply. `curve`: that of a training, if it is told now."""
+    """The running task has made progress; never sent after its reply. `curve`: that of a training, if it is reported now."""
 
     curve: tuple[EpochRecord, ...] = ()
 
@@ -88,7 +88,7 @@ class _Line:
         self._since: float | None = None
         """Monotonic seconds at which the running task began."""
         self._told = 0
-        """The pulse at which progress was last told, or there was none to tell."""
+        """The pulse at which progress was last reported, or there was none to report."""
 
     def send(self, message: Told) -> None:
         with self._sending:

@@ -158,7 +158,7 @@ class RayPool:
         position = handle.find_position()
         if position:
             LOG.warning("%s is stopped (%s); its stack:\n%s", worker.name, message, position.stack)
-        where = f"it stood at {position.place}" if position else "it did not answer when asked where it stood"
+        where = f"it was at {position.place}" if position else "it did not answer when asked where it was"
         self._news += self._running.bury(handle, kind, f"{message}; {where}")
 
     def exclude(self, node: str) -> None:

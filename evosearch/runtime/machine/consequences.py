@@ -85,7 +85,7 @@ def reopened(plan: Plan, state: DriverState) -> Iterator[Event]:
 
 def retried(plan: Plan, state: DriverState) -> tuple[Event, ...]:
     """What is begun again of a search that has ended, when somebody asks for its readings again: each of these networks is
-    wanted and none takes its place, so what may succeed on another machine or with mended code is tried again.
+    wanted and none takes its place, so what may succeed on another machine or with fixed code is tried again.
     """
     if plan.reader is None:
         return ()

@@ -158,7 +158,7 @@ def _operations(progress: SearchProgress) -> Mapping[int, tuple[Operation, ...] 
 def evolve(plan: Plan, state: DriverState, fact: Event) -> DriverState:
     """The state after `fact`; facts that decide nothing leave it as it is.
 
-    `Completed` may stand twice: a driver that was about to take the search from one that was just ending it finds
+    `Completed` may come twice: a driver that was about to take the search from one that was just ending it finds
     nothing to do, and says so again. The second one changes nothing.
     """
     match fact:
@@ -305,7 +305,7 @@ def _proved(plan: Plan, state: DriverState) -> DriverState:
 def _bred_otherwise(plan: Plan, generation: int) -> JournalError:
     return JournalError(
         f"this version of evosearch would breed another generation {generation} than the journal of "
-        f"{plan.name!r} holds; resume with the version that began it, or begin anew under another name"
+        f"{plan.name!r} holds; resume with the version that began it, or begin again under another name"
     )
 
 

@@ -79,8 +79,8 @@ Command: TypeAlias = Record | Assign | Exclude
 def step(fleet: Fleet, *events: DriverEvent) -> tuple[Fleet, tuple[Command, ...]]:
     """The fleet after `events`, and what to do about it.
 
-    What came to be known at one moment is told at once: else what a dead node had would be given to its next dead
-    worker, whose death has not been told yet.
+    What came to be known at one moment is reported at once: else what a dead node had would be given to its next dead
+    worker, whose death has not been reported yet.
     """
     if fleet.halted:  # whatever still arrives is trained again on resume
         return fleet, ()

@@ -58,7 +58,7 @@ class Timings:
         return self + Timings(1, tuple(a * b for a in row for b in row), tuple(row))
 
     def predictor(self) -> Callable[[Work], float]:
-        """What tells the seconds that a work will take; before enough is known, a number in the order of its FLOPs."""
+        """What gives the seconds that a work will take; before enough is known, a number in the order of its FLOPs."""
         if self.count < ENOUGH:
             return itemgetter(2)
         return _predictor(_weights(self, tuple(range(FEATURES))))

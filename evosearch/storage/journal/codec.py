@@ -1,9 +1,9 @@
 """Events to JSON and back, led by their annotations: a new event needs no code here.
 
 A dataclass is an object of its fields. One that equals what its absence means is left out; that is its default,
-or its metadata's `absent` where the default has changed since. It stands under its name, or its metadata's `key`.
-What has a text form (`TEXTS`) stands as that text. In a union, text, null, numbers and objects tell themselves
-apart; of several classes each but the one that was there first has a constant `KIND`, which stands under `kind`.
+or its metadata's `absent` where the default has changed since. It is written under its name, or its metadata's `key`.
+What has a text form (`TEXTS`) is written as that text. In a union, text, null, numbers and objects tell themselves
+apart; of several classes each but the one that was there first has a constant `KIND`, which is written under `kind`.
 """
 
 import json
@@ -90,7 +90,7 @@ def operations_to_json(operations: Iterable[Operation]) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True)
 class _Form:
-    """How values of one annotation stand in JSON. `write` takes the value and its place, for messages."""
+    """How values of one annotation are written in JSON. `write` takes the value and its place, for messages."""
 
     write: Callable[[Any, str], Any]
     read: Callable[[Any], Any]
@@ -124,7 +124,7 @@ def _form(hint: Any) -> _Form:
 
 @dataclass(frozen=True)
 class _Part:
-    """A field as it stands in journals. `absent`: what a payload without it means, MISSING where it must be there."""
+    """A field as it is in journals. `absent`: what a payload without it means, MISSING where it must be there."""
 
     name: str
     key: str
@@ -172,7 +172,7 @@ def _absent(field: Field[Any]) -> Any:
 
 def _union_form(union: Any) -> _Form:
     given = [one for one in get_args(union) if one is not NoneType]
-    members: Any = reduce(or_, given)  # a union that has a text form may stand in one with None
+    members: Any = reduce(or_, given)  # a union that has a text form may be in one with None
     form = _form(members) if members in TEXTS or len(given) == 1 else _members_form(given)
     if len(given) == len(get_args(union)):
         return form

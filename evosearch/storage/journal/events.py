@@ -1,10 +1,10 @@
 """The facts of a search, in the order they became true; the state of a search is the fold of them.
 
 Every event is frozen and has a JSON form. Its sequence number, the term of the driver that wrote it, and
-the wall-clock time stand beside it in the journal (`Recorded`), not in it.
+the wall-clock time are beside it in the journal (`Recorded`), not in it.
 
-`KIND`, the names of the fields and the values of enumerations stand in journals for ever. A class may be renamed as
-it is; what else changes is told to old journals in `evosearch.storage.journal.formats`.
+`KIND`, the names of the fields and the values of enumerations are in journals for ever. A class may be renamed as
+it is; what else changes is translated for old journals in `evosearch.storage.journal.formats`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -238,7 +238,7 @@ class Interrupted:
 
 @dataclass(frozen=True)
 class Stopped:
-    """Too many evaluations failed; `message` says which and how to mend it."""
+    """Too many evaluations failed; `message` says which and how to fix it."""
 
     KIND: ClassVar = "Stopped"
 
@@ -259,7 +259,7 @@ class TestReadingBegun:
     """A trained network is about to read the test split; `key` names search, epochs and seed of it.
 
     `number`: the candidate's, in the search that it was found by. `trial`, `attempt`, `worker`: which trial of this search
-    reads, for the how manieth time, and where; the first version, which read outside its searches, tells of none.
+    reads, for the how manieth time, and where; the first version, which read outside its searches, has none.
     """
 
     KIND: ClassVar = "TestReadingBegun"

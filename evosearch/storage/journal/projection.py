@@ -39,7 +39,7 @@ Statements = Sequence[Executable]
 
 @dataclass(frozen=True, slots=True)
 class EventPosition:
-    """Where an event stands: the id of its search in this journal, and its sequence number."""
+    """Where an event is: the id of its search in this journal, and its sequence number."""
 
     search: int
     sequence: int
@@ -281,7 +281,7 @@ def show(connection: Connection, search: int, curves: Sequence[LiveCurve]) -> No
 
 
 def _until(trial: TrialId) -> int:
-    """As it stands in a table: a key is never NULL."""
+    """As it is in a table: a key is never NULL."""
     return 0 if trial.until is None else trial.until
 
 

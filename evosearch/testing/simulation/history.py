@@ -452,6 +452,9 @@ class Driver:
         """As `Journal.end`."""
         return self._history.journal.end(name)
 
+    def checkpoint(self) -> None:
+        """Nothing: this journal is no file that somebody copies."""
+
     def look(self, *_: object, **__: object) -> None:
         """As `Journal.look`: it is in its place."""
 
