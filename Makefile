@@ -68,22 +68,23 @@ format: install ## Format the code
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format .
 
-# What is generated stands in the README between <!-- NAME --> and <!-- end of NAME -->.
-define into_readme
-@sed -i -e '/<!-- $(1) -->/,/<!-- end of $(1) -->/{//!d}' -e '/<!-- $(1) -->/r $(2)' README.md
-@rm $(2)
+# What is generated stands in a page between <!-- NAME --> and <!-- end of NAME -->: $(call into,PAGE,NAME,FILE).
+define into
+@sed -i -e '/<!-- $(2) -->/,/<!-- end of $(2) -->/{//!d}' -e '/<!-- $(2) -->/r $(3)' $(1)
+@rm $(3)
 endef
 
-docs: install ## Write configs/schema.json and the README's configuration reference anew
+docs: install ## Write what is generated: configs/schema.json, docs/reference.md, the table of docs/protocol.md
 	@$(BIN)/python -P -m evosearch.config schema > configs/schema.json
-	@$(BIN)/python -P -m evosearch.config reference > README.reference
-	$(call into_readme,reference,README.reference)
+	@$(BIN)/python -P -m evosearch.cli.reference > docs/reference.md
+	@$(BIN)/python -P -m evosearch.studies.protocol > docs/table
+	$(call into,docs/protocol.md,divergences,docs/table)
 
-bench: install ## Measure driver, journal, replay and scheduler (half an hour); writes the README's tables
-	@$(BIN)/python -P -m evosearch.bench | tee README.bench
-	$(call into_readme,bench,README.bench)
-	@$(BIN)/python -P -m evosearch.bench scheduler | tee README.scheduler
-	$(call into_readme,scheduler,README.scheduler)
+bench: install ## Measure driver, journal, replay and scheduler (half an hour); writes the tables of docs/benchmarks.md
+	@$(BIN)/python -P -m evosearch.bench | tee docs/table
+	$(call into,docs/benchmarks.md,bench,docs/table)
+	@$(BIN)/python -P -m evosearch.bench scheduler | tee docs/table
+	$(call into,docs/benchmarks.md,scheduler,docs/table)
 
 OLD ?= HEAD
 same-bits: install ## Train and search with the commit OLD (default: HEAD) and this tree; fails unless every bit is the same

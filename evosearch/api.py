@@ -6,7 +6,7 @@ read `evosearch.runtime` for that.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
@@ -19,13 +19,15 @@ from evosearch.config import (
     objections,
     with_earlier_defaults,
 )
-from evosearch.data import DataReport, inspect_data, load_dataset
+from evosearch.data import DataReport, Dataset, inspect_data, load_dataset
+from evosearch.data.memory import available_memory
 from evosearch.driving import drive_searches
-from evosearch.errors import InputError, SearchConflictError, TooManyFailuresError
-from evosearch.evaluation import MOST_EPOCHS, TrainingSettings, evaluation_seed
+from evosearch.errors import CannotRunError, InputError, SearchConflictError, TooManyFailuresError
+from evosearch.evaluation import MOST_EPOCHS, TrainingSettings, TrainingTask, Trial, evaluation_seed
 from evosearch.genome import parse_network
-from evosearch.reports import Cost, counted, estimate_cost
-from evosearch.search import FixedListSettings, ListedTrial
+from evosearch.reports import Cost, Measured, counted, estimate_cost, measured
+from evosearch.runtime import CONTEXT, Plan, WorkerPool, bred_again
+from evosearch.search import FixedListSettings, ListedTrial, measure_of
 from evosearch.session import (
     DriveOptions,
     Driving,
@@ -41,13 +43,17 @@ from evosearch.session import (
     make_plan,
 )
 from evosearch.storage import (
+    EvaluationRow,
     Home,
     SearchRow,
     TestReading,
     bring_back,
     group_of,
+    operations_to_json,
 )
 from evosearch.studies import final_name, is_published, lengthened, reading_key, retrainings
+from workers import make_pool, measure_on, time_trainings
+from workers.slots import count_cores, count_gpus, kind_of, plan_slots
 
 __all__ = [
     "Driving",
@@ -59,6 +65,7 @@ __all__ = [
     "artifact_store",
     "check_trained",
     "data_report",
+    "evaluations_bred_again",
     "make_plan",
     "resume",
     "resume_group",
@@ -289,7 +296,7 @@ def check_repeats(seeds: Sequence[int]) -> None:
     """See that retrainings can have these seeds.
 
     Raises:
-        InputError: there are none, one stands there twice, or one is not above 0.
+        InputError: there are none, one is there twice, or one is not above 0.
     """
     if not seeds or min(seeds) < 1 or len(set(seeds)) < len(seeds):
         raise InputError(
@@ -310,7 +317,8 @@ def _retraining(
             f"{counted(config.training.epochs, 'epoch')} would have; give other --epochs"
         )
     before = configuration_of(row).strategy if row else None
-    strategy = lengthened(before if isinstance(before, FixedListSettings) else None, wanted)
+    known = before if isinstance(before, FixedListSettings) else None
+    strategy = lengthened(known, wanted, measure_of(config.strategy))
     executor: Executor = options.executor or ("local" if parent.executor == "local" else "ray")
     as_parent = replace(options, executor=executor if row is None else options.executor)
     child = replace(config, name=name, strategy=strategy)
@@ -338,14 +346,55 @@ def _reading_key(config: RunConfig, training: TrainingSettings, one: ListedTrial
     return reading_key(one.source or 0, training.epochs, seed)
 
 
+def evaluations_bred_again(name: str, home: Home) -> tuple[EvaluationRow, ...]:
+    """Every evaluation of the search `name`, with curves, in which also what an older version kept only in words of its
+    operators is there as data: each generation is bred again from what its journal says of the one before.
+
+    Raises:
+        SearchConflictError: there is no such search, or its images are others now.
+        JournalError: this version would breed otherwise.
+        EvosearchError: its images cannot be read here.
+    """
+    rows = home.journal.evaluations(name, with_curve=True)
+    if all(row.operations is not None for row in rows):
+        return rows
+    row = home.find_search(name)
+    session = SearchSession(home, configuration_of(row), row, DriveOptions(), _parent(home, row))
+    dataset = session.load(begun=True)
+    session.check_data(dataset)
+    events = (recorded.event for recorded in home.journal.replay(name))
+    operations = bred_again(session.plan(dataset, None), events)
+    told = {number: tuple(operations_to_json(found)) for number, found in operations.items()}
+    return tuple(replace(one, operations=told.get(one.candidate, one.operations)) for one in rows)
+
+
 def data_report(config: RunConfig) -> DataReport:
     """What the configuration's data are, bad files included."""
     return inspect_data(config.data, env=os.environ, cwd=Path.cwd(), cache=None)
 
 
-def validate(config: RunConfig, source: Document | None = None) -> Cost:
-    """Check all of `config` that can be checked without training, and estimate what the search costs. `source`: what
-    it was read from.
+MOST_MEASURED = 12
+"""Networks that `validate` measures: enough for the cost model, and a second or two each."""
+
+MOST_MEASURING = 4
+"""Workers that measure at most: they slow each other down as in a search, and each takes seconds to start."""
+
+
+def validate(
+    config: RunConfig,
+    source: Document | None = None,
+    *,
+    measure: bool = False,
+    make_pool: Callable[..., WorkerPool] = make_pool,
+) -> Cost:
+    """Check all of `config` that can be checked without training, and estimate what the search costs.
+
+    Args:
+        config: the search.
+        source: what it was read from.
+        measure: train a few steps of some of the first networks on this machine, which takes up to half a minute, and
+            tell hours and memory; where that cannot be, `Cost.unmeasured` says why.
+        make_pool: as `workers.make_pool`.
 
     Raises:
         InputError: the configuration, its data or its space is wrong.
@@ -354,8 +403,62 @@ def validate(config: RunConfig, source: Document | None = None) -> Cost:
     check_new(config, source)
     dataset = load_dataset(config.data, env=os.environ, cwd=Path.cwd(), cache=None)
     plan = make_plan(config, dataset)
-    first = [size for trial in plan.strategy.ask(plan.strategy.start()) if (size := plan.network_size(trial))]
-    return estimate_cost(first, plan.strategy.evaluations, len(dataset.train), config.training)
+    trials = [one for one in plan.strategy.ask(plan.strategy.start()) if plan.network_size(one)]
+    first = [size for trial in trials if (size := plan.network_size(trial))]
+    cost = estimate_cost(first, plan.strategy.evaluations, len(dataset.train), config.training)
+    if not measure:
+        return cost
+    try:
+        return replace(cost, measured=_measured(config, dataset, plan, trials, make_pool))
+    except (CannotRunError, OSError) as error:
+        return replace(cost, unmeasured=str(error))
+
+
+def _measured(
+    config: RunConfig,
+    dataset: Dataset,
+    plan: Plan,
+    trials: Sequence[Trial],
+    make_pool: Callable[..., WorkerPool],
+) -> Measured:
+    """What the search takes on this machine's workers, in processes: whatever Ray would do, they train alike."""
+    slots = plan_slots(config.workers, config.training.threads, count_gpus(), count_cores())
+    few = replace(config.workers, count=min(len(slots), MOST_MEASURING), device=kind_of(slots))
+    sizes = [size for trial in trials if (size := plan.size(trial))]
+    order = sorted(range(len(trials)), key=lambda place: sizes[place].work[2])
+    tasks = {
+        place: task
+        for place in (order[at] for at in spread_over(len(order), MOST_MEASURED))
+        if isinstance(task := plan.task(trials[place]), TrainingTask)
+    }
+    pool = make_pool("local", few, config.training.threads, measure_on, dataset.for_search())
+    timed = time_trainings(pool, list(tasks.values()))
+    on_gpu = timed.device_memory is not None
+    peak = max(size.peak for size in sizes) + CONTEXT + dataset.train.images.nbytes
+    return measured(
+        [size.work for size in sizes],
+        {list(tasks)[number]: seconds for number, seconds in timed.seconds.items()},
+        plan.strategy.evaluations,
+        len(slots),
+        host_memory=timed.host_memory,
+        host_available=available_memory(),
+        device_memory=peak if on_gpu else None,
+        device_available=timed.device_memory // config.workers.per_gpu if timed.device_memory else None,
+    )
+
+
+def spread_over(count: int, most: int) -> list[int]:
+    """At most `most` places of `count`, spread evenly: the middle first, then the ends, then between.
+
+    >>> spread_over(9, 5)
+    [4, 0, 8, 2, 6]
+    """
+    if count <= most:
+        places = list(range(count))
+    else:
+        places = sorted({round(number * (count - 1) / (most - 1)) for number in range(most)})
+    first = dict.fromkeys((places[len(places) // 2], places[0], places[-1])) if places else {}
+    return [*first, *(place for place in places if place not in first)]
 
 
 def _at(config: RunConfig, address: str | None) -> RunConfig:

@@ -20,6 +20,7 @@ from evosearch.runtime import (
     checkpoint_room,
     drive,
     replay,
+    starting,
 )
 from evosearch.session import Finished, SearchSession, artifact_store, device_of
 from evosearch.storage import JournalLogbook, StoreProbe, check_space
@@ -30,6 +31,8 @@ def drive_searches(sessions: Sequence[SearchSession], generations: int | None = 
     """Drive searches side by side to their ends; `generations` extends them."""
     with ExitStack() as stack:
         signals = stack.enter_context(StopSignals())
+        if not all(one.is_done(generations) for one in sessions):
+            sessions[0].options.watcher.wait("reading the data")
         dataset = sessions[0].load(begun=any(one.row or one.parent for one in sessions))
         _check_alike(sessions)
         for one in sessions:
@@ -40,7 +43,9 @@ def drive_searches(sessions: Sequence[SearchSession], generations: int | None = 
                 one.journal_what_changed(signals)
         if unfinished:
             _drive(unfinished, dataset, generations, stack, signals)
-    return tuple(one.finished(dataset) for one in sessions)
+    ended = tuple(one.finished(dataset) for one in sessions)
+    sessions[0].draw_group()
+    return ended
 
 
 def _check_alike(sessions: Sequence[SearchSession]) -> None:
@@ -159,6 +164,10 @@ def _open_pool(
         first.executor, workers, training.threads, train_on, dataset.for_search(), reach
     )
     stack.callback(pool.close)
+    watcher = first.options.watcher
+    if first.executor == "ray":
+        watcher.wait("connecting to Ray")
     pool.start()
+    watcher.wait(starting(0, pool.ordered))
     signals.reclaim()
     return pool

@@ -36,6 +36,15 @@ class EvosearchError(Exception):
 
     exit_status = 1
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What a command prints: the message, unless there are several problems to list."""
+        return (str(self),)
+
+
+MOST_LINES = 10
+"""Problems that a command lists in a line each; of further ones it tells how many there are."""
+
 
 class InputError(EvosearchError):
     """The user's input is wrong; the message says what was found, where, and how to mend it."""
@@ -44,7 +53,24 @@ class InputError(EvosearchError):
 
 
 class ConfigError(InputError):
-    """A configuration file, or an override of one of its keys, is wrong."""
+    """A configuration file, or an override of one of its keys, is wrong.
+
+    `problems` lists everything that is wrong, one line each, where that is more than one thing; the message is the first
+    of them, and how many more there are.
+    """
+
+    def __init__(self, message: str, problems: tuple[str, ...] = ()) -> None:
+        super().__init__(message, problems)
+        self.problems = problems
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """Every problem, up to `MOST_LINES` of them, and how many more there are."""
+        more = len(self.problems) - MOST_LINES
+        return (*self.problems[:MOST_LINES], *([f"and {more} more"] if more > 0 else [])) or (str(self),)
 
 
 class PluginError(ConfigError):
@@ -62,8 +88,11 @@ class InfeasibleSpaceError(InputError):
 class DataError(InputError):
     """Images, labels or splits cannot be used.
 
-    `problems` lists every bad file, one line each; the message summarises them.
+    `problems` lists everything that is wrong, each bad file for instance, one line each; the message summarises them.
     """
+
+    IN_MESSAGE = 3
+    """So many problems the message itself tells in full."""
 
     def __init__(self, message: str, problems: tuple[str, ...] = ()) -> None:
         super().__init__(message, problems)
@@ -71,6 +100,12 @@ class DataError(InputError):
 
     def __str__(self) -> str:
         return str(self.args[0])
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """Where the message does not tell every problem, up to `MOST_LINES` of them before it."""
+        several = len(self.problems) > self.IN_MESSAGE
+        return (*(self.problems[:MOST_LINES] if several else ()), str(self))
 
 
 class JournalError(InputError):

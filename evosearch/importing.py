@@ -15,7 +15,7 @@ def code_folder() -> str:
 
 def ours_first(entries: list[str]) -> list[str]:
     """Places to import from, absolute, in the same order, but for the folder of the main program and the working
-    directory: they come last, unless this package lies there.
+    directory: they come last, unless this package is there.
     """
     main = getattr(sys.modules.get("__main__"), "__file__", None)
     theirs = {_absolute(""), os.path.dirname(_absolute(main)) if main else ""}  # noqa: PTH120 - likewise

@@ -17,7 +17,7 @@ _UNSEEN = re.compile(
 def printable(text: str) -> str:
     r"""`text` on one line, every character that a terminal obeys instead of showing written out: `\x1b`, `\n`.
 
-    A backslash stays as it is, so that paths stay readable; what was an escape cannot be told from what looks like one.
+    A backslash stays as it is, so that paths stay readable; what was an escape cannot be known from what looks like one.
     """
     return _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 

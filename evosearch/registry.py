@@ -1,7 +1,7 @@
 """What comes by name: our own classes of settings, and those that users install beside them.
 
 Ours are given in code. Theirs are *entry points*: a distribution names a class in a group (`evosearch.sources`,
-`evosearch.strategies`), and is imported only where a configuration gives that name; no path that stands in a configuration
+`evosearch.strategies`), and is imported only where a configuration gives that name; no path in a configuration
 is ever imported. Whoever names none of them is reached by nothing that is wrong with them.
 """
 
@@ -41,7 +41,7 @@ class Registry(Generic[Settings]):
         seam: type[Any],
         plugins: Iterable[EntryPoint] | None = None,
     ) -> None:
-        """A registry of what may stand in the `section` of a configuration.
+        """A registry of what may be in the `section` of a configuration.
 
         Args:
             section: under whose key `name` one is chosen.

@@ -19,8 +19,9 @@ from evosearch.data import Dataset, load_dataset
 from evosearch.errors import CannotRunError, HeldError, JournalError, PluginError, SearchConflictError
 from evosearch.evaluation import FailureKind
 from evosearch.permissions import make_folder
-from evosearch.reports import draw_evolution
+from evosearch.reports import draw_evolution, draw_group
 from evosearch.runtime import (
+    RULES,
     Checkpointing,
     DriverState,
     Logbook,
@@ -35,7 +36,7 @@ from evosearch.runtime import (
     replay,
     retried,
 )
-from evosearch.search import FixedListSettings, SearchContext
+from evosearch.search import FixedListSettings, SearchContext, measure_of
 from evosearch.storage import (
     ArtifactStore,
     Backup,
@@ -59,7 +60,8 @@ Executor = Literal["ray", "local"]
 @dataclass(frozen=True)
 class Finished:
     """A search that is done. `classes`: how many the data have; `folder`: where its curve lies on this machine;
-    `place`: the path or URL (without a password) where all its files are kept.
+    `place`: the path or URL (without a password) where all its files are kept. `largest`: the class that most validation
+    images are of, and their share of all.
     """
 
     row: SearchRow
@@ -67,6 +69,7 @@ class Finished:
     classes: int
     folder: Path
     place: str
+    largest: tuple[str, float] | None = None
 
 
 def artifact_folder(home: Home, config: RunConfig) -> Path:
@@ -99,7 +102,7 @@ def make_plan(
     strategy = config.strategy if generations is None else config.strategy.with_generations(generations)
     problem = Problem(dataset.for_search().image, len(dataset.classes))
     context = SearchContext(config.space, problem, config.training, config.seed)
-    return Plan(config.name, strategy.make(context), context, dataset.key, reader)
+    return Plan(config.name, strategy.make(context), context, dataset.key, reader, measure_of(strategy))
 
 
 def versions() -> dict[str, str]:
@@ -171,13 +174,15 @@ class Driving(TypedDict, total=False):
 
 def device_of(home: Home, row: SearchRow) -> Literal["cpu", "cuda"]:
     """What a search that was begun trains on."""
-    try:
-        device: Literal["cpu", "cuda"] = row.environment["device"]
-        return device
-    except KeyError as error:
-        raise JournalError(
-            f"the journal {home.journal.place} is damaged: it names no device of {row.name!r}; restore it from a copy"
-        ) from error
+    found = row.environment.get("device")
+    if found == "cpu":
+        return "cpu"
+    if found == "cuda":
+        return "cuda"
+    named = "names no device" if found is None else f"names {found!r} as the device"
+    raise JournalError(
+        f"the journal {home.journal.place} is damaged: it {named} of {row.name!r}; restore it from a copy"
+    )
 
 
 def check_parent(home: Home, row: SearchRow, onlooker: Onlooker) -> None:
@@ -231,7 +236,7 @@ class SearchSession:
         sources = tuple(trial.source for trial in strategy.trials)
         # A folder too: a worker that does not find the driver's mark there gets no work.
         shared = self.config.storage.artifacts is not None
-        return FinalReader(dataset.test, dataset.classes, self._kept, shared, sources)
+        return FinalReader(dataset.test, dataset.classes, self._kept, shared, sources, dataset.positive)
 
     @property
     def to_train(self) -> int:
@@ -298,7 +303,9 @@ class SearchSession:
             facts = (Extended(self.total(generations) or 1), *retried(plan, state))
             logbook.append(facts)
             state = reduce(partial(evolve, plan), facts, state)
-        self._curve.unlink(missing_ok=True)  # it would show fewer generations than there will be
+        for picture in (self._curve, self._group_curve):  # it would show fewer generations than there will be
+            if picture:
+                picture.unlink(missing_ok=True)
         return state
 
     @property
@@ -372,7 +379,7 @@ class SearchSession:
     def _check_unchanged(self, row: SearchRow) -> None:
         """Another driver may have made its list longer meanwhile, in another way than this one would."""
         known = self.row.configuration if self.row else config_to_json(self.config)
-        if row.configuration["strategy"] != known["strategy"]:
+        if row.configuration.get("strategy") != known.get("strategy"):
             raise HeldError(_just_extended(row.name))
 
     def _check_family(self) -> None:
@@ -402,7 +409,7 @@ class SearchSession:
         environment = {**self._environment, "device": pool.device}
         configuration, total = config_to_json(self.config), self.config.strategy.generations
         parent = self.parent.name if self.parent else None
-        created = SearchCreated(configuration, dataset.key, environment, total, parent)
+        created = SearchCreated(configuration, dataset.key, environment, total, parent, RULES)
         try:
             self.home.journal.create_search(self.config.name, created, self.options.providers.clock())
         except SearchConflictError as error:  # there was none a moment ago
@@ -413,20 +420,35 @@ class SearchSession:
     def finished(self, dataset: Dataset) -> Finished:
         """What to print; the curve is drawn here, since a driver may be killed once the search is done."""
         name, journal = self.config.name, self.home.journal
-        try:
-            if self.parent is None and not self._curve.exists():
-                draw_evolution(name, journal.generations(name), self._curve)
-                store = artifact_store(self.home, self.config)
-                if store.is_remote:
-                    store.within(name).put(self._curve, self._curve.name)
-        except (OSError, CannotRunError) as error:  # a full or read-only disk does not take the result away
-            self.options.watcher.note(f"no evolution curve could be drawn: {error}")
-        if self.parent is not None:
+        if self.parent is None:
+            rows, measure = journal.generations(name), measure_of(self.config.strategy)
+            self._draw(name, self._curve, lambda file: draw_evolution(name, rows, file, measure))
+        else:
             self.publish_winner(dataset)
         if "://" not in self.checkpointing.place:  # its driver may have been killed before it cleared them
             self.checkpointing.clear()
         row, place = self.home.find_search(name), artifact_place(self.home, self.config)
-        return Finished(row, journal.best(name), len(dataset.classes), self.folder, place)
+        largest = dataset.largest_class
+        return Finished(row, journal.best(name), len(dataset.classes), self.folder, place, largest)
+
+    def draw_group(self) -> None:
+        """Draw the members of its group together, as far as they have come."""
+        group, journal = group_of(self.config.name), self.home.journal
+        if self._group_curve and len(members := self.home.members_of(group)) > 1:
+            bests = {row.name: journal.generations(row.name) for row in members}
+            measure = measure_of(self.config.strategy)
+            self._draw(group, self._group_curve, lambda file: draw_group(group, bests, file, measure))
+
+    def _draw(self, name: str, file: Path, draw: Callable[[Path], None]) -> None:
+        """Draw what is not there yet, and keep it with the files of the search or group `name`."""
+        try:
+            if not file.exists():
+                draw(file)
+                store = artifact_store(self.home, self.config)
+                if store.is_remote:
+                    store.within(name).put(file, file.name)
+        except (OSError, CannotRunError) as error:  # a full or read-only disk does not take the result away
+            self.options.watcher.note(f"no evolution curve could be drawn: {error}")
 
     def publish_winner(self, dataset: Dataset) -> None:
         """Of a retraining that is done: its best network becomes that of its search. Anything that hinders it is a note:
@@ -460,6 +482,12 @@ class SearchSession:
     @property
     def _curve(self) -> Path:
         return self.folder / "evolution.png"
+
+    @property
+    def _group_curve(self) -> Path | None:
+        """Of a member of a group: where the picture of all lies."""
+        alone = self.parent is not None or group_of(self.config.name) == self.config.name
+        return None if alone else self.folder.parent / self._curve.name
 
     def prepare_folder(self) -> None:
         """Find out now, and not after hours of training, whether pictures and weights can be written."""

@@ -5,14 +5,14 @@ import os
 import pickle
 import sqlite3
 import time
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
 
 from evosearch.blueprint import ImageShape, Problem
-from evosearch.config import config_from_json, config_to_json, load_config, read_config
+from evosearch.config import config_from_json, config_to_json, differing_keys, load_config, read_config
 from evosearch.data import ImageFolderSettings, load_dataset
 from evosearch.errors import (
     CannotRunError,
@@ -24,7 +24,7 @@ from evosearch.errors import (
     SearchConflictError,
     StaleTermError,
 )
-from evosearch.evaluation import PredictionTask, TrainingSettings
+from evosearch.evaluation import UNWATCHED, Measures, PredictionTask, TrainingSettings
 from evosearch.runtime import Silence, StopSignals
 from evosearch.search import EavlSettings, FixedListSettings, ListedTrial
 from evosearch.session import versions
@@ -39,13 +39,14 @@ from evosearch.storage import (
     Onlooker,
     SearchCreated,
     TestReadingBegun,
+    VerdictReached,
     bring_back,
     open_home,
     take,
 )
 from evosearch.testing import FormulaEvaluator, ScriptedPool
 from tests.bucket import BucketFileSystem, make_bucket
-from tests.finished_search import EVALUATIONS, TINY, FailingPool, hold_late
+from tests.finished_search import EVALUATIONS, TINY, FailingPool, hold_late, script_workers
 from tests.kept.pictures import draw_pictures
 
 
@@ -72,6 +73,57 @@ def test_a_trained_search_leaves_its_record(finished):
     assert set(created.environment) >= {"python", "torch", "torchvision", "numpy", "evosearch", "device"}
     assert (finished.home / "tiny" / "evolution.png").is_file()
     assert not list((finished.home / "tiny").glob("lock-*"))
+
+
+@dataclass(frozen=True)
+class Contrary(FormulaEvaluator):
+    """What is best by accuracy is worst by everything else."""
+
+    def handle(self, task, progress=UNWATCHED):
+        outcome = super().handle(task, progress)
+        other = 1 - outcome.fitness
+        return replace(outcome, measures=Measures(other, other / 2, other / 4))
+
+
+@pytest.mark.parametrize(("measure", "share"), [("balanced_accuracy", 1), ("f1", 2), ("auroc", 4)])
+def test_a_search_may_go_by_another_measure_and_every_one_is_kept(home, config, api, measure, share):
+    script_workers(api, Contrary())
+    by_other = replace(config, strategy=replace(config.strategy, fitness=measure))
+    ended = api.run(by_other, home)
+    rows = home.journal.evaluations("tiny")
+    assert all(row.fitness == getattr(row, measure) == (1 - row.accuracy) / share for row in rows)
+    assert ended.best.fitness == max(row.fitness for row in rows)
+    assert facts(home, VerdictReached)[-1].best == ended.best.number
+    assert [row.best for row in home.journal.generations("tiny")][-1] == ended.best.fitness
+    assert api.run(by_other, home) == ended, "read back, it is the same"
+    with pytest.raises(SearchConflictError, match=r"strategy.fitness: \"accuracy\" here"):
+        api.run(config, home)
+
+
+def test_where_no_other_measure_is_known_a_search_goes_by_the_accuracy(home, config, scripted, api):
+    by_f1 = replace(config, strategy=replace(config.strategy, fitness="f1"))
+    ended = api.run(by_f1, home)
+    assert (ended.best.fitness, ended.best.f1) == (ended.best.accuracy, None)
+    assert ended.best.fitness == api.run(replace(config, name="other"), home).best.fitness
+
+
+def test_a_retraining_goes_by_what_its_search_goes_by(home, config, scripted, api):
+    api.run(replace(config, strategy=replace(config.strategy, fitness="auroc")), home)
+    api.retrain("tiny", home)
+    (child,) = home.children_of("tiny")
+    assert child.configuration["strategy"]["fitness"] == "auroc"
+
+
+def test_the_positive_class_makes_another_search_only_where_it_decides(config):
+    first, second = (
+        replace(
+            config, data=replace(config.data, positive=n), strategy=replace(config.strategy, fitness="f1")
+        )
+        for n in (0, 1)
+    )
+    assert differing_keys(first, second) == ("data.positive: 0 here, 1 in the journal",)
+    by_accuracy = replace(first, strategy=config.strategy)
+    assert differing_keys(by_accuracy, replace(second, strategy=config.strategy)) == ()
 
 
 def test_a_finished_search_is_returned_without_a_driver(home, config, scripted, api):

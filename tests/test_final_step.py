@@ -457,7 +457,7 @@ def test_a_folder_that_workers_proved_to_reach_is_shared_by_all(searched, config
 def test_what_it_is_stopped_with_names_it(searched, monkeypatch, api):
     monkeypatch.setattr(StopSignals, "reason", lambda _self: "SIGTERM")
     with pytest.raises(
-        InterruptedSearchError, match=r"`evosearch resume tiny/final-1` goes on where it stood"
+        InterruptedSearchError, match=r"`evosearch resume tiny/final-1` goes on where it stopped"
     ):
         api.retrain("tiny", searched)
 

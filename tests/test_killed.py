@@ -72,7 +72,7 @@ class Command:
         with self._new_line:
             self._new_line.wait_for(
                 lambda: (
-                    sum(line.startswith("#") for line in self.lines) >= count
+                    sum(line[9:].startswith("#") for line in self.lines) >= count
                     or self.process.poll() is not None
                 ),
                 timeout=60,

@@ -232,7 +232,7 @@ def test_what_nothing_is_left_of_is_told_as_lost(home, config, place, way, monke
         JournalLostError, match=r"was replaced or overwritten.*nothing of it could be rescued"
     ) as lost:
         api.run(config, home)
-    assert str(lost.value).endswith("or begin its searches anew, which gives the same results")
+    assert str(lost.value).endswith("or begin its searches again, which gives the same results")
     assert not list(place.rglob("*rescued*"))
 
 
@@ -260,7 +260,7 @@ def test_a_home_that_is_moved_is_found_where_it_lies_now(
         lose(patched, lambda journal: journal.parent.rename(place / "moved"), home)
         with pytest.raises(JournalLostError) as lost:
             api.run(config, home)
-    assert f"nothing is lost, it lies in {place}/moved/journal.db now" in str(lost.value)
+    assert f"nothing is lost, it is in {place}/moved/journal.db now" in str(lost.value)
     assert not home.folder.exists()
     assert resume(api, lost.value, place) == undisturbed
 

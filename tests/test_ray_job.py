@@ -68,7 +68,7 @@ def read_until_evaluated(process, count):
     lines = []
     for line in process.stdout:
         lines.append(line)
-        count -= line.startswith("#")
+        count -= line[9:].startswith("#")  # after the time of day
         if count == 0:
             return lines
     raise AssertionError("".join(lines))
@@ -133,7 +133,7 @@ def submit_again(cluster, folder, *options, evaluations=EVALUATIONS):
     assert f"{done} evaluations done" in going_on
     rows = results_of(cluster, folder)
     assert (len(rows), status_of(cluster, folder)["state"]) == (evaluations, "done")
-    told = [line for line in lines if line.startswith("#")]
+    told = [line[9:] for line in lines if line[9:].startswith("#")]
     assert len(told) == evaluations - done
 
 
@@ -283,7 +283,9 @@ def test_ctrl_c_stops_a_retraining_on_the_head(cluster, folder):
         retraining.send_signal(signal.SIGINT)
         rest = retraining.stdout.read().splitlines()
         assert retraining.wait(timeout=30) == 75
-    assert re.fullmatch(r"evosearch: job \w+ was stopped; the same command goes on where it stood", rest[-1])
+    assert re.fullmatch(
+        r"evosearch: job \w+ was stopped; the same command goes on where it stopped", rest[-1]
+    )
     assert "Traceback" not in "".join(rest)
     assert jobs(cluster, folder) == before
     (stopped,) = status_of(cluster, folder)["retrainings"]

@@ -41,10 +41,10 @@ def make_pool(
         threads: threads of each worker, `training.threads`.
         factory: makes the evaluator in each worker.
         data: what every worker holds.
-        reach: tells on each node of a cluster whether the artifact store can be reached from there.
+        reach: says on each node of a cluster whether the artifact store can be reached from there.
 
     Raises:
-        CannotRunError: this machine does not hold the workers; of a cluster, `start` tells.
+        CannotRunError: this machine does not hold the workers; of a cluster, `start` says so.
     """
     if executor == "ray":
         from workers.ray_pool.pool import RayPool

@@ -299,7 +299,7 @@ def _cancel_this() -> Callable[[], object]:
 def _exit_status(job: str, details: "JobDetails") -> int:
     status, code = str(details.status), details.driver_exit_code
     if status == "STOPPED":
-        raise InterruptedSearchError(f"job {job} was stopped; the same command goes on where it stood")
+        raise InterruptedSearchError(f"job {job} was stopped; the same command goes on where it stopped")
     if code is None and status == "FAILED":
         raise CannotRunError(f"job {job} has no driver that ended: {_in_one_line(details.message)}")
     return 128 - code if code is not None and code < 0 else code or 0  # killed: what a shell makes of it

@@ -40,6 +40,11 @@ class StandingPool:
         """All workers join at once."""
         return True
 
+    @property
+    def ordered(self) -> int:
+        """Those that are there."""
+        return len(self._workers)
+
     def start(self) -> None:
         """Begin to start workers."""
         self._pool.start()

@@ -117,6 +117,11 @@ class SimulatedPool:
         """All workers join at once."""
         return True
 
+    @property
+    def ordered(self) -> int:
+        """Those that are there."""
+        return len(self._workers)
+
     def start(self) -> None:
         """All nodes come up at the first poll."""
         for place in range(self._cluster.nodes):

@@ -5,7 +5,16 @@ cannot be decoded; deterministic.
 from dataclasses import dataclass
 
 from evosearch.blueprint.plan import NetworkSize, Problem, training_memory
-from evosearch.genome import Chromosome, Conv, Head, Pool, SearchSpace
+from evosearch.genome import (
+    Chromosome,
+    Conv,
+    ConvolutionGiven,
+    Head,
+    Pool,
+    PoolingsDropped,
+    Repair,
+    SearchSpace,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +51,10 @@ def infeasibility(size: NetworkSize, limits: SizeLimits, batch_size: int, optimi
 
 @dataclass(frozen=True, slots=True)
 class Repaired:
-    """A chromosome that can be decoded, and what was done to it, in words (empty: nothing)."""
+    """A chromosome that can be decoded, and what was done to it (empty: nothing)."""
 
     chromosome: Chromosome
-    repairs: tuple[str, ...]
+    repairs: tuple[Repair, ...]
 
 
 def allowed_poolings(problem: Problem, limits: SizeLimits) -> int:
@@ -68,16 +77,22 @@ def repair_head(
 
     Returns: a chromosome with at least one convolution and at most `allowed_poolings(problem, limits)` poolings; the
     tail is untouched. Source: EAVL-COVID, repair; the released code drops random poolings.
+
+    >>> from evosearch.blueprint.layers import ImageShape
+    >>> from evosearch.genome import parse
+    >>> problem, limits = Problem(ImageShape(1, 8, 8), classes=2), SizeLimits(10**6, max_memory=None, max_poolings=2)
+    >>> str(repair_head(parse("P C8 P P | F4"), problem, limits).chromosome)
+    'P C8 P | F4'
     """
-    repairs: list[str] = []
+    repairs: list[Repair] = []
     surplus = chromosome.poolings - allowed_poolings(problem, limits)
     head = chromosome.head
     if surplus > 0:
         head = _drop_last_poolings(head, surplus)
-        repairs.append(f"dropped the last {surplus} poolings" if surplus > 1 else "dropped the last pooling")
+        repairs.append(PoolingsDropped(surplus))
     if convolution is not None and not chromosome.convolutions:
         head = (convolution, *head[1:])
-        repairs.append(f"first gene became {convolution}")
+        repairs.append(ConvolutionGiven(convolution))
     return Repaired(Chromosome(head, chromosome.tail), tuple(repairs))
 
 

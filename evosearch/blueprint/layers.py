@@ -28,9 +28,13 @@ class ConvLayer:
     """A convolution with bias, stride 1 and 'same' padding."""
 
     inputs: int
+    """Channels that come in."""
     outputs: int
+    """Channels that go out."""
     kernel: int
+    """Side of the kernel in pixels."""
     output: Shape
+    """Shape of its activation."""
 
     @property
     def parameters(self) -> int:
@@ -48,8 +52,11 @@ class BatchNormLayer:
     """Batch norm over channels; running statistics are buffers and no parameters."""
 
     channels: int
+    """How many it normalizes."""
     output: Shape
+    """As its input."""
     flops: int = 0
+    """None are counted: they are few beside a convolution's."""
 
     @property
     def parameters(self) -> int:
@@ -89,7 +96,9 @@ class LinearLayer:
     """A fully connected layer with bias."""
 
     inputs: int
+    """Features that come in."""
     outputs: int
+    """Features that go out."""
 
     @property
     def output(self) -> Shape:
@@ -112,6 +121,7 @@ class DropoutLayer:
     """Dropout at `rate` while training; absent at rate 0."""
 
     rate: float
+    """Share of the features that is dropped, above 0, below 1."""
     output: Shape
     parameters: int = 0
     flops: int = 0

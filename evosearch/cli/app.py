@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from evosearch.cli import benching, examples, inspecting, keeping, reading, searching, submitting
+from evosearch.cli import benching, examples, explaining, inspecting, keeping, reading, searching, submitting
 from evosearch.cli.output import PrintableLog, complain, say, write_whatever_it_takes
 from evosearch.errors import EvosearchError, of_system
 
@@ -21,7 +21,8 @@ Exit status: 0 done; 1 a bug of ours; 2 your input is wrong; 3 this machine or c
 4 another driver holds the search; 5 stopped because too many evaluations failed (resumable);
 75 stopped by Ctrl-C, SIGTERM or SIGHUP (resumable); 130 a second Ctrl-C.
 
-Searches lie under $EVOSEARCH_HOME, else ./runs; a relative data.root under $EVOSEARCH_DATA, else ./data."""
+Searches are under $EVOSEARCH_HOME, else ./runs. A relative data.root is looked for beside the configuration
+file, then in the working directory, under $EVOSEARCH_DATA and under ./data."""
 
 UsageError: type[Exception] = typer.BadParameter.__mro__[2]
 """`ClickException`, the base of what typer raises for a wrong command line; it is not exported under a name of its own."""
@@ -68,6 +69,7 @@ reading.add_to(app)
 inspecting.add_to(app)
 keeping.add_to(app)
 benching.add_to(app)
+explaining.add_to(app)
 
 
 def _check_threads(cores: int) -> None:
@@ -91,7 +93,8 @@ def _check_threads(cores: int) -> None:
 
 
 def _end(error: EvosearchError) -> NoReturn:
-    complain(str(error))
+    for line in error.lines:
+        complain(line)
     sys.exit(error.exit_status)
 
 

@@ -1,6 +1,6 @@
 """`data` and `validate`: the commands that check before anything is trained."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -31,7 +31,7 @@ def data(
             say(line)
     if report.repeats and not report.bad_files:
         raise DataError(
-            f"names that stand twice in a split list of {report.root!r} ({len(report.repeats)}), listed above; a new "
+            f"names that are twice in a split list of {report.root!r} ({len(report.repeats)}), listed above; a new "
             "search needs each image named once"
         )
     if report.objections and not report.bad_files:
@@ -42,8 +42,21 @@ def data(
         )
 
 
+PROBE = Annotated[
+    bool,
+    typer.Option(
+        "--probe/--no-probe",
+        help="Measure a few steps on this machine, for up to half a minute, and tell hours and memory.",
+    ),
+]
+
+
 def validate(
-    config: CONFIG_OR_EXAMPLE = None, example: EXAMPLE = None, override: SET = None, as_json: JSON = False
+    config: CONFIG_OR_EXAMPLE = None,
+    example: EXAMPLE = None,
+    override: SET = None,
+    as_json: JSON = False,
+    probe: PROBE = True,
 ) -> None:
     """Check a configuration with its data, and print what the search would cost."""
     from evosearch import api
@@ -53,7 +66,7 @@ def validate(
     file = chosen_file(config, example)
     loaded, source = read_config(file, override or [])
     _tell_notes(source)
-    cost = api.validate(loaded, source)
+    cost = api.validate(loaded, source, measure=probe)
     if as_json:
         print_json({"name": loaded.name, "valid": True, **cost.to_json()})
         return

@@ -104,7 +104,7 @@ def parse_seeds(text: str) -> tuple[int, ...]:
         seeds.extend(range(first, last + 1))
     for seed in seeds:
         if seeds.count(seed) > 1:
-            raise InputError(f"--seeds {text}: {seed} stands there twice; name each seed once")
+            raise InputError(f"--seeds {text}: {seed} is there twice; name each seed once")
     return tuple(seeds)
 
 

@@ -5,7 +5,9 @@ import json
 import logging
 import os
 import re
+import shutil
 import sys
+import textwrap
 import traceback
 from io import StringIO, TextIOWrapper
 from typing import Any
@@ -26,8 +28,35 @@ def write_whatever_it_takes() -> None:
 
 
 def say(text: str = "") -> None:
-    """A line of the result, on standard output at once; a reader that has gone ends the command with 0."""
-    _write(f"{printable(text)}\n")
+    """A line of the result, on standard output at once; a reader that has gone ends the command with 0. On a terminal it is
+    broken between words, the rest below its text; a longer word, a path for instance, stays whole.
+    """
+    line = printable(text)
+    if sys.stdout.isatty():
+        line = "\n".join(_broken(line, terminal_width()))
+    _write(f"{line}\n")
+
+
+def terminal_width() -> int:
+    """Columns of the terminal, 80 where it does not say."""
+    return shutil.get_terminal_size().columns
+
+
+def _broken(line: str, width: int) -> list[str]:
+    """`line` in lines of at most so many columns, as far as its words let.
+
+    >>> _broken("  best  C4 B8 P | F100", 16)
+    ['  best  C4 B8 P', '        | F100']
+    """
+    if len(line) <= width:
+        return [line]
+    label = re.match(r" *(?:\S+(?: \S+)*  +)?", line)
+    indent = label.end() if label and label.end() <= width // 2 else len(line) - len(line.lstrip())
+    lines = textwrap.wrap(
+        line[indent:], max(20, width - indent), break_long_words=False, break_on_hyphens=False
+    )
+    first, *others = lines or [""]
+    return [line[:indent] + first, *(" " * indent + one for one in others)]
 
 
 def pass_on(text: str) -> None:
@@ -86,12 +115,14 @@ def print_json(document: Any) -> None:
     _write(f"{printable_json(json.dumps(document, indent=2, ensure_ascii=escaped, allow_nan=False))}\n")
 
 
-def say_table(table: Table) -> None:
-    """A table of `cells` on standard output; a file or pipe gets one line per row and no colour codes."""
+def say_table(table: Table, width: int | None = None) -> None:
+    """A table of `cells` on standard output; a file or pipe gets one line per row and no colour codes. `width`: columns
+    that it is made for; None: any.
+    """
     text = StringIO()
     terminal = sys.stdout.isatty()
     # A row that is wider than the terminal is wrapped by it, which reads better than squeezed columns; blanks at its
     # end are not.
-    Console(file=text, force_terminal=terminal, width=10_000, emoji=False).print(table)
+    Console(file=text, force_terminal=terminal, width=width or 10_000, emoji=False).print(table)
     lines = re.sub(r" +(\x1b\[0m)?$", r"\1", text.getvalue(), flags=re.MULTILINE)
     _write(f"{lines.rstrip(chr(10))}\n")

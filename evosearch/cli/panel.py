@@ -16,8 +16,8 @@ from evosearch.reports import cells
 
 def panel(tallies: Tallies) -> RenderableType:
     """What is known now."""
-    if not tallies.by_name:
-        return Text("preparing data and workers ...", style="dim")
+    if not tallies.by_name or (tallies.waits and not tallies.has_begun):
+        return Text(printable(tallies.waiting), style="dim")
     if tallies.several:
         return Group(_group(tallies), Text(), _members(tallies.by_name.values()), Text(), _workers(tallies))
     (tally,) = tallies.by_name.values()

@@ -12,7 +12,7 @@ from rich.live import Live
 from evosearch.cli.output import tell
 from evosearch.cli.panel import panel
 from evosearch.cli.tally import Tallies, Tally
-from evosearch.evaluation import Losses, Measured, Success, Trial, TrialId
+from evosearch.evaluation import Losses, Measure, Measured, Success, Trial, TrialId
 from evosearch.printable import printable
 from evosearch.runtime import DriverState, Plan, Watcher
 from evosearch.search import SearchProgress, score_of
@@ -28,6 +28,7 @@ from evosearch.storage import (
     GenerationStarted,
     Interrupted,
     LiveCurve,
+    ProcessorSeen,
     Recalled,
     Reopened,
     SearchCreated,
@@ -54,21 +55,35 @@ def show_progress() -> Iterator[Watcher]:
 
 
 class Lines:
-    """One line per finished evaluation: for job logs, files and pipes. In a group each begins with the member."""
+    """One line per finished evaluation, with the time of day: for job logs, files and pipes. In a group the member follows."""
 
-    def __init__(self, write: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        write: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+        stamp: Callable[[], str] = lambda: time.strftime("%H:%M:%S"),
+    ) -> None:
         self._write = write
+        self._stamp = stamp
         self._tallies = Tallies(clock)
 
     def note(self, text: str) -> None:
         """As it is."""
-        self._write(text)
+        self._say(text)
+
+    def wait(self, text: str) -> None:
+        """Once."""
+        self._tallies.wait(text)
+        self._say(text)
+
+    def _say(self, text: str) -> None:
+        self._write(f"{self._stamp()} {text}")
 
     def begin(self, plan: Plan, state: DriverState) -> None:
         """Remember what to count from; say so where the search goes on."""
         tally = self._tallies.begin(plan, state)
         if tally.done_before:
-            self._write(
+            self._say(
                 f"{plan.name}: going on at generation {state.progress.generation}, "
                 f"{tally.done_before} evaluations done"
             )
@@ -82,15 +97,15 @@ class Lines:
         if tally is None:
             return
         before = tally.state.progress
-        tally.see(state)
+        tally.see(state, facts, self._tallies.clock())
         turned = state.progress.generation > before.generation
         snapshot, prefix = _snapshot(self._tallies, tally), _prefix(self._tallies, tally)
         for fact in facts:
             if text := _told(fact):
-                self._write(f"{prefix}{text}" if turned else f"{prefix}{text}  | {snapshot}")
+                self._say(f"{prefix}{text}" if turned else f"{prefix}{text}  | {snapshot}")
         if turned:
             fitness = _last_fitness(tally.plan, state, before)
-            self._write(f"{prefix}generation {before.generation} is done{_figures(fitness)}  | {snapshot}")
+            self._say(f"{prefix}generation {before.generation} is done{_figures(fitness)}  | {snapshot}")
 
 
 class Display:
@@ -112,6 +127,10 @@ class Display:
         with suppress(OSError):
             self._console.print(printable(text), markup=False)
 
+    def wait(self, text: str) -> None:
+        """In the panel, until the first training."""
+        self._tallies.wait(text)
+
     def begin(self, plan: Plan, state: DriverState) -> None:
         """Show the search from here on."""
         self._tallies.begin(plan, state)
@@ -125,7 +144,7 @@ class Display:
         tally = self._tallies.by_name.get(plan.name)
         if tally is None:
             return
-        tally.see(state)
+        tally.see(state, facts, self._tallies.clock())
         for fact in facts:
             if isinstance(fact, Failed | TestReadingFailed) and (text := _told(fact)):
                 line = printable(f"{_prefix(self._tallies, tally)}{text}")
@@ -138,8 +157,8 @@ class Display:
 
 def _told(fact: Event) -> str | None:
     match fact:
-        case Finished(number, _, worker, success):
-            return f"#{number} {_result(success)} in {success.seconds:.1f} s on {worker}"
+        case Finished(number, _, worker, success, measure=measure):
+            return f"#{number} {_result(success, measure)} in {success.seconds:.1f} s on {worker}"
         case Recalled(number, source):
             return f"#{number} as #{source}, an equal network"
         case TestRead(trial=TrialId(number)):
@@ -157,17 +176,17 @@ def _told(fact: Event) -> str | None:
             )
         case SearchCreated() | DriverStarted() | Extended() | Interrupted() | Stopped() | Completed():
             return None
-        case Born() | GenerationStarted() | VerdictReached() | Dispatched() | Reopened():
+        case ProcessorSeen() | Born() | GenerationStarted() | VerdictReached() | Dispatched() | Reopened():
             return None
         case TestReadingBegun() | TestRead():
             return None
     assert_never(fact)
 
 
-def _result(success: Measured) -> str:
+def _result(success: Measured, measure: Measure) -> str:
     match success:
-        case Success(fitness):
-            return f"{fitness:.4f}"
+        case Success():
+            return f"{success.by(measure):.4f}"
         case Losses(losses):
             return f"lowest loss {min(losses):.4f}"
     assert_never(success)
@@ -176,7 +195,7 @@ def _result(success: Measured) -> str:
 def _last_fitness(plan: Plan, state: DriverState, before: SearchProgress) -> list[float]:
     """Of the members of a generation that has just ended: every success is remembered, of those too that died out."""
     known = (state.remembered.get(plan.key(Trial.of(member))) for member in before.members)
-    scores = (score_of(found[1]) for found in known if found)
+    scores = (score_of(found[1], plan.measure) for found in known if found)
     return [score.fitness for score in scores if score.fitness is not None]
 
 

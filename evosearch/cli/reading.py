@@ -1,6 +1,7 @@
 """`status` and `results`: the commands that only read a journal."""
 
 import socket
+import sys
 import time
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -9,7 +10,7 @@ import typer
 from evosearch.cli import completing
 from evosearch.cli.opening import opened
 from evosearch.cli.options import JSON, SEARCH_OR_GROUP, STORAGE
-from evosearch.cli.output import print_json, say, say_lines, say_table
+from evosearch.cli.output import print_json, say, say_lines, say_table, terminal_width
 from evosearch.cli.remote import SERVER, run_on_head
 
 if TYPE_CHECKING:
@@ -19,6 +20,13 @@ if TYPE_CHECKING:
     from evosearch.storage import EvaluationRow, Home, SearchRow, TestReading
 
 FORMAT = Annotated[Literal["table", "csv", "json"], typer.Option("--format", help="How to print them.")]
+BREED_AGAIN = Annotated[
+    bool,
+    typer.Option(
+        "--breed-again",
+        help="As JSON: what operators did as data also where an older version kept words only; reads the images.",
+    ),
+]
 TOP = Annotated[int | None, typer.Option("--top", metavar="N", min=1, help="Only the N best.")]
 
 
@@ -53,7 +61,7 @@ def status(
 
 
 def _on_their_own(home: "Home") -> "tuple[SearchRow, ...]":
-    """All searches but retrainings, which stand below theirs."""
+    """All searches but retrainings, which are below theirs."""
     every = home.journal.searches()
     names = {row.name for row in every}
     return tuple(row for row in every if row.parent not in names)
@@ -63,12 +71,14 @@ def results(
     name: SEARCH_OR_GROUP,
     form: FORMAT = "table",
     top: TOP = None,
+    breed_again: BREED_AGAIN = False,
     storage: STORAGE = None,
     address: SERVER = None,
 ) -> None:
     """Every chromosome with parents, operators, fitness, size and cost, by number."""
     if address is not None:
-        run_on_head(address, "results", name, {"--format": form, "--top": top, "--storage": storage})
+        options = {"--format": form, "--top": top, "--breed-again": breed_again, "--storage": storage}
+        run_on_head(address, "results", name, options)
     from evosearch.reports import (
         MeanDeviation,
         best_first,
@@ -79,7 +89,7 @@ def results(
 
     with opened(storage) as home:
         members = home.members_of(name)
-        rows = _evaluations(home, name, members, with_curve=form == "json")
+        rows = _evaluations(home, name, members, form == "json", breed_again)
         unfinished = sum(member.state != "done" for member in members)
         spread = MeanDeviation.of([home.journal.best(member.name) for member in members], unfinished)
         searches = members or (home.find_search(name),)
@@ -92,25 +102,29 @@ def results(
         case "csv":
             say_lines(results_csv(rows, grouped=bool(members)))
         case _:
-            say_table(results_table(rows, grouped=bool(members)))
+            width = terminal_width() if sys.stdout.isatty() else None
+            say_table(results_table(rows, grouped=bool(members), width=width), width)
             if members:
                 say(str(spread))
             _say_readings(readings)
 
 
 def _evaluations(
-    home: "Home", name: str, members: "Sequence[SearchRow]", *, with_curve: bool
+    home: "Home", name: str, members: "Sequence[SearchRow]", as_json: bool, breed_again: bool
 ) -> "list[EvaluationRow]":
     from evosearch.reports import MemberEvaluation
 
+    def of(search: str) -> "Sequence[EvaluationRow]":
+        if as_json and breed_again:
+            from evosearch.api import evaluations_bred_again
+
+            return evaluations_bred_again(search, home)
+        return home.journal.evaluations(search, with_curve=as_json)
+
     if not members:
         home.find_search(name)
-        return list(home.journal.evaluations(name, with_curve=with_curve))
-    return [
-        MemberEvaluation.of(member.name, row)
-        for member in members
-        for row in home.journal.evaluations(member.name, with_curve=with_curve)
-    ]
+        return list(of(name))
+    return [MemberEvaluation.of(member.name, row) for member in members for row in of(member.name)]
 
 
 def _print_all(snapshots: "Sequence[SearchSnapshot]", as_json: bool) -> None:

@@ -108,7 +108,7 @@ def resume(
     storage: STORAGE = None,
     takeover: TAKEOVER = False,
 ) -> None:
-    """Go on with a search or group where it stood; --generations extends it."""
+    """Go on with a search or group where it stopped; --generations extends it."""
     if is_job_server(address):
         options = {"--generations": generations, "--executor": executor}
         run_on_head(address, "resume", name, {**options, "--storage": storage, "--takeover": takeover})
@@ -153,12 +153,13 @@ def retrain(
     from evosearch.cli.progress import show_progress
 
     repeats = (1,) if seeds is None else parse_seeds(seeds)
-    with opened(storage) as home, show_progress() as watcher:
-        _refuse_group(name, home)
-        how = api.Driving(
-            executor=executor, address=address, watcher=watcher, takeover=takeover, providers=context.obj
-        )
-        readings = api.retrain(name, home, epochs=epochs, seeds=repeats, **how)
+    with opened(storage) as home:
+        with show_progress() as watcher:
+            _refuse_group(name, home)
+            how = api.Driving(
+                executor=executor, address=address, watcher=watcher, takeover=takeover, providers=context.obj
+            )
+            readings = api.retrain(name, home, epochs=epochs, seeds=repeats, **how)
         _print_readings(name, readings, home, as_json=as_json, several=seeds is not None)
 
 
@@ -207,9 +208,9 @@ def _print_ended(name: str, ended: "Finished | tuple[Finished, ...]", home: "Hom
     from evosearch.reports import group_lines, search_lines
 
     if isinstance(ended, tuple):
-        lines = group_lines(name, [(member.row, member.best) for member in ended])
+        lines = group_lines(name, [(one.row, one.best) for one in ended], ended[0].folder.parent)
     else:
-        lines = search_lines(ended.row, ended.best, ended.classes, ended.folder, ended.place)
+        lines = search_lines(ended.row, ended.best, ended.classes, ended.folder, ended.place, ended.largest)
     for line in lines:
         say(findable(line, home))
 

@@ -1,10 +1,10 @@
 """Config: one validated run configuration, composed of the rooms' own frozen dataclasses.
 
 A *document* is what a YAML file says, with the *place* of every key (file and line, or the `--set` that gave it);
-a *section* is a key of it that a room owns (`space`, `training`, ...). The one rule: whatever is wrong is told in
+a *section* is a key of it that a room owns (`space`, `training`, ...). The one rule: whatever is wrong is said in
 one line with place, key, found value and repair. pydantic lives here only, and alters no room's class.
-What a change of a key means for searches that were begun before is told in `evosearch.config.journaled`.
-`make docs` renews `configs/schema.json`, from which editors complete, and the README's reference.
+What a change of a key means for searches that were begun before is said in `evosearch.config.journaled`.
+`make docs` renews `configs/schema.json`, from which editors complete, and `docs/reference.md`.
 """
 
 from evosearch.config.document import Document

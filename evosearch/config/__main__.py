@@ -1,4 +1,4 @@
-"""What is generated from the configuration: `python -m evosearch.config schema|reference` prints it."""
+"""What is generated from the configuration: `python -P -m evosearch.config schema|reference` prints it."""
 
 import sys
 

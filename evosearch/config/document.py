@@ -36,7 +36,7 @@ class Document:
         return self.places.get(self.nearest(path), self.source)
 
     def with_value(self, path: KeyPath, value: Any, place: str) -> "Document":
-        """With the value at `path` given, or given anew, at `place`; sections that are missing are made.
+        """With the value at `path` given, or given again, at `place`; sections that are missing are made.
 
         Raises:
             ConfigError: the path leads into something that has no keys.

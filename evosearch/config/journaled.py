@@ -16,10 +16,10 @@ from typing import Any
 
 from evosearch.config.document import Document
 from evosearch.config.loading import check, without_never_used
-from evosearch.config.messages import locate
+from evosearch.config.messages import as_error, locate
 from evosearch.config.model import REGISTRIES, Objecting, RunConfig, adapter, choose, settings_of
 from evosearch.config.strict_yaml import KeyPath
-from evosearch.errors import ConfigError, InputError
+from evosearch.errors import InputError
 from evosearch.storage import check_new_name
 
 JOURNAL = "the journal's configuration"
@@ -93,13 +93,13 @@ def check_new(config: RunConfig, source: Document | None) -> None:
     Raises:
         ConfigError: it may not; with the place of the key.
     """
-    for line in objections(config):
-        raise ConfigError(locate(line, source) if source else line)
+    lines = [*objections(config)]
     try:
         check_new_name(config.name)  # no objection: retrainings, which are not begun so, have such names
     except InputError as error:
-        line = f"name: {error}"
-        raise ConfigError(locate(line, source) if source else line) from None
+        lines.append(f"name: {error}")
+    if lines:
+        raise as_error([locate(line, source) if source else line for line in lines])
 
 
 def _earlier(keys: Collection[Field[Any]], journaled: Any) -> dict[str, Any]:

@@ -1,17 +1,20 @@
 """From a file and its overrides to a checked configuration."""
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
 from evosearch.config.document import Document, override, read_document
-from evosearch.config.messages import explain, locate
+from evosearch.config.messages import explain, key_of, locate, together
 from evosearch.config.model import REGISTRIES, RunConfig, adapter, choose, section_types, settings_of
+from evosearch.config.strict_yaml import KeyPath
 from evosearch.data import FileKeys
-from evosearch.errors import ConfigError
+from evosearch.errors import ConfigError, PluginError
 
 
 def load_config(path: Path, overrides: Sequence[str] = (), name: str | None = None) -> RunConfig:
@@ -71,17 +74,61 @@ def check(document: Document) -> RunConfig:
     Raises:
         ConfigError: as `load_config`.
     """
-    values = dict(document.values)
-    try:
-        for section in REGISTRIES:
-            if isinstance(
-                given := values.get(section), dict
-            ):  # pydantic chooses by the name and knows no default
-                values[section] = {"name": section_types(section)[0].name, **given}
-                choose(section, values[section]["name"])
-        # As JSON, since only there a list may become a tuple while everything else is strict.
-        return adapter().validate_json(json.dumps(values))
-    except ValidationError as error:
-        raise ConfigError(explain(error, document)) from None
-    except ConfigError as error:  # from a section's own __post_init__; pydantic lets it pass
-        raise type(error)(locate(str(error), document)) from None
+    values, problems = _chosen(document)
+    kind = PluginError if problems else ConfigError
+    while True:  # what is wrong is left out and the rest is looked at again, until nothing new is found
+        try:
+            # As JSON, since only there a list may become a tuple while everything else is strict.
+            config = adapter().validate_json(json.dumps(values))
+            break
+        except ValidationError as error:
+            found = explain(error, document)
+            news = {path: text for path, text in found.items() if path not in problems}
+        except ConfigError as error:  # from a section's own __post_init__; pydantic lets it pass, and ends
+            message = str(error)
+            found = {key_of(message): locate(message, document)}
+            news = {path: text for path, text in found.items() if not _rests_on(message, path, problems)}
+        before = values
+        for path in found:
+            values = _without(values, path if path in news else path[:1])
+        problems |= news
+        if values == before:
+            break
+    if problems:
+        raise together(problems, document, kind)
+    return config
+
+
+def _chosen(document: Document) -> tuple[dict[str, Any], dict[KeyPath, str]]:
+    """The values with a name in each section that is chosen by one, which pydantic wants; and what chooses nothing."""
+    values, problems = dict(document.values), dict[KeyPath, str]()
+    for section in REGISTRIES:
+        if not isinstance(given := values.get(section), dict):
+            continue
+        values[section] = {"name": section_types(section)[0].name, **given}
+        try:
+            choose(section, values[section]["name"])
+        except PluginError as error:
+            problems[section, "name"] = locate(str(error), document)
+            values = _without(values, (section, "name"))
+    return values, problems
+
+
+def _rests_on(message: str, path: KeyPath, problems: Collection[KeyPath]) -> bool:
+    """Whether what is said of a section may be due to a key that was wrong, was left out, and has its default now."""
+    keys = (str(wrong[-1]) for wrong in problems if wrong[0] == path[0])
+    return any(re.search(rf"\b{re.escape(key)}\b", message) for key in keys)
+
+
+_STAND_INS: dict[str, Any] = {"name": "unnamed", "data": {"name": "digits"}}
+"""For what is wrong and has no default."""
+
+
+def _without(values: dict[str, Any], path: KeyPath) -> dict[str, Any]:
+    """The values without a key that is wrong; without its section where that does not hold it, or is named by it."""
+    section, *keys = map(str, path)
+    inner = values.get(section)
+    if keys and keys[0] != "name" and isinstance(inner, dict) and keys[0] in inner:
+        return {**values, section: {key: value for key, value in inner.items() if key != keys[0]}}
+    rest = {key: value for key, value in values.items() if key != section}
+    return rest | ({section: _STAND_INS[section]} if section in _STAND_INS else {})

@@ -1,7 +1,8 @@
-"""What is wrong with a configuration, in one line: place, key, found value, repair."""
+"""What is wrong with a configuration, a line each: place, key, found value, repair."""
 
 import difflib
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from pydantic import ValidationError
 from evosearch.config.document import Document
 from evosearch.config.model import RunConfig, section_types
 from evosearch.config.strict_yaml import KeyPath, dotted, shown
+from evosearch.errors import ConfigError
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -31,32 +33,52 @@ _EXPECTED = {
 """What each of pydantic's error types asks for, in the words of a YAML file."""
 
 
-def explain(error: ValidationError, document: Document) -> str:
-    """The first problem in the order of the document, and how many more there are.
-
-    What is missing has no place and comes last: a key that was meant may stand there misspelt.
-    """
-    rank = {path: number for number, path in enumerate(document.places)}
+def explain(error: ValidationError, document: Document) -> dict[KeyPath, str]:
+    """Every problem that pydantic found, by the key that has it: with its place, found value and repair."""
     problems: dict[KeyPath, ErrorDetails] = {}
     for details in error.errors(include_url=False, include_input=False):
-        path = _walk(details["loc"], document.values)[0]
+        path = _problem(details, document.values)[0]
         if path in problems:  # of a value that may be of several kinds: what each kind asks for
             asked = [_expected(problems[path]), _expected(details)]
             problems[path]["ctx"] = {"expected": " or ".join(dict.fromkeys(asked))}
             problems[path]["type"] = "value_error"
         else:
             problems[path] = details
-    first = min(problems, key=lambda path: rank.get(document.nearest(path), len(rank)))
-    path, text = _problem(problems[first], document.values)
-    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-    return f"{document.place(path)}: {text}{more}"
+    texts = {path: _problem(details, document.values)[1] for path, details in problems.items()}
+    return {path: f"{document.place(path)}: {text}" for path, text in texts.items()}
+
+
+def together(
+    problems: Mapping[KeyPath, str], document: Document, kind: type[ConfigError] = ConfigError
+) -> ConfigError:
+    """One error of this kind for all `problems`, at least one, in the order of the document.
+
+    What is missing has no place and comes last: a key that was meant may stand there misspelt.
+    """
+    rank = {path: number for number, path in enumerate(document.places)}
+    ordered = sorted(problems, key=lambda path: rank.get(document.nearest(path), len(rank)))
+    return as_error([problems[path] for path in ordered], kind)
+
+
+def as_error(lines: Sequence[str], kind: type[ConfigError] = ConfigError) -> ConfigError:
+    """One error of this kind for all `lines`, at least one."""
+    more = f" (and {len(lines) - 1} more)" if len(lines) > 1 else ""
+    return kind(f"{lines[0]}{more}", tuple(lines))
 
 
 def locate(message: str, document: Document) -> str:
     """A room's own message, with the place of the key that it begins with."""
+    return f"{document.place(key_of(message))}: {message}"
+
+
+def key_of(message: str) -> KeyPath:
+    """The key that a room's own message begins with.
+
+    >>> key_of("strategy.population is 8, smaller than elites")
+    ('strategy', 'population')
+    """
     key = re.match(r"[\w.]*", message)
-    path = tuple(key.group().split(".")) if key else ()
-    return f"{document.place(path)}: {message}"
+    return tuple(key.group().split(".")) if key else ()
 
 
 def _problem(details: "ErrorDetails", values: dict[str, Any]) -> tuple[KeyPath, str]:

@@ -15,7 +15,7 @@ from evosearch.evaluation import FinalSettings, TrainingSettings
 from evosearch.genome import SearchSpace
 from evosearch.registry import Registry
 from evosearch.runtime import WorkerSettings
-from evosearch.search import STRATEGIES, EavlSettings, StrategySettings
+from evosearch.search import STRATEGIES, EavlSettings, StrategySettings, measure_of
 from evosearch.storage import MOST_OF_RETRAINING, StorageSettings, check_name
 
 REGISTRIES: dict[str, Registry[Any]] = {"data": SOURCES, "strategy": STRATEGIES}
@@ -74,7 +74,7 @@ class RunConfig:
     storage: StorageSettings = field(default_factory=StorageSettings)
     """Where the search is kept."""
     final: FinalSettings = field(default_factory=FinalSettings)
-    """How the best network is trained anew after the search."""
+    """How the best network is trained again after the search."""
 
     def __post_init__(self) -> None:
         try:
@@ -95,7 +95,7 @@ class RunConfig:
 
 
 def adapter() -> TypeAdapter[RunConfig]:
-    """Reads and writes a `RunConfig`; made anew where a plugin was named that was not before."""
+    """Reads and writes a `RunConfig`; made again where a plugin was named that was not before."""
     return _adapter(*(registry.loaded for registry in REGISTRIES.values()))
 
 
@@ -166,15 +166,18 @@ def section_types(section: str) -> tuple[Any, ...]:
 def differing_keys(here: RunConfig, journal: RunConfig) -> tuple[str, ...]:
     """What makes two configurations different searches, one text per key, in the order of the file.
 
-    Compared are `seed`, `space`, `strategy` and `training`; the data are compared by
-    their hash elsewhere. Each text reads `strategy.population: 8 here, 10 in the journal`. Of two strategies
-    only the names are told.
+    Compared are `seed`, `space`, `strategy` and `training`, and the positive class where the search goes by F1; the data are
+    compared by their hash elsewhere. Each text reads `strategy.population: 8 here, 10 in the journal`. Of two strategies
+    only the names are said.
     """
     if type(here.strategy) is not type(journal.strategy):
         here_values, journal_values = {"name": here.strategy.name}, {"name": journal.strategy.name}
     else:
         here_values, journal_values = asdict(here.strategy), asdict(journal.strategy)
     pairs: list[tuple[str, Any, Any]] = [("seed", here.seed, journal.seed)]
+    if measure_of(here.strategy) == measure_of(journal.strategy) == "f1":
+        mine, theirs = (getattr(one.data, "positive", None) for one in (here, journal))
+        pairs.append(("data.positive", mine, theirs))
     for section, mine, theirs in (
         ("space", asdict(here.space), asdict(journal.space)),
         ("strategy", here_values, journal_values),

@@ -1,4 +1,4 @@
-"""The configuration reference of the README, made from the schema so that it cannot lag behind."""
+"""The configuration reference of `docs/reference.md`, made from the schema so that it cannot lag behind."""
 
 import json
 from collections.abc import Iterator, Mapping

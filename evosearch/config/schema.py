@@ -13,7 +13,7 @@ from evosearch.config.model import REGISTRIES, adapter, section_types
 def config_schema() -> dict[str, Any]:
     """The schema (draft 2020-12), with the docstrings under the fields as descriptions; of plugins too.
 
-    What a section checks itself (bounds, sums) is not in it: `validate` tells that.
+    What a section checks itself (bounds, sums) is not in it: `validate` says that.
     """
     for registry in REGISTRIES.values():
         registry.load_all()
@@ -33,7 +33,7 @@ def config_schema() -> dict[str, Any]:
 
 
 def schema_text() -> str:
-    """The schema as it stands in `configs/schema.json`."""
+    """The schema as it is in `configs/schema.json`."""
     return json.dumps(config_schema(), indent=2) + "\n"
 
 

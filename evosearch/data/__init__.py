@@ -1,6 +1,6 @@
 """Data: images of a source become splits of uint8 arrays, once, named by their content.
 
-A *source* comes by name: its settings read it. Its *listing* has the *items*: which image, of which class, stands in which
+A *source* comes by name: its settings read it. Its *listing* has the *items*: which image, of which class, is in which
 *split* (train, validation, test); missing splits are *cut* from train. A file is *decoded* to the configured
 shape, or it is *bad* and named with its reason. The *key* is the hash of all decoded splits: two machines
 hold the same data when their keys are equal. The one rule: no other room reads an image file; environment,

@@ -34,12 +34,15 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class SearchData:
-    """What search workers get: no test images. `key`: content hash of all splits of the data set."""
+    """What search workers get: no test images. `key`: content hash of all splits of the data set. `positive`: number of
+    the class that F1 is of where there are two; it changes no training.
+    """
 
     train: Split
     validation: Split
     classes: tuple[str, ...]
     key: str
+    positive: int = 1
 
     @property
     def image(self) -> ImageShape:
@@ -52,7 +55,8 @@ class SearchData:
 class Dataset:
     """All three splits. `key`: content hash over the decoded arrays, labels and class names of all splits.
 
-    `notes`: what was noticed while reading, one line each, for instance images that stand in two splits.
+    `notes`: what was noticed while reading, one line each, for instance images that are in two splits. `positive`: as in
+    `SearchData`.
     """
 
     train: Split
@@ -63,10 +67,20 @@ class Dataset:
     notes: tuple[str, ...] = ()
     window: tuple[float, float] | None = None
     """Values of deep pictures that became black and white; None: there are none such, or they were scaled as `full` says."""
+    positive: int = 1
+
+    @property
+    def largest_class(self) -> tuple[str, float]:
+        """The class that most validation images are of, the first of equal ones, and their share of all: what an answer
+        that is always the same reaches.
+        """
+        counts = np.bincount(self.validation.labels, minlength=len(self.classes))
+        number = int(counts.argmax())
+        return self.classes[number], float(counts[number] / counts.sum())
 
     def for_search(self) -> SearchData:
         """The train and validation splits only: the test split stays sealed."""
-        return SearchData(self.train, self.validation, self.classes, self.key)
+        return SearchData(self.train, self.validation, self.classes, self.key, self.positive)
 
 
 def content_key(splits: Sequence[Split], classes: Sequence[str]) -> str:

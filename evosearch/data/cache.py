@@ -1,6 +1,6 @@
 """Decoded images kept between runs, under the hash of the files they came from.
 
-A cache file is an .npz without pickles, written whole or not at all; one that is broken is made anew.
+A cache file is an .npz without pickles, written whole or not at all; one that is broken is made again.
 """
 
 import contextlib
@@ -57,7 +57,7 @@ def _load(path: Path, shape: tuple[int, ...]) -> DecodedFiles | None:
         # The zip format checks every array's CRC; np.load refuses pickles unless told otherwise.
         with path.open("rb") as stream, np.load(stream) as file:
             kept = DecodedFiles(**{one.name: file[one.name] for one in fields(DecodedFiles)})
-    except Exception:  # absent or broken in whatever way: it is made anew
+    except Exception:  # absent or broken in whatever way: it is made again
         return None
     return kept if kept.images.shape == shape and kept.images.dtype == np.uint8 else None
 

@@ -29,7 +29,7 @@ class CovidCtSettings(FileKeys):
     never_used: ClassVar = ("test_fraction", "validation_fraction", "split_seed")
 
     def read(self, places: Places) -> Gathered:
-        """All images that stand in a split file."""
+        """All images that are in a split file."""
         return gather_files(self, places, partial(list_covid_ct, follow_links=self.follow_links))
 
 
@@ -95,12 +95,12 @@ def _items(root: Path, split_file: str, label: int, found: _Found, follow_links:
 
 
 def _notes(unused: Sequence[str]) -> tuple[str, ...]:
-    """About images that no split file names; what else lies there (the split files, papers) is worth no word."""
+    """About images that no split file names; what else is there (the split files, papers) is worth no word."""
     images = [name for name in unused if name.startswith("Images/")]
     if not images:
         return ()
     one = len(images) == 1
     return (
-        f"{counted(len(images), 'file')} {'stands' if one else 'stand'} in no split file and {'is' if one else 'are'} not "
+        f"{counted(len(images), 'file')} {'is' if one else 'are'} in no split file and {'is' if one else 'are'} not "
         f"used, first {images[0]!r}",
     )

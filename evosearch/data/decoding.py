@@ -31,7 +31,7 @@ _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # EPS and the l
 
 
 class UndecodableError(Exception):
-    """The message says why, to stand after the file's name.."""
+    """The message says why, and follows the file's name."""
 
 
 @dataclass(frozen=True, eq=False)

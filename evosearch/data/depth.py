@@ -9,7 +9,7 @@ from evosearch.data.folders import counted
 from evosearch.data.reading import DecodedFiles
 
 SMALL_PART = 0.25
-"""Of a window: where all values lie in less, they keep less than 64 of 256 levels."""
+"""Of a window: where all values are in less, they keep less than 64 of 256 levels."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class DeepFiles:
 
     @property
     def part(self) -> float:
-        """The share of the window in which all values lie."""
+        """The share of the window in which all values are."""
         low, high = self.window
         return max(0.0, min(self.high, high) - max(self.low, low)) / (high - low)
 

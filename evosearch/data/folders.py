@@ -33,7 +33,7 @@ def files_below(folder: Path, root: Path) -> Iterator[str]:
 
 def kinds_of(names: Iterable[str], unused: str) -> Mapping[str, int]:
     """How many files that are not used are of each kind, the most frequent first: hidden, of an ending that is not read,
-    or images that stand in a wrong place, which `unused` says.
+    or images that are in a wrong place, which `unused` says.
     """
     return dict(Counter(_kind(PurePosixPath(name), unused) for name in sorted(names)).most_common())
 
@@ -133,7 +133,7 @@ class Walk:
                 )
                 self.refused.extend(files_below(path, self.root))
             elif place in above:
-                self.problems.append(f"{self.name(path)!r} is a link to a folder that it stands in")
+                self.problems.append(f"{self.name(path)!r} is a link to a folder that it is in")
             else:
                 yield from self._images(path, nested, (*above, place))
 

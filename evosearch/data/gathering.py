@@ -65,7 +65,7 @@ def gather_arrays(
     """Cut all three splits of images (N, C, H, W) uint8 that are in memory; image k is called `name/000k`.
 
     Raises:
-        DataError: a class has too few images to stand in every split.
+        DataError: a class has too few images to be in every split.
     """
     items = tuple(Item(f"{name}/{i:04}", int(label)) for i, label in enumerate(labels))
     listing = Listing(tuple(classes), cut_missing({"train": items}, keys))

@@ -1,4 +1,4 @@
-"""What is wrong with the pictures themselves: those that stand in two splits, and those under two labels.
+"""What is wrong with the pictures themselves: those that are in two splits, and those under two labels.
 
 The first make validation or test look better than it is; of the second, what is learned from one is false of the other.
 Nothing is left out because of them: the data stay what they are, and a person decides.
@@ -182,7 +182,7 @@ def _duplicate_notes(duplicates: tuple[Duplicate, ...]) -> tuple[str, ...]:
         return ()
     one = duplicates[0]
     return (
-        f"{len(duplicates)} images stand in two splits, first {one.name!r} of {one.split} as "
+        f"{len(duplicates)} images are in two splits, first {one.name!r} of {one.split} as "
         f"{one.other_name!r} of {one.other_split}; accuracy on them shows memory, not skill",
     )
 

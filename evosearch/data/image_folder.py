@@ -82,7 +82,7 @@ def list_image_folder(root: Path, settings: ImageFolderSettings) -> Listing:
     splits = cut_missing(given, settings, groups)
     torn = torn_groups(splits, groups) if groups is not None else ()
     if torn:
-        verb = "stands" if len(torn) == 1 else "stand"
+        verb = "is" if len(torn) == 1 else "are"
         notes = (*notes, f"{counted(len(torn), 'group')} {verb} in several splits: {shortened(torn)}")
     ignored = kinds_of(walk.ignored, "outside the class folders")
     return Listing(

@@ -35,7 +35,7 @@ class FileCount:
     """Every file below the root: used, refused, or passed over."""
 
     used: int
-    """Images that stand in a split."""
+    """Images that are in a split."""
     refused: int
     """Bad files, and links that are not followed."""
     ignored: Mapping[str, int]

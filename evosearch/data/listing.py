@@ -1,4 +1,4 @@
-"""What a source names before any pixel is decoded: the classes, and which image stands in which split."""
+"""What a source names before any pixel is decoded: the classes, and which image is in which split."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -28,13 +28,13 @@ class Listing:
     classes: tuple[str, ...]
     """Their names; the place of each is its number."""
     splits: Splits
-    """What stands where."""
+    """What is where."""
     problems: tuple[str, ...] = ()
     """Files that cannot be used, one line each."""
     notes: tuple[str, ...] = ()
     """What was passed over, and what else is worth a word."""
     repeats: tuple[str, ...] = ()
-    """What a split list names twice, one line each; it stands there twice, as it always has, and no new search begins
+    """What a split list names twice, one line each; it is there twice, as it always was, and no new search begins
     with it."""
     objections: tuple[str, ...] = ()
     """Why else no new search begins with these data, one line each; one that was begun goes on with a note."""
@@ -47,7 +47,7 @@ class Listing:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Every image once, by name, whatever splits it stands in."""
+        """Every image once, by name, whatever splits it is in."""
         return tuple(sorted({item.name for items in self.splits.values() for item in items}))
 
 

@@ -1,6 +1,6 @@
 """From settings to the three splits of a search."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ from evosearch.data.hygiene import examine
 from evosearch.data.listing import shortened
 from evosearch.data.settings import Places
 from evosearch.data.sources import DataSettings
-from evosearch.errors import DataError
+from evosearch.errors import ConfigError, DataError
 
 
 def load_dataset(
@@ -20,7 +20,7 @@ def load_dataset(
 
     `env` and `cwd` say where a relative root is looked for. `begun`: for a search that has begun, to which its data
     stay what they were: what only a new search is refused for is a note. Raises ConfigError where there is no such
-    folder, DataError, carrying every bad file, where the images cannot be used, CannotRunError where they do not fit into
+    folder or no such positive class, DataError, carrying every bad file, where the images cannot be used, CannotRunError where they do not fit into
     memory.
     """
     gathered = settings.read(Places(env, cwd, cache))
@@ -33,7 +33,7 @@ def load_dataset(
         )
     if listing.repeats and not begun:
         raise DataError(
-            f"names that stand twice in a split list ({len(listing.repeats)}) in {str(gathered.root)!r}: "
+            f"names that are twice in a split list ({len(listing.repeats)}) in {str(gathered.root)!r}: "
             f"{shortened(listing.repeats)}; name each image once (`evosearch data CONFIG` lists all)",
             listing.repeats,
         )
@@ -41,10 +41,36 @@ def load_dataset(
         raise DataError(shortened(listing.objections), listing.objections)
     notes = (*listing.notes, *listing.repeats, *listing.objections, *examine(listing, arrays).notes)
     key = content_key(tuple(arrays.values()), listing.classes)
+    positive = positive_class(getattr(settings, "positive", None), listing.classes)
     files = gathered.files
     window = (
         None
         if files is None or np.isnan(files.window[0])
         else (float(files.window[0]), float(files.window[1]))
     )
-    return Dataset(arrays["train"], arrays["validation"], arrays["test"], listing.classes, key, notes, window)
+    return Dataset(
+        arrays["train"], arrays["validation"], arrays["test"], listing.classes, key, notes, window, positive
+    )
+
+
+def positive_class(chosen: str | int | None, classes: Sequence[str]) -> int:
+    """Number of the positive class, as `data.positive` chooses it by name or number; the second without a choice.
+
+    Raises:
+        ConfigError: there is no such class, or there are more than two, of which none is positive.
+    """
+    if chosen is None:
+        return 1
+    listed = ", ".join(map(repr, classes[:10])) + (", …" if len(classes) > 10 else "")
+    if len(classes) != 2:
+        raise ConfigError(
+            f"data.positive is {chosen!r}, but there are {len(classes)} classes ({listed}): figures are averaged over all of "
+            "them; leave the key out"
+        )
+    if isinstance(chosen, str) and chosen in classes:
+        return classes.index(chosen)
+    if isinstance(chosen, int) and chosen in (0, 1):
+        return chosen
+    raise ConfigError(
+        f"data.positive is {chosen!r}; choose one of the classes {listed}, or their numbers 0 and 1"
+    )

@@ -40,6 +40,8 @@ class ImageKeys:
     """Side in pixels to which every image is brought, 4 to 4096. null: 8 for digits, 224 for the others."""
     channels: int | None = None
     """1 (gray) or 3 (colour). null: 1 for digits, 3 for the others."""
+    positive: str | int | None = field(default=None, kw_only=True)
+    """Of two classes, the one that precision, recall and F1 are of: its name, or its number from 0. null: the second."""
 
     default_image: ClassVar = ImageShape(3, 224, 224)
     """The shape where neither key is given."""

@@ -72,7 +72,7 @@ class TrainingSettings:
 
 @dataclass(frozen=True)
 class FinalSettings:
-    """How the best network is trained anew after the search. Each field is a key under `final`."""
+    """How the best network is trained again after the search. Each field is a key under `final`."""
 
     epochs: int = 1000
     """Passes over the training images, in place of `training.epochs`; the paper's number."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import ClassVar, Protocol, TypeAlias
+from typing import ClassVar, Literal, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -59,7 +59,7 @@ class EpochRecord:
 
 
 class Progress(Protocol):
-    """Told by an evaluator how it gets on; a worker that tells nothing for long is taken for hung."""
+    """An evaluator reports here how it gets on; a worker that reports nothing for long is taken for hung."""
 
     def step(self) -> None:
         """A batch is done. Costs next to nothing and may be called from the innermost loop."""
@@ -67,7 +67,7 @@ class Progress(Protocol):
 
     def epoch(self, record: EpochRecord) -> None:
         """A pass over the training images is done, and another one follows. Of a training that goes on from a
-        checkpoint, all its passes are told as it begins.
+        checkpoint, all its passes are reported as it begins.
 
         Raises:
             TimedOutError: the evaluation has passed its soft time limit.
@@ -149,7 +149,7 @@ class MasksTask:
 
 @dataclass(frozen=True)
 class PredictionTask:
-    """Classify `images` with the network whose weights lie at `weights`; sent after its training has ended."""
+    """Classify `images` with the network whose weights are at `weights`; sent after its training has ended."""
 
     network: Network
     settings: TrainingSettings
@@ -158,19 +158,59 @@ class PredictionTask:
     images: Images
 
 
+Measure = Literal["accuracy", "balanced_accuracy", "f1", "auroc"]
+"""What may be measured on the validation images after a training's last epoch."""
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What a training came to on the validation images after its last epoch besides the accuracy, each 0 to 1."""
+
+    balanced_accuracy: float
+    """The share of its images that is recognised, averaged over the classes."""
+    f1: float
+    """Of the positive class where there are two, else averaged over the classes."""
+    auroc: float | None
+    """Area under the ROC curve, each class against the rest, averaged over the classes; None where it is undefined."""
+    auroc_undefined: str | None = None
+    """Why it is."""
+
+    def __post_init__(self) -> None:
+        for name in ("balanced_accuracy", "f1", "auroc"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value <= 1:
+                raise ValueError(f"{name} lies between 0 and 1, found {value}")
+        if (self.auroc is None) != (self.auroc_undefined is not None):
+            raise ValueError("an AUROC that is undefined has a reason, and no other one")
+
+
 @dataclass(frozen=True)
 class Success:
-    """A finished training. `fitness`: validation accuracy after the last epoch, 0 to 1. `seconds`: wall time
-    on the worker. `curve`: one record per epoch.
-    """
+    """A finished training."""
 
     fitness: float
+    """Validation accuracy after the last epoch, 0 to 1."""
     seconds: float
+    """Wall time on the worker."""
     curve: tuple[EpochRecord, ...] = ()
+    """One record per epoch."""
+    measures: Measures | None = None
+    """What else it came to; None in journals before schema 3, and from evaluators that measure nothing else."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.fitness <= 1:  # NaN fails this too: nothing non-finite is ever a fitness
             raise ValueError(f"a fitness lies between 0 and 1, found {self.fitness}")
+
+    def by(self, measure: Measure) -> float:
+        """The fitness by `measure`, 0 to 1; where that was not measured, or is undefined, the accuracy.
+
+        >>> Success(0.9, 1.0, measures=Measures(0.5, 0.0, 0.75)).by("auroc"), Success(0.9, 1.0).by("auroc")
+        (0.75, 0.9)
+        """
+        if measure == "accuracy" or self.measures is None:
+            return self.fitness
+        found: float | None = getattr(self.measures, measure)
+        return self.fitness if found is None else found
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import TypeAlias, assert_never
 
 from evosearch.errors import InvalidChromosomeError
 from evosearch.evaluation.settings import TrainingSettings
-from evosearch.genome import Chromosome, HandMade, Network, parse_network
+from evosearch.genome import Chromosome, HandMade, Network, Operation, parse_network, words_of
 
 _BITS = re.compile("[01]+")
 _MASKS = "masks "
@@ -79,8 +79,8 @@ class Candidate:
 
     `number`: computed from (generation, slot), so the order of birth cannot change it; an elite keeps its
     own. `generation`: the one it was born into. `parents`: their numbers, two for a crossover, else none.
-    `operators`: what made and repaired it, in order and in words, for instance ("crossover 3|5", "shrink 2 at 4",
-    "dropped the last pooling"); for people, never compared.
+    `operators`: what made and repaired it in words, as journals before schema 3 kept them. `operations`: the same as data,
+    in order; None where only words, or nothing, were kept. Neither is ever compared.
     """
 
     number: int
@@ -89,6 +89,12 @@ class Candidate:
     origin: Origin
     parents: tuple[int, ...] = ()
     operators: tuple[str, ...] = ()
+    operations: tuple[Operation, ...] | None = None
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """What made and repaired it, in order, for people: as journaled, or made from the data."""
+        return self.operators if self.operations is None else words_of(self.operations)
 
     @property
     def chromosome(self) -> Chromosome:

@@ -15,7 +15,7 @@ KERNEL = 3
 class Conv:
     """A 3x3 convolution with 'same' padding, an optional batch norm, and a ReLU.
 
-    `channels`: output channels, at least 1. `batch_norm`: whether a batch norm stands before the ReLU.
+    `channels`: output channels, at least 1. `batch_norm`: whether a batch norm comes before the ReLU.
     """
 
     channels: int
@@ -68,6 +68,9 @@ class Chromosome:
 
     `head`: at least one gene, convolutions and poolings in any order; a child fresh from crossover may
     still lack a convolution until it is repaired. `tail`: dense layers, possibly none.
+
+    >>> str(Chromosome((Conv(64), Conv(99, batch_norm=True), Pool()), (Dense(256),)))
+    'C64 B99 P | F256'
     """
 
     head: Head

@@ -75,7 +75,11 @@ def parse_network(text: str) -> Network:
 
 
 def network_to_json(network: Network) -> dict[str, Any]:
-    """The JSON form: a chromosome's, or `{"hand_made": "resnet18", "weights": null}`."""
+    """The JSON form: a chromosome's, or a name.
+
+    >>> network_to_json(HandMade("resnet18"))
+    {'hand_made': 'resnet18', 'weights': None}
+    """
     match network:
         case Chromosome():
             return dict(to_json(network))
@@ -89,6 +93,9 @@ def network_from_json(document: Mapping[str, Any]) -> Network:
 
     Raises:
         InvalidChromosomeError: the document is not of that form.
+
+    >>> str(network_from_json({"hand_made": "resnet18", "weights": None}))
+    'resnet18'
     """
     match document:
         case {"hand_made": str(name)}:

@@ -106,6 +106,9 @@ def sample(space: SearchSpace, rng: np.random.Generator) -> Chromosome:
 
     Returns: a chromosome within every range of `space`; its feasibility for an image size is the blueprint's
     to judge. Source: EAVL-COVID, "Initialisation".
+
+    >>> str(sample(SearchSpace(), np.random.default_rng(0)))
+    'B63 P P P P C82 C77 C84 B50 B89 C87 B51 | F317 F292 F269'
     """
     convolutions, poolings, dense = (
         _draw(bounds, rng) for bounds in (space.convolutions, space.poolings, space.dense)

@@ -15,6 +15,11 @@ def parse(text: str) -> Chromosome:
 
     Raises:
         InvalidChromosomeError: the text is not of that form; the message names the offending word.
+
+    >>> parse("B99 P | F256").head
+    (Conv(channels=99, batch_norm=True), Pool())
+    >>> str(parse("C64 B99 P C50 | F256 F100"))
+    'C64 B99 P C50 | F256 F100'
     """
     head, bar, tail = text.partition("|")
     if not bar:
@@ -46,7 +51,11 @@ def _dense(word: str) -> Dense:
 
 
 def to_json(chromosome: Chromosome) -> dict[str, list[dict[str, Any]]]:
-    """The JSON form: `{"head": [{"kind": "conv", "channels": 64, "batch_norm": false}, ...], "tail": [...]}`."""
+    """The JSON form.
+
+    >>> to_json(parse("C64 P | F4"))
+    {'head': [{'kind': 'conv', 'channels': 64, 'batch_norm': False}, {'kind': 'pool'}], 'tail': [{'kind': 'dense', 'units': 4}]}
+    """
     return {
         "head": [_document(gene) for gene in chromosome.head],
         "tail": [_document(gene) for gene in chromosome.tail],
@@ -69,6 +78,9 @@ def from_json(document: Mapping[str, Sequence[Mapping[str, Any]]]) -> Chromosome
 
     Raises:
         InvalidChromosomeError: the document is not of that form.
+
+    >>> str(from_json(to_json(parse("C64 B99 P | F4"))))
+    'C64 B99 P | F4'
     """
     try:
         head, tail = document["head"], document["tail"]

@@ -28,7 +28,7 @@ from evosearch.networks.hand_made import build_hand_made
 
 
 def initialise(module: nn.Module, generator: torch.Generator) -> None:
-    """Draw every weight anew, in place and in the order of the layers.
+    """Draw every weight again, in place and in the order of the layers.
 
     Convolutions and linear layers: Kaiming normal (fan in, ReLU gain), biases 0. Batch norm: scale 1, shift 0,
     fresh running statistics. `module` must be on the CPU, like `generator`, so that every device starts from the

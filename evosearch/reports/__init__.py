@@ -4,8 +4,18 @@ Everything here reads rows of the journal and returns text, documents or files; 
 recorded. This room imports no ray and no torch.
 """
 
-from evosearch.reports.cost import Cost, cost_lines, estimate_cost, seconds_left
-from evosearch.reports.curve import draw_evolution
+from evosearch.reports.cost import (
+    Ahead,
+    Cost,
+    Estimate,
+    Measured,
+    cost_lines,
+    estimate_cost,
+    measured,
+    search_left,
+    time_left,
+)
+from evosearch.reports.curve import draw_evolution, draw_group
 from evosearch.reports.data import data_lines
 from evosearch.reports.group import MeanDeviation, best_member, group_document, group_lines, snapshots_spread
 from evosearch.reports.outcome import (
@@ -27,8 +37,11 @@ from evosearch.reports.status import SearchSnapshot, last_heard, status_document
 from evosearch.reports.words import cells, counted, describe, duration
 
 __all__ = [
+    "Ahead",
     "Cost",
+    "Estimate",
     "MeanDeviation",
+    "Measured",
     "MemberEvaluation",
     "SearchSnapshot",
     "best_first",
@@ -40,11 +53,13 @@ __all__ = [
     "data_lines",
     "describe",
     "draw_evolution",
+    "draw_group",
     "duration",
     "estimate_cost",
     "group_document",
     "group_lines",
     "last_heard",
+    "measured",
     "reading_document",
     "reading_lines",
     "reading_row",
@@ -52,10 +67,11 @@ __all__ = [
     "results_csv",
     "results_document",
     "results_table",
+    "search_left",
     "search_lines",
-    "seconds_left",
     "snapshots_spread",
     "status_document",
     "status_lines",
     "status_table",
+    "time_left",
 ]

@@ -1,24 +1,97 @@
-"""What a search would cost, from its first population, and when it will end, judged by how fast it has gone so far."""
+"""What a search would cost, from its first population, and when it will end, from what its trainings have taken."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from statistics import median
+from statistics import fmean, median
 from typing import Any
 
 from evosearch.blueprint import NetworkSize, training_memory
 from evosearch.evaluation import TrainingSettings
-from evosearch.reports.words import counted, scaled
+from evosearch.reports.words import counted, duration, scaled
+from evosearch.runtime import ENOUGH, Timings, Work
+from evosearch.storage import EvaluationRow, SearchRow
 
 
-def seconds_left(done: int, total: int, seconds: float) -> float | None:
-    """Estimated seconds until `total` evaluations are done, `done` of which took `seconds` of wall time.
+@dataclass(frozen=True)
+class Ahead:
+    """What a search has still to train.
 
-    Returns: None while nothing is done; 0 where nothing is left. Generations' barriers are in it, as they were
-    in the past.
+    `waiting`: what those that wait have to do. `running`: the same of those under way, with the seconds that each has
+    taken. `unborn`: how many are not bred yet, or of unknown size; they are taken to be as `typical` ones.
     """
-    if done >= total:
-        return 0.0
-    return seconds / done * (total - done) if done else None
+
+    waiting: Sequence[Work] = ()
+    running: Sequence[tuple[Work, float]] = ()
+    unborn: float = 0.0
+    typical: Sequence[Work] = ()
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A span of time. `sure`: enough trainings have ended for the cost model to be believed."""
+
+    seconds: float
+    sure: bool
+
+    def __str__(self) -> str:
+        """For a person: `3 min 20 s left`, `about 2 h 05 min left`."""
+        return f"{'' if self.sure else 'about '}{duration(self.seconds)} left"
+
+
+def time_left(ahead: Ahead, timings: Timings, speed: float) -> Estimate | None:
+    """Estimated seconds until all that is `ahead` has been trained.
+
+    The longest are trained first and the first wait for workers to start, so neither the mean of what has ended nor the
+    time it took is one of what is to come: each training is predicted from its network.
+
+    Args:
+        ahead: what there is to train.
+        timings: what trainings took.
+        speed: seconds of training that pass in a second, by all workers together: as many as there are, less what
+            they wait for each other.
+
+    Returns: 0 where nothing is ahead; None while nothing is known.
+    """
+    predict = timings.estimator()
+    if not (ahead.waiting or ahead.running or ahead.unborn):
+        return Estimate(0.0, sure=True)
+    if predict is None or speed <= 0:
+        return None
+    each = [predict(work) for work in ahead.typical] or [predict(work) for work in ahead.waiting]
+    each = each or [predict(work) for work, _ in ahead.running]
+    if ahead.unborn and not each:
+        return None
+    under_way = [max(0.0, predict(work) - taken) for work, taken in ahead.running]
+    seconds = sum(map(predict, ahead.waiting)) + sum(under_way)
+    seconds += ahead.unborn * fmean(each) if ahead.unborn else 0.0
+    # the longest of those under way ends no sooner for all the workers there are
+    return Estimate(max([seconds / speed, *under_way, 1.0]), timings.count >= ENOUGH)
+
+
+def search_left(row: SearchRow, total: int, rows: Sequence[EvaluationRow]) -> Estimate | None:
+    """The same of a search of `total` evaluations, from its journal: `rows` are the evaluations that are born."""
+    timings, known = Timings(), {one.number: _work(one) for one in rows if one.flops is not None}
+    for one in rows:
+        if one.status == "done" and not one.cached and one.number in known:
+            timings = timings.with_one(known[one.number], one.seconds)
+    left = [one for one in rows if one.status in {"waiting", "running"}]
+    works = [known[one.number] for one in left if one.number in known]
+    trained = [one for one in rows if not one.cached]
+    new = len(trained) / len(rows) if rows else 1.0  # the others are equal to earlier ones
+    unborn = max(0, total - len(rows)) * new + len(left) - len(works)
+    newest = [
+        known[one.number] for one in rows if one.generation >= row.generation - 1 and one.number in known
+    ]
+    running = row.counts.get("running", 0)
+    speed = sum(one.seconds for one in trained) / row.seconds if row.seconds else 0.0
+    if timings.count < ENOUGH and running:  # much of the time so far went into starting
+        speed = float(running)
+    return time_left(Ahead(works, unborn=unborn, typical=newest), timings, speed)
+
+
+def _work(row: EvaluationRow) -> Work:
+    """As `work_of`, of what a journal's readers know."""
+    return 1.0, 0.0, (row.flops or 0) / 1e9, 0.0, (row.parameters or 0) / 1e6
 
 
 BACKWARD = 2
@@ -40,6 +113,44 @@ class Spread:
 
 
 @dataclass(frozen=True)
+class Measured:
+    """What a search would take on this machine, from a few steps of some of its first networks."""
+
+    networks: int
+    """How many were measured."""
+    workers: int
+    """How many trained side by side, as they would in the search."""
+    seconds: Spread
+    """Of the whole search: as if all networks were like the lower quarter of the first population, as they are, and as
+    if they were like the upper quarter."""
+    host_memory: int
+    """Bytes of a worker process."""
+    host_available: int | None
+    """Bytes that this machine can still give; None where it does not say."""
+    device_memory: int | None
+    """Bytes that the largest of the first networks needs of a GPU; None on CPUs."""
+    device_available: int | None
+    """Bytes of a worker's share of its GPU."""
+
+
+def measured(
+    works: Sequence[Work], timed: Mapping[int, float], trainings: int, workers: int, **memory: int | None
+) -> Measured:
+    """What `trainings` take on so many workers. `works`: of the first population; `timed`: seconds of a whole training, of
+    some of them by their place, at least one; `memory`: as in `Measured`.
+    """
+    timings = Timings()
+    for place, seconds in timed.items():
+        timings = timings.with_one(works[place], seconds)
+    predict = timings.estimator() or (lambda _: fmean(timed.values()))
+    each = sorted(map(predict, works))
+    lower, upper = each[len(each) // 4], each[-1 - len(each) // 4]
+    mean = fmean(each)
+    spread = [value * trainings / workers for value in (min(lower, mean), mean, max(upper, mean))]
+    return Measured(len(timed), workers, Spread(*spread), **memory)  # type: ignore[arg-type] # by name
+
+
+@dataclass(frozen=True)
 class Cost:
     """A search's cost, estimated.
 
@@ -55,6 +166,10 @@ class Cost:
     training_flops: Spread
     memory: Spread
     total_flops: float
+    measured: Measured | None = None
+    """What it would take here, where that was measured."""
+    unmeasured: str = ""
+    """Why it was not measured, where it should have been."""
 
     def to_json(self) -> dict[str, Any]:
         """JSON form, keys as the fields."""
@@ -88,8 +203,36 @@ def cost_lines(cost: Cost) -> list[str]:
         f"  memory per step   {_three(cost.memory, 'B')}",
         f"  one training      {_three(cost.training_flops, 'FLOP')}",
         f"  the whole search  {scaled(cost.total_flops, 'FLOP')}",
-        "  (least / median / greatest over the first population; children may grow beyond it)",
+        "  (least / median / greatest over the first population;",
+        "  children may grow beyond it)",
+        *(_measured_lines(cost.measured) if cost.measured else []),
+        *([f"  not measured      {cost.unmeasured}"] if cost.unmeasured else []),
     ]
+
+
+def _measured_lines(found: Measured) -> list[str]:
+    seconds, workers = found.seconds, counted(found.workers, "worker")
+    return [
+        f"  time              about {duration(seconds.median)} on {workers} of this machine,",
+        f"                    {duration(seconds.least)} to {duration(seconds.greatest)} as networks shrink or grow",
+        f"                    (a few steps of {counted(found.networks, 'network')} were measured)",
+        _memory_line("memory of host", found.workers * found.host_memory, found.host_available, workers),
+        *(
+            [
+                _memory_line(
+                    "memory of GPU", found.device_memory, found.device_available, "the largest network"
+                )
+            ]
+            if found.device_memory is not None
+            else []
+        ),
+    ]
+
+
+def _memory_line(what: str, needed: int, available: int | None, whose: str) -> str:
+    there = "" if available is None else f"; {scaled(available, 'B')} are there"
+    short = ": TOO LITTLE" if available is not None and needed > available else ""
+    return f"  {what.ljust(16)}  {scaled(needed, 'B')} for {whose}{there}{short}"
 
 
 def _three(spread: Spread, unit: str) -> str:

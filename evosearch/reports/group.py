@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any, Self
 
 from evosearch.reports.status import SearchSnapshot, status_document
-from evosearch.reports.words import counted
+from evosearch.reports.words import counted, ended
 from evosearch.storage import EvaluationRow, SearchRow
 
 
@@ -76,25 +77,30 @@ def group_document(name: str, snapshots: Sequence[SearchSnapshot]) -> dict[str, 
     }
 
 
-def group_lines(name: str, members: Sequence[tuple[SearchRow, EvaluationRow | None]]) -> list[str]:
-    """The end of a group: one line a member with its best, mean ± deviation, and what may come next."""
+def group_lines(
+    name: str, members: Sequence[tuple[SearchRow, EvaluationRow | None]], folder: Path
+) -> list[str]:
+    """The end of a group: one line a member with its best, mean ± deviation, and what may come next. `folder`: where the
+    picture of all lies, on this machine.
+    """
     done = sum(row.counts.get("done", 0) for row, _ in members)
     failed = sum(row.counts.get("failed", 0) for row, _ in members)
+    recalled = sum(row.recalled for row, _ in members)
     width = max((len(row.name) for row, _ in members), default=0)
     lines = [
-        f"{name}: done, {counted(len(members), 'member')}, {counted(done + failed, 'evaluation')}"
-        f"{f' ({failed} failed)' if failed else ''}",
+        f"{name}: done, {counted(len(members), 'member')}, {ended(done + failed, recalled, failed)}",
         "",
         *(f"{row.name.ljust(width)}  {_best(best)}" for row, best in members),
         "",
         str(MeanDeviation.of(best for _, best in members)),
         "",
-        f"Next  evosearch results {name}    every chromosome of every member",
+        *([f"Evolution curves  {folder / 'evolution.png'}"] if len(members) > 1 else []),
+        f"Next              evosearch results {name}    every chromosome of every member",
     ]
     if (winner := best_member(members)) is not None:
-        lines.append(
-            f"      evosearch retrain {winner.name}    train the best anew, read the test split once"
-        )
+        lines += [
+            f"                  evosearch retrain {winner.name}    train the best again, read the test split once"
+        ]
     return lines
 
 

@@ -1,27 +1,34 @@
 """What a finished search, and a reading of the test split, say to a person."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+from evosearch.errors import JournalError
 from evosearch.evaluation import HandMade, Masks, parse_subject
 from evosearch.genome import Chromosome
-from evosearch.reports.words import counted, describe, duration
+from evosearch.reports.words import MEASURES, counted, describe, duration, ended, measure_of
 from evosearch.storage import EvaluationRow, SearchRow, TestReading
 
 
 def search_lines(
-    row: SearchRow, best: EvaluationRow | None, classes: int, folder: Path, place: str
+    row: SearchRow,
+    best: EvaluationRow | None,
+    classes: int,
+    folder: Path,
+    place: str,
+    largest: tuple[str, float] | None = None,
 ) -> list[str]:
-    """The end of a search: how much was done, the best chromosome in words, and where everything lies.
+    """The end of a search: how much was done, the best chromosome in words, and where everything is.
 
-    `folder`: of the curve, on this machine; `place`: the path or URL of all its files.
+    `folder`: of the curve, on this machine; `place`: the path or URL of all its files. `largest`: the class that most
+    validation images are of, and their share of all; None: not known.
     """
     done, failed = row.counts.get("done", 0), row.counts.get("failed", 0)
     lines = [
-        f"{row.name}: done, {counted(row.generations, 'generation')}, {counted(done + failed, 'evaluation')}"
-        f"{f' ({failed} failed)' if failed else ''} in {duration(row.seconds)}"
+        f"{row.name}: done, {counted(row.generations, 'generation')}, {ended(done + failed, row.recalled, failed)} "
+        f"in {duration(row.seconds)}"
     ]
     if best is None or best.fitness is None:
         kinds = ", ".join(f"{count} {kind}" for kind, count in row.failed.items())
@@ -32,7 +39,8 @@ def search_lines(
     return [
         *lines,
         "",
-        f"Best: validation accuracy {best.fitness:.4f}, candidate {best.candidate} of generation {best.generation}",
+        f"Best: validation {best_figure(row, best)}, candidate {best.candidate} of generation {best.generation}",
+        *_beside_the_largest_class(best, largest),
         f"  {best.chromosome}",
         *_in_words(best.chromosome, classes),
         *_size(best),
@@ -40,7 +48,27 @@ def search_lines(
         f"Evolution curve  {folder / 'evolution.png'}",
         f"Everything else  {place}",
         f"Next             evosearch results {row.name}    every chromosome",
-        f"                 evosearch retrain {row.name}    train the best anew, read the test split once",
+        f"                 evosearch retrain {row.name}    train the best again, read the test split once",
+    ]
+
+
+def best_figure(row: SearchRow, best: EvaluationRow) -> str:
+    """The best's fitness with what it is: `accuracy 0.8750`, `F1 0.8123 (accuracy 0.8750)`."""
+    measure = measure_of(row)
+    accuracy = "" if measure == "accuracy" or best.accuracy is None else f" (accuracy {best.accuracy:.4f})"
+    return f"{MEASURES[measure]} {best.fitness:.4f}{accuracy}"
+
+
+def _beside_the_largest_class(best: EvaluationRow, largest: tuple[str, float] | None) -> list[str]:
+    accuracy = best.fitness if best.accuracy is None else best.accuracy
+    if largest is None or accuracy is None:
+        return []
+    name, share = largest
+    if accuracy > share:
+        return [f"  {share:.4f} is reached by always answering {name!r}, the largest class"]
+    return [
+        f"  no better than always answering {name!r}: {share:.4f} of the validation images are of this class; "
+        "strategy.fitness: balanced_accuracy counts every class alike"
     ]
 
 
@@ -76,8 +104,21 @@ def reading_document(name: str, reading: TestReading, place: str) -> dict[str, A
 
 
 def reading_lines(name: str, reading: TestReading, place: str) -> list[str]:
-    """A reading of the test split for a person. `place`: the search's own, a path or URL."""
-    metrics = reading.metrics or {}
+    """A reading of the test split for a person. `place`: the search's own, a path or URL.
+
+    Raises:
+        JournalError: the journal does not hold all that a reading gives.
+    """
+    try:
+        return _reading_lines(name, reading, reading.metrics or {}, place)
+    except (KeyError, TypeError, ValueError) as error:
+        raise JournalError(
+            f"the journal is damaged: the reading {reading.key} of {reading.search or name!r} is not whole ({error!r}); "
+            "restore it from a copy"
+        ) from error
+
+
+def _reading_lines(name: str, reading: TestReading, metrics: Mapping[str, Any], place: str) -> list[str]:
     undefined = metrics["auroc_undefined"]
     auroc = f"undefined: {undefined}" if metrics["auroc"] is None else f"{metrics['auroc']:.4f}"
     return [

@@ -2,8 +2,9 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, Literal, TypeVar
 
 from rich.table import Table
@@ -32,8 +33,12 @@ COLUMNS = (
     "candidate",
     "repeat",
     "until",
+    "accuracy",
+    "balanced_accuracy",
+    "f1",
+    "auroc",
 )
-"""Columns of the CSV, and with `curve` the keys of the JSON, in order: scripts rely on them; of a group `search` is the first."""
+"""Columns of the CSV, and with `operations` and `curve` the keys of the JSON, in order: scripts rely on them; of a group `search` is the first."""
 
 
 @dataclass(frozen=True)
@@ -57,12 +62,29 @@ def best_first(rows: Sequence[AnyRow]) -> list[AnyRow]:
 
 
 def results_document(rows: Sequence[EvaluationRow], *, grouped: bool = False) -> list[dict[str, Any]]:
-    """One JSON object per candidate with the keys of `COLUMNS` and `curve`.
+    """One JSON object per candidate with the keys of `COLUMNS`, `operations`, `curve` and `epochs`.
 
-    `flops`: forward, one image. `curve`: [training loss, validation accuracy] of each epoch of the last attempt, as
-    far as the rows were read with it. `grouped`: the rows are `MemberEvaluation`s, and `search` is told too.
+    `fitness`: by what the search goes by. `operations`: what `operators` says in words, as data; None where an older version
+    kept words only. `flops`: forward, one image. `curve`: [training loss, validation accuracy] of each epoch of the last attempt, as
+    far as the rows were read with it, and `epochs` the same with its names. `grouped`: the rows are `MemberEvaluation`s, and `search` is told too.
     """
-    return [_values(row, grouped) | {"curve": [list(epoch) for epoch in row.curve]} for row in rows]
+    return [
+        _values(row, grouped)
+        | {
+            "operations": None if row.operations is None else [dict(one) for one in row.operations],
+            "curve": [[value if isfinite(value) else None for value in epoch] for epoch in row.curve],
+            "epochs": _epochs(row),
+        }
+        for row in rows
+    ]
+
+
+def _epochs(row: EvaluationRow) -> list[dict[str, float | None]]:
+    finite = ([value if isfinite(value) else None for value in epoch] for epoch in row.curve)
+    return [
+        {"epoch": number, "loss": loss, "accuracy": accuracy}
+        for number, (loss, accuracy) in enumerate(finite, 1)
+    ]
 
 
 def _columns(grouped: bool) -> tuple[str, ...]:
@@ -116,16 +138,51 @@ HEADINGS = (
 _NUMERIC = {"no.", "gen.", "fitness", "parameters", "MFLOPs", "seconds"}
 
 
-def results_table(rows: Sequence[EvaluationRow], *, grouped: bool = False) -> Table:
-    """The same for a terminal, without what a person seldom looks for first."""
+LEFT_OUT = ("worker", "MFLOPs", "parents", "parameters", "seconds", "origin", "gen.")
+"""What a narrow terminal does without, first to last; CSV and JSON have everything."""
+
+LEAST_CHROMOSOME = 30
+"""Columns that a long chromosome gets at least; it is broken between its genes."""
+
+
+def results_table(rows: Sequence[EvaluationRow], *, grouped: bool = False, width: int | None = None) -> Table:
+    """The same for a terminal of `width` columns (None: of any), without what a person seldom looks for first."""
+    headings = ("search", *HEADINGS) if grouped else HEADINGS
+    lines = [
+        dict(
+            zip(
+                headings, (*([_values(row, grouped)["search"]] if grouped else []), *_cells(row)), strict=True
+            )
+        )
+        for row in rows
+    ]
+    shown = _fitting(headings, lines, width)
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("search", *HEADINGS) if grouped else HEADINGS:
+    for heading in shown:
         justify: Literal["left", "right"] = "right" if heading in _NUMERIC else "left"
         table.add_column(heading, justify=justify, no_wrap=heading != "chromosome")
-    for row in rows:
-        search = [_values(row, grouped)["search"]] if grouped else []
-        table.add_row(*cells(*search, *_cells(row)))
+    for line in lines:
+        table.add_row(*cells(*(line[heading] for heading in shown)))
     return table
+
+
+def _fitting(
+    headings: Sequence[str], lines: Sequence[Mapping[str, str]], width: int | None
+) -> tuple[str, ...]:
+    """The headings whose columns fit beside each other; the last one's may be broken."""
+    if width is None:
+        return tuple(headings)
+    needs = {
+        heading: max(len(printable(text)) for text in (heading, *(line[heading] for line in lines))) + 2
+        for heading in headings
+    }
+    needs["chromosome"] = min(needs["chromosome"], LEAST_CHROMOSOME)
+    shown = list(headings)
+    for heading in LEFT_OUT:
+        if sum(needs[one] for one in shown) <= width:
+            break
+        shown.remove(heading)
+    return tuple(shown)
 
 
 def _cells(row: EvaluationRow) -> tuple[str, ...]:

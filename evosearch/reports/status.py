@@ -9,9 +9,9 @@ from rich.table import Table
 
 from evosearch.config import config_from_json
 from evosearch.errors import PluginError
-from evosearch.reports.cost import seconds_left
-from evosearch.reports.outcome import reading_row
-from evosearch.reports.words import cells, duration
+from evosearch.reports.cost import Estimate, search_left
+from evosearch.reports.outcome import best_figure, reading_row
+from evosearch.reports.words import cells, duration, measure_of
 from evosearch.storage import EvaluationRow, Home, LiveRow, SearchRow, SearchStatus, TestReading
 
 
@@ -20,7 +20,7 @@ class SearchSnapshot:
     """A search now. `state`: see `current_state`; `total`: evaluations of the whole search, None where its
     strategy is not installed here; `heard`: when its driver
     gave its last sign of life, see `last_heard`. `children`: its retrainings; `readings`: of the test split, by it or them.
-    `live`: the newest epoch of each training that has told of one.
+    `live`: the newest epoch of each training that has told of one. `left`: until its end, where anything is known of that.
     """
 
     row: SearchRow
@@ -31,6 +31,7 @@ class SearchSnapshot:
     children: tuple["SearchSnapshot", ...] = ()
     readings: tuple[TestReading, ...] = ()
     live: tuple[LiveRow, ...] = ()
+    left: Estimate | None = None
 
     @classmethod
     def of(cls, home: Home, row: SearchRow, host: str, now: float) -> "SearchSnapshot":
@@ -42,15 +43,17 @@ class SearchSnapshot:
             PluginError
         ):  # it is shown where its plugin is not installed; how much there is to do nobody here knows
             total = None
+        state = home.current_state(row, host, now)
         return cls(
             row,
-            home.current_state(row, host, now),
+            state,
             home.journal.best(row.name),
             total,
             last_heard(row, host, now),
             tuple(cls.of(home, child, host, now) for child in home.children_of(row.name)),
             home.journal.test_readings(row.name),
             home.journal.live(row.name),
+            _left(home, row, state, total),
         )
 
     @property
@@ -70,10 +73,16 @@ class SearchSnapshot:
 
     @property
     def seconds_left(self) -> float | None:
-        """Estimated seconds until the end; None while nothing is done, or where nobody knows how much there is."""
-        if self.total is None:
-            return None
-        return seconds_left(self.done + self.row.counts.get("failed", 0), self.total, self.row.seconds)
+        """Estimated seconds until the end; None while nothing is known."""
+        return None if self.left is None else self.left.seconds
+
+
+def _left(home: Home, row: SearchRow, state: SearchStatus, total: int | None) -> Estimate | None:
+    if total is None:
+        return None
+    if state == "done":
+        return Estimate(0.0, sure=True)
+    return search_left(row, total, home.journal.evaluations(row.name))
 
 
 def last_heard(row: SearchRow, host: str, now: float) -> str:
@@ -106,6 +115,7 @@ def status_document(snapshot: SearchSnapshot) -> dict[str, Any]:
             "running": snapshot.running,
             "failed": dict(row.failed),
             "total": snapshot.total,
+            "recalled": row.recalled,
         },
         "best": best and {"number": best.number, "chromosome": best.chromosome, "fitness": best.fitness},
         "seconds": round(row.seconds, 1),
@@ -139,17 +149,21 @@ def status_lines(snapshot: SearchSnapshot) -> list[str]:
     lines = [
         f"{row.name}: {snapshot.state}{f' ({row.message})' if row.message else ''}",
         f"  generation   {_generation(row)}",
-        f"  evaluations  {snapshot.done} done, {snapshot.running} running, failed: {_failed(row)}{_of_all(snapshot)}",
+        f"  evaluations  {snapshot.done} done{_recalled(row)}, {snapshot.running} running, failed: {_failed(row)}"
+        f"{_of_all(snapshot)}",
         f"  elapsed      {duration(row.seconds)}",
     ]
     if row.parent is not None:
         lines.append(f"  retrains     the best of {row.parent}")
     if snapshot.state == "running" and snapshot.heard:
         lines.append(f"  driver       process {row.pid} on {row.host}, last heard of {snapshot.heard}")
-    if snapshot.state == "running" and snapshot.seconds_left is not None:
-        lines.append(f"  left         about {duration(snapshot.seconds_left)}")
+    if snapshot.state == "running" and snapshot.left is not None:
+        lines.append(
+            f"  left         {'' if snapshot.left.sure else 'about '}{duration(snapshot.left.seconds)}"
+        )
     if best is not None and best.fitness is not None:
-        lines.append(f"  best         {best.fitness:.4f}, candidate {best.candidate}: {best.chromosome}")
+        figure = f"{best.fitness:.4f}" if measure_of(row) == "accuracy" else best_figure(row, best)
+        lines.append(f"  best         {figure}, candidate {best.candidate}: {best.chromosome}")
     lines += (f"  training     {_training_line(training)}" for training in snapshot.trainings)
     for child in snapshot.children:
         lines.append(f"  retraining   {_child_line(child)}")
@@ -213,6 +227,10 @@ def _clock(seconds: float) -> str:
 
 def _failed(row: SearchRow) -> str:
     return ", ".join(f"{count} {kind}" for kind, count in row.failed.items()) or "none"
+
+
+def _recalled(row: SearchRow) -> str:
+    return f" ({row.recalled} as copies of equal networks, untrained)" if row.recalled else ""
 
 
 def _generation(row: SearchRow) -> str:

@@ -1,12 +1,15 @@
 """A network and a span of time in words for a person."""
 
+from collections.abc import Mapping
 from itertools import groupby
 from typing import assert_never
 
 from rich.text import Text
 
+from evosearch.evaluation import Measure
 from evosearch.genome import Chromosome, Conv, Dense, HeadGene, Pool, TailGene
 from evosearch.printable import printable
+from evosearch.storage import SearchRow
 
 
 def describe(chromosome: Chromosome, classes: int) -> str:
@@ -31,6 +34,28 @@ def _block(gene: HeadGene | TailGene, count: int) -> str:
         case Dense(units):
             return f"{article} fully connected layer{plural} of {units}"
     assert_never(gene)
+
+
+MEASURES: Mapping[Measure, str] = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "f1": "F1",
+    "auroc": "AUROC",
+}
+"""What a search may go by."""
+
+
+def measure_of(row: SearchRow) -> Measure:
+    """What a search goes by; older versions knew the accuracy alone."""
+    strategy = row.configuration.get("strategy")
+    found = strategy.get("fitness") if isinstance(strategy, Mapping) else None
+    return next((measure for measure in MEASURES if measure == found), "accuracy")
+
+
+def ended(evaluations: int, recalled: int, failed: int) -> str:
+    """Evaluations that have ended: `810 evaluations, 771 trainings (3 failed)`; what was recalled was not trained."""
+    trainings = f", {counted(evaluations - recalled, 'training')}" if recalled else ""
+    return f"{counted(evaluations, 'evaluation')}{trainings}{f' ({failed} failed)' if failed else ''}"
 
 
 def cells(*texts: str) -> tuple[Text, ...]:

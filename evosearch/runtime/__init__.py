@@ -7,12 +7,12 @@ nowhere else; a `WorkerPool` has no policy. No ray, no torch in this room.
 """
 
 from evosearch.runtime.checkpointing import Checkpointing, checkpoint_room
-from evosearch.runtime.driver import Logbook, Surroundings, drive
+from evosearch.runtime.driver import Logbook, Surroundings, drive, starting
 from evosearch.runtime.faults.policy import Policy, policy_of
 from evosearch.runtime.faults.stalls import StallDetector, TimeLimits
-from evosearch.runtime.machine.consequences import retried
+from evosearch.runtime.machine.consequences import RULES, retried
 from evosearch.runtime.machine.fleet import Fleet, Member
-from evosearch.runtime.machine.fold import DriverState, evolve, replay
+from evosearch.runtime.machine.fold import DriverState, bred_again, evolve, replay
 from evosearch.runtime.machine.plan import Plan, ReadingName, SplitReader
 from evosearch.runtime.machine.step import Assign, Begun, Exclude, Record, StopAsked, step
 from evosearch.runtime.pool import (
@@ -27,12 +27,17 @@ from evosearch.runtime.pool import (
     WorkerProgressed,
     freed,
 )
+from evosearch.runtime.scheduling.costs import ENOUGH, Timings, Work, work_of
+from evosearch.runtime.scheduling.placement import CONTEXT
 from evosearch.runtime.settings import MOST_PER_GPU, EvaluatorFactory, WorkerSettings
 from evosearch.runtime.signals import StopSignals
 from evosearch.runtime.watcher import Silence, Watcher, Watchers
 
 __all__ = [
+    "CONTEXT",
+    "ENOUGH",
     "MOST_PER_GPU",
+    "RULES",
     "Assign",
     "Begun",
     "Checkpointing",
@@ -57,14 +62,17 @@ __all__ = [
     "TaskDone",
     "Ticket",
     "TimeLimits",
+    "Timings",
     "Watcher",
     "Watchers",
+    "Work",
     "Worker",
     "WorkerJoined",
     "WorkerLeft",
     "WorkerPool",
     "WorkerProgressed",
     "WorkerSettings",
+    "bred_again",
     "checkpoint_room",
     "drive",
     "evolve",
@@ -72,5 +80,7 @@ __all__ = [
     "policy_of",
     "replay",
     "retried",
+    "starting",
     "step",
+    "work_of",
 ]

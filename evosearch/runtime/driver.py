@@ -8,7 +8,8 @@ from evosearch.errors import InterruptedSearchError, TooManyFailuresError
 from evosearch.evaluation import PredictionTask
 from evosearch.runtime.checkpointing import Checkpointing
 from evosearch.runtime.faults.stalls import LiveTrainings, StallDetector, TimeLimits
-from evosearch.runtime.machine.fleet import Fleet
+from evosearch.runtime.machine.consequences import ALL_DIVERGED, barren_reason
+from evosearch.runtime.machine.fleet import Fleet, Member
 from evosearch.runtime.machine.step import (
     Assign,
     Begun,
@@ -19,10 +20,18 @@ from evosearch.runtime.machine.step import (
     StopAsked,
     step,
 )
-from evosearch.runtime.pool import PoolChanged, PoolEvent, Ticket, WorkerJoined, WorkerLeft, WorkerPool
+from evosearch.runtime.pool import (
+    PoolChanged,
+    PoolEvent,
+    Ticket,
+    Worker,
+    WorkerJoined,
+    WorkerLeft,
+    WorkerPool,
+)
 from evosearch.runtime.scheduling.placement import check_limits, check_readings
 from evosearch.runtime.watcher import Watcher, Watchers
-from evosearch.storage import Completed, Event, LiveCurve, Stopped
+from evosearch.storage import Completed, Event, GenerationStarted, LiveCurve, Stopped
 
 HEARTBEAT_SECONDS = 5.0
 POLL_SECONDS = 0.25
@@ -97,8 +106,11 @@ class _Loop:
         self._world = world
         self._stalls = StallDetector()
         self._stopped: list[str] = []
+        self._other: set[tuple[str, str]] = set()
         self._held_back: list[PoolEvent] = []
         self._may_begin = False
+        self._joined: set[Worker] = set()
+        self._worked = False
         self._live = LiveTrainings()
         self._watchers = Watchers.of(world.watcher)
 
@@ -112,6 +124,7 @@ class _Loop:
             news = world.pool.poll(POLL_SECONDS)
             now = world.clock()
             self._hear(news, now)
+            self._tell_who_is_there(news)
             self._stop_the_overdue(now)
             if world.clock() - beaten >= HEARTBEAT_SECONDS:
                 self._beat()
@@ -121,7 +134,7 @@ class _Loop:
         return self._fleet
 
     def _hear(self, news: Sequence[PoolEvent], now: float) -> None:
-        """Act on what the pool told; held back until it is known that the devices hold what the limits allow."""
+        """Act on what the pool reported; held back until it is known that the devices hold what the limits allow."""
         self._stalls = self._stalls.listened(now)
         for event in news:
             self._stalls = self._stalls.saw(event, now)
@@ -133,14 +146,38 @@ class _Loop:
             held, self._held_back = self._held_back, []
             self._live, told = self._live.heard(held)
             self._advance(*held)
+            for event in held:
+                if isinstance(event, WorkerJoined):
+                    self._compare_processor(event.worker)
             for search, curves in told.items():
                 self._show(search, curves)
+
+    def _tell_who_is_there(self, news: Sequence[PoolEvent]) -> None:
+        """As long as nothing was given out, whoever watches waits for workers."""
+        before = len(self._joined)
+        for event in news:
+            if isinstance(event, WorkerJoined):
+                self._joined.add(event.worker)
+            elif isinstance(event, WorkerLeft):
+                self._joined.discard(event.worker)
+        if len(self._joined) != before and not self._worked:
+            self._watchers.wait(starting(len(self._joined), self._world.pool.ordered))
 
     def _show(self, search: str, curves: Sequence[LiveCurve]) -> None:
         member = self._fleet.members[search]
         if not member.state.halted:
             self._world.logbooks[search].show(curves)
             self._watchers.follow(member.plan, curves)
+
+    def _compare_processor(self, worker: Worker) -> None:
+        """Say once of each kind of processor that it is another one than a search began on."""
+        for name, member in self._fleet.members.items():
+            first = next(iter(member.state.processors), worker.processor)
+            if worker.processor and worker.processor != first and (name, worker.processor) not in self._other:
+                self._other.add((name, worker.processor))
+                self._watchers.note(
+                    f"{worker.name} computes on {worker.processor}, and {name!r} began on {first}: its bits may differ"
+                )
 
     def _devices_suffice(self) -> bool:
         left = {event.worker for event in self._held_back if isinstance(event, WorkerLeft)}
@@ -173,7 +210,7 @@ class _Loop:
         self._advance(StopAsked(reason))
         told = (
             f"{' and '.join(map(repr, names))} {'was' if len(names) == 1 else 'were'} stopped by {reason}; "
-            f"`evosearch resume {_common(list(self._fleet.members))}` goes on where it stood"
+            f"`evosearch resume {_common(list(self._fleet.members))}` goes on where it stopped"
         )
         raise InterruptedSearchError("; ".join([*self._stopped, told]))
 
@@ -184,12 +221,15 @@ class _Loop:
                 world.logbooks[search].append(facts)
                 member = self._fleet.members[search]
                 self._watchers.observe(member.plan, member.state, facts)
+                if text := _barren_beginning(member, facts):
+                    self._watchers.note(text)
                 self._stopped += [
                     _stopped(search, fact.message) for fact in facts if isinstance(fact, Stopped)
                 ]
                 if any(isinstance(fact, Completed) for fact in facts) and search in world.checkpointing:
                     world.checkpointing[search].clear()
             case Assign(search, worker, trial, attempt, task):
+                self._worked = True
                 self._stalls = self._stalls.began(worker, world.clock())
                 self._live = self._live.began(worker, search, trial, task)
                 checkpointing = world.checkpointing.get(search)
@@ -203,8 +243,29 @@ class _Loop:
                 world.pool.exclude(node)
 
 
+def starting(ready: int, ordered: int) -> str:
+    """What is waited for while workers start.
+
+    >>> starting(1, 2)
+    'starting workers: 1 of 2 ready'
+    """
+    return f"starting workers: {ready} of {max(ready, ordered)} ready"
+
+
+def _barren_beginning(member: Member, facts: Sequence[Event]) -> str | None:
+    """A word on a search that goes on although all of its first generation diverged, once, as the second one starts."""
+    begins = any(isinstance(fact, GenerationStarted) and fact.generation == 1 for fact in facts)
+    if not (begins and member.state.barren) or any(isinstance(fact, Stopped) for fact in facts):
+        return None
+    return f"{member.plan.name}: {barren_reason(member.plan)}"
+
+
 def _stopped(search: str, message: str) -> str:
-    return f"{search!r} stopped: {message}; mend the cause, then `evosearch resume {search}` tries them again"
+    if message.startswith(ALL_DIVERGED):
+        return (
+            f"{search!r} stopped: {message}; `evosearch resume {search}` goes on with this one all the same"
+        )
+    return f"{search!r} stopped: {message}; fix the cause, then `evosearch resume {search}` tries them again"
 
 
 def _common(names: Sequence[str]) -> str:

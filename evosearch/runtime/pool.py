@@ -17,12 +17,14 @@ class Worker:
 
     `name`: ends in a serial that its pool never uses again, for instance "node1-gpu0-2". `device`: what it shares
     with other workers, for instance "node1/cuda:0"; workers of one device compete. `memory`: bytes of that device;
-    None where it is not known, and on a CPU.
+    None where it is not known, and on a CPU. `processor`: the kind that it computes on, as in `ProcessorSeen`; empty where
+    that is not known.
     """
 
     name: str
     device: str
     memory: int | None = None
+    processor: str = ""
 
     @property
     def node(self) -> str:
@@ -63,7 +65,7 @@ class WorkerLeft:
     """A worker is gone, and with it the task it had.
 
     `kind`: CRASHED where its own process died while its node lived, WORKER_LOST where node or network went away,
-    OUT_OF_MEMORY where its host ran out of it, or as `WorkerPool.stop` was told. `message`: one line. `node_lost`: its
+    OUT_OF_MEMORY where its host ran out of it, or as `WorkerPool.stop` was given. `message`: one line. `node_lost`: its
     node is gone with all its workers, as far as the pool knows by now; else the node lives on without this one.
     """
 
@@ -88,10 +90,10 @@ class TaskDone:
 
 @dataclass(frozen=True, slots=True)
 class WorkerProgressed:
-    """A worker's task made progress since this was last told; told every few seconds at most.
+    """A worker's task made progress since this was last reported, every few seconds at most.
 
     `curve`: the epochs of its training that have ended so far, those before a checkpoint among them; empty where they are
-    not told now, as every five seconds at most.
+    not reported now, as every five seconds at most.
     """
 
     worker: Worker
@@ -137,6 +139,11 @@ class WorkerPool(Protocol):
         """Whether every worker that was ordered has joined: what devices there are is known then, for now."""
         ...
 
+    @property
+    def ordered(self) -> int:
+        """How many workers there are or are on their way, for now."""
+        ...
+
     def start(self) -> None:
         """Begin to start workers; returns at once.
 
@@ -148,7 +155,7 @@ class WorkerPool(Protocol):
     def submit(self, worker: Worker, ticket: Ticket, task: Task) -> None:
         """Give a free worker a task; returns at once.
 
-        A worker that has died is no error: its `WorkerLeft` follows, or was told already and the task is ignored.
+        A worker that has died is no error: its `WorkerLeft` follows, or was reported already and the task is ignored.
         """
         ...
 
@@ -159,7 +166,7 @@ class WorkerPool(Protocol):
     def stop(self, worker: Worker, kind: FailureKind, message: str) -> None:
         """Kill a worker that hangs or takes too long, after its stack was written to the log where it still answers.
 
-        Its `WorkerLeft` follows with this kind, and this message followed by the place where it stood; one that has
+        Its `WorkerLeft` follows with this kind, and this message followed by the place where it was; one that has
         left already is no error. Returns within seconds, whatever the worker does.
         """
         ...

@@ -63,7 +63,7 @@ class WorkerSettings:
                 raise ConfigError(f"workers.{name} is {limit}; it must be above 0 and finite")
         if self.stall_seconds < LEAST_STALL:
             raise ConfigError(
-                f"workers.stall_seconds is {self.stall_seconds}; workers tell of their progress every second or two, "
+                f"workers.stall_seconds is {self.stall_seconds}; workers report their progress every second or two, "
                 f"so it must be at least {LEAST_STALL:.0f}"
             )
         if self.soft_seconds and self.hard_seconds and self.soft_seconds > self.hard_seconds:

@@ -21,8 +21,12 @@ class Watcher(Protocol):
         """One line about what happens outside evaluations."""
         ...
 
+    def wait(self, text: str) -> None:
+        """What is waited for before the first training, in a few words; told again where it changes."""
+        ...
+
     def begin(self, plan: Plan, state: DriverState) -> None:
-        """The driver is about to go on from `state`; told once of each search of a group, before anything else."""
+        """The driver is about to go on from `state`; called once for each search of a group, before anything else."""
         ...
 
     def observe(self, plan: Plan, state: DriverState, facts: Sequence[Event]) -> None:
@@ -30,7 +34,7 @@ class Watcher(Protocol):
         ...
 
     def follow(self, plan: Plan, curves: Sequence[LiveCurve]) -> None:
-        """Trainings of the search of `plan` got on; told of each every few seconds at most."""
+        """Trainings of the search of `plan` got on; called for each every few seconds at most."""
         ...
 
 
@@ -38,6 +42,9 @@ class Silence:
     """A watcher that says nothing."""
 
     def note(self, text: str) -> None:
+        """Nothing."""
+
+    def wait(self, text: str) -> None:
         """Nothing."""
 
     def begin(self, plan: Plan, state: DriverState) -> None:
@@ -51,7 +58,7 @@ class Silence:
 
 
 class Watchers:
-    """Several watchers as one. What one of them raises is told once, and three times in a row silence it; nothing of it
+    """Several watchers as one. What one of them raises is reported once, and three times in a row silence it; nothing of it
     reaches the search, nor the others.
     """
 
@@ -70,6 +77,10 @@ class Watchers:
     def note(self, text: str) -> None:
         """To all."""
         self._tell(lambda watcher: watcher.note(text))
+
+    def wait(self, text: str) -> None:
+        """To all."""
+        self._tell(lambda watcher: watcher.wait(text))
 
     def begin(self, plan: Plan, state: DriverState) -> None:
         """To all."""
@@ -97,9 +108,7 @@ class Watchers:
     def _complain(self, watcher: Watcher, error: Exception, *, silenced: bool) -> None:
         name = type(watcher).__name__
         if silenced:
-            LOG.warning(
-                "the watcher %s failed %d times in a row and is told nothing more", name, MOST_FAILURES
-            )
+            LOG.warning("the watcher %s failed %d times in a row and is called no more", name, MOST_FAILURES)
         if watcher not in self._told:
             self._told.append(watcher)
             LOG.warning(

@@ -18,7 +18,7 @@ from evosearch.search.fixed_list import FixedListSettings, FixedListStrategy, Li
 from evosearch.search.random_search import RandomSearchSettings, RandomSearchStrategy
 from evosearch.search.selection import draw_pairs, parent_probabilities
 from evosearch.search.state import SearchState
-from evosearch.search.strategy import STRATEGIES, AnyStrategy, Strategy, StrategySettings
+from evosearch.search.strategy import STRATEGIES, AnyStrategy, Strategy, StrategySettings, measure_of
 from evosearch.search.survival import elites, ranking
 
 __all__ = [
@@ -47,6 +47,7 @@ __all__ = [
     "draw_pairs",
     "elites",
     "grow",
+    "measure_of",
     "parent_probabilities",
     "ranking",
     "repeats_of",

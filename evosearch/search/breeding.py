@@ -3,23 +3,23 @@
 from dataclasses import dataclass
 
 from evosearch.evaluation import Candidate
-from evosearch.genome import Chromosome
+from evosearch.genome import Chromosome, Operation, Replaced
 from evosearch.search.balance import balance
 from evosearch.search.chance import Purpose, stream
 from evosearch.search.context import SearchContext
 from evosearch.search.crossover import crossover
-from evosearch.search.selection import draw_pairs
+from evosearch.search.selection import Selection, draw_pairs
 from evosearch.search.state import SearchState
 from evosearch.search.survival import ranking
 
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A chromosome, the numbers of its two parents, and the operators that made it, in words."""
+    """A chromosome, the numbers of its two parents, and what was done to make it, in order."""
 
     chromosome: Chromosome
     parents: tuple[int, int]
-    operators: tuple[str, ...]
+    operations: tuple[Operation, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,7 @@ class Breeding:
     phi: int
     shrink_deviation: float
     context: SearchContext
+    selection: Selection = "squared"
 
 
 def breed(state: SearchState, count: int, breeding: Breeding) -> tuple[Child, ...]:
@@ -40,7 +41,8 @@ def breed(state: SearchState, count: int, breeding: Breeding) -> tuple[Child, ..
     """
     generation = state.generation + 1
     scores = [state.scores[member.number] for member in state.members]
-    pairs = draw_pairs(scores, (count + 1) // 2, stream(breeding.context.seed, generation, Purpose.SELECTION))
+    rng = stream(breeding.context.seed, generation, Purpose.SELECTION)
+    pairs = draw_pairs(scores, (count + 1) // 2, rng, breeding.selection)
     best = _reference(state)
     children: list[Child] = []
     for pair, (first, second) in enumerate(pairs):
@@ -54,24 +56,31 @@ def breed(state: SearchState, count: int, breeding: Breeding) -> tuple[Child, ..
         fitter = ranking(parents, state.scores)[0]
         for chromosome in (crossed.first, crossed.second):
             rng = stream(breeding.context.seed, generation, Purpose.BALANCE, len(children))
-            balanced, steps = balance(chromosome, best.head, breeding.phi, breeding.shrink_deviation, rng)
-            mended, repairs = _mend(balanced, best, fitter, breeding.context)
-            operators = (crossed.operator, *steps, *repairs)
-            children.append(Child(mended, (parents[0].number, parents[1].number), operators))
+            balanced, steps = balance(
+                chromosome,
+                best.chromosome.head,
+                breeding.phi,
+                breeding.shrink_deviation,
+                rng,
+                reference=best.number,
+            )
+            repaired, repairs = _repair(balanced, best.chromosome, fitter, breeding.context)
+            operations = (crossed.operation, *steps, *repairs)
+            children.append(Child(repaired, (parents[0].number, parents[1].number), operations))
     return tuple(children[:count])
 
 
-def _reference(state: SearchState) -> Chromosome:
+def _reference(state: SearchState) -> Candidate:
     best = state.best_with_members()
-    # Where nothing has ever succeeded there is no best; the lowest number stands in, so that breeding goes on.
-    return best[0].chromosome if best else ranking(state.members, state.scores)[0].chromosome
+    # Where nothing has ever succeeded there is no best; the lowest number takes its place, so that breeding goes on.
+    return best[0] if best else ranking(state.members, state.scores)[0]
 
 
-def _mend(
+def _repair(
     child: Chromosome, best: Chromosome, fitter: Candidate, context: SearchContext
-) -> tuple[Chromosome, tuple[str, ...]]:
+) -> tuple[Chromosome, tuple[Operation, ...]]:
     repaired = context.repair(child, best.convolutions[0])
     too_big = context.infeasibility(repaired.chromosome)
     if too_big is None:
         return repaired.chromosome, repaired.repairs
-    return fitter.chromosome, (*repaired.repairs, f"became a copy of {fitter.number} ({too_big})")
+    return fitter.chromosome, (*repaired.repairs, Replaced(fitter.number, too_big))

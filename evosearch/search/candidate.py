@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import assert_never
 
-from evosearch.evaluation import Candidate, Failure, FailureKind, Losses, Outcome, Success
+from evosearch.evaluation import Candidate, Failure, FailureKind, Losses, Measure, Outcome, Success
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
     """What selection knows of a candidate: a fitness, or the kind of its failure; never both.
 
-    `fitness`: validation accuracy, 0 to 1; None also where a strategy goes by `objectives` alone. `objectives`: further
+    `fitness`: on the validation images, by what the strategy goes by, 0 to 1; None also where a strategy goes by `objectives` alone. `objectives`: further
     figures by name, in the strategy's own units.
     """
 
@@ -28,11 +28,11 @@ class Score:
             raise ValueError(f"a fitness lies between 0 and 1, found {self.fitness}")
 
 
-def score_of(outcome: Outcome) -> Score:
-    """The score of a candidate that is trained once: its fitness, its lowest loss, or how it failed."""
+def score_of(outcome: Outcome, measure: Measure = "accuracy") -> Score:
+    """The score of a candidate that is trained once: its fitness by `measure`, its lowest loss, or how it failed."""
     match outcome:
-        case Success(fitness):
-            return Score(fitness=fitness)
+        case Success():
+            return Score(fitness=outcome.by(measure))
         case Losses(losses):
             return Score(objectives={"loss": min(losses)})
         case Failure(kind):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from evosearch.errors import InfeasibleSpaceError
-from evosearch.genome import Chromosome, sample
+from evosearch.genome import Chromosome, Operation, Redrawn, sample
 from evosearch.search.context import SearchContext
 
 MOST_REDRAWS = 10_000
@@ -21,10 +21,10 @@ def too_many_redraws(redraws: int) -> Sequence[str]:
 
 def draw_feasible(
     context: SearchContext, redraws: int, rng: np.random.Generator
-) -> tuple[Chromosome, tuple[str, ...]]:
+) -> tuple[Chromosome, tuple[Operation, ...]]:
     """Draw a random chromosome within the limits of `context`; surplus poolings are repaired before its size is judged.
 
-    Returns: the chromosome, and what was mended in words.
+    Returns: the chromosome, and what was done to it (empty: nothing).
 
     Raises:
         InfeasibleSpaceError: the first draw and `redraws` further ones were all too big; names the limit.
@@ -34,8 +34,8 @@ def draw_feasible(
         repaired = context.repair(sample(context.space, rng))
         too_big = context.infeasibility(repaired.chromosome)
         if too_big is None:
-            note = (f"redrawn {redrawn} time{'s' * (redrawn > 1)} ({reason})",) if redrawn else ()
-            return repaired.chromosome, note + repaired.repairs
+            drawn = () if reason is None else (Redrawn(redrawn, reason),)
+            return repaired.chromosome, (*drawn, *repaired.repairs)
         reason = too_big
     raise InfeasibleSpaceError(
         f"none of {redraws + 1} random chromosomes is feasible: in the last one {reason}; "

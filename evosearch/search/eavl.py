@@ -10,12 +10,13 @@ from functools import lru_cache
 from typing import Literal
 
 from evosearch.errors import ConfigError
-from evosearch.evaluation import Candidate, Origin, Outcome, Trial, TrialId
+from evosearch.evaluation import Candidate, Measure, Origin, Outcome, Trial, TrialId
 from evosearch.search.breeding import Breeding, breed
 from evosearch.search.candidate import SearchProgress
 from evosearch.search.chance import Purpose, stream
 from evosearch.search.context import SearchContext
 from evosearch.search.drawing import draw_feasible, too_many_redraws
+from evosearch.search.selection import Selection
 from evosearch.search.state import SearchState
 from evosearch.search.survival import elites
 
@@ -45,6 +46,10 @@ class EavlSettings:
     """Spread of the number of genes that a shrink removes."""
     redraws: int = 100
     """How often a random individual above a size limit is drawn again before the search gives up."""
+    fitness: Measure = "accuracy"
+    """What decides who is fitter, on the validation images after the last epoch: accuracy, balanced_accuracy, f1 (of the positive class of two, else the mean) or auroc; where it is not known, the accuracy."""
+    selection: Selection = "squared"
+    """How a parent's chance grows with its fitness: squared (the square of what it is above the lowest; the authors' released code) or proportionate (to the fitness itself; the paper's text)."""
 
     def __post_init__(self) -> None:
         for name, least in (
@@ -138,7 +143,7 @@ class EavlStrategy:
         To one generation at a time, also where all of it were told early, as immigrants alone may be: each is journaled
         as it starts.
         """
-        state = state.with_outcomes(outcomes)
+        state = state.with_outcomes(outcomes, self.settings.fitness)
         return self._next_generation(state) if state.complete and not self._is_last(state) else state
 
     def reopen(self, state: SearchState, trials: Set[TrialId]) -> SearchState:
@@ -172,7 +177,11 @@ class EavlStrategy:
     def _children(self, state: SearchState) -> tuple[Candidate, ...]:
         settings = self.settings
         breeding = Breeding(
-            settings.crossover_probability, settings.phi, settings.shrink_deviation, self.context
+            settings.crossover_probability,
+            settings.phi,
+            settings.shrink_deviation,
+            self.context,
+            settings.selection,
         )
         generation = state.generation + 1
         children = breed(state, self.settings.born - settings.immigrants, breeding)
@@ -183,7 +192,7 @@ class EavlStrategy:
                 child.chromosome,
                 Origin.CROSSOVER,
                 child.parents,
-                child.operators,
+                operations=child.operations,
             )
             for slot, child in enumerate(children)
         )
@@ -193,8 +202,8 @@ class EavlStrategy:
 
     def _random(self, generation: int, slot: int, origin: Origin) -> Candidate:
         rng = stream(self.context.seed, generation, Purpose.RANDOM_INDIVIDUAL, slot)
-        chromosome, notes = draw_feasible(self.context, self.settings.redraws, rng)
-        return Candidate(self._number(generation, slot), generation, chromosome, origin, operators=notes)
+        chromosome, drawn = draw_feasible(self.context, self.settings.redraws, rng)
+        return Candidate(self._number(generation, slot), generation, chromosome, origin, operations=drawn)
 
 
 @lru_cache(maxsize=64)

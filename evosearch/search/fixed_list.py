@@ -8,7 +8,7 @@ from statistics import fmean
 from typing import Literal
 
 from evosearch.errors import ConfigError, InvalidChromosomeError, SearchConflictError
-from evosearch.evaluation import Candidate, Origin, Outcome, TrainingSettings, Trial, TrialId
+from evosearch.evaluation import Candidate, Measure, Origin, Outcome, TrainingSettings, Trial, TrialId
 from evosearch.genome import parse_network
 from evosearch.search.candidate import Score, SearchProgress, score_of
 from evosearch.search.context import SearchContext
@@ -49,6 +49,8 @@ class FixedListSettings:
     """Which strategy."""
     trials: tuple[ListedTrial, ...] = ()
     """The trainings; a longer list that begins with this one extends it."""
+    fitness: Measure = "accuracy"
+    """What decides who is fitter, on the validation images after the last epoch: accuracy, balanced_accuracy, f1 (of the positive class of two, else the mean) or auroc; where it is not known, the accuracy."""
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.trials) <= MOST:
@@ -103,7 +105,7 @@ class ListState:
 class FixedListStrategy:
     """Trains a list; see `Strategy` for the contract. Trial k is the k-th of the list, from 0.
 
-    Equal networks with equal settings are one candidate, numbered in the order in which they first stand in the list;
+    Equal networks with equal settings are one candidate, numbered in the order in which they are first in the list;
     its fitness is the mean of its trials' that succeeded.
     """
 
@@ -125,7 +127,8 @@ class FixedListStrategy:
 
     def tell(self, state: ListState, outcomes: Mapping[TrialId, Outcome]) -> ListState:
         """Note the scores; nothing follows."""
-        told = {trial.number: score_of(outcome) for trial, outcome in outcomes.items()}
+        measure = self.settings.fitness
+        told = {trial.number: score_of(outcome, measure) for trial, outcome in outcomes.items()}
         return ListState({**state.scores, **told})
 
     def reopen(self, state: ListState, trials: Set[TrialId]) -> ListState:
@@ -167,7 +170,7 @@ class FixedListStrategy:
             kind = (listed.network, listed.settings)
             if kind not in candidates:
                 network = parse_network(listed.network)
-                candidates[kind] = Candidate(next(numbers), 0, network, Origin.LISTED)
+                candidates[kind] = Candidate(next(numbers), 0, network, Origin.LISTED, operations=())
             trials.append(Trial(place, candidates[kind], listed.settings, listed.repeat))
         return tuple(trials)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from evosearch.errors import ConfigError, SearchConflictError
-from evosearch.evaluation import Candidate, Origin, Outcome, Trial, TrialId
+from evosearch.evaluation import Candidate, Measure, Origin, Outcome, Trial, TrialId
 from evosearch.search.candidate import SearchProgress
 from evosearch.search.chance import Purpose, stream
 from evosearch.search.context import SearchContext
@@ -27,6 +27,8 @@ class RandomSearchSettings:
     """Random individuals in all, one generation."""
     redraws: int = 100
     """How often a random individual above a size limit is drawn again before the search gives up."""
+    fitness: Measure = "accuracy"
+    """What decides who is fitter, on the validation images after the last epoch: accuracy, balanced_accuracy, f1 (of the positive class of two, else the mean) or auroc; where it is not known, the accuracy."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.evaluations <= MOST:
@@ -94,7 +96,7 @@ class RandomSearchStrategy:
 
     def tell(self, state: SearchState, outcomes: Mapping[TrialId, Outcome]) -> SearchState:
         """Note the scores; nothing follows."""
-        return state.with_outcomes(outcomes)
+        return state.with_outcomes(outcomes, self.settings.fitness)
 
     def reopen(self, state: SearchState, trials: Set[TrialId]) -> SearchState:
         """Forget their scores."""
@@ -110,5 +112,5 @@ class RandomSearchStrategy:
 
     def _draw(self, number: int) -> Candidate:
         rng = stream(self.context.seed, 0, Purpose.RANDOM_INDIVIDUAL, number)
-        chromosome, notes = draw_feasible(self.context, self.settings.redraws, rng)
-        return Candidate(number, 0, chromosome, Origin.INITIAL, operators=notes)
+        chromosome, drawn = draw_feasible(self.context, self.settings.redraws, rng)
+        return Candidate(number, 0, chromosome, Origin.INITIAL, operations=drawn)

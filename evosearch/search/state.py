@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from evosearch.evaluation import Candidate, Outcome, TrialId
+from evosearch.evaluation import Candidate, Measure, Outcome, TrialId
 from evosearch.search.candidate import Score, SearchProgress, score_of
 
 
@@ -32,9 +32,13 @@ class SearchState:
         best = self.best_with_members()
         return SearchProgress(self.generation, asked, self.members, self.scores, best, self.best)
 
-    def with_outcomes(self, outcomes: Mapping[TrialId, Outcome]) -> "SearchState":
-        """This state knowing `outcomes` too, of candidates that are trained once each, in whatever order they came."""
-        return self.with_scores({trial.number: score_of(outcome) for trial, outcome in outcomes.items()})
+    def with_outcomes(
+        self, outcomes: Mapping[TrialId, Outcome], measure: Measure = "accuracy"
+    ) -> "SearchState":
+        """This state knowing `outcomes` too, of candidates that are trained once each, in whatever order they came; their
+        fitness is that by `measure`.
+        """
+        return self.with_scores({trial.number: score_of(one, measure) for trial, one in outcomes.items()})
 
     def with_scores(self, scores: Mapping[int, Score]) -> "SearchState":
         """This state knowing `scores` too, in whatever order they came."""

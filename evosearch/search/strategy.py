@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Set
 from typing import Any, ClassVar, Protocol, TypeAlias, TypeVar
 
-from evosearch.evaluation import Outcome, Trial, TrialId
+from evosearch.evaluation import Measure, Outcome, Trial, TrialId
 from evosearch.registry import Registry
 from evosearch.search.candidate import SearchProgress
 from evosearch.search.context import SearchContext
@@ -68,6 +68,12 @@ class Strategy(Protocol[State]):
 
 AnyStrategy: TypeAlias = Strategy[Any]
 """A strategy whose state is nobody's business."""
+
+
+def measure_of(settings: object) -> Measure:
+    """What the strategy of these settings goes by: their key `fitness`, or the accuracy where they have none."""
+    measure: Measure = getattr(settings, "fitness", "accuracy")
+    return measure
 
 
 class StrategySettings(Protocol):

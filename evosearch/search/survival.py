@@ -8,7 +8,15 @@ from evosearch.search.candidate import Score
 
 
 def ranking(members: Iterable[Candidate], scores: Mapping[int, Score]) -> list[Candidate]:
-    """All members, best first: successes by fitness, ties to the lower number; then failed ones by number."""
+    """All members, best first: successes by fitness, ties to the lower number; then failed ones by number.
+
+    >>> from evosearch.evaluation import FailureKind, Origin
+    >>> from evosearch.genome import parse
+    >>> members = [Candidate(number, 0, parse(f"C{number + 1} |"), Origin.INITIAL) for number in range(4)]
+    >>> scores = {0: Score(failure=FailureKind.DIVERGED), 1: Score(0.8), 2: Score(0.9), 3: Score(0.9)}
+    >>> [member.number for member in ranking(members, scores)]
+    [2, 3, 1, 0]
+    """
 
     def key(member: Candidate) -> tuple[bool, float, int]:
         fitness = scores[member.number].fitness
@@ -22,6 +30,12 @@ def elites(members: Iterable[Candidate], scores: Mapping[int, Score], count: int
 
     The best *distinct* chromosomes first; where those are too few, the next best duplicates, then failed
     ones by number. Source: EAVL-COVID, survival (the released code lets a tie duplicate one).
+
+    >>> from evosearch.evaluation import Origin
+    >>> from evosearch.genome import parse
+    >>> members = [Candidate(number, 0, parse(text), Origin.INITIAL) for number, text in enumerate(("C1 |", "C1 |", "C2 |"))]
+    >>> [member.number for member in elites(members, {0: Score(0.9), 1: Score(0.9), 2: Score(0.5)}, 2)]
+    [0, 2]
     """
     distinct: list[Candidate] = []
     duplicates: list[Candidate] = []

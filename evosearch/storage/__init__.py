@@ -20,6 +20,7 @@ from evosearch.storage.disks import check_space
 from evosearch.storage.holding.holder import Held, Onlooker, current_state, take
 from evosearch.storage.holding.logbook import JournalLogbook
 from evosearch.storage.home import Home, default_folder, open_home, search_names
+from evosearch.storage.journal.codec import operations_to_json
 from evosearch.storage.journal.events import (
     Born,
     Completed,
@@ -31,6 +32,7 @@ from evosearch.storage.journal.events import (
     Finished,
     GenerationStarted,
     Interrupted,
+    ProcessorSeen,
     Recalled,
     Recorded,
     Reopened,
@@ -83,6 +85,7 @@ __all__ = [
     "LiveCurve",
     "LiveRow",
     "Onlooker",
+    "ProcessorSeen",
     "Recalled",
     "Recorded",
     "Reopened",
@@ -109,6 +112,7 @@ __all__ = [
     "is_journal",
     "open_home",
     "open_journal",
+    "operations_to_json",
     "parse_place",
     "save_copy",
     "search_names",

@@ -9,7 +9,7 @@ from evosearch.storage.journal.rows import SearchRow
 _SEGMENT = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 
 _KEPT = re.compile(r"final|journal|(lock|released)-\d+|evolution\.(png|part)")
-"""What a search's own folder holds, where a member of a group would lie."""
+"""What a search's own folder holds, where a member of a group would be."""
 
 _OF_RETRAININGS = re.compile(r"[^/]+/((.+-)?final-\d+|checkpoints)")
 """What retrainings are called, and where a search keeps its checkpoints."""

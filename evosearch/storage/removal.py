@@ -40,7 +40,7 @@ def delete(home: Home, name: str, onlooker: Onlooker) -> tuple[str, ...]:
     Args:
         home: where it is.
         name: what is removed, as `what_is_deleted` says.
-        onlooker: how a driver is watched of which its lock does not tell whether it lives.
+        onlooker: how a driver is watched whose lock does not show whether it is alive.
 
     Returns: what did not go as it should after that, one line each.
 
@@ -119,7 +119,7 @@ def _back_up_rest(
 
 
 def _store(home: Home, row: SearchRow) -> ArtifactStore:
-    """Where the files of a search lie, as it is journaled, also where nothing else of its configuration can be read."""
+    """Where the files of a search are, as it is journaled, also where nothing else of its configuration can be read."""
     storage = row.configuration.get("storage")
     artifacts = storage.get("artifacts") if isinstance(storage, dict) else None
     return ArtifactStore.of(artifacts if isinstance(artifacts, str) else None, home.folder)

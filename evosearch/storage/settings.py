@@ -12,15 +12,15 @@ class StorageSettings:
     """The `storage` section of a configuration."""
 
     journal: str | None = None
-    """Where the journal lies, as a file or URL (`postgresql://user@host/database`); None: HOME/journal.db."""
+    """Where the journal is, as a file or URL (`postgresql://user@host/database`); None: HOME/journal.db."""
     artifacts: str | None = None
-    """Where pictures and weights lie, one folder per search inside: a folder, relative to HOME, or a URL such as
+    """Where pictures and weights are, one folder per search inside: a folder, relative to HOME, or a URL such as
     `s3://bucket/folder`, without a password; None: HOME itself. A store with a URL gets backups of an SQLite journal
     too; `file://` gets none, since it counts as a folder of this machine.
     """
 
     def check(self) -> None:
-        """See that each can name a place, as far as can be told without touching it.
+        """See that each can name a place, as far as can be seen without touching it.
 
         Raises:
             InputError: as `parse_place` and `check_artifacts`.

@@ -11,7 +11,7 @@ from evosearch.evaluation import Labels
 
 @dataclass(frozen=True)
 class Metrics:
-    """Test metrics, each 0 to 1. Two classes: of the positive class, the second. More: means over the classes.
+    """Test metrics, each 0 to 1. Two classes: of the positive class. More: means over the classes.
 
     `auroc`: area under the ROC curve, one class against the rest; None where it is undefined, and
     `auroc_undefined` then says why. `confusion`: images of class i (row) taken for class j (column).
@@ -37,9 +37,10 @@ class Metrics:
 
 
 def classification_metrics(
-    labels: Labels, probabilities: npt.NDArray[np.float32], classes: tuple[str, ...]
+    labels: Labels, probabilities: npt.NDArray[np.float32], classes: tuple[str, ...], positive: int = 1
 ) -> Metrics:
-    """Compare `labels` (N,) with class `probabilities` (N, K), whose columns are `classes` in order.
+    """Compare `labels` (N,) with class `probabilities` (N, K), whose columns are `classes` in order; `positive`: the number
+    of the positive class of two.
 
     The predicted class is the most probable one, the first of equal ones. A precision or recall over no
     images counts 0. Source: GA-Dropout, for the choice of metrics.
@@ -53,6 +54,7 @@ def classification_metrics(
         labels,
         predicted,
         labels=numbers if len(classes) > 2 else None,
+        pos_label=positive,
         average="macro" if len(classes) > 2 else "binary",
         zero_division=0,
     )

@@ -1,12 +1,12 @@
 """The final step: the best of a search trained again, and the test split read once by each network that comes of it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 
 from evosearch.data import Split
-from evosearch.evaluation import Prediction, PredictionTask, Success, Trial, network_of
+from evosearch.evaluation import Measure, Prediction, PredictionTask, Success, Trial, network_of
 from evosearch.runtime import Plan, ReadingName
 from evosearch.search import FixedListSettings, ListedTrial
 from evosearch.studies.metrics import classification_metrics
@@ -29,10 +29,13 @@ def retrainings(network: str, number: int, repeats: Sequence[int]) -> tuple[List
     return tuple(ListedTrial(network, repeat, source=number) for repeat in repeats)
 
 
-def lengthened(known: FixedListSettings | None, wanted: Sequence[ListedTrial]) -> FixedListSettings:
-    """The list `known` with what it lacks of `wanted` at its end."""
+def lengthened(
+    known: FixedListSettings | None, wanted: Sequence[ListedTrial], measure: Measure = "accuracy"
+) -> FixedListSettings:
+    """The list `known` with what it lacks of `wanted` at its end. `measure`: by what a new one goes."""
     there = known.trials if known else ()
-    return FixedListSettings(trials=(*there, *(one for one in wanted if one not in there)))
+    trials = (*there, *(one for one in wanted if one not in there))
+    return replace(known, trials=trials) if known else FixedListSettings(trials=trials, fitness=measure)
 
 
 def reading_key(number: int, epochs: int, seed: int) -> str:
@@ -45,7 +48,8 @@ class FinalReader:
     """Lets retrained networks read the test split; keeps to `evosearch.runtime.SplitReader`.
 
     `test`: the split; it is handed out only with a reading. `folder`: the search's own, a path or the URL of an artifact
-    store. `shared`: as there. `sources`: by trial number, the candidate in the parent search that it trains again.
+    store. `shared`: as there. `sources`: by trial number, the candidate in the parent search that it trains again. `positive`: number of the
+    class that figures of two classes are of.
     """
 
     test: Split
@@ -53,6 +57,7 @@ class FinalReader:
     folder: str
     shared: bool
     sources: Sequence[int | None]
+    positive: int = 1
 
     def name(self, plan: Plan, trial: Trial) -> ReadingName:
         """By candidate of the parent, epochs and seed."""
@@ -79,7 +84,9 @@ class FinalReader:
 
     def measure(self, trained: Success, prediction: Prediction) -> Mapping[str, Any]:
         """The metrics, with what the same network came to on the validation images."""
-        metrics = classification_metrics(self.test.labels, prediction.probabilities, self.classes)
+        metrics = classification_metrics(
+            self.test.labels, prediction.probabilities, self.classes, self.positive
+        )
         return {
             **metrics.to_json(),
             "validation_accuracy": trained.fitness,

@@ -375,8 +375,10 @@ class JournalContract:
         first, second = journal.generations("s")
         assert (first.members, first.best) == ((0, 1, 2, 3), 0.75)
         assert first.mean == pytest.approx((0.75 + 0.75 + 0.25) / 3)
+        assert (sorted(first.fitness), first.failed) == ([0.25, 0.75, 0.75], 0)
         assert first.deviation == pytest.approx((1 / 18) ** 0.5)
         assert (second.members, second.best, second.mean, second.deviation) == ((0, 4), 0.75, 0.75, 0.0)
+        assert (second.fitness, second.failed) == ((0.75,), 1)
 
     def test_a_generation_without_results_has_no_figures(self, journal: Journal) -> None:
         started(journal, story=STORY[:5])

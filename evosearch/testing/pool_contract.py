@@ -221,7 +221,7 @@ class PoolContract:
             left, heir = gather(pool, lambda events: len(events) == 2)
             assert isinstance(left, WorkerLeft)
             assert (left.worker, left.kind) == (worker, FailureKind.TIMED_OUT)
-            assert left.message.startswith("took 60 s; it stood at evosearch/testing/evaluators.py:")
+            assert left.message.startswith("took 60 s; it was at evosearch/testing/evaluators.py:")
             assert "\n" not in left.message
             assert isinstance(heir, WorkerJoined)
             assert heir.worker.name != worker.name

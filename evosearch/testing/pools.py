@@ -19,7 +19,7 @@ class Script:
     worker, and how. `shuffle`: seed of the order in which tasks end; None: the order of submission. `hangs`: the
     attempts that never end. `nodes`: how many the workers are spread over, in turn: "scripted", or where there are
     several "scripted-0", "scripted-1". `recycle_after`: a worker leaves with so many tasks; None: never. `outages`: the
-    attempts that lose their whole node, which is back at once.
+    attempts that lose their whole node, which is back at once. `processors`: kinds that joining workers compute on, in turn.
     """
 
     workers: int = 1
@@ -29,6 +29,7 @@ class Script:
     nodes: int = 1
     recycle_after: int | None = None
     outages: frozenset[tuple[int, int]] = frozenset()
+    processors: tuple[str, ...] = ("",)
 
 
 class ScriptedPool:
@@ -65,6 +66,11 @@ class ScriptedPool:
         """All join at once."""
         return True
 
+    @property
+    def ordered(self) -> int:
+        """All that there are at any time."""
+        return self._script.workers
+
     def start(self) -> None:
         """All workers join at the first poll."""
         nodes = self._script.nodes
@@ -90,7 +96,7 @@ class ScriptedPool:
         """The worker has left at the next poll."""
         if worker in self._alive:
             self._running.pop(worker, None)
-            self._lose(worker, kind, f"{message}; it stood at a place of the script")
+            self._lose(worker, kind, f"{message}; it was at a place of the script")
 
     def exclude(self, node: str) -> None:
         """Forget the node's idle workers."""
@@ -112,7 +118,8 @@ class ScriptedPool:
         return (ticket.number, ticket.attempt) in self._script.hangs
 
     def _join(self, device: str) -> None:
-        worker = Worker(f"scripted-{next(self._serials)}", device)
+        serial, kinds = next(self._serials), self._script.processors
+        worker = Worker(f"scripted-{serial}", device, processor=kinds[(serial - 1) % len(kinds)])
         self._alive[worker] = 0
         self._news.append(WorkerJoined(worker))
 

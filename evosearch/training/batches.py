@@ -95,6 +95,7 @@ class ResidentData:
     def __init__(self, data: SearchData, device: torch.device) -> None:
         # not `data` itself: its arrays would stay in memory beside their copies
         self.key, self.image, self.classes = data.key, data.image, data.classes
+        self.positive = data.positive
         self.device = device
         self.train = self._on_device(data.train)
         self.validation = self._on_device(data.validation)

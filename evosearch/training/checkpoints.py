@@ -1,4 +1,4 @@
-"""States of a running training as files, so that whoever trains it next need not begin anew.
+"""States of a running training as files, so that whoever trains it next need not begin again.
 
 A file gets its name when it is complete, and says whose it is and by a digest whether it is whole; so any file that is
 found and read may be continued, whichever attempt left it. Nothing here ends a training: what cannot be kept or found

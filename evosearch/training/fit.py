@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, optim
 
 from evosearch.errors import DivergedError
-from evosearch.evaluation import UNWATCHED, EpochRecord, Progress, TrainingTask
+from evosearch.evaluation import UNWATCHED, EpochRecord, Measures, Progress, TrainingTask
 from evosearch.training.batches import ResidentData, batch_sizes, epoch_order
+from evosearch.training.measures import measures_of
 from evosearch.training.numerics import numerics
 from evosearch.training.step import Classifier, Eager, Stepper, make_classifier, make_optimizer
 
@@ -74,6 +75,9 @@ class Fit:
         InvalidChromosomeError, EvaluationError: the network cannot be decoded for these images.
     """
 
+    _logits: Tensor | None
+    """Of the validation after the last epoch."""
+
     def __init__(
         self, task: TrainingTask, data: ResidentData, make_stepper: Callable[..., Stepper] = Eager
     ) -> None:
@@ -117,13 +121,25 @@ class Fit:
         self._advance(1, UNWATCHED)
 
     def run_epoch(self, progress: Progress = UNWATCHED) -> EpochRecord:
-        """Train to the end of the running epoch, and validate; `progress` is told of each batch.
+        """Train to the end of the running epoch, and validate; each batch is reported to `progress`.
 
         Raises:
             DivergedError: a loss or a validation logit is not finite.
         """
         self._advance(None, progress)
         return self.curve[-1]
+
+    def measures(self, progress: Progress = UNWATCHED) -> Measures:
+        """What it came to besides its accuracy, once it has ended. It validates once more where it was restored so late."""
+        data = self._data
+        with numerics(self.task.settings), self._generators.in_place():
+            if self._logits is None:
+                self._logits = self._stepper.classify(data.validation.images, progress)
+            predicted = self._logits.argmax(1)
+        labels, found, logits = (
+            one.cpu().numpy() for one in (data.validation.labels, predicted, self._logits)
+        )
+        return measures_of(labels, found, logits, data.classes, data.positive)
 
     def state(self, seconds: float = 0.0) -> FitState:
         """What it is now, `seconds` of wall time after its beginning; the training may go on meanwhile."""
@@ -148,6 +164,7 @@ class Fit:
         self.batch = 0
         self.seconds = 0.0
         self._data = data
+        self._logits = None
         self._generators = Generators(data.device)
         self._loss_sum = torch.zeros((), dtype=torch.float64, device=data.device)
         self._optimizer = make_optimizer(network.module.parameters(), task.settings)
@@ -204,6 +221,7 @@ class Fit:
         images = len(self._data.train.labels), len(self._data.validation.labels)
         self.curve.append(EpochRecord(loss / images[0], int(right) / images[1]))
         self.batch = 0
+        self._logits = logits if self.ended else None
 
 
 def _restore_optimizer(optimizer: optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:

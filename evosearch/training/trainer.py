@@ -15,6 +15,7 @@ from evosearch.evaluation import (
     Failure,
     FailureKind,
     MasksTask,
+    Measures,
     Prediction,
     PredictionTask,
     Progress,
@@ -84,7 +85,9 @@ class Trainer:
         if self._data.device.type == "cuda":
             torch.cuda.empty_cache()
         seconds, curve = past.seconds + self._clock() - start, tuple(past.curve)
-        return Failure(*failed, seconds, curve) if failed else Success(curve[-1].accuracy, seconds, curve)
+        if failed:
+            return Failure(*failed, seconds, curve)
+        return Success(curve[-1].accuracy, seconds, curve, past.measures)
 
     def predict(self, task: PredictionTask, progress: Progress = UNWATCHED) -> Prediction:
         """Class probabilities of `task.images`, softmax in fp32.
@@ -130,6 +133,7 @@ class Trainer:
             fit.run_epoch(progress)
             if checkpoints and checkpoints.is_due(len(fit.curve)):
                 checkpoints.keep(fit, fit.seconds + self._clock() - start)
+        past.measures = fit.measures(progress)
         if task.weights:
             normalization = self._data.normalization(task.settings)
             metadata = describe(task.network, self._data.classes, self._data.image, normalization)
@@ -148,3 +152,4 @@ class _Past:
 
     curve: list[EpochRecord] = field(default_factory=list)
     seconds: float = 0.0
+    measures: Measures | None = None

@@ -58,7 +58,7 @@ def load_weights(path: Path, module: nn.Module) -> None:
         with safe_open(path, framework="pt") as file:
             tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
     except FileNotFoundError as error:
-        raise EvaluationError(f"there are no weights at '{path}'; train the network anew") from error
+        raise EvaluationError(f"there are no weights at '{path}'; train the network again") from error
     except (SafetensorError, OSError) as error:
         raise EvaluationError(f"'{path}' is no readable safetensors file ({error})") from error
     _check(path, _shapes(tensors), _shapes(module.state_dict()))
@@ -91,7 +91,7 @@ def fetch_weights(place: str, module: nn.Module) -> None:
             store.get(name, Path(folder, "weights"))
         except FileNotFoundError as error:
             raise EvaluationError(
-                f"there are no weights at '{store.place}/{name}'; train the network anew"
+                f"there are no weights at '{store.place}/{name}'; train the network again"
             ) from error
         load_weights(Path(folder, "weights"), module)
 

@@ -12,7 +12,16 @@ from evosearch.blueprint import (
     repair_head,
 )
 from evosearch.errors import InvalidChromosomeError
-from evosearch.genome import Chromosome, Conv, Dense, Pool, SearchSpace, parse
+from evosearch.genome import (
+    Chromosome,
+    Conv,
+    ConvolutionGiven,
+    Dense,
+    Pool,
+    PoolingsDropped,
+    SearchSpace,
+    parse,
+)
 
 
 def limits(side: int, most: int = 5) -> tuple[Problem, SizeLimits]:
@@ -26,14 +35,14 @@ def test_poolings_stop_before_a_side_falls_below_one_pixel_or_at_the_limit(side:
 
 def test_the_last_poolings_go_first() -> None:
     assert repair_head(parse("P C8 P C9 P P | F4"), *limits(4)) == Repaired(
-        parse("P C8 P C9 | F4"), ("dropped the last 2 poolings",)
+        parse("P C8 P C9 | F4"), (PoolingsDropped(2),)
     )
-    assert repair_head(parse("P C8 P C9 P |"), *limits(4)).repairs == ("dropped the last pooling",)
+    assert repair_head(parse("P C8 P C9 P |"), *limits(4)).repairs == (PoolingsDropped(1),)
 
 
 def test_a_head_without_a_convolution_gets_the_best_ones_first_in_place_of_its_first_gene() -> None:
     repaired = repair_head(parse("P P | F4"), *limits(32), Conv(77, batch_norm=True))
-    assert repaired == Repaired(parse("B77 P | F4"), ("first gene became B77",))
+    assert repaired == Repaired(parse("B77 P | F4"), (ConvolutionGiven(Conv(77, batch_norm=True)),))
 
 
 def test_surplus_poolings_go_before_a_convolution_comes() -> None:

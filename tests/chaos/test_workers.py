@@ -46,7 +46,7 @@ def test_a_stopped_worker_is_given_up_and_its_evaluation_runs_elsewhere(arena: A
         search.finish(driver)
     assert failed.failure.kind is FailureKind.WORKER_LOST
     assert "no progress for workers.stall_seconds = 5" in failed.failure.message
-    assert "it did not answer when asked where it stood" in failed.failure.message
+    assert "it did not answer when asked where it was" in failed.failure.message
 
 
 def test_a_hanging_evaluation_is_killed_and_it_is_known_where_it_stood(arena: Arena, tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ def test_a_hanging_evaluation_is_killed_and_it_is_known_where_it_stood(arena: Ar
     assert len(failed) == len(list(struck.iterdir())) > 0
     for one in failed:
         assert one.failure.kind is FailureKind.WORKER_LOST
-        assert "it stood at evosearch/testing/evaluators.py:" in one.failure.message
+        assert "it was at evosearch/testing/evaluators.py:" in one.failure.message
 
 
 @pytest.mark.parametrize("lost", ["req_failure_prob", "resp_failure_prob", "in_flight_failure_prob"])

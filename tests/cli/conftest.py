@@ -1,5 +1,6 @@
 """The commands, run inside this process."""
 
+import re
 import shutil
 import sys
 from contextlib import redirect_stderr, redirect_stdout
@@ -14,6 +15,9 @@ from PIL import Image
 from evosearch.cli import main
 from tests.finished_search import TINY
 
+STAMP = re.compile(r"\d\d:\d\d:\d\d ")
+WAITS = ("reading the data", "connecting to Ray", "starting workers: ")
+
 
 class Ended(NamedTuple):
     """How a command ended."""
@@ -21,6 +25,12 @@ class Ended(NamedTuple):
     status: int
     out: str
     err: str
+
+    @property
+    def told(self) -> list[str]:
+        """What it told on standard error, without the time of day, where its journal lies, and what it waited for."""
+        lines = [STAMP.sub("", line, count=1) for line in self.err.splitlines()]
+        return [line for line in lines if not line.startswith(("journal ", *WAITS))]
 
 
 @pytest.fixture
@@ -49,9 +59,8 @@ def refused(command):
 
     def run(*arguments):
         ended = command(*arguments)
-        lines = [line for line in ended.err.splitlines() if not line.startswith("journal ")]
-        assert (ended.status, ended.out, len(lines)) == (2, "", 1), ended
-        head, _, message = lines[0].partition(": ")
+        assert (ended.status, ended.out, len(ended.told)) == (2, "", 1), ended
+        head, _, message = ended.told[0].partition(": ")
         assert head == "evosearch"
         return message
 

@@ -34,13 +34,14 @@ OPTIONS = {
         *("--executor", "--address", "--takeover"),
     },
     "status": {"NAME", "--json", "--storage", "--address"},
-    "results": {"NAME", "--format", "--top", "--storage", "--address"},
+    "results": {"NAME", "--format", "--top", "--breed-again", "--storage", "--address"},
     "data": {"CONFIG", "--example", "--set", "--json"},
-    "validate": {"CONFIG", "--example", "--set", "--json"},
+    "validate": {"CONFIG", "--example", "--set", "--json", "--probe"},
     "upgrade": {"--storage"},
     "delete": {"NAME", "--yes", "--storage"},
     "backup": {"NAME", "FILE", "--storage"},
     "bench": set(),
+    "explain": set(),
 }
 """Scripts rely on these, so none may go or change its name."""
 

@@ -175,13 +175,25 @@ def test_an_image_that_cannot_be_used_is_named_by_its_path(refused, write_pictur
         assert message.endswith("remove or replace them (`evosearch data CONFIG` lists all)")
 
 
-def test_many_bad_images_make_one_line(refused, write_pictures):
+def test_of_many_bad_images_ten_are_listed_and_summed_up(command, write_pictures):
     made = write_pictures("cat", "dog")
     for path in made.root.glob("*/*.png"):
         path.write_bytes(b"")
-    message = refused("run", made.config)
-    assert message.startswith(f"bad files (20) in {str(made.root)!r}: 'cat/0.png' is empty; ")
+    ended = command("validate", made.config)
+    *listed, message = ended.err.splitlines()
+    assert (ended.status, ended.out) == (2, "")
+    assert listed == [f"evosearch: 'cat/{number}.png' is empty" for number in range(10)]
+    assert message.startswith(f"evosearch: bad files (20) in {str(made.root)!r}: 'cat/0.png' is empty; ")
     assert "; and 17 more; " in message
+
+
+def test_every_problem_of_a_configuration_has_a_line(command):
+    ended = command("validate", "tiny.yaml", "--set", "training.epochs=0", "--set", "strategy.popluation=8")
+    assert (ended.status, ended.out) == (2, "")
+    assert ended.err.splitlines() == [
+        "evosearch: --set training.epochs=0: training.epochs is 0; it must be at least 1",
+        "evosearch: --set strategy.popluation=8: strategy.popluation is unknown; did you mean population?",
+    ]
 
 
 def test_one_class_only_is_no_task(refused, write_pictures):

@@ -10,7 +10,7 @@ from evosearch.data import DigitsSettings, load_dataset
 
 COST = {
     *("name", "valid", "trainings", "epochs", "steps", "parameters", "training_flops", "memory"),
-    "total_flops",
+    *("total_flops", "measured", "unmeasured"),
 }
 
 
@@ -70,7 +70,7 @@ def test_images_in_two_splits_are_told(command, write_pictures):
     assert (other_split, other_name) == ("test", "test/dog/0.png")
     assert (split, name) in {("train", "train/dog/5.png"), ("validation", "train/dog/5.png")}
     text = command("data", made.config).out
-    assert "images that stand in two splits: 1" in text
+    assert "images that are in two splits: 1" in text
     assert f"    {split} {name} = test {other_name}" in text
 
 
@@ -83,7 +83,7 @@ def test_one_image_under_two_labels_is_told_and_the_data_are_good(command, pictu
     assert {found["label"], found["other_label"]} == {"cat", "owl"}
     text = command("data", pictures.config).out
     assert "  equal images under different labels: 1\n" in text
-    assert command("validate", pictures.config).status == 0
+    assert command("validate", pictures.config, "--no-probe").status == 0
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def test_a_name_that_a_split_list_repeats_is_told_with_file_and_line_and_ends_wi
     assert ended.status == 2
     assert f" {REPEATED} " in " ".join(ended.out.split())
     assert len(ended.err.splitlines()) == 1
-    assert f"names that stand twice in a split list of {str(Path.cwd() / 'data/pictures')!r} (1)" in ended.err
+    assert f"names that are twice in a split list of {str(Path.cwd() / 'data/pictures')!r} (1)" in ended.err
     assert json.loads(command("data", lists, "--json").out)["repeats"] == [REPEATED]
     assert REPEATED in refused("validate", lists)
 
@@ -142,7 +142,7 @@ def test_a_relative_root_is_looked_for_where_the_environment_says(command, pictu
 
 
 def test_validate_prints_what_the_search_would_cost_and_leaves_nothing_behind(command, tmp_path):
-    ended = command("validate", "tiny.yaml")
+    ended = command("validate", "tiny.yaml", "--no-probe")
     assert (ended.status, ended.err) == (0, "")
     lines = ended.out.splitlines()
     assert lines[:2] == ["tiny.yaml: valid", "7 trainings of 1 epoch, 18 steps each"]
@@ -150,7 +150,7 @@ def test_validate_prints_what_the_search_would_cost_and_leaves_nothing_behind(co
 
 
 def test_validate_as_json(command):
-    ended = command("validate", "tiny.yaml", "--json", "--set", "training.epochs=10")
+    ended = command("validate", "tiny.yaml", "--no-probe", "--json", "--set", "training.epochs=10")
     assert (ended.status, ended.err) == (0, "")
     found = json.loads(ended.out)
     assert set(found) == COST
@@ -166,3 +166,21 @@ def test_validate_refuses_a_space_that_holds_nothing_feasible(refused):
     assert message.endswith(
         "exceed space.max_parameters = 3; raise that limit or lower the ranges under space"
     )
+
+
+def test_validate_measures_hours_and_memory_on_this_machine(command, tmp_path):
+    found = json.loads(command("validate", "tiny.yaml", "--json").out)
+    measured = found["measured"]
+    assert (measured["networks"], measured["workers"], found["unmeasured"]) == (4, 1, "")
+    assert (
+        0 < measured["seconds"]["least"] <= measured["seconds"]["median"] <= measured["seconds"]["greatest"]
+    )
+    assert measured["host_memory"] > 2**26  # torch alone takes more
+    assert [path.name for path in tmp_path.iterdir()] == ["tiny.yaml"]
+
+
+def test_where_nothing_can_be_measured_validate_says_why_and_ends_well(command):
+    ended = command("validate", "tiny.yaml", "--set", "workers.device=cuda", "--set", "workers.count=10000")
+    assert (ended.status, ended.err) == (0, "")
+    (why,) = [line for line in ended.out.splitlines() if "not measured" in line]
+    assert "workers.count is 10000" in why or "no GPU was found" in why

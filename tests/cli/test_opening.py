@@ -45,7 +45,7 @@ def test_a_group_names_commands_that_find_it(command, scripted, place):
 def test_a_stopped_search_names_the_command_that_goes_on(command, monkeypatch, place, api):
     script_workers(api, Disturbed(3, lambda: os.kill(os.getpid(), signal.SIGTERM)))
     ended = command("run", "tiny.yaml", "--storage", ELSEWHERE)
-    assert ended.err.endswith(f"`evosearch resume tiny --storage {place}` goes on where it stood\n")
+    assert ended.err.endswith(f"`evosearch resume tiny --storage {place}` goes on where it stopped\n")
     (resume,) = named(ended.err)
     script_workers(api)
     assert command(*resume).status == 0

@@ -34,8 +34,8 @@ def test_a_range_has_both_its_ends_and_a_list_keeps_its_order(text, seeds):
         ("1,", "'' is no seed; write "),
         ("٣", "'٣' is no seed; write "),
         ("9" * 5000, "'999"),
-        ("3,1,3", "3 stands there twice; name each seed once"),
-        ("0..4,2..6", "2 stands there twice; name each seed once"),
+        ("3,1,3", "3 is there twice; name each seed once"),
+        ("0..4,2..6", "2 is there twice; name each seed once"),
         ("0..999999999999999999", "these are more than 1000 seeds; take fewer"),
     ],
 )

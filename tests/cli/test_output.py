@@ -49,3 +49,29 @@ def test_a_table_on_a_narrow_terminal_is_wrapped_by_it_and_not_squeezed(monkeypa
     say_table(wide_table())
     _, row = sys.stdout.getvalue().splitlines()
     assert row.count("word ") >= 99
+
+
+def test_a_long_line_on_a_terminal_is_broken_between_words_below_its_text(monkeypatch):
+    class Terminal(StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    monkeypatch.setenv("COLUMNS", "40")
+    path = f"/{'deep/' * 12}evolution.png"
+    say(f"Evolution curve  {path}")
+    say("  reading      candidate 6, 1 epoch, reading 1 of this test split")
+    say("short")
+    assert sys.stdout.getvalue().splitlines() == [
+        f"Evolution curve  {path}",  # a path stays whole, to be copied
+        "  reading      candidate 6, 1 epoch,",
+        "               reading 1 of this test",
+        "               split",
+        "short",
+    ]
+
+
+def test_a_line_in_a_pipe_is_never_broken(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    say("word " * 20)
+    assert capsys.readouterr().out == f"{'word ' * 20}\n"

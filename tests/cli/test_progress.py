@@ -5,10 +5,12 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from io import StringIO
+from typing import Any
 
 import pytest
 from rich.console import Console
 
+from evosearch.blueprint import size_of
 from evosearch.cli.panel import panel
 from evosearch.cli.progress import Display, Lines, show_progress
 from evosearch.cli.tally import Tallies
@@ -40,13 +42,15 @@ class Clock:
     """Two seconds pass with each evaluation."""
 
     now: float = 0.0
+    takes: Callable[[Any], float] = lambda _: 2.0
 
     def __call__(self) -> float:
         return self.now
 
     def handle(self, task):
-        self.now += 2.0
-        return FormulaEvaluator(seconds=0.0).handle(task)
+        seconds = self.takes(task)
+        self.now += seconds
+        return replace(FormulaEvaluator().handle(task), seconds=seconds)
 
 
 @dataclass
@@ -64,10 +68,11 @@ class Watched:
         settings=SETTINGS,
         names=("small",),
         stop: Callable[[], str | None] = lambda: None,
+        make_pool=ScriptedPool,
     ):
         plans = [replace(make_plan(settings, seed=seed), name=name) for seed, name in enumerate(names)]
         fleet = Fleet.of(*(Member(plan, self.replayed(plan)) for plan in plans))
-        pool = ScriptedPool(self.clock, script)
+        pool = make_pool(self.clock, script)
         pool.start()
         for member in fleet.members.values():
             watcher.begin(member.plan, member.state)
@@ -94,7 +99,14 @@ class Told(Lines):
 
     def __init__(self, clock):
         self.lines: list[str] = []
-        super().__init__(self.lines.append, clock)
+        self.times: list[float] = []
+        super().__init__(self.add, clock, lambda: "23:59:59")
+
+    def add(self, line):
+        stamp, _, text = line.partition(" ")
+        assert stamp == "23:59:59"
+        self.lines.append(text)
+        self.times.append(self._tallies.clock())
 
 
 # Lines
@@ -106,8 +118,8 @@ def test_every_evaluation_is_a_line_with_fitness_worker_standing_and_estimated_e
     assert len([line for line in told.lines if line.startswith("#")]) == TOTAL
     first, last = told.lines[0], told.lines[-1]
     assert re.fullmatch(
-        r"#\d 0\.\d{4} in 0\.0 s on scripted-1  \| generation 0: 1 of 4, best (0\.\d{4}), mean \1"
-        r" \| 1 of 7, 1 running, 12 s left",
+        r"#\d 0\.\d{4} in 2\.0 s on scripted-1  \| generation 0: 1 of 4, best (0\.\d{4}), mean \1"
+        r" \| 1 of 7, 1 running, about \d+ s left",
         first,
     )
     assert re.search(
@@ -122,18 +134,82 @@ def test_best_and_mean_are_those_of_the_generation(watched):
     assert f"best {max(fitness):.4f}, mean {sum(fitness) / len(fitness):.4f} |" in told.lines[-1]
 
 
-def test_the_time_left_is_that_of_the_evaluations_to_come_at_the_speed_so_far(watched):
+def estimates(told):
+    """What was said to be left and when, in seconds: (when, left, whether it was said to be rough)."""
+    found = []
+    for at, line in zip(told.times, told.lines, strict=True):
+        if match := re.search(r", (about )?(?:(\d+) h )?(?:(\d+) min )?(?:(\d+) s )?left$", line):
+            hours, minutes, seconds = (int(part or 0) for part in match.groups()[1:])
+            found.append((at, 3600 * hours + 60 * minutes + seconds, match[1] is not None))
+    return found
+
+
+def by_size(task):
+    """Seconds of a training: half of one, and the larger the network the more."""
+    problem = make_plan(SETTINGS).problem
+    return 0.5 + size_of(task.network, problem, 0.0).flops / 1e4
+
+
+def test_the_time_left_comes_near_what_it_came_to_from_the_first_result_on(watched):
+    """Although the first wait for their worker, and the longest go first."""
+    watched.clock.takes = by_size
     told = Told(watched.clock)
-    watched(told)
-    trained = [line for line in told.lines if " as #" not in line and not line.startswith("generation")]
-    assert len(trained) >= 5
-    estimates = 0
-    for spent, line in enumerate(trained, 1):
-        if snapshot := re.search(r"\| (\d) of 7, ", line):
-            done = int(snapshot[1])
-            assert line.endswith(f", {round(2 * spent / done * (TOTAL - done))} s left")
-            estimates += 1
-    assert estimates >= 4
+    told.wait("starting workers: 0 of 1 ready")
+    settings = EavlSettings(population=20, generations=4, elites=4, immigrants=4)
+    delayed = Delayed(30.0, watched.clock)
+    watched(told, settings=settings, make_pool=delayed)
+    end = watched.clock.now
+    rough = [left / (end - at) for at, left, is_rough in estimates(told) if is_rough and at < end]
+    sure = [left / (end - at) for at, left, is_rough in estimates(told) if not is_rough and at < end - 9]
+    assert len(rough) > 5
+    assert len(sure) > 20
+    assert 0.4 < min(rough) <= max(rough) < 2.5
+    assert 0.6 < min(sure) <= max(sure) < 1.6
+
+
+@dataclass
+class Delayed:
+    """Makes pools whose workers take `seconds` to start."""
+
+    seconds: float
+    clock: Clock
+
+    def __call__(self, evaluator, script):
+        class DelayedPool(ScriptedPool):
+            def poll(pool, timeout):  # noqa: N805 - `self` is the one around
+                if not pool.submitted and not pool.alive_before:
+                    self.clock.now += self.seconds
+                pool.alive_before = True
+                return super().poll(timeout)
+
+            alive_before = False
+
+        return DelayedPool(evaluator, script)
+
+
+def test_what_is_waited_for_is_told_with_the_time(watched):
+    told = Told(watched.clock)
+    told.wait("reading the data")
+    told.wait("starting workers: 0 of 2 ready")
+    assert told.lines == ["reading the data", "starting workers: 0 of 2 ready"]
+
+
+def test_how_far_the_first_trainings_are_tells_what_is_left_before_any_of_them_ends(watched):
+    tallies = Tallies(watched.clock)
+    plan = make_plan(SETTINGS)
+    state = replay(plan, ())
+    for trial in plan.strategy.ask(state.search):
+        state = evolve(plan, state, Born.of(trial, None, None))
+    tally = tallies.begin(plan, state)
+    state = evolve(plan, state, Dispatched(0, 1, "w"))
+    tally.see(state, [], watched.clock())
+    assert tallies.left == "time left unknown"
+    watched.clock.now = 10.0
+    tallies.follow(plan, [LiveCurve(TrialId(0), 10, (EpochRecord(0.5, 0.5),))])
+    first = re.fullmatch(r"about (\d+) min (\d+) s left", tallies.left)
+    assert 5 * 60 < int(first[1]) * 60 + int(first[2]) < 20 * 60  # seven trainings, of which one takes 100 s
+    tallies.follow(plan, [LiveCurve(TrialId(0), 10, (EpochRecord(0.5, 0.5),) * 10)])
+    assert re.fullmatch(r"about (1 min )?\d+ s left", tallies.left)
 
 
 def test_a_generation_that_is_done_is_summed_up_before_the_next_one(watched):
@@ -183,7 +259,7 @@ def test_going_on_says_from_where_and_estimates_by_what_is_done_since(watched):
     told = Told(watched.clock)
     watched(told)
     assert told.lines[0] == "small: going on at generation 0, 3 evaluations done"
-    assert told.lines[2].endswith("| 4 of 7, 1 running, 6 s left")
+    assert told.lines[2].endswith("| 4 of 7, 1 running, about 6 s left")
 
 
 def test_an_extended_search_counts_from_what_is_done(watched):
@@ -192,7 +268,7 @@ def test_an_extended_search_counts_from_what_is_done(watched):
     told = Told(watched.clock)
     watched(told, settings=EavlSettings(population=4, generations=3, elites=1, immigrants=1))
     assert told.lines[0] == "small: going on at generation 2, 7 evaluations done"
-    assert re.search(r"\| 8 of 10, \d running, 4 s left$", told.lines[1])
+    assert re.search(r"\| 8 of 10, \d running, about 4 s left$", told.lines[1])
     assert " 10 of 10, 0 running, 0 s left" in told.lines[-1]
 
 
@@ -221,8 +297,8 @@ def test_in_a_group_every_line_begins_with_the_member_and_ends_with_the_standing
     watched(told, names=GROUP)
     assert {line.split()[0] for line in told.lines} == {"seed-3", "seed-10"}
     assert re.fullmatch(
-        r"seed-(3|10) #\d 0\.\d{4} in 0\.0 s on scripted-1  \| generation 0: 1 of 4, best (0\.\d{4}), mean \2"
-        r" \| 1 of 14 in all, 26 s left",
+        r"seed-(3|10) #\d 0\.\d{4} in 2\.0 s on scripted-1  \| generation 0: 1 of 4, best (0\.\d{4}), mean \2"
+        r" \| 1 of 14 in all, about \d+ s left",
         told.lines[0],
     )
     assert told.lines[-1].endswith("| 14 of 14 in all, 0 s left")
@@ -245,7 +321,7 @@ def test_a_group_that_goes_on_says_from_where_for_each_member_that_had_begun(wat
     told = Told(watched.clock)
     watched(told, names=GROUP)
     assert told.lines[0] == "pets/seed-3: going on at generation 0, 3 evaluations done"
-    assert "| 4 of 14 in all, 20 s left" in told.lines[1]
+    assert "| 4 of 14 in all, about 20 s left" in told.lines[1]
 
 
 # The display
@@ -269,12 +345,18 @@ def last(lines: list[str], heading: str) -> str:
 
 
 def test_the_display_begins_with_what_it_waits_for(terminal):
-    display = Display(terminal)
+    clock = Clock()
+    display = Display(terminal, clock)
+    display.wait("reading the data")
     display.note("data: 3 files are ignored")
+    display.wait("starting workers: 0 of 2 ready")
+    plan = make_plan(SETTINGS)
+    display.begin(plan, replay(plan, ()))
+    clock.now = 12.0
     display.close()
     lines = shown(terminal)
     assert "data: 3 files are ignored" in lines
-    assert lines[-1] == "preparing data and workers ..."
+    assert lines[-1] == "starting workers: 0 of 2 ready, 12 s"
 
 
 def test_the_display_shows_generation_counts_workers_and_the_estimated_end(terminal, watched):
@@ -286,7 +368,7 @@ def test_the_display_shows_generation_counts_workers_and_the_estimated_end(termi
     assert last(lines, "search").split() == ["search", "small"]
     assert last(lines, "generation") == "generation   1, 2 of 4 evaluated"
     assert last(lines, "             5") == "             5 of 7 done, 1 running"
-    assert last(lines, "time") == "time         10 s elapsed, 4 s left"
+    assert last(lines, "time") == "time         10 s elapsed, about 4 s left"
     assert re.fullmatch(r"fitness      best 0\.\d{4}   mean 0\.\d{4}", last(lines, "fitness"))
     assert re.fullmatch(r"best so far  0\.\d{3}", last(lines, "best so far"))
     assert re.fullmatch(r"scripted-1   \d: [BCP]\S* .*\| .*", last(lines, "scripted-1"))
@@ -338,7 +420,7 @@ def test_of_a_group_the_display_shows_a_row_a_member_and_the_workers_of_all(term
     lines = shown(terminal)
     assert last(lines, "group").split() == ["group", "pets"]
     assert last(lines, "             5") == "             5 of 14 done, 3 running"
-    assert last(lines, "time") == "time         10 s elapsed, 18 s left"
+    assert re.fullmatch(r"time         10 s elapsed, about \d+ s left", last(lines, "time"))
     assert last(lines, "search ").split() == ["search", "generation", "done", "best", "chromosome"]
     rows = [last(lines, name) for name in ("seed-3 ", "seed-10 ")]
     found = [re.fullmatch(r"seed-\d+ +0, (\d) of 4 +\1 of 7 +0\.\d{4} +[BCP]\S* .*", row) for row in rows]
@@ -425,8 +507,9 @@ def retrained(watcher, script=None):
 
 def test_a_line_tells_of_each_reading_and_never_what_it_gave():
     lines = []
-    retrained(Lines(lines.append), Script(losses={(0, 2): FailureKind.CRASHED}))
-    trained, failed, read = (line.partition("  | ")[0] for line in lines)
+    retrained(Lines(lines.append, stamp=lambda: "12:00:00"), Script(losses={(0, 2): FailureKind.CRASHED}))
+    parts = (line.removeprefix("12:00:00 ").partition("  | ")[0] for line in lines)
+    trained, failed, read = parts
     assert trained.startswith("#0 0.")
     assert failed == (
         "#0 could not read the test split on scripted-1, attempt 2: crashed: lost by the script; will be tried again"

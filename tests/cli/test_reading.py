@@ -7,6 +7,7 @@ from statistics import fmean, stdev
 
 import pytest
 
+from evosearch.evaluation import FailureKind
 from evosearch.testing import FailingEvaluator, Victims
 from tests.cli.test_searching import Disturbed, interrupt
 from tests.finished_search import EVALUATIONS, script_workers
@@ -14,8 +15,10 @@ from tests.finished_search import EVALUATIONS, script_workers
 KEYS = [
     *("number", "generation", "origin", "parents", "operators", "chromosome", "status", "fitness", "failure"),
     *("parameters", "flops", "seconds", "worker", "attempts", "reasons", "cached"),
-    *("candidate", "repeat", "until"),
+    *("candidate", "repeat", "until", "accuracy", "balanced_accuracy", "f1", "auroc"),
 ]
+RECALLED = 1
+"""Of the finished search: one child is a copy of its parent."""
 DESIGNED = {
     *("number", "generation", "origin", "parents", "chromosome", "status", "fitness", "parameters"),
     *("flops", "seconds", "worker", "attempts", "cached"),
@@ -35,7 +38,7 @@ def test_status_of_a_search_as_json_has_the_keys_that_scripts_rely_on(read_finis
         *("estimated_seconds_left", "trainings", "message", "environment", "heartbeat"),
         *("parent", "retrainings", "readings"),
     }
-    assert set(found["evaluations"]) == {"done", "running", "failed", "total"}
+    assert set(found["evaluations"]) == {"done", "running", "failed", "total", "recalled"}
     assert set(found["best"]) == {"number", "chromosome", "fitness"}
     assert (found["name"], found["state"], found["generation"], found["generations"]) == (
         "tiny",
@@ -43,7 +46,8 @@ def test_status_of_a_search_as_json_has_the_keys_that_scripts_rely_on(read_finis
         1,
         2,
     )
-    assert found["evaluations"] == {"done": EVALUATIONS, "running": 0, "failed": {}, "total": EVALUATIONS}
+    counts = {"done": EVALUATIONS, "running": 0, "failed": {}, "total": EVALUATIONS, "recalled": RECALLED}
+    assert found["evaluations"] == counts
     assert found["seconds"] > 0
     assert found["estimated_seconds_left"] == 0
     assert found["environment"]["device"] == "cpu"
@@ -57,7 +61,8 @@ def test_status_of_a_search_for_a_person(read_finished):
     assert lines[:3] == [
         "tiny: done",
         "  generation   1 (0 to 1)",
-        f"  evaluations  {EVALUATIONS} done, 0 running, failed: none; {EVALUATIONS} in all",
+        f"  evaluations  {EVALUATIONS} done ({RECALLED} as copies of equal networks, untrained), 0 running, failed: none; "
+        f"{EVALUATIONS} in all",
     ]
     assert (
         lines[4] == f"  best         {best['fitness']:.4f}, candidate {best['number']}: {best['chromosome']}"
@@ -87,7 +92,7 @@ def test_status_of_all_searches(read_finished):
 def test_results_as_json_have_the_keys_that_scripts_rely_on_by_number(read_finished):
     rows = document(read_finished, "results", "tiny", "--format", "json")
     assert set(KEYS) >= DESIGNED
-    assert [list(row) for row in rows] == [[*KEYS, "curve"]] * EVALUATIONS
+    assert [list(row) for row in rows] == [[*KEYS, "operations", "curve", "epochs"]] * EVALUATIONS
     assert [row["number"] for row in rows] == list(range(EVALUATIONS))
     assert [row["origin"] for row in rows] == ["initial"] * 4 + ["crossover"] * 2 + ["immigrant"]
     assert [len(row["parents"]) for row in rows] == [0] * 4 + [2] * 2 + [0]
@@ -203,7 +208,7 @@ def test_a_member_that_is_unfinished_is_told_with_the_figures(command, monkeypat
 
 
 def test_a_group_in_which_nobody_succeeded_has_no_figures(command, monkeypatch, api):
-    script_workers(api, FailingEvaluator(Victims(every=1)))
+    script_workers(api, FailingEvaluator(Victims(every=1), FailureKind.OUT_OF_MEMORY))
     command("run", "tiny.yaml", "--name", "tiny/seed-0")
     found = document(command, "status", "tiny", "--json")
     assert (found["mean"], found["deviation"], found["members"][0]["best"]) == (None, None, None)

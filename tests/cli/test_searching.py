@@ -15,6 +15,7 @@ from evosearch.api import Finished
 from evosearch.evaluation import FailureKind
 from evosearch.storage import DriverStarted, Home, open_home, take
 from evosearch.testing import FailingEvaluator, FormulaEvaluator, Script, Victims
+from tests.cli.conftest import STAMP, WAITS
 from tests.finished_search import EVALUATIONS, TINY, script_workers
 from tests.reports.rows import DONE, SEARCH
 
@@ -73,10 +74,13 @@ def test_a_search_ends_with_its_best_in_words_and_where_everything_lies(command,
 def test_the_first_line_of_progress_names_the_absolute_journal_and_the_rest_its_evaluations(
     command, scripted
 ):
-    lines = command("run", "tiny.yaml").err.splitlines()
-    assert lines[0] == f"journal {Path.cwd() / 'runs' / 'journal.db'}"
-    assert [line[0] for line in lines[1:]].count("#") == EVALUATIONS
-    assert lines[-1].endswith(f"| {EVALUATIONS} of {EVALUATIONS}, 0 running, 0 s left")
+    ended = command("run", "tiny.yaml")
+    first, *others = ended.err.splitlines()
+    assert first == f"journal {Path.cwd() / 'runs' / 'journal.db'}"
+    assert all(STAMP.match(line) for line in others)
+    assert [line.partition(" ")[2] for line in others[:3]] == [*WAITS[:2], f"{WAITS[2]}0 of 1 ready"]
+    assert [line[0] for line in ended.told].count("#") == EVALUATIONS
+    assert ended.told[-1].endswith(f"| {EVALUATIONS} of {EVALUATIONS}, 0 running, 0 s left")
 
 
 def test_a_finished_search_run_again_prints_its_result_and_trains_nothing(
@@ -87,7 +91,7 @@ def test_a_finished_search_run_again_prints_its_result_and_trains_nothing(
         ended = read_finished("run", finished.config)
         assert list(home.journal.replay("tiny")) == before
     assert ended.status == 0
-    assert ended.out.startswith(f"tiny: done, 2 generations, {EVALUATIONS} evaluations in ")
+    assert ended.out.startswith(f"tiny: done, 2 generations, {EVALUATIONS} evaluations, 6 trainings in ")
     assert ended.err == f"journal {finished.home / 'journal.db'}\n"
 
 
@@ -169,7 +173,7 @@ def test_a_driver_that_died_is_gone_on_with_and_the_end_is_the_same(command, mon
     script_workers(api)
     ended = command(*again)
     assert ended.status == 0
-    assert "tiny: going on at generation 1, 5 evaluations done" in ended.err.splitlines()
+    assert "tiny: going on at generation 1, 5 evaluations done" in ended.told
     assert outcome(command) == outcome(command, "undisturbed")
 
 
@@ -180,7 +184,7 @@ def test_a_signal_stops_a_search_with_75_and_says_how_to_go_on(command, monkeypa
     ended = command("run", "tiny.yaml")
     assert (ended.status, ended.out) == (75, "")
     assert ended.err.splitlines()[-1] == (
-        f"evosearch: 'tiny' was stopped by {word}; `evosearch resume tiny` goes on where it stood"
+        f"evosearch: 'tiny' was stopped by {word}; `evosearch resume tiny` goes on where it stopped"
     )
     assert signal.getsignal(number) is before
     state = status_of(command)
@@ -195,7 +199,7 @@ def test_too_many_failures_stop_a_search_with_5_and_a_resume_tries_them_again(co
     assert (ended.status, ended.out) == (5, "")
     assert ended.err.splitlines()[-1] == (
         "evosearch: 'tiny' stopped: the first 3 evaluations all ended as error; the last one: fails on purpose; "
-        "mend the cause, then `evosearch resume tiny` tries them again"
+        "fix the cause, then `evosearch resume tiny` tries them again"
     )
     assert status_of(command)["state"] == "failed"
     script_workers(api)
@@ -219,7 +223,13 @@ def test_a_running_search_reads_as_running(command, monkeypatch, api):
     script_workers(api, Disturbed(3, lambda: seen.append(status_of(command))))
     assert command("run", "tiny.yaml").status == 0
     assert (seen[0]["state"], seen[0]["generation"]) == ("running", 0)
-    assert seen[0]["evaluations"] == {"done": 2, "running": 1, "failed": {}, "total": EVALUATIONS}
+    assert seen[0]["evaluations"] == {
+        "done": 2,
+        "running": 1,
+        "failed": {},
+        "total": EVALUATIONS,
+        "recalled": 0,
+    }
 
 
 def test_a_picture_that_a_kill_prevented_is_drawn_by_the_next_run(own_finished, finished, no_workers):
@@ -227,6 +237,17 @@ def test_a_picture_that_a_kill_prevented_is_drawn_by_the_next_run(own_finished, 
     picture.unlink()
     assert own_finished("run", "tiny.yaml").status == 0
     assert picture.exists()
+
+
+def test_a_group_has_a_picture_of_all_its_seeds_that_an_extension_draws_again(command, scripted):
+    ended = command("run", "tiny.yaml", "--seeds", "0..2")
+    picture = Path("runs/tiny/evolution.png")
+    assert f"Evolution curves  {picture.absolute()}\n" in ended.out
+    before = picture.read_bytes()
+    for seed in range(3):
+        assert Path(f"runs/tiny/seed-{seed}/evolution.png").exists()
+    assert command("resume", "tiny", "--generations", "3").status == 0
+    assert picture.read_bytes() != before
 
 
 # resume --generations
@@ -247,10 +268,10 @@ def test_an_extended_search_equals_one_configured_so_from_the_start(command, scr
 
 def test_an_extension_counts_on_from_what_is_done(command, scripted):
     command("run", "tiny.yaml")
-    lines = command("resume", "tiny", "--generations", "3").err.splitlines()
-    assert lines[1] == "tiny: going on at generation 2, 7 evaluations done"
-    assert " of 10, " in lines[2]
-    assert "-" not in lines[2].rpartition("running, ")[2]
+    lines = command("resume", "tiny", "--generations", "3").told
+    assert lines[0] == "tiny: going on at generation 2, 7 evaluations done"
+    assert " of 10, " in lines[1]
+    assert "-" not in lines[1].rpartition("running, ")[2]
 
 
 def test_an_extended_search_is_the_same_with_the_generations_of_before_or_of_now(
@@ -404,7 +425,7 @@ def test_retrain_reads_the_test_split_once_and_prints_the_recorded_reading_ever_
     best = status_of(own_finished)["best"]
     assert (reading["number"], reading["epochs"], reading["images"]) == (best["number"], 1, 359)
     assert sum(map(sum, reading["confusion"])) == 359
-    told, trained, read = ended.err.splitlines()
+    told, trained, read = ended.told
     assert told == f"training candidate {best['number']} for 1 epoch, then reading the test split"
     assert trained.startswith(f"#0 {reading['validation_accuracy']:.4f} in ")
     assert read.startswith("#0 has read the test split")
@@ -415,7 +436,7 @@ def test_retrain_reads_the_test_split_once_and_prints_the_recorded_reading_ever_
     api.give(make_pool=interrupt)
     again = own_finished("retrain", "tiny", "--json")
     assert (again.status, json.loads(again.out)) == (0, reading)
-    assert again.err == "recorded earlier: each network reads the test split once\n"
+    assert again.told == ["recorded earlier: each network reads the test split once"]
     text = own_finished("retrain", "tiny", "--epochs", "1").out
     assert text.startswith(
         f"tiny: candidate {best['number']} after 1 epoch, on 359 test images\n"
@@ -443,6 +464,11 @@ def test_a_search_in_which_nothing_succeeded_says_so_and_cannot_be_retrained(
 ):
     script_workers(api, FailingEvaluator(Victims(every=1)))
     ended = command("run", "tiny.yaml")
+    assert (ended.status, ended.out) == (5, "")
+    last = ended.err.splitlines()[-1]
+    assert last.startswith("evosearch: 'tiny' stopped: every evaluation of the first generation diverged (")
+    assert "a lower training.learning_rate (0.003 now)" in last
+    ended = command("resume", "tiny")
     assert ended.status == 0
     summary, hint = ended.out.splitlines()
     assert summary.startswith(
@@ -487,7 +513,7 @@ def test_a_retraining_that_was_stopped_names_the_command_that_goes_on_and_that_p
     script_workers(api, Disturbed(1, lambda: os.kill(os.getpid(), signal.SIGINT)))
     ended = command("retrain", "tiny", "--seeds", "1..3")
     assert ended.status == 75
-    assert "`evosearch resume tiny/final-1` goes on where it stood" in ended.err.splitlines()[-1]
+    assert "`evosearch resume tiny/final-1` goes on where it stopped" in ended.err.splitlines()[-1]
     script_workers(api)
     resumed = command("resume", "tiny/final-1")
     assert resumed.status == 0
@@ -544,7 +570,7 @@ def test_a_journal_that_is_lost_ends_with_3_and_the_command_that_goes_on(command
     rescued = Path.cwd() / "journal-rescued-1.db"
     assert ended.err.splitlines()[-1] == (
         f"evosearch: the journal {Path.cwd()}/mine/journal.db was deleted or moved while 'tiny' ran; all that it held was "
-        f"copied to {rescued}: `evosearch resume tiny --storage {rescued}` goes on; pictures and weights that lay beside "
+        f"copied to {rescued}: `evosearch resume tiny --storage {rescued}` goes on; pictures and weights that were beside "
         "it are gone"
     )
     script_workers(api)

@@ -36,7 +36,7 @@ class Cluster:
 
     def follow(self, job, write):
         if self.ended == 75:
-            raise InterruptedSearchError(f"job {job} was stopped; the same command goes on where it stood")
+            raise InterruptedSearchError(f"job {job} was stopped; the same command goes on where it stopped")
         write(f"the log of {job}")
         return self.ended
 
@@ -111,7 +111,7 @@ def test_a_job_that_was_stopped_ends_with_75_and_one_line(command, cluster):
     ended = command("submit", "tiny.yaml", "--wait")
     assert ended.status == 75
     assert ended.err.endswith(
-        "\nevosearch: job raysubmit_1 was stopped; the same command goes on where it stood\n"
+        "\nevosearch: job raysubmit_1 was stopped; the same command goes on where it stopped\n"
     )
 
 

@@ -25,7 +25,10 @@ from evosearch.runtime import WorkerSettings
 FIRST = json.loads(Path(__file__, "../assets/configurations-0.1.0.json").resolve().read_text("utf-8"))
 """As version 0.1.0 journaled them: the shipped files, all defaults, and the largest numbers it took. Never renewed."""
 
-SINCE: dict[str, object] = {"workers.checkpoint_minutes": None}
+SINCE: dict[str, object] = {
+    "workers.checkpoint_minutes": None,
+    "data.positive": None,
+}
 """Every key that came after version 0.1.0, with what a journal without it means: a new key has its line here."""
 OF_FILES = {"data.beside": None, "data.follow_links": False}
 SINCE_OF_SOURCE: dict[str, dict[str, object]] = {
@@ -34,6 +37,11 @@ SINCE_OF_SOURCE: dict[str, dict[str, object]] = {
     "image_folder": {**OF_FILES, "data.recursive": False, "data.group": "none", "data.window": "full"},
 }
 """The same of each source."""
+SINCE_OF_STRATEGY: dict[str, dict[str, object]] = {
+    "eavl": {"strategy.fitness": "accuracy", "strategy.selection": "squared"},
+    "random": {"strategy.fitness": "accuracy"},
+}
+"""The same of each strategy."""
 
 
 def flat(document, path=""):
@@ -51,10 +59,12 @@ def test_what_the_first_version_journaled_means_what_it_meant(name):
     known = {key: value for key, value in flat(FIRST[name]) if key not in never}
     now = dict(flat(config_to_json(config_from_json(FIRST[name]))))
     assert {key: now[key] for key in known} == known
-    assert {key: value for key, value in now.items() if key not in known} == {
-        **SINCE,
-        **SINCE_OF_SOURCE[FIRST[name]["data"]["name"]],
-    }
+    since = (
+        SINCE
+        | SINCE_OF_SOURCE[FIRST[name]["data"]["name"]]
+        | SINCE_OF_STRATEGY[FIRST[name]["strategy"]["name"]]
+    )
+    assert {key: value for key, value in now.items() if key not in known} == since
 
 
 def test_every_shipped_file_of_the_first_version_is_among_them():

@@ -30,7 +30,7 @@ def refusal(write):
         ("population: 5", "population is unknown; did you mean strategy.population?"),
         (
             "data: {name: digits, folder: x}",
-            "data.folder is unknown; known are name, image_size, channels, test_fraction",
+            "data.folder is unknown; known are name, image_size, channels, positive, test_fraction",
         ),
         (
             "strategy: {name: random, population: 8}",
@@ -39,7 +39,7 @@ def refusal(write):
         ),
         (
             "data: {name: covid_ct, root: x, test_fracton: 0.1}",
-            "data.test_fracton is unknown; known are name, image_size, channels, root, beside, follow_links",
+            "data.test_fracton is unknown; known are name, image_size, channels, positive, root, beside, follow_links",
         ),
         ("strategy: {evaluations: 8}", "strategy.evaluations is unknown; it belongs to strategy.name random"),
         ("'a\\nb': 1", r"known are name, data, seed"),
@@ -125,9 +125,57 @@ def test_the_line_is_the_keys_own(refusal):
     assert refusal(text) == 'run.yaml:8: space.dense[1] is "two"; expected a whole number'
 
 
-def test_of_several_problems_the_first_in_the_file_is_told(refusal):
+@pytest.fixture
+def lines(write):
+    """All that is told."""
+
+    def load(text, *overrides):
+        with pytest.raises(ConfigError) as caught:
+            load_config(write(text), overrides)
+        return caught.value.lines
+
+    return load
+
+
+def test_of_several_problems_the_message_is_the_first_in_the_file(refusal):
     text = "training: {epochs: x}\nspace: {dense: 1}\nfoo: 1\n" + DATA
     assert refusal(text) == 'run.yaml:1: training.epochs is "x"; expected a whole number (and 2 more)'
+
+
+def test_every_problem_is_told_whichever_room_finds_it(lines):
+    text = (
+        "training:\n  epochs: x\n  batch_size: 0\n  dropout: 2\n"
+        "strategy: {population: 8}\nseed: -1\nname: a b\nfoo: 1\n" + DATA
+    )
+    begins = [
+        'run.yaml:2: training.epochs is "x"',
+        "run.yaml:3: training.batch_size is 0",
+        "run.yaml:4: training.dropout is 2.0",
+        "run.yaml:5: strategy.population is 8, smaller than elites + immigrants = 10 + 10",
+        "run.yaml:6: seed is -1",
+        "run.yaml:7: name: 'a b' cannot name a search",
+        "run.yaml:8: foo is unknown",
+        "--set final.epochs=0: final.epochs is 0",
+        "--set space.channels=[8]: space.channels is [8]",
+    ]
+    found = lines(text, "final.epochs=0", "space.channels=[8]")
+    assert [line[: len(begin)] for line, begin in zip(found, begins, strict=True)] == begins
+
+
+def test_what_only_follows_from_another_problem_is_not_told(lines):
+    (line,) = lines(DATA + "strategy: {population: -1, elites: 60}")  # 60 of 100, the default, would do
+    assert line.startswith("run.yaml:2: strategy.population is -1; ")
+    (line,) = lines(DATA + "strategy: {population: -1, elites: 600}")
+    assert line.startswith("run.yaml:2: strategy.population is -1; ")
+    (line,) = lines("data: {name: covid_ct}")
+    assert line == "run.yaml:1: data.root is missing; add it"
+
+
+def test_of_very_many_problems_ten_are_told_and_how_many_more_there_are(lines):
+    found = lines(DATA + "".join(f"unknown{number}: 1\n" for number in range(14)))
+    assert len(found) == 11
+    assert found[9].startswith("run.yaml:11: unknown9 is unknown")
+    assert found[10] == "and 4 more"
 
 
 def test_a_missing_section_is_asked_for(refusal):

@@ -54,7 +54,7 @@ def test_an_image_that_links_out_of_the_folder_is_refused(covid_ct: Path, tmp_pa
 
 def test_images_in_no_split_file_are_noted(covid_ct: Path) -> None:
     os.link(covid_ct / "Images/CT_COVID/0.png", covid_ct / "Images/CT_COVID/extra.png")
-    note = "1 file stands in no split file and is not used, first 'Images/CT_COVID/extra.png'"
+    note = "1 file is in no split file and is not used, first 'Images/CT_COVID/extra.png'"
     assert list_covid_ct(covid_ct).notes == (note,)
     assert list_covid_ct(covid_ct).ignored == {".txt": 6, ".png in no split file": 1}
 

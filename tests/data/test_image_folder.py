@@ -187,9 +187,7 @@ def test_groups_that_stand_in_two_given_splits_are_a_note(
                 write_images(root / split / name / f"{name}{patient}{split if patient else ''}", 2)
     listing = list_image_folder(root, replace(SETTINGS, group="folder"))
     (note,) = listing.notes
-    assert (
-        note == "2 groups stand in several splits: 'ill0' in train and test; 'well0' in validation and test"
-    )
+    assert note == "2 groups are in several splits: 'ill0' in train and test; 'well0' in validation and test"
     data = load_dataset(
         ImageFolderSettings(root="scans", group="folder", image_size=4), env={}, cwd=tmp_path, cache=None
     )
@@ -261,7 +259,7 @@ def test_links_are_followed_where_the_key_says_so_and_the_data_are_the_same(
 
 def test_a_link_to_a_folder_that_it_stands_in_is_no_way_without_end(pets: Path) -> None:
     (pets / "cat" / "round").symlink_to("..")
-    assert listed(pets).problems == ("'cat/round/cat' is a link to a folder that it stands in",)
+    assert listed(pets).problems == ("'cat/round/cat' is a link to a folder that it is in",)
 
 
 # Layouts that may mean two things

@@ -14,7 +14,8 @@ from evosearch.data import (
     ImageFolderSettings,
     load_dataset,
 )
-from evosearch.errors import DataError
+from evosearch.data.loading import positive_class
+from evosearch.errors import ConfigError, DataError
 
 SETTINGS = ImageFolderSettings(root="pets", image_size=4)
 
@@ -91,7 +92,7 @@ def test_an_image_in_two_splits_is_noted_not_refused(covid_ct: Path) -> None:
     shutil.copy(images / "0.png", images / "2.png")
     data = load(covid_ct, settings=CovidCtSettings(root="covid-ct", image_size=4))
     assert data.notes == (
-        "1 images stand in two splits, first 'Images/CT_COVID/0.png' of train as 'Images/CT_COVID/2.png' of test; "
+        "1 images are in two splits, first 'Images/CT_COVID/0.png' of train as 'Images/CT_COVID/2.png' of test; "
         "accuracy on them shows memory, not skill",
     )
 
@@ -136,3 +137,34 @@ def test_digits_need_no_root_and_no_cache(tmp_path: Path) -> None:
     data = load_dataset(DigitsSettings(), env={}, cwd=tmp_path, cache=tmp_path)
     assert (data.train.images.shape, data.notes) == ((1151, 1, 8, 8), ())
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("chosen", "number"), [(None, 1), ("cat", 0), ("dog", 1), (0, 0), (1, 1)])
+def test_the_positive_class_is_chosen_by_name_or_number_and_is_else_the_second(
+    chosen: str | int | None, number: int
+) -> None:
+    assert positive_class(chosen, ("cat", "dog")) == number
+
+
+def test_a_class_whose_name_is_a_number_is_told_from_the_number_of_a_class() -> None:
+    assert (positive_class("1", ("1", "0")), positive_class(1, ("1", "0"))) == (0, 1)
+
+
+@pytest.mark.parametrize("chosen", ["cow", 2, -1])
+def test_a_positive_class_that_is_not_there_is_refused_with_those_that_are(chosen: str | int) -> None:
+    with pytest.raises(
+        ConfigError, match=rf"^data.positive is {chosen!r}; choose one of the classes 'cat', 'dog'"
+    ):
+        positive_class(chosen, ("cat", "dog"))
+
+
+def test_of_several_classes_none_is_positive() -> None:
+    with pytest.raises(ConfigError, match=r"there are 3 classes \('a', 'b', 'c'\): figures are averaged"):
+        positive_class("a", ("a", "b", "c"))
+
+
+def test_the_positive_class_changes_no_data_and_goes_with_them_to_workers(pets: Path) -> None:
+    chosen = ImageFolderSettings(root="pets", image_size=4, positive="cat")
+    loaded = [load(pets, settings=settings) for settings in (SETTINGS, chosen)]
+    assert [data.for_search().positive for data in loaded] == [1, 0]
+    assert loaded[0].key == loaded[1].key

@@ -199,7 +199,7 @@ def read_until_evaluated(process, count):
     lines = []
     for line in process.stdout:
         lines.append(line)
-        count -= line.startswith("#")
+        count -= line[9:].startswith("#")  # after the time of day
         if count == 0:
             return lines
     raise AssertionError("".join(lines))

@@ -1,8 +1,8 @@
-"""The homes that the first version wrote, and how this version is asked about them: all that these tests touch of it.
+"""The homes that older versions wrote, and how this version is asked about them: all that these tests touch of it.
 
 Each folder `homes/NAME` holds `search.yaml`, the journal (`journal.db`, of a server `journal.sql`), and
-`expected.json`: what the first version read in it, and to what ends it brought copies of it. They were written once,
-by `make_homes`, and are never written again.
+`expected.json`: what the version that wrote it read in it, and to what ends it brought copies of it. They were written
+once, by `make_homes`, and are never written again.
 """
 
 import json
@@ -21,6 +21,7 @@ import psycopg
 import pytest
 
 from evosearch.evaluation import FailureKind
+from evosearch.genome import Redrawn
 from evosearch.runtime import EvaluatorFactory
 from evosearch.search import eavl, random_search
 from evosearch.storage import Event, Home, TestReading, VerdictReached, open_home
@@ -81,8 +82,18 @@ DOUBLES: Mapping[str, Double] = {
     "early": Double(Script(workers=4, shuffle=3)),
     "random": Double(Script(workers=2)),
     "postgres": Double(Script(workers=3, shuffle=2)),
+    "bred": Double(Script(workers=3, shuffle=4)),
+    "paused": Double(Script(workers=2)),
+    "readings": Double(Script(workers=1)),
+    "listed": Double(Script(workers=2)),
 }
 """Every kept home."""
+
+SCHEMA_2 = frozenset({"bred", "paused", "readings", "listed"})
+"""Those that the last version of journal schema 2 wrote; the first version wrote the others, in schema 1."""
+
+ONE_GENERATION = frozenset({"random", "listed"})
+"""Those that no generation can be added to."""
 
 
 @dataclass(frozen=True)
@@ -194,7 +205,7 @@ def reading_document(reading: TestReading) -> dict[str, Any]:
     return document
 
 
-_OF_THE_DRIVER = frozenset({"operators", "worker", "host", "pid", "configuration"})
+_OF_THE_DRIVER = frozenset({"operators", "operations", "worker", "host", "pid", "configuration"})
 """What an event says beside the search's course."""
 
 
@@ -227,16 +238,19 @@ def seen(found: Any, expected: Any) -> Any:
     return found
 
 
+REWORDED = Redrawn(7, "reworded")
+
+
 def reword(monkeypatch: pytest.MonkeyPatch) -> None:
-    """From here on the operators of every candidate begin with the word "reworded"."""
+    """From here on every candidate's operations begin with one that no operator does so."""
     breed, draw = eavl.breed, eavl.draw_feasible
 
     def bred(*arguments):
-        return tuple(replace(child, operators=("reworded", *child.operators)) for child in breed(*arguments))
+        return tuple(replace(child, operations=(REWORDED, *child.operations)) for child in breed(*arguments))
 
     def drawn(*arguments):
-        chromosome, operators = draw(*arguments)
-        return chromosome, ("reworded", *operators)
+        chromosome, operations = draw(*arguments)
+        return chromosome, (REWORDED, *operations)
 
     monkeypatch.setattr(eavl, "breed", bred)
     monkeypatch.setattr(eavl, "draw_feasible", drawn)

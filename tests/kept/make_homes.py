@@ -1,8 +1,9 @@
-"""Writes the kept homes, with the first version's own code: how they came about, and how one more would be made.
+"""Writes the kept homes, with the code of the version they are of: how they came about, and how one more would be made.
 
-Run by hand, once, in a worktree of be918b5 (the first version) with its own environment, this folder copied there:
+Run by hand, once, in a worktree of a commit that `HOMES` names, with its own environment, this folder copied there as it
+was when its homes came (at 399d9e8 for be918b5, at 0299f95 for 72148b8; what it imports has moved since):
 
-    git worktree add ../first be918b5 && cp -r tests/kept ../first/tests/ && cd ../first && make install
+    git worktree add ../old 72148b8 && cd ../old && git checkout 0299f95 -- tests/kept && make install
     .venv/bin/python -m tests.kept.make_homes NAME…
 
 It writes the folders `tests/kept/homes/NAME` there, which must not exist yet; they are then copied back.
@@ -12,9 +13,9 @@ process id and clock are made up and all paths are relative, so that the same ca
 bytes say nothing of the machine.
 
 `expected.json` of each home has `sequence` (the last event of each search as kept) and `kept` (what is read there,
-see `tests.kept.homes.record`); `resumed` and `extended` (by a generation): to what ends the first version brought
+see `tests.kept.homes.record`); `resumed` and `extended` (by a generation): to what ends that version brought
 copies of it, with all events from there on as [kind, payload]; and `retrained`: by epochs, what it then read of the
-test split.
+test split, from seed 1.
 """
 
 import itertools
@@ -23,7 +24,7 @@ import re
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -35,12 +36,11 @@ from evosearch import wiring
 from evosearch.evaluation import FailureKind
 from evosearch.storage import Home
 from evosearch.testing import Script
-from tests.kept.homes import DOUBLES, Double, KeptHome, reading_document, record, unpack
+from tests.kept.homes import DOUBLES, ONE_GENERATION, Double, KeptHome, reading_document, record, unpack
 from tests.kept.maker import EAVL, Maker, Moment, doubled, made_up_clock, nowhere, working_directory
 from tests.kept.pictures import draw_pictures
 from tests.storage.postgres_server import PostgresServer, find_programs
 
-FIRST_VERSION = "be918b5"
 RETRAINED = (2, 5)
 """Epochs; 2 is `final.epochs` of every home."""
 
@@ -171,20 +171,56 @@ def postgres(maker: Maker) -> None:
         wiring.run(maker.config(), home)
 
 
-HOMES = (
-    digits,
-    covid_ct,
-    image_folder,
-    group,
-    extended,
-    stopped,
-    failures,
-    retrained,
-    retraining_begun,
-    early,
-    random,
-    postgres,
-)
+def bred(maker: Maker) -> None:
+    """Finished; its 62 candidates come of every operator there is."""
+    strategy = (
+        "{population: 14, generations: 5, elites: 2, immigrants: 2, phi: 2, crossover_probability: 0.85}"
+    )
+    space = "{convolutions: [1, 5], channels: [4, 12], poolings: [0, 4], dense: [0, 1], units: [4, 8], max_parameters: 2500}"
+    maker.write_config(DIGITS, seed="3", space=space, strategy=strategy)
+    with maker.home() as home:
+        wiring.run(maker.config(), home, executor="local")
+    maker.keep()
+
+
+def paused(maker: Maker) -> None:
+    """Stopped by SIGTERM in generation 1."""
+    maker.write_config(COVID, seed="11", space=TIGHT, training="{epochs: 3, batch_size: 4}")
+    with maker.home() as home, maker.stopped(lambda now: now.has_done(2, generation=1)):
+        wiring.run(maker.config(), home)
+    maker.keep()
+
+
+def readings(maker: Maker) -> None:
+    """Finished, retrained from two seeds; the driver of a longer retraining was killed when the test split was about to be read."""
+    maker.write_config(SHAPES, seed="12")
+    with maker.home() as home:
+        wiring.run(maker.config(), home, executor="local")
+        wiring.retrain("readings", home, seeds=(1, 2))
+        with maker.killed_before_reading():
+            wiring.retrain("readings", home, epochs=RETRAINED[1])
+
+
+def listed(maker: Maker) -> None:
+    """A list of networks, one of them hand-made and one trained in two ways; killed half-way."""
+    trials = (
+        *("{network: C8 P | F12}", "{network: C8 P | F12, repeat: 1}", "{network: resnet18}"),
+        *("{network: B6 C9 | }", "{network: C8 P | F12, settings: {epochs: 3, optimizer: sgd}}"),
+        "{network: C8 P | F12, repeat: 2}",
+    )
+    maker.write_config(SHAPES, strategy=f"{{name: list, trials: [{', '.join(trials)}]}}")
+    with maker.home() as home, maker.killed(lambda now: now.has_done(3, generation=0)):
+        wiring.run(maker.config(), home)
+
+
+HOMES: Mapping[str, Sequence[Callable[[Maker], None]]] = {
+    "be918b5": (
+        *(digits, covid_ct, image_folder, group, extended, stopped),
+        *(failures, retrained, retraining_begun, early, random, postgres),
+    ),
+    "72148b8": (bred, paused, readings, listed),
+}
+"""By the commit whose code writes them: the first version, and the last one of journal schema 2."""
 
 
 # What comes of them
@@ -193,18 +229,18 @@ HOMES = (
 def expected(maker: Maker, server: PostgresServer) -> dict[str, Any]:
     """Of the home that `maker` made; each end is that of a copy of its own."""
     with _copy(maker, server) as kept, kept.open() as home:
-        sequence = {row.name: home.journal.end(row.name)[1] for row in home.journal.searches()}
+        rows = [row for row in home.journal.searches() if getattr(row, "parent", None) is None]
+        sequence = {row.name: home.journal.end(row.name)[1] for row in rows}
         first = next(iter(sequence))
         document: dict[str, Any] = {"sequence": sequence, "kept": record(maker.name, kept)}
         total = home.find_search(first).generations + 1
     with _copy(maker, server) as kept, kept.open() as home:
         _resume(maker.name, home, None)
         document["resumed"] = _end(maker.name, kept, sequence)
-        readings = {epochs: wiring.retrain(first, home, epochs=epochs) for epochs in RETRAINED}
         document["retrained"] = {
-            str(epochs): reading_document(reading) for epochs, reading in readings.items()
+            str(epochs): reading_document(*_retrained(first, home, epochs)) for epochs in RETRAINED
         }
-    if maker.name != "random":  # which is all one generation
+    if maker.name not in ONE_GENERATION:
         with _copy(maker, server) as kept, kept.open() as home:
             _resume(maker.name, home, total)
             document["extended"] = _end(maker.name, kept, sequence)
@@ -214,6 +250,12 @@ def expected(maker: Maker, server: PostgresServer) -> dict[str, Any]:
 def _resume(name: str, home: Home, generations: int | None) -> None:
     go_on = wiring.resume_group if home.members_of(name) else wiring.resume
     go_on(name, home, generations=generations)
+
+
+def _retrained(name: str, home: Home, epochs: int) -> Sequence[Any]:
+    """The reading of the default seed; the first version knew no other, and gave it as it is."""
+    read = wiring.retrain(name, home, epochs=epochs)
+    return read if isinstance(read, tuple) else (read,)
 
 
 def _end(name: str, kept: KeptHome, sequence: dict[str, int]) -> dict[str, Any]:
@@ -236,13 +278,15 @@ def _copy(maker: Maker, server: PostgresServer) -> Iterator[KeptHome]:
         yield KeptHome(maker.name, storage)
 
 
-def _require_first_version() -> None:
+def _version() -> str:
+    """The commit whose code this is."""
     package = Path(evosearch.__file__).parent
     in_it = ["git", "-C", str(package)]
     head = subprocess.run([*in_it, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout
     changed = subprocess.run([*in_it, "diff", "--quiet", "HEAD", "--", ".", "../workers"], check=False)
-    if not head.startswith(FIRST_VERSION) or changed.returncode:
-        sys.exit(f"{package} is {head[:7]} or changed; run this in a clean worktree of {FIRST_VERSION}")
+    if head[:7] not in HOMES or changed.returncode:
+        sys.exit(f"{package} is {head[:7]} or changed; run this in a clean worktree of {' or '.join(HOMES)}")
+    return head[:7]
 
 
 def _require_nothing_of_this_machine(folder: Path) -> None:
@@ -283,11 +327,11 @@ def make(home: Callable[[Maker], None], server: PostgresServer) -> None:
 
 def main(names: Sequence[str]) -> None:
     """Make the homes of these names."""
-    _require_first_version()
+    homes = HOMES[_version()]
     programs = find_programs()
     assert programs is not None
     with PostgresServer.running(programs) as server:
-        for home in HOMES:
+        for home in homes:
             if home.__name__ in names:
                 make(home, server)
                 print(home.__name__)  # noqa: T201 - for who runs it

@@ -1,5 +1,5 @@
-"""Searches that the first version began: each is read, resumed, extended and retrained by this one, and ends as the
-first version ended it.
+"""Searches that older versions began: each is read, resumed, extended and retrained by this one, and ends as the version
+that began it ended it.
 
 What is compared is the search itself: every candidate with its parents, fitness and attempts, every generation, the
 best, and the readings of the test split. Words (operators, reasons) may be put better, but stay as journaled.
@@ -15,9 +15,13 @@ import pytest
 from evosearch.config import load_config, read_config
 from evosearch.data import load_dataset
 from evosearch.errors import SearchConflictError
+from evosearch.genome import in_words
 from tests.kept.homes import (
     DOUBLES,
     FOLDER,
+    ONE_GENERATION,
+    REWORDED,
+    SCHEMA_2,
     KeptHome,
     events_of,
     facts,
@@ -74,7 +78,7 @@ def course(document, expected):
     return members, rows, document["generations"], document["readings"]
 
 
-def test_it_is_read_as_the_first_version_read_it(kept):
+def test_it_is_read_as_the_version_that_wrote_it_read_it(kept):
     kept, pools = kept
     expected = kept.expected["kept"]
     assert seen(record(kept.name, kept), expected) == expected
@@ -95,7 +99,7 @@ def test_resumed_it_comes_to_the_end_that_it_would_have_come_to(kept, api):
 def test_extended_it_comes_to_the_end_that_it_would_have_come_to(kept, api):
     kept, _ = kept
     with kept.open() as home:
-        if kept.name == "random":
+        if kept.name in ONE_GENERATION:
             with pytest.raises(SearchConflictError, match="all one generation"):
                 go_on(api, home, kept, generations=2)
         else:
@@ -106,13 +110,13 @@ def test_extended_it_comes_to_the_end_that_it_would_have_come_to(kept, api):
 def test_with_every_operator_reworded_it_comes_to_the_same_end(kept, monkeypatch, api):
     kept, _ = kept
     reword(monkeypatch)
-    end = "resumed" if kept.name == "random" else "extended"
+    end = "resumed" if kept.name in ONE_GENERATION else "extended"
     with kept.open() as home:
         go_on(api, home, kept, generations=None if end == "resumed" else generations_of(kept, end))
         check_end(kept, home, end)
     journaled = operators_of(kept.expected["kept"])
     for candidate, operators in operators_of(record(kept.name, kept)).items():
-        assert operators == journaled.get(candidate, ["reworded", *operators[1:]])
+        assert operators == journaled.get(candidate, [in_words(REWORDED), *operators[1:]])
 
 
 def test_run_with_its_own_configuration_and_retrained_it_reads_what_it_would_have_read(kept, api):
@@ -172,10 +176,10 @@ def test_they_name_no_place_of_the_machine_that_wrote_them():
     assert not [file for file in files() if re.search(rb"/(tmp|root|home|work|Users)\b", file.read_bytes())]
 
 
-def rows_of_all(query):
-    """The rows that a query finds in every kept journal that is a file."""
+def rows_of_all(query, homes="*"):
+    """The rows that a query finds in every kept journal that is a file, of `homes` of these names."""
     rows = []
-    for journal in FOLDER.glob("*/journal.db"):
+    for journal in FOLDER.glob(f"{homes}/journal.db"):
         connection = sqlite3.connect(f"{journal.as_uri()}?mode=ro&immutable=1", uri=True)
         rows += connection.execute(query).fetchall()
         connection.close()
@@ -192,6 +196,7 @@ def test_between_them_they_hold_every_kind_of_event():
             "Dispatched",
             "Finished",
             "Recalled",
+            "VerdictReached",
         ),
         *("Failed", "Reopened", "Extended", "Interrupted", "Stopped", "Completed"),
         *("TestReadingBegun", "TestRead"),
@@ -204,6 +209,7 @@ def test_between_them_they_hold_every_kind_of_failure_that_a_worker_can_have():
     assert kinds == {"out_of_memory", "diverged", "timed_out", "worker_lost", "crashed", "error"}
 
 
+@pytest.mark.parametrize("homes", ["*", "bred"])
 @pytest.mark.parametrize(
     "operator",
     [
@@ -211,8 +217,14 @@ def test_between_them_they_hold_every_kind_of_failure_that_a_worker_can_have():
         *("first gene became", "became a copy of", "redrawn"),
     ],
 )
-def test_between_them_they_hold_candidates_of_every_operator(operator):
-    assert rows_of_all(f"SELECT number FROM evaluations WHERE operators LIKE '%{operator}%'")
+def test_between_them_they_hold_candidates_of_every_operator_and_so_does_one_of_schema_2(operator, homes):
+    assert rows_of_all(f"SELECT number FROM evaluations WHERE operators LIKE '%{operator}%'", homes)
+
+
+@pytest.mark.parametrize("name", sorted(DOUBLES.keys() - {"postgres"}))
+def test_each_has_the_schema_of_the_version_that_wrote_it(name):
+    schema = 2 if name in SCHEMA_2 else 1
+    assert rows_of_all("SELECT schema FROM meta", name) == [(schema,)]
 
 
 def test_immigrants_of_the_next_generation_had_been_trained_and_were_in_training_when_one_was_killed():

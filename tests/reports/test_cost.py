@@ -1,13 +1,15 @@
 """What a search would cost."""
 
 import json
+import re
+from dataclasses import replace
 
 import pytest
 
 from evosearch.blueprint import ImageShape, Problem, blueprint_of, training_memory
 from evosearch.evaluation import TrainingSettings
 from evosearch.genome import parse
-from evosearch.reports import cost_lines, estimate_cost
+from evosearch.reports import cost_lines, estimate_cost, measured
 
 IMAGE = ImageShape(1, 8, 8)
 SMALL, LARGE = (blueprint_of(parse(text), Problem(IMAGE, 2), 0.0) for text in ("C4 |", "C4 C8 | F16"))
@@ -55,3 +57,39 @@ def test_as_lines():
         *("parameters", "memory per step", "one training", "the whole search"),
     ]
     assert lines[1].split(" / ")[2] == f"{LARGE.parameters / 1e3:.1f} k"
+
+
+WORKS = [(1.0, 2.0, 0.1, 0.1, 0.1), *[(1.0, 9.0, 1.0, 2.0, 0.5)] * 3]
+MEMORY = {
+    "host_memory": 700_000_000,
+    "host_available": 1_000_000_000,
+    "device_memory": None,
+    "device_available": None,
+}
+
+
+def test_hours_are_those_of_all_trainings_shared_by_the_workers():
+    found = measured(WORKS, {0: 10.0, 1: 30.0, 2: 30.0}, 100, 2, **MEMORY)
+    assert found.seconds.median == pytest.approx(100 * 25 / 2, rel=1e-3)  # the mean of 10, 30, 30 and 30
+    assert found.seconds.least <= found.seconds.median < found.seconds.greatest
+    assert found.seconds.greatest == pytest.approx(100 * 30 / 2, rel=1e-3)
+    assert found.networks == 3
+
+
+def test_what_was_measured_is_told_in_hours_and_memory_with_what_there_is():
+    cost = estimate_cost([SMALL], 100, 100, TRAINING)
+    here = measured(WORKS, {0: 1000.0}, 100, 2, **MEMORY)
+    lines = cost_lines(replace(cost, measured=here))[7:]
+    assert re.fullmatch(r"  time {14}about \d+ h \d\d min on 2 workers of this machine,", lines[0])
+    assert lines[3] == "  memory of host    1.4 GB for 2 workers; 1.0 GB are there: TOO LITTLE"
+    gpu = replace(here, device_memory=2_000_000_000, device_available=80_000_000_000)
+    assert cost_lines(replace(cost, measured=gpu))[-1] == (
+        "  memory of GPU     2.0 GB for the largest network; 80.0 GB are there"
+    )
+
+
+def test_why_nothing_was_measured_is_told():
+    cost = estimate_cost([SMALL], 100, 100, TRAINING)
+    lines = cost_lines(replace(cost, unmeasured="no worker was ready"))
+    assert lines[-1] == "  not measured      no worker was ready"
+    assert len(cost_lines(cost)) == len(lines) - 1

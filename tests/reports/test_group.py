@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from math import sqrt
+from pathlib import Path
 
 import pytest
 
@@ -94,7 +95,7 @@ def test_as_json_unknown_figures_are_null():
 
 
 def test_the_end_of_a_group_is_a_line_a_member_the_figures_and_what_comes_next():
-    assert group_lines("pets", [member(0, 0.5), member(10, 0.75), member(11, None)]) == [
+    assert group_lines("pets", [member(0, 0.5), member(10, 0.75), member(11, None)], Path("runs/pets")) == [
         "pets: done, 3 members, 30 evaluations (3 failed)",
         "",
         "pets/seed-0   0.5000  C8 P | F5",
@@ -103,13 +104,15 @@ def test_the_end_of_a_group_is_a_line_a_member_the_figures_and_what_comes_next()
         "",
         "mean ± deviation of the best: 0.6250 ± 0.1768 over 2 members, 1 without a success",
         "",
-        "Next  evosearch results pets    every chromosome of every member",
-        "      evosearch retrain pets/seed-10    train the best anew, read the test split once",
+        "Evolution curves  runs/pets/evolution.png",
+        "Next              evosearch results pets    every chromosome of every member",
+        "                  evosearch retrain pets/seed-10    train the best again, read the test split once",
     ]
 
 
 def test_where_nothing_succeeded_nothing_is_offered_for_retraining():
-    lines = group_lines("pets", [member(0, None)])
+    lines = group_lines("pets", [member(0, None)], Path("runs/pets"))
     assert lines[0] == "pets: done, 1 member, 10 evaluations (1 failed)"
     assert "no success in 1 member" in lines
     assert not any("retrain" in line for line in lines)
+    assert not any("evolution.png" in line for line in lines)  # of one member there is no picture of all

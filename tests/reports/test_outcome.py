@@ -47,9 +47,49 @@ def test_a_finished_search_says_what_was_done_the_best_in_words_and_where_everyt
     assert f"Evolution curve  {FOLDER}/evolution.png" in lines
     assert f"Everything else  {PLACE}" in lines
     assert any(
-        line.endswith("evosearch retrain pets    train the best anew, read the test split once")
+        line.endswith("evosearch retrain pets    train the best again, read the test split once")
         for line in lines
     )
+
+
+def test_what_was_remembered_of_equal_networks_is_not_counted_as_trained():
+    first = search_lines(replace(SEARCH, recalled=3), DONE, 2, FOLDER, PLACE)[0]
+    assert first == "pets: done, 5 generations, 10 evaluations, 7 trainings (1 failed) in 1 min 40 s"
+
+
+def best_lines(row=SEARCH, best=DONE, largest=None):
+    lines = search_lines(row, best, 2, FOLDER, PLACE, largest)
+    at = next(place for place, line in enumerate(lines) if line.startswith("Best"))
+    return lines[at : at + 2]
+
+
+def test_the_best_stands_beside_what_the_largest_class_reaches_alone():
+    assert best_lines(largest=("cat", 0.75))[1] == (
+        "  0.7500 is reached by always answering 'cat', the largest class"
+    )
+
+
+@pytest.mark.parametrize("share", [0.875, 0.95])
+def test_a_best_that_the_largest_class_reaches_alone_is_marked(share):
+    assert best_lines(largest=("cat", share))[1].startswith(
+        f"  no better than always answering 'cat': {share:.4f} of the validation images are of this class"
+    )
+
+
+@pytest.mark.parametrize(
+    ("fitness", "words"),
+    [
+        ("accuracy", "accuracy 0.8750"),
+        ("balanced_accuracy", "balanced accuracy 0.8750 (accuracy 0.9375)"),
+        ("f1", "F1 0.8750 (accuracy 0.9375)"),
+        ("auroc", "AUROC 0.8750 (accuracy 0.9375)"),
+    ],
+)
+def test_the_best_says_what_it_is_the_best_by(fitness, words):
+    row = replace(SEARCH, configuration={"strategy": {"fitness": fitness}})
+    first, beside = best_lines(row, replace(DONE, accuracy=0.9375), ("cat", 0.9))
+    assert first == f"Best: validation {words}, candidate 7 of generation 1"
+    assert "0.9000 is reached" in beside, "the accuracy is what is held against the share"
 
 
 @pytest.mark.parametrize("best", [None, replace(DONE, fitness=None)])

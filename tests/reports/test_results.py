@@ -23,6 +23,12 @@ def table(rows, **options):
     return text.getvalue().splitlines()
 
 
+def test_as_json_operators_are_told_as_data_too():
+    grown = {"kind": "grown", "before": 1, "length": 2, "reference": 17, "origin": 3}
+    (told,) = results_document([replace(DONE, operations=({"kind": "copied"}, grown))])
+    assert told["operations"] == [{"kind": "copied"}, grown]
+
+
 def test_as_json_every_key_is_there_also_where_nothing_is_known():
     done, failed, recalled, waiting = json.loads(json.dumps(results_document(ROWS), allow_nan=False))
     assert done == {
@@ -45,7 +51,13 @@ def test_as_json_every_key_is_there_also_where_nothing_is_known():
         "candidate": 7,
         "repeat": 0,
         "until": 0,
+        "accuracy": None,
+        "balanced_accuracy": None,
+        "f1": None,
+        "auroc": None,
+        "operations": None,
         "curve": [],
+        "epochs": [],
     }
     assert list(failed) == list(recalled) == list(waiting) == list(done)
     assert (failed["fitness"], failed["failure"], failed["parents"]) == (None, "diverged", [])
@@ -133,3 +145,27 @@ def test_a_group_without_a_candidate_has_its_header_too():
 def test_equals_of_a_group_keep_the_order_of_the_members():
     rows = [MemberEvaluation.of(search, DONE) for search in ("b", "a")]
     assert [row.search for row in best_first(rows)] == ["b", "a"]
+
+
+def test_as_json_the_curve_has_names_too():
+    (row,) = results_document([replace(DONE, curve=((0.75, 0.5), (0.25, 0.875)))])
+    assert row["curve"] == [[0.75, 0.5], [0.25, 0.875]]
+    assert row["epochs"] == [
+        {"epoch": 1, "loss": 0.75, "accuracy": 0.5},
+        {"epoch": 2, "loss": 0.25, "accuracy": 0.875},
+    ]
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 120])
+@pytest.mark.parametrize("grouped", [False, True])
+def test_on_a_terminal_no_line_is_wider_and_no_gene_is_torn(width, grouped):
+    long = replace(DONE, chromosome="C128 B256 P " * 12 + "| F4096 F4096")
+    rows = [MemberEvaluation.of("covid_ct_small/seed-0", long)] if grouped else [long]
+    text = io.StringIO()
+    Console(file=text, width=width).print(results_table(rows, grouped=grouped, width=width))
+    lines = text.getvalue().splitlines()
+    assert max(map(len, lines)) <= width
+    assert "\u2026" not in text.getvalue()  # nothing is cut
+    words = text.getvalue().split()
+    assert [words.count(gene) for gene in ("C128", "B256", "P", "F4096")] == [12, 12, 12, 2]
+    assert "0.8750" in words

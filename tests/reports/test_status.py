@@ -6,11 +6,18 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from evosearch.reports import SearchSnapshot, last_heard, status_document, status_lines, status_table
+from evosearch.reports import (
+    Estimate,
+    SearchSnapshot,
+    last_heard,
+    status_document,
+    status_lines,
+    status_table,
+)
 from evosearch.storage import LiveRow, TestReading
 from tests.reports.rows import DONE, SEARCH
 
-RUNNING = SearchSnapshot(SEARCH, "running", DONE, 20)
+RUNNING = SearchSnapshot(SEARCH, "running", DONE, 20, left=Estimate(100.0, sure=True))
 NEW = SearchSnapshot(
     replace(SEARCH, generation=-1, seconds=0.0, counts=dict.fromkeys(SEARCH.counts, 0), failed={}),
     "interrupted",
@@ -19,17 +26,17 @@ NEW = SearchSnapshot(
 )
 
 
-def test_as_json_failures_count_as_done_for_the_estimate_only():
+def test_as_json():
     assert status_document(RUNNING) == {
         "name": "pets",
         "state": "running",
         "generation": 2,
         "generations": 5,
-        "evaluations": {"done": 9, "running": 2, "failed": {"diverged": 1}, "total": 20},
+        "evaluations": {"done": 9, "running": 2, "failed": {"diverged": 1}, "total": 20, "recalled": 0},
         "best": {"number": 7, "chromosome": "C8 P | F5", "fitness": 0.875},
         "seconds": 100.0,
         "heartbeat": 0.0,
-        "estimated_seconds_left": 100.0,  # 10 of 20 took 100 s
+        "estimated_seconds_left": 100.0,
         "trainings": [],
         "message": "",
         "environment": {"device": "cpu"},
@@ -116,7 +123,7 @@ def test_as_lines():
         "  generation   2 (0 to 4)",
         "  evaluations  9 done, 2 running, failed: 1 diverged; 20 in all",
         "  elapsed      1 min 40 s",
-        "  left         about 1 min 40 s",
+        "  left         1 min 40 s",
         "  best         0.8750, candidate 7: C8 P | F5",
     ]
 
@@ -173,6 +180,9 @@ def test_a_long_search_of_a_group_fits_100_columns_with_its_failures():
         counts={"waiting": 0, "running": 12, "done": 700, "failed": 12},
         failed={"error": 12},
     )
-    lines = table_of(SearchSnapshot(row, "running", DONE, 810), replace(NEW, row=replace(NEW.row, name="x")))
+    lines = table_of(
+        SearchSnapshot(row, "running", DONE, 810, left=Estimate(5919.0, sure=True)),
+        replace(NEW, row=replace(NEW.row, name="x")),
+    )
     assert lines[1].split()[2:] == ["19/19", "700/810", "12", "0.8750", "11:56:40", "1:38:39", "12", "error"]
     assert max(map(len, lines)) <= 100

@@ -7,7 +7,9 @@ import pytest
 from evosearch.evaluation import EpochRecord, TrialId
 from evosearch.runtime import Silence, Watchers
 from evosearch.storage import Completed, LiveCurve
+from evosearch.testing import FormulaEvaluator, Script, ScriptedPool
 from tests.runtime.small_search import Drive
+from tests.studies.final_plan import final_plan
 
 
 class Recorder(Silence):
@@ -21,6 +23,9 @@ class Recorder(Silence):
         self.told.append(text)
         if next(self.fails, False):
             raise OSError("nobody\nlistens")
+
+    def wait(self, text):
+        self.told.append(text)
 
     def begin(self, plan, state):
         self.told.append("begin")
@@ -40,11 +45,12 @@ def tell(watchers: Watchers, count: int) -> None:
 def test_all_are_told_everything(plan):
     recorders = Recorder(), Recorder()
     watchers = Watchers(*recorders)
+    watchers.wait("workers start")
     watchers.begin(plan, None)
     watchers.note("a note")
     watchers.observe(plan, None, [])
     watchers.follow(plan, [LiveCurve(TrialId(1), 9, (EpochRecord(0.5, 0.5),))])
-    assert recorders[0].told == recorders[1].told == ["begin", "a note", "observe", "follow"]
+    assert recorders[0].told == recorders[1].told == ["workers start", "begin", "a note", "observe", "follow"]
 
 
 def test_one_that_fails_is_told_of_once_and_the_others_hear_all(caplog):
@@ -61,7 +67,7 @@ def test_three_failures_in_a_row_silence_it(caplog):
         tell(Watchers(failing, other), 9)
     assert failing.told == ["0", "1", "2", "3", "4", "5"]
     assert len(other.told) == 9
-    assert caplog.messages[1:] == ["the watcher Recorder failed 3 times in a row and is told nothing more"]
+    assert caplog.messages[1:] == ["the watcher Recorder failed 3 times in a row and is called no more"]
 
 
 def test_what_is_meant_to_end_the_process_does():
@@ -90,3 +96,31 @@ def test_a_watcher_is_guarded_once():
     watchers = Watchers(Recorder())
     assert Watchers.of(watchers) is watchers
     tell(Watchers.of(None), 1)
+
+
+class SlowPool(ScriptedPool):
+    """Its workers join one at a time."""
+
+    settled = False
+
+    def start(self):
+        super().start()
+        self.joining, self._news = self._news, []
+
+    def poll(self, timeout):
+        if self.joining:
+            self._news.append(self.joining.pop(0))
+            self.settled = not self.joining
+        return super().poll(timeout)
+
+
+def test_how_many_workers_are_ready_is_told_until_the_first_training_begins():
+    recorder = Recorder()
+    plan = final_plan(
+        1, 2
+    )  # whose weights must lie on one machine: none is trained before all workers are known
+    Drive(plan, FormulaEvaluator(classes=2), Script(workers=3), watcher=recorder, make_pool=SlowPool)()
+    assert [text for text in recorder.told if "starting" in text] == [
+        "starting workers: 1 of 3 ready",
+        "starting workers: 2 of 3 ready",
+    ]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evosearch.genome import Conv, Head, Pool, parse
+from evosearch.genome import Conv, Grown, Head, Pool, Shrunk, parse
 from evosearch.search import balance, grow, shrink
 from evosearch.search.balance import draw_cut_length
 
@@ -26,7 +26,7 @@ def numbered(length: int) -> Head:
 
 
 def balanced(child: Head, best: Head, seed: int, phi: int = PHI) -> Head:
-    return balance(with_tail(child), best, phi, 1.0, np.random.default_rng(seed))[0].head
+    return balance(with_tail(child), best, phi, 1.0, np.random.default_rng(seed), reference=9)[0].head
 
 
 def with_tail(genes: Head):
@@ -79,7 +79,8 @@ def test_four_in_seven_cuts_of_a_surplus_of_4_take_all_of_it():
 def test_between_the_thresholds_nothing_happens(best, child):
     chromosome = with_tail(numbered(child))
     for seed in range(50):
-        assert balance(chromosome, numbered(best), PHI, 1.0, np.random.default_rng(seed)) == (chromosome, ())
+        rng = np.random.default_rng(seed)
+        assert balance(chromosome, numbered(best), PHI, 1.0, rng, reference=9) == (chromosome, ())
 
 
 @pytest.mark.parametrize(("best", "child"), [(3, 7), (5, 9), (1, 5)])
@@ -139,10 +140,10 @@ def test_a_child_shrunk_below_phi_is_not_grown_again():
 @given(heads, heads, st.integers(1, 8), st.integers(0, 2**32))
 def test_balance_touches_the_head_only_and_keeps_its_last_gene(child, best, phi, seed):
     chromosome = with_tail(child)
-    result, operators = balance(chromosome, best, phi, 1.0, np.random.default_rng(seed))
+    result, operations = balance(chromosome, best, phi, 1.0, np.random.default_rng(seed), reference=9)
     assert result.tail == chromosome.tail
     assert result.head[-1] == child[-1]
-    assert (result == chromosome) == (not operators)
+    assert (result == chromosome) == (not operations)
     if len(child) - len(best) >= phi:
         assert len(best) <= len(result.head) < len(child)
     elif len(child) < phi:
@@ -152,9 +153,17 @@ def test_balance_touches_the_head_only_and_keeps_its_last_gene(child, best, phi,
 
 
 @given(st.integers(0, 2**32))
-def test_the_record_tells_the_cut_and_its_start(seed):
+def test_the_record_tells_the_cut_its_start_and_whom_the_head_was_held_against(seed):
     child, best = with_tail(numbered(9)), numbered(4)
-    result, (words,) = balance(child, best, PHI, 1.0, np.random.default_rng(seed))
-    count, start = (int(word) for word in words.split() if word.isdigit())
-    assert words.startswith("shrink")
-    assert result.head == shrink(child.head, start, count)
+    result, (shrunk,) = balance(child, best, PHI, 1.0, np.random.default_rng(seed), reference=17)
+    assert isinstance(shrunk, Shrunk) and shrunk.reference == 17
+    assert result.head == shrink(child.head, shrunk.start, shrunk.length)
+
+
+@given(st.integers(0, 2**32))
+def test_the_record_tells_where_a_fragment_comes_from_and_where_it_went(seed):
+    child, best = with_tail(numbered(3)), head("B1 B2 P B3 B4 B5")
+    result, (grown,) = balance(child, best, PHI, 1.0, np.random.default_rng(seed), reference=17)
+    assert isinstance(grown, Grown) and grown.reference == 17
+    fragment = best[grown.origin - 1 : grown.origin - 1 + grown.length]
+    assert result.head == grow(child.head, fragment, grown.before)

@@ -220,7 +220,7 @@ def test_children_know_their_parents_and_what_was_done():
     start = strategy.start()
     children = [m for m in next_generation(strategy, start).members if m.origin is Origin.CROSSOVER]
     assert all(set(child.parents) <= {member.number for member in start.members} for child in children)
-    assert {child.operators[0].split()[0] for child in children} == {"copied", "crossed"}
+    assert {child.words[0].split()[0] for child in children} == {"copied", "crossed"}
 
 
 def test_every_member_of_every_generation_can_be_decoded():
@@ -302,5 +302,5 @@ def test_a_fixed_search_has_the_populations_it_always_had():
     members = [(state.generation, member) for state, _ in history for member in state.members]
     lines = [f"{g} {m.number:2} {m.chromosome.key} {m.chromosome}" for g, m in members]
     assert lines == GOLDEN.strip().splitlines()
-    words = {words.split()[0] for _, member in members for words in member.operators}
+    words = {words.split()[0] for _, member in members for words in member.words}
     assert words == {"copied", "crossed", "shrink", "grow", "dropped"}

@@ -41,6 +41,19 @@ def test_chances_are_the_squared_distances_to_the_lowest_fitness(fitness, expect
     np.testing.assert_allclose(parent_probabilities(scored(*fitness)), expected, atol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("fitness", "expected"),
+    [
+        pytest.param((0.5, 0.7, 0.8), (0.25, 0.35, 0.4), id="5, 7 and 8 parts of 20"),
+        pytest.param((None, 0.2, 0.6), (0, 0.25, 0.75), id="a failure has none while a success exists"),
+        pytest.param((0.0, None, 0.0), (0.5, 0, 0.5), id="where all are 0 they are equal"),
+        pytest.param((None, None), (0.5, 0.5), id="all failed"),
+    ],
+)
+def test_by_the_papers_text_chances_are_proportionate_to_fitness(fitness, expected):
+    np.testing.assert_allclose(parent_probabilities(scored(*fitness), "proportionate"), expected, atol=1e-12)
+
+
 @pytest.mark.parametrize("kind", list(FailureKind))
 def test_no_kind_of_failure_is_a_parent_while_a_success_exists(kind):
     chances = parent_probabilities([Score(failure=kind), Score(fitness=0.1)])

@@ -104,7 +104,7 @@ def test_a_task_hangs_by_the_script_until_its_worker_is_stopped() -> None:
     assert _order([*pool.poll(0), *pool.poll(0)]) == [1]
     pool.stop(hung, FailureKind.WORKER_LOST, "made no step for 600 s")
     left, heir = pool.poll(0)
-    message = "made no step for 600 s; it stood at a place of the script"
+    message = "made no step for 600 s; it was at a place of the script"
     assert left == WorkerLeft(hung, FailureKind.WORKER_LOST, message)
     assert isinstance(heir, WorkerJoined)
     pool.submit(heir.worker, ticket(0, attempt=2), training_task())

@@ -1,3 +1,4 @@
+import itertools
 import pickle
 import subprocess
 import sys
@@ -9,8 +10,8 @@ import pytest
 
 from evosearch.data import SearchData, Split
 from evosearch.errors import EvaluationError
-from evosearch.evaluation import Failure, FailureKind, Success, TrainingTask
-from evosearch.training import Trainer, probe
+from evosearch.evaluation import Failure, FailureKind, Success, TrainingTask, Unwatched
+from evosearch.training import StepTimer, Trainer, probe
 
 Ask = Callable[..., TrainingTask]
 
@@ -67,3 +68,34 @@ def test_a_probe_that_fails_as_a_candidate_would_says_so_too(
     monkeypatch.setattr(Trainer, "handle", lambda *_: Failure(FailureKind.OUT_OF_MEMORY, "no memory"))
     with pytest.raises(EvaluationError, match=r"^the probe step failed: no memory$"):
         probe(data, "cpu")
+
+
+@pytest.mark.parametrize("epochs", [1, 7, 400])
+def test_a_few_steps_tell_what_the_whole_training_takes(data: SearchData, ask: Ask, epochs: int) -> None:
+    """With a clock on which each look takes a second: the first step takes one, five more take six together."""
+    ticks = itertools.count()
+    task = ask("C4 | F5", epochs=epochs, batch_size=4)
+    timer = StepTimer(data, "cpu", seconds=5.0, clock=lambda: float(next(ticks)))
+    validation = -(-len(data.validation.labels) // 4) / 3  # forward passes alone
+    of_epoch = -(-len(data.train.labels) // 4) + validation
+    outcome = timer.handle(task)
+    assert isinstance(outcome, Success)
+    looked = next(ticks)
+    assert looked < 12
+    least, most = epochs * of_epoch * 0.5, 2 + epochs * of_epoch * 1.5
+    assert least < outcome.seconds < most
+
+
+def test_measuring_trains_no_further_than_its_seconds(data: SearchData, ask: Ask) -> None:
+    steps = Counted()
+    ticks = itertools.count()
+    timer = StepTimer(data, "cpu", seconds=5.0, clock=lambda: float(next(ticks)))
+    timer.handle(ask("C4 | F5", epochs=400, batch_size=4), steps)
+    assert steps.count == 5
+
+
+class Counted(Unwatched):
+    count = 0
+
+    def step(self) -> None:
+        self.count += 1

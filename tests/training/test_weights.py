@@ -69,7 +69,7 @@ def test_weights_of_another_network_are_refused_by_the_first_tensor(
 
 
 def test_missing_weights_are_named(tmp_path: Path) -> None:
-    with pytest.raises(EvaluationError, match=r"there are no weights at '.*gone'; train the network anew"):
+    with pytest.raises(EvaluationError, match=r"there are no weights at '.*gone'; train the network again"):
         load_weights(tmp_path / "gone", network())
 
 

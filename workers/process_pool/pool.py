@@ -66,13 +66,18 @@ class _Process:
     """
 
     slot: Slot
+    """Of the machine, which it fills."""
     worker: Worker
     process: subprocess.Popen[bytes]
+    """The operating system's."""
     channel: "Connection[Asked, Told]"
+    """To ask it and to hear of it."""
     attempt: int
     late: float
     ready: bool = False
+    """Whether it has its evaluator."""
     ticket: Ticket | None = None
+    """Of the task that it works at; None: it has none."""
 
     def end(self, seconds: float = KILL_SECONDS) -> None:
         """Kill it, whatever it does, and wait so long for its end; one that was frozen by a signal dies as well."""
@@ -115,6 +120,11 @@ class ProcessPool:
     def settled(self) -> bool:
         """Whether every process is ready."""
         return all(process.ready for process in self._processes.values())
+
+    @property
+    def ordered(self) -> int:
+        """A process per slot."""
+        return len(self._processes)
 
     def start(self) -> None:
         """Write factory and data once to an unnamed file, and start a process per slot that reads it."""
@@ -160,7 +170,7 @@ class ProcessPool:
         stack = _ask(process.channel)
         if stack:
             LOG.warning("%s is stopped (%s); its stack:\n%s", worker.name, message, stack.text)
-        where = f"it stood at {stack.place}" if stack else "it did not answer when asked where it stood"
+        where = f"it was at {stack.place}" if stack else "it did not answer when asked where it was"
         self._news += self._bury(process, f"{message}; {where}", kind)
 
     def exclude(self, node: str) -> None:
@@ -208,9 +218,9 @@ class ProcessPool:
         match message:
             case Broken(reason):
                 return self._bury(process, reason)
-            case Ready(memory):
+            case Ready(memory, processor):
                 process.ready = True
-                process.worker = replace(process.worker, memory=memory)
+                process.worker = replace(process.worker, memory=memory, processor=processor)
                 return [WorkerJoined(process.worker)]
             case Pulse(curve):
                 return [WorkerProgressed(process.worker, curve)]

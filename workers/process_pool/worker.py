@@ -1,7 +1,7 @@
 """What a worker process of `ProcessPool` runs; importing this must never import torch, nor much else.
 
 Three threads share the channel to the driver: the main one trains, since CUDA and signals like it so; one listens, because a
-training would notice the driver's death only at its end; one tells of progress.
+training would notice the driver's death only at its end; one reports progress.
 """
 
 import mmap
@@ -16,23 +16,27 @@ from typing import TypeAlias
 
 from evosearch.evaluation import EpochRecord, Task
 from workers.worker.classify import describe
-from workers.worker.recycling import capacity
+from workers.worker.recycling import capacity, processor_of
 from workers.worker.service import Broken, Reply, Service
 
 PULSE_SECONDS = 1.0
-"""How often progress is told at most; a task that takes less tells nothing."""
+"""How often progress is reported at most; a task that takes less reports nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """First message of a worker that can take tasks; one that cannot sends `Broken` and ends. `memory`: of its GPU."""
+    """First message of a worker that can take tasks; one that cannot sends `Broken` and ends.
+
+    `memory`: of its GPU. `processor`: as in `Worker`.
+    """
 
     memory: int | None
+    processor: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Pulse:
-    """The running task has made progress; never sent after its reply. `curve`: that of a training, if it is told now."""
+    """The running task has made progress; never sent after its reply. `curve`: that of a training, if it is reported now."""
 
     curve: tuple[EpochRecord, ...] = ()
 
@@ -66,11 +70,11 @@ def main(channel_number: int, payload_number: int, device: str) -> None:
     threading.Thread(target=line.listen, daemon=True).start()
     try:
         service = _make_service(payload_number, device)
-        memory = capacity(device)
+        ready = Ready(capacity(device), processor_of(device))
     except Exception as error:
         line.send(Broken(describe(error)))
         return
-    line.serve(service, memory)
+    line.serve(service, ready)
 
 
 class _Line:
@@ -84,17 +88,17 @@ class _Line:
         self._since: float | None = None
         """Monotonic seconds at which the running task began."""
         self._told = 0
-        """The pulse at which progress was last told, or there was none to tell."""
+        """The pulse at which progress was last reported, or there was none to report."""
 
     def send(self, message: Told) -> None:
         with self._sending:
             self._channel.send(message)
 
-    def serve(self, service: Service, memory: int | None) -> None:
+    def serve(self, service: Service, ready: Ready) -> None:
         """Run one task after another, for ever."""
         self._service = service
         threading.Thread(target=self._report, args=(service,), daemon=True).start()
-        self.send(Ready(memory))
+        self.send(ready)
         while True:
             task = self._inbox.get()
             with self._sending:

@@ -13,7 +13,7 @@ from evosearch.evaluation import EpochRecord, Evaluator, Task
 from workers.slots import thread_environment
 from workers.worker.classify import describe
 from workers.worker.preflight import Introduction, Reach, introduce
-from workers.worker.recycling import capacity
+from workers.worker.recycling import capacity, processor_of
 from workers.worker.service import Broken, Reply, Service, Upkeep
 
 WATCH = "watch"
@@ -26,14 +26,15 @@ needs it: OpenMP keeps its threads, and CUDA its device, per calling thread.
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A worker can take tasks. `memory`: bytes of its device; None for a CPU."""
+    """A worker can take tasks. `memory`: bytes of its device; None for a CPU. `processor`: as in `Worker`."""
 
     memory: int | None
+    processor: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """`beats`: a number that grows with the progress of the tasks. `curve`: that of the running training, if it is told now."""
+    """`beats`: a number that grows with the progress of the tasks. `curve`: that of the running training, if it is reported now."""
 
     beats: int
     curve: tuple[EpochRecord, ...] = ()
@@ -41,7 +42,7 @@ class Beat:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where a task stands: the innermost `place` of this project, and the whole `stack`."""
+    """Where a task is: the innermost `place` of this project, and the whole `stack`."""
 
     place: str
     stack: str
@@ -75,10 +76,10 @@ class WorkerActor:
         return introduce(context.get_node_id(), socket.gethostname(), device, self._data, self._reach)
 
     def prepare(self, device: str) -> Ready | Broken:
-        """Make the evaluator for "cpu" or "cuda:0"; here and not in the constructor, whose errors Ray tells at length."""
+        """Make the evaluator for "cpu" or "cuda:0"; here and not in the constructor, whose errors Ray shows at length."""
         try:
             self._service = Service(self._factory(self._data, device), self._upkeep)
-            return Ready(capacity(device))
+            return Ready(capacity(device), processor_of(device))
         except Exception as error:
             return Broken(describe(error))
 
@@ -94,7 +95,7 @@ class WorkerActor:
         return Beat(self._service.pulse(), self._service.news()) if self._service else Beat(0)
 
     def position(self) -> Position:
-        """Where the task stands that runs now."""
+        """Where the task is that runs now."""
         if self._service is None:
             return Position("no evaluator is made", "")
         return Position(self._service.place(), self._service.stack())

@@ -1,7 +1,7 @@
 """From an exception of Ray to the failure kind of the task it ended: one table over all of `ray.exceptions`.
 
 None of them is raised by a task: an exception inside a task comes back as a `Failure` (see `workers.worker.classify`). These
-tell of the machinery, so most are WORKER_LOST, retried elsewhere and never held against the chromosome.
+are the machinery's, so most are WORKER_LOST, retried elsewhere and never held against the chromosome.
 """
 
 from collections.abc import Callable, Mapping
@@ -78,7 +78,7 @@ TABLE: Mapping[str, FailureKind | Verdict] = MappingProxyType(
         "AuthenticationError": Verdict.FATAL,
     }
 )
-"""By the name of the class; a test fails when Ray has one that does not stand here."""
+"""By the name of the class; a test fails when Ray has one that is not named here."""
 
 
 def judge(error: Exception, node_lives: Callable[[], bool]) -> FailureKind:

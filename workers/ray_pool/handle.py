@@ -16,7 +16,7 @@ START_SECONDS = 300.0
 network takes a minute at worst."""
 
 STACK_SECONDS = 2.0
-"""How long a worker that is to be killed may take to say where it stands."""
+"""How long a worker that is to be killed may take to say where it is."""
 
 
 @dataclass(eq=False)
@@ -33,13 +33,16 @@ class ActorHandle:
 
     node: str
     actor: Any
+    """Ray's handle of it."""
     attempt: int
     call: Any
     born: float = field(default_factory=time.monotonic)
+    """When it was ordered, then when it was asked to prepare, in monotonic seconds."""
     met: bool = False
     device: str = "cpu"
     worker: Worker | None = None
     ticket: Ticket | None = None
+    """Of the task that it works at; None: it has none."""
     knock: Any = None
     suspect_until: float | None = None
     pulse: Any = None
@@ -64,7 +67,7 @@ class ActorHandle:
         self.call = self.actor.prepare.remote("cpu" if self.device == "cpu" else "cuda:0")
 
     def begin(self, ticket: Ticket, task: Task) -> None:
-        """Give it a task. How it gets on is asked later: of one that takes no time nothing is told but its end."""
+        """Give it a task. How it gets on is asked later: of one that takes no time nothing is reported but its end."""
         self.ticket = ticket
         self.pulse = None
         self.asked = time.monotonic()
@@ -92,7 +95,7 @@ class ActorHandle:
             self.knock = None
         except ActorUnavailableError:
             self.suspect(patience)
-        except RayError:  # it is dead: of that its task tells
+        except RayError:  # it is dead: its task reports that
             return
 
     def suspect(self, patience: float) -> None:
@@ -112,7 +115,7 @@ class ActorHandle:
         return ""
 
     def find_position(self) -> Position | None:
-        """Where its task stands; None if it does not answer within `STACK_SECONDS`."""
+        """Where its task is; None if it does not answer within `STACK_SECONDS`."""
         import ray
         from ray.exceptions import RayError
 
@@ -142,11 +145,16 @@ class ActorSpec:
     """What the actors of a pool are made from. `data`: a reference into Ray's object store."""
 
     factory: EvaluatorFactory
+    """Makes the evaluator in each."""
     data: Any
     settings: WorkerSettings
+    """Of the pool."""
     threads: int
+    """Of torch, in each."""
     device: Literal["cpu", "cuda"]
+    """On what they train."""
     reach: Reach | None
+    """Says on its node whether the artifact store can be reached; None: there is none to reach."""
 
     def order(self, node: str, attempt: int, *, leads: bool) -> ActorHandle:
         """An actor on the node of this id, which starts in its own time. Ray restarts and retries nothing.

@@ -39,7 +39,7 @@ class View:
 
 
 def read_view(table: Sequence[Mapping[str, Any]], draining: Collection[str]) -> View:
-    """What `ray.nodes()` and the ids of draining nodes tell."""
+    """What `ray.nodes()` and the ids of draining nodes show."""
     living = (
         Node(
             row["NodeID"],
@@ -120,15 +120,15 @@ def tell_changes(before: View, now: View, names: "Names", rooms: Callable[[Node]
     """What a person may want to know, a line each; of nodes without room for a worker nothing.
 
     Args:
-        before: what was told of before.
-        now: what is to be told.
+        before: what was reported before.
+        now: what is to be reported.
         names: what the nodes are called.
         rooms: how many workers a node can hold.
     """
     old = {node.id: node for node in before.nodes if rooms(node)}
     new = {node.id: node for node in now.nodes if rooms(node)}
     lines = [
-        f"node {names.of(node)} left: {' '.join(now.deaths.get(key, '').split())[:200] or 'no reason was told'}"
+        f"node {names.of(node)} left: {' '.join(now.deaths.get(key, '').split())[:200] or 'no reason was given'}"
         for key, node in old.items()
         if key not in new
     ]
@@ -197,7 +197,7 @@ def look() -> View:
     from ray._private.state import state
 
     # `ray.nodes()` is the same table, but starts a cluster of its own where the connection has just been closed;
-    # and of draining nodes no public function tells
+    # and of draining nodes no public function says anything
     table = state.node_table()  # type: ignore[no-untyped-call] # of Ray
     return read_view(table, state.get_draining_nodes())
 

@@ -104,6 +104,12 @@ class RayPool:
             one.worker or one.waits_for_room(ROOM_SECONDS) for one in self._supervisor.handle
         )
 
+    @property
+    def ordered(self) -> int:
+        """The actors, but for those that wait for what others hold."""
+        every = self._supervisor.handle if self._supervisor else ()
+        return sum(1 for one in every if one.worker or not one.waits_for_room(ROOM_SECONDS))
+
     def start(self) -> None:
         """Connect (seconds, where a private cluster is started), put the data into the object store once, and order
         the actors, which join in their own time. `ray.init` has returned when this does: install signal
@@ -152,7 +158,7 @@ class RayPool:
         position = handle.find_position()
         if position:
             LOG.warning("%s is stopped (%s); its stack:\n%s", worker.name, message, position.stack)
-        where = f"it stood at {position.place}" if position else "it did not answer when asked where it stood"
+        where = f"it was at {position.place}" if position else "it did not answer when asked where it was"
         self._news += self._running.bury(handle, kind, f"{message}; {where}")
 
     def exclude(self, node: str) -> None:
@@ -253,8 +259,8 @@ class RayPool:
         match reply:
             case Introduction():
                 return self._meet(handle, reply)
-            case Ready(memory):
-                return [self._join(handle, memory)]
+            case Ready():
+                return [self._join(handle, reply)]
             case Done():
                 return self._finish(handle, reply)
             case Broken(message):
@@ -270,9 +276,9 @@ class RayPool:
         handle.prepare()
         return []
 
-    def _join(self, handle: ActorHandle, memory: int | None) -> WorkerJoined:
+    def _join(self, handle: ActorHandle, ready: Ready) -> WorkerJoined:
         named = name_worker(self._running.name(handle), handle.device, next(self._serials))
-        handle.worker = replace(named, memory=memory)
+        handle.worker = replace(named, memory=ready.memory, processor=ready.processor)
         self._running.prove(handle)
         return WorkerJoined(handle.worker)
 

@@ -162,7 +162,7 @@ class ActorSupervisor:
 
     def _order_differently(self) -> None:
         """A first worker of a GPU that finds no room may find it as another one: Ray fills the tightest gap first, so
-        that after several deaths others may stand where it should.
+        that after several deaths others may be in its place.
         """
         for handle in self.handle if self._spec.settings.per_gpu > 1 else ():
             if handle.leads and handle.waits_for_room(WAIT_SECONDS):
@@ -211,7 +211,7 @@ class ActorSupervisor:
             if handle.worker and handle.call is not None and answered([handle.call], 0):
                 continue  # its last reply came through, or Ray knows better why it has none
             reason = " ".join(self._view.deaths.get(handle.node, "").split())
-            message = f"node {self.name(handle)} died: {reason or 'no reason was told'}"
+            message = f"node {self.name(handle)} died: {reason or 'no reason was given'}"
             self.end(handle)
             if handle.worker:
                 events.append(WorkerLeft(handle.worker, FailureKind.WORKER_LOST, message, node_lost=True))
@@ -249,7 +249,7 @@ class ActorSupervisor:
         if not self.handle:
             text = "waiting for nodes: none of the cluster has room for a worker now"
             text += (
-                ", but for those that were closed; start the search anew to use them again" if closed else ""
+                ", but for those that were closed; start the search again to use them again" if closed else ""
             )
         elif unmet and len(unmet) == len(self.handle) and time.monotonic() - unmet[0] > WAIT_SECONDS:
             text = (

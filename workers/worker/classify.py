@@ -27,7 +27,7 @@ CUDA_WORDS = (
     "CUDNN_STATUS_MAPPING_ERROR",
     "Error [CUDA]:",
 )
-"""How torch, cuDNN and Triton tell that a kernel failed; other texts of cuDNN speak of the network, not of the GPU."""
+"""How torch, cuDNN and Triton say that a kernel failed; other texts of cuDNN speak of the network, not of the GPU."""
 
 PACKAGES = (Path(evosearch.__file__).parent, Path(__file__).parents[1])
 

@@ -1,4 +1,4 @@
-"""What a worker tells of its node before it is given anything, and whether the search can run there."""
+"""What a worker reports of its node before it is given anything, and whether the search can run there."""
 
 import hashlib
 import platform
@@ -79,7 +79,7 @@ class Standard:
 def introduce(
     node: str, host: str, device: str, data: SearchData, reach: Reach | None = None
 ) -> Introduction:
-    """What there is to tell of this process; imports no torch, and takes as long as `reach` does."""
+    """What there is to report of this process; imports no torch, and takes as long as `reach` does."""
     folder = tempfile.gettempdir()
     free = shutil.disk_usage(folder).free
     return Introduction(node, host, device, find_versions(), hash_of(data), folder, free, _try(reach))

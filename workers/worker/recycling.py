@@ -4,6 +4,7 @@ torch is asked only where an evaluator has loaded it.
 
 import gc
 import os
+import platform
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -39,6 +40,28 @@ def capacity(device: str) -> int | None:
     if device == "cpu" or torch is None:
         return None
     return int(torch.cuda.get_device_properties(device).total_memory)
+
+
+def processor_of(device: str) -> str:
+    """The kind of processor that an evaluator for `device`, "cpu" or "cuda:0", computes on: two of another kind may round
+    otherwise. Empty where torch was not needed, so that nothing was trained.
+    """
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return ""
+    if device != "cpu":
+        return str(torch.cuda.get_device_name(device))
+    return f"{_cpu_model()} with {torch.backends.cpu.get_cpu_capability()}"
+
+
+def _cpu_model(file: Path = Path("/proc/cpuinfo")) -> str:
+    """As Linux names it; elsewhere its architecture."""
+    try:
+        lines = file.read_text(errors="replace").splitlines()
+    except OSError:
+        lines = []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, "") or platform.machine()
 
 
 def _resident(pages: Path) -> int | None:

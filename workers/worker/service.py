@@ -80,7 +80,7 @@ Reply: TypeAlias = Done | Broken
 
 
 CURVE_SECONDS = 5.0
-"""How often the curve of a running training is told at most."""
+"""How often the curve of a running training is reported at most."""
 
 
 class ProgressCounter:
@@ -104,7 +104,7 @@ class ProgressCounter:
         self.curve = []
 
     def end(self) -> None:
-        """It has ended, and its result tells the rest."""
+        """It has ended, and its result has the rest."""
         self.curve = []
 
     def step(self) -> None:
@@ -151,7 +151,7 @@ class Service:
         return self._watch.beats
 
     def news(self) -> tuple[EpochRecord, ...]:
-        """The curve of the running training, `CURVE_SECONDS` after it was last told at the earliest; else nothing."""
+        """The curve of the running training, `CURVE_SECONDS` after it was last reported at the earliest; else nothing."""
         now, curve = time.monotonic(), tuple(self._watch.curve)
         if not curve or now - self._told < CURVE_SECONDS:
             return ()
@@ -159,7 +159,7 @@ class Service:
         return curve
 
     def stack(self) -> str:
-        """Where the running task stands: its thread's stack, a text of several lines, the innermost call last."""
+        """Where the running task is: its thread's stack, a text of several lines, the innermost call last."""
         frame = self._frame()
         return "".join(traceback.format_stack(frame)) if frame else "no task is running\n"
 
@@ -178,5 +178,5 @@ class Service:
             ):  # its traceback kept alive what it held; others may share the device
                 release()
             return self._wear.evaluated()
-        except Exception as error:  # of CUDA, told late: the result stands, the process is lost
+        except Exception as error:  # of CUDA, reported late: the result holds, the process is lost
             return f"recycled: {describe(error)}"

@@ -13,7 +13,7 @@ class Policy:
 
     `attempts`: failures of this kind until its budget is spent. `alone_after`: after so many it runs alone on
     its device; None never. `stops`: a spent budget stops the search instead of giving the worst fitness. `reopened`: a
-    resume after exit 5 opens it anew. `of_workers`: it tells of workers, so that a node which has it often is closed. `of_itself`:
+    resume after exit 5 opens it again. `of_workers`: it is a matter of workers, so that a node which has it often is closed. `of_itself`:
     a training comes to it wherever and whenever it runs.
     """
 
@@ -42,7 +42,7 @@ def policy_of(kind: FailureKind) -> Policy:
 
 
 REOPENED = frozenset(kind for kind in FailureKind if policy_of(kind).reopened)
-"""Kinds that a resume after exit 5 opens anew: mended code or machines may well train them."""
+"""Kinds that a resume after exit 5 opens again: fixed code or machines may well train them."""
 
 FIRST_ERRORS = 3
 """When the first so many evaluations all end as `error`, the code or the data are wrong, not the candidates."""

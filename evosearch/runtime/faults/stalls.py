@@ -20,7 +20,7 @@ from evosearch.storage import LiveCurve
 
 @dataclass(frozen=True)
 class LiveTrainings:
-    """What trains where, and how many of its epochs have been told. `by_worker`: with the search's name."""
+    """What trains where, and how many of its epochs have been reported. `by_worker`: with the search's name."""
 
     by_worker: Mapping[Worker, tuple[str, LiveCurve]] = field(default_factory=dict)
 
@@ -37,7 +37,7 @@ class LiveTrainings:
     def heard(
         self, events: Sequence[PoolEvent]
     ) -> tuple["LiveTrainings", Mapping[str, tuple[LiveCurve, ...]]]:
-        """What `events` of one moment tell of trainings that have not ended with them, by search."""
+        """What `events` of one moment report of trainings that have not ended with them, by search."""
         ended = {freed(event) for event in events}
         kept = {worker: one for worker, one in self.by_worker.items() if worker not in ended}
         told: dict[str, tuple[LiveCurve, ...]] = {}
@@ -86,7 +86,7 @@ class StallDetector:
         return replace(self, begun={**self.begun, worker: now}, moved={**self.moved, worker: now})
 
     def saw(self, event: PoolEvent, now: float) -> "StallDetector":
-        """The pool told of `event`."""
+        """The pool reported `event`."""
         match event:
             case WorkerProgressed(worker):
                 return replace(self, moved={**self.moved, worker: now}) if worker in self.begun else self

@@ -12,7 +12,7 @@ from evosearch.runtime.faults.policy import (
     policy_of,
     too_many_failed,
 )
-from evosearch.runtime.machine.fold import DriverState, gone_on, trials_again
+from evosearch.runtime.machine.fold import DriverState, all_diverged, gone_on, trials_again
 from evosearch.runtime.machine.plan import Plan
 from evosearch.runtime.pool import TaskDone, Ticket, Worker, WorkerLeft
 from evosearch.storage import (
@@ -63,7 +63,9 @@ def _came_to(
             if plan.reader and isinstance(result, Success):
                 weights = plan.reader.weights(plan, state.open[trial].trial, term, attempt)
                 left = worker.node
-            yield Finished(trial.number, attempt, worker.name, result, trial.until, weights, left)
+            yield Finished(
+                trial.number, attempt, worker.name, result, trial.until, weights, left, plan.measure
+            )
         case Prediction():
             yield from _read(plan, state, trial, worker, result)
         case Failure():
@@ -83,7 +85,7 @@ def reopened(plan: Plan, state: DriverState) -> Iterator[Event]:
 
 def retried(plan: Plan, state: DriverState) -> tuple[Event, ...]:
     """What is begun again of a search that has ended, when somebody asks for its readings again: each of these networks is
-    wanted and none takes its place, so what may succeed on another machine or with mended code is tried again.
+    wanted and none takes its place, so what may succeed on another machine or with fixed code is tried again.
     """
     if plan.reader is None:
         return ()
@@ -107,7 +109,13 @@ def consequences(plan: Plan, state: DriverState) -> tuple[Event, ...]:
     if recalled:  # one at a time: with it a generation may end, and what follows from that comes first
         return (_recalled(state, recalled),)
     if plan.strategy.finished(state.search):
-        return () if state.unread else (Completed(progress.best[0].number if progress.best else None),)
+        if state.unread:
+            return ()
+        # of a list nothing else was ever to come; and who resumes a search that stopped so wants its end
+        ends = state.announced == 0 and not progress.may_grow and not state.stopped
+        if ends and (reason := _barren(plan, state)):
+            return (Stopped(reason),)
+        return (Completed(progress.best[0].number if progress.best else None),)
     if progress.members and all(member.number in progress.scores for member in progress.members):
         return _newcomers(plan, gone_on(plan, state))  # all of this generation were trained early
     return ()
@@ -122,8 +130,31 @@ def _newcomers(plan: Plan, state: DriverState) -> tuple[Event, ...]:
         return born
     # Too many of its immigrants may have failed already, when they were trained early.
     reason = _too_many(state, _failed(state))
+    if reason is None and state.announced == 0 and progress.generation > 0:
+        reason = _barren(plan, state)
     stopped = (Stopped(reason),) if reason else ()
     return (*born, GenerationStarted(progress.generation, members), *stopped)
+
+
+RULES = 1
+"""Those of `SearchCreated` that searches begin under now."""
+
+ALL_DIVERGED = "every evaluation of the first generation diverged"
+"""How the reason begins."""
+
+
+def _barren(plan: Plan, state: DriverState) -> str | None:
+    """Why a search stops whose first generation taught it nothing; None where it did, or began before there was this rule."""
+    if state.rules < 1 or not all_diverged(state):
+        return None
+    return barren_reason(plan)
+
+
+def barren_reason(plan: Plan) -> str:
+    """That all of a first generation diverged, and what to change."""
+    lower = f"a lower training.learning_rate ({plan.training.learning_rate:g} now)"
+    precise = ", or training.precision: fp32" if plan.training.precision == "bf16" else ""
+    return f"{ALL_DIVERGED} (a loss or an output became infinite or no number); begin another search with {lower}{precise}"
 
 
 def early_births(plan: Plan, state: DriverState) -> tuple[Event, ...]:

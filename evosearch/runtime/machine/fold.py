@@ -6,6 +6,7 @@ from typing import Any, TypeVar, assert_never
 
 from evosearch.errors import JournalError
 from evosearch.evaluation import Failure, FailureKind, Losses, Measured, Outcome, Success, Trial, TrialId
+from evosearch.genome import Operation
 from evosearch.runtime.machine.plan import Plan, Size
 from evosearch.runtime.scheduling.costs import Timings
 from evosearch.search import SearchProgress
@@ -20,6 +21,7 @@ from evosearch.storage import (
     Finished,
     GenerationStarted,
     Interrupted,
+    ProcessorSeen,
     Recalled,
     Reopened,
     SearchCreated,
@@ -75,6 +77,9 @@ class DriverState:
     evaluations failed.
 
     `running`: trial by worker name, of the newest driver.
+
+    `rules`: as in `SearchCreated`. `processors`: kinds that workers were seen to compute on, in order. `barren`: all of the first
+    generation diverged.
     """
 
     search: Any
@@ -97,6 +102,9 @@ class DriverState:
     halted: bool = False
     stopped: bool = False
     running: Mapping[str, TrialId] = field(default_factory=dict)
+    rules: int = 0
+    processors: tuple[str, ...] = ()
+    barren: bool = False
 
     @classmethod
     def start(cls, plan: Plan) -> "DriverState":
@@ -121,10 +129,36 @@ def replay(plan: Plan, facts: Iterable[Event]) -> DriverState:
     return _proved(plan, state)
 
 
+def bred_again(plan: Plan, facts: Iterable[Event]) -> Mapping[int, tuple[Operation, ...]]:
+    """What was done to make each candidate, by number, as the strategy of `plan` does it from the state that the facts
+    before a birth lead to. `facts`: all events of the search, in order; what they keep of operators is not looked at.
+
+    Raises:
+        JournalError: as `replay`.
+    """
+    state, found, born = DriverState.start(plan), dict[int, tuple[Operation, ...] | None](), set[int]()
+    for fact in facts:
+        if isinstance(fact, Born):
+            born.add(fact.candidate.number)
+            if fact.candidate.number not in found:
+                asked = plan.strategy.ask(state.search, early=True)
+                found |= {trial.candidate.number: trial.candidate.operations for trial in asked}
+        state = evolve(plan, state, fact)
+        if isinstance(
+            fact, GenerationStarted
+        ):  # the first version passed over generations that were trained early
+            found |= _operations(state.progress)
+    return {number: one for number in sorted(born) if (one := found.get(number)) is not None}
+
+
+def _operations(progress: SearchProgress) -> Mapping[int, tuple[Operation, ...] | None]:
+    return {member.number: member.operations for member in progress.members}
+
+
 def evolve(plan: Plan, state: DriverState, fact: Event) -> DriverState:
     """The state after `fact`; facts that decide nothing leave it as it is.
 
-    `Completed` may stand twice: a driver that was about to take the search from one that was just ending it finds
+    `Completed` may come twice: a driver that was about to take the search from one that was just ending it finds
     nothing to do, and says so again. The second one changes nothing.
     """
     match fact:
@@ -144,7 +178,11 @@ def evolve(plan: Plan, state: DriverState, fact: Event) -> DriverState:
             return replace(state, halted=True, stopped=True)
         case TestReadingBegun() | TestReadingFailed() | TestRead():
             return _with_reading(state, fact)
-        case SearchCreated() | Extended():
+        case SearchCreated(rules=rules):
+            return replace(state, rules=rules)
+        case ProcessorSeen(_, processor):
+            return replace(state, processors=(*state.processors, processor))
+        case Extended():
             return state
     assert_never(fact)
 
@@ -202,8 +240,8 @@ def _with_reading(state: DriverState, fact: TestReadingBegun | TestReadingFailed
 def without_details(success: Measured) -> Measured:
     """What a trial came to, without what is not needed to recall it."""
     match success:
-        case Success(fitness):
-            return Success(fitness, 0.0)
+        case Success(fitness, measures=measures):
+            return Success(fitness, 0.0, measures=measures)
         case Losses(losses):
             return Losses(losses, 0.0)
     assert_never(success)
@@ -223,7 +261,14 @@ def _announced(plan: Plan, state: DriverState, fact: GenerationStarted) -> Drive
     born = all(trial.id in state.open for trial in asked)
     if (progress.generation, members) != (fact.generation, fact.members) or not born:
         raise _bred_otherwise(plan, fact.generation)
-    return replace(state, announced=fact.generation, population=members)
+    barren = state.barren or (state.announced == 0 and fact.generation > 0 and all_diverged(state))
+    return replace(state, announced=fact.generation, population=members, barren=barren)
+
+
+def all_diverged(state: DriverState) -> bool:
+    """Whether every member of the generation that is announced ended as diverged."""
+    kinds = [state.failed.get(TrialId(number)) for number in state.population]
+    return bool(kinds) and all(kind is FailureKind.DIVERGED for kind in kinds)
 
 
 def gone_on(plan: Plan, state: DriverState) -> DriverState:
@@ -260,7 +305,7 @@ def _proved(plan: Plan, state: DriverState) -> DriverState:
 def _bred_otherwise(plan: Plan, generation: int) -> JournalError:
     return JournalError(
         f"this version of evosearch would breed another generation {generation} than the journal of "
-        f"{plan.name!r} holds; resume with the version that began it, or begin anew under another name"
+        f"{plan.name!r} holds; resume with the version that began it, or begin again under another name"
     )
 
 

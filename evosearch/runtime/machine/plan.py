@@ -9,6 +9,7 @@ from evosearch.evaluation import (
     HandMade,
     Masks,
     MasksTask,
+    Measure,
     Prediction,
     PredictionTask,
     Success,
@@ -77,7 +78,8 @@ class SplitReader(Protocol):
 @dataclass(frozen=True)
 class Plan:
     """A search as the driver runs it. `name` and `data_key` are the search's own; `context` is what its strategy was
-    made in. `reader`: of a list whose networks read the test split; None everywhere else.
+    made in. `reader`: of a list whose networks read the test split; None everywhere else. `measure`: what its strategy goes
+    by.
     """
 
     name: str
@@ -85,6 +87,7 @@ class Plan:
     context: SearchContext
     data_key: str
     reader: SplitReader | None = None
+    measure: Measure = "accuracy"
 
     @property
     def problem(self) -> Problem:

@@ -30,7 +30,7 @@ from evosearch.runtime.pool import (
     WorkerProgressed,
 )
 from evosearch.runtime.scheduling.order import assignments, readings
-from evosearch.storage import Dispatched, Event, Interrupted
+from evosearch.storage import Dispatched, Event, Interrupted, ProcessorSeen
 
 
 @dataclass(frozen=True)
@@ -79,8 +79,8 @@ Command: TypeAlias = Record | Assign | Exclude
 def step(fleet: Fleet, *events: DriverEvent) -> tuple[Fleet, tuple[Command, ...]]:
     """The fleet after `events`, and what to do about it.
 
-    What came to be known at one moment is told at once: else what a dead node had would be given to its next dead
-    worker, whose death has not been told yet.
+    What came to be known at one moment is reported at once: else what a dead node had would be given to its next dead
+    worker, whose death has not been reported yet.
     """
     if fleet.halted:  # whatever still arrives is trained again on resume
         return fleet, ()
@@ -119,7 +119,12 @@ class _Turn:
                 if task := self.fleet.task_of(worker):
                     self._end(task[0], event)
                 self.fleet = with_pool(self.fleet, event, task)
-            case WorkerJoined() | WorkerProgressed() | PoolChanged():
+            case WorkerJoined(worker):
+                self.fleet = with_pool(self.fleet, event, None)
+                for name, member in self._going_on():
+                    if worker.processor and worker.processor not in member.state.processors:
+                        self._add(name, [ProcessorSeen(worker.name, worker.processor)])
+            case WorkerProgressed() | PoolChanged():
                 self.fleet = with_pool(self.fleet, event, None)
 
     def close_node(self) -> None:

@@ -19,6 +19,9 @@ FEATURES = 5
 ENOUGH = 2 * FEATURES
 """Finished evaluations before the fit is believed; until then FLOPs decide."""
 
+FEW = 3
+"""With fewer than this two weights cannot be told apart."""
+
 Work: TypeAlias = tuple[float, ...]
 
 
@@ -55,26 +58,46 @@ class Timings:
         return self + Timings(1, tuple(a * b for a in row for b in row), tuple(row))
 
     def predictor(self) -> Callable[[Work], float]:
-        """What tells the seconds that a work will take; before enough is known, a number in the order of its FLOPs."""
+        """What gives the seconds that a work will take; before enough is known, a number in the order of its FLOPs."""
         if self.count < ENOUGH:
             return itemgetter(2)
-        one, layers, flops, activations, parameters = _weights(self)
-        return lambda work: (  # written out: asked for thousands at every result
-            one * work[0] + layers * work[1] + flops * work[2] + activations * work[3] + parameters * work[4]
-        )
+        return _predictor(_weights(self, tuple(range(FEATURES))))
+
+    def estimator(self) -> Callable[[Work], float] | None:
+        """What tells the seconds that a work will take, as well as is known; None while nothing is.
+
+        Before enough is known they are a constant and a share of the FLOPs alone, and of one or two, which cannot tell
+        these apart, half and half.
+        """
+        if not self.count:
+            return None
+        if self.count >= ENOUGH:
+            return self.predictor()
+        if self.count < FEW:
+            one, flops = (self.moment[at] / (self.gram[at * FEATURES + at] or 1.0) / 2 for at in (0, 2))
+        else:
+            one, flops = _weights(self, (0, 2))
+        return _predictor((one, 0.0, flops, 0.0, 0.0))
+
+
+def _predictor(weights: tuple[float, ...]) -> Callable[[Work], float]:
+    one, layers, flops, activations, parameters = weights
+    return lambda work: (  # written out: asked for thousands at every result
+        one * work[0] + layers * work[1] + flops * work[2] + activations * work[3] + parameters * work[4]
+    )
 
 
 @lru_cache(maxsize=16)
-def _weights(timings: Timings) -> tuple[float, ...]:
-    """Seconds per unit of each feature, none negative: of least squares over the relative errors."""
+def _weights(timings: Timings, features: tuple[int, ...]) -> tuple[float, ...]:
+    """Seconds per unit of each of `features`, none negative: of least squares over the relative errors."""
     from scipy.optimize import nnls  # noqa: PLC0415 - takes half a second, which readers of a journal need not wait
 
-    gram = np.array(timings.gram).reshape(FEATURES, FEATURES)
+    gram = np.array(timings.gram).reshape(FEATURES, FEATURES)[np.ix_(features, features)]
     # |Xw - 1|^2 = |Lw - m|^2 + constant for gram = L^T L and L^T m = moment: the rows themselves need not be kept
     values, vectors = np.linalg.eigh(gram)
     kept = values > values[-1] * 1e-12
     root = vectors[:, kept].T * np.sqrt(values[kept])[:, None]
-    target = vectors[:, kept].T @ np.array(timings.moment) / np.sqrt(values[kept])
+    target = vectors[:, kept].T @ np.array(timings.moment)[list(features)] / np.sqrt(values[kept])
     weights, _ = nnls(root, target)
     return tuple(float(weight) for weight in weights)
 

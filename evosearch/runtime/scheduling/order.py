@@ -57,8 +57,8 @@ def assignments(fleet: Fleet) -> tuple[tuple[Worker, Waiting], ...]:
 def readings(fleet: Fleet) -> Iterator[tuple[Worker, str, TrialId]]:
     """Trained networks that may read the test split now, each with a free worker.
 
-    A reading follows its training to the same machine, where its weights lie. Anyone may read where all machines reach
-    them, and where that machine is not there: then they lie on a disk that it may share, or the reading fails and says so.
+    A reading follows its training to the same machine, where its weights are. Anyone may read where all machines reach
+    them, and where that machine is not there: then they are on a disk that it may share, or the reading fails and says so.
     What must run alone on its device is not disturbed.
     """
     busy = set(fleet.running)

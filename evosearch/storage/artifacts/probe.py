@@ -10,12 +10,12 @@ from evosearch.errors import CannotRunError
 from evosearch.storage.artifacts.store import ArtifactStore
 
 _REMOVAL_SECONDS = 0.5
-"""Longest wait for a removal: a process that is told to stop has not the time for a slow network."""
+"""Longest wait for a removal: a process that is to stop has not the time for a slow network."""
 
 
 @dataclass(frozen=True)
 class StoreProbe:
-    """The file `name` in `store`; `content` tells whose it is. Survives pickling."""
+    """The file `name` in `store`; `content` says whose it is. Survives pickling."""
 
     store: ArtifactStore
     name: str
@@ -34,7 +34,7 @@ class StoreProbe:
         return mark
 
     def find_problem(self) -> str | None:
-        """For a worker elsewhere: why it cannot use the store in which the mark lies; None where it can."""
+        """For a worker elsewhere: why it cannot use the store in which the mark is; None where it can."""
         try:
             if not self.store.exists(self.name):
                 return (

@@ -1,4 +1,4 @@
-"""Where pictures, weights and backups lie: a folder, or any store that fsspec knows by URL."""
+"""Where pictures, weights and backups are: a folder, or any store that fsspec knows by URL."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -53,16 +53,16 @@ class ArtifactStore:
 
     @property
     def is_remote(self) -> bool:
-        """Whether it survives the loss of this machine's disk, as far as a URL tells."""
+        """Whether it survives the loss of this machine's disk, as far as a URL shows."""
         return "://" in self.url
 
     @property
     def place(self) -> str:
-        """Where it lies, for messages."""
+        """Where it is, for messages."""
         return without_password(self.url)
 
     def within(self, folder: str) -> "ArtifactStore":
-        """The store of what lies below `folder` in this one, for instance a search's own."""
+        """The store of what is below `folder` in this one, for instance a search's own."""
         return ArtifactStore(f"{self.url}/{folder}")
 
     def put(self, local: Path, name: str) -> None:
@@ -117,7 +117,7 @@ class ArtifactStore:
         return tuple(sorted(path[above:] for path in found if not path.endswith(_UNFINISHED)))
 
     def age(self, name: str) -> float | None:
-        """Seconds since `name` was written, by the store's own clock; None where the store does not tell.
+        """Seconds since `name` was written, by the store's own clock; None where the store does not say.
 
         A file is written now for comparison: no clock of this machine, nor of the one that wrote `name`, is asked.
         """
@@ -215,7 +215,7 @@ def _write_whole(file: Path, write: Callable[[str], object]) -> None:
 
 
 def check_artifacts(artifacts: str) -> None:
-    """See that `storage.artifacts` can name a store, as far as can be told without one.
+    """See that `storage.artifacts` can name a store, as far as can be seen without one.
 
     Raises:
         InputError: it is neither a path nor a URL, holds a password, or names a store that each process has alone.

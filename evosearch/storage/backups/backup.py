@@ -1,7 +1,7 @@
 """Copies of an SQLite journal in a remote store, for machines whose disk is gone after a preemption.
 
 What came after the newest backup is lost with the disk, at most a minute of evaluations, and is trained again. How
-backups are named is told in `evosearch.storage.backups.backup_folder`, how they come back in `evosearch.storage.backups.restoring`.
+backups are named is said in `evosearch.storage.backups.backup_folder`, how they come back in `evosearch.storage.backups.restoring`.
 """
 
 import os
@@ -32,7 +32,7 @@ class Backup:
 
     `save` does one now. `begin` does it in a thread, so that neither a slow network nor a large journal keeps
     workers waiting; a thread that hangs ends with the process. What went wrong is a line to note, and the search goes
-    on; but where the store tells of a newer driver, nothing is written there, and `save` and `note` raise
+    on; but where the store shows a newer driver, nothing is written there, and `save` and `note` raise
     `StaleTermError`.
     """
 
@@ -48,7 +48,7 @@ class Backup:
 
     @classmethod
     def of(cls, journal: Journal, store: ArtifactStore, name: str) -> "Backup | None":
-        """The backups of the search or group `name`; None where there is nothing to back up: the journal lies on a
+        """The backups of the search or group `name`; None where there is nothing to back up: the journal is on a
         server, or the store on this machine.
         """
         return cls(journal.file, store, name) if journal.file and store.is_remote else None
@@ -139,7 +139,7 @@ def save_copy(journal: Journal, to: Path) -> None:
     """Keep a whole copy of a journal, as it is at one instant, as the new file `to`; who writes to it is not kept waiting.
 
     Raises:
-        InputError: something lies at `to`, its folder is not there, or the journal is on a server.
+        InputError: something is at `to`, its folder is not there, or the journal is on a server.
         JournalError: the journal is damaged.
         CannotRunError: it cannot be read, or the copy not be written.
     """

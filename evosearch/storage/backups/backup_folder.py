@@ -1,10 +1,10 @@
 """What a remote store keeps of one search or group: backups of its journal, and who drives it.
 
-A backup lies as `NAME/journal/TERMS-EVENTS.db`, named after how far the search is, with the terms and events of a
-group's members added up. Both only ever grow, so the highest name is the newest backup. The terms stand first: a
+A backup is called `NAME/journal/TERMS-EVENTS.db`, named after how far the search is, with the terms and events of a
+group's members added up. Both only ever grow, so the highest name is the newest backup. The terms come first: a
 driver that was superseded may write many events to its own copy and is still lower.
 
-Beside them lie `holder`, by which drivers on machines that share no lock know of each other, and `newest`, the
+Beside them are `holder`, by which drivers on machines that share no lock know of each other, and `newest`, the
 highest name, for people and scripts.
 """
 
@@ -115,7 +115,7 @@ class Shelf:
         self.store.write_bytes("holder", json.dumps(asdict(claim)).encode())
 
     def forget_holder(self) -> None:
-        """Nobody drives, as far as this shelf tells."""
+        """Nobody drives, as far as this folder shows."""
         self.store.remove("holder")
 
     def clear(self) -> None:

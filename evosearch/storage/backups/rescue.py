@@ -2,7 +2,7 @@
 
 A file that was deleted or replaced lives on for those who have it open: they would write to the end, and all would be
 gone with them. So a driver looks after each write whether the journal is still in its place; where it is not, it
-copies it to a new file and stops. The lost place is left as it is: what lies there may be another's.
+copies it to a new file and stops. The lost place is left as it is: what is there may be another's.
 """
 
 import ctypes
@@ -91,7 +91,7 @@ class Unguarded:
 
 @dataclass(frozen=True)
 class ServerGuard:
-    """Of a journal on a server, which keeps its own files: only what a write is answered tells of its loss."""
+    """Of a journal on a server, which keeps its own files: only the answer to a write shows its loss."""
 
     place: str
     has_lost = False
@@ -161,7 +161,7 @@ class FileGuard:
             self._connection.close()
 
     def _from_outside(self) -> str | None:
-        """What happened to the files, as far as their names and sizes tell; a few microseconds."""
+        """What happened to the files, as far as their names and sizes show; a few microseconds."""
         for file, identity in self._identities.items():
             own = file == self._path
             try:
@@ -170,7 +170,7 @@ class FileGuard:
                 return "was deleted or moved" if own else f"was robbed of {file.name}"
             except (
                 OSError
-            ):  # a network file system that is away, or a folder that is closed now, tells nothing
+            ):  # a network file system that is away, or a folder that is closed now, shows nothing
                 return None
             if (
                 self._wal and _identity(found) != identity
@@ -208,7 +208,7 @@ class FileGuard:
         return None if found == "ok" else f"was damaged ({' '.join(str(found).split())})"
 
     def _is_alien(self, connection: sqlite3.Connection) -> bool:
-        """Whether the file alone, without the log of commits that lies over it, holds searches that are not ours: pages
+        """Whether the file alone, without the log of commits beside it, holds searches that are not ours: pages
         of another journal fit between ours without a seam.
         """
         if not self._wal:
@@ -228,7 +228,7 @@ class FileGuard:
     def _save(self, written: Written) -> str:
         """What is lost and what is not, and how to go on."""
         if moved := self._moved_to():
-            return f"nothing is lost, it lies in {moved} now: {_go_on(written, moved)}"
+            return f"nothing is lost, it is in {moved} now: {_go_on(written, moved)}"
         troubles: list[str] = []
         for file in _new_files(self._path):
             if trouble := self._copy(file, written):
@@ -241,13 +241,13 @@ class FileGuard:
                 return f"{_saved(events, written)} to {file}: {_go_on(written, file)}{self._gone()}"
         told = f" ({troubles[0]})" if troubles else ""
         return (
-            f"nothing of it could be rescued{told}: bring it back from a copy, or begin its searches anew, which "
+            f"nothing of it could be rescued{told}: bring it back from a copy, or begin its searches again, which "
             "gives the same results"
         )
 
     def _gone(self) -> str:
         beside = self._path.parent.is_dir()
-        return "" if beside else "; pictures and weights that lay beside it are gone"
+        return "" if beside else "; pictures and weights that were beside it are gone"
 
     def _copy(self, file: Path, written: Written) -> str | None:
         """Copy the journal to the empty `file`; what is wrong with that, if anything."""
@@ -269,7 +269,7 @@ class FileGuard:
             return str(error)
 
     def _moved_to(self) -> Path | None:
-        """Where the journal lies whole under another name; None where it does not, or this system does not tell."""
+        """Where the journal is whole under another name; None where it is not, or this system does not say."""
         moved = _name_of(self._identities[self._path])
         if moved is None or moved == self._path:
             return None
@@ -323,7 +323,7 @@ def _new_file(folder: Path, path: Path) -> Path:
 
 
 def _name_of(identity: tuple[int, int]) -> Path | None:
-    """The name that a file which this process has open has now; Linux alone tells."""
+    """The name that a file which this process has open has now; Linux alone says."""
     with suppress(OSError):
         for descriptor in Path("/proc/self/fd").iterdir():
             with suppress(OSError):

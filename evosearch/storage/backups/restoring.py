@@ -27,9 +27,9 @@ def bring_back(
 
     Args:
         home: where it is to be.
-        store: where its backups lie, as `storage.artifacts` says.
+        store: where its backups are, as `storage.artifacts` says.
         name: the search or group.
-        onlooker: how a driver is watched of which nothing else tells whether it lives.
+        onlooker: how a driver is watched where nothing else shows whether it is alive.
         takeover: from a driver elsewhere that is alive, too.
 
     Returns: what happened, one line each.
@@ -37,11 +37,14 @@ def bring_back(
     Raises:
         HeldError: a driver elsewhere, whose journal the backup is of, is alive.
         JournalError: there are backups, none can be used, and the journal has nothing of the search.
-        CannotRunError: the store cannot be used, and to begin anew would be wrong where a backup may lie there.
+        CannotRunError: the store cannot be used, and to begin again would be wrong where there may be a backup.
     """
     if home.journal.file is None or not store.is_remote:
         return ()
-    shelf, rows = Shelf.of(store, name), home.journal.searches()  # a journal that cannot be read is told here
+    shelf, rows = (
+        Shelf.of(store, name),
+        home.journal.searches(),
+    )  # a journal that cannot be read is refused here
     here = Position.of(home.journal.file, name)
     try:
         backups, holder = shelf.backups(), shelf.holder()
@@ -76,7 +79,7 @@ def _newest_sound(
         found = f"{name!r} was {state} and was brought back from {shelf.store.place}/{one.file}"
         return (*troubles, f"journal {home.journal.place}: {found}")
     raise JournalError(
-        f"{name!r} is not in the journal, and none of its backups can be used; remove them to begin anew: "
+        f"{name!r} is not in the journal, and none of its backups can be used; remove them to begin again: "
         f"{'; '.join(troubles)}"
     )
 
@@ -127,7 +130,7 @@ def see_dead(name: str, holder: HolderRecord, shelf: Shelf, onlooker: Onlooker) 
     if silence is None:
         since = onlooker.clock()
         onlooker.tell(
-            f"whether a driver of {name!r} on {holder.host} lives is not known: its claim", ALIVE_SECONDS
+            f"whether a driver of {name!r} on {holder.host} is alive is not known: its claim", ALIVE_SECONDS
         )
         while (said := shelf.holder()) == holder:
             if onlooker.clock() - since >= ALIVE_SECONDS:
@@ -137,7 +140,7 @@ def see_dead(name: str, holder: HolderRecord, shelf: Shelf, onlooker: Onlooker) 
             return
         told = "which lives: it has just spoken"
     elif silence < ALIVE_SECONDS:
-        told = f"whose last sign of life came {silence:.0f} s ago"
+        told = f"whose last heartbeat came {silence:.0f} s ago"
     else:
         return
     left = (

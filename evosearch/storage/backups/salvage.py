@@ -1,7 +1,7 @@
 """What can still be read of a journal that was damaged while its search ran, as a new journal.
 
 Every state of a search follows from its events, so that the first of them are a search, too: it goes on from there, to
-the same end. What readers query is made anew.
+the same end. What readers query is made again.
 """
 
 import sqlite3
@@ -36,7 +36,7 @@ def salvage(
 
     Returns: how many events of that search there are; where there is none, no file either.
     """
-    # Nothing is written through it: it is how SQLite is told to read a file that is shorter than its header says.
+    # Nothing is written through it: it is how SQLite is made to read a file that is shorter than its header says.
     source.execute("PRAGMA writable_schema = ON")
     found = {
         name: (created, _whole(source, search, sequence))

@@ -3,7 +3,7 @@
 https://www.postgresql.org/docs/current/explicit-locking.html#ADVISORY-LOCKS. They belong to a session, so a
 pooler between driver and server must not share sessions among clients (pgbouncer: `pool_mode = session`).
 A server that restarts frees them all. A driver that outlives it takes its lock again with its next heartbeat; until
-then only that heartbeat tells that it lives. A session may also outlast its driver, where that hangs or its machine
+then only that heartbeat shows that it is alive. A session may also outlast its driver, where that hangs or its machine
 was cut off. So a lock that is owned proves nothing, and one that is not owned only where the server has been up, by
 its own clock, for long enough.
 """

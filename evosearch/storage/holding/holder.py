@@ -3,7 +3,7 @@
 A driver of term T owns the lock of term T of its search for as long as it lives (`evosearch.storage.holding.locks`). To
 follow it, a driver takes the lock of T+1 and then the term T+1, which succeeds for one driver only.
 
-Where the lock does not tell, the newcomer watches the heartbeat: a driver lives if it changes. Only the newcomer's
+Where the lock does not show it, the newcomer watches the heartbeat: a driver is alive if it changes. Only the newcomer's
 own monotonic clock says for how long it did not; the clocks of two machines are never compared.
 """
 
@@ -34,7 +34,7 @@ _TRIES = 3
 
 
 def _silence(_: str) -> None:
-    """For who is not to be told."""
+    """For who wants no word of it."""
 
 
 class Onlooker:
@@ -46,7 +46,7 @@ class Onlooker:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """`note`: is told once that it watches. `clock`: monotonic seconds. `sleep`: obeys signals."""
+        """`note`: called once, when it watches. `clock`: monotonic seconds. `sleep`: obeys signals."""
         self.clock = clock
         self._note = note
         self._sleep = sleep
@@ -65,7 +65,7 @@ class Onlooker:
             if self.clock() - since >= STALE_SECONDS:
                 return False
             if not told:
-                self.tell(f"whether a driver of {name!r} lives is not known: its heartbeat", STALE_SECONDS)
+                self.tell(f"whether a driver of {name!r} is alive is not known: its heartbeat", STALE_SECONDS)
                 told = True
             self._sleep(WATCH_SECONDS)
 
@@ -92,7 +92,7 @@ class Held:
     """A search that this process may write to, under `term`, until it releases it or ends.
 
     `clock`: seconds since 1970 as this machine's clock was when the term began, and from then on by its monotonic
-    clock, so that what is written under the term tells how much time passed, also where the clock is set meanwhile.
+    clock, so that what is written under the term shows how much time passed, also where the clock is set meanwhile.
     """
 
     term: int
@@ -130,8 +130,8 @@ def take(
         event: who takes it.
         clock: seconds since 1970.
         takeover: supersede a driver that lives; its next commit fails, and it ends.
-        onlooker: how a driver is watched of which its lock does not tell whether it lives.
-        check: raises where the search may not be taken as it stands under the term that is followed; nothing is
+        onlooker: how a driver is watched whose lock does not show whether it is alive.
+        check: raises where the search may not be taken as it is under the term that is followed; nothing is
             journaled then.
 
     Raises:
@@ -196,9 +196,9 @@ def _found(journal: Journal, name: str) -> SearchRow:
 
 
 def current_state(row: SearchRow, lock: LockState, host: str, now: float) -> SearchStatus:
-    """The state of a search as one tells it who has no time to watch.
+    """The state of a search for whoever has no time to watch.
 
-    A search that its driver left running by dying is interrupted. Where the lock does not tell, the age of the
+    A search that its driver left running by dying is interrupted. Where the lock does not show it, the age of the
     heartbeat does, but only of a driver on this machine, by whose clock it was given.
 
     Args:
@@ -214,7 +214,7 @@ def current_state(row: SearchRow, lock: LockState, host: str, now: float) -> Sea
 def undriven(journal: Journal, onlooker: Onlooker) -> Check:
     """See that no driver of any search in `journal` lives, which would not know what to do with an upgraded one.
 
-    `onlooker`: watches those of which their locks do not tell. Returns: what sees within the upgrade's transaction that
+    `onlooker`: watches those whose locks do not show it. Returns: what sees within the upgrade's transaction that
     none came meanwhile.
 
     Raises:

@@ -21,7 +21,7 @@ _PROBE_SECONDS = 0.05  # for another process's probe to end
 
 LockState = Literal["free", "held", "unknown"]
 """`free`: certainly nobody drives. `held`: certainly a living process on this machine does. `unknown`: the lock does
-not tell, and only the heartbeat can.
+not show it, and only the heartbeat does.
 """
 
 
@@ -116,7 +116,7 @@ class OwnedFile:
         """As `Lock`: the operating system forgets none, but the file may have been deleted."""
         if _identity(self._file) == self._identity:
             return
-        with suppress(OSError):  # the heartbeat still tells that this driver lives
+        with suppress(OSError):  # the heartbeat still shows that this driver is alive
             owned = self._locks.acquire(self._term)
             if owned is None:
                 raise StaleTermError(

@@ -19,6 +19,7 @@ from evosearch.storage.journal.events import (
     Finished,
     GenerationStarted,
     Interrupted,
+    ProcessorSeen,
     Recalled,
     Reopened,
     SearchCreated,
@@ -49,7 +50,7 @@ def _moment(fact: Event) -> Literal["end", "reading", "turn"] | None:
             return "turn"
         case Born() | Dispatched() | Finished() | Recalled() | Failed() | Reopened() | TestReadingFailed():
             return None
-        case SearchCreated() | DriverStarted() | Extended() | VerdictReached():
+        case SearchCreated() | DriverStarted() | ProcessorSeen() | Extended() | VerdictReached():
             return None
     assert_never(fact)
 

@@ -1,4 +1,4 @@
-"""Searches from one journal into another, with all that is true of them; what readers query is made anew.
+"""Searches from one journal into another, with all that is true of them; what readers query is made again.
 
 The source may be of an older schema: what its tables lack means what the columns' own defaults say.
 """

@@ -1,13 +1,13 @@
 """Events to JSON and back, led by their annotations: a new event needs no code here.
 
 A dataclass is an object of its fields. One that equals what its absence means is left out; that is its default,
-or its metadata's `absent` where the default has changed since. It stands under its name, or its metadata's `key`.
-What has a text form (`TEXTS`) stands as that text. In a union, text, null, numbers and objects tell themselves
-apart; of several classes each but the one that was there first has a constant `KIND`, which stands under `kind`.
+or its metadata's `absent` where the default has changed since. It is written under its name, or its metadata's `key`.
+What has a text form (`TEXTS`) is written as that text. In a union, text, null, numbers and objects tell themselves
+apart; of several classes each but the one that was there first has a constant `KIND`, which is written under `kind`.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from enum import Enum
 from functools import cache, reduce
@@ -17,7 +17,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from evosearch.errors import InvalidChromosomeError, JournalError, NewerJournalError
 from evosearch.evaluation import Subject, parse_subject
-from evosearch.genome import Chromosome, parse
+from evosearch.genome import Chromosome, Operation, parse
 from evosearch.storage.journal.events import Event
 from evosearch.storage.journal.formats import present_form
 
@@ -82,9 +82,15 @@ def decode(kind: str, payload: str, journal: str = "the journal") -> Event:
     return event
 
 
+def operations_to_json(operations: Iterable[Operation]) -> list[dict[str, Any]]:
+    """What operators did, as a journal keeps it: an object each, with its `kind` and its fields."""
+    form = _form(Operation)
+    return [form.write(operation, "operations") for operation in operations]
+
+
 @dataclass(frozen=True)
 class _Form:
-    """How values of one annotation stand in JSON. `write` takes the value and its place, for messages."""
+    """How values of one annotation are written in JSON. `write` takes the value and its place, for messages."""
 
     write: Callable[[Any, str], Any]
     read: Callable[[Any], Any]
@@ -106,7 +112,7 @@ def _form(hint: Any) -> _Form:
             lambda document: tuple(item.read(one) for one in _of_type(document, list)),
         )
     if get_origin(hint) is Mapping:
-        return _Form(_checked, lambda document: _of_type(document, dict))
+        return _Form(_checked, lambda document: shallow(_of_type(document, dict)))
     if get_origin(hint) is Literal:
         allowed = get_args(hint)
         return _Form(lambda value, _: value, lambda document: allowed[allowed.index(document)])
@@ -118,7 +124,7 @@ def _form(hint: Any) -> _Form:
 
 @dataclass(frozen=True)
 class _Part:
-    """A field as it stands in journals. `absent`: what a payload without it means, MISSING where it must be there."""
+    """A field as it is in journals. `absent`: what a payload without it means, MISSING where it must be there."""
 
     name: str
     key: str
@@ -166,7 +172,7 @@ def _absent(field: Field[Any]) -> Any:
 
 def _union_form(union: Any) -> _Form:
     given = [one for one in get_args(union) if one is not NoneType]
-    members: Any = reduce(or_, given)  # a union that has a text form may stand in one with None
+    members: Any = reduce(or_, given)  # a union that has a text form may be in one with None
     form = _form(members) if members in TEXTS or len(given) == 1 else _members_form(given)
     if len(given) == len(get_args(union)):
         return form
@@ -226,6 +232,29 @@ def _checked(value: Any, place: str) -> Any:
     if value is None or isinstance(value, str | int | float):
         return value
     raise TypeError(f"{place} is {value!r}; turn it into plain JSON values before journaling it")
+
+
+DEEPEST = 64
+"""Levels of lists and objects in a free-form value; far more than any version wrote, far less than Python can nest."""
+
+
+def shallow(document: Any) -> Any:
+    """A free-form value of JSON, once it is known that it can be walked and written again.
+
+    Raises:
+        ValueError: it is nested deeper than anything that was ever journaled.
+    """
+    level = [document]
+    for _ in range(DEEPEST):
+        inner = [
+            list(one.values()) if isinstance(one, dict) else one
+            for one in level
+            if isinstance(one, dict | list)
+        ]
+        if not inner:
+            return document
+        level = [item for one in inner for item in one]
+    raise ValueError(f"nested deeper than {DEEPEST} levels")
 
 
 def _of_type(document: Any, *types: type) -> Any:

@@ -18,9 +18,9 @@ class Database:
 
     Transactions of `reader` see one state of the database from their first query to their last; those of
     `writer` see what others committed before, and wait for rows that another writer has locked. Both raise
-    `JournalError` and `CannotRunError` where the database's own errors are for the user to mend.
+    `JournalError` and `CannotRunError` where the database's own errors are for the user to fix.
 
-    `place`: where it lies, for messages, without password. `file`: the SQLite file, None elsewhere. `verify`: looks
+    `place`: where it is, for messages, without password. `file`: the SQLite file, None elsewhere. `verify`: looks
     quickly through the whole and raises `JournalError`. `locks`: those of a search, by its own folder and name.
     `advice`: one line for a user who could keep it better, else None. `guard`: notices its loss. `checkpoint`: as
     `Journal.checkpoint`. `close`: lets go of everything.

@@ -1,24 +1,25 @@
 """The facts of a search, in the order they became true; the state of a search is the fold of them.
 
 Every event is frozen and has a JSON form. Its sequence number, the term of the driver that wrote it, and
-the wall-clock time stand beside it in the journal (`Recorded`), not in it.
+the wall-clock time are beside it in the journal (`Recorded`), not in it.
 
-`KIND`, the names of the fields and the values of enumerations stand in journals for ever. A class may be renamed as
-it is; what else changes is told to old journals in `evosearch.storage.journal.formats`.
+`KIND`, the names of the fields and the values of enumerations are in journals for ever. A class may be renamed as
+it is; what else changes is translated for old journals in `evosearch.storage.journal.formats`.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, TypeAlias
 
-from evosearch.evaluation import Candidate, Failure, Measured, TrainingSettings, Trial, TrialId
+from evosearch.evaluation import Candidate, Failure, Measure, Measured, TrainingSettings, Trial, TrialId
 
 
 @dataclass(frozen=True)
 class SearchCreated:
     """A search exists. `configuration`: the full resolved configuration as JSON. `data_key`: content hash of
     its data. `environment`: versions, device and what else changes numerics, resolved once. `generations`: how many it
-    has in all. `parent`: the search whose best it trains again; None: it stands by itself.
+    has in all. `parent`: the search whose best it trains again; None: it stands by itself. `rules`: those that a driver keeps
+    to, which came one by one: 1, to stop where all of a first generation diverged.
     """
 
     KIND: ClassVar = "SearchCreated"
@@ -28,6 +29,20 @@ class SearchCreated:
     environment: Mapping[str, Any]
     generations: int
     parent: str | None = None
+    rules: int = 0
+
+
+@dataclass(frozen=True)
+class ProcessorSeen:
+    """A worker computes on a kind of processor that none of this search did before.
+
+    `processor`: a CPU's model with the instruction set that is used of it, or a GPU's model; either changes bits.
+    """
+
+    KIND: ClassVar = "ProcessorSeen"
+
+    worker: str
+    processor: str
 
 
 @dataclass(frozen=True)
@@ -122,7 +137,7 @@ class Finished:
     """Trial `number` has come to something.
 
     `weights`: what it left, a safetensors file relative to the search's own folder, on the machine `node`; None where it
-    was to leave none.
+    was to leave none. `measure`: what the search goes by.
     """
 
     KIND: ClassVar = "Finished"
@@ -134,6 +149,7 @@ class Finished:
     until: int | None = None
     weights: str | None = None
     node: str | None = None
+    measure: Measure = "accuracy"
 
     @property
     def trial(self) -> TrialId:
@@ -222,7 +238,7 @@ class Interrupted:
 
 @dataclass(frozen=True)
 class Stopped:
-    """Too many evaluations failed; `message` says which and how to mend it."""
+    """Too many evaluations failed; `message` says which and how to fix it."""
 
     KIND: ClassVar = "Stopped"
 
@@ -243,7 +259,7 @@ class TestReadingBegun:
     """A trained network is about to read the test split; `key` names search, epochs and seed of it.
 
     `number`: the candidate's, in the search that it was found by. `trial`, `attempt`, `worker`: which trial of this search
-    reads, for the how manieth time, and where; the first version, which read outside its searches, tells of none.
+    reads, for the how manieth time, and where; the first version, which read outside its searches, has none.
     """
 
     KIND: ClassVar = "TestReadingBegun"
@@ -295,6 +311,7 @@ class TestReadingFailed:
 Event: TypeAlias = (
     SearchCreated
     | DriverStarted
+    | ProcessorSeen
     | Born
     | GenerationStarted
     | VerdictReached

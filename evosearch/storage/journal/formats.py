@@ -1,6 +1,6 @@
 """What older versions called things: from the payload that they journaled to the one that is written now.
 
-Journals are never rewritten, so what was journaled once is read for ever. A payload tells by itself how old it is.
+Journals are never rewritten, so what was journaled once is read for ever. A payload shows by itself how old it is.
 
 - A class is renamed: nothing to do, its `KIND` stays.
 - A field is renamed: it keeps its old word, `field(metadata={"key": "old"})`; or it takes the new one, and a

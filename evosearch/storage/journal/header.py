@@ -1,4 +1,4 @@
-"""Whether a file is a journal, told from the first bytes of an SQLite file, before a database opens it.
+"""Whether a file is a journal, judged by the first bytes of an SQLite file, before a database opens it.
 
 The offsets are those of https://sqlite.org/fileformat2.html#the_database_header.
 """
@@ -16,7 +16,7 @@ APPLICATION_ID = int.from_bytes(b"evos")
 
 _MAGIC = b"SQLite format 3\0"
 _LAYOUT = struct.Struct(">16xHB9xI28xI4xI28x")
-_REPAIR = "restore it from a copy, or move it away to begin anew"
+_REPAIR = "restore it from a copy, or move it away to begin again"
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,16 @@ class Header:
     """What the head of an SQLite file says, and how large the file is. `wal`: it is in WAL mode."""
 
     page_size: int
+    """Bytes, but 1 for 65,536."""
     wal: bool
     pages: int
+    """How many the file says it has."""
     schema: int
+    """`PRAGMA user_version`: our schema's number."""
     application: int
+    """`PRAGMA application_id`: whose file it is."""
     size: int
+    """Bytes that the file has."""
 
     @property
     def expected_size(self) -> int:
@@ -50,7 +55,7 @@ def read_journal_header(path: Path) -> Header:
             )
     except OSError as error:
         raise JournalError(
-            f"{path} cannot be read as a journal ({error.strerror}); mend its permissions, or name another"
+            f"{path} cannot be read as a journal ({error.strerror}); fix its permissions, or name another"
         ) from error
     if header.application != APPLICATION_ID:
         raise JournalError(
@@ -69,7 +74,7 @@ def is_journal(path: Path) -> bool:
 
 
 def check_schema(schema: int, place: str) -> None:
-    """See that this version knows `schema`. `place`: where the journal lies, for messages.
+    """See that this version knows `schema`. `place`: where the journal is, for messages.
 
     Raises:
         NewerJournalError: it is a newer one.

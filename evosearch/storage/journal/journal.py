@@ -353,7 +353,10 @@ class Journal:
             try:
                 yield connection
             except (
+                AttributeError,
                 KeyError,
+                OverflowError,
+                RecursionError,
                 TypeError,
                 ValueError,
             ) as error:  # a flipped bit inside a text passes the database unseen

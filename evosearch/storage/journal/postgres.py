@@ -76,7 +76,7 @@ def open_database(url: URL, *, must_exist: bool, copy_of: Callable[[str], Databa
         if not _holds_journal(reader):
             if must_exist:
                 raise JournalError(
-                    f"there is no journal in {place}; start a search first, or say where it lies with --storage"
+                    f"there is no journal in {place}; start a search first, or say where it is with --storage"
                 )
             _create(engine, place)
         with reader.connect() as connection:
@@ -173,20 +173,20 @@ def _engine(url: URL, place: str) -> Engine:
 
     @event.listens_for(engine, "handle_error")
     def explain(context: ExceptionContext) -> None:
-        if not context.is_pre_ping:  # else the pool connects anew
+        if not context.is_pre_ping:  # else the pool connects again
             _explain(context, place)
 
     return engine
 
 
 def _explain(context: ExceptionContext, place: str) -> None:
-    """Raise our own error for what a user can mend; anything else, a row that is there twice, stays as it is."""
+    """Raise our own error for what a user can fix; anything else, a row that is there twice, stays as it is."""
     error = context.original_exception
     state = getattr(error, "sqlstate", None) or ""
     told = " ".join(str(error).split())  # PostgreSQL's words run over several lines
     if context.connection is None and any(word in told for word in _REFUSED):
         raise JournalError(
-            f"the journal {place} cannot be opened ({told}); mend the URL, create the database, or give "
+            f"the journal {place} cannot be opened ({told}); fix the URL, create the database, or give "
             "its password in PGPASSWORD or ~/.pgpass"
         ) from error
     if context.connection is None or context.is_disconnect or state.startswith(_GONE):

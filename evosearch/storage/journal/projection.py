@@ -1,13 +1,15 @@
 """What each event does to the tables that readers query: pure functions from an event to SQL statements."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import assert_never
 
 from sqlalchemy import Connection, Delete, Executable, Update, delete, exists, insert, literal, select, update
 
-from evosearch.evaluation import EpochRecord, Failure, Losses, Success, TrialId
+from evosearch.evaluation import Candidate, EpochRecord, Failure, Losses, Measure, Success, TrialId
+from evosearch.storage.journal.codec import operations_to_json
 from evosearch.storage.journal.events import (
     Born,
     Completed,
@@ -19,6 +21,7 @@ from evosearch.storage.journal.events import (
     Finished,
     GenerationStarted,
     Interrupted,
+    ProcessorSeen,
     Recalled,
     Reopened,
     SearchCreated,
@@ -36,7 +39,7 @@ Statements = Sequence[Executable]
 
 @dataclass(frozen=True, slots=True)
 class EventPosition:
-    """Where an event stands: the id of its search in this journal, and its sequence number."""
+    """Where an event is: the id of its search in this journal, and its sequence number."""
 
     search: int
     sequence: int
@@ -62,6 +65,8 @@ def project(event: Event, place: EventPosition) -> Statements:
             return _comes_to(place, "failed", event.message)
         case Completed():
             return [_search(place).values(state="done", message="")]
+        case ProcessorSeen():
+            return []
         case Born() | Dispatched() | Finished() | Recalled() | Failed() | Reopened():
             return _of_trials(event, place)
         case TestReadingBegun() | TestRead() | TestReadingFailed():
@@ -130,7 +135,8 @@ def _born(event: Born, place: EventPosition) -> Statements:
             generation=candidate.generation,
             origin=candidate.origin.value,
             parents=json.dumps(candidate.parents),
-            operators=json.dumps(candidate.operators),
+            operators=json.dumps(candidate.words),
+            operations=_operations(candidate),
             chromosome=str(candidate.subject),
             status="waiting",
             parameters=event.parameters,
@@ -141,6 +147,10 @@ def _born(event: Born, place: EventPosition) -> Statements:
             curve="[]",
         )
     ]
+
+
+def _operations(candidate: Candidate) -> str | None:
+    return None if candidate.operations is None else json.dumps(operations_to_json(candidate.operations))
 
 
 def _generation_started(event: GenerationStarted, place: EventPosition) -> Statements:
@@ -154,8 +164,9 @@ def _generation_started(event: GenerationStarted, place: EventPosition) -> State
 def _finished(event: Finished, place: EventPosition) -> Statements:
     done = {"status": "done", "worker": event.worker, "seconds": event.success.seconds}
     match event.success:
-        case Success(fitness, _, curve):
-            ended = _evaluation(place, event.trial).values(**done, fitness=fitness, curve=_curve(curve))
+        case Success(curve=curve):
+            figures = _figures(event.success, event.measure)
+            ended = _evaluation(place, event.trial).values(**done, **figures, curve=_curve(curve))
         case Losses():
             ended = _evaluation(place, event.trial).values(**done)
         case _:
@@ -163,16 +174,26 @@ def _finished(event: Finished, place: EventPosition) -> Statements:
     return [ended, _forgotten(place, event.trial)]
 
 
+_FIGURES = ("fitness", "accuracy", "balanced_accuracy", "f1", "auroc")
+
+
+def _figures(success: Success, measure: Measure) -> Mapping[str, float | None]:
+    """The columns of `_FIGURES`."""
+    beside = success.measures
+    known = () if beside is None else (beside.balanced_accuracy, beside.f1, beside.auroc)
+    values = (success.by(measure), success.fitness, *known)
+    return dict(zip_longest(_FIGURES, values))
+
+
 def _recalled(event: Recalled, place: EventPosition) -> Statements:
     twin = evaluations.alias()
     source = TrialId(event.source, event.source_until)
     same = twin.c.number == source.number, twin.c.until == _until(source)
-    fitness = select(twin.c.fitness).where(twin.c.search == place.search, *same)
-    return [
-        _evaluation(place, event.trial).values(
-            status="done", fitness=fitness.scalar_subquery(), seconds=0.0, cached=True
-        )
-    ]
+    figures = {
+        name: select(twin.c[name]).where(twin.c.search == place.search, *same).scalar_subquery()
+        for name in _FIGURES
+    }
+    return [_evaluation(place, event.trial).values(**figures, status="done", seconds=0.0, cached=True)]
 
 
 def _failed(event: Failed, place: EventPosition) -> Statements:
@@ -200,7 +221,7 @@ def _reason(place: EventPosition, trial: TrialId, what: str, failure: Failure) -
 
 
 def _reopened(event: Reopened, place: EventPosition) -> Statements:
-    again = {"status": "waiting", "fitness": None, "failure": None}
+    again = {"status": "waiting", "failure": None, **dict.fromkeys(_FIGURES)}
     whole = (
         evaluations.c.search == place.search,
         evaluations.c.number.in_(event.numbers),
@@ -260,7 +281,7 @@ def show(connection: Connection, search: int, curves: Sequence[LiveCurve]) -> No
 
 
 def _until(trial: TrialId) -> int:
-    """As it stands in a table: a key is never NULL."""
+    """As it is in a table: a key is never NULL."""
     return 0 if trial.until is None else trial.until
 
 

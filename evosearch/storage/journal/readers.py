@@ -2,13 +2,15 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from math import isfinite
 from typing import Any
 
 import numpy as np
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select
 
 from evosearch.evaluation import Origin
+from evosearch.storage.journal.codec import shallow
 from evosearch.storage.journal.rows import (
     EvaluationRow,
     EvaluationStatus,
@@ -42,26 +44,59 @@ def _search_row(connection: Connection, row: Row[Any]) -> SearchRow:
         select(drivers).where(drivers.c.search == row.id).order_by(drivers.c.term)
     ).all()
     newest = driven[-1] if driven else None
-    counts, failed = _counts(connection, row.id)
+    counts, failed, recalled = _counts(connection, row.id)
     return SearchRow(
         name=row.name,
         state=row.state,
-        configuration=json.loads(row.configuration),
-        environment=json.loads(row.environment),
+        configuration=_object(row.configuration),
+        environment=_environment(row.environment),
         data_key=row.data_key,
         executor=newest.executor if newest else "",
         term=row.term,
-        heartbeat=newest.last if newest else row.created,
-        seconds=sum(max(0.0, one.last - one.started) for one in driven if one.purpose == "search"),
+        heartbeat=_finite(newest.last if newest else row.created),
+        seconds=_finite(sum(max(0.0, one.last - one.started) for one in driven if one.purpose == "search")),
         generation=row.generation,
         generations=row.generations,
         counts=counts,
         failed=failed,
+        recalled=recalled,
         message=row.message,
         host=newest.host if newest else None,
         pid=newest.pid if newest else None,
         parent=row.parent,
     )
+
+
+def _object(text: str) -> dict[str, Any]:
+    """A JSON object that can be shown and written again.
+
+    Raises:
+        ValueError: the text is something else; who reads a journal says then that it is damaged, as for all that is raised here.
+    """
+    found = shallow(json.loads(text))
+    if not isinstance(found, dict):
+        raise ValueError(f"{text[:40]!r} is no JSON object")
+    return found
+
+
+def _environment(text: str) -> dict[str, Any]:
+    """Versions and the like, and those of plugins."""
+    found = _object(text)
+    for value in found.values():
+        if isinstance(value, float):
+            _finite(value)
+    if not isinstance(found.get("plugins", {}), dict):
+        raise ValueError(f"plugins are {found['plugins']!r}")
+    return found
+
+
+def _finite(value: float) -> float:
+    if not isfinite(value):
+        raise ValueError(f"{value} stands where a number was")
+    return value
+
+
+_NUMBERS = ("fitness", "seconds", "accuracy", "balanced_accuracy", "f1", "auroc")
 
 
 def heartbeats(connection: Connection) -> dict[str, Heartbeat]:
@@ -80,16 +115,18 @@ def process(connection: Connection, name: str) -> tuple[str, int]:
     return host, pid
 
 
-def _counts(connection: Connection, search: int) -> tuple[dict[EvaluationStatus, int], dict[str, int]]:
-    counts = dict.fromkeys(STATUSES, 0)
+def _counts(connection: Connection, search: int) -> tuple[dict[EvaluationStatus, int], dict[str, int], int]:
+    """By status, failed ones by kind, and how many that are done were recalled."""
+    counts, recalled = dict.fromkeys(STATUSES, 0), 0
     failed: dict[str, int] = {}
-    columns = evaluations.c.status, evaluations.c.failure
+    columns = evaluations.c.status, evaluations.c.failure, evaluations.c.cached
     query = select(*columns, func.count()).where(evaluations.c.search == search).group_by(*columns)
-    for status, kind, count in connection.execute(query):
+    for status, kind, cached, count in connection.execute(query):
         counts[status] += count
+        recalled += count if cached and status == "done" else 0
         if kind is not None:
-            failed[kind] = count
-    return counts, failed
+            failed[kind] = failed.get(kind, 0) + count
+    return counts, failed, recalled
 
 
 def evaluation_rows(connection: Connection, search: int, *, with_curve: bool) -> tuple[EvaluationRow, ...]:
@@ -135,6 +172,9 @@ def _reasons(
 def _evaluation_row(row: Row[Any], told: Mapping[tuple[int, int], Sequence[str]]) -> EvaluationRow:
     plain = row._asdict()
     del plain["search"]
+    for name in _NUMBERS:
+        if plain[name] is not None:
+            _finite(plain[name])
     curve = json.loads(plain.pop("curve", "[]"))
     own = told.get((row.number, row.until), ())
     return EvaluationRow(
@@ -144,7 +184,8 @@ def _evaluation_row(row: Row[Any], told: Mapping[tuple[int, int], Sequence[str]]
             "parents": tuple(json.loads(plain["parents"])),
             "operators": tuple(json.loads(plain["operators"])),
             "reasons": (*own, *_abandoned(row, own)),
-            "curve": tuple((loss, accuracy) for loss, accuracy in curve),
+            "curve": tuple((float(loss), float(accuracy)) for loss, accuracy in curve),
+            "operations": plain["operations"] and tuple(json.loads(plain["operations"])),
         }
     )
 
@@ -186,19 +227,28 @@ def generation_rows(connection: Connection, search: int) -> tuple[GenerationRow,
         evaluations.c.search == search, evaluations.c.fitness.is_not(None), evaluations.c.until == 0
     )
     rows = connection.execute(scored.group_by(evaluations.c.candidate))
-    fitness: dict[int, float] = {row.candidate: row.fitness for row in rows}
+    fitness: dict[int, float] = {row.candidate: _finite(row.fitness) for row in rows}
+    ended = select(evaluations.c.candidate).where(
+        evaluations.c.search == search, evaluations.c.status == "failed"
+    )
+    failed = set(connection.execute(ended).scalars()) - fitness.keys()
     query = select(generations.c.generation, generations.c.members).where(generations.c.search == search)
     return tuple(
-        _generation_row(generation, tuple(json.loads(members)), fitness)
+        _generation_row(generation, tuple(json.loads(members)), fitness, failed)
         for generation, members in connection.execute(query.order_by(generations.c.generation))
     )
 
 
-def _generation_row(generation: int, members: tuple[int, ...], fitness: Mapping[int, float]) -> GenerationRow:
-    found = np.array([fitness[number] for number in members if number in fitness])
-    if not found.size:
-        return GenerationRow(generation, members, None, None, None)
-    return GenerationRow(generation, members, float(found.max()), float(found.mean()), float(found.std()))
+def _generation_row(
+    generation: int, members: tuple[int, ...], known: Mapping[int, float], failed: Collection[int]
+) -> GenerationRow:
+    fitness = tuple(known[number] for number in members if number in known)
+    lost = sum(number in failed for number in members)
+    if not fitness:
+        return GenerationRow(generation, members, None, None, None, failed=lost)
+    found = np.array(fitness)
+    best, mean, deviation = float(found.max()), float(found.mean()), float(found.std())
+    return GenerationRow(generation, members, best, mean, deviation, fitness, lost)
 
 
 def test_reading_rows(connection: Connection, name: str) -> tuple[TestReading, ...]:
@@ -208,6 +258,19 @@ def test_reading_rows(connection: Connection, name: str) -> tuple[TestReading, .
     parent = connection.execute(select(searches.c.parent).where(searches.c.name == name)).scalar_one()
     every = _family_readings(connection, name if parent is None else parent)
     return every if parent is None else tuple(one for one in every if one.search == name)
+
+
+def _metrics(text: str) -> dict[str, Any]:
+    """What a reading gave: an accuracy at least, and every figure a number."""
+    found = _object(text)
+    _finite(found["accuracy"])
+    for name in _FIGURES & found.keys():
+        if found[name] is not None:
+            _finite(found[name])
+    return found
+
+
+_FIGURES = {"precision", "recall", "f1", "auroc", "validation_accuracy", "seconds"}
 
 
 def _family_readings(connection: Connection, name: str) -> tuple[TestReading, ...]:
@@ -228,7 +291,7 @@ def _family_readings(connection: Connection, name: str) -> tuple[TestReading, ..
     return tuple(
         TestReading(
             **values
-            | {"metrics": None if values["metrics"] is None else json.loads(values["metrics"])}
+            | {"metrics": None if values["metrics"] is None else _metrics(values["metrics"])}
             | {"place": place, "total": len(found)}
         )
         for place, values in enumerate(found.values(), 1)

@@ -21,7 +21,7 @@ class SearchRow:
     the total, extensions included. `counts`: evaluations by status; `failed`: failed ones by kind.
     `term`: of the newest driver; `heartbeat`: its last sign of life, seconds since 1970. `seconds`: summed
     over the drivers that searched, from start to last sign of life. `host`, `pid`: of the newest driver, None before the
-    first.
+    first. `recalled`: evaluations that are done because an equal network was trained before.
     """
 
     name: str
@@ -41,6 +41,12 @@ class SearchRow:
     host: str | None = None
     pid: int | None = None
     parent: str | None = None
+    recalled: int = 0
+
+    @property
+    def trainings(self) -> int:
+        """Evaluations that have ended and were trained, not remembered of an equal one."""
+        return self.counts.get("done", 0) + self.counts.get("failed", 0) - self.recalled
 
 
 @dataclass(frozen=True)
@@ -61,7 +67,9 @@ class EvaluationRow:
     `attempts`: dispatches so far. `reasons`: one line per failed attempt. `parameters`, `flops`: None where they are not
     known before a network is built. `seconds`: training time of the last attempt, 0 where recalled. `curve`: (loss,
     accuracy) per epoch, empty unless asked for. `candidate`: its number. `repeat`: as in `Trial`. `until`: epochs after
-    which it was judged; 0: all of them.
+    which it was judged; 0: all of them. `fitness`: by what the search goes by, one of `accuracy`, `balanced_accuracy`, `f1`
+    and `auroc`, each None where it is not known. `operations`: what made the candidate, as data, an object each; None where
+    only the words of `operators` were kept.
     """
 
     number: int
@@ -84,6 +92,11 @@ class EvaluationRow:
     candidate: int = 0
     repeat: int = 0
     until: int = 0
+    accuracy: float | None = None
+    balanced_accuracy: float | None = None
+    f1: float | None = None
+    auroc: float | None = None
+    operations: tuple[Mapping[str, Any], ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -116,7 +129,8 @@ class LiveRow:
 @dataclass(frozen=True)
 class GenerationRow:
     """One generation: its members' numbers, and best, mean and (population) standard deviation of the
-    fitness of those that have one so far, None where none has.
+    fitness of those that have one so far, None where none has. `fitness`: of these, in the order of the members.
+    `failed`: how many members have failed for good.
     """
 
     generation: int
@@ -124,6 +138,8 @@ class GenerationRow:
     best: float | None
     mean: float | None
     deviation: float | None
+    fitness: tuple[float, ...] = ()
+    failed: int = 0
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@
 Who changes a table raises `SCHEMA` where that was released since, and does one of these; `upgrade` does the rest in
 journals that are there:
 
-- A table for readers: changed at will, and named in `READER_TABLES`. It is dropped, made and written anew.
+- A table for readers: changed at will, and named in `READER_TABLES`. It is dropped, made and written again.
 - A column of a truth table: added with a `server_default` that says what the rows before it mean, or nullable; never
-  changed nor removed. A column of `searches` that follows from the events stands in `READER_COLUMNS` too.
+  changed nor removed. A column of `searches` that follows from the events is in `READER_COLUMNS` too.
 - A new truth table: named in `TRUTH_TABLES`; it is made empty.
 """
 
@@ -26,14 +26,14 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-SCHEMA = 2
+SCHEMA = 3
 """Version of the tables and events; a journal of a higher one is refused, one of a lower one is upgraded by who writes to it."""
 
 metadata = MetaData()
 
 
 class _Words(TypeDecorator[str]):
-    """Any text, such as the message of a failure; what a database cannot keep of it stands there escaped.
+    """Any text, such as the message of a failure; what a database cannot keep of it is there escaped.
 
     PostgreSQL refuses the character NUL, and no database has half of a surrogate pair. Events are JSON, which
     escapes both so that they come back: this is for readers.
@@ -93,7 +93,7 @@ drivers = Table(
     Column("executor", _Words, nullable=False),
     Column("purpose", Text, nullable=False),
     Column("started", Float, nullable=False),
-    Column("last", Float, nullable=False),  # the newest sign of life, overwritten
+    Column("last", Float, nullable=False),  # the newest heartbeat, overwritten
 )
 
 events = Table(
@@ -121,9 +121,14 @@ evaluations = Table(
     Column("origin", Text, nullable=False),
     Column("parents", Text, nullable=False),
     Column("operators", Text, nullable=False),
+    Column("operations", Text),  # the same as data; NULL: only words were kept
     Column("chromosome", Text, nullable=False),
     Column("status", Text, nullable=False),
-    Column("fitness", Float),
+    Column("fitness", Float),  # by what the search goes by
+    Column("accuracy", Float),
+    Column("balanced_accuracy", Float),
+    Column("f1", Float),
+    Column("auroc", Float),
     Column("failure", Text),
     Column("parameters", BigInteger),
     Column("flops", BigInteger),
@@ -140,7 +145,7 @@ reasons = Table(
     "reasons",
     metadata,
     _of_search(),
-    _key("sequence"),  # of the event that told it
+    _key("sequence"),  # of the event that says it
     Column("number", Integer, nullable=False),
     Column("until", Integer, nullable=False),
     Column("reason", _Words, nullable=False),
@@ -159,7 +164,7 @@ test_readings = Table(
     metadata,
     _of_search(),
     Column("key", _Words, primary_key=True),
-    Column("sequence", Integer, nullable=False),  # of the event that told of the intent
+    Column("sequence", Integer, nullable=False),  # of the event of the intent
     Column("number", Integer, nullable=False),
     Column("epochs", Integer, nullable=False),
     Column("seed", BigInteger, nullable=False),
@@ -178,13 +183,13 @@ live = Table(
     Column("loss", Float, nullable=False),
     Column("accuracy", Float, nullable=False),
 )
-"""Epochs of trainings under way: overwritten rows, which no event tells. A trial's are gone once it ends, in whatever way."""
+"""Epochs of trainings under way: overwritten rows, which no event holds. A trial's are gone once it ends, in whatever way."""
 
 TRUTH_TABLES = (meta, searches, drivers, events)
 """Never dropped; their columns are never changed."""
 
 READER_TABLES = (evaluations, reasons, generations, test_readings, live)
-"""Written anew by a rebuild, dropped and made anew by an upgrade."""
+"""Written again by a rebuild, dropped and made again by an upgrade."""
 
 READER_COLUMNS = tuple(
     searches.c[name]
@@ -200,4 +205,4 @@ READER_COLUMNS = tuple(
         "best",
     )
 )
-"""Those of `searches` that a rebuild writes anew; they need a `default`, or are nullable."""
+"""Those of `searches` that a rebuild writes again; they need a `default`, or are nullable."""

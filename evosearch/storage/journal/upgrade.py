@@ -29,7 +29,7 @@ PAGE = 1000
 
 
 def rebuild(connection: Connection, search: int, journal: str) -> None:
-    """Write every reader table, and the readers' columns, of a search anew. `journal`: words for it, for messages."""
+    """Write every reader table, and the readers' columns, of a search again. `journal`: words for it, for messages."""
     for table in READER_TABLES:
         connection.execute(delete(table).where(table.c.search == search))
     unset = {column: getattr(column.default, "arg", None) for column in READER_COLUMNS}
@@ -68,7 +68,7 @@ Check = Callable[[Connection], None]
 
 
 def schema_of(connection: Connection, place: str) -> int:
-    """The schema of a journal, at most this version's; `place`: where it lies, for messages.
+    """The schema of a journal, at most this version's; `place`: where it is, for messages.
 
     Raises:
         NewerJournalError: it is a newer one.

@@ -452,6 +452,9 @@ class Driver:
         """As `Journal.end`."""
         return self._history.journal.end(name)
 
+    def checkpoint(self) -> None:
+        """Nothing: this journal is no file that somebody copies."""
+
     def look(self, *_: object, **__: object) -> None:
         """As `Journal.look`: it is in its place."""
 
@@ -460,6 +463,9 @@ class Driver:
     def note(self, text: str) -> None:
         """As `Watcher.note`."""
         self._history.tell(f"  note: {text}")
+
+    def wait(self, text: str) -> None:
+        """As `Watcher.wait`."""
 
     def begin(self, plan: Plan, state: DriverState) -> None:
         """As `Watcher.begin`."""

@@ -21,6 +21,7 @@ from evosearch.storage import (
     Finished,
     GenerationStarted,
     Interrupted,
+    ProcessorSeen,
     Recalled,
     Recorded,
     Reopened,
@@ -44,7 +45,7 @@ class BrokenPromiseError(AssertionError):
 class Observation:
     """What must be equal however a search was disturbed, as plain values.
 
-    `births`: generation, origin, subject, parents, operators, settings and repeat by trial. `scores`: what each came to;
+    `births`: generation, origin, subject, parents, operators in words, settings and repeat by trial. `scores`: what each came to;
     equal ones share one, whoever of them was trained. `generations`: members by generation. `readings`: of the test
     split, by key. `best`: as the search said at its end.
     """
@@ -108,7 +109,7 @@ def _source(fact: Recalled) -> TrialId:
 
 
 def _birth(candidate: Candidate, fact: Born) -> tuple[Any, ...]:
-    words = (candidate.origin.value, str(candidate.subject), candidate.parents, candidate.operators)
+    words = (candidate.origin.value, str(candidate.subject), candidate.parents, candidate.words)
     return (
         candidate.generation,
         *words,
@@ -198,7 +199,7 @@ class _Audit:
                 self._verdict = best
             case Completed(best):
                 yield from self._complete(best)
-            case SearchCreated() | DriverStarted():
+            case SearchCreated() | DriverStarted() | ProcessorSeen():
                 pass
 
     def _birth(self, event: Born) -> Iterator[str]:

@@ -118,6 +118,11 @@ class VirtualPool:
         """All workers of a node join at once."""
         return True
 
+    @property
+    def ordered(self) -> int:
+        """Those that are there."""
+        return len(self._alive)
+
     def start(self) -> None:
         """Workers of all nodes that are up join."""
         self._cluster.open(self)

@@ -62,6 +62,16 @@ def test_what_was_measured_in_two_searches_adds_up():
     assert len(both.gram) == FEATURES**2
 
 
+def test_seconds_are_estimated_from_the_first_evaluation_on():
+    small, large = (1.0, 2.0, 1.0, 1.0, 1.0), (1.0, 2.0, 3.0, 1.0, 1.0)
+    assert Timings().estimator() is None
+    one = Timings().with_one(large, 30.0).estimator()
+    assert one(large) == pytest.approx(30.0)
+    assert one(small) == pytest.approx(20.0)  # a third of the FLOPs: between 10 and 30 seconds
+    three = Timings().with_one(large, 30.0).with_one(small, 14.0).with_one(small, 14.0).estimator()
+    assert (three(small), three(large)) == (pytest.approx(14.0), pytest.approx(30.0))
+
+
 def test_an_evaluation_that_took_no_time_teaches_nothing():
     assert Timings().with_one((1.0,) * FEATURES, 0.0) == Timings()
 

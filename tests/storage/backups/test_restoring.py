@@ -201,7 +201,7 @@ def test_where_every_backup_is_damaged_the_search_is_not_begun_anew(journal, sto
     store.write_bytes(newest(store), b"x" * 999)
     with pytest.raises(
         JournalError,
-        match=r"'s' is not in the journal, and none of its backups can be used; remove them to begin anew: the backup "
+        match=r"'s' is not in the journal, and none of its backups can be used; remove them to begin again: the backup "
         r"0000000001-000000000002\.db in bucket:///.*/s/journal cannot be used: it is no journal but begins with",
     ):
         bring_back(home, store, "s", LOOK)
@@ -290,7 +290,7 @@ def test_a_search_whose_driver_lives_elsewhere_does_not_come_back(
     aged(20)
     with pytest.raises(
         HeldError,
-        match=r"'s' is held by a driver on node7 \(process 12\), whose last sign of life came 2\d s ago in bucket:///.*/s/"
+        match=r"'s' is held by a driver on node7 \(process 12\), whose last heartbeat came 2\d s ago in bucket:///.*/s/"
         r"journal; it counts as dead in 1[23]\d s: wait until then, stop it, or supersede it with --takeover",
     ):
         bring_back(home, store, "s", LOOK)
@@ -347,7 +347,7 @@ def test_where_the_store_tells_no_time_a_driver_elsewhere_is_watched(
     assert (
         notes
         == [
-            "whether a driver of 's' on node7 lives is not known: its claim is watched for up to 150 s; Ctrl-C ends this "
+            "whether a driver of 's' on node7 is alive is not known: its claim is watched for up to 150 s; Ctrl-C ends this "
             "command and changes nothing"
         ]
         * 2

@@ -164,7 +164,7 @@ def test_a_heartbeat_is_watched_with_a_word_to_the_user(journal: Journal, folder
         dead.notes
         == alive.notes
         == [
-            "whether a driver of 's' lives is not known: its heartbeat is watched for up to 60 s; Ctrl-C ends this command "
+            "whether a driver of 's' is alive is not known: its heartbeat is watched for up to 60 s; Ctrl-C ends this command "
             "and changes nothing"
         ]
     )

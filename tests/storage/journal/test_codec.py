@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from types import UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import pytest
 from hypothesis import given
@@ -18,6 +18,7 @@ from evosearch.evaluation import (
     FailureKind,
     HandMade,
     Masks,
+    Measures,
     Subject,
     Success,
     TrainingSettings,
@@ -31,7 +32,8 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
 )
-GENES = st.builds(Conv, st.integers(1, 999), st.booleans()) | st.just(Pool())
+CONVOLUTIONS = st.builds(Conv, st.integers(1, 999), st.booleans())
+GENES = CONVOLUTIONS | st.just(Pool())
 CHROMOSOMES = st.builds(
     Chromosome,
     st.lists(GENES, min_size=1, max_size=5).map(tuple),
@@ -43,15 +45,24 @@ SUBJECTS = (
     | st.builds(Masks, st.lists(st.text("01", min_size=3, max_size=3), min_size=1).map(tuple))
 )
 
+MEASURES = st.builds(Measures, st.floats(0, 1), st.floats(0, 1), st.floats(0, 1)) | st.builds(
+    Measures, st.floats(0, 1), st.floats(0, 1), st.none(), st.text()
+)
+NUMBERS = st.floats(allow_nan=False)
+CURVES = st.lists(st.builds(EpochRecord, NUMBERS, NUMBERS), max_size=3).map(tuple)
+OWN = {
+    Subject: SUBJECTS,
+    Conv: CONVOLUTIONS,
+    TrainingSettings: st.builds(TrainingSettings, st.integers(1, 99)),
+    Success: st.builds(Success, st.floats(0, 1), NUMBERS, CURVES, st.none() | MEASURES),
+}
+"""What refuses most values that its annotations allow."""
+
 
 def values(hint: Any) -> st.SearchStrategy[Any]:
     """Values of an annotated type, nested ones included."""
-    if hint == Subject:
-        return SUBJECTS
-    if hint is TrainingSettings:  # most values are refused
-        return st.builds(TrainingSettings, st.integers(1, 99))
-    if hint is Success:  # a fitness is not any number
-        return st.builds(Success, st.floats(0, 1), values(float), values(tuple[EpochRecord, ...]))
+    if hint in OWN:
+        return OWN[hint]
     if isinstance(hint, type) and issubclass(hint, Enum):
         return st.sampled_from(hint)
     if isinstance(hint, type) and is_dataclass(hint):
@@ -63,8 +74,10 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
         return st.lists(values(get_args(hint)[0]), max_size=3).map(tuple)
     if get_origin(hint) is Mapping:
         return st.dictionaries(st.text(), JSON, max_size=3)
+    if get_origin(hint) is Literal:
+        return st.sampled_from(get_args(hint))
     if hint is float:
-        return st.floats(allow_nan=False)
+        return NUMBERS
     return st.from_type(hint)
 
 

@@ -94,7 +94,7 @@ def test_a_file_without_the_right_to_read_is_refused(
     path.chmod(0)
     with (
         unprivileged(),
-        pytest.raises(JournalError, match=r"journal.db cannot be read .*mend its permissions"),
+        pytest.raises(JournalError, match=r"journal.db cannot be read .*fix its permissions"),
     ):
         open_journal(path, must_exist=False)
 

@@ -238,7 +238,7 @@ def test_a_frozen_worker_is_stopped_within_seconds_and_replaced() -> None:
         assert time.monotonic() - start < process_pool.STACK_SECONDS + process_pool.KILL_SECONDS
         assert not psutil.pid_exists(number)
         left, heir = gather(pool, lambda events: len(events) == 2)
-    end = "made no step for 600 s; it did not answer when asked where it stood"
+    end = "made no step for 600 s; it did not answer when asked where it was"
     assert left == WorkerLeft(worker, FailureKind.WORKER_LOST, end)
     assert isinstance(heir, WorkerJoined)
 
@@ -249,7 +249,7 @@ def test_a_worker_stopped_between_two_tasks_says_so() -> None:
         (worker,) = joined(pool, 1)
         pool.stop(worker, FailureKind.WORKER_LOST, "asked for")
         (left,) = gather(pool, bool)
-    assert left == WorkerLeft(worker, FailureKind.WORKER_LOST, "asked for; it stood at no task")
+    assert left == WorkerLeft(worker, FailureKind.WORKER_LOST, "asked for; it was at no task")
 
 
 def test_a_worker_that_died_and_is_stopped_before_that_was_told_leaves_once() -> None:

@@ -174,7 +174,7 @@ def test_a_frozen_worker_is_stopped_although_it_does_not_answer(
         pool.stop(worker, FailureKind.WORKER_LOST, "made no step for 600 s")
         assert time.monotonic() - start < 2
         left, heir = gather(pool, lambda events: len(events) == 2)
-    message = "made no step for 600 s; it did not answer when asked where it stood"
+    message = "made no step for 600 s; it did not answer when asked where it was"
     assert left == WorkerLeft(worker, FailureKind.WORKER_LOST, message)
     assert isinstance(heir, WorkerJoined)
 

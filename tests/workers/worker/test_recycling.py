@@ -6,7 +6,7 @@ import psutil
 import pytest
 import torch
 
-from workers.worker.recycling import HeldMemory, capacity, held, release
+from workers.worker.recycling import HeldMemory, capacity, held, processor_of, release
 
 
 def test_the_memory_of_this_process_is_that_which_the_system_tells() -> None:
@@ -32,9 +32,16 @@ def test_on_a_system_without_such_a_file_memory_is_not_known(tmp_path: Path) -> 
     assert held(tmp_path / "statm").host is None
 
 
+def test_a_processor_is_its_model_and_the_instructions_that_torch_uses_of_it() -> None:
+    model, _, instructions = processor_of("cpu").rpartition(" with ")
+    assert model
+    assert instructions == torch.backends.cpu.get_cpu_capability()
+
+
 def test_torch_is_not_loaded_to_ask() -> None:
     code = (
-        "import sys; from workers.worker.recycling import capacity, held, release; release(); "
+        "import sys; from workers.worker.recycling import capacity, held, processor_of, release; release(); "
+        "assert not processor_of('cpu'); "
         "assert held().device is None; assert capacity('cuda:0') is None; sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,11 +1,11 @@
-"""The tables that the README shows were made by a whole run."""
+"""The tables of `docs/benchmarks.md` were made by a whole run."""
 
 import re
 from pathlib import Path
 
 import pytest
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 
 PROMISED = (
     "overhead per candidate, trainings of 1 s, 32 slots | evosearch, Ray actors",
@@ -17,7 +17,7 @@ PROMISED = (
 
 
 def table(name):
-    found = re.search(f"<!-- {name} -->\n(.*?)<!-- end of {name} -->", README.read_text(), re.DOTALL)
+    found = re.search(f"<!-- {name} -->\n(.*?)<!-- end of {name} -->", PAGE.read_text(), re.DOTALL)
     return [[cell.strip() for cell in line.split("|")[1:-1]] for line in found[1].splitlines() if "|" in line]
 
 

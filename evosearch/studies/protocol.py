@@ -1,0 +1,281 @@
+"""Where the papers' text, the authors' released code and evosearch differ: one table, from which all that is said is made.
+
+`evosearch explain protocol` prints it, and `docs/protocol.md` holds it (`make docs`). A decision that has a key can be taken
+back by that key; one without a key is for ever, since another decision would be another search.
+"""
+
+import sys
+import textwrap
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+EAVL = "Gong et al., Complex & Intelligent Systems, 2021, doi 10.1007/s40747-021-00513-8"
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """One rule that the text does not settle, or that is not followed by its letter."""
+
+    rule: str
+    """What it is about, in a few words."""
+    text: str
+    """What the paper's text says."""
+    where: str
+    """The part of the paper that says it."""
+    code: str | None
+    """What the authors' released code does; None: the same as the text, or it was not looked up."""
+    ours: str
+    """What evosearch does."""
+    keys: tuple[tuple[str, Any], ...] = ()
+    """The configuration's keys that decide it, each with the default that is meant here."""
+
+
+DIVERGENCES = (
+    Divergence(
+        "the images that give the fitness",
+        "classification accuracy, without a word on which images",
+        '"Parameter settings"',
+        "the test images, which lets the test set into the search",
+        "the validation images; the test images are read by `retrain` alone, once for each network",
+    ),
+    Divergence(
+        "the epoch that gives the fitness",
+        "not said",
+        '"Parameter settings"',
+        "the last one",
+        "the last one",
+    ),
+    Divergence(
+        "the measure that is fitness",
+        "classification accuracy",
+        '"Parameter settings"',
+        "classification accuracy",
+        "as the text, or another measure of the last epoch on the validation images",
+        (("strategy.fitness", "accuracy"),),
+    ),
+    Divergence(
+        "choice of parents",
+        "in proportion to fitness",
+        "first step of the generation of offspring",
+        "in proportion to (accuracy - lowest accuracy) squared",
+        "as the released code, or as the text with `proportionate`; all equal: each alike; a failed one has no chance while "
+        "another succeeded",
+        (("strategy.selection", "squared"),),
+    ),
+    Divergence(
+        "drawing of pairs",
+        "not said",
+        "steps of the generation of offspring",
+        None,
+        "with replacement, so that both parents may be one individual; both children live; of an odd number of children "
+        "the last pair's second one is dropped",
+    ),
+    Divergence(
+        "crossover of very short heads",
+        "one cut in each parent, the parts before them are exchanged",
+        "Fig. 3",
+        None,
+        "a cut lies between two genes; where a head has one gene only, both heads stay as they are",
+    ),
+    Divergence(
+        "who is balanced",
+        "what crossover made",
+        "Fig. 4",
+        "crossed children only",
+        "every child, copied ones too",
+    ),
+    Divergence(
+        "balance's reference",
+        "the individual with the global best fitness",
+        "Algorithm 1, Fig. 4",
+        None,
+        "the best of all finished generations; as long as nothing has succeeded the lowest number takes its place",
+    ),
+    Divergence(
+        "balance's thresholds",
+        "shrink from 4 genes more than the best head, by a length drawn by N(l, 1); grow below 4 genes",
+        '"Parameter settings", Fig. 4',
+        None,
+        "as the text; a shrink therefore never removes the last gene; a best head of fewer than 4 genes is inserted whole",
+        (("strategy.phi", 4), ("strategy.shrink_deviation", 1.0)),
+    ),
+    Divergence(
+        "too many poolings",
+        "at most 5 in a random individual; nothing is said of children",
+        '"Parameter settings"',
+        "random ones above 5 are dropped",
+        "the last ones go first, until the limit holds and no side falls below 1 pixel",
+        (("space.poolings", (1, 5)),),
+    ),
+    Divergence(
+        "least number of poolings",
+        "not said",
+        "Algorithm 2",
+        None,
+        "1; the search's cost depends on it almost twofold",
+        (("space.poolings", (1, 5)),),
+    ),
+    Divergence(
+        "a head without a convolution",
+        "not said",
+        "Fig. 3, Fig. 4",
+        None,
+        "its first gene becomes the best individual's first convolution",
+    ),
+    Divergence(
+        "networks that are too large",
+        "not said",
+        "-",
+        None,
+        "a random individual is drawn again, so many times; a child becomes a copy of its fitter parent",
+        (("space.max_parameters", 200_000_000), ("space.max_memory", None), ("strategy.redraws", 100)),
+    ),
+    Divergence(
+        "elites",
+        "the 10 with the highest fitness",
+        "Algorithm 3",
+        "equal chromosomes may both be elites",
+        "the best distinct chromosomes, ties to the lower number; they keep number and fitness and are not trained again",
+        (("strategy.elites", 10),),
+    ),
+    Divergence(
+        "equal chromosomes",
+        "not said",
+        "-",
+        None,
+        "trained once in a search: a second one is given the fitness of the first, and has a row of its own; 810 evaluations "
+        "are therefore fewer trainings",
+    ),
+    Divergence(
+        "failed trainings",
+        "not said",
+        "-",
+        None,
+        "a failure is no number: it ranks below every success and is never chosen while there is one",
+    ),
+    Divergence(
+        "generations",
+        "20",
+        '"Parameter settings"',
+        None,
+        "the initial population is generation 0, so 20 are 0 to 19: 50 + 19 x 40 = 810 evaluations",
+        (("strategy.generations", 20), ("strategy.population", 50), ("strategy.immigrants", 10)),
+    ),
+    Divergence(
+        "loss",
+        "binary cross-entropy",
+        '"Peer competitors"',
+        None,
+        "cross-entropy over the classes' logits, which for two classes is the same",
+    ),
+    Divergence(
+        "dropout",
+        "not said",
+        "-",
+        "0.5 after each hidden fully connected layer",
+        "as the released code",
+        (("training.dropout", 0.5),),
+    ),
+    Divergence(
+        "weight decay",
+        "not said",
+        "-",
+        "1e-8",
+        "as the released code",
+        (("training.weight_decay", 1e-08),),
+    ),
+    Divergence(
+        "pooling and padding",
+        "2 x 2, stride 2; neither kind nor padding is said",
+        '"Parameter settings"',
+        "max pooling; convolutions keep height and width",
+        "as the released code",
+    ),
+    Divergence(
+        "size and values of the images",
+        "no preprocessing; the size is not said",
+        '"Parameter settings", "COVID-CT dataset"',
+        None,
+        "224 x 224 (8 x 8 for digits), values divided by 255",
+        (("data.image_size", None), ("training.normalize", "unit")),
+    ),
+    Divergence(
+        "number of COVID-CT's images",
+        "349 and 463",
+        '"COVID-CT dataset"',
+        None,
+        "349 and 397, as its makers publish it, in their splits",
+    ),
+    Divergence(
+        "the final training",
+        "the best one is trained by another 1000 epochs",
+        '"Parameter settings"',
+        None,
+        "trained from new random weights, from a seed of its own, for 1000 epochs",
+        (("final.epochs", 1000),),
+    ),
+    Divergence(
+        "random search, the competitor",
+        "1000 architectures, a batch norm after every convolution",
+        "ablation studies",
+        None,
+        "as the text once the space says so: `space.batch_norm: 1`; by default the space is the evolution's",
+        (("space.batch_norm", 0.5),),
+    ),
+)
+"""All of them, from fitness to the final training. Source: the paper's text and its authors' released code."""
+
+
+def protocol_lines(width: int = 80) -> Iterator[str]:
+    """The table for a terminal of `width` columns: a block for each rule."""
+    yield from textwrap.wrap(f"Rules of {EAVL}, as evosearch reads them.", width)
+    for one in DIVERGENCES:
+        yield ""
+        yield one.rule
+        for title, value in _told(one):
+            head = f"  {title:<15}"
+            yield from textwrap.wrap(value, width, initial_indent=head, subsequent_indent=" " * len(head))
+
+
+def protocol_json() -> list[dict[str, Any]]:
+    """One object for each rule; `keys`: the default of each key that decides it."""
+    return [{**asdict(one), "keys": dict(one.keys)} for one in DIVERGENCES]
+
+
+def protocol_markdown() -> str:
+    """The table as it is in `docs/protocol.md`."""
+    rows = [
+        (one.rule, f"{one.text} ({one.where})", one.code or "", one.ours, _keys(one, "`"))
+        for one in DIVERGENCES
+    ]
+    head = ("rule", "the text", "the released code", "evosearch", "key and default")
+    return "\n".join(f"| {' | '.join(row)} |" for row in (head, ("---",) * len(head), *rows))
+
+
+def _told(one: Divergence) -> Iterator[tuple[str, str]]:
+    yield "text", f"{one.text} ({one.where})"
+    if one.code:
+        yield "released code", one.code
+    yield "evosearch", one.ours
+    if one.keys:
+        yield "key", _keys(one, "")
+
+
+def _keys(one: Divergence, quote: str) -> str:
+    """`strategy.phi: 4`, as a configuration writes it."""
+    return ", ".join(f"{quote}{key}: {_yaml(value)}{quote}" for key, value in one.keys)
+
+
+def _yaml(value: Any) -> str:
+    match value:
+        case None:
+            return "null"
+        case tuple():
+            return f"[{', '.join(map(str, value))}]"
+        case _:
+            return str(value)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(f"{protocol_markdown()}\n")

@@ -1,0 +1,86 @@
+"""What trainings would take on this machine, from a few steps of some of them."""
+
+import resource
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from evosearch.data import SearchData
+from evosearch.errors import CannotRunError
+from evosearch.evaluation import Evaluator, Success, TrainingTask
+from evosearch.runtime import TaskDone, Ticket, Worker, WorkerJoined, WorkerLeft, WorkerPool
+
+START_SECONDS = 90.0
+"""By then the first worker is ready, on a busy machine too: it imports torch and trains a step."""
+
+MEASURE_SECONDS = 15.0
+"""How long is measured at most, from the first worker on; what is under way then is dropped."""
+
+
+def measure_on(data: SearchData, device: str) -> Evaluator:
+    """A `StepTimer` that holds `data` on `device`; an `EvaluatorFactory`."""
+    from evosearch.training import StepTimer  # torch is imported in the worker, as for `train_on`
+
+    return StepTimer(data, device)
+
+
+@dataclass(frozen=True)
+class Timed:
+    """What was measured."""
+
+    seconds: Mapping[int, float]
+    """What each whole training would take, by its place in the list; those are left out that were not reached."""
+    workers: int
+    """How many trained side by side."""
+    host_memory: int
+    """Most bytes that a worker process held."""
+    device_memory: int | None
+    """Bytes of a worker's GPU; None on a CPU."""
+
+
+def time_trainings(
+    pool: WorkerPool, tasks: Sequence[TrainingTask], clock: Callable[[], float] = time.monotonic
+) -> Timed:
+    """Let the workers of `pool`, which is started and closed here, measure `tasks` in their order, as many as there is
+    time for.
+
+    Raises:
+        CannotRunError: no worker became ready, or not one training could be measured.
+    """
+    seconds: dict[int, float] = {}
+    failures: list[str] = []
+    joined: dict[str, Worker] = {}
+    waiting = list(enumerate(tasks))
+    try:
+        pool.start()
+        deadline = clock() + START_SECONDS
+        while len(seconds) + len(failures) < len(tasks) and clock() < deadline:
+            for event in pool.poll(0.25):
+                if isinstance(event, WorkerLeft):
+                    failures.append(event.message)
+                if isinstance(event, TaskDone):
+                    if isinstance(event.result, Success):
+                        seconds[event.ticket.number] = event.result.seconds
+                    else:
+                        failures.append(getattr(event.result, "message", "it gave no time"))
+                if isinstance(event, WorkerJoined):
+                    deadline = deadline if joined else clock() + MEASURE_SECONDS
+                    joined[event.worker.name] = event.worker
+                if isinstance(event, WorkerJoined | TaskDone) and waiting:
+                    number, task = waiting.pop(0)
+                    pool.submit(event.worker, Ticket("probe", 0, number, 1), task)
+    finally:
+        pool.close()
+    if not joined:
+        raise CannotRunError(f"no worker was ready after {START_SECONDS:.0f} s")
+    if not seconds:
+        raise CannotRunError(failures[-1] if failures else f"a step takes more than {MEASURE_SECONDS:.0f} s")
+    memory = [worker.memory for worker in joined.values() if worker.memory is not None]
+    return Timed(seconds, len(joined), _most_memory_of_children(), min(memory, default=None))
+
+
+def _most_memory_of_children() -> int:
+    """Bytes that the largest of the processes held that have ended; macOS tells bytes, others kibibytes."""
+    most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024
