@@ -14,7 +14,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from evosearch.session import Providers
+    from evosearch.providers import Providers
 
 HURRIED = (3, 75, 130)
 """Exit statuses of a command that cannot go on or was asked to stop."""

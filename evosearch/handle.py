@@ -14,8 +14,9 @@ from evosearch import api
 from evosearch.config import RunConfig, config_from_json
 from evosearch.config import load_config as load_config_file
 from evosearch.errors import SearchConflictError
+from evosearch.providers import Driving
 from evosearch.reports import SearchSnapshot, results_document, status_document
-from evosearch.session import Driving, artifact_store
+from evosearch.session import artifact_store
 from evosearch.storage import EvaluationRow, Home, TestReading, open_home
 from evosearch.studies import fetch_winner
 

@@ -1,24 +1,22 @@
 """One command's dealings with one search: load, hold, replay, extend, end; `evosearch.driving` drives several side by side."""
 
 import os
-import platform
 import socket
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
-from functools import cached_property, partial, reduce
-from importlib.metadata import version
+from dataclasses import dataclass, replace
+from functools import partial, reduce
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any, Literal, Self, TypedDict, Unpack
+from typing import Any, Literal
 
 from evosearch.blueprint import Problem
 from evosearch.config import RunConfig, config_from_json, config_to_json, plugins_of
-from evosearch.data import Dataset, load_dataset
+from evosearch.data import Dataset
 from evosearch.errors import CannotRunError, HeldError, JournalError, PluginError, SearchConflictError
 from evosearch.evaluation import FailureKind
 from evosearch.permissions import make_folder
+from evosearch.providers import DriveOptions, Executor
 from evosearch.reports import draw_evolution, draw_group
 from evosearch.runtime import (
     RULES,
@@ -28,8 +26,6 @@ from evosearch.runtime import (
     Plan,
     SplitReader,
     StopSignals,
-    Watcher,
-    Watchers,
     WorkerPool,
     evolve,
     policy_of,
@@ -48,13 +44,11 @@ from evosearch.storage import (
     Onlooker,
     SearchCreated,
     SearchRow,
+    bring_back,
     group_of,
     take,
 )
 from evosearch.studies import FinalReader, best_reading, publish_winner
-from workers import make_pool
-
-Executor = Literal["ray", "local"]
 
 
 @dataclass(frozen=True)
@@ -105,71 +99,18 @@ def make_plan(
     return Plan(config.name, strategy.make(context), context, dataset.key, reader, measure_of(strategy))
 
 
-def versions() -> dict[str, str]:
-    """Of what changes numerics, journaled with a search."""
-    packages = ("evosearch", "torch", "torchvision", "ray", "numpy", "pillow", "scikit-learn")
-    return {"python": platform.python_version(), **{package: version(package) for package in packages}}
+def bring_back_lost(config: RunConfig, home: Home, options: DriveOptions) -> None:
+    """Where the journal is lost or behind, what the artifact store has of the search, or of its group, comes first."""
+    store, takeover = artifact_store(home, config), options.takeover
+    for line in bring_back(home, store, group_of(config.name), options.onlooker, takeover=takeover):
+        options.watcher.note(line)
 
 
-@dataclass(frozen=True)
-class Providers:
-    """Where a command takes from what is not its own: workers, images, time. Tests, benchmarks and programs that embed a
-    search give others.
-    """
-
-    make_pool: Callable[..., WorkerPool] = make_pool
-    """As `workers.make_pool`."""
-    load_dataset: Callable[..., Dataset] = load_dataset
-    """As `evosearch.data.load_dataset`."""
-    clock: Callable[[], float] = time.time
-    """Seconds since 1970, for what is journaled."""
-    monotonic: Callable[[], float] = time.monotonic
-    """Seconds of a clock that never jumps, for the driver."""
-    make_onlooker: Callable[[Callable[[str], None]], Onlooker] = Onlooker
-    """What watches drivers that may be dead, given who gets a word of it."""
-    versions: Callable[[], Mapping[str, str]] = versions
-    """Of Python and its packages."""
-
-
-@dataclass(frozen=True)
-class DriveOptions:
-    """How a command deals with its searches, whichever they are."""
-
-    executor: Executor | None = None
-    """ray: actors of a Ray cluster; local: processes of this machine. None: as last time, at first ray."""
-    address: str | None = None
-    """Of a Ray cluster. None: `workers.address`, else RAY_ADDRESS, else a private one."""
-    takeover: bool = False
-    """Take a search from a driver that is alive; its next commit fails."""
-    watcher: Watcher = field(default_factory=Watchers)
-    """Called with how it goes."""
-    providers: Providers = field(default_factory=Providers)
-    """Where workers, images and time come from."""
-
-    @classmethod
-    def of(cls, **how: Unpack["Driving"]) -> Self:
-        """What `how` says, and the defaults for the rest; the watcher is guarded, so that none ends a search."""
-        given = {
-            **how,
-            "watcher": Watchers.of(how.get("watcher")),
-            "providers": how.get("providers") or Providers(),
-        }
-        return cls(**given)  # type: ignore[arg-type] # the keys of `Driving`, whose types are those of the fields
-
-    @cached_property
-    def onlooker(self) -> Onlooker:
-        """Which watches drivers that may be dead."""
-        return self.providers.make_onlooker(self.watcher.note)
-
-
-class Driving(TypedDict, total=False):
-    """`DriveOptions` as the keyword arguments of the functions that train; None: the default."""
-
-    executor: Executor | None
-    address: str | None
-    takeover: bool
-    watcher: Watcher | None
-    providers: Providers | None
+def at_address(config: RunConfig, address: str | None) -> RunConfig:
+    """`config` on the Ray cluster at `address`, where one is given; it is journaled, so a resume goes there too."""
+    if address is None:
+        return config
+    return replace(config, workers=replace(config.workers, address=address))
 
 
 def device_of(home: Home, row: SearchRow) -> Literal["cpu", "cuda"]:

@@ -25,9 +25,9 @@ from evosearch.errors import (
     StaleTermError,
 )
 from evosearch.evaluation import UNWATCHED, Measures, PredictionTask, TrainingSettings
+from evosearch.providers import versions
 from evosearch.runtime import Silence, StopSignals
 from evosearch.search import EavlSettings, FixedListSettings, ListedTrial
-from evosearch.session import versions
 from evosearch.storage import (
     Backup,
     Completed,

@@ -131,10 +131,14 @@ ASKED_FOR_ALONE = {
     # what is no chromosome is refused
     "evosearch/evaluation/trial.py Candidate.chromosome": {"Chromosome"},
     "workers/benchmarks/sleepers.py SleepingEvaluator.handle": {"Chromosome", "TrainingTask"},
+    # only trainings are timed
+    "evosearch/checking.py _measured": {"TrainingTask"},
+    "workers/measuring.py time_trainings": {"TaskDone", "Success", "WorkerJoined", "WorkerLeft"},
     # a failure, and whatever is none
     "evosearch/runtime/faults/breaker.py with_pool": {"Failure", "FailureKind"},
     "evosearch/runtime/machine/fold.py _closed": {"Failure", "FailureKind"},
-    "evosearch/training/probe.py probe": {"Failure"},
+    "evosearch/training/trainer.py probe": {"Failure"},
+    "evosearch/training/trainer.py StepTimer.handle": {"TrainingTask"},
     "workers/worker/service.py Service._worn": {"Failure"},
     # only a network that was trained leaves weights; what is predicted wears nobody out
     "evosearch/runtime/machine/consequences.py _came_to": {"Success"},
@@ -143,6 +147,8 @@ ASKED_FOR_ALONE = {
     "workers/worker/service.py Service.run": {"Prediction"},
     # an event that alone has what is wanted of it: a term, a text, a curve, a worker that comes or goes
     "evosearch/storage/journal/journal.py Journal.restore": {"DriverStarted"},
+    "evosearch/cli/tally.py Tally.see": {"Finished"},
+    "evosearch/runtime/driver.py _Loop._tell_who_is_there": {"WorkerJoined", "WorkerLeft"},
     "evosearch/cli/progress.py Display.observe": {"Failed", "TestReadingFailed"},
     "evosearch/runtime/driver.py _Loop._hear": {"PoolChanged", "WorkerJoined"},
     "evosearch/runtime/driver.py _Loop._devices_suffice": {"WorkerJoined", "WorkerLeft"},
@@ -161,8 +167,8 @@ ASKED_FOR_ALONE = {
     # a retraining is a list
     "evosearch/session.py SearchSession._reader": {"FixedListSettings"},
     "evosearch/api.py _merged": {"FixedListSettings"},
-    "evosearch/api.py _retraining": {"FixedListSettings"},
-    "evosearch/api.py _trained_by": {"FixedListSettings"},
+    "evosearch/retraining.py _retraining": {"FixedListSettings"},
+    "evosearch/retraining.py _trained_by": {"FixedListSettings"},
     # a text form of its own beside that of the union it belongs to
     "evosearch/storage/journal/codec.py ": {"Chromosome"},
 }

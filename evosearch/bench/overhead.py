@@ -9,11 +9,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal, Protocol
 
-from evosearch.bench.durations import Durations, first_chromosomes
+from evosearch.bench.durations import Durations, Overhead, first_chromosomes, overhead
 from evosearch.bench.queue import StandingPool
 from evosearch.bench.search import plan_of, run_searches, tiny_data
 from evosearch.bench.table import Measure
-from evosearch.bench.trace import Overhead, overhead
 from evosearch.genome import Chromosome
 from evosearch.runtime import Plan, WorkerSettings
 from evosearch.search import RandomSearchSettings

@@ -14,7 +14,7 @@ from evosearch.cli.output import PrintableLog, complain, say, write_whatever_it_
 from evosearch.errors import EvosearchError, of_system
 
 if TYPE_CHECKING:
-    from evosearch.session import Providers
+    from evosearch.providers import Providers
 
 EXIT_STATUSES = """\
 Exit status: 0 done; 1 a bug of ours; 2 your input is wrong; 3 this machine or cluster cannot run it;

@@ -11,7 +11,7 @@ from rich.text import Text
 from evosearch.cli.tally import Tallies, Tally
 from evosearch.evaluation import TrialId
 from evosearch.printable import printable
-from evosearch.reports import cells
+from evosearch.reports import MEASURES, cells
 
 
 def panel(tallies: Tallies) -> RenderableType:
@@ -32,7 +32,8 @@ def _search(tallies: Tallies, tally: Tally) -> Table:
     table.add_row("generation", f"{state.progress.generation}, {done} of {size} evaluated")
     _add_evaluations(table, tallies)
     if fitness := tally.fitness:
-        table.add_row("fitness", f"best {max(fitness):.4f}   mean {fmean(fitness):.4f}")
+        by = "" if (measure := tally.plan.measure) == "accuracy" else f"   ({MEASURES[measure]})"
+        table.add_row("fitness", f"best {max(fitness):.4f}   mean {fmean(fitness):.4f}{by}")
     if tally.history:
         table.add_row("best so far", "  ".join(f"{value:.3f}" for value in tally.history[-12:]))
     if best := state.progress.best:

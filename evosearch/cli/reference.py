@@ -7,7 +7,7 @@ from typing import Any, get_args, get_type_hints
 import typer.main
 
 from evosearch.cli.app import EXIT_STATUSES, app
-from evosearch.config.reference import config_reference
+from evosearch.config.schema import config_reference
 
 HEAD = """\
 # Reference

@@ -2,7 +2,6 @@
 
 import sys
 
-from evosearch.config.reference import config_reference
-from evosearch.config.schema import schema_text
+from evosearch.config.schema import config_reference, schema_text
 
 sys.stdout.write(f"{config_reference()}\n" if sys.argv[1:] == ["reference"] else schema_text())

@@ -8,12 +8,10 @@ import numpy as np
 
 from evosearch.data.arrays import Split
 from evosearch.data.cache import decode_cached
-from evosearch.data.cutting import cut_missing
 from evosearch.data.decoding import Window
-from evosearch.data.depth import file_notes
-from evosearch.data.listing import SPLITS, Item, Listing, SplitName, require_every_class
+from evosearch.data.listing import SPLITS, Item, Listing, SplitName, cut_missing, require_every_class
 from evosearch.data.memory import check_memory
-from evosearch.data.reading import DecodedFiles, Decoding
+from evosearch.data.reading import DecodedFiles, Decoding, file_notes
 from evosearch.data.settings import CutKeys, FileKeys, Places, locate_root
 from evosearch.errors import DataError
 from evosearch.evaluation import Images, Labels

@@ -7,11 +7,10 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from evosearch.data.cutting import cut_missing, torn_groups
 from evosearch.data.decoding import Window
 from evosearch.data.folders import Walk, counted, kinds_of, passed_over
 from evosearch.data.gathering import Gathered, gather_files
-from evosearch.data.listing import SPLITS, Item, Listing, SplitName, shortened
+from evosearch.data.listing import SPLITS, Item, Listing, SplitName, cut_missing, shortened, torn_groups
 from evosearch.data.settings import CutKeys, FileKeys, Places
 from evosearch.errors import ConfigError, DataError
 

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from evosearch.data.arrays import content_key
-from evosearch.data.depth import DeepFiles, deep_files
 from evosearch.data.hygiene import Contradiction, Duplicate, examine
 from evosearch.data.listing import SPLITS, Listing
-from evosearch.data.reading import DecodedFiles
+from evosearch.data.reading import DecodedFiles, DeepFiles, deep_files
 from evosearch.data.settings import Places
 from evosearch.data.sources import DataSettings
 

@@ -1,9 +1,13 @@
-"""What a source names before any pixel is decoded: the classes, and which image is in which split."""
+"""Which images there are, of which class, in which split, and how missing splits are cut."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+import numpy as np
+
+from evosearch.data.settings import CutKeys
 from evosearch.errors import DataError
 
 SplitName = Literal["train", "validation", "test"]
@@ -77,3 +81,96 @@ def shortened(lines: tuple[str, ...], shown: int = 3) -> str:
     """The first few of `lines` in one, saying how many more there are."""
     more = f"; and {len(lines) - shown} more" if len(lines) > shown else ""
     return "; ".join(lines[:shown]) + more
+
+
+_PURPOSE = {"test": 1, "validation": 2}
+
+
+def cut_missing(
+    given: Mapping[SplitName, tuple[Item, ...]], settings: CutKeys, groups: Mapping[str, str] | None = None
+) -> Splits:
+    """Add the missing splits by cutting them from `given["train"]`; what is given stays as it is.
+
+    Test takes `test_fraction` of the training images, then validation `validation_fraction` of the rest. `groups`: of each
+    image by its name; a group is cut off as a whole, or not at all. None: every image by itself.
+    """
+    splits = dict(given)
+    fractions: Mapping[SplitName, float] = {
+        "test": settings.test_fraction,
+        "validation": settings.validation_fraction,
+    }
+    for split, fraction in fractions.items():
+        if split not in splits:
+            items = splits["train"]
+            if groups is None:
+                chosen = _images(items, split, fraction, settings)
+            else:
+                later = sum(other not in splits for other in fractions) - 1
+                chosen = _groups(items, split, fraction, settings, groups, later)
+            splits["train"] = tuple(item for item in items if item not in chosen)
+            splits[split] = tuple(item for item in items if item in chosen)
+    return splits
+
+
+def torn_groups(splits: Splits, groups: Mapping[str, str]) -> tuple[str, ...]:
+    """Groups that are in more than one split, a line each."""
+    places: dict[str, list[SplitName]] = {}
+    for split in SPLITS:
+        for group in dict.fromkeys(groups[item.name] for item in splits[split]):
+            places.setdefault(group, []).append(split)
+    return tuple(
+        f"{group!r} in {' and '.join(found)}" for group, found in sorted(places.items()) if len(found) > 1
+    )
+
+
+def _images(
+    items: tuple[Item, ...], purpose: SplitName, fraction: float, settings: CutKeys
+) -> frozenset[Item]:
+    """Every class is drawn from a stream of its own."""
+    chosen: set[Item] = set()
+    for label in sorted({item.label for item in items}):
+        members = [item for item in items if item.label == label]
+        rng = np.random.default_rng([settings.split_seed, _PURPOSE[purpose], label])
+        chosen.update(members[i] for i in rng.permutation(len(members))[: _share(fraction, len(members))])
+    return frozenset(chosen)
+
+
+def _groups(
+    items: tuple[Item, ...],
+    purpose: SplitName,
+    fraction: float,
+    settings: CutKeys,
+    groups: Mapping[str, str],
+    later: int,
+) -> frozenset[Item]:
+    """Class by class, rare ones first, each from a stream of its own: a group is cut off where that brings the class nearer
+    to its share, and the smallest one where all are too large. A group that holds images of several classes counts for all
+    of them; of each class one is left, and one more for each split that is cut `later`, as long as it has so many.
+    """
+    sizes: dict[str, Counter[int]] = {}
+    for item in items:
+        sizes.setdefault(groups[item.name], Counter())[item.label] += 1
+    images, cut = Counter(item.label for item in items), Counter[int]()
+    left = Counter(label for size in sizes.values() for label in size)
+    least = {label: max(1, min(1 + later, count - 1)) for label, count in left.items()}
+    chosen: set[str] = set()
+    for label, members in sorted(images.items(), key=lambda pair: (pair[1], pair[0])):
+        wanted = _share(fraction, members)
+        own = [group for group in sizes if sizes[group][label]]
+        rng = np.random.default_rng([settings.split_seed, _PURPOSE[purpose], label])
+        drawn = [own[i] for i in rng.permutation(len(own))]
+        smallest_first = sorted(drawn, key=lambda group: sizes[group][label])
+        for group, whatever in [*((one, False) for one in drawn), *((one, True) for one in smallest_first)]:
+            size = sizes[group]
+            nearer = abs(cut[label] + size[label] - wanted) < abs(cut[label] - wanted)
+            spared = all(left[one] > least[one] for one in size)
+            if group not in chosen and spared and (nearer or (whatever and not cut[label])):
+                chosen.add(group)
+                cut.update(size)
+                left.subtract(list(size))
+    return frozenset(item for item in items if groups[item.name] in chosen)
+
+
+def _share(fraction: float, count: int) -> int:
+    """At least one, and at least one left: a small class is in every split as long as it can."""
+    return min(max(1, round(fraction * count)), count - 1)

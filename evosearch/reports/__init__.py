@@ -34,9 +34,10 @@ from evosearch.reports.results import (
     results_table,
 )
 from evosearch.reports.status import SearchSnapshot, last_heard, status_document, status_lines, status_table
-from evosearch.reports.words import cells, counted, describe, duration
+from evosearch.reports.words import MEASURES, cells, counted, describe, duration
 
 __all__ = [
+    "MEASURES",
     "Ahead",
     "Cost",
     "Estimate",

@@ -6,7 +6,6 @@ driver cannot differ. A *fleet* is the searches of one driver, usually one, with
 nowhere else; a `WorkerPool` has no policy. No ray, no torch in this room.
 """
 
-from evosearch.runtime.checkpointing import Checkpointing, checkpoint_room
 from evosearch.runtime.driver import Logbook, Surroundings, drive, starting
 from evosearch.runtime.faults.policy import Policy, policy_of
 from evosearch.runtime.faults.stalls import StallDetector, TimeLimits
@@ -29,7 +28,13 @@ from evosearch.runtime.pool import (
 )
 from evosearch.runtime.scheduling.costs import ENOUGH, Timings, Work, work_of
 from evosearch.runtime.scheduling.placement import CONTEXT
-from evosearch.runtime.settings import MOST_PER_GPU, EvaluatorFactory, WorkerSettings
+from evosearch.runtime.settings import (
+    MOST_PER_GPU,
+    Checkpointing,
+    EvaluatorFactory,
+    WorkerSettings,
+    checkpoint_room,
+)
 from evosearch.runtime.signals import StopSignals
 from evosearch.runtime.watcher import Silence, Watcher, Watchers
 

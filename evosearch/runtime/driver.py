@@ -6,7 +6,6 @@ from typing import NoReturn, Protocol
 
 from evosearch.errors import InterruptedSearchError, TooManyFailuresError
 from evosearch.evaluation import PredictionTask
-from evosearch.runtime.checkpointing import Checkpointing
 from evosearch.runtime.faults.stalls import LiveTrainings, StallDetector, TimeLimits
 from evosearch.runtime.machine.consequences import ALL_DIVERGED, barren_reason
 from evosearch.runtime.machine.fleet import Fleet, Member
@@ -30,6 +29,7 @@ from evosearch.runtime.pool import (
     WorkerPool,
 )
 from evosearch.runtime.scheduling.placement import check_limits, check_readings
+from evosearch.runtime.settings import Checkpointing
 from evosearch.runtime.watcher import Watcher, Watchers
 from evosearch.storage import Completed, Event, GenerationStarted, LiveCurve, Stopped
 

@@ -9,15 +9,13 @@ purpose). It may import `errors`, `genome`, `blueprint` and `evaluation`.
 
 from evosearch.evaluation import Candidate, Origin
 from evosearch.search.balance import balance, grow, shrink
-from evosearch.search.candidate import Score, SearchProgress, score_of
-from evosearch.search.context import SearchContext
+from evosearch.search.context import SearchContext, draw_feasible
 from evosearch.search.crossover import cross_heads, cross_tails, crossover
-from evosearch.search.drawing import draw_feasible
 from evosearch.search.eavl import EavlSettings, EavlStrategy
 from evosearch.search.fixed_list import FixedListSettings, FixedListStrategy, ListedTrial, repeats_of
 from evosearch.search.random_search import RandomSearchSettings, RandomSearchStrategy
 from evosearch.search.selection import draw_pairs, parent_probabilities
-from evosearch.search.state import SearchState
+from evosearch.search.state import Score, SearchProgress, SearchState, score_of
 from evosearch.search.strategy import STRATEGIES, AnyStrategy, Strategy, StrategySettings, measure_of
 from evosearch.search.survival import elites, ranking
 

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from evosearch.evaluation import Candidate
 from evosearch.genome import Chromosome, Operation, Replaced
 from evosearch.search.balance import balance
-from evosearch.search.chance import Purpose, stream
-from evosearch.search.context import SearchContext
+from evosearch.search.context import Purpose, SearchContext, stream
 from evosearch.search.crossover import crossover
 from evosearch.search.selection import Selection, draw_pairs
 from evosearch.search.state import SearchState

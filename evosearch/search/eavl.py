@@ -12,12 +12,9 @@ from typing import Literal
 from evosearch.errors import ConfigError
 from evosearch.evaluation import Candidate, Measure, Origin, Outcome, Trial, TrialId
 from evosearch.search.breeding import Breeding, breed
-from evosearch.search.candidate import SearchProgress
-from evosearch.search.chance import Purpose, stream
-from evosearch.search.context import SearchContext
-from evosearch.search.drawing import draw_feasible, too_many_redraws
+from evosearch.search.context import Purpose, SearchContext, draw_feasible, stream, too_many_redraws
 from evosearch.search.selection import Selection
-from evosearch.search.state import SearchState
+from evosearch.search.state import SearchProgress, SearchState
 from evosearch.search.survival import elites
 
 MOST = 100_000

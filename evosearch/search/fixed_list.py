@@ -10,8 +10,8 @@ from typing import Literal
 from evosearch.errors import ConfigError, InvalidChromosomeError, SearchConflictError
 from evosearch.evaluation import Candidate, Measure, Origin, Outcome, TrainingSettings, Trial, TrialId
 from evosearch.genome import parse_network
-from evosearch.search.candidate import Score, SearchProgress, score_of
 from evosearch.search.context import SearchContext
+from evosearch.search.state import Score, SearchProgress, score_of
 
 MOST = 100_000
 """Candidates' numbers must fit the journal."""

@@ -9,12 +9,9 @@ from typing import Literal
 
 from evosearch.errors import ConfigError, SearchConflictError
 from evosearch.evaluation import Candidate, Measure, Origin, Outcome, Trial, TrialId
-from evosearch.search.candidate import SearchProgress
-from evosearch.search.chance import Purpose, stream
-from evosearch.search.context import SearchContext
-from evosearch.search.drawing import draw_feasible, too_many_redraws
+from evosearch.search.context import Purpose, SearchContext, draw_feasible, stream, too_many_redraws
 from evosearch.search.eavl import MOST
-from evosearch.search.state import SearchState
+from evosearch.search.state import SearchProgress, SearchState
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from evosearch.search.candidate import Score
+from evosearch.search.state import Score
 
 Selection = Literal["squared", "proportionate"]
 """How chances grow with fitness."""

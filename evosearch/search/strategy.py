@@ -5,11 +5,11 @@ from typing import Any, ClassVar, Protocol, TypeAlias, TypeVar
 
 from evosearch.evaluation import Measure, Outcome, Trial, TrialId
 from evosearch.registry import Registry
-from evosearch.search.candidate import SearchProgress
 from evosearch.search.context import SearchContext
 from evosearch.search.eavl import EavlSettings
 from evosearch.search.fixed_list import FixedListSettings
 from evosearch.search.random_search import RandomSearchSettings
+from evosearch.search.state import SearchProgress
 
 State = TypeVar("State")
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from evosearch.evaluation import Candidate
 from evosearch.genome import Chromosome
-from evosearch.search.candidate import Score
+from evosearch.search.state import Score
 
 
 def ranking(members: Iterable[Candidate], scores: Mapping[int, Score]) -> list[Candidate]:

@@ -44,7 +44,7 @@ def user_path(text: str) -> Path:
         return Path(text).expanduser()
     except RuntimeError as error:
         raise InputError(
-            f"{text!r} begins with the home folder of a user that is not known here; write the folder out"
+            f"{text!r} begins with a user that is not known here; write the folder out"
         ) from error
 
 

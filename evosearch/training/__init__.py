@@ -6,7 +6,6 @@ equal outcomes, whatever it did before. Inside a step the host never waits for t
 everything above it in the house, and torch.
 """
 
-from evosearch.training.probe import StepTimer, probe
-from evosearch.training.trainer import Trainer
+from evosearch.training.trainer import StepTimer, Trainer, probe
 
 __all__ = ["StepTimer", "Trainer", "probe"]

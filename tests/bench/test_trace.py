@@ -1,6 +1,6 @@
 import pytest
 
-from evosearch.bench.trace import Overhead, overhead
+from evosearch.bench.durations import Overhead, overhead
 from evosearch.errors import InputError
 from workers.benchmarks.sleepers import Slept
 

@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 from evosearch.__main__ import main
-from evosearch.session import Providers
+from evosearch.providers import Providers
 from workers import make_pool
 
 evaluator = pickle.loads(bytes.fromhex(sys.argv.pop(1)))

@@ -399,6 +399,19 @@ def test_the_display_shows_the_best_chromosome_of_all_generations(terminal, watc
     assert "7 of 7 done, 0 running" in last(lines, "             7")
 
 
+@pytest.mark.parametrize(("fitness", "told"), [("accuracy", ""), ("f1", "   (F1)")])
+def test_the_display_names_another_fitness_than_the_accuracy(fitness, told):
+    plan, tallies = replace(make_plan(SETTINGS), measure=fitness), Tallies()
+    state = replay(plan, ())
+    for trial in plan.strategy.ask(state.search):
+        state = evolve(plan, state, Born.of(trial, None, None))
+    state = evolve(plan, state, Dispatched(0, 1, "w"))
+    tallies.begin(plan, evolve(plan, state, Finished(0, 1, "w", Success(0.5, 1.0), measure=fitness)))
+    console = Console(file=StringIO(), width=80)
+    console.print(panel(tallies))
+    assert f"fitness      best 0.5000   mean 0.5000{told}\n" in re.sub(r" +\n", "\n", console.file.getvalue())
+
+
 def test_failures_scroll_by_above_the_display(terminal, watched):
     display = Display(terminal, watched.clock)
     watched(display, script=Script(losses={(1, 1): FailureKind.CRASHED}))

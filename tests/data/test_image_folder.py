@@ -9,9 +9,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from evosearch.data import ImageFolderSettings, load_dataset
-from evosearch.data.cutting import cut_missing, torn_groups
 from evosearch.data.image_folder import list_image_folder
-from evosearch.data.listing import SPLITS, Item, Listing
+from evosearch.data.listing import SPLITS, Item, Listing, cut_missing, torn_groups
 from evosearch.errors import DataError
 
 SETTINGS = ImageFolderSettings(root="pets")

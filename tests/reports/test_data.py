@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from evosearch.data import DataReport
-from evosearch.data.depth import DeepFiles
 from evosearch.data.hygiene import Contradiction, Duplicate
 from evosearch.data.inspection import FileCount, Majority, SourceImages
+from evosearch.data.reading import DeepFiles
 from evosearch.reports import data_lines
 
 REPORT = DataReport(

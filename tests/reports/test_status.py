@@ -128,6 +128,12 @@ def test_as_lines():
     ]
 
 
+def test_as_lines_another_fitness_than_the_accuracy_is_named():
+    row = replace(SEARCH, configuration={"strategy": {"name": "eavl", "fitness": "balanced_accuracy"}})
+    (line,) = [line for line in status_lines(replace(RUNNING, row=row)) if line.startswith("  best ")]
+    assert line.startswith("  best         balanced accuracy 0.8750")
+
+
 def test_when_a_driver_was_last_heard_of_is_an_age_only_by_the_clock_that_wrote_it():
     row = replace(SEARCH, host="node1", pid=12, heartbeat=86_400.0)
     assert last_heard(row, "node1", 86_475.0) == "1 min 15 s ago"

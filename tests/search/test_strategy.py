@@ -17,7 +17,7 @@ from evosearch.search import (
     repeats_of,
 )
 from evosearch.search.balance import draw_cut_length
-from evosearch.search.chance import Purpose, stream
+from evosearch.search.context import Purpose, stream
 
 
 def test_the_defaults_are_the_papers():

@@ -25,7 +25,7 @@ def test_a_tilde_is_the_home_folder_wherever_a_place_is_named(tmp_path, monkeypa
     with open_home("~/a.db", env={}, cwd=tmp_path, create=True) as home:
         assert home.journal.file == tmp_path / "user" / "a.db"
     with pytest.raises(
-        InputError, match="'~nobody-of-that-name/x' begins with the home folder of a user that"
+        InputError, match="'~nobody-of-that-name/x' begins with a user that is not known here"
     ):
         default_folder({"EVOSEARCH_HOME": "~nobody-of-that-name/x"}, tmp_path)
 

@@ -321,17 +321,18 @@ def _knock(address: str, seconds: float = GREETING_SECONDS) -> None:
     host, _, port = address.rpartition(":")
     if not port.isdecimal():  # "auto", for instance
         return
-    with socket.create_connection((host.strip("[]"), int(port)), KNOCK_SECONDS) as connection:
+    there = (host.strip("[]"), int(port))
+    with socket.create_connection(there, KNOCK_SECONDS) as connection, connection.makefile("rb") as answers:
         if os.environ.get("RAY_USE_TLS", "0") not in {"", "0"}:
             return
         connection.settimeout(seconds)
         connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + EMPTY_SETTINGS)
         try:
-            answer = connection.makefile("rb").read(len(EMPTY_SETTINGS))
+            answer = answers.read(len(EMPTY_SETTINGS))
+            said = f"answers {answer!r}" if answer else "hangs up"
         except TimeoutError:
-            answer = b""
+            answer, said = b"", f"says nothing for {seconds:.0f} s"
     if answer[3:4] != EMPTY_SETTINGS[3:4]:
-        said = f"answers {answer!r}" if answer else f"says nothing for {seconds:.0f} s"
         raise CannotRunError(
             f"no Ray cluster at {address}: who listens there {said}, as no control plane does; is this the dashboard's "
             "port? The control plane's is usually 6379"

@@ -1,9 +1,5 @@
-"""Events to JSON and back, led by their annotations: a new event needs no code here.
-
-A dataclass is an object of its fields. One that equals what its absence means is left out; that is its default,
-or its metadata's `absent` where the default has changed since. It is written under its name, or its metadata's `key`.
-What has a text form (`TEXTS`) is written as that text. In a union, text, null, numbers and objects tell themselves
-apart; of several classes each but the one that was there first has a constant `KIND`, which is written under `kind`.
+"""Events to JSON and back, led by their annotations, and from what older versions journaled to what is written now: a new
+event needs no code here.
 """
 
 import json
@@ -13,13 +9,49 @@ from enum import Enum
 from functools import cache, reduce
 from operator import or_
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeAlias, Union, get_args, get_origin, get_type_hints
 
 from evosearch.errors import InvalidChromosomeError, JournalError, NewerJournalError
 from evosearch.evaluation import Subject, parse_subject
 from evosearch.genome import Chromosome, Operation, parse
 from evosearch.storage.journal.events import Event
-from evosearch.storage.journal.formats import present_form
+
+Payload: TypeAlias = Mapping[str, Any]
+
+
+def present_form(kind: str, payload: Payload) -> tuple[str, Payload]:
+    """The kind and the payload that this version would write for what was journaled as `kind` and `payload`.
+
+    Raises:
+        AttributeError, KeyError, TypeError: the payload has no form that was ever written.
+    """
+    translation = TRANSLATIONS.get(kind)
+    return translation(payload) if translation else (kind, payload)
+
+
+def _born(payload: Payload) -> tuple[str, Payload]:
+    """Schema 1 knew no networks but chromosomes, and called them so."""
+    return "Born", {**payload, "candidate": _renamed(payload["candidate"], "chromosome", "subject")}
+
+
+def _renamed(payload: Payload, old: str, new: str) -> Payload:
+    if old not in payload:
+        return payload
+    return {new if key == old else key: value for key, value in payload.items()}
+
+
+def _search_created(payload: Payload) -> tuple[str, Payload]:
+    """Schema 1 left the number of generations to the configuration, where a random search gives none."""
+    total = payload["configuration"].get("strategy", {}).get("generations", 1)
+    return "SearchCreated", {"generations": total, **payload}
+
+
+TRANSLATIONS: Mapping[str, Callable[[Payload], tuple[str, Payload]]] = {
+    "Born": _born,
+    "SearchCreated": _search_created,
+}
+"""One for each kind that was ever written otherwise than now."""
+
 
 KINDS: Mapping[str, type[Event]] = {event.KIND: event for event in get_args(Event)}
 """Every event by its kind."""

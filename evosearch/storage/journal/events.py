@@ -4,7 +4,7 @@ Every event is frozen and has a JSON form. Its sequence number, the term of the 
 the wall-clock time are beside it in the journal (`Recorded`), not in it.
 
 `KIND`, the names of the fields and the values of enumerations are in journals for ever. A class may be renamed as
-it is; what else changes is translated for old journals in `evosearch.storage.journal.formats`.
+it is; what else changes is translated for old journals in `evosearch.storage.journal.codec`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,7 +18,7 @@ from evosearch.evaluation import Candidate, Failure, Measure, Measured, Training
 class SearchCreated:
     """A search exists. `configuration`: the full resolved configuration as JSON. `data_key`: content hash of
     its data. `environment`: versions, device and what else changes numerics, resolved once. `generations`: how many it
-    has in all. `parent`: the search whose best it trains again; None: it stands by itself. `rules`: those that a driver keeps
+    has in all. `parent`: the search whose best it trains again; None: it is by itself. `rules`: those that a driver keeps
     to, which came one by one: 1, to stop where all of a first generation diverged.
     """
 

@@ -27,7 +27,8 @@ from evosearch.storage import (
     TestRead,
     TestReadingBegun,
 )
-from evosearch.storage.journal import codec, formats
+from evosearch.storage.journal import codec
+from evosearch.storage.journal import codec as formats
 from evosearch.storage.journal.codec import KINDS, TEXTS, decode, encode
 
 NAN, INF = float("nan"), float("inf")

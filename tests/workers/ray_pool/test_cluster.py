@@ -162,7 +162,7 @@ def _as_http_1(connection: socket.socket) -> None:
             lambda connection: connection.recv(1000),
             "who listens there says nothing for 0 s, as no control plane does",
         ),
-        (socket.socket.close, "no control plane does|reset"),
+        (socket.socket.close, "who listens there hangs up, as no control plane does|reset"),
     ],
     ids=["the dashboard", "silence", "the end"],
 )

@@ -4,8 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evosearch.data import DigitsSettings
-from evosearch.data.cutting import cut_missing
-from evosearch.data.listing import SPLITS, Item
+from evosearch.data.listing import SPLITS, Item, cut_missing
 
 
 def items(*per_class: int) -> tuple[Item, ...]:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from evosearch.data import Dataset, ImageFolderSettings, inspect_data, load_dataset
 from evosearch.data.decoding import Window
-from evosearch.data.depth import DeepFiles
+from evosearch.data.reading import DeepFiles
 from evosearch.errors import DataError
 
 SETTINGS = ImageFolderSettings(root="scans", image_size=4, channels=1)

@@ -4,7 +4,7 @@ from dataclasses import fields
 
 import pytest
 
-from evosearch.config.reference import config_reference
+from evosearch.config.schema import config_reference
 from evosearch.data import SOURCES
 from evosearch.evaluation import FinalSettings, TrainingSettings
 from evosearch.genome import SearchSpace

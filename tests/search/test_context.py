@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from evosearch.search.chance import Purpose, stream
+from evosearch.search.context import Purpose, stream
 
 
 def first_draw(*key) -> int:

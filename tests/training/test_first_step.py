@@ -2,7 +2,6 @@ import itertools
 import pickle
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 
 import numpy as np
@@ -39,13 +38,10 @@ def test_an_evaluation_after_a_probe_has_the_bits_of_one_without(data: SearchDat
 
 
 @pytest.mark.parametrize(("images", "side"), [(1, 2), (2, 1), (40, 224)])
-def test_a_probe_fits_any_data_and_takes_no_time(images: int, side: int, device: str) -> None:
+def test_a_probe_fits_any_data(images: int, side: int, device: str) -> None:
     split = Split(np.zeros((images, 1, side, side), np.uint8), np.arange(images) % 2)
     large = SearchData(split, split, ("no", "yes"), "key")
-    probe(large, device)  # torch loads some of itself on first use, which an evaluation would do otherwise
-    start = time.perf_counter()
     probe(large, device)
-    assert time.perf_counter() - start < 0.5
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,116 @@
+"""Before a search: what its data are, whether its configuration holds, and what it would cost on this machine."""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from evosearch.config import (
+    Document,
+    RunConfig,
+    check_new,
+)
+from evosearch.data import DataReport, Dataset, inspect_data, load_dataset
+from evosearch.data.memory import available_memory
+from evosearch.errors import CannotRunError
+from evosearch.evaluation import TrainingTask, Trial
+from evosearch.reports import Cost, Measured, estimate_cost, measured
+from evosearch.runtime import CONTEXT, Plan, WorkerPool
+from evosearch.session import (
+    make_plan,
+)
+from workers import make_pool, measure_on, time_trainings
+from workers.slots import count_cores, count_gpus, kind_of, plan_slots
+
+MOST_MEASURED = 12
+"""Networks that `validate` measures: enough for the cost model, and a second or two each."""
+
+
+MOST_MEASURING = 4
+"""Workers that measure at most: they slow each other down as in a search, and each takes seconds to start."""
+
+
+def data_report(config: RunConfig) -> DataReport:
+    """What the configuration's data are, bad files included."""
+    return inspect_data(config.data, env=os.environ, cwd=Path.cwd(), cache=None)
+
+
+def validate(
+    config: RunConfig,
+    source: Document | None = None,
+    *,
+    measure: bool = False,
+    make_pool: Callable[..., WorkerPool] = make_pool,
+) -> Cost:
+    """Check all of `config` that can be checked without training, and estimate what the search costs.
+
+    Args:
+        config: the search.
+        source: what it was read from.
+        measure: train a few steps of some of the first networks on this machine, which takes up to half a minute, and
+            tell hours and memory; where that cannot be, `Cost.unmeasured` says why.
+        make_pool: as `workers.make_pool`.
+
+    Raises:
+        InputError: the configuration, its data or its space is wrong.
+    """
+    config.storage.check()
+    check_new(config, source)
+    dataset = load_dataset(config.data, env=os.environ, cwd=Path.cwd(), cache=None)
+    plan = make_plan(config, dataset)
+    trials = [one for one in plan.strategy.ask(plan.strategy.start()) if plan.network_size(one)]
+    first = [size for trial in trials if (size := plan.network_size(trial))]
+    cost = estimate_cost(first, plan.strategy.evaluations, len(dataset.train), config.training)
+    if not measure:
+        return cost
+    try:
+        return replace(cost, measured=_measured(config, dataset, plan, trials, make_pool))
+    except (CannotRunError, OSError) as error:
+        return replace(cost, unmeasured=str(error))
+
+
+def _measured(
+    config: RunConfig,
+    dataset: Dataset,
+    plan: Plan,
+    trials: Sequence[Trial],
+    make_pool: Callable[..., WorkerPool],
+) -> Measured:
+    """What the search takes on this machine's workers, in processes: whatever Ray would do, they train alike."""
+    slots = plan_slots(config.workers, config.training.threads, count_gpus(), count_cores())
+    few = replace(config.workers, count=min(len(slots), MOST_MEASURING), device=kind_of(slots))
+    sizes = [size for trial in trials if (size := plan.size(trial))]
+    order = sorted(range(len(trials)), key=lambda place: sizes[place].work[2])
+    tasks = {
+        place: task
+        for place in (order[at] for at in spread_over(len(order), MOST_MEASURED))
+        if isinstance(task := plan.task(trials[place]), TrainingTask)
+    }
+    pool = make_pool("local", few, config.training.threads, measure_on, dataset.for_search())
+    timed = time_trainings(pool, list(tasks.values()))
+    on_gpu = timed.device_memory is not None
+    peak = max(size.peak for size in sizes) + CONTEXT + dataset.train.images.nbytes
+    return measured(
+        [size.work for size in sizes],
+        {list(tasks)[number]: seconds for number, seconds in timed.seconds.items()},
+        plan.strategy.evaluations,
+        len(slots),
+        host_memory=timed.host_memory,
+        host_available=available_memory(),
+        device_memory=peak if on_gpu else None,
+        device_available=timed.device_memory // config.workers.per_gpu if timed.device_memory else None,
+    )
+
+
+def spread_over(count: int, most: int) -> list[int]:
+    """At most `most` places of `count`, spread evenly: the middle first, then the ends, then between.
+
+    >>> spread_over(9, 5)
+    [4, 0, 8, 2, 6]
+    """
+    if count <= most:
+        places = list(range(count))
+    else:
+        places = sorted({round(number * (count - 1) / (most - 1)) for number in range(most)})
+    first = dict.fromkeys((places[len(places) // 2], places[0], places[-1])) if places else {}
+    return [*first, *(place for place in places if place not in first)]

@@ -1,0 +1,164 @@
+"""The final step as a command: the best of a search trained again, as a search of its own, and the test split read."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Unpack
+
+from evosearch.config import (
+    RunConfig,
+)
+from evosearch.driving import drive_searches
+from evosearch.errors import InputError, SearchConflictError, TooManyFailuresError
+from evosearch.evaluation import MOST_EPOCHS, TrainingSettings, evaluation_seed
+from evosearch.genome import parse_network
+from evosearch.providers import DriveOptions, Driving, Executor
+from evosearch.reports import counted
+from evosearch.search import FixedListSettings, ListedTrial, measure_of
+from evosearch.session import (
+    SearchSession,
+    artifact_store,
+    at_address,
+    bring_back_lost,
+    check_parent,
+    configuration_of,
+)
+from evosearch.storage import (
+    Home,
+    SearchRow,
+    TestReading,
+)
+from evosearch.studies import final_name, is_published, lengthened, reading_key, retrainings
+
+
+def retrain(
+    name: str,
+    home: Home,
+    *,
+    epochs: int | None = None,
+    seeds: Sequence[int] = (1,),
+    **how: Unpack[Driving],
+) -> tuple[TestReading, ...]:
+    """Train the best of the finished search `name` again, and let each network that comes of it read the test split once.
+
+    It is a search of its own, `NAME/final-EPOCHS`, and survives what every search survives. What was trained and read
+    before is returned as recorded.
+
+    Args:
+        name: the search.
+        home: where its journal lies.
+        epochs: None: `final.epochs`.
+        seeds: one training each, from a seed of its own; at least 1, since 0 is the search's.
+        how: as in `run`.
+
+    Returns: the readings, in the order of `seeds`.
+
+    Raises:
+        InputError: a seed is no seed of a retraining, or there are too many epochs.
+        SearchConflictError: there is no such search, it is unfinished, or nothing in it ever succeeded.
+        HeldError: the search, or the retraining, is held by another driver.
+        TooManyFailuresError: a training failed for good.
+    """
+    check_repeats(seeds)
+    if epochs is not None and epochs > MOST_EPOCHS:
+        raise InputError(f"--epochs is {epochs}; it must be at most {MOST_EPOCHS:,}")
+    options = DriveOptions.of(**how)
+    bring_back_lost(configuration_of(home.find_search(name)), home, options)
+    row, best = home.find_search(name), home.journal.best(name)
+    check_parent(home, row, options.onlooker)
+    if best is None:
+        raise SearchConflictError(f"no evaluation of {name!r} succeeded; there is nothing to retrain")
+    config = configuration_of(row)
+    final = replace(_trained_by(config, best.number), epochs=epochs or config.final.epochs)
+    wanted = retrainings(best.chromosome, best.candidate, seeds)
+    keys = [_reading_key(config, final, one) for one in wanted]
+    known = _recorded(home, name)
+    missing = [one for one, key in zip(wanted, keys, strict=True) if key not in known]
+    if not missing:
+        options.watcher.note("recorded earlier: each network reads the test split once")
+        _publish_again(home, row, known[keys[0]].search, options)
+        return tuple(known[key] for key in keys)
+    child = _retraining(home, row, replace(config, training=final), missing, options)
+    if not child.is_done(None):
+        each = "" if len(missing) == 1 else f" from each of {len(missing)} seeds"
+        options.watcher.note(
+            f"training candidate {best.candidate} for {counted(final.epochs, 'epoch')}{each}, then reading the test split"
+        )
+    drive_searches([child])
+    check_trained(home, child.config.name, missing)
+    known = _recorded(home, name)
+    return tuple(known[key] for key in keys)
+
+
+def _publish_again(home: Home, parent: SearchRow, name: str, options: DriveOptions) -> None:
+    """The winner of the retraining `name`, where its files are missing: its driver may have been killed before it left them."""
+    row = home.find_search(name)
+    config = configuration_of(row)
+    if row.parent == parent.name and not is_published(artifact_store(home, config).within(parent.name)):
+        session = SearchSession(home, config, row, options, parent)
+        session.publish_winner(session.load(begun=True))
+
+
+def check_trained(home: Home, name: str, wanted: Sequence[ListedTrial] | None = None) -> None:
+    """See that of the retraining `name`, which is done, each training succeeded; `wanted`: of these alone.
+
+    Raises:
+        TooManyFailuresError: some failed.
+    """
+    every = [row for row in home.journal.evaluations(name) if row.status == "failed"]
+    asked = None if wanted is None else {(one.network, one.repeat) for one in wanted}
+    failed = [row for row in every if asked is None or (row.chromosome, row.repeat) in asked]
+    if failed:
+        raise TooManyFailuresError(
+            f"of the trainings of {name!r}, {len(failed)} failed, from seed {', '.join(str(row.repeat) for row in failed)}; "
+            f"the last reason: {failed[-1].reasons[-1]}"
+        )
+
+
+def check_repeats(seeds: Sequence[int]) -> None:
+    """See that retrainings can have these seeds.
+
+    Raises:
+        InputError: there are none, one is there twice, or one is not above 0.
+    """
+    if not seeds or min(seeds) < 1 or len(set(seeds)) < len(seeds):
+        raise InputError(
+            f"--seeds of a retraining is {', '.join(map(str, seeds)) or 'empty'}; give different numbers from 1 on, for "
+            "instance 1..5 (0 is the seed that the search itself trained with)"
+        )
+
+
+def _retraining(
+    home: Home, parent: SearchRow, config: RunConfig, wanted: Sequence[ListedTrial], options: DriveOptions
+) -> SearchSession:
+    """The retraining of `parent` as a search; what it has trained before stays, `wanted` is added to it."""
+    name = final_name(parent.name, config.training.epochs)
+    row = home.journal.find(name)
+    if row is not None and row.parent != parent.name:
+        raise SearchConflictError(
+            f"{name!r} is a search of its own, whose name a retraining of {parent.name!r} for "
+            f"{counted(config.training.epochs, 'epoch')} would have; give other --epochs"
+        )
+    before = configuration_of(row).strategy if row else None
+    known = before if isinstance(before, FixedListSettings) else None
+    strategy = lengthened(known, wanted, measure_of(config.strategy))
+    executor: Executor = options.executor or ("local" if parent.executor == "local" else "ray")
+    as_parent = replace(options, executor=executor if row is None else options.executor)
+    child = replace(config, name=name, strategy=strategy)
+    return SearchSession(home, at_address(child, options.address), row, as_parent, parent)
+
+
+def _trained_by(config: RunConfig, trial: int) -> TrainingSettings:
+    """How a trial of a search was trained; what a list says of one goes before what holds for all."""
+    listed = config.strategy.trials if isinstance(config.strategy, FixedListSettings) else ()
+    return (listed[trial].settings if listed else None) or config.training
+
+
+def _recorded(home: Home, name: str) -> dict[str, TestReading]:
+    """The readings that have a result, by key; of one that was begun and never ended nobody has seen any."""
+    readings = home.journal.test_readings(name)
+    return {reading.key: reading for reading in readings if reading.metrics is not None}
+
+
+def _reading_key(config: RunConfig, training: TrainingSettings, one: ListedTrial) -> str:
+    seed = evaluation_seed(config.seed, parse_network(one.network).key, one.repeat)
+    return reading_key(one.source or 0, training.epochs, seed)
