@@ -6,6 +6,7 @@ Each test starts the real command as a process of its own.
 import json
 import os
 import pty
+import re
 import shutil
 import signal
 import subprocess
@@ -171,7 +172,9 @@ def test_a_limit_of_open_files_is_told(start: Start, tmp_path: Path, files: int)
     arguments = ("run", "tiny.yaml", "--executor", "local")
     ended = start(*arguments, program=in_shell(f"ulimit -n {files}"), home=tmp_path / "runs")
     assert ended.returncode == 3
-    assert only_line(ended).endswith("this process may open no more files; raise the limit (ulimit -n)")
+    *before, last = ended.stderr.splitlines()
+    assert last.endswith("this process may open no more files; raise the limit (ulimit -n)")
+    assert all(re.match(r"journal /|\d\d:\d\d:\d\d \w", line) for line in before), "no traceback"
 
 
 def test_a_limit_of_processes_is_told(start: Start) -> None:
