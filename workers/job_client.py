@@ -39,9 +39,9 @@ SAFE = {"PYTHONSAFEPATH": "1"}
 
 ANSWER_SECONDS = 10.0
 SILENT_SECONDS = 60.0
-"""So long may the cluster be out of reach while a job is followed, as when a tunnel is opened anew."""
+"""So long may the cluster be out of reach while a job is followed, as when a tunnel is opened again."""
 LISTENING_SECONDS = 600.0
-"""After so long the log is asked for anew."""
+"""After so long the log is asked for again."""
 
 
 class JobClient:

@@ -95,7 +95,7 @@ def submit(
     place = storage or loaded.storage.journal
     stays = _stays_on_head(place)
     if not stays:
-        tell(f"the journal {place!r} lies in the job's own copy of this folder; an absolute path outlasts it")
+        tell(f"the journal {place!r} is in the job's own copy of this folder; an absolute path outlasts it")
     command = ["python", "-P", "-m", "evosearch", "run", sent.as_posix(), *options]
     job = client.submit(command, parcel, {JOB_SERVER: client.address})
     for line in _next_steps(job, client.address):

@@ -1,4 +1,4 @@
-"""How a search stands, for scripts and for a person (`evosearch status`)."""
+"""How far a search is, for scripts and for a person (`evosearch status`)."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -19,7 +19,7 @@ from evosearch.storage import EvaluationRow, Home, LiveRow, SearchRow, SearchSta
 class SearchSnapshot:
     """A search now. `state`: see `current_state`; `total`: evaluations of the whole search, None where its
     strategy is not installed here; `heard`: when its driver
-    gave its last sign of life, see `last_heard`. `children`: its retrainings; `readings`: of the test split, by it or them.
+    gave its last heartbeat, see `last_heard`. `children`: its retrainings; `readings`: of the test split, by it or them.
     `live`: the newest epoch of each training that has told of one. `left`: until its end, where anything is known of that.
     """
 
@@ -86,7 +86,7 @@ def _left(home: Home, row: SearchRow, state: SearchStatus, total: int | None) ->
 
 
 def last_heard(row: SearchRow, host: str, now: float) -> str:
-    """When a search's driver gave its last sign of life: an age only where the clock that wrote it is at hand.
+    """When a search's driver gave its last heartbeat: an age only where the clock that wrote it is at hand.
 
     Args:
         row: the search.

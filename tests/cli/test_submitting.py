@@ -91,7 +91,7 @@ def test_a_journal_in_the_jobs_own_copy_of_the_folder_is_told_and_no_command_rea
 ):
     ended = command("submit", "tiny.yaml", "--storage", journal)
     assert ended.status == 0
-    assert f"the journal {journal!r} lies in the job's own copy of this folder" in ended.err
+    assert f"the journal {journal!r} is in the job's own copy of this folder" in ended.err
     assert "evosearch status" not in ended.out
     kept = command("submit", "tiny.yaml", "--storage", "~/mine.db")
     assert "own copy" not in kept.err
