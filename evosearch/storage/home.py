@@ -22,16 +22,19 @@ from evosearch.storage.urls import files_folder, real_path, user_folder, user_pa
 
 @dataclass(frozen=True)
 class Home:
-    """`folder` holds each search's folder, and the journal where that is a file; paths inside are relative, so
-    it can be moved. `notes`: what the user should know of it, one line each. `is_default`: it is found without `--storage`.
+    """Where searches are kept. Paths inside are relative, so it can be moved.
 
     As a context it closes the journal at its end.
     """
 
     folder: Path
+    """Holds each search's folder, and the journal where that is a file."""
     journal: Journal
+    """Of all searches here."""
     notes: tuple[str, ...] = ()
+    """What the user should know of it, one line each."""
     is_default: bool = True
+    """It is found without `--storage`."""
 
     def __enter__(self) -> Self:
         return self

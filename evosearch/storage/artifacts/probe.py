@@ -15,11 +15,14 @@ _REMOVAL_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class StoreProbe:
-    """The file `name` in `store`; `content` says whose it is. Survives pickling."""
+    """One small file in an artifact store. Survives pickling."""
 
     store: ArtifactStore
+    """Where it is."""
     name: str
+    """The file's."""
     content: bytes
+    """Says whose it is."""
 
     @classmethod
     def leave(cls, store: ArtifactStore, search: str) -> Self:

@@ -34,7 +34,9 @@ class Position:
     """How far a search or group is; 0 where it is not there."""
 
     terms: int
+    """Drivers that it had; of a group, those of all members."""
     events: int
+    """In its journal; of a group, those of all members."""
 
     @classmethod
     def of(cls, file: Path, name: str) -> "Position":
@@ -55,15 +57,18 @@ class Position:
 
 @dataclass(frozen=True)
 class HolderRecord:
-    """A driver's word that it drives. `terms`: as in `Position`; `at`: seconds since 1970 by its own clock, different
-    each time; `released`: it has ended.
-    """
+    """A driver's word that it drives."""
 
     terms: int
+    """As in `Position`."""
     host: str
+    """The driver's machine."""
     pid: int
+    """The driver's process there."""
     at: float
+    """Seconds since 1970 by its own clock, different each time."""
     released: bool
+    """It has ended."""
 
     def is_known_to(self, file: Path) -> bool:
         """Whether its driver wrote into the journal `file`, or into what that was brought back from."""
@@ -79,6 +84,7 @@ class Shelf:
     """The place in a store that belongs to one search or group. Every method raises `CannotRunError` as the store."""
 
     store: ArtifactStore
+    """Only its files."""
 
     @classmethod
     def of(cls, store: ArtifactStore, name: str) -> "Shelf":

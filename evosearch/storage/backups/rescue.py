@@ -43,11 +43,14 @@ _SEARCHES = "SELECT name, created FROM searches"
 
 @dataclass(frozen=True)
 class Written:
-    """How far a driver has written: its search, its term, and the number of its last event."""
+    """How far a driver has written."""
 
     name: str
+    """Its search."""
     term: int
+    """Of that driver."""
     sequence: int
+    """Number of its last event."""
 
     @property
     def end(self) -> tuple[int, int]:
@@ -94,6 +97,7 @@ class ServerGuard:
     """Of a journal on a server, which keeps its own files: only the answer to a write shows its loss."""
 
     place: str
+    """Where the server is, for messages."""
     has_lost = False
 
     def look(self, written: Written, *, thorough: bool, error: Exception | None = None) -> None:  # noqa: ARG002 - of `Guard`

@@ -40,10 +40,12 @@ _IS_FREE = text(
 
 @dataclass(frozen=True)
 class AdvisoryLocks:
-    """The locks of the search `name`; they need no folder."""
+    """The locks of one search; they need no folder."""
 
     engine: Engine
+    """Of the journal's database."""
     name: str
+    """The search's."""
 
     def state(self, term: int) -> LockState:
         """As `Locks`; without taking it, so that nobody is disturbed."""

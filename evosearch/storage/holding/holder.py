@@ -89,15 +89,17 @@ class Onlooker:
 
 @dataclass(frozen=True)
 class Held:
-    """A search that this process may write to, under `term`, until it releases it or ends.
-
-    `clock`: seconds since 1970 as this machine's clock was when the term began, and from then on by its monotonic
-    clock, so that what is written under the term shows how much time passed, also where the clock is set meanwhile.
-    """
+    """A search that this process may write to, until it releases it or ends."""
 
     term: int
+    """Under which it writes."""
     lock: Lock
+    """Kept until then."""
     clock: Callable[[], float]
+    """Seconds since 1970 as this machine's clock was when the term began, and from then on by its
+    monotonic clock, so that what is written under the term shows how much time passed, also where the
+    clock is set meanwhile.
+    """
 
     def release(self) -> None:
         """Let go; may be called twice."""

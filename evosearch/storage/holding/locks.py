@@ -58,6 +58,7 @@ class FileLocks:
     """Locks on the files `lock-TERM` in a search's own folder; never inherited by child processes."""
 
     folder: Path
+    """The search's own."""
 
     def state(self, term: int) -> LockState:
         """As `Locks`."""
@@ -149,6 +150,7 @@ class Farewells:
     """
 
     folder: Path
+    """The search's own."""
 
     def state(self, term: int) -> LockState:
         """As `Locks`: before the first term nobody drives; a driver that was killed said no farewell."""
@@ -177,6 +179,7 @@ class Farewell:
     """The file with which a driver will say that it left."""
 
     path: Path
+    """Where the file will be."""
 
     def keep(self) -> None:
         """As `Lock`: there is none to lose."""

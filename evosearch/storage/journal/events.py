@@ -16,69 +16,76 @@ from evosearch.evaluation import Candidate, Failure, Measure, Measured, Training
 
 @dataclass(frozen=True)
 class SearchCreated:
-    """A search exists. `configuration`: the full resolved configuration as JSON. `data_key`: content hash of
-    its data. `environment`: versions, device and what else changes numerics, resolved once. `generations`: how many it
-    has in all. `parent`: the search whose best it trains again; None: it is by itself. `rules`: those that a driver keeps
-    to, which came one by one: 1, to stop where all of a first generation diverged.
-    """
+    """A search exists."""
 
     KIND: ClassVar = "SearchCreated"
 
     configuration: Mapping[str, Any]
+    """The full resolved configuration as JSON."""
     data_key: str
+    """Content hash of its data."""
     environment: Mapping[str, Any]
+    """Versions, device and what else changes numerics, resolved once."""
     generations: int
+    """How many it has in all."""
     parent: str | None = None
+    """The search whose best it trains again; None: it is by itself."""
     rules: int = 0
+    """Those that a driver keeps to, which came one by one: 1, to stop where all of a first generation
+    diverged.
+    """
 
 
 @dataclass(frozen=True)
 class ProcessorSeen:
-    """A worker computes on a kind of processor that none of this search did before.
-
-    `processor`: a CPU's model with the instruction set that is used of it, or a GPU's model; either changes bits.
-    """
+    """A worker computes on a kind of processor that none of this search did before."""
 
     KIND: ClassVar = "ProcessorSeen"
 
     worker: str
+    """The worker's name."""
     processor: str
+    """A CPU's model with the instruction set that is used of it, or a GPU's model; either changes bits."""
 
 
 @dataclass(frozen=True)
 class DriverStarted:
-    """A driver took the search; what ran under the term before is abandoned.
-
-    `executor`: ray or local. `configuration`: the full configuration from here on (workers, storage and final may
-    change). `purpose`: what it took the search for; only searching counts as the search's time.
-    """
+    """A driver took the search; what ran under the term before is abandoned."""
 
     KIND: ClassVar = "DriverStarted"
 
     host: str
+    """The driver's machine."""
     pid: int
+    """The driver's process there."""
     executor: str
+    """ray or local."""
     configuration: Mapping[str, Any]
+    """The full configuration from here on (workers, storage and final may change)."""
     purpose: Literal["search", "retrain"] = "search"
+    """What it took the search for; only searching counts as the search's time."""
 
 
 @dataclass(frozen=True)
 class Born:
-    """A candidate exists, and one training of it.
-
-    `parameters`, `flops` (forward, one image): of its network; None where they are not known before it is built. `number`:
-    the trial's; None: the candidate's, which is trained once. Other fields as in `Trial`.
-    """
+    """A candidate exists, and one training of it."""
 
     KIND: ClassVar = "Born"
 
     candidate: Candidate
+    """Who is trained."""
     parameters: int | None
+    """Trainable numbers of its network; None where they are not known before it is built."""
     flops: int | None
+    """Forward, of one image; None where they are not known before its network is built."""
     number: int | None = None
+    """The trial's; None: the candidate's, which is trained once."""
     settings: TrainingSettings | None = None
+    """As in `Trial`."""
     repeat: int = 0
+    """As in `Trial`."""
     until: int | None = None
+    """As in `Trial`."""
 
     @property
     def trial(self) -> Trial:
@@ -95,17 +102,19 @@ class Born:
 
 @dataclass(frozen=True)
 class GenerationStarted:
-    """A generation's population is fixed: the numbers of its members, elites among them."""
+    """A generation's population is fixed."""
 
     KIND: ClassVar = "GenerationStarted"
 
     generation: int
+    """Its number, from 0."""
     members: tuple[int, ...]
+    """The candidates' numbers, elites among them."""
 
 
 @dataclass(frozen=True)
 class VerdictReached:
-    """The strategy's verdict has changed: `best` is the number of the best candidate so far.
+    """The strategy's verdict has changed.
 
     Journals of the first version hold none: there the highest fitness is best, of equals the lowest number.
     """
@@ -113,18 +122,23 @@ class VerdictReached:
     KIND: ClassVar = "VerdictReached"
 
     best: int
+    """The number of the best candidate so far."""
 
 
 @dataclass(frozen=True)
 class Dispatched:
-    """An attempt (from 1) at trial `number` was given to `worker`. `until`: as in `TrialId`, here and below."""
+    """An attempt at a trial was given to a worker."""
 
     KIND: ClassVar = "Dispatched"
 
     number: int
+    """The trial's."""
     attempt: int
+    """From 1."""
     worker: str
+    """The worker's name."""
     until: int | None = None
+    """As in `TrialId`."""
 
     @property
     def trial(self) -> TrialId:
@@ -134,22 +148,28 @@ class Dispatched:
 
 @dataclass(frozen=True)
 class Finished:
-    """Trial `number` has come to something.
-
-    `weights`: what it left, a safetensors file relative to the search's own folder, on the machine `node`; None where it
-    was to leave none. `measure`: what the search goes by.
-    """
+    """A trial has come to something."""
 
     KIND: ClassVar = "Finished"
 
     number: int
+    """The trial's."""
     attempt: int
+    """The one that succeeded, from 1."""
     worker: str
+    """Who trained it, by name."""
     success: Measured
+    """What it came to."""
     until: int | None = None
+    """As in `TrialId`."""
     weights: str | None = None
+    """What it left, a safetensors file relative to the search's own folder; None where it was to leave
+    none.
+    """
     node: str | None = None
+    """The machine that `weights` are on; None where there are none or that is not known."""
     measure: Measure = "accuracy"
+    """What the search goes by."""
 
     @property
     def trial(self) -> TrialId:
@@ -159,14 +179,18 @@ class Finished:
 
 @dataclass(frozen=True)
 class Recalled:
-    """Trial `number` comes to the same as `source`, an equal trial that was finished before."""
+    """A trial comes to the same as an equal one that was finished before."""
 
     KIND: ClassVar = "Recalled"
 
     number: int
+    """The trial's."""
     source: int
+    """The number of the trial that was finished before."""
     until: int | None = None
+    """As in `TrialId`."""
     source_until: int | None = None
+    """As in `TrialId`, of the trial that was finished before."""
 
     @property
     def trial(self) -> TrialId:
@@ -176,16 +200,22 @@ class Recalled:
 
 @dataclass(frozen=True)
 class Failed:
-    """An attempt failed. `final`: no attempt follows, the trial keeps the worst fitness."""
+    """An attempt failed."""
 
     KIND: ClassVar = "Failed"
 
     number: int
+    """The trial's."""
     attempt: int
+    """From 1."""
     worker: str
+    """Who had it, by name."""
     failure: Failure
+    """In what way, and why."""
     final: bool
+    """No attempt follows, the trial keeps the worst fitness."""
     until: int | None = None
+    """As in `TrialId`."""
 
     @property
     def trial(self) -> TrialId:
@@ -195,12 +225,14 @@ class Failed:
 
 @dataclass(frozen=True)
 class Reopened:
-    """Failed trials are begun again, as if never tried: `numbers` to their ends, `rungs` until an epoch each."""
+    """Failed trials are begun again, as if never tried."""
 
     KIND: ClassVar = "Reopened"
 
     numbers: tuple[int, ...]
+    """Those of trials that are trained to their ends."""
     rungs: tuple[TrialId, ...] = ()
+    """Trials that are trained until an epoch each."""
 
     @property
     def trials(self) -> tuple[TrialId, ...]:
@@ -220,92 +252,109 @@ class Reopened:
 
 @dataclass(frozen=True)
 class Extended:
-    """The search now has `generations` generations in all."""
+    """The search goes on for longer."""
 
     KIND: ClassVar = "Extended"
 
     generations: int
+    """How many it now has in all."""
 
 
 @dataclass(frozen=True)
 class Interrupted:
-    """The driver was asked to stop; `reason` is the signal's name."""
+    """The driver was asked to stop."""
 
     KIND: ClassVar = "Interrupted"
 
     reason: str
+    """The signal's name."""
 
 
 @dataclass(frozen=True)
 class Stopped:
-    """Too many evaluations failed; `message` says which and how to fix it."""
+    """Too many evaluations failed."""
 
     KIND: ClassVar = "Stopped"
 
     message: str
+    """Which, and how to fix it."""
 
 
 @dataclass(frozen=True)
 class Completed:
-    """The search ended; `best` is the number of the best candidate, None where none ever succeeded."""
+    """The search ended."""
 
     KIND: ClassVar = "Completed"
 
     best: int | None
+    """The number of the best candidate; None where none ever succeeded."""
 
 
 @dataclass(frozen=True)
 class TestReadingBegun:
-    """A trained network is about to read the test split; `key` names search, epochs and seed of it.
-
-    `number`: the candidate's, in the search that it was found by. `trial`, `attempt`, `worker`: which trial of this search
-    reads, for the how manieth time, and where; the first version, which read outside its searches, has none.
-    """
+    """A trained network is about to read the test split."""
 
     KIND: ClassVar = "TestReadingBegun"
     __test__ = False  # pytest would collect a class of this name
 
     key: str
+    """Names search, epochs and seed of it."""
     number: int
+    """The candidate's, in the search that it was found by."""
     epochs: int
+    """Of its training."""
     seed: int
+    """Of its training."""
     trial: TrialId | None = None
+    """Which trial of this search reads; None in the first version, which read outside its searches."""
     attempt: int = 1
+    """For the how manieth time, from 1."""
     worker: str = ""
+    """Who reads, by name; empty in the first version."""
 
 
 @dataclass(frozen=True)
 class TestRead:
-    """What the reading gave: metrics as JSON; `weights`: path of the safetensors file, relative to the search's own folder.
-
-    `predictions`: class probabilities of each test image, in order, as `images`, `classes` and base64 of little-endian
-    `float32` row by row. `trial`, `worker`: as in `TestReadingBegun`.
-    """
+    """What a reading of the test split gave."""
 
     KIND: ClassVar = "TestRead"
     __test__ = False
 
     key: str
+    """As in `TestReadingBegun`."""
     metrics: Mapping[str, Any]
+    """As JSON."""
     weights: str
+    """Path of the safetensors file, relative to the search's own folder."""
     predictions: Mapping[str, Any] = field(default_factory=dict)
+    """Class probabilities of each test image, in order, as `images`, `classes` and base64 of
+    little-endian `float32` row by row.
+    """
     trial: TrialId | None = None
+    """As in `TestReadingBegun`."""
     worker: str = ""
+    """As in `TestReadingBegun`."""
 
 
 @dataclass(frozen=True)
 class TestReadingFailed:
-    """An attempt at a reading came to nothing; nobody has seen a result. `final`: the search stops for it."""
+    """An attempt at a reading came to nothing; nobody has seen a result."""
 
     KIND: ClassVar = "TestReadingFailed"
     __test__ = False
 
     key: str
+    """As in `TestReadingBegun`."""
     trial: TrialId
+    """Which trial of this search was to read."""
     attempt: int
+    """As in `TestReadingBegun`."""
     worker: str
+    """Who had it, by name."""
     failure: Failure
+    """In what way, and why."""
     final: bool
+    """The search stops for it."""
 
 
 Event: TypeAlias = (
@@ -332,9 +381,13 @@ Event: TypeAlias = (
 
 @dataclass(frozen=True)
 class Recorded:
-    """An event with its place in the journal. `at`: seconds since 1970 by the driver's clock."""
+    """An event with its place in the journal."""
 
     sequence: int
+    """Its number within the search."""
     term: int
+    """Of the driver that wrote it."""
     at: float
+    """Seconds since 1970 by the driver's clock."""
     event: Event
+    """What happened."""

@@ -21,11 +21,12 @@ _REPAIR = "restore it from a copy, or move it away to begin again"
 
 @dataclass(frozen=True)
 class Header:
-    """What the head of an SQLite file says, and how large the file is. `wal`: it is in WAL mode."""
+    """What the head of an SQLite file says, and how large the file is."""
 
     page_size: int
     """Bytes, but 1 for 65,536."""
     wal: bool
+    """It is in WAL mode."""
     pages: int
     """How many the file says it has."""
     schema: int

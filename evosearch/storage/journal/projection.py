@@ -39,10 +39,12 @@ Statements = Sequence[Executable]
 
 @dataclass(frozen=True, slots=True)
 class EventPosition:
-    """Where an event is: the id of its search in this journal, and its sequence number."""
+    """Where an event is."""
 
     search: int
+    """The id of its search in this journal."""
     sequence: int
+    """Its number within the search."""
 
 
 def project(event: Event, place: EventPosition) -> Statements:

@@ -12,36 +12,46 @@ EvaluationStatus = Literal["waiting", "running", "done", "failed"]
 
 @dataclass(frozen=True)
 class SearchRow:
-    """A search as its last event left it.
-
-    `state`: as journaled, "interrupted" before the first driver, and "done" until it is extended even where a
-    driver holds it to retrain; a driver that was killed leaves "running" behind, see `current_state`.
-    `message`: why it failed or was interrupted, else empty.
-    `generation`: the one being evaluated, from 0; -1 before the first population is written. `generations`:
-    the total, extensions included. `counts`: evaluations by status; `failed`: failed ones by kind.
-    `term`: of the newest driver; `heartbeat`: its last one, in seconds since 1970. `seconds`: summed
-    over the drivers that searched, from start to last heartbeat. `host`, `pid`: of the newest driver, None before the
-    first. `recalled`: evaluations that are done because an equal network was trained before.
-    """
+    """A search as its last event left it."""
 
     name: str
+    """The search's."""
     state: SearchStatus
+    """As journaled, "interrupted" before the first driver, and "done" until it is extended even where a
+    driver holds it to retrain; a driver that was killed leaves "running" behind, see `current_state`.
+    """
     configuration: Mapping[str, Any]
+    """The full configuration as JSON, as the newest driver has it."""
     environment: Mapping[str, Any]
+    """As in `SearchCreated`."""
     data_key: str
+    """Content hash of its data."""
     executor: str
+    """Of the newest driver, ray or local; empty before the first."""
     term: int
+    """Of the newest driver."""
     heartbeat: float
+    """Of the newest driver, its last one, in seconds since 1970."""
     seconds: float
+    """Summed over the drivers that searched, from start to last heartbeat."""
     generation: int
+    """The one being evaluated, from 0; -1 before the first population is written."""
     generations: int
+    """The total, extensions included."""
     counts: Mapping[EvaluationStatus, int]
+    """Evaluations by status."""
     failed: Mapping[str, int]
+    """Failed evaluations by kind."""
     message: str
+    """Why it failed or was interrupted, else empty."""
     host: str | None = None
+    """Machine of the newest driver; None before the first."""
     pid: int | None = None
+    """Process of the newest driver; None before the first."""
     parent: str | None = None
+    """As in `SearchCreated`."""
     recalled: int = 0
+    """Evaluations that are done because an equal network was trained before."""
 
     @property
     def trainings(self) -> int:
@@ -51,114 +61,153 @@ class SearchRow:
 
 @dataclass(frozen=True)
 class Heartbeat:
-    """The last heartbeat of a search's driver, for comparison with an earlier one: it is alive where they differ.
-
-    `last`: by the driver's own clock, None before the first driver.
+    """The last heartbeat of a search's driver, for comparison with an earlier one: it is alive where they
+    differ.
     """
 
     term: int
+    """Of the driver."""
     sequence: int
+    """Number of the search's last event."""
     last: float | None
+    """By the driver's own clock; None before the first driver."""
 
 
 @dataclass(frozen=True)
 class EvaluationRow:
-    """One trial and what became of it. `number`: the trial's, which is the candidate's where it is trained once.
-    `attempts`: dispatches so far. `reasons`: one line per failed attempt. `parameters`, `flops`: None where they are not
-    known before a network is built. `seconds`: training time of the last attempt, 0 where recalled. `curve`: (loss,
-    accuracy) per epoch, empty unless asked for. `candidate`: its number. `repeat`: as in `Trial`. `until`: epochs after
-    which it was judged; 0: all of them. `fitness`: by what the search goes by, one of `accuracy`, `balanced_accuracy`, `f1`
-    and `auroc`, each None where it is not known. `operations`: what made the candidate, as data, an object each; None where
-    only the words of `operators` were kept.
-    """
+    """One trial and what became of it."""
 
     number: int
+    """The trial's, which is the candidate's where it is trained once."""
     generation: int
+    """The one that the candidate was born into."""
     origin: Origin
+    """How the candidate came into the search."""
     parents: tuple[int, ...]
+    """As in `Candidate`."""
     operators: tuple[str, ...]
+    """As in `Candidate`."""
     chromosome: str
+    """What is trained, as text."""
     status: EvaluationStatus
+    """How far it is."""
     fitness: float | None
+    """By what the search goes by, one of the four figures below, 0 to 1; None where it is not known."""
     failure: str | None
+    """The kind of its failure; None where it has not failed for good."""
     parameters: int | None
+    """Trainable numbers; None where they are not known before a network is built."""
     flops: int | None
+    """Forward, of one image; None where they are not known before a network is built."""
     seconds: float
+    """Training time of the last attempt, 0 where recalled."""
     worker: str | None
+    """Who had it last, by name; None where nobody had it."""
     attempts: int
+    """Dispatches so far."""
     cached: bool
+    """Whether it was recalled from an equal one instead of trained."""
     reasons: tuple[str, ...]
+    """One line per failed attempt, in order."""
     curve: tuple[tuple[float, float], ...] = ()
+    """(loss, accuracy) per epoch, empty unless asked for."""
     candidate: int = 0
+    """The candidate's number."""
     repeat: int = 0
+    """As in `Trial`."""
     until: int = 0
+    """Epochs after which it was judged; 0: all of them."""
     accuracy: float | None = None
+    """On the validation images, 0 to 1; None where it is not known."""
     balanced_accuracy: float | None = None
+    """As `accuracy`."""
     f1: float | None = None
+    """As `accuracy`."""
     auroc: float | None = None
+    """As `accuracy`."""
     operations: tuple[Mapping[str, Any], ...] | None = None
+    """What made the candidate, as data, an object each; None where only the words of `operators` were
+    kept.
+    """
 
 
 @dataclass(frozen=True)
 class LiveCurve:
-    """A training under way, as its worker reported it. `epochs`: at which it ends. `curve`: of the epochs that have ended;
-    the first `known` of them were reported before.
-    """
+    """A training under way, as its worker reported it."""
 
     trial: TrialId
+    """Which one."""
     epochs: int
+    """At which it ends."""
     curve: tuple[EpochRecord, ...]
+    """Of the epochs that have ended."""
     known: int = 0
+    """How many records of `curve`, from its first, were reported before."""
 
 
 @dataclass(frozen=True)
 class LiveRow:
-    """The newest epoch of a training under way. `loss`: mean over the training images. `accuracy`: on the validation images,
-    0 to 1. `until`: as of its trial. `epochs`: at which it ends. `worker`: who trains it.
-    """
+    """The newest epoch of a training under way."""
 
     number: int
+    """The trial's."""
     until: int | None
+    """As in `TrialId`."""
     worker: str
+    """Who trains it, by name; empty where that is not known."""
     epoch: int
+    """The newest that has ended, from 1."""
     epochs: int
+    """At which it ends."""
     loss: float
+    """Mean over the training images."""
     accuracy: float
+    """On the validation images, 0 to 1."""
 
 
 @dataclass(frozen=True)
 class GenerationRow:
-    """One generation: its members' numbers, and best, mean and (population) standard deviation of the
-    fitness of those that have one so far, None where none has. `fitness`: of these, in the order of the members.
-    `failed`: how many members have failed for good.
-    """
+    """One generation, and the fitness of those members that have one so far."""
 
     generation: int
+    """Its number, from 0."""
     members: tuple[int, ...]
+    """The candidates' numbers."""
     best: float | None
+    """The highest fitness; None where none has one."""
     mean: float | None
+    """Of the fitness; None where none has one."""
     deviation: float | None
+    """The population's standard deviation of the fitness; None where none has one."""
     fitness: tuple[float, ...] = ()
+    """Of those that have one, in the order of the members."""
     failed: int = 0
+    """How many members have failed for good."""
 
 
 @dataclass(frozen=True)
 class TestReading:
-    """One reading of the test split; `metrics` is None where the reading was begun and never ended.
-
-    `search`: which journaled it: the search itself in the first version, now one of its retrainings. `place`, `total`: the
-    how manieth of how many readings of this split that the search has led to; the more there are, the less the best of
-    them says.
-    """
+    """One reading of the test split."""
 
     __test__ = False
 
     key: str
+    """As in `TestReadingBegun`."""
     number: int
+    """The candidate's, in the search that it was found by."""
     epochs: int
+    """Of its training."""
     seed: int
+    """Of its training."""
     metrics: Mapping[str, Any] | None
+    """As in `TestRead`; None where the reading was begun and never ended."""
     weights: str | None
+    """As in `TestRead`; None where the reading was begun and never ended."""
     search: str = ""
+    """Which journaled it: the search itself in the first version, now one of its retrainings."""
     place: int = 1
+    """The how manieth reading it is of `total`, from 1."""
     total: int = 1
+    """How many readings of this split the search has led to; the more there are, the less the best of
+    them says.
+    """
