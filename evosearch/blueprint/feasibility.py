@@ -19,14 +19,14 @@ from evosearch.genome import (
 
 @dataclass(frozen=True, slots=True)
 class SizeLimits:
-    """How big a network may be: keys of the search space.
-
-    `max_memory`: bytes of one training step; None: no limit. `max_poolings`: the upper end of `space.poolings`.
-    """
+    """How big a network may be: keys of the search space."""
 
     max_parameters: int
+    """Trainable numbers of a network, at most."""
     max_memory: int | None
+    """Bytes of one training step, at most; None: no limit."""
     max_poolings: int
+    """The upper end of `space.poolings`."""
 
     @classmethod
     def of(cls, space: SearchSpace) -> "SizeLimits":
@@ -51,10 +51,12 @@ def infeasibility(size: NetworkSize, limits: SizeLimits, batch_size: int, optimi
 
 @dataclass(frozen=True, slots=True)
 class Repaired:
-    """A chromosome that can be decoded, and what was done to it (empty: nothing)."""
+    """A chromosome that can be decoded, and what was done to it."""
 
     chromosome: Chromosome
+    """After the repairs."""
     repairs: tuple[Repair, ...]
+    """In the order in which they were made; empty: none was needed."""
 
 
 def allowed_poolings(problem: Problem, limits: SizeLimits) -> int:

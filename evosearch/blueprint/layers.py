@@ -12,11 +12,14 @@ Shape: TypeAlias = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class ImageShape:
-    """Shape of the images a network takes: `channels`, then `height` and `width` in pixels, each at least 1."""
+    """Shape of the images a network takes, each number at least 1."""
 
     channels: int
+    """1 for gray and 3 for colour pictures."""
     height: int
+    """In pixels."""
     width: int
+    """In pixels."""
 
     def __post_init__(self) -> None:
         if min(self.channels, self.height, self.width) < 1:
@@ -69,8 +72,11 @@ class ReluLayer:
     """A rectifier."""
 
     output: Shape
+    """As its input."""
     parameters: int = 0
+    """It has none."""
     flops: int = 0
+    """None are counted: no multiply-add is in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +84,11 @@ class PoolLayer:
     """A 2x2 max pooling, stride 2, sides rounded down."""
 
     output: Shape
+    """(channels, height, width) with the sides halved, rounded down."""
     parameters: int = 0
+    """It has none."""
     flops: int = 0
+    """None are counted: no multiply-add is in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +96,11 @@ class FlattenLayer:
     """From (channels, height, width) to (features,); a view, so it holds no activation of its own."""
 
     output: Shape
+    """(features,): the product of its input's shape."""
     parameters: int = 0
+    """It has none."""
     flops: int = 0
+    """It computes nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +135,11 @@ class DropoutLayer:
     rate: float
     """Share of the features that is dropped, above 0, below 1."""
     output: Shape
+    """As its input."""
     parameters: int = 0
+    """It has none."""
     flops: int = 0
+    """None are counted, and it does nothing outside training."""
 
 
 Layer: TypeAlias = (

@@ -25,30 +25,36 @@ SIZES_KEPT = 2**14
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What a network is for: the shape of its images, and how many classes it tells apart (at least 1)."""
+    """What a network is for."""
 
     image: ImageShape
+    """Shape of the images that it takes."""
     classes: int
+    """How many it distinguishes, at least 1: its outputs."""
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkSize:
-    """How big a network is: `layers` to run one after another, trainable `parameters`, forward `flops` of one image
-    (two per multiply-add), and `activations`, the output elements of all layers for one image.
-    """
+    """How big a network is."""
 
     layers: int
+    """How many run one after another."""
     parameters: int
+    """Trainable numbers."""
     flops: int
+    """Forward, of one image: two per multiply-add."""
     activations: int
+    """Output elements of all layers for one image."""
 
 
 @dataclass(frozen=True, slots=True)
 class Blueprint:
-    """Every layer of a network in order, for images and classes of `problem`."""
+    """Every layer of a network in order."""
 
     problem: Problem
+    """The images and classes that it is for."""
     layers: tuple[Layer, ...]
+    """From the images to the outputs."""
 
     @property
     def size(self) -> NetworkSize:
@@ -165,9 +171,13 @@ class Memory:
     """Bytes that training takes, in fp32, by purpose."""
 
     parameters: int
+    """The weights."""
     gradients: int
+    """One for each parameter."""
     optimizer: int
+    """What the optimizer keeps for the parameters."""
     activations: int
+    """The outputs of all layers for one batch, which the backward pass needs."""
 
     @property
     def total(self) -> int:

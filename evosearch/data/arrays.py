@@ -13,10 +13,12 @@ from evosearch.evaluation import Images, Labels
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Images (N, C, H, W) uint8 and their class numbers (N,) int64; both are kept as read-only views."""
+    """Images and their classes; both are kept as read-only views."""
 
     images: Images
+    """(N, C, H, W) uint8."""
     labels: Labels
+    """(N,) int64: class numbers, from 0."""
 
     def __post_init__(self) -> None:
         if self.images.ndim != 4 or str(self.images.dtype) != "uint8":
@@ -34,15 +36,18 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class SearchData:
-    """What search workers get: no test images. `key`: content hash of all splits of the data set. `positive`: number of
-    the class that F1 is of where there are two; it changes no training.
-    """
+    """What search workers get: no test images."""
 
     train: Split
+    """What networks are trained on."""
     validation: Split
+    """What fitness is measured on."""
     classes: tuple[str, ...]
+    """Names of the classes, by number."""
     key: str
+    """Content hash of all splits of the data set, the test split included."""
     positive: int = 1
+    """Number of the class that F1 is of where there are two; it changes no training."""
 
     @property
     def image(self) -> ImageShape:
@@ -53,21 +58,24 @@ class SearchData:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """All three splits. `key`: content hash over the decoded arrays, labels and class names of all splits.
-
-    `notes`: what was noticed while reading, one line each, for instance images that are in two splits. `positive`: as in
-    `SearchData`.
-    """
+    """All three splits."""
 
     train: Split
+    """What networks are trained on."""
     validation: Split
+    """What fitness is measured on."""
     test: Split
+    """What only networks that are trained again may read, once each."""
     classes: tuple[str, ...]
+    """Names of the classes, by number."""
     key: str
+    """Content hash over the decoded arrays, labels and class names of all splits."""
     notes: tuple[str, ...] = ()
+    """What was noticed while reading, one line each, for instance images that are in two splits."""
     window: tuple[float, float] | None = None
     """Values of deep pictures that became black and white; None: there are none such, or they were scaled as `full` says."""
     positive: int = 1
+    """As in `SearchData`."""
 
     @property
     def largest_class(self) -> tuple[str, float]:

@@ -75,18 +75,20 @@ def refused_links(names: Iterable[str]) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Walk:
-    """A walk below `root` that remembers what it met.
-
-    `follow`: whether links may lead out. `problems`: a line each. `refused` and `ignored`: names of files. `links`: names of
-    files and folders that lead out and are not followed.
-    """
+    """A walk below a folder that remembers what it met."""
 
     root: Path
+    """The folder."""
     follow: bool = False
+    """Whether links may lead out of it."""
     problems: list[str] = field(default_factory=list)
+    """What is wrong, a line each."""
     refused: list[str] = field(default_factory=list)
+    """Names of the files that cannot be used for a problem."""
     ignored: list[str] = field(default_factory=list)
+    """Names of files that are passed over."""
     links: list[str] = field(default_factory=list)
+    """Names of files and folders that lead out and are not followed."""
 
     def folders(self, folder: Path) -> tuple[Path, ...]:
         """The folders in `folder`; files beside them are passed over."""

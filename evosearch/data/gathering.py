@@ -19,15 +19,16 @@ from evosearch.evaluation import Images, Labels
 
 @dataclass(frozen=True, eq=False)
 class Gathered:
-    """The usable images of `listing` as `arrays`, and its lines about the others.
-
-    `root` and `files` are None for a source without files.
-    """
+    """The usable images of a source."""
 
     listing: Listing
+    """The names of all images, and lines about those that are not usable."""
     arrays: Mapping[SplitName, Split]
+    """The usable ones, by split."""
     root: Path | None = None
+    """Folder of the files; None for a source without files."""
     files: DecodedFiles | None = None
+    """What was read of each file; None for a source without files."""
 
 
 def gather_files(

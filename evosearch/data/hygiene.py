@@ -62,14 +62,16 @@ class Contradiction(NamedTuple):
 
 @dataclass(frozen=True)
 class Hygiene:
-    """What was found. `contradictions`: of equal pictures, all; `alike`: of nearly equal ones, the `MOST_ALIKE`
-    likest of `alike_count`, which is None where there were too many pictures to look.
-    """
+    """What was found."""
 
     duplicates: tuple[Duplicate, ...]
+    """Equal pictures that are in two splits."""
     contradictions: tuple[Contradiction, ...]
+    """Equal pictures of different classes, all of them."""
     alike: tuple[Contradiction, ...]
+    """Nearly equal ones of different classes: the `MOST_ALIKE` likest."""
     alike_count: int | None
+    """How many such there are; None where there were too many pictures to look."""
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -19,8 +19,9 @@ class SourceImages:
     """The readable image files before any change."""
 
     shortest_side: int
-    """In pixels, as `longest_side`."""
+    """The shortest of all, in pixels."""
     longest_side: int
+    """The longest of all, in pixels."""
     modes: Mapping[str, int]
     """How many have each Pillow mode."""
     deep: DeepFiles | None = None
@@ -48,10 +49,12 @@ class FileCount:
 
 @dataclass(frozen=True)
 class Majority:
-    """The class that is largest in train, and its share of each split: the accuracy of who always answers it."""
+    """The class that is largest in train."""
 
     name: str
+    """Of the class."""
     shares: Mapping[str, float]
+    """Its share of each split, 0 to 1: the accuracy of who always answers it."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,7 @@ class DataReport:
     root: str | None
     """Folder of its files; None: it has none."""
     classes: tuple[str, ...]
+    """Their names, by number."""
     counts: Mapping[str, Mapping[str, int]]
     """Usable images by split and class."""
     image: tuple[int, int, int]
@@ -72,15 +76,19 @@ class DataReport:
     bad_files: tuple[str, ...]
     """What is wrong with files, a line each."""
     duplicates: tuple[Duplicate, ...]
+    """Equal pictures that are in two splits."""
     source: SourceImages | None
     """None for a source without files, or where none is readable."""
     notes: tuple[str, ...]
+    """What was noticed while reading, one line each."""
     repeats: tuple[str, ...] = ()
     """As in `Listing`."""
     contradictions: tuple[Contradiction, ...] = ()
-    """As in `Hygiene`, and so are `alike` and `alike_count`."""
+    """As in `Hygiene`."""
     alike: tuple[Contradiction, ...] = ()
+    """As in `Hygiene`."""
     alike_count: int | None = 0
+    """As in `Hygiene`."""
     objections: tuple[str, ...] = ()
     """Why no new search begins with these data."""
     files: FileCount | None = None

@@ -16,10 +16,12 @@ SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One image: its path below the root, with forward slashes, and its class number."""
+    """One image of a source."""
 
     name: str
+    """Its path below the root, with forward slashes."""
     label: int
+    """Its class number."""
 
 
 Splits: TypeAlias = Mapping[SplitName, tuple[Item, ...]]

@@ -31,11 +31,12 @@ class Decoding:
 
 @dataclass(frozen=True, eq=False)
 class DecodedFiles:
-    """Images (files, C, H, W) in the order of the names asked for, and of each file before any change what follows. Bad
-    files are zeros.
+    """What was decoded, in the order of the names asked for, and of each file what it was before any
+    change.
     """
 
     images: Images
+    """(files, C, H, W) uint8; those of bad files are zeros."""
     sizes: npt.NDArray[np.int64]
     """(files, 2): width and height in pixels."""
     modes: npt.NDArray[np.str_]
@@ -110,12 +111,16 @@ SMALL_PART = 0.25
 
 @dataclass(frozen=True)
 class DeepFiles:
-    """Pictures of more than 8 bits: how many, their lowest and highest value, and the values that became black and white."""
+    """Pictures of more than 8 bits."""
 
     count: int
+    """How many."""
     low: float
+    """Their lowest value."""
     high: float
+    """Their highest value."""
     window: tuple[float, float]
+    """The values that became black and white."""
 
     @property
     def part(self) -> float:

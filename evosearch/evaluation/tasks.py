@@ -52,10 +52,12 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """One pass over the training images: mean training loss, and validation accuracy after it (0 to 1)."""
+    """One pass over the training images."""
 
     loss: float
+    """Mean over the training images."""
     accuracy: float
+    """On the validation images after it, 0 to 1."""
 
 
 class Progress(Protocol):
@@ -96,36 +98,46 @@ Labels: TypeAlias = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Where an unfinished training is kept, and how often: whatever comes first; None: not for that reason.
-
-    `place`: a folder, or the URL of an artifact store. `key`: names the training among all that share the place; equal
-    keys promise that one may be continued by the other. `every_epochs`: passes over the training images.
-    `every_minutes`: of wall time, looked at between two epochs. `begun`: whether an earlier attempt may have left one.
+    """Where an unfinished training is kept, and how often: after so many epochs or minutes, whichever
+    comes first.
     """
 
     place: str
+    """A folder, or the URL of an artifact store."""
     key: str
+    """Names the training among all that share the place; equal keys promise that one may be continued by
+    the other.
+    """
     every_epochs: int | None = None
+    """Passes over the training images; None: not for that reason."""
     every_minutes: float | None = None
+    """Of wall time, looked at between two epochs; None: not for that reason."""
     begun: bool = True
+    """Whether an earlier attempt may have left one."""
 
 
 @dataclass(frozen=True)
 class TrainingTask:
-    """Train `network` with `settings` on the data named by `data_key`, from `seed`.
-
-    `weights`: where to leave the trained weights as safetensors, a path on the worker's machine or a URL of an
-    artifact store; None during a search, which keeps no weights. `until`: epochs after which it is judged and ends;
-    None: `settings.epochs`, which is always the full training. `checkpoint`: None where it is begun and ended at one go.
-    """
+    """Train one network."""
 
     network: Network
+    """What is trained."""
     settings: TrainingSettings
+    """How."""
     data_key: str
+    """Names the data that it is trained on."""
     seed: int
+    """All chance of the training comes from it."""
     weights: str | None = None
+    """Where to leave the trained weights as safetensors: a path on the worker's machine, or a URL of an
+    artifact store. None during a search, which keeps no weights.
+    """
     until: int | None = None
+    """Epochs after which it is judged and ends; None: `settings.epochs`, which is always the full
+    training.
+    """
     checkpoint: Checkpoint | None = None
+    """None where it is begun and ended at one go."""
 
     def __post_init__(self) -> None:
         if self.until is not None and not 1 <= self.until <= self.settings.epochs:
@@ -139,23 +151,32 @@ class TrainingTask:
 
 @dataclass(frozen=True)
 class MasksTask:
-    """Train what lies behind a dropout layer once for each of `masks`, from `seed`; comes to the `Losses` of all."""
+    """Train the part behind a dropout layer once for each mask; comes to the `Losses` of all."""
 
     masks: Masks
+    """Which outputs of that layer each training keeps."""
     settings: TrainingSettings
+    """How each is trained."""
     data_key: str
+    """Names the data."""
     seed: int
+    """All chance comes from it."""
 
 
 @dataclass(frozen=True)
 class PredictionTask:
-    """Classify `images` with the network whose weights are at `weights`; sent after its training has ended."""
+    """Classify images with a trained network; sent after its training has ended."""
 
     network: Network
+    """What was trained."""
     settings: TrainingSettings
+    """How it was trained."""
     data_key: str
+    """Names the data that it was trained on."""
     weights: str
+    """Where its weights are, as in `TrainingTask`."""
     images: Images
+    """(N, C, H, W) uint8."""
 
 
 Measure = Literal["accuracy", "balanced_accuracy", "f1", "auroc"]
@@ -215,27 +236,32 @@ class Success:
 
 @dataclass(frozen=True)
 class Failure:
-    """An evaluation without a fitness. `message`: one line for a person. `seconds`: wall time until then.
-
-    `node_lost`: the worker's whole node is gone, be it preempted, cut off or dead: nobody's fault, and held against
-    nothing. Journals of the first version do not tell the two kinds of loss apart, and count all.
-    """
+    """An evaluation without a fitness."""
 
     kind: FailureKind
+    """In what way it failed."""
     message: str
+    """One line for a person."""
     seconds: float = 0.0
+    """Wall time until then."""
     curve: tuple[EpochRecord, ...] = ()
+    """A record for each epoch that ended before."""
     node_lost: bool = False
+    """The worker's whole node is gone, be it preempted, cut off or dead: nobody's fault, and held against
+    nothing. Journals of the first version do not distinguish the two kinds of loss, and count all.
+    """
 
 
 @dataclass(frozen=True)
 class Losses:
-    """What came of training masks: the loss of each, in their order. `seconds`: wall time on the worker."""
+    """What came of training masks."""
 
     KIND: ClassVar = "Losses"  # in journals
 
     losses: tuple[float, ...]
+    """The loss of each mask, in their order."""
     seconds: float
+    """Wall time on the worker."""
 
 
 Measured: TypeAlias = Success | Losses
@@ -245,9 +271,10 @@ Outcome: TypeAlias = Measured | Failure
 
 @dataclass(frozen=True)
 class Prediction:
-    """Class probabilities (images, classes), float32, each row summing to 1."""
+    """What a network answers to images."""
 
     probabilities: npt.NDArray[np.float32]
+    """(images, classes) float32, each row summing to 1."""
 
 
 TrialTask: TypeAlias = TrainingTask | MasksTask

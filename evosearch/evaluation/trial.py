@@ -18,13 +18,14 @@ _MASKS = "masks "
 
 @dataclass(frozen=True)
 class Masks:
-    """Bit vectors that are trained together in one trial, each a text of 0 (drop) and 1 (keep), all of one length.
+    """Bit vectors that are trained together in one trial.
 
     >>> str(Masks(("0110", "1111")))
     'masks 0110 1111'
     """
 
     vectors: tuple[str, ...]
+    """Each a text of 0 (drop) and 1 (keep), all of one length."""
 
     def __post_init__(self) -> None:
         lengths = {len(vector) for vector in self.vectors}
@@ -75,21 +76,22 @@ class Origin(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """Something to be judged, with its place in the search.
-
-    `number`: computed from (generation, slot), so the order of birth cannot change it; an elite keeps its
-    own. `generation`: the one it was born into. `parents`: their numbers, two for a crossover, else none.
-    `operators`: what made and repaired it in words, as journals before schema 3 kept them. `operations`: the same as data,
-    in order; None where only words, or nothing, were kept. Neither is ever compared.
-    """
+    """Something to be judged, with its place in the search."""
 
     number: int
+    """Computed from (generation, slot), so the order of birth cannot change it; an elite keeps its own."""
     generation: int
+    """The one it was born into."""
     subject: Subject
+    """What is judged."""
     origin: Origin
+    """How it came into the search."""
     parents: tuple[int, ...] = ()
+    """Their numbers, two for a crossover, else none."""
     operators: tuple[str, ...] = ()
+    """What made and repaired it in words, as journals before schema 3 kept them; never compared."""
     operations: tuple[Operation, ...] | None = None
+    """The same as data, in order; None where only words, or nothing, were kept. Never compared."""
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -115,13 +117,12 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class TrialId:
-    """Names a trial within its search. `until`: the epochs after which it is judged; None: all of them.
-
-    A candidate that is trained on, rung by rung, keeps its number.
-    """
+    """Names a trial within its search. A candidate that is trained on, rung by rung, keeps its number."""
 
     number: int
+    """The trial's."""
     until: int | None = None
+    """The epochs after which it is judged; None: all of them."""
 
     @property
     def place(self) -> tuple[int, float]:
@@ -134,18 +135,20 @@ class TrialId:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One training of a candidate.
-
-    `number`: computed from its place in the search; where each candidate is trained once, the candidate's. `settings`:
-    how it is trained; None: as the search says. `repeat`: enters the evaluation's seed: 0 during a search, another number for
-    every further training of the same network. `until`: the epochs after which it is judged; None: all of them.
-    """
+    """One training of a candidate."""
 
     number: int
+    """Computed from its place in the search; where each candidate is trained once, the candidate's."""
     candidate: Candidate
+    """What is trained."""
     settings: TrainingSettings | None = None
+    """How it is trained; None: as the search says."""
     repeat: int = 0
+    """Enters the evaluation's seed: 0 during a search, another number for every further training of the
+    same network.
+    """
     until: int | None = None
+    """The epochs after which it is judged; None: all of them."""
 
     @classmethod
     def of(cls, candidate: Candidate) -> "Trial":

@@ -13,13 +13,12 @@ KERNEL = 3
 
 @dataclass(frozen=True, slots=True)
 class Conv:
-    """A 3x3 convolution with 'same' padding, an optional batch norm, and a ReLU.
-
-    `channels`: output channels, at least 1. `batch_norm`: whether a batch norm comes before the ReLU.
-    """
+    """A 3x3 convolution with 'same' padding, an optional batch norm, and a ReLU."""
 
     channels: int
+    """Output channels, at least 1."""
     batch_norm: bool = False
+    """Whether a batch norm comes before the ReLU."""
 
     def __post_init__(self) -> None:
         if self.channels < 1:
@@ -41,9 +40,10 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Dense:
-    """A fully connected layer of `units` neurons with a ReLU (and dropout when trained)."""
+    """A fully connected layer with a ReLU (and dropout when trained)."""
 
     units: int
+    """How many neurons it has, at least 1."""
 
     def __post_init__(self) -> None:
         if self.units < 1:
@@ -63,18 +63,19 @@ Tail: TypeAlias = tuple[TailGene, ...]
 class Chromosome:
     """A variable-length chromosome (EAVL-COVID, "Genotype"); the class-count output layer is not a gene.
 
-    Its text form is one line that a person can read and `parse` reads back, `C64 B99 P | F256 F100`:
-    C is a convolution, B one with batch norm, P a pooling, F a fully connected layer.
-
-    `head`: at least one gene, convolutions and poolings in any order; a child fresh from crossover may
-    still lack a convolution until it is repaired. `tail`: dense layers, possibly none.
+    Its text form is one line that a person can read and `parse` reads back, `C64 B99 P | F256 F100`: C is a
+    convolution, B one with batch norm, P a pooling, F a fully connected layer.
 
     >>> str(Chromosome((Conv(64), Conv(99, batch_norm=True), Pool()), (Dense(256),)))
     'C64 B99 P | F256'
     """
 
     head: Head
+    """At least one gene, convolutions and poolings in any order; a child fresh from crossover may still
+    lack a convolution until it is repaired.
+    """
     tail: Tail
+    """Dense layers, possibly none."""
 
     def __post_init__(self) -> None:
         if not self.head:

@@ -29,15 +29,16 @@ _DIGEST = re.compile("[0-9a-f]{64}")
 class HandMade:
     """A network that people made, by name, with random weights or with given ones.
 
-    `weights`: sha256 of the file of weights it starts from, 64 hexadecimal digits; None: drawn from the seed. The digest
-    says which network it is; where the file lies is a hint to whoever trains it.
-
     >>> str(HandMade("resnet18")), len(HandMade("resnet18").key)
     ('resnet18', 20)
     """
 
     name: str
+    """As it is registered."""
     weights: str | None = None
+    """sha256 of the file of weights it starts from, 64 hexadecimal digits; None: drawn from the seed. The
+    digest says which network it is; where the file is kept is a hint to whoever trains it.
+    """
 
     def __post_init__(self) -> None:
         if self.name not in HAND_MADE:

@@ -90,6 +90,7 @@ class PoolingsDropped:
     KIND: ClassVar = "poolings_dropped"
 
     count: int
+    """How many were removed, at least 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,7 @@ class ConvolutionGiven:
     KIND: ClassVar = "convolution_given"
 
     gene: Conv
+    """The convolution that became the first gene."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,14 @@ from evosearch.search.survival import ranking
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A chromosome, the numbers of its two parents, and what was done to make it, in order."""
+    """What came of two parents."""
 
     chromosome: Chromosome
+    """The child's."""
     parents: tuple[int, int]
+    """Their numbers."""
     operations: tuple[Operation, ...]
+    """What was done to make it, in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +29,15 @@ class Breeding:
     """How children are made: the thresholds of EAVL, and the search's surroundings."""
 
     crossover_probability: float
+    """Chance that a pair of parents is crossed, 0 to 1."""
     phi: int
+    """Balance threshold in genes, at least 1."""
     shrink_deviation: float
+    """Spread of the number of genes that a shrink removes."""
     context: SearchContext
+    """The search's surroundings."""
     selection: Selection = "squared"
+    """How a parent's chance grows with its fitness."""
 
 
 def breed(state: SearchState, count: int, breeding: Breeding) -> tuple[Child, ...]:

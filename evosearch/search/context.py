@@ -30,16 +30,16 @@ def stream(seed: int, generation: int, purpose: Purpose, slot: int = 0) -> np.ra
 
 @dataclass(frozen=True)
 class SearchContext:
-    """The surroundings of a search, which never change while it lasts.
-
-    `space`: what networks may look like. `problem`: images and classes. `training`: how every candidate is trained unless
-    its trial says otherwise. `seed`: the search's, at least 0.
-    """
+    """The surroundings of a search, which never change while it lasts."""
 
     space: SearchSpace
+    """What networks may look like."""
     problem: Problem
+    """Images and classes."""
     training: TrainingSettings
+    """How every candidate is trained unless its trial says otherwise."""
     seed: int
+    """The search's, at least 0."""
 
     @cached_property
     def limits(self) -> SizeLimits:

@@ -9,11 +9,14 @@ from evosearch.genome import Chromosome, Copied, CrossedHeads, CrossedTails, Cro
 
 @dataclass(frozen=True, slots=True)
 class Crossed:
-    """Two children, and what was done."""
+    """Two children of one crossover."""
 
     first: Chromosome
+    """One child."""
     second: Chromosome
+    """The other child."""
     operation: Crossing
+    """How both were made."""
 
 
 def crossover(a: Chromosome, b: Chromosome, probability: float, rng: np.random.Generator) -> Crossed:

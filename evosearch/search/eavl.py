@@ -113,7 +113,9 @@ class EavlStrategy:
     """EAVL as ask/tell; see `Strategy` for the contract."""
 
     settings: EavlSettings
+    """The size and thresholds of the evolution."""
     context: SearchContext
+    """The search's surroundings."""
 
     @property
     def evaluations(self) -> int:

@@ -96,9 +96,10 @@ class FixedListSettings:
 
 @dataclass(frozen=True)
 class ListState:
-    """`scores`: of the trials that have ended, by number."""
+    """What is known of a list's trials."""
 
     scores: Mapping[int, Score] = field(default_factory=dict)
+    """Of the trials that have ended, by number."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,9 @@ class FixedListStrategy:
     """
 
     settings: FixedListSettings
+    """The list."""
     context: SearchContext
+    """The search's surroundings."""
 
     @property
     def evaluations(self) -> int:

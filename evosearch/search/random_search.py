@@ -76,7 +76,9 @@ class RandomSearchStrategy:
     """One generation of random individuals; see `Strategy` for the contract."""
 
     settings: RandomSearchSettings
+    """How many individuals are drawn, and how."""
     context: SearchContext
+    """The search's surroundings."""
 
     @property
     def evaluations(self) -> int:

@@ -9,15 +9,16 @@ from evosearch.evaluation import Candidate, Failure, FailureKind, Losses, Measur
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """What selection knows of a candidate: a fitness, or the kind of its failure; never both.
-
-    `fitness`: on the validation images, by what the strategy goes by, 0 to 1; None also where a strategy goes by `objectives` alone. `objectives`: further
-    figures by name, in the strategy's own units.
-    """
+    """What selection knows of a candidate: a fitness, or the kind of its failure; never both."""
 
     fitness: float | None = None
+    """On the validation images, by what the strategy goes by, 0 to 1. None after a failure, and where a
+    strategy goes by `objectives` alone.
+    """
     failure: FailureKind | None = None
+    """Its kind; None where it succeeded."""
     objectives: Mapping[str, float] = field(default_factory=dict, hash=False)
+    """Further figures by name, in the strategy's own units."""
 
     def __post_init__(self) -> None:
         if (self.fitness is None and not self.objectives) == (self.failure is None):
@@ -42,23 +43,26 @@ def score_of(outcome: Outcome, measure: Measure = "accuracy") -> Score:
 
 @dataclass(frozen=True)
 class SearchProgress:
-    """What the driver and displays see of a strategy's state, whatever else is in it.
-
-    `generation`: the one being evaluated, from 0. `asked`: how many trials may be trained by now, those that have ended
-    included and early ones not: where it grows, somebody is to be born. `members`: its population, elites first; where a strategy knows no
-    generations, what it breeds from. `scores`: by candidate number, of all that may still matter: of members, and of
-    immigrants that were trained early. `best`: the strategy's verdict so far, with its fitness, None until something
-    succeeded. `best_before`: the same as the generation began. `may_grow`: members and trials may still come to this generation, as they
-    do where a list is made longer.
-    """
+    """What the driver and displays see of a strategy's state, whatever else is in it."""
 
     generation: int
+    """The one being evaluated, from 0."""
     asked: int
+    """How many trials may be trained by now, those that have ended included and early ones not: where it
+    grows, somebody is to be born.
+    """
     members: tuple[Candidate, ...]
+    """Its population, elites first; where a strategy knows no generations, what it breeds from."""
     scores: Mapping[int, Score]
+    """By candidate number, of all that may still matter: of members, and of immigrants that were trained
+    early.
+    """
     best: tuple[Candidate, float] | None = None
+    """The strategy's verdict so far, with its fitness; None until something succeeded."""
     best_before: tuple[Candidate, float] | None = None
+    """The same as the generation began."""
     may_grow: bool = False
+    """Members and trials may still come to this generation, as they do where a list is made longer."""
 
     @property
     def fitness(self) -> list[float]:
@@ -69,18 +73,18 @@ class SearchProgress:
 
 @dataclass(frozen=True)
 class SearchState:
-    """A population, and what is known of it.
-
-    `generation`: the one being evaluated, from 0. `members`: its population by slot, elites first. `scores`:
-    by candidate number, of members and of immigrants asked for early. `best`: the candidate with the highest
-    fitness over all finished generations, ties to the lower number, with that fitness; None until one
-    finished with a success.
-    """
+    """A population, and what is known of it."""
 
     generation: int
+    """The one being evaluated, from 0."""
     members: tuple[Candidate, ...]
+    """Its population by slot, elites first."""
     scores: Mapping[int, Score] = field(default_factory=dict)
+    """By candidate number, of members and of immigrants asked for early."""
     best: tuple[Candidate, float] | None = None
+    """The candidate with the highest fitness over all finished generations, ties to the lower number,
+    with that fitness; None until one finished with a success.
+    """
 
     @property
     def complete(self) -> bool:

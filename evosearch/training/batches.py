@@ -40,10 +40,12 @@ WHITE = 255
 
 @dataclass(frozen=True, slots=True)
 class Normalization:
-    """A pixel of value p in channel c becomes (p - mean[c]) / deviation[c]; both in pixel values, 0 to 255."""
+    """A pixel of value p in channel c becomes (p - mean[c]) / deviation[c]."""
 
     mean: tuple[float, ...]
+    """Per channel, in pixel values, 0 to 255."""
     deviation: tuple[float, ...]
+    """Per channel, in pixel values, 0 to 255."""
 
 
 def unit(channels: int) -> Normalization:
@@ -83,10 +85,12 @@ class Scale:
 
 @dataclass(frozen=True, slots=True)
 class Resident:
-    """A split on the device: images (N, C, H, W) uint8, labels (N,) int64."""
+    """A split on the device."""
 
     images: Tensor
+    """(N, C, H, W) uint8."""
     labels: Tensor
+    """(N,) int64."""
 
 
 class ResidentData:

@@ -21,17 +21,18 @@ MODULE, OPTIMIZER, RANDOM, LOSS = "module.", "optimizer.", "random.", "loss_sum"
 
 @dataclass(frozen=True)
 class FitState:
-    """All that decides how a training goes on, apart from its task and its data.
-
-    `tensors`: on the CPU, contiguous, and shared with nobody: weights and buffers, the optimizer's, the states of the
-    generators (uint8), and the summed loss of the running epoch. `curve`: a record per ended epoch. `batch`: batches of
-    the running epoch that are done. `seconds`: wall time until then.
-    """
+    """All that decides how a training goes on, apart from its task and its data."""
 
     tensors: Mapping[str, Tensor]
+    """On the CPU, contiguous, and shared with nobody: weights and buffers, the optimizer's, the states of
+    the generators (uint8), and the summed loss of the running epoch.
+    """
     curve: tuple[EpochRecord, ...] = ()
+    """A record per ended epoch."""
     batch: int = 0
+    """Batches of the running epoch that are done."""
     seconds: float = 0.0
+    """Wall time until then."""
 
 
 class Generators:

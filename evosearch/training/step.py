@@ -36,11 +36,14 @@ def make_optimizer(parameters: Iterable[nn.Parameter], settings: TrainingSetting
 
 @dataclass(frozen=True, slots=True)
 class Classifier:
-    """A module with what every forward pass of it needs. `bf16`: forward under autocast, weights in fp32."""
+    """A module with what every forward pass of it needs."""
 
     module: nn.Module
+    """From scaled images to logits."""
     scale: Scale
+    """What the images go through first."""
     bf16: bool
+    """Forward under autocast, weights in fp32."""
 
     def logits(self, images: Tensor) -> Tensor:
         """From images (B, C, H, W) uint8 to logits (B, K) float32."""
@@ -75,13 +78,18 @@ class Stepper(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Eager:
-    """A `Stepper` that has PyTorch run one operator after another; fields as in `train_step` and `classify`."""
+    """A `Stepper` that has PyTorch run one operator after another."""
 
     network: Classifier
+    """As in `train_step` and `classify`."""
     optimizer: optim.Optimizer
+    """As in `train_step`."""
     split: Resident
+    """As in `train_step`."""
     loss_sum: Tensor
+    """As in `train_step`."""
     batch_size: int
+    """As in `classify`."""
 
     def step(self, rows: Tensor) -> None:
         """As `train_step`."""
