@@ -53,17 +53,20 @@ from evosearch.studies import FinalReader, best_reading, publish_winner
 
 @dataclass(frozen=True)
 class Finished:
-    """A search that is done. `classes`: how many the data have; `folder`: where its curve is on this machine;
-    `place`: the path or URL (without a password) where all its files are kept. `largest`: the class that most validation
-    images are of, and their share of all.
-    """
+    """A search that is done."""
 
     row: SearchRow
+    """As the journal has it."""
     best: EvaluationRow | None
+    """The best candidate; None where none succeeded."""
     classes: int
+    """How many the data have."""
     folder: Path
+    """Where its curve is on this machine."""
     place: str
+    """The path or URL (without a password) where all its files are kept."""
     largest: tuple[str, float] | None = None
+    """The class that most validation images are of, and their share of all, 0 to 1; None: not asked for."""
 
 
 def artifact_folder(home: Home, config: RunConfig) -> Path:
@@ -151,15 +154,18 @@ def _just_extended(name: str) -> str:
 
 @dataclass(frozen=True)
 class SearchSession:
-    """One command's dealings with one search: load, hold, replay, train. `row` is None for a new search. `parent`: the
-    search whose best it trains again; None: it is by itself.
-    """
+    """One command's dealings with one search: load, hold, replay, train."""
 
     home: Home
+    """Where searches are kept."""
     config: RunConfig
+    """The search's."""
     row: SearchRow | None
+    """As the journal has it; None for a new search."""
     options: DriveOptions
+    """How this command runs it."""
     parent: SearchRow | None = None
+    """The search whose best it trains again; None: it is by itself."""
 
     def is_done(self, generations: int | None) -> bool:
         """Whether nothing is left to train."""

@@ -131,13 +131,14 @@ KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """The copy of `folder` that a job gets. `files`: bytes of each, by its path in the folder; `left_out`: why, by path; a
-    folder there stands for all that is in it.
-    """
+    """The copy of a folder that a job gets."""
 
     folder: Path
+    """What is copied."""
     files: Mapping[Path, int]
+    """Bytes of each, by its path in the folder."""
     left_out: Mapping[Path, str]
+    """Why, by path; a folder there is for all that is in it."""
 
     @classmethod
     def of(cls, folder: Path, stays: Mapping[Path, str]) -> "Parcel":

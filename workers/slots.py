@@ -124,10 +124,12 @@ MOST_PER_CORE = 32
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """Room for one worker at a time. `device`: cpu, or cuda:N as counted on this machine. `threads`: host threads."""
+    """Room for one worker at a time."""
 
     device: str
+    """cpu, or cuda:N as counted on this machine."""
     threads: int
+    """Host threads that it may use, at least 1."""
 
 
 def plan_slots(settings: WorkerSettings, threads: int, gpus: int, cores: int) -> tuple[Slot, ...]:

@@ -18,7 +18,9 @@ class Tally:
     """One search, as last seen."""
 
     plan: Plan
+    """What it runs."""
     state: DriverState
+    """Its driver's state."""
     now: float
     """Monotonic seconds at which it was last seen."""
     history: list[float] = field(default_factory=list)
@@ -105,7 +107,9 @@ class Tallies:
     """The searches of one driver, by name, in the order in which they began."""
 
     clock: Callable[[], float] = time.monotonic
+    """Monotonic seconds."""
     by_name: dict[str, Tally] = field(default_factory=dict)
+    """What is known of each."""
     waits: tuple[str, float] | None = None
     """What is waited for before the first training, and since when."""
     curves: dict[tuple[str, TrialId], LiveCurve] = field(default_factory=dict)

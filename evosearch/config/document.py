@@ -16,14 +16,16 @@ MAX_BYTES = 1_000_000
 
 @dataclass(frozen=True)
 class Document:
-    """`values`: as read. `places`: where each was given, in order. `source`: words for what has no place. `notes`: what was
-    passed over, one line each.
-    """
+    """A configuration as it was given, before it is checked."""
 
     values: dict[str, Any]
+    """As read."""
     places: Places
+    """Where each was given, in order."""
     source: str
+    """Words for what has no place."""
     notes: tuple[str, ...] = ()
+    """What was passed over, one line each."""
 
     def nearest(self, path: KeyPath) -> KeyPath:
         """The path itself where its place is known, else the nearest one above it; () for the whole."""

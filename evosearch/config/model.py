@@ -36,6 +36,7 @@ class Registered:
     """
 
     section: str
+    """Name of the section, which is that of its registry."""
 
     def __get_pydantic_core_schema__(self, _: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """As `Annotated` asks for it."""

@@ -14,24 +14,26 @@ from evosearch.storage import EvaluationRow, SearchRow
 
 @dataclass(frozen=True)
 class Ahead:
-    """What a search has still to train.
-
-    `waiting`: what those that wait have to do. `running`: the same of those under way, with the seconds that each has
-    taken. `unborn`: how many are not bred yet, or of unknown size; they are taken to be as `typical` ones.
-    """
+    """What a search has still to train."""
 
     waiting: Sequence[Work] = ()
+    """What the trainings that wait have to do."""
     running: Sequence[tuple[Work, float]] = ()
+    """The same of those under way, with the seconds that each has taken."""
     unborn: float = 0.0
+    """How many are not bred yet, or of unknown size; they are taken to be as `typical` ones."""
     typical: Sequence[Work] = ()
+    """What its newest trainings had to do; empty: what is ahead is taken to be typical."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A span of time. `sure`: enough trainings have ended for the cost model to be believed."""
+    """A span of time."""
 
     seconds: float
+    """How long."""
     sure: bool
+    """Enough trainings have ended for the cost model to be believed."""
 
     def __str__(self) -> str:
         """For a person: `3 min 20 s left`, `about 2 h 05 min left`."""
@@ -100,11 +102,14 @@ BACKWARD = 2
 
 @dataclass(frozen=True)
 class Spread:
-    """Least, median and greatest of a figure over the first population."""
+    """A figure over the first population, in the figure's own unit."""
 
     least: float
+    """Of all."""
     median: float
+    """Of all."""
     greatest: float
+    """Of all."""
 
     @classmethod
     def of(cls, values: Sequence[float]) -> "Spread":
@@ -152,20 +157,22 @@ def measured(
 
 @dataclass(frozen=True)
 class Cost:
-    """A search's cost, estimated.
-
-    `trainings`: how many, at most (equal chromosomes are trained once). `steps`: optimizer steps of each.
-    `parameters`, `training_flops` (one training, forward and backward) and `memory` (bytes, one training step):
-    over the first population; later ones may grow beyond it. `total_flops`: trainings times the mean.
-    """
+    """A search's cost, estimated. What is over the first population may grow beyond it in later ones."""
 
     trainings: int
+    """How many, at most: equal chromosomes are trained once."""
     epochs: int
+    """Of each training."""
     steps: int
+    """Optimizer steps of each training."""
     parameters: Spread
+    """Trainable numbers of a network, over the first population."""
     training_flops: Spread
+    """Of one training, forward and backward, over the first population."""
     memory: Spread
+    """Bytes of one training step, over the first population."""
     total_flops: float
+    """Trainings times the mean of one."""
     measured: Measured | None = None
     """What it would take here, where that was measured."""
     unmeasured: str = ""

@@ -13,18 +13,18 @@ from evosearch.storage import EvaluationRow, SearchRow
 
 @dataclass(frozen=True)
 class MeanDeviation:
-    """The best fitness of each member, taken together.
-
-    `mean`: over the members with a success, None where none has one. `deviation`: the sample standard deviation
-    (divided by n - 1), None below two of them. `successful`: how many have a success; `unsuccessful`: how many none;
-    `unfinished`: how many of all may yet find a better one.
-    """
+    """The best fitness of each member, taken together."""
 
     mean: float | None
+    """Over the members with a success; None where none has one."""
     deviation: float | None
+    """The sample standard deviation (divided by n - 1); None below two members with a success."""
     successful: int
+    """How many members have a success."""
     unsuccessful: int
+    """How many have none."""
     unfinished: int = 0
+    """How many of all may yet find a better one."""
 
     @classmethod
     def of(cls, bests: Iterable[EvaluationRow | None], unfinished: int = 0) -> Self:

@@ -43,9 +43,10 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class MemberEvaluation(EvaluationRow):
-    """A candidate of one member of a group. `search`: the member's name."""
+    """A candidate of one member of a group."""
 
     search: str = ""
+    """The member's name."""
 
     @classmethod
     def of(cls, search: str, row: EvaluationRow) -> "MemberEvaluation":

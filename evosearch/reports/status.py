@@ -17,21 +17,26 @@ from evosearch.storage import EvaluationRow, Home, LiveRow, SearchRow, SearchSta
 
 @dataclass(frozen=True)
 class SearchSnapshot:
-    """A search now. `state`: see `current_state`; `total`: evaluations of the whole search, None where its
-    strategy is not installed here; `heard`: when its driver
-    gave its last heartbeat, see `last_heard`. `children`: its retrainings; `readings`: of the test split, by it or them.
-    `live`: the newest epoch of each training that has told of one. `left`: until its end, where anything is known of that.
-    """
+    """A search now."""
 
     row: SearchRow
+    """As the journal has it."""
     state: SearchStatus
+    """See `current_state`."""
     best: EvaluationRow | None
+    """The best candidate so far; None until one succeeded."""
     total: int | None
+    """Evaluations of the whole search; None where its strategy is not installed here."""
     heard: str = ""
+    """When its driver gave its last heartbeat, see `last_heard`."""
     children: tuple["SearchSnapshot", ...] = ()
+    """Its retrainings."""
     readings: tuple[TestReading, ...] = ()
+    """Of the test split, by it or its retrainings."""
     live: tuple[LiveRow, ...] = ()
+    """The newest epoch of each training that has reported one."""
     left: Estimate | None = None
+    """Until its end; None where nothing is known of that."""
 
     @classmethod
     def of(cls, home: Home, row: SearchRow, host: str, now: float) -> "SearchSnapshot":

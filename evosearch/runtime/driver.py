@@ -69,18 +69,22 @@ class Logbook(Protocol):
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What the loop touches of the world. `logbooks`: by search. `clock`: monotonic seconds. `stop_reason`: the name
-    of the signal that asked for a stop, None as long as none did. `limits`: how long a worker may take.
-    `checkpointing`: by search, of those whose trainings leave checkpoints.
-    """
+    """What the loop touches of the world."""
 
     pool: WorkerPool
+    """The workers."""
     logbooks: Mapping[str, Logbook]
+    """By search: where what happens is written."""
     clock: Callable[[], float]
+    """Monotonic seconds."""
     stop_reason: Callable[[], str | None]
+    """The name of the signal that asked for a stop; None as long as none did."""
     watcher: Watcher
+    """Learns what happens, after it is durable."""
     limits: TimeLimits = field(default_factory=TimeLimits)
+    """How long a worker may take."""
     checkpointing: Mapping[str, Checkpointing] = field(default_factory=dict)
+    """By search, of those whose trainings leave checkpoints."""
 
 
 def drive(fleet: Fleet, world: Surroundings) -> Fleet:

@@ -13,18 +13,16 @@ from evosearch.evaluation import EpochRecord, FailureKind, Result, Task, TrialId
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """A worker process that is ready.
-
-    `name`: ends in a serial that its pool never uses again, for instance "node1-gpu0-2". `device`: what it shares
-    with other workers, for instance "node1/cuda:0"; workers of one device compete. `memory`: bytes of that device;
-    None where it is not known, and on a CPU. `processor`: the kind that it computes on, as in `ProcessorSeen`; empty where
-    that is not known.
-    """
+    """A worker process that is ready."""
 
     name: str
+    """Ends in a serial that its pool never uses again, for instance "node1-gpu0-2"."""
     device: str
+    """What it shares with other workers, for instance "node1/cuda:0"; workers of one device compete."""
     memory: int | None = None
+    """Bytes of that device; None where it is not known, and on a CPU."""
     processor: str = ""
+    """The kind that it computes on, as in `ProcessorSeen`; empty where that is not known."""
 
     @property
     def node(self) -> str:
@@ -42,10 +40,15 @@ class Ticket:
     """One attempt at one trial of one search; the pool gives it back with the result, unread."""
 
     search: str
+    """The search's name."""
     term: int
+    """Of the driver that gave it out."""
     number: int
+    """The trial's."""
     attempt: int
+    """Of the trial, from 1."""
     until: int | None = None
+    """As in `TrialId`."""
 
     @property
     def trial(self) -> TrialId:
@@ -58,46 +61,53 @@ class WorkerJoined:
     """A worker is ready for tasks."""
 
     worker: Worker
+    """Which one."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerLeft:
-    """A worker is gone, and with it the task it had.
-
-    `kind`: CRASHED where its own process died while its node lived, WORKER_LOST where node or network went away,
-    OUT_OF_MEMORY where its host ran out of it, or as `WorkerPool.stop` was given. `message`: one line. `node_lost`: its
-    node is gone with all its workers, as far as the pool knows by now; else the node lives on without this one.
-    """
+    """A worker is gone, and with it the task it had."""
 
     worker: Worker
+    """Which one."""
     kind: FailureKind
+    """CRASHED where its own process died while its node lived, WORKER_LOST where node or network went
+    away, OUT_OF_MEMORY where its host ran out of it, or as `WorkerPool.stop` was given.
+    """
     message: str
+    """Why, one line."""
     node_lost: bool = False
+    """Its node is gone with all its workers, as far as the pool knows by now; else the node lives on
+    without this one.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class TaskDone:
-    """A worker finished its task. An exception inside a task comes back as a `Failure`.
-
-    `leaves`: why the worker leaves with this task, its successor already on its way; empty where it is free again.
-    """
+    """A worker finished its task. An exception inside a task comes back as a `Failure`."""
 
     worker: Worker
+    """Which one."""
     ticket: Ticket
+    """As it was given with the task."""
     result: Result
+    """What the task came to."""
     leaves: str = ""
+    """Why the worker leaves with this task, its successor already on its way; empty where it is free
+    again.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerProgressed:
-    """A worker's task made progress since this was last reported, every few seconds at most.
-
-    `curve`: the epochs of its training that have ended so far, those before a checkpoint among them; empty where they are
-    not reported now, as every five seconds at most.
-    """
+    """A worker's task made progress since this was last reported, every few seconds at most."""
 
     worker: Worker
+    """Which one."""
     curve: tuple[EpochRecord, ...] = ()
+    """The epochs of its training that have ended so far, those before a checkpoint among them; empty
+    where they are not reported now, as every five seconds at most.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +115,7 @@ class PoolChanged:
     """Something a person may want to know of the machines, in one line: a node came, went, or is draining."""
 
     text: str
+    """What changed, for a person."""
 
 
 PoolEvent: TypeAlias = WorkerJoined | WorkerLeft | TaskDone | WorkerProgressed | PoolChanged

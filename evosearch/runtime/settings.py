@@ -106,15 +106,14 @@ _KEY = re.compile("[0-9a-f]{32}")
 
 @dataclass(frozen=True)
 class Checkpointing:
-    """How the trainings of one search are kept while they run.
-
-    `place`: a folder, or the URL of an artifact store. `minutes`: as `WorkerSettings.checkpoint_minutes`. `listed`: whether
-    the search is a list of given trainings.
-    """
+    """How the trainings of one search are kept while they run."""
 
     place: str
+    """A folder, or the URL of an artifact store."""
     minutes: float | None
+    """As `WorkerSettings.checkpoint_minutes`."""
     listed: bool = False
+    """Whether the search is a list of given trainings."""
 
     @property
     def leaves_any(self) -> bool:

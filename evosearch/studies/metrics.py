@@ -11,22 +11,26 @@ from evosearch.evaluation import Labels
 
 @dataclass(frozen=True)
 class Metrics:
-    """Test metrics, each 0 to 1. Two classes: of the positive class. More: means over the classes.
-
-    `auroc`: area under the ROC curve, one class against the rest; None where it is undefined, and
-    `auroc_undefined` then says why. `confusion`: images of class i (row) taken for class j (column).
-    `images`: how many were classified.
-    """
+    """Test metrics, each 0 to 1. Two classes: of the positive class. More: means over the classes."""
 
     accuracy: float
+    """Share of the images that are classified rightly."""
     precision: float
+    """Of those taken for a class, the share that are of it."""
     recall: float
+    """Of those of a class, the share that are taken for it."""
     f1: float
+    """Harmonic mean of precision and recall."""
     auroc: float | None
+    """Area under the ROC curve, one class against the rest; None where it is undefined."""
     auroc_undefined: str | None
+    """Why `auroc` is undefined; None where it is not."""
     confusion: tuple[tuple[int, ...], ...]
+    """Images of class i (row) taken for class j (column)."""
     classes: tuple[str, ...]
+    """Their names, by number."""
     images: int
+    """How many were classified."""
 
     def to_json(self) -> dict[str, Any]:
         """JSON form, keys as the fields."""

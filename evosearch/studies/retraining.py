@@ -45,19 +45,22 @@ def reading_key(number: int, epochs: int, seed: int) -> str:
 
 @dataclass(frozen=True, eq=False)
 class FinalReader:
-    """Lets retrained networks read the test split; keeps to `evosearch.runtime.SplitReader`.
-
-    `test`: the split; it is handed out only with a reading. `folder`: the search's own, a path or the URL of an artifact
-    store. `shared`: as there. `sources`: by trial number, the candidate in the parent search that it trains again. `positive`: number of the
-    class that figures of two classes are of.
-    """
+    """Lets retrained networks read the test split; keeps to `evosearch.runtime.SplitReader`."""
 
     test: Split
+    """The split; it is handed out only with a reading."""
     classes: tuple[str, ...]
+    """Their names, by number."""
     folder: str
+    """The search's own, a path or the URL of an artifact store."""
     shared: bool
+    """As in `SplitReader`."""
     sources: Sequence[int | None]
+    """By trial number, the candidate in the parent search that it trains again; None: the trial's own
+    candidate.
+    """
     positive: int = 1
+    """Number of the class that figures of two classes are of."""
 
     def name(self, plan: Plan, trial: Trial) -> ReadingName:
         """By candidate of the parent, epochs and seed."""

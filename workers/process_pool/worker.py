@@ -25,20 +25,20 @@ PULSE_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """First message of a worker that can take tasks; one that cannot sends `Broken` and ends.
-
-    `memory`: of its GPU. `processor`: as in `Worker`.
-    """
+    """First message of a worker that can take tasks; one that cannot sends `Broken` and ends."""
 
     memory: int | None
+    """Bytes of its GPU; None for a CPU."""
     processor: str = ""
+    """As in `Worker`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pulse:
-    """The running task has made progress; never sent after its reply. `curve`: that of a training, if it is reported now."""
+    """The running task has made progress; never sent after its reply."""
 
     curve: tuple[EpochRecord, ...] = ()
+    """That of a training, if it is reported now; else empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +48,12 @@ class WhereAreYou:
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """`text`: the whole stack of the training thread, several lines. `place`: its innermost line of this project."""
+    """Where the training thread is."""
 
     text: str
+    """Its whole stack, several lines."""
     place: str
+    """Its innermost line of this project."""
 
 
 Told: TypeAlias = Ready | Pulse | Stack | Reply

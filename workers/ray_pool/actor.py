@@ -26,26 +26,32 @@ needs it: OpenMP keeps its threads, and CUDA its device, per calling thread.
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A worker can take tasks. `memory`: bytes of its device; None for a CPU. `processor`: as in `Worker`."""
+    """A worker can take tasks."""
 
     memory: int | None
+    """Bytes of its device; None for a CPU."""
     processor: str = ""
+    """As in `Worker`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """`beats`: a number that grows with the progress of the tasks. `curve`: that of the running training, if it is reported now."""
+    """What a worker answers to whoever asks for its progress."""
 
     beats: int
+    """A number that grows with the progress of the tasks."""
     curve: tuple[EpochRecord, ...] = ()
+    """That of the running training, if it is reported now; else empty."""
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where a task is: the innermost `place` of this project, and the whole `stack`."""
+    """Where a task is."""
 
     place: str
+    """The innermost line of this project."""
     stack: str
+    """The whole stack, several lines."""
 
 
 class WorkerActor:

@@ -51,14 +51,14 @@ JOB_VARIABLE = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """A cluster this process is connected to, and the kind of device that all workers use there.
-
-    `ours`: made by `connect`, so to be ended by `disconnect`. `private`: the cluster, where this process started it.
-    """
+    """A cluster this process is connected to, and the kind of device that all workers use there."""
 
     device: Literal["cpu", "cuda"]
+    """That kind."""
     ours: bool
+    """Made by `connect`, so to be ended by `disconnect`."""
     private: "PrivateCluster | None" = field(default=None, compare=False)
+    """The cluster, where this process started it; else None."""
 
 
 def connect(settings: WorkerSettings, threads: int) -> Connection:

@@ -21,35 +21,42 @@ STACK_SECONDS = 2.0
 
 @dataclass(eq=False)
 class ActorHandle:
-    """One actor.
-
-    `node`: Ray's id of its node. `attempt`: 1 for the first of its slot, one more after each that died before it was
-    ready. `call`: what it was asked last and has not answered: to introduce itself, to prepare, its task, or, while
-    `suspect_until` (monotonic seconds) says that it cannot be reached, whether it is there. `met`: whether it has
-    introduced itself, `device` where; `worker`: None until it is ready. `knock`: the call before its task. `pulse`: an
-    unanswered question for its progress, asked at `asked`; `beats`: the last answer. `leaves`: why it gets no other
-    task. `leads`: whether it holds the larger share of its GPU.
-    """
+    """One actor."""
 
     node: str
+    """Ray's id of its node."""
     actor: Any
     """Ray's handle of it."""
     attempt: int
+    """1 for the first of its slot, one more after each that died before it was ready."""
     call: Any
+    """What it was asked last and has not answered: to introduce itself, to prepare, its task, or, while
+    `suspect_until` says that it cannot be reached, whether it is there.
+    """
     born: float = field(default_factory=time.monotonic)
     """When it was ordered, then when it was asked to prepare, in monotonic seconds."""
     met: bool = False
+    """Whether it has introduced itself."""
     device: str = "cpu"
+    """Where it computes once it is `met`: "cpu", or "cuda:N" as its host counts."""
     worker: Worker | None = None
+    """None until it is ready."""
     ticket: Ticket | None = None
     """Of the task that it works at; None: it has none."""
     knock: Any = None
+    """The call before its task; None once that is answered."""
     suspect_until: float | None = None
+    """Monotonic seconds until which it may be unreachable; None: it can be reached."""
     pulse: Any = None
+    """An unanswered question for its progress; None: there is none."""
     asked: float = 0.0
+    """When `pulse` was asked, in monotonic seconds."""
     beats: int = 0
+    """The last answer to `pulse`."""
     leaves: str = ""
+    """Why it gets no other task; empty: it may get one."""
     leads: bool = True
+    """Whether it holds the larger share of its GPU."""
 
     @property
     def idle(self) -> bool:
@@ -142,11 +149,12 @@ class ActorHandle:
 
 @dataclass(frozen=True)
 class ActorSpec:
-    """What the actors of a pool are made from. `data`: a reference into Ray's object store."""
+    """What the actors of a pool are made from."""
 
     factory: EvaluatorFactory
     """Makes the evaluator in each."""
     data: Any
+    """A reference into Ray's object store: the search's data."""
     settings: WorkerSettings
     """Of the pool."""
     threads: int

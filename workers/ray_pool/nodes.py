@@ -17,21 +17,28 @@ NONE: Mapping[str, int] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A living node. `id`: Ray's. `gpus`, `cores`: what Ray may give away there, whoever has it now."""
+    """A living node."""
 
     id: str
+    """Ray's."""
     host: str
+    """The machine's name."""
     gpus: int
+    """What Ray may give away there, whoever has it now."""
     cores: int
+    """What Ray may give away there, whoever has it now."""
     draining: bool = False
+    """Whether it will go away soon, so that it gets no new work."""
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A cluster at one moment. `nodes`: the living. `deaths`: why others died, by id, as far as Ray remembers."""
+    """A cluster at one moment."""
 
     nodes: tuple[Node, ...]
+    """The living."""
     deaths: Mapping[str, str]
+    """Why others died, by id, as far as Ray remembers."""
 
     def lives(self, node: str) -> bool:
         """Whether the node of this id is up, draining or not."""

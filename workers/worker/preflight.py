@@ -30,39 +30,44 @@ Reach = Callable[[], str | None]
 
 @dataclass(frozen=True)
 class Introduction:
-    """Where a worker is and what it found there.
-
-    `node`: Ray's id. `device`: "cpu", or "cuda:N" as its host counts. `versions`: of python and `PACKAGES`. `data`:
-    hash of the images and labels it holds. `free`: bytes left in `folder`, for temporary files. `store`: the problem with the
-    artifact store, if there is one.
-    """
+    """Where a worker is and what it found there."""
 
     node: str
+    """Ray's id."""
     host: str
+    """The machine's name."""
     device: str
+    """"cpu", or "cuda:N" as its host counts."""
     versions: Mapping[str, str]
+    """Of python and `PACKAGES`."""
     data: str
+    """Hash of the images and labels it holds."""
     folder: str
+    """For temporary files."""
     free: int
+    """Bytes left in `folder`."""
     store: str | None = None
+    """The problem with the artifact store; None if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why a search cannot run on a node, in one line with what was found and the repair. `lasting`: as long as the node
-    is as it is now; else it may well be over in minutes.
-    """
+    """Why a search cannot run on a node."""
 
     text: str
+    """In one line, with what was found and the repair."""
     lasting: bool = True
+    """As long as the node is as it is now; else it may well be over in minutes."""
 
 
 @dataclass(frozen=True)
 class Standard:
-    """What every node must have. `versions`: of the driver, and torch as on the first worker: a driver needs none."""
+    """What every node must have."""
 
     versions: Mapping[str, str]
+    """Of the driver, and torch as on the first worker: a driver needs none."""
     data: str
+    """As in `Introduction`."""
 
     @classmethod
     def of_driver(cls, data: SearchData) -> "Standard":

@@ -15,10 +15,12 @@ PAGES = Path("/proc/self/statm")
 
 @dataclass(frozen=True, slots=True)
 class HeldMemory:
-    """What this process holds: `host` resident in memory, `device` reserved on its GPU; None where it is not known."""
+    """What this process holds."""
 
     host: int | None
+    """Bytes resident in memory; None where it is not known."""
     device: int | None
+    """Bytes reserved on its GPU; None where it is not known."""
 
 
 def held(pages: Path = PAGES) -> HeldMemory:

@@ -35,6 +35,7 @@ class Broken:
     """The worker cannot go on: its evaluator could not be made, or an error left the process unusable."""
 
     message: str
+    """Why, for a person."""
 
 
 def run_task(evaluator: Evaluator, task: Task, progress: Progress = UNWATCHED) -> Result | Broken:
@@ -53,11 +54,14 @@ __all__ = ["UNLIMITED", "Broken", "Done", "ProgressCounter", "Reply", "Service",
 
 @dataclass(frozen=True, slots=True)
 class Upkeep:
-    """The part of `WorkerSettings` that a worker process obeys itself; fields as there, None: no limit."""
+    """The part of `WorkerSettings` that a worker process obeys itself."""
 
     soft_seconds: float | None = None
+    """As in `WorkerSettings`; None: no limit."""
     recycle_after: int | None = None
+    """As in `WorkerSettings`; None: no limit."""
     recycle_growth: int | None = None
+    """As in `WorkerSettings`; None: no limit."""
 
     @classmethod
     def of(cls, settings: "WorkerSettings") -> "Upkeep":
@@ -70,10 +74,12 @@ UNLIMITED = Upkeep()
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A task has ended. `leaves`: why this process must be replaced now; empty if it may go on."""
+    """A task has ended."""
 
     result: Result
+    """What it came to."""
     leaves: str = ""
+    """Why this process must be replaced now; empty if it may go on."""
 
 
 Reply: TypeAlias = Done | Broken

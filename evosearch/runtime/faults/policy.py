@@ -9,20 +9,20 @@ from evosearch.evaluation import FailureKind
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How often an evaluation may fail in one way, and what follows.
-
-    `attempts`: failures of this kind until its budget is spent. `alone_after`: after so many it runs alone on
-    its device; None never. `stops`: a spent budget stops the search instead of giving the worst fitness. `reopened`: a
-    resume after exit 5 opens it again. `of_workers`: it is a matter of workers, so that a node which has it often is closed. `of_itself`:
-    a training comes to it wherever and whenever it runs.
-    """
+    """How often an evaluation may fail in one way, and what follows."""
 
     attempts: int
+    """Failures of this kind until its budget is spent."""
     alone_after: int | None = None
+    """After so many failures it runs alone on its device; None: never."""
     stops: bool = False
+    """A spent budget stops the search instead of giving the worst fitness."""
     reopened: bool = False
+    """A resume after exit 5 opens it again."""
     of_workers: bool = False
+    """It is a matter of workers, so that a node which has it often is closed."""
     of_itself: bool = False
+    """A training comes to it wherever and whenever it runs."""
 
 
 def policy_of(kind: FailureKind) -> Policy:

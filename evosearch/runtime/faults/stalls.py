@@ -20,9 +20,10 @@ from evosearch.storage import LiveCurve
 
 @dataclass(frozen=True)
 class LiveTrainings:
-    """What trains where, and how many of its epochs have been reported. `by_worker`: with the search's name."""
+    """What trains where, and how many of its epochs have been reported."""
 
     by_worker: Mapping[Worker, tuple[str, LiveCurve]] = field(default_factory=dict)
+    """The search's name and the newest curve."""
 
     def began(self, worker: Worker, search: str, trial: TrialId, task: Task) -> "LiveTrainings":
         """The worker was given a task."""
@@ -56,10 +57,12 @@ PAUSE_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class TimeLimits:
-    """Seconds. `stall`: without progress, then a worker hangs. `hard`: of one evaluation; None: no limit."""
+    """How long a worker may take, in seconds."""
 
     stall: float = 600.0
+    """Without progress, until a worker counts as hanging."""
     hard: float | None = None
+    """Of one evaluation; None: no limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,19 +70,23 @@ class Overdue:
     """A worker to be stopped, and what for."""
 
     worker: Worker
+    """Which one."""
     kind: FailureKind
+    """In what way its evaluation failed."""
     message: str
+    """Why, one line."""
 
 
 @dataclass(frozen=True)
 class StallDetector:
-    """Since when each busy worker has had its task, and when it last made progress; `heard`: when somebody last listened
-    to workers. Seconds of one clock.
-    """
+    """What is known of the progress of busy workers. Seconds of one clock."""
 
     begun: Mapping[Worker, float] = field(default_factory=dict)
+    """Since when each busy worker has had its task."""
     moved: Mapping[Worker, float] = field(default_factory=dict)
+    """When each of them last made progress."""
     heard: float | None = None
+    """When somebody last listened to workers; None: not yet."""
 
     def began(self, worker: Worker, now: float) -> "StallDetector":
         """The worker was given a task."""

@@ -15,40 +15,44 @@ TaskName: TypeAlias = tuple[str, TrialId]
 
 @dataclass(frozen=True)
 class Member:
-    """One search of a fleet. `term`: of its driver, for what attempts leave behind."""
+    """One search of a fleet."""
 
     plan: Plan
+    """What it runs."""
     state: DriverState
+    """Its driver's state."""
     term: int = 0
+    """Of its driver, for what attempts leave behind."""
 
 
 @dataclass(frozen=True)
 class Losses:
-    """How often a node lost workers since it last finished an evaluation.
-
-    `count`: incidents. `witnesses`: the workers that were there at the last one; whoever of them is lost too was
-    lost with it. `tasks`: what the lost ones were doing, as (search, trial).
-    """
+    """How often a node lost workers since it last finished an evaluation."""
 
     count: int = 0
+    """Incidents."""
     witnesses: frozenset[str] = frozenset()
+    """The workers that were there at the last one; whoever of them is lost too was lost with it."""
     tasks: frozenset[TaskName] = frozenset()
+    """What the lost ones were doing, as (search, trial)."""
 
 
 @dataclass(frozen=True)
 class Fleet:
-    """A group's searches by name, or the only one, in order; and the pool they share.
-
-    `workers`: by name, those that may be given work. `losses`: of each node. `excluded`: nodes that get no
-    more work. `shunned`: devices on which a task, as (search, trial), lost its worker: once for each process that
-    died there, twice where it was the machine's fault.
-    """
+    """A group's searches, or the only one, and the pool they share."""
 
     members: Mapping[str, Member]
+    """By name, in order."""
     workers: Mapping[str, Worker] = field(default_factory=dict)
+    """By name, those that may be given work."""
     losses: Mapping[str, Losses] = field(default_factory=dict)
+    """Of each node."""
     excluded: frozenset[str] = frozenset()
+    """Nodes that get no more work."""
     shunned: Mapping[TaskName, tuple[str, ...]] = field(default_factory=dict)
+    """Devices on which a task, as (search, trial), lost its worker: once for each process that died
+    there, twice where it was the machine's fault.
+    """
 
     @classmethod
     def of(cls, *members: Member) -> "Fleet":

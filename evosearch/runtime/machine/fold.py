@@ -38,73 +38,84 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True)
 class OpenTrial:
-    """A trial that is born and has no outcome. `key`: equal trials have equal ones. `size`: what it has to do and to
-    hold; None where that is not known.
-    """
+    """A trial that is born and has no outcome."""
 
     trial: Trial
+    """Which one."""
     key: str
+    """Equal trials have equal ones."""
     size: Size | None
+    """What it has to do and to hold; None where that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """A trained network that has still to read the test split. `weights`: what it left, on `node`, where that is known.
-    `attempt`: the newest number given out, to its training or a reading. `failures`: of readings, as in `DriverState`.
-    """
+    """A trained network that has still to read the test split."""
 
     trial: Trial
+    """Its training."""
     success: Success
+    """What the training came to."""
     weights: str
+    """The file that it left."""
     node: str | None
+    """Where that is; None where it is not known."""
     attempt: int
+    """The newest number given out, to its training or a reading."""
     failures: tuple[FailureKind, ...] = ()
+    """Of readings, as in `DriverState`."""
 
 
 @dataclass(frozen=True)
 class DriverState:
-    """All that decides what a driver does next.
-
-    The durable part is a fold of the journal. `search`: the strategy's own state, and `progress` what it shows of it.
-    `announced`: the newest generation whose population is journaled, -1 before the first. `population`: the numbers of its
-    members. `verdict`: the best candidate's number as last journaled. `births`: trials that were ever born. `open`: trials that are born and have no outcome.
-    `unproved`: some of them have not been held against what the strategy asks for. `attempts`: dispatches of trials without
-    a success. `failures`: failed attempts in order, of open ones, but for those that went with their node. `failed`: what ended in a failure. `unread`: trained networks that have still to read the test split. `ended`: trials
-    that have ended, in whatever way. `timings`: what finished ones took. `remembered`: the trial that finished each key, and
-    what it came to. `concluded` and `errors`: how many ended in training, and how many of them in a final `error`.
-
-    `halted`: the newest driver has ended or is ending the search; `stopped`: it did so because too many
-    evaluations failed.
-
-    `running`: trial by worker name, of the newest driver.
-
-    `rules`: as in `SearchCreated`. `processors`: kinds that workers were seen to compute on, in order. `barren`: all of the first
-    generation diverged.
-    """
+    """All that decides what a driver does next. All but `running` is durable: a fold of the journal."""
 
     search: Any
+    """The strategy's own state."""
     progress: SearchProgress
+    """What the strategy shows of its state."""
     announced: int = -1
+    """The newest generation whose population is journaled, -1 before the first."""
     population: tuple[int, ...] = ()
+    """The numbers of that generation's members."""
     verdict: int | None = None
+    """The best candidate's number as last journaled; None before the first."""
     births: int = 0
+    """Trials that were ever born."""
     open: Mapping[TrialId, OpenTrial] = field(default_factory=dict)
+    """Trials that are born and have no outcome."""
     unproved: bool = False
+    """Some of the open trials have not been held against what the strategy asks for."""
     attempts: Mapping[TrialId, int] = field(default_factory=dict)
+    """Dispatches of trials without a success."""
     failures: Mapping[TrialId, tuple[FailureKind, ...]] = field(default_factory=dict)
+    """Failed attempts in order, of open trials, but for those that went with their node."""
     failed: Mapping[TrialId, FailureKind] = field(default_factory=dict)
+    """The trials that ended in a failure, and its kind."""
     unread: Mapping[TrialId, Unread] = field(default_factory=dict)
+    """Trained networks that have still to read the test split."""
     remembered: Mapping[str, tuple[TrialId, Measured]] = field(default_factory=dict)
+    """By key, the trial that finished it and what it came to."""
     ended: int = 0
+    """Trials that have ended, in whatever way."""
     timings: Timings = field(default_factory=Timings)
+    """What finished trials took."""
     concluded: int = 0
+    """How many trials ended in training."""
     errors: int = 0
+    """How many of the concluded ended in a final `error`."""
     halted: bool = False
+    """The newest driver has ended or is ending the search."""
     stopped: bool = False
+    """It did so because too many evaluations failed."""
     running: Mapping[str, TrialId] = field(default_factory=dict)
+    """Trial by worker name, of the newest driver."""
     rules: int = 0
+    """As in `SearchCreated`."""
     processors: tuple[str, ...] = ()
+    """Kinds that workers were seen to compute on, in order."""
     barren: bool = False
+    """All of the first generation diverged."""
 
     @classmethod
     def start(cls, plan: Plan) -> "DriverState":

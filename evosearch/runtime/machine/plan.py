@@ -28,22 +28,26 @@ from evosearch.search import AnyStrategy, SearchContext
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """What a training takes. `work`: for the cost model. `peak`: bytes that it is expected to hold at most, the
-    framework's own not counted.
-    """
+    """What a training takes."""
 
     work: Work
+    """For the cost model."""
     peak: int
+    """Bytes that it is expected to hold at most, the framework's own not counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReadingName:
-    """Names a reading of the test split. `key`: within the search. `number`: of the candidate, where it was found."""
+    """Names a reading of the test split."""
 
     key: str
+    """Within the search."""
     number: int
+    """Of the candidate, in the search that it was found by."""
     epochs: int
+    """Of its training."""
     seed: int
+    """Of its training."""
 
 
 class SplitReader(Protocol):
@@ -77,17 +81,20 @@ class SplitReader(Protocol):
 
 @dataclass(frozen=True)
 class Plan:
-    """A search as the driver runs it. `name` and `data_key` are the search's own; `context` is what its strategy was
-    made in. `reader`: of a list whose networks read the test split; None everywhere else. `measure`: what its strategy goes
-    by.
-    """
+    """A search as the driver runs it."""
 
     name: str
+    """The search's own."""
     strategy: AnyStrategy
+    """What decides which trials are trained."""
     context: SearchContext
+    """What the strategy was made in."""
     data_key: str
+    """Names the search's data."""
     reader: SplitReader | None = None
+    """Of a list whose networks read the test split; None everywhere else."""
     measure: Measure = "accuracy"
+    """What the strategy goes by."""
 
     @property
     def problem(self) -> Problem:

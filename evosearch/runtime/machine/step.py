@@ -40,36 +40,46 @@ class Begun:
 
 @dataclass(frozen=True)
 class StopAsked:
-    """A signal asked the searches to stop; `reason` is its name."""
+    """A signal asked the searches to stop."""
 
     reason: str
+    """The signal's name."""
 
 
 @dataclass(frozen=True)
 class Record:
-    """Write these facts to the journal of `search` in one transaction."""
+    """Write facts to a journal in one transaction."""
 
     search: str
+    """Whose journal."""
     facts: tuple[Event, ...]
+    """In order."""
 
 
 @dataclass(frozen=True)
 class Assign:
-    """Give `worker` attempt `attempt` at `trial` of `search`."""
+    """Give a worker one attempt at a trial."""
 
     search: str
+    """Whose trial it is."""
     worker: Worker
+    """Who gets it."""
     trial: TrialId
+    """Which one."""
     attempt: int
+    """Its number, from 1."""
     task: Task
+    """What is to be done."""
 
 
 @dataclass(frozen=True)
 class Exclude:
-    """Let the pool start no worker on `node` any more; `message`: why, for a person."""
+    """Let the pool start no worker on a node any more."""
 
     node: str
+    """Which one."""
     message: str
+    """Why, for a person."""
 
 
 DriverEvent: TypeAlias = Begun | StopAsked | PoolEvent

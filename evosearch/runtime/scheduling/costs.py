@@ -38,14 +38,18 @@ def work_of(size: NetworkSize) -> Work:
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """What finished evaluations took: the sums that a least-squares fit of relative errors needs, of constant size.
-
-    `gram`: of the works, each divided by its seconds, row by row. `moment`: their sum.
+    """What finished evaluations took: the sums that a least-squares fit of relative errors needs, of
+    constant size.
     """
 
     count: int = 0
+    """Evaluations."""
     gram: tuple[float, ...] = (0.0,) * FEATURES**2
+    """The works, each divided by its seconds, multiplied with themselves: `FEATURES` x `FEATURES`, row by
+    row.
+    """
     moment: tuple[float, ...] = (0.0,) * FEATURES
+    """The sum of the works, each divided by its seconds: `FEATURES` numbers."""
 
     def __add__(self, other: "Timings") -> "Timings":
         return Timings(self.count + other.count, _sum(self.gram, other.gram), _sum(self.moment, other.moment))

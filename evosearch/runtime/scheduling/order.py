@@ -19,13 +19,18 @@ _Place: TypeAlias = tuple[bool, bool, float, tuple[int, float], str]
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A trial to dispatch. `seconds`: predicted, infinite where nothing is known. `early`: it belongs to the next generation. `need`: of a device."""
+    """A trial to dispatch."""
 
     search: str
+    """Whose trial it is."""
     trial: Trial
+    """Which one."""
     seconds: float
+    """Predicted; infinite where nothing is known."""
     early: bool
+    """It belongs to the next generation."""
     need: Demand
+    """What it asks of a device."""
 
 
 def waiting(fleet: Fleet) -> Iterator[Waiting]:

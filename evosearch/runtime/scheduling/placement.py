@@ -22,14 +22,16 @@ ABOUT = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What a candidate asks of a device. `peak`: bytes, predicted. `alone`: nothing else may run there, after what
-    happened to it. `doubtful`: memory ran out, so that the prediction says nothing. `shunned`: as in `Fleet`.
-    """
+    """What a candidate asks of a device."""
 
     peak: int
+    """Bytes, predicted."""
     alone: bool = False
+    """Nothing else may run there, after what happened to it."""
     doubtful: bool = False
+    """Memory ran out, or nothing is predicted, so that `peak` says nothing."""
     shunned: tuple[str, ...] = ()
+    """As in `Fleet`."""
 
 
 @dataclass
