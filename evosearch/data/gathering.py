@@ -22,9 +22,9 @@ class Gathered:
     """The usable images of a source."""
 
     listing: Listing
-    """The names of all images, and lines about those that are not usable."""
+    """The usable images, and lines about the others."""
     arrays: Mapping[SplitName, Split]
-    """The usable ones, by split."""
+    """Their pixels and class numbers, by split."""
     root: Path | None = None
     """Folder of the files; None for a source without files."""
     files: DecodedFiles | None = None

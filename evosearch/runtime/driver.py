@@ -74,7 +74,7 @@ class Surroundings:
     pool: WorkerPool
     """The workers."""
     logbooks: Mapping[str, Logbook]
-    """By search: where what happens is written."""
+    """By search: where its driver writes."""
     clock: Callable[[], float]
     """Monotonic seconds."""
     stop_reason: Callable[[], str | None]

@@ -46,6 +46,6 @@ class Database:
     None where there is nothing to upgrade.
     """
     schema: int = SCHEMA
-    """The number of the schema that it has on disk."""
+    """The number of the schema that the journal itself has, older ones included."""
     checkpoint: Callable[[], None] = lambda: None
     """As `Journal.checkpoint`."""

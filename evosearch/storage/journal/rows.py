@@ -31,7 +31,9 @@ class SearchRow:
     term: int
     """Of the newest driver."""
     heartbeat: float
-    """Of the newest driver, its last one, in seconds since 1970."""
+    """Of the newest driver, its last one, in seconds since 1970; before the first driver, when the search
+    was created.
+    """
     seconds: float
     """Summed over the drivers that searched, from start to last heartbeat."""
     generation: int
