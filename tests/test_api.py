@@ -122,6 +122,10 @@ def test_the_positive_class_makes_another_search_only_where_it_decides(config):
         for n in (0, 1)
     )
     assert differing_keys(first, second) == ("data.positive: 0 here, 1 in the journal",)
+    left_out, named = (replace(first, data=replace(config.data, positive=chosen)) for chosen in (None, "1"))
+    assert differing_keys(left_out, second) == differing_keys(second, left_out) == ()
+    assert differing_keys(left_out, first) == ("data.positive: null here, 0 in the journal",)
+    assert differing_keys(named, second) == ('data.positive: "1" here, 1 in the journal',)
     by_accuracy = replace(first, strategy=config.strategy)
     assert differing_keys(by_accuracy, replace(second, strategy=config.strategy)) == ()
 
