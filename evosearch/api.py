@@ -40,6 +40,7 @@ from evosearch.storage import (
     EvaluationRow,
     Home,
     SearchRow,
+    group_of,
     operations_to_json,
 )
 
@@ -81,7 +82,8 @@ def run(
         how: executor, address, takeover, watcher and providers, see `DriveOptions`.
 
     Raises:
-        SearchConflictError: the name belongs to a search of another configuration or of other data, or to a group.
+        SearchConflictError: the name belongs to a search of another configuration or of other data, or to a group; or what
+            would be its group is a search.
         EvosearchError: as `evosearch.runtime.drive`.
     """
     options = DriveOptions.of(**how)
@@ -91,6 +93,11 @@ def run(
         raise SearchConflictError(
             f"{config.name!r} is a group of {counted(len(members), 'search')}; "
             f"give the seeds it has with --seeds, or take another --name"
+        )
+    above = group_of(config.name)
+    if above != config.name and not home.journal.find(config.name) and home.journal.find(above):
+        raise SearchConflictError(
+            f"{config.name!r} would be kept in the folder of the search {above!r}; take another --name"
         )
     return drive_searches([_begun(config, home, options, source)])[0]
 

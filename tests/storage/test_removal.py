@@ -215,3 +215,38 @@ def test_a_search_in_postgresql_goes_like_any_other(database, tmp_path) -> None:
         assert delete(home, "digits", LOOK) == ()
         assert names(home) == []
         assert not home.folder_of("digits").exists()
+
+
+def test_a_folder_that_holds_files_of_another_search_stays(home, add) -> None:
+    add("digits")
+    add("digits/final-30", parent="digits")
+    for name in ("digits/x", "digits/y"):  # the first versions began such ones
+        add(name)
+    with pytest.raises(
+        SearchConflictError,
+        match=r"^the files of 'digits/x', 'digits/y' are in the folder of 'digits'; delete these first$",
+    ):
+        delete(home, "digits", LOOK)
+    assert len(names(home)) == 4
+    assert (home.folder_of("digits/x") / "final" / "best.safetensors").is_file()
+    for name in ("digits/x", "digits/y", "digits"):
+        assert delete(home, name, LOOK) == ()
+    assert names(home) == []
+
+
+@pytest.mark.parametrize("in_a_store", [False, True])
+def test_a_winner_goes_with_the_retraining_that_trained_it(home, add, store, in_a_store) -> None:
+    artifacts = store.url if in_a_store else None
+    add("digits", artifacts=artifacts)
+    for epochs in (9, 30):
+        add(f"digits/final-{epochs}", parent="digits", artifacts=artifacts)
+    own = ArtifactStore.of(artifacts, home.folder).within("digits")
+    own.write_bytes("winner.safetensors", b"weights")
+    own.write_bytes("winner.json", b'{"retraining": "digits/final-30"}')
+    delete(home, "digits/final-9", LOOK)
+    assert own.exists("winner.json")
+    assert own.exists("winner.safetensors")
+    delete(home, "digits/final-30", LOOK)
+    assert not own.exists("winner.json")
+    assert not own.exists("winner.safetensors")
+    assert own.exists("final/best.safetensors")
