@@ -94,11 +94,6 @@ def run(
             f"{config.name!r} is a group of {counted(len(members), 'search')}; "
             f"give the seeds it has with --seeds, or take another --name"
         )
-    above = group_of(config.name)
-    if above != config.name and not home.journal.find(config.name) and home.journal.find(above):
-        raise SearchConflictError(
-            f"{config.name!r} would be kept in the folder of the search {above!r}; take another --name"
-        )
     return drive_searches([_begun(config, home, options, source)])[0]
 
 
@@ -171,6 +166,10 @@ def _begun(config: RunConfig, home: Home, options: DriveOptions, source: Documen
     row = home.journal.find(config.name)
     if row is None:
         check_new(config, source)
+        if (above := group_of(config.name)) != config.name and home.journal.find(above):
+            raise SearchConflictError(
+                f"{config.name!r} would be kept in the folder of the search {above!r}; take another --name"
+            )
     else:
         config = _merged(config, row, source)
         _note_objections(config, options)
