@@ -23,8 +23,8 @@ def what_is_deleted(home: Home, name: str) -> tuple[SearchRow, ...]:
     """The searches that go when `name` is deleted: the search or the members of the group, and their retrainings.
 
     Raises:
-        SearchConflictError: there is neither a search nor a group of that name, or files of other searches are in its
-            folder.
+        SearchConflictError: there is neither a search nor a group of that name, files of other searches are in its
+            folder, or it is a retraining whose readings are to be counted.
     """
     rows = home.journal.searches()
     asked = home.members_of(name) or (home.find_search(name),)
@@ -36,7 +36,17 @@ def what_is_deleted(home: Home, name: str) -> tuple[SearchRow, ...]:
         raise SearchConflictError(
             f"the files of {', '.join(map(repr, inside))} are in the folder of {name!r}; delete these first"
         )
+    for row in asked:
+        if row.parent is not None and home.journal.find(row.parent) and _has_read(home, row):
+            raise SearchConflictError(
+                f"{row.name!r} has read the test split, and every reading is counted as long as {row.parent!r} is there; "
+                f"`evosearch delete {row.parent}` removes both"
+            )
     return (*asked, *retrainings)
+
+
+def _has_read(home: Home, row: SearchRow) -> bool:
+    return any(one.search == row.name for one in home.journal.test_readings(row.name))
 
 
 def delete(home: Home, name: str, onlooker: Onlooker) -> tuple[str, ...]:
