@@ -74,7 +74,7 @@ def test_in_a_job_that_came_from_another_machine_the_commands_reach_the_head_fro
     assert f"evosearch results tiny {reach}  every" in command("run", "tiny.yaml").out
     options = f"--storage {place} {reach}"
     ended = command("run", "tiny.yaml", "--storage", ELSEWHERE)
-    assert f"evosearch results tiny {options}    every" in ended.out
+    assert f"evosearch results tiny {options}  every" in ended.out
     assert f"evosearch retrain tiny {options}    train" in ended.out
 
 
