@@ -323,3 +323,7 @@ def test_data_that_have_changed_are_told_by_their_hash(refused, own_finished):
     message = refused("run", "tiny.yaml", "--set", "data.split_seed=1")
     assert message.startswith("the data of 'tiny' have changed: their hash is ")
     assert message.endswith("bring the images back, or take another --name")
+
+
+def test_an_empty_name_is_shown_as_one(refused):
+    assert refused("run", "tiny.yaml", "--name", "").startswith("--name '': name: '' cannot name a search")
