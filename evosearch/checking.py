@@ -20,7 +20,7 @@ from evosearch.session import (
     make_plan,
 )
 from workers import make_pool, measure_on, time_trainings
-from workers.slots import count_cores, count_gpus, kind_of, plan_slots
+from workers.slots import count_cores, gpus_for, kind_of, plan_slots
 
 MOST_MEASURED = 12
 """Networks that `validate` measures: enough for the cost model, and a second or two each."""
@@ -77,7 +77,9 @@ def _measured(
     make_pool: Callable[..., WorkerPool],
 ) -> Measured:
     """What the search takes on this machine's workers, in processes: whatever Ray would do, they train alike."""
-    slots = plan_slots(config.workers, config.training.threads, count_gpus(), count_cores())
+    slots = plan_slots(
+        config.workers, config.training.threads, gpus_for(config.workers.device), count_cores()
+    )
     few = replace(config.workers, count=min(len(slots), MOST_MEASURING), device=kind_of(slots))
     sizes = [size for trial in trials if (size := plan.size(trial))]
     order = sorted(range(len(trials)), key=lambda place: sizes[place].work[2])

@@ -137,7 +137,7 @@ def run(config: RunConfig | str | Path, storage: str | None = None, **how: Unpac
     Args:
         config: the search, or the file it is read from.
         storage: the journal, a file or a URL; None: `storage.journal`, else `journal.db` in $EVOSEARCH_HOME, else in ./runs.
-        how: executor, address, takeover, watcher, see `evosearch.session.DriveOptions`.
+        how: executor, address, takeover, watcher, see `evosearch.providers.DriveOptions`.
 
     Raises:
         EvosearchError: as `evosearch.api.run`.

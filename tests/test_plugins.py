@@ -119,7 +119,7 @@ def test_a_search_with_them_is_run_and_where_they_are_not_installed_it_is_only_s
         assert ended.returncode == 2
         assert ended.stderr.splitlines()[-1] == (
             "evosearch: 'ladder' cannot go on here: the journal's configuration: data.name is \"stripes\"; expected "
-            "digits, covid_ct or image_folder; it was begun with evosearch-example 1.0: install that"
+            "digits, covid_ct or image_folder (and 1 more); it was begun with evosearch-example 1.0: install that"
         )
     newer = tmp_path / "newer"
     shutil.copytree(PACKAGE, newer)

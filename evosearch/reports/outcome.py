@@ -40,7 +40,7 @@ def search_lines(
         *lines,
         "",
         f"Best: validation {best_figure(row, best)}, candidate {best.candidate} of generation {best.generation}",
-        *_beside_the_largest_class(best, largest),
+        *_beside_the_largest_class(row, best, largest),
         f"  {best.chromosome}",
         *_in_words(best.chromosome, classes),
         *_size(best),
@@ -59,16 +59,22 @@ def best_figure(row: SearchRow, best: EvaluationRow) -> str:
     return f"{MEASURES[measure]} {best.fitness:.4f}{accuracy}"
 
 
-def _beside_the_largest_class(best: EvaluationRow, largest: tuple[str, float] | None) -> list[str]:
+def _beside_the_largest_class(
+    row: SearchRow, best: EvaluationRow, largest: tuple[str, float] | None
+) -> list[str]:
     accuracy = best.fitness if best.accuracy is None else best.accuracy
     if largest is None or accuracy is None:
         return []
     name, share = largest
     if accuracy > share:
         return [f"  {share:.4f} is reached by always answering {name!r}, the largest class"]
+    hint = (
+        "; strategy.fitness: balanced_accuracy counts every class alike"
+        if measure_of(row) == "accuracy"
+        else ""
+    )
     return [
-        f"  no better than always answering {name!r}: {share:.4f} of the validation images are of this class; "
-        "strategy.fitness: balanced_accuracy counts every class alike"
+        f"  in accuracy no better than always answering {name!r}: {share:.4f} of the validation images are of this class{hint}"
     ]
 
 

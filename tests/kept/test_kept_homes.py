@@ -78,10 +78,18 @@ def course(document, expected):
     return members, rows, document["generations"], document["readings"]
 
 
+def without_guesses(document):
+    """Without what each version guesses in its own way: when a search will end."""
+    status = document["status"]
+    for one in status.get("members", [status]):
+        one.pop("estimated_seconds_left", None)
+    return document
+
+
 def test_it_is_read_as_the_version_that_wrote_it_read_it(kept):
     kept, pools = kept
     expected = kept.expected["kept"]
-    assert seen(record(kept.name, kept), expected) == expected
+    assert without_guesses(seen(record(kept.name, kept), expected)) == without_guesses(expected)
     assert not pools
 
 

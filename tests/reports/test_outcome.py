@@ -72,7 +72,7 @@ def test_the_best_stands_beside_what_the_largest_class_reaches_alone():
 @pytest.mark.parametrize("share", [0.875, 0.95])
 def test_a_best_that_the_largest_class_reaches_alone_is_marked(share):
     assert best_lines(largest=("cat", share))[1].startswith(
-        f"  no better than always answering 'cat': {share:.4f} of the validation images are of this class"
+        f"  in accuracy no better than always answering 'cat': {share:.4f} of the validation images are of this class"
     )
 
 

@@ -34,8 +34,8 @@ from evosearch.runtime import (
     TaskDone,
     WorkerLeft,
     WorkerPool,
-    checkpointing,
     driver,
+    settings,
 )
 from evosearch.runtime.faults import policy
 from evosearch.runtime.faults.policy import Policy
@@ -220,7 +220,7 @@ def an_attempts_number_is_used_twice(patch: Patch) -> Doubles:
 
 
 def a_checkpoint_of_another_training_is_continued(patch: Patch) -> Doubles:
-    patch.setattr(checkpointing, "_key", lambda task: f"seed-{task.seed % 3}")
+    patch.setattr(settings, "_key", lambda task: f"seed-{task.seed % 3}")
     return Doubles()
 
 

@@ -207,7 +207,9 @@ def _with_trial(
             return _born(plan, state, fact.trial)
         case Dispatched(_, attempt, worker):
             attempts = {**state.attempts, fact.trial: attempt}
-            return replace(state, attempts=attempts, running={**state.running, worker: fact.trial})
+            running = {**state.running, worker: fact.trial}
+            # a search that goes on is no stopped one, also where a stop left nothing to reopen
+            return replace(state, attempts=attempts, running=running, stopped=False)
         case Finished(_, _, worker, success):
             one = state.open[fact.trial]
             remembered = {**state.remembered, one.key: (fact.trial, without_details(success))}

@@ -6,7 +6,7 @@ import pytest
 
 from evosearch.errors import TooManyFailuresError
 from evosearch.evaluation import FailureKind
-from evosearch.runtime import RULES, Silence
+from evosearch.runtime import RULES, Silence, replay
 from evosearch.search import EavlSettings, RandomSearchSettings
 from evosearch.storage import Completed, GenerationStarted, ProcessorSeen, SearchCreated, Stopped
 from evosearch.testing import FailingEvaluator, Script, Victims
@@ -53,6 +53,17 @@ def test_a_resume_goes_on_without_stopping_again():
     again(drive.logbook.facts)
     assert len(again.logbook.of(Stopped)) == 1
     assert again.logbook.facts[-1] == Completed(None)
+
+
+def test_a_search_that_goes_on_is_no_stopped_one_whose_failures_are_begun_again():
+    drive = diverging(make_plan(SETTINGS))
+    with pytest.raises(TooManyFailuresError):
+        drive()
+    again = Drive(drive.plan, replace(DIVERGING, kind=FailureKind.ERROR), logbook=MemoryLogbook())
+    with pytest.raises(TooManyFailuresError):
+        again(drive.logbook.facts)
+    before_it_ended = again.logbook.facts[:-1]
+    assert replay(drive.plan, before_it_ended[:-1]).stopped is False
 
 
 def test_a_search_that_began_before_there_was_this_rule_goes_on_with_a_word():

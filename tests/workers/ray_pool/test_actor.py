@@ -39,7 +39,8 @@ def test_an_actor_whose_evaluator_cannot_be_made_says_why() -> None:
 
 def test_a_prepared_actor_evaluates_and_its_pulse_moves() -> None:
     actor = _actor()
-    assert actor.prepare("cpu") == Ready(None)
+    ready = actor.prepare("cpu")
+    assert ready == Ready(None, ready.processor)
     before = actor.pulse().beats
     reply = actor.run(training_task())
     assert isinstance(reply, Done)
