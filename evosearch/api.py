@@ -40,6 +40,7 @@ from evosearch.storage import (
     EvaluationRow,
     Home,
     SearchRow,
+    group_of,
     operations_to_json,
 )
 
@@ -81,7 +82,8 @@ def run(
         how: executor, address, takeover, watcher and providers, see `DriveOptions`.
 
     Raises:
-        SearchConflictError: the name belongs to a search of another configuration or of other data, or to a group.
+        SearchConflictError: the name belongs to a search of another configuration or of other data, or to a group; or what
+            would be its group is a search.
         EvosearchError: as `evosearch.runtime.drive`.
     """
     options = DriveOptions.of(**how)
@@ -164,6 +166,10 @@ def _begun(config: RunConfig, home: Home, options: DriveOptions, source: Documen
     row = home.journal.find(config.name)
     if row is None:
         check_new(config, source)
+        if (above := group_of(config.name)) != config.name and home.journal.find(above):
+            raise SearchConflictError(
+                f"{config.name!r} would be kept in the folder of the search {above!r}; take another --name"
+            )
     else:
         config = _merged(config, row, source)
         _note_objections(config, options)

@@ -29,6 +29,7 @@ the command line translates by `of_system`.
 
 import errno
 import os
+import re
 
 
 class EvosearchError(Exception):
@@ -196,19 +197,23 @@ _LOADER = {
     "failed to map segment": errno.ENOMEM,
     "cannot allocate memory": errno.ENOMEM,
     "Too many open files": errno.EMFILE,
-    "Error 24": errno.EMFILE,
+    r"cannot open shared object file: Error 24$": errno.EMFILE,
 }
-"""Words of the loader of libraries (glibc's, musl's), and what they mean."""
+"""Patterns of words of the loader of libraries (glibc's, musl's), and what they mean."""
+
+_OURS = frozenset({errno.EBADF, errno.EDOM, errno.ERANGE})
+"""What the system says of a call that should not have been made: a closed descriptor, a number out of range."""
 
 
 def of_system(error: OSError | MemoryError | RuntimeError | ImportError) -> EvosearchError | None:
     """What the operating system refused, as an error of ours: its reason, the path that it is about, the repair.
 
-    None for a RuntimeError that is not Python's word for a thread that the system refused, and for an ImportError that is
-    not the loader's for a library that it had no room or no descriptor for.
+    None for what is a bug of ours: a RuntimeError that is not Python's word for a thread that the system refused, an
+    ImportError that is not the loader's for a library that it had no room or no descriptor for, an OSError that says
+    nothing, or that a call of ours made no sense.
     """
     if isinstance(error, ImportError):
-        number = next((number for words, number in _LOADER.items() if words in str(error)), None)
+        number = next((number for words, number in _LOADER.items() if re.search(words, str(error))), None)
         return CannotRunError(f"{error}; {_REPAIRS[number]}") if number else None
     if isinstance(error, MemoryError):
         detail = f" ({error})" if str(error) else ""
@@ -216,6 +221,8 @@ def of_system(error: OSError | MemoryError | RuntimeError | ImportError) -> Evos
     if isinstance(error, RuntimeError):
         refused = "can't start new thread" in str(error)
         return CannotRunError(f"no thread can be started: {_REPAIRS[errno.EAGAIN]}") if refused else None
+    if not str(error) or error.errno in _OURS:
+        return None
     number = error.errno or 0
     if number == errno.ENOENT and _no_working_directory():
         return InputError("the working directory is gone; change to one that is there")

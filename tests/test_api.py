@@ -122,6 +122,10 @@ def test_the_positive_class_makes_another_search_only_where_it_decides(config):
         for n in (0, 1)
     )
     assert differing_keys(first, second) == ("data.positive: 0 here, 1 in the journal",)
+    left_out, named = (replace(first, data=replace(config.data, positive=chosen)) for chosen in (None, "1"))
+    assert differing_keys(left_out, second) == differing_keys(second, left_out) == ()
+    assert differing_keys(left_out, first) == ("data.positive: null here, 0 in the journal",)
+    assert differing_keys(named, second) == ('data.positive: "1" here, 1 in the journal',)
     by_accuracy = replace(first, strategy=config.strategy)
     assert differing_keys(by_accuracy, replace(second, strategy=config.strategy)) == ()
 
@@ -504,8 +508,21 @@ def test_a_name_is_a_search_or_a_group_never_both(home, config, scripted, api):
     api.run(replace(config, name="single"), home)
     with pytest.raises(SearchConflictError, match="'single' is a single search"):
         api.run_group(replace(config, name="single"), [0], home)
+    with pytest.raises(
+        SearchConflictError, match="in the folder of the search 'single'; take another --name"
+    ):
+        api.run(replace(config, name="single/x"), home)
+    assert home.journal.find("single/x") is None
     with pytest.raises(SearchConflictError, match="no search 'gone'"):
         api.resume_group("gone", home)
+
+
+def test_a_search_below_another_that_was_begun_before_that_was_refused_goes_on(home, config, scripted, api):
+    below = replace(config, name="single/x")
+    first = api.run(below, home)
+    (created,) = facts(home, SearchCreated, "single/x")
+    home.journal.create_search("single", created, 0.0)
+    assert api.run(below, home) == first
 
 
 def test_members_whose_images_lie_elsewhere_now_go_on_together(home, config, scripted, api):

@@ -110,6 +110,28 @@ def test_memory_threads_and_processes_that_the_system_refuses_are_told_too():
     assert of_system(RuntimeError("a bug of ours")) is None
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(),
+        TimeoutError(),
+        OSError(errno.EBADF, "Bad file descriptor"),
+        OSError(errno.EDOM, "Numerical argument out of domain"),
+        OSError(errno.ERANGE, "Numerical result out of range"),
+        ImportError("cannot import name 'Error 24' from 'evosearch.errors'"),
+    ],
+    ids=repr,
+)
+def test_what_only_a_bug_of_ours_raises_is_not_blamed_on_the_system(error):
+    assert of_system(error) is None
+
+
+def test_what_the_system_says_without_a_number_is_told():
+    assert str(of_system(TimeoutError("timed out"))) == "timed out"
+    found = of_system(ImportError("libgomp.so.1: cannot open shared object file: Error 24"))
+    assert str(found).endswith("; this process may open no more files; raise the limit (ulimit -n)")
+
+
 def test_a_path_of_thousands_of_letters_is_shortened():
     found = str(of_system(OSError(errno.ENAMETOOLONG, "File name too long", "x" * 5000)))
     assert "(5,000 characters): File name too long" in found

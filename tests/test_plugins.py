@@ -2,12 +2,16 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from evosearch.search import EavlSettings
+from evosearch.storage import SearchCreated, open_home
 
 PACKAGE = Path(__file__).parent / "example_package"
 LADDER = """
@@ -17,6 +21,11 @@ training: {epochs: 1, batch_size: 16}
 workers: {count: 1}
 final: {epochs: 1}
 """
+BEGUN = {
+    "name": "old",
+    "data": {"name": "stripes", "count": 20},
+    "strategy": {"name": "ladder", "rungs": 2},
+}
 
 
 @pytest.fixture
@@ -93,6 +102,40 @@ def test_what_is_wrong_is_answered_as_with_ours(evosearch, override, message):
     ended = evosearch("validate", "ladder.yaml", "--set", override)
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr.startswith(f"evosearch: --set {override}: {message}")
+
+
+@pytest.mark.parametrize(
+    ("then", "now"),
+    [
+        ("rungs", "height"),  # a key has another name now
+        ("return self.rungs", "return self.nothing"),
+        ("super().__post_init__()", "self.nothing"),
+    ],
+)
+def test_what_a_newer_version_of_theirs_cannot_read_or_say_is_left_open_and_the_others_are_shown(
+    evosearch, tmp_path, then, now
+):
+    with open_home(None, env={}, cwd=tmp_path, create=True) as home:
+        for name, configuration in (("old", BEGUN), ("plain", {"name": "plain", "data": {"name": "digits"}})):
+            environment = {"plugins": {"evosearch-example": "1.0"}} if name == "old" else {}
+            home.journal.create_search(name, SearchCreated(configuration, "k", environment, 1), 1.0)
+    newer = tmp_path / "newer"
+    shutil.copytree(PACKAGE, newer)
+    program = newer / "evosearch_example" / "__init__.py"
+    assert then in program.read_text()
+    program.write_text(program.read_text().replace(then, now))
+    ended = evosearch("status", "--json", installed=newer)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    totals = {one["name"]: one["evaluations"]["total"] for one in json.loads(ended.stdout)}
+    assert totals == {"old": None, "plain": EavlSettings().with_generations(1).evaluations_in_all}
+    if then == "rungs":
+        ended = evosearch("resume", "old", "--executor", "local", installed=newer)
+        assert ended.returncode == 2
+        assert re.fullmatch(
+            r"evosearch: 'old' cannot go on here: the journal's configuration: strategy.rungs is unknown; .* \(here is "
+            r"evosearch-example 1.0\); it was begun with evosearch-example 1.0: install that",
+            ended.stderr.splitlines()[-1],
+        )
 
 
 @pytest.mark.slow

@@ -78,13 +78,14 @@ class JobClient:
         entrypoint = f"cd {INSIDE} && exec {shlex.join(command)}"
         with parcel.packed() as package, self._told("the cluster does not take the job"):
             environment = {"working_dir": str(package), "env_vars": {**SAFE, **variables}}
-            return str(self._client.submit_job(entrypoint=entrypoint, runtime_env=environment))
+            with _reaching():
+                return str(self._client.submit_job(entrypoint=entrypoint, runtime_env=environment))
 
     def follow(self, job: str, write: Callable[[str], None]) -> int:
         """Write the job's log as it comes, line by line, until it has ended; returns its driver's exit status.
 
         Raises:
-            InterruptedSearchError: by Ctrl-C or SIGTERM, where the job runs on; or the job was stopped.
+            InterruptedSearchError: by Ctrl-C, SIGTERM or SIGHUP, where the job runs on; or the job was stopped.
             CannotRunError: it never began, or its cluster is lost.
         """
         with self._told(f"job {job} may run on, but it is out of reach"):
@@ -101,8 +102,8 @@ class JobClient:
     ) -> tuple[int, bytes]:
         """Run `evosearch ARGUMENTS` on the head, with these environment variables; no file is sent, nothing reserved.
 
-        What it writes to standard error is written as it comes, line by line. The first Ctrl-C or SIGTERM stops the
-        job, a second one leaves it. Ray forgets the job when it has ended.
+        What it writes to standard error is written as it comes, line by line. The first Ctrl-C, SIGTERM or SIGHUP
+        stops the job, a second one leaves it. Ray forgets the job when it has ended.
 
         Returns:
             The command's exit status, and all that it wrote to standard output.
@@ -136,7 +137,7 @@ class JobClient:
         asked = asyncio.Event()
         _at_signals(asked.set, _cancel_this())
         with self._told("the cluster does not take the command"):
-            job = await asyncio.wait_for(_in_daemon(submit), SILENT_SECONDS)
+            job = await _asked(submit, SILENT_SECONDS)
         stopping = asyncio.create_task(self._stopped_when(asked, job))
         try:
             with self._told(f"job {job} may run on, but it is out of reach"):
@@ -146,16 +147,16 @@ class JobClient:
             raise
         finally:
             stopping.cancel()
-        with contextlib.suppress(*_out_of_reach()):
-            await asyncio.wait_for(_in_daemon(partial(self._client.delete_job, job)), ANSWER_SECONDS)
+        with contextlib.suppress(_OutOfReachError):
+            await _asked(partial(self._client.delete_job, job), ANSWER_SECONDS)
         return job, details
 
     async def _stopped_when(self, asked: asyncio.Event, job: str) -> None:
         """Ask for the job's end, once that is wanted, until the cluster has heard it."""
         await asked.wait()
         while True:
-            with contextlib.suppress(*_out_of_reach()):
-                await asyncio.wait_for(_in_daemon(partial(self._client.stop_job, job)), ANSWER_SECONDS)
+            with contextlib.suppress(_OutOfReachError):
+                await _asked(partial(self._client.stop_job, job), ANSWER_SECONDS)
                 return
             await asyncio.sleep(1)
 
@@ -173,14 +174,12 @@ class JobClient:
             try:
                 if not is_whole():
                     await self._pass_on(job, lines, is_whole)
-                details = await asyncio.wait_for(
-                    _in_daemon(partial(self._client.get_job_info, job)), ANSWER_SECONDS
-                )
+                details = await _asked(partial(self._client.get_job_info, job), ANSWER_SECONDS)
                 if details.status.is_terminal():
                     lines.close()
                     return details
                 silent_since = None
-            except _out_of_reach():
+            except _OutOfReachError:
                 silent_since = silent_since or time.monotonic()
                 if time.monotonic() - silent_since > SILENT_SECONDS:
                     raise
@@ -188,22 +187,47 @@ class JobClient:
 
     async def _pass_on(self, job: str, lines: "_Lines", is_whole: Callable[[], bool]) -> None:
         """Pass on what the log holds beyond the lines so far, until it ends; Ray begins at its beginning."""
-        known = lines.seen
+        known, pieces = lines.seen, aiter(self._client.tail_job_logs(job))
         # Without a limit a connection that died in silence would be waited for for ever.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LISTENING_SECONDS):
-                async for text in self._client.tail_job_logs(job):
+                while not is_whole():
+                    with _reaching():
+                        text = await anext(pieces, None)
+                    if text is None:
+                        return
                     lines.take(text[known:])
                     known = max(0, known - len(text))
-                    if is_whole():
-                        return
 
     @contextlib.contextmanager
     def _told(self, what: str) -> Iterator[None]:
         try:
             yield
-        except _out_of_reach() as error:
-            raise CannotRunError(f"{what} at {self.address}: {_in_one_line(error) or 'no answer'}") from error
+        except _OutOfReachError as error:
+            raise CannotRunError(f"{what} at {self.address}: {error}") from error.__cause__
+
+
+class _OutOfReachError(Exception):
+    """The cluster did not answer Ray's client, or refused; its cause is what that raised."""
+
+
+@contextlib.contextmanager
+def _reaching() -> Iterator[None]:
+    """Around calls of Ray's client alone: errors of these kinds from elsewhere are bugs of ours.
+
+    Raises:
+        _OutOfReachError: the call failed, and the cluster is the reason.
+    """
+    try:
+        yield
+    except _out_of_reach() as error:
+        raise _OutOfReachError(_in_one_line(error) or "no answer") from error
+
+
+async def _asked(call: Callable[[], Answer], seconds: float) -> Answer:
+    """`call()` of Ray's client, waited for so long; raises as `_reaching`."""
+    with _reaching():
+        return await asyncio.wait_for(_in_daemon(call), seconds)
 
 
 @dataclass(slots=True)
@@ -277,9 +301,13 @@ async def _in_daemon(call: Callable[[], Answer]) -> Answer:
 
 
 def _at_signals(*steps: Callable[[], object]) -> None:
-    """The first Ctrl-C or SIGTERM takes the first step, and so on; beyond the last they do what they always do."""
-    loop = asyncio.get_running_loop()
-    numbers, left = (signal.SIGINT, signal.SIGTERM), list(steps)
+    """The first Ctrl-C, SIGTERM or SIGHUP takes the first step, and so on; beyond the last they do what they always do.
+
+    Under nohup SIGHUP is ignored, and stays so.
+    """
+    loop, left = asyncio.get_running_loop(), list(steps)
+    ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    numbers = (signal.SIGINT, signal.SIGTERM, *(() if ignored else (signal.SIGHUP,)))
 
     def handle() -> None:
         left.pop(0)()
@@ -332,7 +360,8 @@ def _connected(address: str) -> "JobSubmissionClient":
             "(or RAY_AUTH_TOKEN) to the cluster's own"
         ) from error
     except _out_of_reach() as error:
-        raise CannotRunError(f"no Ray job server at {shown}: {_in_one_line(error)}") from error
+        reason = without_password(_in_one_line(error))
+        raise CannotRunError(f"no Ray job server at {shown}: {reason}") from error
 
 
 def _silence_ray() -> None:
@@ -352,7 +381,7 @@ def _job_server(address: str) -> str:
     scheme, is_url, rest = address.rpartition("://")
     if is_url and scheme not in ("http", "https"):
         raise InputError(
-            f"jobs are not submitted to {address}; give the dashboard's address, http://HEAD:8265"
+            f"jobs are not submitted to {without_password(address)}; give the dashboard's address, http://HEAD:8265"
         )
     url = f"{scheme or 'http'}://{rest}"
     shown = without_password(url)

@@ -59,8 +59,15 @@ def _broken(line: str, width: int) -> list[str]:
     return [line[:indent] + first, *(" " * indent + one for one in others)]
 
 
-def pass_on(text: str) -> None:
-    """What a command of ours printed elsewhere, as it is: made printable there already, and here in case it was not."""
+def pass_on(text: str, *, as_json: bool = False) -> None:
+    """What a command of ours printed elsewhere, as it is: made printable there already, and here in case it was not.
+
+    `as_json`: where it is a JSON document, it is printed as one of ours, since this output may have another encoding.
+    """
+    if as_json:
+        with contextlib.suppress(ValueError, RecursionError):  # it ended without one that can be read
+            print_json(json.loads(text))
+            return
     _write("\n".join(map(printable, text.split("\n"))))
 
 

@@ -12,6 +12,7 @@ from evosearch.cli.opening import opened
 from evosearch.cli.options import JSON, SEARCH_OR_GROUP, STORAGE
 from evosearch.cli.output import print_json, say, say_lines, say_table, terminal_width
 from evosearch.cli.remote import SERVER, run_on_head
+from evosearch.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,6 +77,10 @@ def results(
     address: SERVER = None,
 ) -> None:
     """Every chromosome with parents, operators, fitness, size and cost, by number."""
+    if breed_again and form != "json":
+        raise InputError(
+            f"--breed-again changes nothing of --format {form}; add --format json, or leave it out"
+        )
     if address is not None:
         options = {"--format": form, "--top": top, "--breed-again": breed_again, "--storage": storage}
         run_on_head(address, "results", name, options)
@@ -115,7 +120,7 @@ def _evaluations(
     from evosearch.reports import MemberEvaluation
 
     def of(search: str) -> "Sequence[EvaluationRow]":
-        if as_json and breed_again:
+        if breed_again:
             from evosearch.api import evaluations_bred_again
 
             return evaluations_bred_again(search, home)

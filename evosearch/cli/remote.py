@@ -65,7 +65,8 @@ def run_on_head(
     client = JobClient(address)
     arguments = [command, *words, *(["--", name] if name is not None else [])]
     status, output = client.run(arguments, tell, {JOB_SERVER: client.address})
-    pass_on(output.decode(errors="surrogateescape"))
+    as_json = options.get("--json") is True or options.get("--format") == "json"
+    pass_on(output.decode(errors="surrogateescape"), as_json=as_json)
     raise typer.Exit(status)
 
 

@@ -10,7 +10,7 @@ What is refused since is said by a section's method `objections`, never by its c
 refused, one that was begun goes on with a note.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import Field, fields, is_dataclass, replace
 from typing import Any
 
@@ -19,7 +19,7 @@ from evosearch.config.loading import check, without_never_used
 from evosearch.config.messages import as_error, locate
 from evosearch.config.model import REGISTRIES, Objecting, RunConfig, adapter, choose, settings_of
 from evosearch.config.strict_yaml import KeyPath
-from evosearch.errors import InputError
+from evosearch.errors import ConfigError, InputError, PluginError
 from evosearch.storage import check_new_name
 
 JOURNAL = "the journal's configuration"
@@ -29,6 +29,7 @@ def config_from_json(document: Mapping[str, Any]) -> RunConfig:
     """The configuration that `config_to_json` wrote into a journal, by whichever version up to this one.
 
     Raises:
+        PluginError: it names a plugin that is not installed, or that does not read any more what it read then.
         ConfigError: it is none of these.
     """
     values = {**_absent_from(RunConfig, document), **document}
@@ -37,7 +38,25 @@ def config_from_json(document: Mapping[str, Any]) -> RunConfig:
         given = values.get(section, {})
         if isinstance(given, dict) and (settings := settings_of(section, given)):
             values |= {section: {**absent, **given}} if (absent := _absent_from(settings, given)) else {}
-    return check(Document(values, {}, JOURNAL))
+    try:
+        return check(Document(values, {}, JOURNAL))
+    except PluginError:
+        raise
+    except Exception as error:  # a plugin's code is a stranger's
+        origins = [REGISTRIES[section].origin(name) for section, name in _names_in(values)]
+        if not any(origins):
+            raise
+        here = " and ".join(dict.fromkeys(str(one) for one in origins if one is not None))
+        told = str(error) if isinstance(error, ConfigError) else f"{type(error).__name__}: {error}"
+        raise PluginError(f"{' '.join(told.split())} (here is {here})") from error
+
+
+def _names_in(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The sections that are chosen by name, each with its name."""
+    for section in REGISTRIES:
+        given = values.get(section)
+        if isinstance(given, dict) and isinstance(name := given.get("name"), str):
+            yield section, name
 
 
 def _absent_from(record: Any, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -177,7 +177,8 @@ def differing_keys(here: RunConfig, journal: RunConfig) -> tuple[str, ...]:
     pairs: list[tuple[str, Any, Any]] = [("seed", here.seed, journal.seed)]
     if measure_of(here.strategy) == measure_of(journal.strategy) == "f1":
         mine, theirs = (getattr(one.data, "positive", None) for one in (here, journal))
-        pairs.append(("data.positive", mine, theirs))
+        if {mine, theirs} != {None, 1}:  # left out, it is the second class
+            pairs.append(("data.positive", mine, theirs))
     for section, mine, theirs in (
         ("space", asdict(here.space), asdict(journal.space)),
         ("strategy", here_values, journal_values),

@@ -12,6 +12,7 @@ from evosearch.errors import PluginError
 from evosearch.reports.cost import Estimate, search_left
 from evosearch.reports.outcome import best_figure, reading_row
 from evosearch.reports.words import cells, duration, measure_of
+from evosearch.search import STRATEGIES
 from evosearch.storage import EvaluationRow, Home, LiveRow, SearchRow, SearchStatus, TestReading
 
 
@@ -26,7 +27,7 @@ class SearchSnapshot:
     best: EvaluationRow | None
     """The best candidate so far; None until one succeeded."""
     total: int | None
-    """Evaluations of the whole search; None where its strategy is not installed here."""
+    """Evaluations of the whole search; None where its plugin is not installed here, or cannot say."""
     heard: str = ""
     """When its driver gave its last heartbeat, see `last_heard`."""
     children: tuple["SearchSnapshot", ...] = ()
@@ -41,13 +42,7 @@ class SearchSnapshot:
     @classmethod
     def of(cls, home: Home, row: SearchRow, host: str, now: float) -> "SearchSnapshot":
         """The search `row` of `home`, as seen on `host` at `now`, seconds since 1970."""
-        try:
-            strategy = config_from_json(row.configuration).strategy
-            total = strategy.with_generations(row.generations).evaluations_in_all
-        except (
-            PluginError
-        ):  # it is shown where its plugin is not installed; how much there is to do nobody here knows
-            total = None
+        total = _evaluations_in_all(row)
         state = home.current_state(row, host, now)
         return cls(
             row,
@@ -80,6 +75,20 @@ class SearchSnapshot:
     def seconds_left(self) -> float | None:
         """Estimated seconds until the end; None while nothing is known."""
         return None if self.left is None else self.left.seconds
+
+
+def _evaluations_in_all(row: SearchRow) -> int | None:
+    """Of the whole search, which is shown also where its plugin is not here or is broken: then nobody here knows (None)."""
+    try:
+        strategy = config_from_json(row.configuration).strategy
+    except PluginError:
+        return None
+    try:
+        return strategy.with_generations(row.generations).evaluations_in_all
+    except Exception:  # a plugin's code is a stranger's
+        if STRATEGIES.origin(strategy.name) is None:
+            raise
+        return None
 
 
 def _left(home: Home, row: SearchRow, state: SearchStatus, total: int | None) -> Estimate | None:
@@ -248,4 +257,8 @@ def _known(total: int | None) -> str:
 
 
 def _of_all(snapshot: SearchSnapshot) -> str:
-    return "; its plugin is not installed here" if snapshot.total is None else f"; {snapshot.total} in all"
+    return (
+        "; its plugin is not installed here, or cannot say of how many"
+        if snapshot.total is None
+        else f"; {snapshot.total} in all"
+    )

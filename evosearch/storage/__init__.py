@@ -56,13 +56,22 @@ from evosearch.storage.journal.rows import (
     SearchStatus,
     TestReading,
 )
-from evosearch.storage.names import MOST_OF_RETRAINING, check_name, check_new_name, group_of
+from evosearch.storage.names import (
+    MOST_OF_RETRAINING,
+    WINNER_DOCUMENT,
+    WINNER_WEIGHTS,
+    check_name,
+    check_new_name,
+    group_of,
+)
 from evosearch.storage.removal import delete, what_is_deleted
 from evosearch.storage.settings import StorageSettings
 from evosearch.storage.urls import files_folder, user_path, without_password
 
 __all__ = [
     "MOST_OF_RETRAINING",
+    "WINNER_DOCUMENT",
+    "WINNER_WEIGHTS",
     "ArtifactStore",
     "Backup",
     "Born",

@@ -21,6 +21,10 @@ MOST_OF_RETRAINING = 120
 """It has its search's name, and says for how many epochs."""
 
 
+WINNER_WEIGHTS, WINNER_DOCUMENT = "winner.safetensors", "winner.json"
+"""What a search's own folder holds of the network that was best of all its retrainings."""
+
+
 def check_name(name: str, most: int = MOST) -> str:
     """Return `name` where it can name a search: `digits`, or `digits/seed-3` for a member of a group.
 

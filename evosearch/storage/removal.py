@@ -1,5 +1,6 @@
 """Removing a search for good: from the journal, with its files, and with the backups that would bring it back."""
 
+import json
 import os
 import shutil
 from collections.abc import Sequence
@@ -7,7 +8,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from secrets import token_hex
 
-from evosearch.errors import CannotRunError, HeldError, StaleTermError
+from evosearch.errors import CannotRunError, HeldError, SearchConflictError, StaleTermError
 from evosearch.storage.artifacts.store import ArtifactStore
 from evosearch.storage.backups.backup import Backup
 from evosearch.storage.backups.backup_folder import Shelf
@@ -15,20 +16,37 @@ from evosearch.storage.backups.restoring import see_dead
 from evosearch.storage.holding.holder import Onlooker
 from evosearch.storage.home import Home
 from evosearch.storage.journal.rows import SearchRow
-from evosearch.storage.names import MOST_OF_RETRAINING, check_name, group_of
+from evosearch.storage.names import MOST_OF_RETRAINING, WINNER_DOCUMENT, WINNER_WEIGHTS, check_name, group_of
 
 
 def what_is_deleted(home: Home, name: str) -> tuple[SearchRow, ...]:
     """The searches that go when `name` is deleted: the search or the members of the group, and their retrainings.
 
     Raises:
-        SearchConflictError: there is neither a search nor a group of that name.
+        SearchConflictError: there is neither a search nor a group of that name, files of other searches are in its
+            folder, or it is a retraining whose readings are to be counted.
     """
     rows = home.journal.searches()
     asked = home.members_of(name) or (home.find_search(name),)
     names = {row.name for row in asked}
     retrainings = [row for row in rows if row.parent in names and row.name not in names]
+    names |= {row.name for row in retrainings}
+    below = tuple(f"{folder}/" for folder in {name, *names})
+    if inside := sorted(row.name for row in rows if row.name not in names and row.name.startswith(below)):
+        raise SearchConflictError(
+            f"the files of {', '.join(map(repr, inside))} are in the folder of {name!r}; delete these first"
+        )
+    for row in asked:
+        if row.parent is not None and home.journal.find(row.parent) and _has_read(home, row):
+            raise SearchConflictError(
+                f"{row.name!r} has read the test split, and every reading is counted as long as {row.parent!r} is there; "
+                f"`evosearch delete {row.parent}` removes both"
+            )
     return (*asked, *retrainings)
+
+
+def _has_read(home: Home, row: SearchRow) -> bool:
+    return any(one.search == row.name for one in home.journal.test_readings(row.name))
 
 
 def delete(home: Home, name: str, onlooker: Onlooker) -> tuple[str, ...]:
@@ -45,7 +63,7 @@ def delete(home: Home, name: str, onlooker: Onlooker) -> tuple[str, ...]:
     Returns: what did not go as it should after that, one line each.
 
     Raises:
-        SearchConflictError: there is no such search.
+        SearchConflictError: as `what_is_deleted`.
         HeldError: a driver holds one of them, or, where backups are kept, another member of their group.
         CannotRunError: backups or files cannot be removed.
     """
@@ -71,6 +89,9 @@ def delete(home: Home, name: str, onlooker: Onlooker) -> tuple[str, ...]:
             if holder and not holder.released and not holder.is_known_to(_file(home)):
                 see_dead(group, holder, shelf, onlooker)
             shelf.clear()
+        for row in kin:
+            if row.name not in going:
+                _unpublish(_store(home, row).within(row.name), going)
         try:
             home.journal.delete({row.name: row.term for row in rows})
         except StaleTermError as error:
@@ -92,6 +113,21 @@ def _lock(home: Home, row: SearchRow, locks: ExitStack) -> None:
     if lock is None:
         raise HeldError(f"search {row.name!r} is just being started by another driver; stop that first")
     locks.callback(lock.release, driven=False)
+
+
+def _unpublish(store: ArtifactStore, going: set[str]) -> None:
+    """Remove the winner of a search that stays, whose own folder is `store`, where one of `going` trained it.
+
+    Raises:
+        CannotRunError: the store cannot be used.
+    """
+    try:
+        document = json.loads(store.read_bytes(WINNER_DOCUMENT))
+    except (FileNotFoundError, ValueError):  # nobody reads what is no JSON
+        return
+    if isinstance(document, dict) and document.get("retraining") in going:
+        store.remove(WINNER_DOCUMENT)  # first: weights alone are no winner
+        store.remove(WINNER_WEIGHTS)
 
 
 def _remove_files(home: Home, rows: Sequence[SearchRow], name: str) -> str | None:

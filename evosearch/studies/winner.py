@@ -12,10 +12,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from evosearch.errors import CannotRunError, SearchConflictError
-from evosearch.storage import ArtifactStore, SearchRow, TestReading
+from evosearch.storage import WINNER_DOCUMENT, WINNER_WEIGHTS, ArtifactStore, SearchRow, TestReading
 
-WEIGHTS = "winner.safetensors"
-DOCUMENT = "winner.json"
+WEIGHTS, DOCUMENT = WINNER_WEIGHTS, WINNER_DOCUMENT
 
 
 def best_reading(readings: Sequence[TestReading]) -> TestReading | None:

@@ -116,6 +116,18 @@ def test_a_deleted_search_is_gone_and_its_name_is_free(own_finished, scripted):
     assert json.loads(own_finished("status", "tiny", "--json").out)["evaluations"]["done"] == EVALUATIONS
 
 
+def test_a_retraining_that_has_read_the_test_split_goes_with_its_search_alone(
+    own_finished, refused, scripted
+):
+    own_finished("retrain", "tiny", "--executor", "local")
+    assert refused("delete", "tiny/final-1", "--yes") == (
+        "'tiny/final-1' has read the test split, and every reading is counted as long as 'tiny' is there; "
+        "`evosearch delete tiny` removes both"
+    )
+    again = own_finished("retrain", "tiny", "--epochs", "2", "--executor", "local", "--json")
+    assert json.loads(again.out)["readings"] == 2
+
+
 @pytest.mark.parametrize(("typed", "status"), [("tiny\n", 0), ("y\n", 2), ("", 2)])
 def test_at_a_terminal_the_name_is_asked_for(own_finished, monkeypatch, typed, status):
     monkeypatch.setattr(sys, "stdin", Terminal(typed))

@@ -257,3 +257,10 @@ def test_top_of_a_group_is_taken_over_all_its_members_and_leaves_the_figures_alo
 @pytest.mark.parametrize("reader", ["status", "results"])
 def test_an_unknown_name_is_answered_with_the_members_there_are(group, refused, reader):
     assert refused(reader, "tinny").endswith("; it holds other, tiny/seed-10, tiny/seed-2")
+
+
+@pytest.mark.parametrize("form", ["table", "csv"])
+def test_breeding_again_for_a_form_that_does_not_show_it_is_refused(refused, form):
+    assert refused("results", "tiny", "--format", form, "--breed-again") == (
+        f"--breed-again changes nothing of --format {form}; add --format json, or leave it out"
+    )

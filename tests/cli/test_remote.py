@@ -1,9 +1,13 @@
 """Commands that run on a cluster's head, which is a double here; tests/test_ray_job.py asks a real one."""
 
+import json
+import sys
 from dataclasses import dataclass, field
+from io import BytesIO, TextIOWrapper
 
 import pytest
 
+from evosearch.cli import main
 from evosearch.cli.remote import is_job_server, words_of
 from tests.cli.test_hostile_words import EVIL, harmless
 from workers import job_client
@@ -75,6 +79,20 @@ def test_what_it_prints_is_printed_and_its_exit_status_is_ours(command, head, st
     head.status, head.output, head.line = status, '{"name": "größer"}\n\n  no end'.encode(), "epoch 1"
     ended = command("retrain", "tiny", "--json", "--address", URL)
     assert (ended.status, ended.out.encode(), ended.err) == (status, head.output, "epoch 1\n")
+
+
+@pytest.mark.parametrize(
+    "arguments", [("status", "tiny", "--json"), ("results", "tiny", "--format", "json")], ids=" ".join
+)
+def test_a_document_of_the_head_is_json_in_whatever_encoding_this_output_has(head, monkeypatch, arguments):
+    head.output = '{"name": "größer"}\n'.encode()
+    written = BytesIO()
+    monkeypatch.setattr(sys, "stdout", TextIOWrapper(written, "ascii", errors="backslashreplace"))
+    monkeypatch.setattr(sys, "argv", ["evosearch", *arguments, "--address", URL])
+    with pytest.raises(SystemExit):
+        main()
+    assert json.loads(written.getvalue()) == {"name": "größer"}
+    assert written.getvalue().isascii()
 
 
 def test_a_head_cannot_write_to_the_terminal_what_a_terminal_obeys(command, head):

@@ -1,7 +1,7 @@
 """Deleting: a search goes with its retrainings, files and backups, nothing else does, and nothing brings it back."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -11,9 +11,13 @@ from evosearch.storage import (
     ArtifactStore,
     Backup,
     DriverStarted,
+    Event,
     Home,
     Onlooker,
     SearchCreated,
+    TestRead,
+    TestReadingBegun,
+    TestReadingFailed,
     bring_back,
     delete,
     open_home,
@@ -25,6 +29,8 @@ from evosearch.testing.journal_contract import STARTED, STORY
 from tests.bucket import BucketFileSystem
 
 LOOK = Onlooker()
+UNREAD = [fact for fact in STORY if not isinstance(fact, TestReadingBegun | TestRead | TestReadingFailed)]
+"""Of a retraining that has not read the test split."""
 
 
 @pytest.fixture
@@ -37,11 +43,13 @@ def home(tmp_path: Path) -> Iterator[Home]:
 def add(home: Home) -> Callable[..., None]:
     """Adds a finished search with files of its own."""
 
-    def add(name: str, parent: str | None = None, artifacts: str | None = None) -> None:
+    def add(
+        name: str, parent: str | None = None, artifacts: str | None = None, story: Sequence[Event] = STORY
+    ) -> None:
         configuration = {"storage": {"artifacts": artifacts}}
         home.journal.create_search(name, SearchCreated(configuration, "k", {}, 1, parent), 1.0)
         term = home.journal.begin_term(name, 0, DriverStarted("node", 1, "local", configuration), 2.0)
-        home.journal.append(name, term, STORY, 3.0)
+        home.journal.append(name, term, story, 3.0)
         store = ArtifactStore.of(artifacts, home.folder).within(name)
         store.write_bytes("final/best.safetensors", b"weights")
         (home.folder_of(name) / "checkpoints").mkdir(parents=True, exist_ok=True)
@@ -68,9 +76,9 @@ def test_a_search_goes_with_its_retrainings_and_files_and_its_name_is_free(home,
     assert len(home.journal.test_readings("digits")) == 2  # of its own story alone
 
 
-def test_a_retraining_goes_alone(home, add) -> None:
+def test_a_retraining_that_has_read_nothing_goes_alone(home, add) -> None:
     add("digits")
-    add("digits/final-30", parent="digits")
+    add("digits/final-30", parent="digits", story=UNREAD)
     assert delete(home, "digits/final-30", LOOK) == ()
     assert names(home) == ["digits"]
     assert not home.folder_of("digits/final-30").exists()
@@ -215,3 +223,38 @@ def test_a_search_in_postgresql_goes_like_any_other(database, tmp_path) -> None:
         assert delete(home, "digits", LOOK) == ()
         assert names(home) == []
         assert not home.folder_of("digits").exists()
+
+
+def test_a_folder_that_holds_files_of_another_search_stays(home, add) -> None:
+    add("digits")
+    add("digits/final-30", parent="digits")
+    for name in ("digits/x", "digits/y"):  # the first versions began such ones
+        add(name)
+    with pytest.raises(
+        SearchConflictError,
+        match=r"^the files of 'digits/x', 'digits/y' are in the folder of 'digits'; delete these first$",
+    ):
+        delete(home, "digits", LOOK)
+    assert len(names(home)) == 4
+    assert (home.folder_of("digits/x") / "final" / "best.safetensors").is_file()
+    for name in ("digits/x", "digits/y", "digits"):
+        assert delete(home, name, LOOK) == ()
+    assert names(home) == []
+
+
+@pytest.mark.parametrize("in_a_store", [False, True])
+def test_a_winner_goes_with_the_retraining_that_trained_it(home, add, store, in_a_store) -> None:
+    artifacts = store.url if in_a_store else None
+    add("digits", artifacts=artifacts)
+    for epochs in (9, 30):
+        add(f"digits/final-{epochs}", parent="digits", artifacts=artifacts, story=UNREAD)
+    own = ArtifactStore.of(artifacts, home.folder).within("digits")
+    own.write_bytes("winner.safetensors", b"weights")
+    own.write_bytes("winner.json", b'{"retraining": "digits/final-30"}')
+    delete(home, "digits/final-9", LOOK)
+    assert own.exists("winner.json")
+    assert own.exists("winner.safetensors")
+    delete(home, "digits/final-30", LOOK)
+    assert not own.exists("winner.json")
+    assert not own.exists("winner.safetensors")
+    assert own.exists("final/best.safetensors")

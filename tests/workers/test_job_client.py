@@ -94,6 +94,11 @@ def test_an_address_of_another_kind_names_the_one_that_is_meant() -> None:
         JobClient("ray://head:10001")
 
 
+def test_a_password_in_an_address_of_another_kind_is_not_shown() -> None:
+    with pytest.raises(InputError, match="not submitted to ray://me@head:10001; give the"):
+        JobClient("ray://me:secret@head:10001")
+
+
 @pytest.mark.parametrize("address", ["http://127.0.0.1:1", "127.0.0.1:1"])
 def test_where_nobody_listens_it_says_so(address: str) -> None:
     with pytest.raises(CannotRunError, match=r"no Ray job server at http://127\.0\.0\.1:1: .*refused"):
@@ -285,14 +290,17 @@ class Signalled(Cluster):
     """A job in whose second line a signal reaches the one who waits."""
 
     number: signal.Signals = signal.SIGINT
+    waits: bool = True
 
     async def tail_job_logs(self, job: str) -> AsyncIterator[str]:
         yield "first\n"
         os.kill(os.getpid(), self.number)
-        await asyncio.Event().wait()
+        if self.waits:
+            await asyncio.Event().wait()
+        yield "last\n"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_the_waiting_and_says_that_the_job_runs_on(
     follow: Follow, number: signal.Signals
 ) -> None:
@@ -300,6 +308,29 @@ def test_a_signal_ends_the_waiting_and_says_that_the_job_runs_on(
         InterruptedSearchError, match="raysubmit_1 runs on, `ray job stop --address http://head:8265"
     ):
         follow(Signalled(number=number))
+
+
+def test_under_nohup_a_terminal_that_is_closed_ends_no_waiting(follow: Follow) -> None:
+    cluster = Signalled(number=signal.SIGHUP, waits=False)
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert follow(cluster) == (0, ["first", "last"])
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize("bug", [RuntimeError, ValueError, OSError])
+def test_a_bug_of_ours_is_not_a_cluster_that_is_out_of_reach(
+    monkeypatch: pytest.MonkeyPatch, bug: type[Exception]
+) -> None:
+    monkeypatch.setattr(job_client, "_connected", lambda _: Cluster(pieces=["first\n"]))
+
+    def write(line: str) -> None:
+        raise bug(f"cannot take {line}")
+
+    with pytest.raises(bug, match="cannot take first"):
+        JobClient("http://head:8265").follow("raysubmit_1", write)
 
 
 # A command on the head
@@ -456,7 +487,7 @@ class Stoppable(Cluster):
         return True
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_stops_the_command_on_the_head_and_its_last_words_are_heard(
     monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
