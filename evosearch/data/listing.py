@@ -43,35 +43,44 @@ class BadFile:
 
     def __str__(self) -> str:
         """For a person, in one line."""
-        return f"{self.name!r} {self.reason}{self.detail}{f'; {self.repair}' if self.repair else ''}"
+        return f"{self.said}{f'; {self.repair}' if self.repair else ''}"
+
+    @property
+    def said(self) -> str:
+        """What is wrong, without the repair."""
+        return f"{self.name!r} {self.reason}{self.detail}"
 
 
 MOST_NAMED = 3
 """So many bad files of a kind are named one by one."""
 
 
-def by_kind(bad: Sequence[BadFile]) -> tuple[str, ...]:
-    """A line for each file of a kind that few are of; else one for all of the kind, with their number and the first."""
+def by_kind(bad: Sequence[BadFile], *, repaired: bool = True) -> tuple[str, ...]:
+    """A line for each file of a kind that few are of; else one for all of the kind, with their number and the first.
+
+    `repaired`: with what makes them usable.
+    """
     kinds: dict[str, list[BadFile]] = {}
     for one in bad:
         kinds.setdefault(one.many, []).append(one)
     lines: list[str] = []
     for many, files in kinds.items():
-        repair = f"; {files[0].repair}" if files[0].repair else ""
-        few = len(files) <= MOST_NAMED
-        lines += (
-            map(str, files)
-            if few
-            else [f"{len(files):,} {many}, first {files[0].name!r}{files[0].detail}{repair}"]
-        )
+        if len(files) <= MOST_NAMED:
+            lines += [str(one) if repaired else one.said for one in files]
+        else:
+            repair = f"; {files[0].repair}" if repaired and files[0].repair else ""
+            lines.append(f"{len(files):,} {many}, first {files[0].name!r}{files[0].detail}{repair}")
     return tuple(lines)
 
 
 def repairs(bad: Sequence[BadFile]) -> str:
     """What to do about them, each thing once."""
-    known = tuple(dict.fromkeys(one.repair for one in bad if one.repair))
-    others = "the others" if known else "them"
-    return "; ".join((*known, *(() if all(one.repair for one in bad) else (f"remove or replace {others}",))))
+    steps = list(dict.fromkeys(one.repair for one in bad if one.repair))
+    if not all(one.there for one in bad):
+        steps.append("add what is missing, or take its lines out of the split lists")
+    if others := sum(one.there and not one.repair for one in bad):
+        steps.append(f"remove or replace {'the others' if steps else 'it' if others == 1 else 'them'}")
+    return "; ".join(steps)
 
 
 Splits: TypeAlias = Mapping[SplitName, tuple[Item, ...]]

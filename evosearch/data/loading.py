@@ -27,7 +27,7 @@ def load_dataset(
     listing, arrays = gathered.listing, gathered.arrays
     if listing.bad:
         raise DataError(
-            f"bad files ({len(listing.bad)}) in {str(gathered.root)!r}: {shortened(by_kind(listing.bad))}; "
+            f"bad files ({len(listing.bad)}) in {str(gathered.root)!r}: {shortened(by_kind(listing.bad, repaired=False))}; "
             f"{repairs(listing.bad)} (`evosearch data CONFIG` lists all)",
             listing.problems,
         )

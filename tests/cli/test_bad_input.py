@@ -176,7 +176,7 @@ def test_an_image_that_cannot_be_used_is_named_by_its_path(refused, write_pictur
     for command in ("run", "validate"):
         message = refused(command, made.config)
         assert message.startswith(f"bad files (1) in {str(made.root)!r}: 'cat/3.png' {reason}")
-        assert message.endswith("remove or replace them (`evosearch data CONFIG` lists all)")
+        assert message.endswith("remove or replace it (`evosearch data CONFIG` lists all)")
 
 
 def test_of_many_bad_images_ten_are_listed_and_summed_up(command, write_pictures):

@@ -105,6 +105,9 @@ def test_what_covid_ct_lists_and_is_a_link_a_pipe_or_missing(covid_ct: Path) -> 
         "line 1 names '2.png', which is not in 'Images/CT_COVID'",
     ]
     assert (report.files and report.files.refused, report.missing) == (2, 1)
+    assert report.repair == (
+        "add what is missing, or take its lines out of the split lists; remove or replace the others"
+    )
 
 
 @pytest.fixture(scope="module")

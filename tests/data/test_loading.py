@@ -75,6 +75,17 @@ def test_every_bad_file_is_named_in_one_error(pets: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_a_link_that_leads_out_is_answered_with_its_repair_once(pets: Path, tmp_path: Path) -> None:
+    (pets / "cat/1.png").rename(tmp_path / "1.png")
+    (pets / "cat/1.png").symlink_to(tmp_path / "1.png")
+    with pytest.raises(DataError) as caught:
+        load(pets)
+    assert str(caught.value) == (
+        f"bad files (1) in '{pets}': 'cat/1.png' is a link that leads out of the data folder; "
+        "`data.follow_links: true` follows links (`evosearch data CONFIG` lists all)"
+    )
+
+
 def test_a_decompression_bomb_is_named_by_its_path(pets: Path) -> None:
     settings = ImageFolderSettings(root="pets", max_image_pixels=35)
     with pytest.raises(
