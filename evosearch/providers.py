@@ -3,12 +3,13 @@
 import platform
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from importlib.metadata import version
-from typing import Literal, Self, TypedDict, Unpack
+from typing import Literal, Self, TypedDict, Unpack, get_args
 
 from evosearch.data import Dataset, load_dataset
+from evosearch.errors import InputError
 from evosearch.runtime import (
     Watcher,
     Watchers,
@@ -65,7 +66,19 @@ class DriveOptions:
 
     @classmethod
     def of(cls, **how: Unpack["Driving"]) -> Self:
-        """What `how` says, and the defaults for the rest; the watcher is guarded, so that none ends a search."""
+        """What `how` says, and the defaults for the rest; the watcher is guarded, so that none ends a search.
+
+        Raises:
+            TypeError: there is no such option.
+            InputError: there is no such executor.
+        """
+        options = [one.name for one in fields(cls)]
+        for name in how:
+            if name not in options:
+                raise TypeError(f"unexpected option {name!r}; options are {', '.join(options)}")
+        executor = how.get("executor")
+        if executor not in (None, *get_args(Executor)):
+            raise InputError(f"there is no executor {executor!r}; there are {', '.join(get_args(Executor))}")
         given = {
             **how,
             "watcher": Watchers.of(how.get("watcher")),

@@ -237,7 +237,7 @@ def test_the_commands_that_submit_prints_say_here_what_they_say_on_the_head_and_
     assert ended.returncode == 0, ended.stderr
     job, *lines = ended.stdout.splitlines()
     status, results, retrain = (line.partition("evosearch ")[2].split() for line in lines[2:])
-    assert f"results tiny --address {cluster.url}    every chromosome" in ended.stderr
+    assert f"results tiny --address {cluster.url}  every chromosome" in ended.stderr
     before = set(cluster.home.rglob("*"))
     assert '"state": "done"' in both(cluster, folder, *status, "--json")
     assert both(cluster, folder, *results, "--format", "csv").count("\n") == 1 + 4 + 3

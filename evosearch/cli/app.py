@@ -27,6 +27,9 @@ file, then in the working directory, under $EVOSEARCH_DATA and under ./data."""
 UsageError: type[Exception] = typer.BadParameter.__mro__[2]
 """`ClickException`, the base of what typer raises for a wrong command line; it is not exported under a name of its own."""
 
+PYDANTIC = "Value error, "
+"""What pydantic, with which typer checks a value, puts before the message; it says nothing to a person."""
+
 LIBRARIES = 2
 """That start a thread per core: numpy and scipy bring an OpenBLAS each."""
 
@@ -118,7 +121,7 @@ def main(providers: "Providers | None" = None) -> None:
     except UsageError as error:
         from evosearch.storage import without_password
 
-        told = without_password(error.format_message())  # type: ignore[attr-defined] # of click's base
+        told = without_password(error.format_message().replace(PYDANTIC, ""))  # type: ignore[attr-defined] # of click's base
         complain(f"{told} (evosearch --help lists commands and options)")
         sys.exit(2)
     if status == INTERRUPTED:

@@ -6,14 +6,14 @@ from typing import Annotated
 
 import typer
 
-from evosearch.cli.options import JSON
+from evosearch.cli.options import JSON, Topics
 from evosearch.cli.output import print_json, say_lines, tell
 from evosearch.errors import InputError
 
 MOST_SLOTS = 64
 """Each slot is a process of this machine, with each contender in turn."""
 
-bench = typer.Typer(help="Benchmarks of evosearch on this machine.", no_args_is_help=True)
+bench = typer.Typer(cls=Topics, help="Benchmarks of evosearch on this machine.")
 
 SLOTS = Annotated[
     str | None,
@@ -33,7 +33,10 @@ def about() -> None:
 
 @bench.command()
 def scheduler(slots: SLOTS = None, quick: QUICK = False, as_json: JSON = False) -> None:
-    """What it costs to hand out trainings, beside plain Ray tasks and Ray Tune; minutes."""
+    """What it costs to hand out trainings; takes minutes.
+
+    Beside plain Ray tasks and Ray Tune.
+    """
     from evosearch.bench.scheduler import QUICK as SMALL
     from evosearch.bench.scheduler import Size, measure_scheduler
 

@@ -62,7 +62,10 @@ FILE = Annotated[
 
 
 def init(file: FILE = Path("evosearch.yaml")) -> None:
-    """Write a configuration for your own pictures, each of its keys explained, to start from."""
+    """Write a configuration for your own pictures, to start from.
+
+    Each of its keys is explained in it.
+    """
     try:
         with file.open("x", encoding="utf-8") as written:
             written.write(template_text())

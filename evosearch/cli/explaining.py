@@ -2,10 +2,10 @@
 
 import typer
 
-from evosearch.cli.options import JSON
+from evosearch.cli.options import JSON, Topics
 from evosearch.cli.output import print_json, say
 
-explain = typer.Typer(help="What evosearch does, and why so.", no_args_is_help=True)
+explain = typer.Typer(cls=Topics, help="What evosearch does, and why so.")
 
 
 @explain.callback()
@@ -15,7 +15,10 @@ def about() -> None:
 
 @explain.command()
 def protocol(as_json: JSON = False) -> None:
-    """Where the paper's text, its authors' released code and evosearch differ, and the keys that decide it."""
+    """Where the paper, its released code and evosearch differ.
+
+    Rule by rule, with the keys that decide it.
+    """
     from evosearch.studies.protocol import protocol_json, protocol_lines
 
     if as_json:

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 def data(
     config: CONFIG_OR_EXAMPLE = None, example: EXAMPLE = None, override: SET = None, as_json: JSON = False
 ) -> None:
-    """What the data are: splits, classes, sizes, hash, bad files, images in two splits."""
+    """What the data are: splits, classes, sizes, hash, bad files.
+
+    Also images that are in two splits.
+    """
     from evosearch import api
     from evosearch.config import read_config
     from evosearch.reports import data_lines
@@ -59,7 +62,7 @@ def validate(
     as_json: JSON = False,
     probe: PROBE = True,
 ) -> None:
-    """Check a configuration with its data, and print what the search would cost."""
+    """Check a configuration with its data; print the search's cost."""
     from evosearch import api
     from evosearch.config import read_config
     from evosearch.reports import cost_lines

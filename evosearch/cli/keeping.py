@@ -20,9 +20,9 @@ COPY = Annotated[Path, typer.Argument(metavar="FILE", help="The copy; a file tha
 
 
 def upgrade(storage: STORAGE = None) -> None:
-    """Turn a journal of an older version into one of this version, which older ones then refuse.
+    """Turn a journal of an older version into one of this version.
 
-    Commands that train do it by themselves; those that only read leave such a journal as it is.
+    Older versions then refuse it. Commands that train do it by themselves; those that only read leave such a journal as it is.
     """
     with opened(storage, note=say) as home:
         if not home.journal.upgrade():
@@ -30,7 +30,10 @@ def upgrade(storage: STORAGE = None) -> None:
 
 
 def delete(name: SEARCH_OR_GROUP, yes: YES = False, storage: STORAGE = None) -> None:
-    """Remove a search, a group or a retraining for good: its record, its retrainings, its files and its backups."""
+    """Remove a search, a group or a retraining for good.
+
+    Its record goes, with its retrainings, its files and its backups.
+    """
     from evosearch.storage import Onlooker, what_is_deleted
     from evosearch.storage import delete as delete_searches
 
@@ -71,9 +74,9 @@ def _ask(name: str, home: "Home", lines: "Sequence[str]") -> None:
 
 
 def backup(name: SEARCH_OR_GROUP, file: COPY, storage: STORAGE = None) -> None:
-    """Keep a copy of the whole journal that NAME is in, as it is now; its driver may go on meanwhile.
+    """Keep a copy of the whole journal that NAME is in.
 
-    A plain copy of the file would lack what was written last. Pictures and weights are not in it.
+    As it is now; its driver may go on meanwhile. A plain copy of the file would lack what was written last. Pictures and weights are not in it.
     """
     from evosearch.reports import counted
     from evosearch.storage import save_copy

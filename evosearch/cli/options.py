@@ -5,12 +5,32 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
+from typer.core import TyperGroup
 
 from evosearch.cli import completing
 from evosearch.errors import InputError
 
 MOST_SEEDS = 1000
 """More searches than this in one driver are a slip of the keyboard."""
+
+
+class Topics(TyperGroup):
+    """Commands below a command; one that is missing or unknown is answered with those there are."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override] # typer's own
+        """As the base class.
+
+        Raises:
+            InputError: nothing follows, or no command of this one.
+        """
+        names = " or ".join(f"evosearch {self.name} {name}" for name in sorted(self.commands))
+        if not ctx.resilient_parsing:
+            if not args:
+                raise InputError(f"`evosearch {self.name}` alone is no command; write {names}")
+            if not args[0].startswith("-") and args[0] not in self.commands:
+                raise InputError(f"there is no `evosearch {self.name} {args[0]}`; write {names}")
+        return super().parse_args(ctx, args)
+
 
 CONFIG = Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML configuration.")]
 CONFIG_OR_EXAMPLE = Annotated[

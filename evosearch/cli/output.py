@@ -72,9 +72,10 @@ def pass_on(text: str, *, as_json: bool = False) -> None:
 
 
 def say_lines(text: str) -> None:
-    """A text of several lines, likewise; what strangers wrote is in it on one line already."""
-    for line in text.rstrip("\n").split("\n"):
-        say(line)
+    """A text of several lines that programs read too, such as CSV: never broken; what strangers wrote is in it on one
+    line already.
+    """
+    _write("".join(f"{printable(line)}\n" for line in text.rstrip("\n").split("\n")))
 
 
 def _write(text: str) -> None:

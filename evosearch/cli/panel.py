@@ -29,7 +29,10 @@ def _search(tallies: Tallies, tally: Tally) -> Table:
     table = _labelled()
     done, size = tally.done_here
     table.add_row("search", Text(printable(tally.plan.name), style="bold"))
-    table.add_row("generation", f"{state.progress.generation}, {done} of {size} evaluated")
+    if tally.is_list:
+        table.add_row("networks", f"{done} of {size} trained")
+    else:
+        table.add_row("generation", f"{state.progress.generation}, {done} of {size} evaluated")
     _add_evaluations(table, tallies)
     if fitness := tally.fitness:
         by = "" if (measure := tally.plan.measure) == "accuracy" else f"   ({MEASURES[measure]})"
@@ -61,7 +64,7 @@ def _members(members: Iterable[Tally]) -> Table:
         best = tally.state.progress.best
         table.add_row(
             *cells(tally.short_name),
-            f"{tally.state.progress.generation}, {done} of {size}",
+            "" if tally.is_list else f"{tally.state.progress.generation}, {done} of {size}",
             f"{tally.done} of {tally.total}",
             f"{best[1]:.4f}" if best else "",
             Text(str(best[0].subject)) if best else "",

@@ -14,6 +14,7 @@ from evosearch.cli.panel import panel
 from evosearch.cli.tally import Tallies, Tally
 from evosearch.evaluation import Losses, Measure, Measured, Success, Trial, TrialId
 from evosearch.printable import printable
+from evosearch.reports import counted
 from evosearch.runtime import DriverState, Plan, Watcher
 from evosearch.search import SearchProgress, score_of
 from evosearch.storage import (
@@ -83,10 +84,8 @@ class Lines:
         """Remember what to count from; say so where the search goes on."""
         tally = self._tallies.begin(plan, state)
         if tally.done_before:
-            self._say(
-                f"{plan.name}: going on at generation {state.progress.generation}, "
-                f"{tally.done_before} evaluations done"
-            )
+            at = "" if tally.is_list else f" at generation {state.progress.generation}"
+            self._say(f"{plan.name}: going on{at}, {counted(tally.done_before, 'evaluation')} done")
 
     def follow(self, plan: Plan, curves: Sequence[LiveCurve]) -> None:
         """Nothing: lines stay."""
@@ -205,7 +204,8 @@ def _prefix(tallies: Tallies, tally: Tally) -> str:
 
 def _snapshot(tallies: Tallies, tally: Tally) -> str:
     done, size = tally.done_here
-    here = f"generation {tally.state.progress.generation}: {done} of {size}{_figures(tally.fitness)}"
+    at = "list" if tally.is_list else f"generation {tally.state.progress.generation}"
+    here = f"{at}: {done} of {size}{_figures(tally.fitness)}"
     if tallies.several:  # what runs is known only once all members of a step were reported
         return f"{here} | {tallies.done} of {tallies.total} in all, {tallies.left}"
     return f"{here} | {tallies.done} of {tallies.total}, {tallies.running} running, {tallies.left}"

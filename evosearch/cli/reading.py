@@ -44,7 +44,10 @@ def status(
     storage: STORAGE = None,
     address: SERVER = None,
 ) -> None:
-    """How far searches are: generation, evaluations, best, estimated end; of a group also mean ± deviation."""
+    """How far searches are: evaluations, best, estimated end.
+
+    Of a group also the mean ± deviation of its members' best.
+    """
     from evosearch.reports import SearchSnapshot
 
     if address is not None:
@@ -76,7 +79,10 @@ def results(
     storage: STORAGE = None,
     address: SERVER = None,
 ) -> None:
-    """Every chromosome with parents, operators, fitness, size and cost, by number."""
+    """Every chromosome with its parents, fitness, size and cost.
+
+    In order of their numbers. CSV and JSON have more than the table: operators, failures, all measures.
+    """
     if breed_again and form != "json":
         raise InputError(
             f"--breed-again changes nothing of --format {form}; add --format json, or leave it out"
@@ -133,21 +139,28 @@ def _evaluations(
 
 
 def _print_all(snapshots: "Sequence[SearchSnapshot]", as_json: bool) -> None:
-    from evosearch.reports import status_document, status_table
+    from evosearch.reports import status_document
 
     if as_json:
         print_json([status_document(snapshot) for snapshot in snapshots])
     else:
-        say_table(status_table(snapshots))
+        _say_status(snapshots)
+
+
+def _say_status(snapshots: "Sequence[SearchSnapshot]") -> None:
+    from evosearch.reports import status_table
+
+    # The table is made for the terminal's width; where a name is too long even so, a row is wider and nothing is cut.
+    say_table(status_table(snapshots, terminal_width() if sys.stdout.isatty() else None))
 
 
 def _print_group(name: str, snapshots: "Sequence[SearchSnapshot]", as_json: bool) -> None:
-    from evosearch.reports import group_document, snapshots_spread, status_table
+    from evosearch.reports import group_document, snapshots_spread
 
     if as_json:
         print_json(group_document(name, snapshots))
     else:
-        say_table(status_table(snapshots))
+        _say_status(snapshots)
         say(str(snapshots_spread(snapshots)))
         _say_readings([one for snapshot in snapshots for one in snapshot.readings])
 

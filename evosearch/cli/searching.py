@@ -69,7 +69,7 @@ def run(
     storage: STORAGE = None,
     takeover: TAKEOVER = False,
 ) -> None:
-    """Start a search, or go on with the unfinished one of that name; with --seeds, a group of them."""
+    """Start a search, or go on with it; with --seeds, a group."""
     from evosearch import api
     from evosearch.cli.progress import show_progress
     from evosearch.config import read_config
@@ -108,7 +108,7 @@ def resume(
     storage: STORAGE = None,
     takeover: TAKEOVER = False,
 ) -> None:
-    """Go on with a search or group where it stopped; --generations extends it."""
+    """Go on with a search or group; --generations extends it."""
     if is_job_server(address):
         options = {"--generations": generations, "--executor": executor}
         run_on_head(address, "resume", name, {**options, "--storage": storage, "--takeover": takeover})
@@ -131,6 +131,7 @@ def resume(
             return
         read = [one for one in home.journal.test_readings(name) if one.metrics is not None]
         _print_readings(ended.row.parent, read, home, as_json=False, several=True)
+        _say_winner(ended.row.parent, home)
         api.check_trained(home, name)
 
 
@@ -145,7 +146,10 @@ def retrain(
     storage: STORAGE = None,
     takeover: TAKEOVER = False,
 ) -> None:
-    """Train the best chromosome again, then read the test split, once for each network."""
+    """Train the best chromosome again, then read the test split.
+
+    The split is read once by each network that is trained.
+    """
     if is_job_server(address):
         options = {"--epochs": epochs, "--seeds": seeds, "--json": as_json, "--executor": executor}
         run_on_head(address, "retrain", name, {**options, "--storage": storage, "--takeover": takeover})
@@ -161,6 +165,8 @@ def retrain(
             )
             readings = api.retrain(name, home, epochs=epochs, seeds=repeats, **how)
         _print_readings(name, readings, home, as_json=as_json, several=seeds is not None)
+        if not as_json:
+            _say_winner(name, home)
 
 
 def _print_readings(
@@ -177,6 +183,24 @@ def _print_readings(
         for line in reading_lines(name, reading, place):
             say(line)
     for line in readings_lines(readings) if len(readings) > 1 else ():
+        say(line)
+
+
+def _say_winner(name: str, home: "Home") -> None:
+    """Where the trained network is, of a search that has one."""
+    import json
+
+    from evosearch import api
+    from evosearch.config import config_from_json
+    from evosearch.reports import winner_lines
+
+    config = config_from_json(home.find_search(name).configuration)
+    store = api.artifact_store(home, config).within(name)
+    try:
+        winner = json.loads(store.read_bytes("winner.json"))
+    except (FileNotFoundError, ValueError):
+        return
+    for line in winner_lines(name, store.place, winner) if isinstance(winner, dict) else ():
         say(line)
 
 

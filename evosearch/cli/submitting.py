@@ -61,7 +61,10 @@ def submit(
     wait: WAIT = False,
     dry_run: DRY_RUN = False,
 ) -> None:
-    """Run a search as a Ray job, in a copy of this folder; the same again goes on with it."""
+    """Run a search as a Ray job, in a copy of this folder.
+
+    The same again goes on with it.
+    """
     from evosearch.config import load_config
     from evosearch.storage import parse_place
     from workers.job_client import JobClient

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from evosearch.evaluation import TrialId
 from evosearch.reports import Ahead, duration, time_left
 from evosearch.runtime import ENOUGH, DriverState, Plan, Timings, Work
+from evosearch.search import FixedListStrategy
 from evosearch.storage import Event, Finished, LiveCurve
 
 TYPICAL = 2
@@ -74,6 +75,11 @@ class Tally:
             unknown + max(0, unborn) * new,
             list(self.works.values())[-TYPICAL * max(1, len(state.progress.members)) :],
         )
+
+    @property
+    def is_list(self) -> bool:
+        """Whether a list of networks is trained, as in a retraining: that has no generations."""
+        return isinstance(self.plan.strategy, FixedListStrategy)
 
     @property
     def short_name(self) -> str:

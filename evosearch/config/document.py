@@ -136,4 +136,4 @@ def _near_names(path: Path) -> str:
     files = sorted(path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
     stems = difflib.get_close_matches(path.stem, {file.stem for file in files}, n=1)
     near = [str(file) for file in files if file.stem in stems]
-    return f"; did you mean {' or '.join(near)}?" if near else ""
+    return f"; did you mean {' or '.join(near)}?" if near else "; `evosearch init` writes one to start from"

@@ -39,7 +39,7 @@ def read_config(
     for text in overrides:
         document = override(document, text)
     if name is not None:
-        document = document.with_value(("name",), name, f"--name {name}")
+        document = document.with_value(("name",), name, f"--name {name or repr(name)}")
     if "name" not in document.values:
         if any(
             "\ud800" <= letter <= "\udfff" for letter in path.stem

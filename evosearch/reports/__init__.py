@@ -25,6 +25,7 @@ from evosearch.reports.outcome import (
     reading_row,
     readings_lines,
     search_lines,
+    winner_lines,
 )
 from evosearch.reports.results import (
     MemberEvaluation,
@@ -75,4 +76,5 @@ __all__ = [
     "status_lines",
     "status_table",
     "time_left",
+    "winner_lines",
 ]

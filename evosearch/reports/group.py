@@ -7,7 +7,7 @@ from statistics import fmean, stdev
 from typing import Any, Self
 
 from evosearch.reports.status import SearchSnapshot, status_document
-from evosearch.reports.words import counted, ended
+from evosearch.reports.words import counted, ended, next_steps
 from evosearch.storage import EvaluationRow, SearchRow
 
 
@@ -95,13 +95,11 @@ def group_lines(
         str(MeanDeviation.of(best for _, best in members)),
         "",
         *([f"Evolution curves  {folder / 'evolution.png'}"] if len(members) > 1 else []),
-        f"Next              evosearch results {name}    every chromosome of every member",
     ]
+    steps = [(f"evosearch results {name}", "every chromosome")]
     if (winner := best_member(members)) is not None:
-        lines += [
-            f"                  evosearch retrain {winner.name}    train the best again, read the test split once"
-        ]
-    return lines
+        steps.append((f"evosearch retrain {winner.name}", "train and test the best"))
+    return [*lines, *next_steps("Next              ", *steps)]
 
 
 def _best(best: EvaluationRow | None) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from evosearch.errors import JournalError
 from evosearch.evaluation import HandMade, Masks, parse_subject
 from evosearch.genome import Chromosome
-from evosearch.reports.words import MEASURES, counted, describe, duration, ended, measure_of
+from evosearch.reports.words import MEASURES, counted, describe, duration, ended, measure_of, next_steps
 from evosearch.storage import EvaluationRow, SearchRow, TestReading
 
 
@@ -22,8 +22,8 @@ def search_lines(
 ) -> list[str]:
     """The end of a search: how much was done, the best chromosome in words, and where everything is.
 
-    `folder`: of the curve, on this machine; `place`: the path or URL of all its files. `largest`: the class that most
-    validation images are of, and their share of all; None: not known.
+    `classes`: how many the data have. `folder`: of the curve, on this machine; `place`: the path or URL of all its files.
+    `largest`: the class that most validation images are of, and their share of all; None: not known.
     """
     done, failed = row.counts.get("done", 0), row.counts.get("failed", 0)
     lines = [
@@ -40,15 +40,18 @@ def search_lines(
         *lines,
         "",
         f"Best: validation {best_figure(row, best)}, candidate {best.candidate} of generation {best.generation}",
-        *_beside_the_largest_class(row, best, largest),
+        *_beside_a_constant_answer(row, best, classes, largest),
         f"  {best.chromosome}",
         *_in_words(best.chromosome, classes),
         *_size(best),
         "",
         f"Evolution curve  {folder / 'evolution.png'}",
         f"Everything else  {place}",
-        f"Next             evosearch results {row.name}    every chromosome",
-        f"                 evosearch retrain {row.name}    train the best again, read the test split once",
+        *next_steps(
+            "Next             ",
+            (f"evosearch results {row.name}", "every chromosome"),
+            (f"evosearch retrain {row.name}", "train and test the best"),
+        ),
     ]
 
 
@@ -59,23 +62,24 @@ def best_figure(row: SearchRow, best: EvaluationRow) -> str:
     return f"{MEASURES[measure]} {best.fitness:.4f}{accuracy}"
 
 
-def _beside_the_largest_class(
-    row: SearchRow, best: EvaluationRow, largest: tuple[str, float] | None
+def _beside_a_constant_answer(
+    row: SearchRow, best: EvaluationRow, classes: int, largest: tuple[str, float] | None
 ) -> list[str]:
-    accuracy = best.fitness if best.accuracy is None else best.accuracy
-    if largest is None or accuracy is None:
-        return []
-    name, share = largest
-    if accuracy > share:
-        return [f"  {share:.4f} is reached by always answering {name!r}, the largest class"]
-    hint = (
-        "; strategy.fitness: balanced_accuracy counts every class alike"
-        if measure_of(row) == "accuracy"
-        else ""
-    )
-    return [
-        f"  in accuracy no better than always answering {name!r}: {share:.4f} of the validation images are of this class{hint}"
-    ]
+    """What always giving the same answer reaches, by the measure that the search goes by. Nothing of F1: it depends on
+    how many images are of the positive class, which is not known here.
+    """
+    match measure_of(row):
+        case "accuracy" if largest is not None:
+            answer, reached = f"{largest[0]!r}, the largest class", largest[1]
+        case "balanced_accuracy":
+            answer, reached = "one and the same class", 1 / classes
+        case "auroc":
+            answer, reached = "the same", 0.5
+        case _:
+            return []
+    if best.fitness is not None and best.fitness > reached:
+        return [f"  {reached:.4f} is reached by always answering {answer}"]
+    return [f"  no better than always answering {answer}, which reaches {reached:.4f}"]
 
 
 def _in_words(subject: str, classes: int) -> list[str]:
@@ -117,7 +121,7 @@ def reading_lines(name: str, reading: TestReading, place: str) -> list[str]:
     """
     try:
         return _reading_lines(name, reading, reading.metrics or {}, place)
-    except (KeyError, TypeError, ValueError) as error:
+    except (LookupError, TypeError, ValueError, ArithmeticError) as error:
         raise JournalError(
             f"the journal is damaged: the reading {reading.key} of {reading.search or name!r} is not whole ({error!r}); "
             "restore it from a copy"
@@ -127,22 +131,39 @@ def reading_lines(name: str, reading: TestReading, place: str) -> list[str]:
 def _reading_lines(name: str, reading: TestReading, metrics: Mapping[str, Any], place: str) -> list[str]:
     undefined = metrics["auroc_undefined"]
     auroc = f"undefined: {undefined}" if metrics["auroc"] is None else f"{metrics['auroc']:.4f}"
+    confusion = metrics["confusion"]
+    balanced, constant = _balanced_accuracy(confusion), max(map(sum, confusion)) / metrics["images"]
     return [
         f"{name}: candidate {reading.number} after {counted(reading.epochs, 'epoch')}, "
         f"on {counted(metrics['images'], 'test image')}",
         f"  {count_of(reading)}",
         "",
-        f"  accuracy   {metrics['accuracy']:.4f}",
-        f"  precision  {metrics['precision']:.4f}",
-        f"  recall     {metrics['recall']:.4f}",
-        f"  F1         {metrics['f1']:.4f}",
-        f"  AUROC      {auroc}",
+        f"  accuracy           {metrics['accuracy']:.4f}",
+        f"  balanced accuracy  {balanced:.4f}",
+        f"  precision          {metrics['precision']:.4f}",
+        f"  recall             {metrics['recall']:.4f}",
+        f"  F1                 {metrics['f1']:.4f}",
+        f"  AUROC              {auroc}",
+        *_whose(len(metrics["classes"]), metrics.get("positive")),
+        f"  always answering the largest class would reach accuracy {constant:.4f}",
         f"  validation accuracy of the same network: {metrics['validation_accuracy']:.4f}",
         "",
-        *_confusion(metrics["classes"], metrics["confusion"]),
+        *_confusion(metrics["classes"], confusion),
         "",
         f"Weights  {place}/{reading.weights}",
     ]
+
+
+def _whose(classes: int, positive: str | None) -> list[str]:
+    """Which class precision, recall and F1 are of; what older versions read does not say it of two."""
+    if classes > 2:
+        return ["  precision, recall and F1 are means over the classes"]
+    return [] if positive is None else [f"  precision, recall and F1 are of the class {positive}"]
+
+
+def _balanced_accuracy(confusion: Sequence[Sequence[int]]) -> float:
+    """The mean share of rightly classified images of a class, over the classes that have any."""
+    return fmean(row[label] / sum(row) for label, row in enumerate(confusion) if sum(row))
 
 
 def count_of(reading: TestReading) -> str:
@@ -150,6 +171,17 @@ def count_of(reading: TestReading) -> str:
     if reading.total == 1:
         return "reading 1 of this test split for this search"
     return f"reading {reading.place} of {reading.total} of this test split for this search"
+
+
+def winner_lines(name: str, place: str, winner: Mapping[str, Any]) -> list[str]:
+    """The trained network that a search has after a retraining. `place`: the search's own, a path or URL; `winner`: what
+    `winner.json` in it holds.
+    """
+    return [
+        f"Winner   {place}/winner.safetensors",
+        f"         candidate {winner.get('candidate')}, of {winner.get('retraining')}; in Python "
+        f'evosearch.open("{name}").load_network()',
+    ]
 
 
 def readings_lines(readings: Sequence[TestReading]) -> list[str]:

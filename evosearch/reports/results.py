@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any, Literal, TypeVar
@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar
 from rich.table import Table
 
 from evosearch.printable import printable
-from evosearch.reports.words import cells
+from evosearch.reports.words import cells, fitting, left_out_at
 from evosearch.storage import EvaluationRow
 
 COLUMNS = (
@@ -147,7 +147,9 @@ LEAST_CHROMOSOME = 30
 
 
 def results_table(rows: Sequence[EvaluationRow], *, grouped: bool = False, width: int | None = None) -> Table:
-    """The same for a terminal of `width` columns (None: of any), without what a person seldom looks for first."""
+    """The same for a terminal of `width` columns (None: of any), without what a person seldom looks for first. What a narrow
+    one does without is named below.
+    """
     headings = ("search", *HEADINGS) if grouped else HEADINGS
     lines = [
         dict(
@@ -157,33 +159,21 @@ def results_table(rows: Sequence[EvaluationRow], *, grouped: bool = False, width
         )
         for row in rows
     ]
-    shown = _fitting(headings, lines, width)
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    columns = {heading: [line[heading] for line in lines] for heading in headings}
+    shown = fitting(columns, LEFT_OUT, width, {"chromosome": LEAST_CHROMOSOME})
+    table = Table(
+        box=None,
+        pad_edge=False,
+        header_style="bold",
+        caption=left_out_at(columns, shown, "--format csv has all"),
+        caption_justify="left",
+    )
     for heading in shown:
         justify: Literal["left", "right"] = "right" if heading in _NUMERIC else "left"
         table.add_column(heading, justify=justify, no_wrap=heading != "chromosome")
     for line in lines:
         table.add_row(*cells(*(line[heading] for heading in shown)))
     return table
-
-
-def _fitting(
-    headings: Sequence[str], lines: Sequence[Mapping[str, str]], width: int | None
-) -> tuple[str, ...]:
-    """The headings whose columns fit beside each other; the last one's may be broken."""
-    if width is None:
-        return tuple(headings)
-    needs = {
-        heading: max(len(printable(text)) for text in (heading, *(line[heading] for line in lines))) + 2
-        for heading in headings
-    }
-    needs["chromosome"] = min(needs["chromosome"], LEAST_CHROMOSOME)
-    shown = list(headings)
-    for heading in LEFT_OUT:
-        if sum(needs[one] for one in shown) <= width:
-            break
-        shown.remove(heading)
-    return tuple(shown)
 
 
 def _cells(row: EvaluationRow) -> tuple[str, ...]:

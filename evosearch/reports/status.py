@@ -1,6 +1,6 @@
 """How far a search is, for scripts and for a person (`evosearch status`)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -9,9 +9,10 @@ from rich.table import Table
 
 from evosearch.config import config_from_json
 from evosearch.errors import PluginError
+from evosearch.evaluation import Measure
 from evosearch.reports.cost import Estimate, search_left
 from evosearch.reports.outcome import best_figure, reading_row
-from evosearch.reports.words import cells, duration, measure_of
+from evosearch.reports.words import MEASURES, cells, duration, fitting, left_out_at, measure_of
 from evosearch.search import STRATEGIES
 from evosearch.storage import EvaluationRow, Home, LiveRow, SearchRow, SearchStatus, TestReading
 
@@ -162,7 +163,7 @@ def status_lines(snapshot: SearchSnapshot) -> list[str]:
     row, best = snapshot.row, snapshot.best
     lines = [
         f"{row.name}: {snapshot.state}{f' ({row.message})' if row.message else ''}",
-        f"  generation   {_generation(row)}",
+        *([] if _is_list(row) else [f"  generation   {_generation(row)}"]),
         f"  evaluations  {snapshot.done} done{_recalled(row)}, {snapshot.running} running, failed: {_failed(row)}"
         f"{_of_all(snapshot)}",
         f"  elapsed      {duration(row.seconds)}",
@@ -206,24 +207,50 @@ COLUMNS = ("search", "state", "gen.", "done", "running", "best", "elapsed", "lef
 _TEXTS = {"search", "state", "failed"}
 
 
-def status_table(snapshots: Sequence[SearchSnapshot]) -> Table:
-    """Searches, one a row, narrow enough for 100 columns; the last generation and all evaluations follow a slash."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in COLUMNS:
+LEFT_OUT = ("running", "elapsed", "failed", "left", "gen.")
+"""What a narrow terminal does without, first to last."""
+
+
+def status_table(snapshots: Sequence[SearchSnapshot], width: int | None = None) -> Table:
+    """Searches, one a row, for a terminal of `width` columns (None: of any); the last generation and all evaluations
+    follow a slash. What a narrow one does without, and what `best` is where it is no accuracy, is said below.
+    """
+    rows = [
+        (f"  {one.row.name}" if one is not snapshot else one.row.name, *_cells(one))
+        for snapshot in snapshots
+        for one in (snapshot, *snapshot.children)
+    ]
+    columns = {heading: [row[place] for row in rows] for place, heading in enumerate(COLUMNS)}
+    shown = fitting(columns, LEFT_OUT, width, {})
+    notes = [*_measures(snapshots), left_out_at(columns, shown, "evosearch status NAME has all")]
+    caption = "\n".join(note for note in notes if note)
+    table = Table(
+        box=None, pad_edge=False, header_style="bold", caption=caption or None, caption_justify="left"
+    )
+    for heading in shown:
         table.add_column(heading, justify="left" if heading in _TEXTS else "right", no_wrap=True)
-    for snapshot in snapshots:
-        table.add_row(*cells(*_cells(snapshot)))
-        for child in snapshot.children:
-            table.add_row(*cells(f"  {child.row.name}", *_cells(child)[1:]))
+    for texts in zip(*(columns[heading] for heading in shown), strict=True):
+        table.add_row(*cells(*texts))
     return table
+
+
+def _measures(snapshots: Sequence[SearchSnapshot]) -> list[str]:
+    """What the best is of searches that go by something else than the accuracy."""
+    names: dict[Measure, list[str]] = {}
+    for snapshot in snapshots:
+        names.setdefault(measure_of(snapshot.row), []).append(snapshot.row.name)
+    return [
+        f"best: {MEASURES[measure]}{' of ' + ', '.join(of) if len(names) > 1 else ''}"
+        for measure, of in names.items()
+        if measure != "accuracy"
+    ]
 
 
 def _cells(snapshot: SearchSnapshot) -> tuple[str, ...]:
     row, best, left = snapshot.row, snapshot.best, snapshot.seconds_left
     return (
-        row.name,
         snapshot.state,
-        f"{row.generation if row.generation >= 0 else '-'}/{row.generations - 1}",
+        "-" if _is_list(row) else f"{row.generation if row.generation >= 0 else '-'}/{row.generations - 1}",
         f"{snapshot.done}/{_known(snapshot.total)}",
         str(snapshot.running),
         f"{best.fitness:.4f}" if best is not None else "",
@@ -250,6 +277,12 @@ def _recalled(row: SearchRow) -> str:
 def _generation(row: SearchRow) -> str:
     """Generations count from 0; a person reads which of how many."""
     return f"{row.generation} (0 to {row.generations - 1})" if row.generation >= 0 else "not begun"
+
+
+def _is_list(row: SearchRow) -> bool:
+    """Whether it trains a list of networks, as a retraining does: that has no generations."""
+    strategy = row.configuration.get("strategy")
+    return isinstance(strategy, Mapping) and strategy.get("name") == "list"
 
 
 def _known(total: int | None) -> str:

@@ -1,6 +1,6 @@
 """A network and a span of time in words for a person."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import assert_never
 
@@ -62,6 +62,50 @@ def ended(evaluations: int, recalled: int, failed: int) -> str:
 def cells(*texts: str) -> tuple[Text, ...]:
     """A row of a table, each cell as `printable`; brackets in it are no markup."""
     return tuple(Text(printable(text)) for text in texts)
+
+
+def fitting(
+    columns: Mapping[str, Sequence[str]],
+    left_out: Sequence[str],
+    width: int | None,
+    at_most: Mapping[str, int],
+) -> tuple[str, ...]:
+    """The headings of a table whose columns fit beside each other, two blanks between them.
+
+    Args:
+        columns: the texts of each column, by heading.
+        left_out: headings that a narrow terminal does without, first to last.
+        width: of the terminal; None: any.
+        at_most: what a column that may be broken asks for at most, by heading.
+    """
+    if width is None:
+        return tuple(columns)
+    needs = {
+        heading: min(
+            max(len(printable(text)) for text in (heading, *texts)) + 2, at_most.get(heading, 10_000)
+        )
+        for heading, texts in columns.items()
+    }
+    for heading in left_out:
+        if sum(needs.values()) - 2 <= width:
+            break
+        needs.pop(heading, None)
+    return tuple(needs)
+
+
+def left_out_at(columns: Mapping[str, Sequence[str]], shown: Sequence[str], where: str) -> str | None:
+    """What is said below a table that does without some columns; `where`: what has them all."""
+    missing = [heading for heading in columns if heading not in shown]
+    return f"left out at this width: {', '.join(missing)}; {where}" if missing else None
+
+
+def next_steps(label: str, *steps: tuple[str, str]) -> list[str]:
+    """Commands that may come next, each with what it gives. `label`: what the first line begins with, blanks included."""
+    width = max(len(command) for command, _ in steps)
+    return [
+        f"{label if not place else ' ' * len(label)}{command.ljust(width)}  {what}"
+        for place, (command, what) in enumerate(steps)
+    ]
 
 
 def counted(count: int, noun: str) -> str:

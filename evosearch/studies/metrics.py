@@ -31,6 +31,8 @@ class Metrics:
     """Their names, by number."""
     images: int
     """How many were classified."""
+    positive: str | None = None
+    """Which of two classes precision, recall and F1 are of; None where there are more."""
 
     def to_json(self) -> dict[str, Any]:
         """JSON form, keys as the fields."""
@@ -73,6 +75,7 @@ def classification_metrics(
         confusion=tuple(tuple(row) for row in confusion_matrix(labels, predicted, labels=numbers).tolist()),
         classes=classes,
         images=len(labels),
+        positive=classes[positive] if len(classes) == 2 else None,
     )
 
 

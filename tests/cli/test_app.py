@@ -69,6 +69,14 @@ def test_help_names_every_command_and_every_exit_status(command):
     assert "$EVOSEARCH_HOME, else ./runs" in statuses
 
 
+def test_no_command_is_cut_short_in_the_help_of_a_terminal_of_80_columns(command, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    for arguments in ((), ("bench",), ("explain",)):
+        commands = command(*arguments, "--help").out.partition("Commands:")[2].partition("Exit status")[0]
+        assert commands
+        assert "..." not in commands
+
+
 @pytest.mark.parametrize("name", OPTIONS)
 def test_every_command_explains_itself(command, name):
     ended = command(name, "-h")
@@ -86,7 +94,7 @@ def test_every_command_explains_itself(command, name):
         (["run", "tiny.yaml", "again"], "Got unexpected extra argument(s) (again)"),
         (["run", "tiny.yaml", "--nmae", "x"], "No such option: --nmae"),
         (["run", "tiny.yaml", "--set"], "Option '--set' requires an argument."),
-        (["run", "tiny.yaml", "--executor", "slurm"], "'--executor'"),
+        (["run", "tiny.yaml", "--executor", "slurm"], "'--executor': 'slurm' is not one of"),
         (["results", "tiny", "--format", "xml"], "'--format'"),
         (["results", "tiny", "--top", "0"], "'--top'"),
         (["resume", "tiny", "--generations", "many"], "'--generations'"),

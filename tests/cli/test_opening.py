@@ -29,7 +29,7 @@ def named(text):
 
 def test_a_finished_search_names_commands_that_find_it(command, scripted, place):
     ended = command("run", "tiny.yaml", "--set", f"storage.journal={ELSEWHERE}")
-    assert f"Next             evosearch results tiny --storage {place}    every chromosome\n" in ended.out
+    assert f"Next             evosearch results tiny --storage {place}  every chromosome\n" in ended.out
     results, retrain = named(ended.out)
     assert command(*results).status == command(*retrain).status == 0
 
@@ -71,10 +71,10 @@ def test_in_a_job_that_came_from_another_machine_the_commands_reach_the_head_fro
 ):
     monkeypatch.setenv("EVOSEARCH_JOB_SERVER", "http://head:8265")
     reach = "--address http://head:8265"
-    assert f"evosearch results tiny {reach}    every" in command("run", "tiny.yaml").out
+    assert f"evosearch results tiny {reach}  every" in command("run", "tiny.yaml").out
     options = f"--storage {place} {reach}"
     ended = command("run", "tiny.yaml", "--storage", ELSEWHERE)
-    assert f"evosearch results tiny {options}    every" in ended.out
+    assert f"evosearch results tiny {options}  every" in ended.out
     assert f"evosearch retrain tiny {options}    train" in ended.out
 
 

@@ -7,7 +7,7 @@ from io import StringIO
 import pytest
 from rich.table import Table
 
-from evosearch.cli.output import complain, print_json, say, say_table, tell
+from evosearch.cli.output import complain, print_json, say, say_lines, say_table, tell
 
 
 def test_results_and_progress_do_not_mix(capsys):
@@ -69,6 +69,18 @@ def test_a_long_line_on_a_terminal_is_broken_between_words_below_its_text(monkey
         "               split",
         "short",
     ]
+
+
+def test_what_programs_read_too_is_never_broken(monkeypatch):
+    class Terminal(StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    monkeypatch.setenv("COLUMNS", "40")
+    text = f"name,reasons\nx,{'word ' * 20}\n"
+    say_lines(text)
+    assert sys.stdout.getvalue() == text
 
 
 def test_a_line_in_a_pipe_is_never_broken(capsys, monkeypatch):

@@ -262,6 +262,14 @@ def test_going_on_says_from_where_and_estimates_by_what_is_done_since(watched):
     assert told.lines[2].endswith("| 4 of 7, 1 running, about 6 s left")
 
 
+def test_one_evaluation_is_one(watched):
+    with pytest.raises(InterruptedSearchError):
+        watched(Told(watched.clock), stop=watched.until(1))
+    told = Told(watched.clock)
+    watched(told)
+    assert told.lines[0] == "small: going on at generation 0, 1 evaluation done"
+
+
 def test_an_extended_search_counts_from_what_is_done(watched):
     watched(Told(watched.clock))
     watched.logbooks["small"].append([Extended(3)])
@@ -540,3 +548,15 @@ def test_the_panel_shows_who_reads_the_test_split():
     console = Console(file=StringIO(), width=100)
     console.print(panel(tallies))
     assert "0: reads the test split  C4 C5 P | F6" in console.file.getvalue()
+
+
+def test_a_list_is_told_without_a_generation():
+    plan, tallies, lines = final_plan(1), Tallies(), []
+    tallies.begin(plan, replay(plan, ()))
+    console = Console(file=StringIO(), width=100)
+    console.print(panel(tallies))
+    shown = console.file.getvalue()
+    assert "0 of 1 trained" in shown
+    retrained(Lines(lines.append, stamp=lambda: "12:00:00"))
+    assert "| list: 1 of 1, best 0." in lines[0]
+    assert "generation" not in shown + "".join(lines)

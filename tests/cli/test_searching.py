@@ -411,7 +411,7 @@ def test_a_group_cannot_be_retrained_and_its_best_member_is_named(command, refus
 READING = {
     *("name", "number", "epochs", "seed", "weights", "accuracy", "precision", "recall", "f1", "auroc"),
     *("auroc_undefined", "confusion", "classes", "images", "validation_accuracy", "seconds"),
-    *("search", "reading", "readings"),
+    *("search", "reading", "readings", "positive"),
 }
 
 
@@ -442,7 +442,12 @@ def test_retrain_reads_the_test_split_once_and_prints_the_recorded_reading_ever_
         f"tiny: candidate {best['number']} after 1 epoch, on 359 test images\n"
         "  reading 1 of this test split for this search\n"
     )
-    assert f"  accuracy   {reading['accuracy']:.4f}\n" in text
+    assert f"  accuracy           {reading['accuracy']:.4f}\n" in text
+    assert text.endswith(
+        f"\nWinner   {Path.cwd() / 'runs' / 'tiny' / 'winner.safetensors'}\n"
+        f"         candidate {best['number']}, of tiny/final-1; "
+        'in Python evosearch.open("tiny").load_network()\n'
+    )
     assert str(Path.cwd() / "runs" / "tiny" / reading["weights"]) in text
 
 

@@ -43,8 +43,10 @@ def test_a_missing_file_is_named_with_its_nearest_neighbours(write):
     write("seed: 1")
     assert refusal(read_document, Path("run.yml")) == "run.yml does not exist; did you mean run.yaml?"
     assert refusal(read_document, Path("run")) == "run does not exist; did you mean run.yaml?"
-    assert refusal(read_document, Path("other.yaml")) == "other.yaml does not exist"
-    assert refusal(read_document, Path("nowhere/run.yaml")) == "nowhere/run.yaml does not exist"
+    assert refusal(read_document, Path("other.yaml")) == (
+        "other.yaml does not exist; `evosearch init` writes one to start from"
+    )
+    assert refusal(read_document, Path("nowhere/run.yaml")).startswith("nowhere/run.yaml does not exist; ")
 
 
 def test_a_folder_is_no_configuration(tmp_path):

@@ -105,8 +105,8 @@ def test_the_end_of_a_group_is_a_line_a_member_the_figures_and_what_comes_next()
         "mean ± deviation of the best: 0.6250 ± 0.1768 over 2 members, 1 without a success",
         "",
         "Evolution curves  runs/pets/evolution.png",
-        "Next              evosearch results pets    every chromosome of every member",
-        "                  evosearch retrain pets/seed-10    train the best again, read the test split once",
+        "Next              evosearch results pets          every chromosome",
+        "                  evosearch retrain pets/seed-10  train and test the best",
     ]
 
 

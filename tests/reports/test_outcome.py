@@ -5,7 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from evosearch.reports import reading_document, reading_lines, reading_row, readings_lines, search_lines
+from evosearch.reports import (
+    reading_document,
+    reading_lines,
+    reading_row,
+    readings_lines,
+    search_lines,
+    winner_lines,
+)
 from evosearch.storage import TestReading
 from tests.reports.rows import DONE, SEARCH
 
@@ -46,10 +53,10 @@ def test_a_finished_search_says_what_was_done_the_best_in_words_and_where_everyt
     assert "  12,345 parameters, 67.9 MFLOPs per image" in lines
     assert f"Evolution curve  {FOLDER}/evolution.png" in lines
     assert f"Everything else  {PLACE}" in lines
-    assert any(
-        line.endswith("evosearch retrain pets    train the best again, read the test split once")
-        for line in lines
-    )
+    assert lines[-2:] == [
+        "Next             evosearch results pets  every chromosome",
+        "                 evosearch retrain pets  train and test the best",
+    ]
 
 
 def test_what_was_remembered_of_equal_networks_is_not_counted_as_trained():
@@ -72,7 +79,7 @@ def test_the_best_stands_beside_what_the_largest_class_reaches_alone():
 @pytest.mark.parametrize("share", [0.875, 0.95])
 def test_a_best_that_the_largest_class_reaches_alone_is_marked(share):
     assert best_lines(largest=("cat", share))[1].startswith(
-        f"  in accuracy no better than always answering 'cat': {share:.4f} of the validation images are of this class"
+        f"  no better than always answering 'cat', the largest class, which reaches {share:.4f}"
     )
 
 
@@ -87,9 +94,31 @@ def test_a_best_that_the_largest_class_reaches_alone_is_marked(share):
 )
 def test_the_best_says_what_it_is_the_best_by(fitness, words):
     row = replace(SEARCH, configuration={"strategy": {"fitness": fitness}})
-    first, beside = best_lines(row, replace(DONE, accuracy=0.9375), ("cat", 0.9))
+    first, _ = best_lines(row, replace(DONE, accuracy=0.9375))
     assert first == f"Best: validation {words}, candidate 7 of generation 1"
-    assert "0.9000 is reached" in beside, "the accuracy is what is held against the share"
+
+
+@pytest.mark.parametrize(
+    ("fitness", "classes", "best", "line"),
+    [
+        ("balanced_accuracy", 4, 0.3, "  0.2500 is reached by always answering one and the same class"),
+        (
+            "balanced_accuracy",
+            2,
+            0.5,
+            "  no better than always answering one and the same class, which reaches 0.5000",
+        ),
+        ("auroc", 2, 0.51, "  0.5000 is reached by always answering the same"),
+        ("auroc", 2, 0.49, "  no better than always answering the same, which reaches 0.5000"),
+        ("f1", 2, 0.9, "  C8 P | F5"),
+    ],
+)
+def test_the_best_is_held_against_a_constant_answer_by_what_the_search_goes_by(fitness, classes, best, line):
+    row = replace(SEARCH, configuration={"strategy": {"fitness": fitness}})
+    found = replace(DONE, fitness=best, accuracy=0.99)
+    lines = search_lines(row, found, classes, FOLDER, PLACE, ("cat", 0.95))
+    at = next(place for place, text in enumerate(lines) if text.startswith("Best"))
+    assert lines[at + 1] == line
 
 
 @pytest.mark.parametrize("best", [None, replace(DONE, fitness=None)])
@@ -120,11 +149,13 @@ def test_a_reading_for_a_person():
         "pets: candidate 7 after 30 epochs, on 1,314 test images",
         "  reading 2 of 3 of this test split for this search",
         "",
-        "  accuracy   0.7500",
-        "  precision  0.5000",
-        "  recall     0.2500",
-        "  F1         0.3333",
-        "  AUROC      0.8750",
+        "  accuracy           0.7500",
+        "  balanced accuracy  0.5513",
+        "  precision          0.5000",
+        "  recall             0.2500",
+        "  F1                 0.3333",
+        "  AUROC              0.8750",
+        "  always answering the largest class would reach accuracy 0.9429",
         "  validation accuracy of the same network: 0.8125",
         "",
         "  confusion (rows: true class, columns: predicted)",
@@ -136,10 +167,36 @@ def test_a_reading_for_a_person():
     ]
 
 
+@pytest.mark.parametrize(
+    ("more", "line"),
+    [
+        ({"positive": "COVID"}, "  precision, recall and F1 are of the class COVID"),
+        (
+            {"positive": None, "classes": ["a", "b", "c"], "confusion": [[1, 0, 0], [0, 1, 0], [0, 0, 1]]},
+            "  precision, recall and F1 are means over the classes",
+        ),
+    ],
+)
+def test_a_reading_says_whose_precision_recall_and_f1_are(more, line):
+    assert line in reading_lines("pets", replace(READING, metrics=METRICS | more), PLACE)
+
+
+def test_a_class_without_a_test_image_is_left_out_of_the_balanced_accuracy():
+    metrics = METRICS | {"confusion": [[3, 1], [0, 0]], "images": 4}
+    assert "  balanced accuracy  0.7500" in reading_lines("pets", replace(READING, metrics=metrics), PLACE)
+
+
+def test_the_winner_is_named_with_where_it_is_and_how_it_is_loaded():
+    assert winner_lines("pets", PLACE, {"candidate": 7, "retraining": "pets/final-30"}) == [
+        f"Winner   {PLACE}/winner.safetensors",
+        '         candidate 7, of pets/final-30; in Python evosearch.open("pets").load_network()',
+    ]
+
+
 def test_an_undefined_auroc_says_why():
     undefined = METRICS | {"auroc": None, "auroc_undefined": "no image of class COVID"}
     lines = reading_lines("pets", replace(READING, metrics=undefined), PLACE)
-    assert "  AUROC      undefined: no image of class COVID" in lines
+    assert "  AUROC              undefined: no image of class COVID" in lines
 
 
 @pytest.mark.parametrize(

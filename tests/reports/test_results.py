@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from evosearch.reports import MemberEvaluation, best_first, results_csv, results_document, results_table
+from evosearch.reports.results import HEADINGS
 from tests.reports.rows import DONE, FAILED, RECALLED, WAITING
 
 ROWS = (DONE, FAILED, RECALLED, WAITING)
@@ -165,6 +166,9 @@ def test_on_a_terminal_no_line_is_wider_and_no_gene_is_torn(width, grouped):
     Console(file=text, width=width).print(results_table(rows, grouped=grouped, width=width))
     lines = text.getvalue().splitlines()
     assert max(map(len, lines)) <= width
+    missing = [heading for heading in HEADINGS if heading not in lines[0]]
+    told = f"left out at this width: {', '.join(missing)}; --format csv has all"
+    assert (told in " ".join(text.getvalue().split())) == bool(missing)
     assert "\u2026" not in text.getvalue()  # nothing is cut
     words = text.getvalue().split()
     assert [words.count(gene) for gene in ("C128", "B256", "P", "F4096")] == [12, 12, 12, 2]

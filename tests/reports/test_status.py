@@ -80,6 +80,13 @@ def test_retrainings_and_readings_stand_below_their_search():
     assert "  pets/final-30" in map(str, status_table([snapshot]).columns[0].cells)
 
 
+def test_a_list_of_networks_has_no_generation():
+    row = replace(SEARCH, generation=0, generations=1, configuration={"strategy": {"name": "list"}})
+    listed = replace(RUNNING, row=row)
+    assert not any("generation" in line for line in status_lines(listed))
+    assert table_of(listed)[1].split()[2] == "-"
+
+
 def test_as_json_what_is_not_known_is_null():
     document = status_document(NEW)
     assert (document["best"], document["estimated_seconds_left"]) == (None, None)
@@ -162,9 +169,9 @@ def test_as_lines_a_search_that_was_never_driven():
     ]
 
 
-def table_of(*snapshots):
+def table_of(*snapshots, width=None):
     text = io.StringIO()
-    Console(file=text, width=200).print(status_table(snapshots))
+    Console(file=text, width=200).print(status_table(snapshots, width))
     return [line.rstrip() for line in text.getvalue().splitlines()]
 
 
@@ -192,3 +199,22 @@ def test_a_long_search_of_a_group_fits_100_columns_with_its_failures():
     )
     assert lines[1].split()[2:] == ["19/19", "700/810", "12", "0.8750", "11:56:40", "1:38:39", "12", "error"]
     assert max(map(len, lines)) <= 100
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_on_a_terminal_no_row_is_wider_and_what_is_left_out_is_named(width):
+    row = replace(SEARCH, name="covid_ct_small/seed-0", seconds=43_000.0, failed={"error": 12})
+    lines = table_of(SearchSnapshot(row, "interrupted", DONE, 810), RUNNING, width=width)
+    assert max(map(len, lines)) <= width
+    for kept in ("covid_ct_small/seed-0", "interrupted", "9/810", "0.8750"):
+        assert kept in lines[1]
+    assert ("left out at this width: running" in " ".join(lines)) == (width < 100)
+    assert ("failed" in lines[0]) == (width >= 80)
+
+
+def test_the_table_says_what_the_best_is_where_it_is_no_accuracy():
+    balanced = replace(SEARCH, name="cats", configuration={"strategy": {"fitness": "balanced_accuracy"}})
+    alone = replace(RUNNING, row=balanced)
+    assert table_of(alone)[-1] == "best: balanced accuracy"
+    assert table_of(alone, RUNNING)[-1] == "best: balanced accuracy of cats"
+    assert not any("best:" in line for line in table_of(RUNNING))

@@ -22,6 +22,7 @@ def test_two_classes_by_hand() -> None:
     assert (found.precision, found.recall, found.f1) == pytest.approx((2 / 3, 2 / 3, 2 / 3))
     assert found.confusion == ((1, 1), (1, 2))
     assert (found.classes, found.images, found.auroc_undefined) == (("no", "yes"), 5, None)
+    assert found.positive == "yes"
 
 
 def test_three_classes_are_averaged_by_hand() -> None:
@@ -33,6 +34,7 @@ def test_three_classes_are_averaged_by_hand() -> None:
     assert found.precision == pytest.approx((1 / 2 + 1 / 2 + 0) / 3)  # c is never predicted: counts 0
     assert found.recall == pytest.approx((1 / 2 + 1 + 0) / 3)
     assert found.f1 == pytest.approx((1 / 2 + 2 / 3 + 0) / 3)
+    assert found.positive is None
     # one against the rest: a 0.8 beats both others, 0.3 beats 1 of 2: 3/4; b 0.7 beats all: 1; c 0.3 beats all: 1
     assert found.auroc == pytest.approx((3 / 4 + 1 + 1) / 3)
 
