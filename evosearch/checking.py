@@ -60,7 +60,10 @@ def validate(
     plan = make_plan(config, dataset)
     trials = [one for one in plan.strategy.ask(plan.strategy.start()) if plan.network_size(one)]
     first = [size for trial in trials if (size := plan.network_size(trial))]
-    cost = estimate_cost(first, plan.strategy.evaluations, len(dataset.train), config.training)
+    cost = replace(
+        estimate_cost(first, plan.strategy.evaluations, len(dataset.train), config.training),
+        notes=dataset.notes,
+    )
     if not measure:
         return cost
     try:

@@ -1,8 +1,10 @@
 """The Python API for scripts and notebooks: run a search, open one, look at it, take its network home."""
 
+import json
 import os
 import socket
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -74,13 +76,15 @@ class SearchHandle:
             return api.retrain(self.name, home, epochs=epochs, seeds=seeds, **how)
 
     def load_network(self) -> "TrainedNetwork":
-        """The trained network as a `torch.nn.Module` on the CPU, with its preprocessing: of the newest retraining the one
-        that was best on the validation images.
+        """The trained network as a `torch.nn.Module` on the CPU, with its preprocessing: of the newest retraining's networks
+        of the best candidate the one that was best on the validation images.
+
+        It warns (UserWarning) where the search was extended since and another candidate is the best by now.
 
         Raises:
-            SearchConflictError: nothing was retrained yet.
+            SearchConflictError: nothing was retrained yet, or what is there is of no retraining in the journal.
         """
-        from evosearch.training.trained import TrainedNetwork  # noqa: PLC0415 - torch takes seconds
+        from evosearch.training.trained import MOST_PIXELS, TrainedNetwork  # noqa: PLC0415 - torch takes seconds
 
         with self._home() as home, TemporaryDirectory(prefix="evosearch-winner-") as folder:
             row = home.find_search(self.name)
@@ -88,11 +92,23 @@ class SearchHandle:
                 raise SearchConflictError(
                     f"{self.name!r} is a retraining; its network is that of {row.parent!r}, so open that"
                 )
-            config = config_from_json(row.configuration)
-            weights, known = fetch_winner(
-                self.name, artifact_store(home, config).within(self.name), Path(folder)
+            store = artifact_store(home, config_from_json(row.configuration)).within(self.name)
+            readings, best = home.journal.test_readings(self.name), home.journal.best(self.name)
+            weights, known = fetch_winner(row, readings, store, Path(folder))
+            candidate = known["candidate"]
+            if best is not None and best.candidate != candidate:
+                warnings.warn(
+                    f"the network is of candidate {candidate}, but the best of {self.name!r} is candidate {best.candidate} "
+                    f"by now; `evosearch retrain {self.name}` trains that",
+                    stacklevel=2,
+                )
+            return TrainedNetwork.load(
+                weights,
+                known["training"]["dropout"],
+                known["window"] and tuple(known["window"]),
+                known["data"].get("max_image_pixels") or MOST_PIXELS,
+                candidate,
             )
-            return TrainedNetwork.load(weights, known["training"]["dropout"], known["window"])
 
     def _home(self) -> AbstractContextManager[Home]:
         return open_home(self.storage, env=os.environ, cwd=Path.cwd(), create=False)
@@ -103,13 +119,15 @@ def load_config(path: str | Path, overrides: Mapping[str, Any] | Sequence[str] =
 
     Args:
         path: of the YAML file; its stem names the search unless it says otherwise.
-        overrides: as `--set` takes them, `["training.epochs=5"]`, or `{"training.epochs": 5}`.
+        overrides: as `--set` takes them, `["training.epochs=5"]`, or `{"training.epochs": 5}` with Python's values: None,
+            numbers, texts, sequences, mappings; anything else as its text.
 
     Raises:
         ConfigError: one line with the file and line, the key, the found value and the repair.
     """
     if isinstance(overrides, Mapping):
-        overrides = [f"{key}={value}" for key, value in overrides.items()]
+        # the strict YAML of --set reads JSON as it is
+        overrides = [f"{key}={json.dumps(value, default=str)}" for key, value in overrides.items()]
     return load_config_file(Path(path), overrides)
 
 

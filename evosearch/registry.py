@@ -5,6 +5,7 @@ Ours are given in code. Theirs are *entry points*: a distribution names a class 
 is ever imported. Whoever names none of them is reached by nothing that is wrong with them.
 """
 
+import difflib
 from collections.abc import Iterable, Iterator
 from dataclasses import fields, is_dataclass
 from functools import cached_property
@@ -94,6 +95,17 @@ class Registry(Generic[Settings]):
         *first, last = words or ["nothing"]
         return f"{', '.join(first)} or {last}" if first else last
 
+    def expected(self, name: object) -> str:
+        """What is said of a `name` that nothing is registered as: all names there are, and the one that is nearest.
+
+        >>> Registry("data", "no.group", [], object).expected("digit")
+        'expected nothing'
+        """
+        near = difflib.get_close_matches(name, self.names, n=1) if isinstance(name, str) else []
+        return "; ".join(
+            (f"expected {self.listed()}", *self.shadowed, *(f"did you mean {one}?" for one in near))
+        )
+
     def origin(self, name: str) -> Origin | None:
         """Who registers `name`; None: we do, or nobody does."""
         return None if name in self.ours or name not in self._plugins else _origin(self._plugins[name][0])
@@ -122,7 +134,7 @@ class Registry(Generic[Settings]):
     def _load(self, name: str) -> type[Settings]:
         key = f"{self.section}.name is {name!r}"
         if name not in self._plugins:
-            raise PluginError("; ".join((f"{key}; expected {self.listed()}", *self.shadowed)))
+            raise PluginError(f"{key}; {self.expected(name)}")
         one, *others = self._plugins[name]
         if others:
             raise PluginError(f"{key}, which {self._origins(name)} both register; uninstall one of them")

@@ -8,9 +8,8 @@ from evosearch.config import (
     RunConfig,
 )
 from evosearch.driving import drive_searches
-from evosearch.errors import InputError, SearchConflictError, TooManyFailuresError
-from evosearch.evaluation import MOST_EPOCHS, TrainingSettings, evaluation_seed
-from evosearch.genome import parse_network
+from evosearch.errors import EvosearchError, InputError, SearchConflictError, TooManyFailuresError
+from evosearch.evaluation import MOST_EPOCHS, TrainingSettings
 from evosearch.providers import DriveOptions, Driving, Executor
 from evosearch.reports import counted
 from evosearch.search import FixedListSettings, ListedTrial, measure_of
@@ -27,7 +26,7 @@ from evosearch.storage import (
     SearchRow,
     TestReading,
 )
-from evosearch.studies import final_name, is_published, lengthened, reading_key, retrainings
+from evosearch.studies import final_name, is_published, lengthened, listed_key, retrainings
 
 
 def retrain(
@@ -70,32 +69,42 @@ def retrain(
     config = configuration_of(row)
     final = replace(_trained_by(config, best.number), epochs=epochs or config.final.epochs)
     wanted = retrainings(best.chromosome, best.candidate, seeds)
-    keys = [_reading_key(config, final, one) for one in wanted]
+    keys = [listed_key(one, final.epochs, config.seed) for one in wanted]
     known = _recorded(home, name)
     missing = [one for one, key in zip(wanted, keys, strict=True) if key not in known]
     if not missing:
         options.watcher.note("recorded earlier: each network reads the test split once")
         _publish_again(home, row, known[keys[0]].search, options)
         return tuple(known[key] for key in keys)
-    child = _retraining(home, row, replace(config, training=final), missing, options)
+    child, trials = _retraining(home, row, replace(config, training=final), missing, options)
     if not child.is_done(None):
         each = "" if len(missing) == 1 else f" from each of {len(missing)} seeds"
         options.watcher.note(
             f"training candidate {best.candidate} for {counted(final.epochs, 'epoch')}{each}, then reading the test split"
         )
     drive_searches([child])
-    check_trained(home, child.config.name, missing)
+    check_trained(home, child.config.name, trials)
     known = _recorded(home, name)
     return tuple(known[key] for key in keys)
 
 
 def _publish_again(home: Home, parent: SearchRow, name: str, options: DriveOptions) -> None:
-    """The winner of the retraining `name`, where its files are missing: its driver may have been killed before it left them."""
+    """The winner of the retraining `name`, where another's files are there or none: its driver may have been killed before
+    it left them. `name` is the search's own where the first version read the test split.
+    """
     row = home.find_search(name)
     config = configuration_of(row)
-    if row.parent == parent.name and not is_published(artifact_store(home, config).within(parent.name)):
-        session = SearchSession(home, config, row, options, parent)
-        session.publish_winner(session.load(begun=True))
+    session = SearchSession(home, config, row, options, parent)
+    best = session.winner
+    if best is None or is_published(artifact_store(home, config).within(parent.name), best):
+        return
+    try:
+        dataset = session.load(begun=True)
+        session.check_data(dataset)
+    except EvosearchError as error:  # the record is what was asked for, and needs no images
+        options.watcher.note(f"no winner.safetensors could be left: {error}")
+        return
+    session.publish_winner(dataset)
 
 
 def check_trained(home: Home, name: str, wanted: Sequence[ListedTrial] | None = None) -> None:
@@ -104,9 +113,11 @@ def check_trained(home: Home, name: str, wanted: Sequence[ListedTrial] | None = 
     Raises:
         TooManyFailuresError: some failed.
     """
-    every = [row for row in home.journal.evaluations(name) if row.status == "failed"]
-    asked = None if wanted is None else {(one.network, one.repeat) for one in wanted}
-    failed = [row for row in every if asked is None or (row.chromosome, row.repeat) in asked]
+    failed = [row for row in home.journal.evaluations(name) if row.status == "failed"]
+    if wanted is not None:
+        listed = configuration_of(home.find_search(name)).strategy
+        asked = {n for n, one in enumerate(getattr(listed, "trials", ())) if one in wanted}
+        failed = [row for row in failed if row.number in asked]
     if failed:
         raise TooManyFailuresError(
             f"of the trainings of {name!r}, {len(failed)} failed, from seed {', '.join(str(row.repeat) for row in failed)}; "
@@ -129,8 +140,10 @@ def check_repeats(seeds: Sequence[int]) -> None:
 
 def _retraining(
     home: Home, parent: SearchRow, config: RunConfig, wanted: Sequence[ListedTrial], options: DriveOptions
-) -> SearchSession:
-    """The retraining of `parent` as a search; what it has trained before stays, `wanted` is added to it."""
+) -> tuple[SearchSession, tuple[ListedTrial, ...]]:
+    """The retraining of `parent` as a search, and `wanted` as its trials: what it has trained before stays as it is, they
+    are added to it. `config`: the parent's, with the training of `wanted`.
+    """
     name = final_name(parent.name, config.training.epochs)
     row = home.journal.find(name)
     if row is not None and row.parent != parent.name:
@@ -138,13 +151,17 @@ def _retraining(
             f"{name!r} is a search of its own, whose name a retraining of {parent.name!r} for "
             f"{counted(config.training.epochs, 'epoch')} would have; give other --epochs"
         )
-    before = configuration_of(row).strategy if row else None
-    known = before if isinstance(before, FixedListSettings) else None
-    strategy = lengthened(known, wanted, measure_of(config.strategy))
+    before = configuration_of(row) if row else None
+    training = before.training if before else config.training
+    trials = tuple(
+        one if config.training == training else replace(one, settings=config.training) for one in wanted
+    )
+    known = before.strategy if before and isinstance(before.strategy, FixedListSettings) else None
+    strategy = lengthened(known, trials, measure_of(config.strategy))
     executor: Executor = options.executor or ("local" if parent.executor == "local" else "ray")
     as_parent = replace(options, executor=executor if row is None else options.executor)
-    child = replace(config, name=name, strategy=strategy)
-    return SearchSession(home, at_address(child, options.address), row, as_parent, parent)
+    child = replace(config, name=name, training=training, strategy=strategy)
+    return SearchSession(home, at_address(child, options.address), row, as_parent, parent), trials
 
 
 def _trained_by(config: RunConfig, trial: int) -> TrainingSettings:
@@ -157,8 +174,3 @@ def _recorded(home: Home, name: str) -> dict[str, TestReading]:
     """The readings that have a result, by key; of one that was begun and never ended nobody has seen any."""
     readings = home.journal.test_readings(name)
     return {reading.key: reading for reading in readings if reading.metrics is not None}
-
-
-def _reading_key(config: RunConfig, training: TrainingSettings, one: ListedTrial) -> str:
-    seed = evaluation_seed(config.seed, parse_network(one.network).key, one.repeat)
-    return reading_key(one.source or 0, training.epochs, seed)

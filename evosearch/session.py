@@ -44,11 +44,12 @@ from evosearch.storage import (
     Onlooker,
     SearchCreated,
     SearchRow,
+    TestReading,
     bring_back,
     group_of,
     take,
 )
-from evosearch.studies import FinalReader, best_reading, publish_winner
+from evosearch.studies import FinalReader, best_reading, is_published, publish_winner, trained_as
 
 
 @dataclass(frozen=True)
@@ -183,7 +184,15 @@ class SearchSession:
         sources = tuple(trial.source for trial in strategy.trials)
         # A folder too: a worker that does not find the driver's mark there gets no work.
         shared = self.config.storage.artifacts is not None
-        return FinalReader(dataset.test, dataset.classes, self._kept, shared, sources, dataset.positive)
+        return FinalReader(
+            dataset.test,
+            dataset.classes,
+            self._kept,
+            shared,
+            sources,
+            dataset.positive,
+            measure_of(strategy),
+        )
 
     @property
     def to_train(self) -> int:
@@ -370,7 +379,7 @@ class SearchSession:
         if self.parent is None:
             rows, measure = journal.generations(name), measure_of(self.config.strategy)
             self._draw(name, self._curve, lambda file: draw_evolution(name, rows, file, measure))
-        else:
+        elif not self.is_done(None) or not self._has_winner:  # an older one takes nothing from a newer one
             self.publish_winner(dataset)
         if "://" not in self.checkpointing.place:  # its driver may have been killed before it cleared them
             self.checkpointing.clear()
@@ -397,22 +406,40 @@ class SearchSession:
         except (OSError, CannotRunError) as error:  # a full or read-only disk does not take the result away
             self.options.watcher.note(f"no evolution curve could be drawn: {error}")
 
+    @property
+    def _has_winner(self) -> bool:
+        """Whether a network of some retraining is published."""
+        return self.parent is not None and is_published(
+            artifact_store(self.home, self.config).within(self.parent.name)
+        )
+
+    @property
+    def winner(self) -> TestReading | None:
+        """Of a retraining: the reading of the network that it publishes; None where there is none yet."""
+        if self.parent is None:
+            return None
+        journal, name = self.home.journal, self.config.name
+        best = journal.best(self.parent.name)
+        readings = [one for one in journal.test_readings(self.parent.name) if one.search == name]
+        return best_reading(readings, None if best is None else best.candidate)
+
     def publish_winner(self, dataset: Dataset) -> None:
         """Of a retraining that is done: its best network becomes that of its search. Anything that hinders it is a note:
         the readings are journaled, and the same command publishes it later.
         """
-        if self.parent is None:
+        if self.parent is None or (best := self.winner) is None:
             return
-        store, name = artifact_store(self.home, self.config), self.config.name
-        readings = [one for one in self.home.journal.test_readings(self.parent.name) if one.search == name]
-        if (best := best_reading(readings)) is None:
-            return
+        config, name = self.config, self.config.name
+        training = trained_as(config.strategy, config.training, config.seed, best)
+        told = config_to_json(replace(config, training=training))["training"]
+        store = artifact_store(self.home, config)
         try:
-            publish_winner(self.parent, self.home.find_search(name), best, dataset.window, store)
+            publish_winner(self.parent, self.home.find_search(name), best, told, dataset.window, store)
         except (OSError, CannotRunError) as error:
+            retry = f"`evosearch retrain {self.parent.name}`"
             self.options.watcher.note(
-                f"the weights of {name!r} could not be copied to winner.safetensors ({error}); `evosearch retrain "
-                f"{self.parent.name}` tries again"
+                f"the weights of {name!r} could not be copied to winner.safetensors ({error}); "
+                f"{retry} tries again, with other --epochs or --seeds it leaves new ones"
             )
 
     @property

@@ -1,14 +1,18 @@
 """Retrainings through the Python API: searches of their own, which survive what every search survives."""
 
 import itertools
+import json
 import shutil
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import pytest
 
+from evosearch.config import config_from_json
 from evosearch.errors import (
     CannotRunError,
     ConfigError,
+    DataError,
     HeldError,
     InputError,
     InterruptedSearchError,
@@ -18,11 +22,12 @@ from evosearch.errors import (
 )
 from evosearch.evaluation import (
     FailureKind,
+    PredictionTask,
     TrainingTask,
     evaluation_seed,
 )
 from evosearch.genome import parse_network
-from evosearch.runtime import StopSignals
+from evosearch.runtime import Silence, StopSignals
 from evosearch.search import FixedListSettings, ListedTrial, repeats_of
 from evosearch.storage import (
     Dispatched,
@@ -33,6 +38,7 @@ from evosearch.storage import (
     TestReadingBegun,
     open_home,
 )
+from evosearch.studies import reading_key
 from evosearch.testing import FormulaEvaluator, Script
 from tests.bucket import make_bucket
 from tests.finished_search import FailingPool, hold_late, script_workers
@@ -528,3 +534,140 @@ def test_the_best_of_a_list_is_retrained_as_it_was_trained(home, config, scripte
     api.retrain("tiny", home, epochs=5)
     expected = replace((config.training, slow)[best.number], epochs=5)
     assert home.find_search("tiny/final-5").configuration["training"] == asdict(expected)
+
+
+def test_trials_of_other_settings_are_each_retrained_by_their_own_in_one_list(home, config, api):
+    script_workers(api, LEAVING)
+    own = [replace(config.training, dropout=rate) for rate in (0.25, 0.0)]
+    trials = tuple(
+        ListedTrial(text, settings=how) for text, how in zip(("C8 P | F8", "C4 P | F8"), own, strict=True)
+    )
+    given = replace(config, strategy=FixedListSettings(trials=trials[:1]))
+    api.run(given, home)
+    api.retrain("tiny", home, epochs=6)
+    assert api.run(replace(given, strategy=FixedListSettings(trials=trials)), home).best.candidate == 1
+    (reading,) = api.retrain("tiny", home, epochs=6)
+    child = home.find_search("tiny/final-6").configuration
+    expected = [asdict(replace(how, epochs=6)) for how in own]
+    assert child["training"] == expected[0]
+    assert [trial["settings"] for trial in child["strategy"]["trials"]] == [None, expected[1]]
+    winner = winner_of(home)
+    assert (winner["candidate"], winner["seed"], winner["training"]) == (1, reading.seed, expected[1])
+
+
+def test_of_equal_networks_with_other_settings_the_failure_of_one_is_not_the_others(home, config, api):
+    slow = replace(config.training, learning_rate=1e-5)
+    trials = (ListedTrial("C4 P | F8"), ListedTrial("C4 P | F8", settings=slow))
+    script_workers(api)
+    api.run(replace(config, strategy=FixedListSettings(trials=trials)), home)
+    wanted = [ListedTrial("C4 P | F8", 1, how, source) for source, how in enumerate((None, slow))]
+    again = replace(config, name="again", strategy=FixedListSettings(trials=tuple(wanted)))
+    script_workers(api, script=Script(losses={(0, 1): FailureKind.DIVERGED}))
+    api.run(again, home)
+    api.check_trained(home, "again", wanted[1:])
+    with pytest.raises(TooManyFailuresError, match="1 failed, from seed 1"):
+        api.check_trained(home, "again", wanted[:1])
+
+
+# The winner
+
+
+class Leaving(FormulaEvaluator):
+    """Its networks leave a file where weights belong."""
+
+    def handle(self, task, *rest):
+        if isinstance(task, PredictionTask):
+            Path(task.weights).parent.mkdir(parents=True, exist_ok=True)
+            Path(task.weights).write_text(task.weights)
+        return super().handle(task, *rest)
+
+
+def LEAVING(data, _device):  # noqa: N802 - a factory, as FORMULA
+    return Leaving(classes=len(data.classes))
+
+
+def winner_of(home):
+    return json.loads((home.folder_of("tiny") / "winner.json").read_text())
+
+
+class Notes(Silence):
+    """Keeps what is noted."""
+
+    def __init__(self):
+        self.lines = []
+
+    def note(self, text):
+        self.lines.append(text)
+
+
+def test_a_look_at_an_older_retraining_takes_nothing_from_the_winner_of_a_newer_one(searched, api):
+    script_workers(api, LEAVING)
+    api.retrain("tiny", searched, epochs=2)
+    api.retrain("tiny", searched, epochs=3)
+    api.resume("tiny/final-2", searched)
+    assert winner_of(searched)["retraining"] == "tiny/final-3"
+    api.retrain("tiny", searched, epochs=2)  # recorded, and asked for by name
+    assert winner_of(searched)["retraining"] == "tiny/final-2"
+    (searched.folder_of("tiny") / "winner.json").unlink()
+    api.resume("tiny/final-3", searched)
+    assert winner_of(searched)["retraining"] == "tiny/final-3"
+
+
+def test_a_winner_is_of_the_best_candidate_whatever_was_retrained_before_an_extension(searched, api):
+    script_workers(api, LEAVING)
+    (first,) = api.retrain("tiny", searched, seeds=(1,))
+    many = tuple(range(1, 7))  # the first one's are likely to hold the highest figure
+    api.retrain("tiny", searched, seeds=many)
+    for generations in range(3, 12):
+        api.resume("tiny", searched, generations=generations)
+        if searched.journal.best("tiny").candidate != first.number:
+            break
+    (second,) = api.retrain("tiny", searched)
+    readings = searched.journal.test_readings("tiny")
+    highest = max(readings, key=lambda one: one.metrics["validation_accuracy"])
+    assert highest.number == first.number != second.number
+    assert winner_of(searched)["candidate"] == second.number
+
+
+def test_a_recorded_reading_needs_no_images_even_where_no_winner_is_there(searched, api):
+    script_workers(api, LEAVING)
+    readings = api.retrain("tiny", searched)
+    (searched.folder_of("tiny") / "winner.json").unlink()
+    notes = Notes()
+
+    def gone(*_given, **_named):
+        raise DataError("data.root: there is no folder 'pets'")
+
+    with api.giving(load_dataset=gone):
+        assert api.retrain("tiny", searched, watcher=notes) == readings
+    assert "no winner.safetensors could be left: data.root: there is no folder 'pets'" in notes.lines
+    other = replace(
+        api.providers.load_dataset(config_data(searched), env={}, cwd=Path(), cache=None), key="x"
+    )
+    with api.giving(load_dataset=lambda *_given, **_named: other):
+        assert api.retrain("tiny", searched, watcher=notes) == readings
+    assert "the data of 'tiny' have changed" in notes.lines[-1]
+    assert not (searched.folder_of("tiny") / "winner.json").exists()
+
+
+def config_data(home):
+    return config_from_json(home.find_search("tiny").configuration).data
+
+
+def test_what_the_first_version_read_in_the_search_itself_becomes_its_winner(searched, config, api):
+    best, row = searched.journal.best("tiny"), searched.find_search("tiny")
+    seed = evaluation_seed(config.seed, parse_network(best.chromosome).key, 1)
+    key = reading_key(best.candidate, 1, seed)
+    metrics = {"accuracy": 0.5, "validation_accuracy": 0.5}
+    facts = (TestReadingBegun(key, best.candidate, 1, seed), TestRead(key, metrics, "final/old.safetensors"))
+    searched.journal.append("tiny", row.term, facts, 0.0)
+    notes = Notes()
+    (reading,) = api.retrain("tiny", searched, watcher=notes)
+    assert reading.search == "tiny"
+    assert "with other --epochs or --seeds it leaves new ones" in notes.lines[-1]  # no weights are there
+    weights = searched.folder_of("tiny") / "final/old.safetensors"
+    weights.parent.mkdir()
+    weights.write_text("weights")
+    api.retrain("tiny", searched)
+    assert (winner_of(searched)["retraining"], winner_of(searched)["metrics"]) == ("tiny", metrics)
+    assert (searched.folder_of("tiny") / "winner.safetensors").read_text() == "weights"

@@ -15,13 +15,15 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 import evosearch
+from evosearch.blueprint import ImageShape
 from evosearch.data import DigitsSettings, load_dataset
 from evosearch.errors import CannotRunError, ConfigError, DataError, EvaluationError, SearchConflictError
 from evosearch.runtime import Silence
 from evosearch.storage import ArtifactStore
+from evosearch.testing import FormulaEvaluator
 from evosearch.training.trained import TrainedNetwork
 from tests.bucket import make_bucket
-from tests.finished_search import EVALUATIONS, TINY
+from tests.finished_search import EVALUATIONS, TINY, script_workers
 
 
 class Notes(Silence):
@@ -189,6 +191,107 @@ def test_in_a_remote_store_the_winner_lies_beside_the_search(retrained, tmp_path
     store.within(first.search).put(home / first.search / first.weights, first.weights)
     with evosearch.handle.open_home(search.storage, env={}, cwd=home, create=False) as opened:
         evosearch.studies.publish_winner(
-            opened.find_search("tiny"), opened.find_search(first.search), first, None, store
+            opened.find_search("tiny"), opened.find_search(first.search), first, {}, None, store
         )
     assert {"tiny/winner.json", "tiny/winner.safetensors"} < set(store.list())
+
+
+class Perfect(FormulaEvaluator):
+    """All that it trains errs nowhere."""
+
+    def __init__(self, data, _device):
+        super().__init__(classes=len(data.classes))
+
+    def handle(self, task, *rest):
+        return replace(super().handle(task, *rest), fitness=1.0)
+
+
+def test_a_network_that_is_no_longer_of_the_best_says_so(retrained, api, tmp_path):
+    shutil.copytree(retrained[2], tmp_path / "runs")
+    search = evosearch.open("tiny", str(tmp_path / "runs/journal.db"))
+    network = search.load_network()
+    assert network.candidate == search.best.candidate
+    script_workers(api, Perfect)
+    assert search.resume(3, providers=api.providers).best.candidate != network.candidate
+    with pytest.warns(
+        UserWarning, match=r"network is of candidate \d+, but the best .* `evosearch retrain tiny`"
+    ):
+        assert search.load_network().candidate == network.candidate
+
+
+def test_files_of_another_search_of_the_name_are_refused(retrained, scripted, api, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("EVOSEARCH_HOME", raising=False)
+    (tmp_path / "runs/tiny").mkdir(parents=True)
+    for name in ("winner.json", "winner.safetensors"):
+        shutil.copy(retrained[2] / "tiny" / name, tmp_path / "runs/tiny" / name)
+    Path("tiny.yaml").write_text(TINY)
+    search = evosearch.run("tiny.yaml", providers=api.providers)
+    with pytest.raises(
+        SearchConflictError, match=r"that the journal does not have, 'tiny/final-1' .*retrain tiny"
+    ):
+        search.load_network()
+    search.retrain(providers=api.providers)  # of the same name; its weights are nowhere
+    with pytest.raises(SearchConflictError, match="that the journal does not have"):
+        search.load_network()
+
+
+def test_weights_are_loaded_whichever_way_their_layers_were_counted(retrained):
+    weights = retrained[2] / "tiny/winner.safetensors"
+    networks = [TrainedNetwork.load(weights, dropout) for dropout in (0.5, 0.0)]
+    images = torch.zeros(1, 1, 8, 8, dtype=torch.uint8)
+    assert "| F" in networks[0].text
+    assert torch.equal(*(network(images) for network in networks))
+
+
+def plain_network(**given):
+    """It looks at its image as it is, 4 x 4 in gray."""
+    scale = (torch.zeros(1), torch.ones(1))
+    return TrainedNetwork(torch.nn.Flatten(), "resnet18", ("a", "b"), ImageShape(1, 4, 4), scale, **given)
+
+
+def test_an_open_picture_is_taken_as_its_file_is_with_its_window_and_orientation(tmp_path):
+    deep = Image.fromarray((np.arange(16, dtype=np.uint16) * 10).reshape(4, 4))
+    deep.save(tmp_path / "deep.png")
+    network = plain_network(window=(0.0, 100.0))
+    expected = network.preprocess(tmp_path / "deep.png")
+    assert expected.flatten().tolist()[:5] == [0, 26, 51, 76, 102]
+    assert torch.equal(network.preprocess(deep), expected)
+    assert torch.equal(network.preprocess(Image.open(tmp_path / "deep.png")), expected)
+    turned, exif = Image.fromarray(np.arange(16, dtype=np.uint8).reshape(4, 4)), Image.Exif()
+    exif[0x0112] = 6
+    turned.save(tmp_path / "turned.png", exif=exif)
+    expected = plain_network().preprocess(tmp_path / "turned.png")
+    assert expected[0, 0].tolist() == [12, 8, 4, 0]
+    assert torch.equal(plain_network().preprocess(Image.open(tmp_path / "turned.png")), expected)
+    with pytest.raises(DataError, match="has floating-point pixels"):
+        plain_network().preprocess(Image.new("F", (4, 4)))
+
+
+def test_pictures_may_have_as_many_pixels_as_the_searchs_own(tmp_path):
+    Image.new("L", (8, 8)).save(tmp_path / "one.png")
+    with pytest.raises(DataError, match=r"8 x 8 pixels, data\.max_image_pixels allows 63"):
+        plain_network(most_pixels=63).preprocess(tmp_path / "one.png")
+    assert plain_network(most_pixels=64).preprocess(tmp_path / "one.png").shape == (1, 4, 4)
+
+
+def test_of_no_pictures_there_are_no_probabilities():
+    assert plain_network().probabilities().shape == (0, 2)
+
+
+def test_overrides_of_python_are_taken_as_they_are(folder):
+    config = evosearch.load_config(
+        "tiny.yaml",
+        {
+            "name": "1",
+            "training.learning_rate": 1e-05,
+            "training.deterministic": False,
+            "space.channels": (2, 4),
+            "workers.count": None,
+            "data": {"name": "digits", "image_size": 16},
+            "storage.artifacts": Path("há: #1"),
+        },
+    )
+    assert (config.name, config.training.learning_rate, config.training.deterministic) == ("1", 1e-05, False)
+    assert (config.space.channels, config.workers.count, config.data.image_size) == ((2, 4), None, 16)
+    assert config.storage.artifacts == "há: #1"

@@ -147,6 +147,11 @@ def test_a_plugin_does_not_stand_in_for_ours():
         found.find("theirs")
 
 
+def test_a_name_that_is_nearly_one_of_them_is_asked_about():
+    with pytest.raises(PluginError, match=r"strategy.name is 'thers'; expected .*; did you mean theirs\?$"):
+        registry(plugin("theirs", "Theirs")).find("thers")
+
+
 def test_no_path_is_ever_imported():
     for name in (f"{__name__}:Theirs", f"{__name__}.Theirs"):
         with pytest.raises(PluginError, match=r"expected ours$"):

@@ -23,6 +23,7 @@ def data(
     from evosearch import api
     from evosearch.config import read_config
     from evosearch.reports import data_lines
+    from evosearch.reports.words import counted
 
     loaded, source = read_config(chosen_file(config, example), override or [])
     _tell_notes(source)
@@ -38,11 +39,11 @@ def data(
             "search needs each image named once"
         )
     if report.objections and not report.bad_files:
-        raise DataError("; ".join(report.objections))
+        raise DataError(f"no new search begins with the data in {report.root!r}; it is said above why")
     if report.bad_files:
-        raise DataError(
-            f"{len(report.bad_files)} bad files in {report.root!r}, listed above; remove or replace them"
-        )
+        refused, missing = len(report.bad_files) - report.missing, report.missing
+        found = [counted(n, kind) for n, kind in ((refused, "bad file"), (missing, "missing file")) if n]
+        raise DataError(f"{' and '.join(found)} in {report.root!r}, listed above; {report.repair}")
 
 
 PROBE = Annotated[
@@ -70,6 +71,8 @@ def validate(
     loaded, source = read_config(file, override or [])
     _tell_notes(source)
     cost = api.validate(loaded, source, measure=probe)
+    for note in cost.notes:
+        tell(f"data: {note}")
     if as_json:
         print_json({"name": loaded.name, "valid": True, **cost.to_json()})
         return

@@ -130,8 +130,7 @@ def choose(section: str, name: object) -> type[Any]:
     if isinstance(name, str) and name in registry.ours:  # no plugin is looked for
         return registry.ours[name]
     if not isinstance(name, str) or name not in registry.names:
-        listed = "; ".join((registry.listed(), *registry.shadowed))
-        raise PluginError(f"{section}.name is {shown(name)}; expected {listed}")
+        raise PluginError(f"{section}.name is {shown(name)}; {registry.expected(name)}")
     found = registry.find(name)
     if reason := _unreadable(registry, found):
         raise PluginError(

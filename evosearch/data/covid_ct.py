@@ -6,12 +6,12 @@ Source: https://github.com/UCSD-AI4H/COVID-CT (Images unpacked). COVID is class 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import ClassVar, Literal
 
-from evosearch.data.folders import counted, files_below, kinds_of, leaves, refused_links
+from evosearch.data.folders import counted, files_below, kinds_of, leaves, link_out, no_file
 from evosearch.data.gathering import Gathered, gather_files
-from evosearch.data.listing import Item, Listing, SplitName
+from evosearch.data.listing import BadFile, Item, Listing, SplitName
 from evosearch.data.settings import FileKeys, Places
 from evosearch.errors import DataError
 
@@ -44,26 +44,25 @@ def list_covid_ct(root: Path, *, follow_links: bool = False) -> Listing:
         )
         for split, word in _FILE_WORD.items()
     }
-    listing = Listing(
-        CLASSES, splits, (*refused_links(found.links), *found.problems), repeats=tuple(found.repeats)
-    )
-    known = {*listing.names, *found.links}
+    bad = (*found.bad.values(), *found.missing)
+    listing = Listing(CLASSES, splits, bad, repeats=tuple(found.repeats))
+    entered = {str(folder) for name in listing.names for folder in PurePosixPath(name).parents}
+    known = {*listing.names, *found.bad, *entered}
     unused = [name for name in files_below(root, root) if name not in known]
     return replace(
         listing,
         notes=_notes(unused),
-        refused=len(found.links),
         ignored=kinds_of(unused, "in no split file"),
     )
 
 
 @dataclass(frozen=True)
 class _Found:
-    """What is wrong with the split files; `links`: names of files that lead out."""
+    """What is wrong with the split files and what they name; `bad`: by name."""
 
-    problems: list[str] = field(default_factory=list)
+    missing: list[BadFile] = field(default_factory=list)
     repeats: list[str] = field(default_factory=list)
-    links: dict[str, None] = field(default_factory=dict)
+    bad: dict[str, BadFile] = field(default_factory=dict)
 
 
 def _items(root: Path, split_file: str, label: int, found: _Found, follow_links: bool) -> tuple[Item, ...]:
@@ -81,10 +80,20 @@ def _items(root: Path, split_file: str, label: int, found: _Found, follow_links:
         name = f"{folder}/{file}"
         if not file:
             continue
-        if Path(file).name != file or not (root / name).is_file():
-            found.problems.append(f"{split_file!r} line {number} names {file!r}, which is not in {folder!r}")
-        elif not follow_links and leaves(root / name, root):
-            found.links[name] = None
+        image, plain = root / name, Path(file).name == file
+        if plain and image.is_file() and not follow_links and leaves(image, root):
+            found.bad[name] = link_out(name)
+        elif plain and (image.is_symlink() or image.exists()) and not (image.is_file() or image.is_dir()):
+            found.bad[name] = no_file(image, name)
+        elif not plain or not image.is_file():
+            found.missing.append(
+                BadFile(
+                    split_file,
+                    f"line {number} names {file!r}, which is not in {folder!r}",
+                    "lines of split lists name images that are not there",
+                    there=False,
+                )
+            )
         else:
             items.append(Item(name, label))
             if named.setdefault(file, number) != number:

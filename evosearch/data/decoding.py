@@ -60,7 +60,14 @@ def decode(stream: BinaryIO, shape: ImageShape, max_pixels: int, window: Window 
     there. `auto`: deep pictures are only measured, and black, since their scale is known once all are measured.
     Raises UndecodableError; the size is judged from the header, before any pixel is decoded.
     """
-    with _opened(stream, max_pixels) as image:
+    with warnings.catch_warnings(action="ignore"):
+        image = _with_header(stream, max_pixels)
+    return decode_image(image, shape, window)
+
+
+def decode_image(image: Image.Image, shape: ImageShape, window: Window = "full") -> Decoded:
+    """As `decode`, of an image that Pillow has opened."""
+    with _judged():
         size, mode, halved = image.size, image.mode, ";16" in _raw_mode(image)
         white_is_zero = getattr(image, "tag_v2", {}).get(262) == 0
         turned = ImageOps.exif_transpose(image)
@@ -81,14 +88,12 @@ def fit(image: Image.Image, shape: ImageShape) -> Images:
 
 
 @contextmanager
-def _opened(stream: BinaryIO, max_pixels: int) -> Iterator[Image.Image]:
-    """The image in a file, its header read; whatever is raised while it is used becomes an UndecodableError."""
-    with warnings.catch_warnings():
-        # Pillow warns of large images, odd palettes, odd tags; we judge ourselves
-        warnings.simplefilter("ignore")
-        image = _with_header(stream, max_pixels)
+def _judged() -> Iterator[None]:
+    """Whatever is raised while an image is used becomes an UndecodableError."""
+    # Pillow warns of large images, odd palettes, odd tags; we judge ourselves
+    with warnings.catch_warnings(action="ignore"):
         try:
-            yield image
+            yield
         except UndecodableError:
             raise
         except Exception as error:  # decoders of hostile bytes raise almost anything

@@ -1,6 +1,7 @@
 """Walking folders of strangers: sorted by name, hidden files passed over, links that lead out refused unless followed.
 
-Every file that is met is used, refused or passed over, and counted as one of these.
+Everything that is met and is no folder (a file, a link, a named pipe) is used, refused or passed over, and counted as one
+of these: together as many as `find` lists, which enters linked folders (`find -L`) where links are followed.
 """
 
 import os
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from evosearch.data.decoding import IMAGE_EXTENSIONS
+from evosearch.data.listing import BadFile
 
 
 def leaves(path: Path, root: Path) -> bool:
@@ -23,12 +25,14 @@ def is_hidden(name: str) -> bool:
 
 
 def files_below(folder: Path, root: Path) -> Iterator[str]:
-    """Names, below `root`, of all files in a folder and in those in it; linked folders are not entered."""
+    """Names, below `root`, of everything that is no folder in a folder and in those in it. Linked folders are not entered;
+    the link itself is named.
+    """
     for place, folders, files in os.walk(folder):
         folders.sort()
-        for file in sorted(files):
-            if (path := Path(place, file)).is_file():
-                yield path.relative_to(root).as_posix()
+        links = [name for name in folders if Path(place, name).is_symlink()]
+        for file in sorted([*files, *links]):
+            yield Path(place, file).relative_to(root).as_posix()
 
 
 def kinds_of(names: Iterable[str], unused: str) -> Mapping[str, int]:
@@ -60,17 +64,23 @@ def passed_over(kinds: Mapping[str, int]) -> tuple[str, ...]:
     return (f"{counted(total, 'file')} {'is' if total == 1 else 'are'} not used: {listed}{read}",)
 
 
-def refused_links(names: Iterable[str]) -> Iterator[str]:
-    """One line for each folder that holds links which lead out of the data folder."""
-    by_folder: dict[str, list[str]] = {}
-    for name in names:
-        by_folder.setdefault(name.rpartition("/")[0], []).append(name)
-    for links in by_folder.values():
-        if len(links) == 1:
-            line = f"{links[0]!r} is a link that leads"
-        else:
-            line = f"{links[0]!r} and {counted(len(links) - 1, 'other')} in its folder are links that lead"
-        yield f"{line} out of the data folder; `data.follow_links: true` follows links"
+def link_out(name: str) -> BadFile:
+    """A link that is not followed."""
+    return BadFile(
+        name,
+        "is a link that leads out of the data folder",
+        "links lead out of the data folder",
+        "`data.follow_links: true` follows links",
+    )
+
+
+def no_file(path: Path, name: str) -> BadFile:
+    """What is neither a file nor a folder, called what it is."""
+    if path.is_symlink() and not path.exists():
+        return BadFile(name, "is a broken link", "links are broken")
+    if path.is_fifo():
+        return BadFile(name, "is a named pipe", "files are named pipes")
+    return BadFile(name, "is neither a file nor a folder", "entries are neither files nor folders")
 
 
 @dataclass(frozen=True)
@@ -81,14 +91,10 @@ class Walk:
     """The folder."""
     follow: bool = False
     """Whether links may lead out of it."""
-    problems: list[str] = field(default_factory=list)
-    """What is wrong, a line each."""
-    refused: list[str] = field(default_factory=list)
-    """Names of the files that cannot be used for a problem."""
+    bad: list[BadFile] = field(default_factory=list)
+    """What cannot be used."""
     ignored: list[str] = field(default_factory=list)
     """Names of files that are passed over."""
-    links: list[str] = field(default_factory=list)
-    """Names of files and folders that lead out and are not followed."""
 
     def folders(self, folder: Path) -> tuple[Path, ...]:
         """The folders in `folder`; files beside them are passed over."""
@@ -103,57 +109,91 @@ class Walk:
         return tuple(self._images(folder, nested, (os.path.realpath(folder),)))
 
     def pass_over(self, folder: Path) -> None:
-        """Count everything below a folder as not used."""
-        self.ignored.extend(files_below(folder, self.root))
+        """Count a file, or everything below a folder, as not used; a link is one file where links are not followed."""
+        inside = folder.is_dir() and (self.follow or not folder.is_symlink())
+        self.ignored.extend(files_below(folder, self.root) if inside else [self.name(folder)])
 
     def has_images(self, folder: Path) -> bool:
         """Whether there is a file that would be read, were the folder a class's."""
         return any(
-            PurePosixPath(name).suffix.lower() in IMAGE_EXTENSIONS for name in files_below(folder, self.root)
+            PurePosixPath(name).suffix.lower() in IMAGE_EXTENSIONS and (self.root / name).is_file()
+            for name in files_below(folder, self.root)
         )
 
     def name(self, path: Path) -> str:
         """The path below the root, with forward slashes."""
         return path.relative_to(self.root).as_posix()
 
-    def lines(self) -> tuple[str, ...]:
-        """What is wrong, a line each: links that lead out by folder, then everything else."""
-        return (*refused_links(self.links), *self.problems)
-
     def _images(self, folder: Path, nested: bool, above: tuple[str, ...]) -> Iterator[str]:
         folders, files = self._entries(folder)
         for path in files:
-            if path.suffix.lower() in IMAGE_EXTENSIONS:
+            if path.suffix.lower() not in IMAGE_EXTENSIONS:
+                self.ignored.append(self.name(path))
+            elif not self.follow and leaves(path, self.root) and path.exists():
+                self.bad.append(link_out(self.name(path)))
+            elif path.is_file():
                 yield self.name(path)
             else:
-                self.ignored.append(self.name(path))
+                self.bad.append(no_file(path, self.name(path)))
         for path in folders:
             place = os.path.realpath(path)
             if not nested:
-                self.problems.append(
-                    f"{self.name(path)!r} is a folder inside a class folder: move its images up"
-                )
-                self.refused.extend(files_below(path, self.root))
+                self._refuse(path)
             elif place in above:
-                self.problems.append(f"{self.name(path)!r} is a link to a folder that it is in")
+                self.bad.append(
+                    BadFile(
+                        self.name(path),
+                        "is a link to a folder that it is in",
+                        "links lead to a folder that they are in",
+                    )
+                )
             else:
                 yield from self._images(path, nested, (*above, place))
 
+    def _refuse(self, folder: Path) -> None:
+        """A folder inside a class folder, where these are not entered: its images are bad files, the others ignored."""
+        if folder.is_symlink():
+            self.bad.append(
+                BadFile(
+                    self.name(folder),
+                    "is a link to a folder inside a class folder",
+                    "links inside class folders lead to folders",
+                )
+            )
+            return
+        for name in files_below(folder, self.root):
+            path = PurePosixPath(name)
+            if any(map(is_hidden, path.parts)) or path.suffix.lower() not in IMAGE_EXTENSIONS:
+                self.ignored.append(name)
+            else:
+                self.bad.append(
+                    BadFile(
+                        name,
+                        "is in a folder inside a class folder",
+                        "images are in folders inside class folders",
+                        "move such images up",
+                    )
+                )
+
     def _entries(self, folder: Path) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+        """Folders to enter, and what is to be judged by its ending."""
         folders, files = [], []
         for path in sorted(folder.iterdir()):
             if is_hidden(path.name):
-                if path.is_file():
-                    self.ignored.append(self.name(path))
-                else:
-                    self.pass_over(path)
-            elif not self.follow and leaves(path, self.root):
-                self.links.append(self.name(path))
-                self.refused.extend([self.name(path)] if path.is_file() else [])
+                self.pass_over(path)
             elif path.is_dir():
-                folders.append(path)
-            elif path.is_file():
+                if not self.follow and leaves(path, self.root):
+                    self.bad.append(link_out(self.name(path)))
+                else:
+                    folders.append(path)
+            elif path.is_file() or _has_ending(path.name):
                 files.append(path)
-            else:
-                self.problems.append(f"{self.name(path)!r} is neither a file nor a folder (a broken link?)")
+            else:  # may have been a folder, so that its images would be missing
+                self.bad.append(no_file(path, self.name(path)))
         return tuple(folders), tuple(files)
+
+
+def _has_ending(name: str) -> bool:
+    """Whether a name is a file's: `notes.txt`, but neither `patient` nor `v1.2`."""
+    ending = PurePosixPath(name).suffix[1:]
+    return ending.isalnum() and not ending.isdigit()

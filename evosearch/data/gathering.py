@@ -1,5 +1,6 @@
 """Everything that a source holds: its images as arrays, sorted into splits, and what is wrong with the others."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,7 +10,7 @@ import numpy as np
 from evosearch.data.arrays import Split
 from evosearch.data.cache import decode_cached
 from evosearch.data.decoding import Window
-from evosearch.data.listing import SPLITS, Item, Listing, SplitName, cut_missing, require_every_class
+from evosearch.data.listing import SPLITS, BadFile, Item, Listing, SplitName, cut_missing, require_every_class
 from evosearch.data.memory import check_memory
 from evosearch.data.reading import DecodedFiles, Decoding, file_notes
 from evosearch.data.settings import CutKeys, FileKeys, Places, locate_root
@@ -34,7 +35,7 @@ class Gathered:
 def gather_files(
     keys: FileKeys, places: Places, list_files: Callable[[Path], Listing], window: Window = "full"
 ) -> Gathered:
-    """Decode what `list_files` names below the root; bad files end up in `listing.problems`, not in an exception.
+    """Decode what `list_files` names below the root; bad files end up in `listing.bad`, not in an exception.
     `window`: for deep pictures.
 
     Raises:
@@ -47,7 +48,7 @@ def gather_files(
         listing = list_files(root)
     except OSError as error:
         raise DataError(f"{error.filename!r} cannot be read: {error.strerror}") from error
-    if not listing.problems:  # a missing image may be all that its class had
+    if not listing.bad:  # a missing image may be all that its class had
         require_every_class(listing)
     check_memory(len(listing.names), keys.image, places.memory)
     trained = frozenset(item.name for item in listing.splits["train"])
@@ -74,9 +75,14 @@ def gather_arrays(
 
 def _without(listing: Listing, bad: Mapping[str, str]) -> Listing:
     splits = {split: tuple(i for i in items if i.name not in bad) for split, items in listing.splits.items()}
-    problems = tuple(f"{name!r} {reason}" for name, reason in bad.items())
-    refused = listing.refused + len(bad)
-    return replace(listing, splits=splits, problems=listing.problems + problems, refused=refused)
+    files = tuple(_undecodable(name, reason) for name, reason in bad.items())
+    return replace(listing, splits=splits, bad=listing.bad + files)
+
+
+def _undecodable(name: str, reason: str) -> BadFile:
+    """Apart from the reason (`is a decompression bomb`) what is true of this file only (`: 9 x 9 pixels`)."""
+    kind = re.split(r" \((?!or )|[:;] ", reason, maxsplit=1)[0]
+    return BadFile(name, kind, f"files, each of which {kind}", detail=reason[len(kind) :])
 
 
 def _arranged(listing: Listing, names: tuple[str, ...], images: Images) -> Mapping[SplitName, Split]:

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from evosearch.data.arrays import Split
+from evosearch.data.folders import counted
 from evosearch.data.listing import SPLITS, Item, Listing, SplitName
 from evosearch.evaluation import Images
 
@@ -182,9 +183,9 @@ def _contradiction(one: _Placed, other: _Placed, classes: tuple[str, ...], liken
 def _duplicate_notes(duplicates: tuple[Duplicate, ...]) -> tuple[str, ...]:
     if not duplicates:
         return ()
-    one = duplicates[0]
+    one, verb = duplicates[0], "is" if len(duplicates) == 1 else "are"
     return (
-        f"{len(duplicates)} images are in two splits, first {one.name!r} of {one.split} as "
+        f"{counted(len(duplicates), 'image')} {verb} in two splits, first {one.name!r} of {one.split} as "
         f"{one.other_name!r} of {one.other_split}; accuracy on them shows memory, not skill",
     )
 
@@ -195,9 +196,7 @@ def _contradiction_notes(
     if not contradictions:
         return ()
     one = contradictions[0]
-    pairs = "1 pair" if count == 1 else f"{count:,} pairs"
     return (
-        f"{pairs} of {kind} images under different labels, first {one.name!r} of {one.split} ({one.label}) and "
-        f"{one.other_name!r} of {one.other_split} ({one.other_label}); {meaning} "
-        "(`evosearch data CONFIG` lists them)",
+        f"{counted(count, 'pair')} of {kind} images under different labels, first {one.name!r} of {one.split} ({one.label}) and "
+        f"{one.other_name!r} of {one.other_split} ({one.other_label}); {meaning}",
     )

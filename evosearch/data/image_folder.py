@@ -50,7 +50,7 @@ class ImageFolderSettings(CutKeys, FileKeys):
             re.compile(self.group)
         except re.error as error:
             raise ConfigError(
-                f"data.group is {self.group!r}, no regular expression ({error}); write none, folder or one"
+                f"data.group is {_shown(self.group)}, no regular expression ({error}); write none, folder or one"
             ) from None
         if not isinstance(self.window, str) and not self.window[0] < self.window[1]:
             raise ConfigError(f"data.window is {list(self.window)}; the lower value comes first")
@@ -87,10 +87,9 @@ def list_image_folder(root: Path, settings: ImageFolderSettings) -> Listing:
     return Listing(
         classes,
         splits,
-        walk.lines(),
+        tuple(walk.bad),
         (*passed_over(ignored), *notes),
         objections=objections,
-        refused=len(walk.refused),
         ignored=ignored,
         groups=groups,
     )
@@ -110,10 +109,15 @@ def _groups(within: Mapping[str, str], rule: str) -> tuple[Mapping[str, str] | N
     if not alone:
         return groups, ()
     verb = "is" if len(alone) == 1 else "are"
-    why = "in no folder of a class folder" if rule == "folder" else f"without a match of {rule!r}"
+    why = "in no folder of a class folder" if rule == "folder" else f"without a match of {_shown(rule)}"
     return groups, (
         f"{counted(len(alone), 'image')} {verb} {why}, each a group by itself, first {alone[0]!r}",
     )
+
+
+def _shown(rule: str) -> str:
+    """A regular expression as it was written, its backslashes not doubled."""
+    return repr(rule).replace("\\\\", "\\")
 
 
 def _match(rule: str, path: str) -> str | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from evosearch.data.arrays import content_key
 from evosearch.data.hygiene import Contradiction, Duplicate, examine
-from evosearch.data.listing import SPLITS, Listing
+from evosearch.data.listing import SPLITS, Listing, by_kind, repairs
 from evosearch.data.reading import DecodedFiles, DeepFiles, deep_files
 from evosearch.data.settings import Places
 from evosearch.data.sources import DataSettings
@@ -32,12 +32,12 @@ class SourceImages:
 
 @dataclass(frozen=True)
 class FileCount:
-    """Every file below the root: used, refused, or passed over."""
+    """Everything below the root that is no folder (files, links, named pipes): used, refused, or passed over."""
 
     used: int
     """Images that are in a split."""
     refused: int
-    """Bad files, and links that are not followed."""
+    """Bad files, links that are not followed among them."""
     ignored: Mapping[str, int]
     """How many of each kind: an ending that is not read, hidden, or an image in a place that is no class's."""
 
@@ -97,6 +97,15 @@ class DataReport:
     """None where no image is usable."""
     groups: int | None = None
     """How many groups there are; None: images are not grouped."""
+    bad_kinds: tuple[str, ...] = ()
+    """The bad files for a person: those of a kind that has many are one line, with their number and the first."""
+    repair: str = ""
+    """What to do about the bad files; empty where there are none."""
+
+    @property
+    def missing(self) -> int:
+        """How many of the bad files are not there: what a split list names."""
+        return 0 if self.files is None else len(self.bad_files) - self.files.refused
 
     def to_json(self) -> dict[str, Any]:
         """The report as JSON values; a duplicate is [split, name, split, name], a contradiction has its fields as keys."""
@@ -124,8 +133,10 @@ def inspect_data(
         classes=listing.classes,
         counts=_counts(listing),
         image=(shape.channels, shape.height, shape.width),
-        key=None if listing.problems else content_key(tuple(arrays.values()), listing.classes),
+        key=None if listing.bad else content_key(tuple(arrays.values()), listing.classes),
         bad_files=listing.problems,
+        bad_kinds=by_kind(listing.bad),
+        repair=repairs(listing.bad) if listing.bad else "",
         duplicates=hygiene.duplicates,
         source=None if gathered.files is None else _source_images(gathered.files),
         notes=listing.notes + hygiene.notes,

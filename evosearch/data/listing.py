@@ -1,7 +1,7 @@
 """Which images there are, of which class, in which split, and how missing splits are cut."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -24,6 +24,65 @@ class Item:
     """Its class number."""
 
 
+@dataclass(frozen=True, slots=True)
+class BadFile:
+    """A file that cannot be used, or that a split list names and that is not there."""
+
+    name: str
+    """Its path below the root; of one that is not there, the split list's."""
+    reason: str
+    """What is wrong, in words that follow the name."""
+    many: str
+    """The same of several, in words that follow their number."""
+    repair: str = ""
+    """What makes it usable; empty: it is removed or replaced."""
+    detail: str = ""
+    """What follows the reason and is of this file only."""
+    there: bool = True
+    """Whether there is such a file."""
+
+    def __str__(self) -> str:
+        """For a person, in one line."""
+        return f"{self.said}{f'; {self.repair}' if self.repair else ''}"
+
+    @property
+    def said(self) -> str:
+        """What is wrong, without the repair."""
+        return f"{self.name!r} {self.reason}{self.detail}"
+
+
+MOST_NAMED = 3
+"""So many bad files of a kind are named one by one."""
+
+
+def by_kind(bad: Sequence[BadFile], *, repaired: bool = True) -> tuple[str, ...]:
+    """A line for each file of a kind that few are of; else one for all of the kind, with their number and the first.
+
+    `repaired`: with what makes them usable.
+    """
+    kinds: dict[str, list[BadFile]] = {}
+    for one in bad:
+        kinds.setdefault(one.many, []).append(one)
+    lines: list[str] = []
+    for many, files in kinds.items():
+        if len(files) <= MOST_NAMED:
+            lines += [str(one) if repaired else one.said for one in files]
+        else:
+            repair = f"; {files[0].repair}" if repaired and files[0].repair else ""
+            lines.append(f"{len(files):,} {many}, first {files[0].name!r}{files[0].detail}{repair}")
+    return tuple(lines)
+
+
+def repairs(bad: Sequence[BadFile]) -> str:
+    """What to do about them, each thing once."""
+    steps = list(dict.fromkeys(one.repair for one in bad if one.repair))
+    if not all(one.there for one in bad):
+        steps.append("add what is missing, or take its lines out of the split lists")
+    if others := sum(one.there and not one.repair for one in bad):
+        steps.append(f"remove or replace {'the others' if steps else 'it' if others == 1 else 'them'}")
+    return "; ".join(steps)
+
+
 Splits: TypeAlias = Mapping[SplitName, tuple[Item, ...]]
 
 
@@ -35,8 +94,8 @@ class Listing:
     """Their names; the place of each is its number."""
     splits: Splits
     """What is where."""
-    problems: tuple[str, ...] = ()
-    """Files that cannot be used, one line each."""
+    bad: tuple[BadFile, ...] = ()
+    """Files that cannot be used, and those that are missing."""
     notes: tuple[str, ...] = ()
     """What was passed over, and what else is worth a word."""
     repeats: tuple[str, ...] = ()
@@ -44,12 +103,20 @@ class Listing:
     with it."""
     objections: tuple[str, ...] = ()
     """Why else no new search begins with these data, one line each; one that was begun goes on with a note."""
-    refused: int = 0
-    """How many files cannot be used."""
     ignored: Mapping[str, int] = field(default_factory=dict)
     """How many files are passed over, by kind."""
     groups: Mapping[str, str] | None = None
     """The group of each image by its name; None: there are no groups."""
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """The bad files, one line each."""
+        return tuple(map(str, self.bad))
+
+    @property
+    def refused(self) -> int:
+        """How many files cannot be used; those that are missing are none."""
+        return sum(one.there for one in self.bad)
 
     @property
     def names(self) -> tuple[str, ...]:

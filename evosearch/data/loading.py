@@ -7,7 +7,7 @@ import numpy as np
 
 from evosearch.data.arrays import Dataset, content_key
 from evosearch.data.hygiene import examine
-from evosearch.data.listing import shortened
+from evosearch.data.listing import by_kind, repairs, shortened
 from evosearch.data.settings import Places
 from evosearch.data.sources import DataSettings
 from evosearch.errors import ConfigError, DataError
@@ -25,10 +25,10 @@ def load_dataset(
     """
     gathered = settings.read(Places(env, cwd, cache))
     listing, arrays = gathered.listing, gathered.arrays
-    if listing.problems:
+    if listing.bad:
         raise DataError(
-            f"bad files ({len(listing.problems)}) in {str(gathered.root)!r}: {shortened(listing.problems)}; "
-            "remove or replace them (`evosearch data CONFIG` lists all)",
+            f"bad files ({len(listing.bad)}) in {str(gathered.root)!r}: {shortened(by_kind(listing.bad, repaired=False))}; "
+            f"{repairs(listing.bad)} (`evosearch data CONFIG` lists all)",
             listing.problems,
         )
     if listing.repeats and not begun:
@@ -39,7 +39,8 @@ def load_dataset(
         )
     if listing.objections and not begun:
         raise DataError(shortened(listing.objections), listing.objections)
-    notes = (*listing.notes, *listing.repeats, *listing.objections, *examine(listing, arrays).notes)
+    found = (f"{note} (`evosearch data CONFIG` lists them)" for note in examine(listing, arrays).notes)
+    notes = (*listing.notes, *listing.repeats, *listing.objections, *found)
     key = content_key(tuple(arrays.values()), listing.classes)
     positive = positive_class(getattr(settings, "positive", None), listing.classes)
     files = gathered.files

@@ -177,6 +177,8 @@ class Cost:
     """What it would take here, where that was measured."""
     unmeasured: str = ""
     """Why it was not measured, where it should have been."""
+    notes: tuple[str, ...] = ()
+    """What is worth a word about the data, as a search says it when it begins."""
 
     def to_json(self) -> dict[str, Any]:
         """JSON form, keys as the fields."""

@@ -10,9 +10,10 @@ _WIDTH = 80
 
 
 def data_lines(report: DataReport) -> list[str]:
-    """Splits by class, sizes, content hash, every file by what became of it, then every bad file and every image that stands
+    """Splits by class, sizes, content hash, every file by what became of it, then the bad files by kind and every image that stands
     in two splits or under two labels.
     """
+    each = " (--json names each)" if len(report.bad_kinds) < len(report.bad_files) else ""
     return [
         f"{report.name}{f' in {report.root}' if report.root else ''}",
         *_source_lines(report),
@@ -31,8 +32,9 @@ def data_lines(report: DataReport) -> list[str]:
         *(line for note in report.notes for line in _wrapped(f"note: {note}")),
         *_listed("names that are twice in a split list", report.repeats),
         *(line for one in report.objections for line in _wrapped(f"no new search begins with these: {one}")),
-        f"  bad files: {len(report.bad_files)}",
-        *_items(report.bad_files),
+        f"  bad files: {len(report.bad_files) - report.missing:,}{each}",
+        *([f"  missing files: {report.missing:,}"] if report.missing else []),
+        *_items(report.bad_kinds),
     ]
 
 
@@ -43,7 +45,9 @@ def _source_lines(report: DataReport) -> list[str]:
     if source is None:
         return lines
     modes = ", ".join(f"{count} {mode}" for mode, count in sorted(source.modes.items()))
-    lines += _wrapped(f"files have sides of {source.shortest_side} to {source.longest_side} pixels; {modes}")
+    equal = source.shortest_side == source.longest_side
+    sides = f"{source.shortest_side}{'' if equal else f' to {source.longest_side}'}"
+    lines += _wrapped(f"files have sides of {sides} pixels; {modes}")
     if deep := source.deep:
         low, high = deep.window
         lines += _wrapped(

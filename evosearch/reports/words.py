@@ -28,9 +28,10 @@ def _block(gene: HeadGene | TailGene, count: int) -> str:
     match gene:
         case Conv(channels, batch_norm):
             norm = " with batch norm" if batch_norm else ""
-            return f"{article} 3x3 convolution{plural} to {channels} channels{norm}"
+            blocks = "a 3x3 convolution" if count == 1 else f"{count} convolutions of 3x3"
+            return f"{blocks} to {channels} channels{norm}"
         case Pool():
-            return f"{article} 2x2 max pooling{plural}"
+            return "a 2x2 max pooling" if count == 1 else f"{count} max poolings of 2x2"
         case Dense(units):
             return f"{article} fully connected layer{plural} of {units}"
     assert_never(gene)

@@ -10,8 +10,10 @@ from evosearch.studies.retraining import (
     FinalReader,
     final_name,
     lengthened,
+    listed_key,
     reading_key,
     retrainings,
+    trained_as,
 )
 from evosearch.studies.winner import best_reading, fetch_winner, is_published, publish_winner
 
@@ -25,7 +27,9 @@ __all__ = [
     "final_name",
     "is_published",
     "lengthened",
+    "listed_key",
     "publish_winner",
     "reading_key",
     "retrainings",
+    "trained_as",
 ]

@@ -6,9 +6,20 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from evosearch.data import Split
-from evosearch.evaluation import Measure, Prediction, PredictionTask, Success, Trial, network_of
+from evosearch.evaluation import (
+    Measure,
+    Prediction,
+    PredictionTask,
+    Success,
+    TrainingSettings,
+    Trial,
+    evaluation_seed,
+    network_of,
+)
+from evosearch.genome import parse_network
 from evosearch.runtime import Plan, ReadingName
 from evosearch.search import FixedListSettings, ListedTrial
+from evosearch.storage import TestReading
 from evosearch.studies.metrics import classification_metrics
 
 SEARCHED = 0
@@ -43,6 +54,24 @@ def reading_key(number: int, epochs: int, seed: int) -> str:
     return f"candidate-{number}-epochs-{epochs}-seed-{seed}"
 
 
+def listed_key(one: ListedTrial, epochs: int, seed: int) -> str:
+    """Names the reading by a network of `retrainings` that is trained for `epochs`; `seed`: the search's."""
+    return reading_key(
+        one.source or 0, epochs, evaluation_seed(seed, parse_network(one.network).key, one.repeat)
+    )
+
+
+def trained_as(
+    strategy: object, training: TrainingSettings, seed: int, reading: TestReading
+) -> TrainingSettings:
+    """How the network of `reading` was trained, by a search of `strategy`, `training` and `seed`."""
+    listed = strategy.trials if isinstance(strategy, FixedListSettings) else ()
+    each = ((one, one.settings or training) for one in listed)
+    found = (how for one, how in each if listed_key(one, how.epochs, seed) == reading.key)
+    # the first version's searches read the test split themselves
+    return next(found, replace(training, epochs=reading.epochs))
+
+
 @dataclass(frozen=True, eq=False)
 class FinalReader:
     """Lets retrained networks read the test split; keeps to `evosearch.runtime.SplitReader`."""
@@ -61,6 +90,8 @@ class FinalReader:
     """
     positive: int = 1
     """Number of the class that figures of two classes are of."""
+    fitness: Measure = "accuracy"
+    """What the search goes by."""
 
     def name(self, plan: Plan, trial: Trial) -> ReadingName:
         """By candidate of the parent, epochs and seed."""
@@ -86,12 +117,16 @@ class FinalReader:
         return PredictionTask(network, settings, plan.data_key, place, self.test.images)
 
     def measure(self, trained: Success, prediction: Prediction) -> Mapping[str, Any]:
-        """The metrics, with what the same network came to on the validation images."""
+        """The metrics, with what the same network came to on the validation images; `validation_fitness` where the search
+        goes by another measure than the accuracy.
+        """
         metrics = classification_metrics(
             self.test.labels, prediction.probabilities, self.classes, self.positive
         )
+        by = {} if self.fitness == "accuracy" else {"validation_fitness": trained.by(self.fitness)}
         return {
             **metrics.to_json(),
             "validation_accuracy": trained.fitness,
+            **by,
             "seconds": trained.seconds,
         }

@@ -1,7 +1,7 @@
 """The winner of a search as two files beside its curve: its weights, and all that a reader of them needs to know.
 
-`winner.safetensors` and `winner.json` are published after each retraining: of its networks the one that was best on the
-validation images. The test split chooses nothing.
+`winner.safetensors` and `winner.json` are published after each retraining: of its networks of the best candidate the one that
+was best on the validation images, by what the search goes by. The test split chooses nothing.
 """
 
 import hashlib
@@ -17,16 +17,24 @@ from evosearch.storage import WINNER_DOCUMENT, WINNER_WEIGHTS, ArtifactStore, Se
 WEIGHTS, DOCUMENT = WINNER_WEIGHTS, WINNER_DOCUMENT
 
 
-def best_reading(readings: Sequence[TestReading]) -> TestReading | None:
-    """Of readings that have ended, the one whose network was best on the validation images; the earliest of equal ones."""
+def best_reading(readings: Sequence[TestReading], candidate: int | None = None) -> TestReading | None:
+    """Of readings that have ended, the one whose network was best on the validation images; the earliest of equal ones.
+
+    `candidate`: its networks go before all others, as what was trained again before the search was extended. The accuracy
+    decides where the fitness of one was not journaled: earlier versions did not.
+    """
     ended = [one for one in readings if one.metrics is not None and one.weights is not None]
-    return max(ended, key=lambda one: (one.metrics or {})["validation_accuracy"], default=None)
+    asked = [one for one in ended if one.number == candidate] or ended
+    known = all("validation_fitness" in (one.metrics or {}) for one in asked)
+    figure = "validation_fitness" if known else "validation_accuracy"
+    return max(asked, key=lambda one: (one.metrics or {})[figure], default=None)
 
 
 def winner_document(
     parent: SearchRow,
     child: SearchRow,
     reading: TestReading,
+    training: Mapping[str, Any],
     window: tuple[float, float] | None,
     digest: str,
 ) -> dict[str, Any]:
@@ -41,7 +49,7 @@ def winner_document(
         "metrics": dict(reading.metrics or {}),
         "reading": reading.place,
         "readings": reading.total,
-        "training": child.configuration["training"],
+        "training": dict(training),
         "data": parent.configuration["data"],
         "window": window,
         "data_key": parent.data_key,
@@ -53,6 +61,7 @@ def publish_winner(
     parent: SearchRow,
     child: SearchRow,
     reading: TestReading,
+    training: Mapping[str, Any],
     window: tuple[float, float] | None,
     store: ArtifactStore,
 ) -> None:
@@ -61,8 +70,9 @@ def publish_winner(
 
     Args:
         parent: the search.
-        child: its retraining.
+        child: its retraining; the search itself where that read the test split, as in the first version.
         reading: of the network that won, by the retraining.
+        training: how that was trained, as a configuration holds it.
         window: as in `evosearch.data.Dataset`.
         store: of all searches.
 
@@ -75,27 +85,40 @@ def publish_winner(
         store.within(child.name).get(reading.weights or "", copy)
         digest = hashlib.sha256(copy.read_bytes()).hexdigest()
         document.write_text(
-            json.dumps(winner_document(parent, child, reading, window, digest), indent=2) + "\n"
+            json.dumps(winner_document(parent, child, reading, training, window, digest), indent=2) + "\n"
         )
         store.within(parent.name).put(copy, WEIGHTS)
         store.within(parent.name).put(document, DOCUMENT)
 
 
-def is_published(store: ArtifactStore) -> bool:
-    """Whether both files are in the folder of a search, and belong together."""
+def is_published(store: ArtifactStore, reading: TestReading | None = None) -> bool:
+    """Whether both files can be read in the folder of a search, and belong together. `reading`: and are of that network."""
     try:
         document = json.loads(store.read_bytes(DOCUMENT))
-        return bool(document["weights_sha256"] == hashlib.sha256(store.read_bytes(WEIGHTS)).hexdigest())
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        is_pair = document["weights_sha256"] == hashlib.sha256(store.read_bytes(WEIGHTS)).hexdigest()
+    except (OSError, CannotRunError, ValueError, KeyError, TypeError):
         return False
+    return bool(is_pair and (reading is None or _is_of(document, reading)))
 
 
-def fetch_winner(name: str, store: ArtifactStore, folder: Path) -> tuple[Path, Mapping[str, Any]]:
-    """The weights of the winner of search `name`, copied from its own folder `store` to `folder`, and what is known of them.
+def _is_of(document: Mapping[str, Any], reading: TestReading) -> bool:
+    """Whether a `winner.json` is of the network of `reading`."""
+    told = (document.get(key) for key in ("retraining", "candidate", "epochs", "seed", "metrics"))
+    return tuple(told) == (reading.search, reading.number, reading.epochs, reading.seed, reading.metrics)
+
+
+def fetch_winner(
+    row: SearchRow, readings: Sequence[TestReading], store: ArtifactStore, folder: Path
+) -> tuple[Path, Mapping[str, Any]]:
+    """The weights of the winner of a search, copied from its own folder `store` to `folder`, and what is known of them.
+
+    `readings`: all of the search and its retrainings.
 
     Raises:
-        SearchConflictError: there is none yet, or its two files are of different retrainings.
+        SearchConflictError: there is none yet, its two files are of different retrainings, or the journal has no such
+            retraining of this search.
     """
+    name = row.name
     again = f"`evosearch retrain {name}` trains the best again and leaves one"
     try:
         store.get(DOCUMENT, folder / DOCUMENT)
@@ -110,5 +133,10 @@ def fetch_winner(name: str, store: ArtifactStore, folder: Path) -> tuple[Path, M
     if digest != hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest():
         raise SearchConflictError(
             f"{WEIGHTS} and {DOCUMENT} in {store.place} are of different retrainings; {again}"
+        )
+    if document.get("data_key") != row.data_key or not any(_is_of(document, one) for one in readings):
+        raise SearchConflictError(
+            f"{WEIGHTS} in {store.place} is of a retraining that the journal does not have, "
+            f"{document.get('retraining')!r} (another search of this name, or deleted); {again}"
         )
     return folder / WEIGHTS, document

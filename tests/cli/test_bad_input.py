@@ -51,7 +51,11 @@ def test_a_missing_file_is_named_with_the_one_that_was_meant(refused):
             "strategy.population is 4, smaller than elites + immigrants = 3 + 2; raise the population or lower "
             "the others",
         ),
-        ("name: digits", "name: digit", 'data.name is "digit"; expected digits, covid_ct or image_folder'),
+        (
+            "name: digits",
+            "name: digit",
+            'data.name is "digit"; expected digits, covid_ct or image_folder; did you mean digits?',
+        ),
     ],
     ids=["wrong key", "wrong type", "reversed range", "too small", "no room for children", "wrong source"],
 )
@@ -172,7 +176,7 @@ def test_an_image_that_cannot_be_used_is_named_by_its_path(refused, write_pictur
     for command in ("run", "validate"):
         message = refused(command, made.config)
         assert message.startswith(f"bad files (1) in {str(made.root)!r}: 'cat/3.png' {reason}")
-        assert message.endswith("remove or replace them (`evosearch data CONFIG` lists all)")
+        assert message.endswith("remove or replace it (`evosearch data CONFIG` lists all)")
 
 
 def test_of_many_bad_images_ten_are_listed_and_summed_up(command, write_pictures):
@@ -183,8 +187,8 @@ def test_of_many_bad_images_ten_are_listed_and_summed_up(command, write_pictures
     *listed, message = ended.err.splitlines()
     assert (ended.status, ended.out) == (2, "")
     assert listed == [f"evosearch: 'cat/{number}.png' is empty" for number in range(10)]
-    assert message.startswith(f"evosearch: bad files (20) in {str(made.root)!r}: 'cat/0.png' is empty; ")
-    assert "; and 17 more; " in message
+    assert message.startswith(f"evosearch: bad files (20) in {str(made.root)!r}: 20 files, each of which is ")
+    assert "is empty, first 'cat/0.png'; remove or replace them (" in message
 
 
 def test_every_problem_of_a_configuration_has_a_line(command):

@@ -10,7 +10,7 @@ from evosearch.data import DigitsSettings, load_dataset
 
 COST = {
     *("name", "valid", "trainings", "epochs", "steps", "parameters", "training_flops", "memory"),
-    *("total_flops", "measured", "unmeasured"),
+    *("total_flops", "measured", "unmeasured", "notes"),
 }
 
 
@@ -39,6 +39,7 @@ def test_data_as_json_say_the_same(command, pictures):
     assert set(found) == {
         *("name", "root", "classes", "counts", "image", "key", "bad_files", "duplicates", "source", "notes"),
         *("repeats", "contradictions", "alike", "alike_count", "objections", "files", "majority", "groups"),
+        *("bad_kinds", "repair"),
     }
     assert (found["name"], found["root"]) == ("image_folder", str(pictures.root))
     assert found["classes"] == ["cat", "dog", "owl"]
@@ -60,6 +61,53 @@ def test_data_lists_every_bad_file_and_ends_with_2(command, pictures):
         assert "'cat/0.png' is empty" in ended.out
         assert "'dog/1.png' " in ended.out
     assert json.loads(ended.out)["key"] is None
+
+
+def test_many_links_are_one_line_with_what_follows_them_and_json_has_each(command, pictures, tmp_path):
+    (tmp_path / "store").mkdir()
+    for path in sorted((pictures.root / "cat").iterdir()):
+        path.rename(tmp_path / "store" / path.name)
+        path.symlink_to(tmp_path / "store" / path.name)
+    ended = command("data", pictures.config)
+    assert " ".join(ended.out.partition("bad files:")[2].split()) == (
+        "10 (--json names each) 10 links lead out of the data folder, first 'cat/0.png'; "
+        "`data.follow_links: true` follows links"
+    )
+    assert ended.err == (
+        f"evosearch: 10 bad files in {str(pictures.root)!r}, listed above; `data.follow_links: true` follows links\n"
+    )
+    assert len(json.loads(command("data", pictures.config, "--json").out)["bad_files"]) == 10
+
+
+def test_one_bad_file_is_no_several(command, pictures):
+    (pictures.root / "cat" / "0.png").write_bytes(b"")
+    assert command("data", pictures.config).err.startswith("evosearch: 1 bad file in ")
+
+
+def test_what_no_new_search_begins_with_is_said_once(command, write_pictures):
+    made = write_pictures("train/cat", "train/dog", "dev/cat", "dev/dog")
+    ended = command("data", made.config)
+    assert ended.status == 2
+    both = " ".join((ended.out + ended.err).split())
+    assert both.count("a split's folder is called train, val or test") == 1
+    assert both.endswith("it is said above why")
+
+
+def test_validate_says_of_the_data_what_run_says(command, pictures):
+    (pictures.root / "cat" / "notes.txt").write_text("no image")
+    (pictures.root / "owl/3.png").write_bytes((pictures.root / "cat/3.png").read_bytes())
+    group = ("--set", r"data.group=film\d+")
+    ended = command("validate", pictures.config, "--no-probe", *group)
+    assert ended.status == 0
+    for words in (
+        "data: 1 file is not used: 1 .txt",
+        r"a match of 'film\d+'",
+        "equal images under different",
+    ):
+        assert words in ended.err
+    found = json.loads(command("validate", pictures.config, "--no-probe", "--json", *group).out)
+    assert [f"data: {note}" for note in found["notes"]] == ended.err.splitlines()
+    assert "CONFIG` lists them" not in command("data", pictures.config).out
 
 
 def test_images_in_two_splits_are_told(command, write_pictures):

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,11 +20,12 @@ def accounted(root: Path, settings: DataSettings) -> DataReport:
     """The report on a folder of that name, once its sums have been compared with what lies there."""
     report = inspect_data(settings, env={"EVOSEARCH_DATA": str(root.parent)}, cwd=root, cache=None)
     files = json.loads(json.dumps(report.to_json()))["files"]
-    plain = sum(path.is_file() for path in root.rglob("*"))
+    plain = sum(path.is_symlink() or not path.is_dir() for path in root.rglob("*"))
     sys.stdout.write(  # seen with -s
         f"{root.name}: {plain} files; {files['used']} used, {files['refused']} refused, {files['ignored']} not used\n"
     )
     assert files["used"] + files["refused"] + sum(files["ignored"].values()) == plain
+    assert files["refused"] == len(report.bad_files) - report.missing
     assert files["used"] == sum(sum(report.counts[split].values()) for split in SPLITS)
     assert all(len(line) <= 80 or "/" in line for line in data_lines(report))
     return report
@@ -59,6 +61,53 @@ def test_scikit_learns_sample_images_cut_into_classes(tmp_path: Path) -> None:
     }
     assert report.groups == 7  # six rows, which both photographs have, and the file that is in none
     assert len(report.bad_files) == 2
+
+
+def test_links_and_pipes_are_counted_as_find_counts_them(
+    pets: Path, tmp_path: Path, write_images: Callable[..., object]
+) -> None:
+    write_images(tmp_path / "kennel", 4)
+    (pets / "wolf").symlink_to(tmp_path / "kennel")
+    (pets / "hen").symlink_to("gone")  # may have been a class
+    (pets / "notes.md").symlink_to("gone")
+    os.mkfifo(pets / "cat" / "pipe.png")
+    os.mkfifo(pets / "cat" / "pipe.log")
+    for name in ("gone.png", "gone.txt", "gone", ".gone"):
+        (pets / "cat" / name).symlink_to("nowhere")
+    (pets / "dog" / "photo").symlink_to("0.png")
+    (pets / "dog" / ".kennel").symlink_to(tmp_path / "kennel")
+    (pets / "dog" / "9.png").write_bytes((pets / "dog" / "0.png").read_bytes()[:60])
+    report = accounted(pets, ImageFolderSettings(root="pets", image_size=4))
+    assert [line for line in report.bad_files if "9.png" not in line] == [
+        "'hen' is a broken link",
+        "'wolf' is a link that leads out of the data folder; `data.follow_links: true` follows links",
+        "'cat/gone' is a broken link",
+        "'cat/gone.png' is a broken link",
+        "'cat/pipe.png' is a named pipe",
+    ]
+    assert report.files is not None
+    assert report.files.ignored == {"hidden": 2, ".log": 1, ".md": 1, ".txt": 1, "without an ending": 1}
+    assert report.repair == "`data.follow_links: true` follows links; remove or replace the others"
+
+
+def test_what_covid_ct_lists_and_is_a_link_a_pipe_or_missing(covid_ct: Path) -> None:
+    folder = covid_ct / "Images/CT_COVID"
+    (folder / "0.png").unlink()
+    (folder / "0.png").symlink_to("nowhere")
+    (folder / "1.png").unlink()
+    os.mkfifo(folder / "1.png")
+    (folder / "2.png").unlink()
+    (folder / "more").symlink_to(".")
+    report = accounted(covid_ct, CovidCtSettings(root="covid-ct", image_size=4))
+    assert [line.partition(" ")[2] for line in report.bad_files] == [
+        "is a broken link",
+        "is a named pipe",
+        "line 1 names '2.png', which is not in 'Images/CT_COVID'",
+    ]
+    assert (report.files and report.files.refused, report.missing) == (2, 1)
+    assert report.repair == (
+        "add what is missing, or take its lines out of the split lists; remove or replace the others"
+    )
 
 
 @pytest.fixture(scope="module")

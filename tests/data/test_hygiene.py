@@ -54,7 +54,7 @@ def test_one_picture_under_two_labels_inside_a_split_is_listed(split: SplitName)
     assert found.duplicates == found.alike == ()
     assert found.notes == (
         f"1 pair of equal images under different labels, first '0.png' of {split} (cat) and '2.png' of {split} (dog); "
-        "one label of each is wrong (`evosearch data CONFIG` lists them)",
+        "one label of each is wrong",
     )
 
 

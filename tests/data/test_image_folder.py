@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from evosearch.data import ImageFolderSettings, load_dataset
 from evosearch.data.image_folder import list_image_folder
-from evosearch.data.listing import SPLITS, Item, Listing, cut_missing, torn_groups
-from evosearch.errors import DataError
+from evosearch.data.listing import SPLITS, Item, Listing, by_kind, cut_missing, repairs, torn_groups
+from evosearch.errors import ConfigError, DataError
 
 SETTINGS = ImageFolderSettings(root="pets")
 
@@ -62,12 +62,14 @@ def test_links_out_of_the_root_and_broken_links_are_problems_and_so_are_nested_f
     (pets / "bird").symlink_to(outside)
     (pets / "cat" / "loop.png").symlink_to("loop.png")
     (pets / "cat" / "more").mkdir()
+    (pets / "cat" / "0.png").rename(pets / "cat" / "more" / "0.png")
+    (pets / "cat" / "more" / "notes.txt").write_text("no image")
     (pets / "dog" / "again.png").symlink_to("0.png")  # stays inside: allowed
     listing = list_image_folder(pets, replace(SETTINGS, recursive=False))
     assert listing.problems == (
         "'bird' is a link that leads out of the data folder; `data.follow_links: true` follows links",
-        "'cat/loop.png' is neither a file nor a folder (a broken link?)",
-        "'cat/more' is a folder inside a class folder: move its images up",
+        "'cat/loop.png' is a broken link",
+        "'cat/more/0.png' is in a folder inside a class folder; move such images up",
     )
     assert "dog/again.png" in listing.names
 
@@ -176,6 +178,13 @@ def test_what_names_no_group_is_one_by_itself_and_said(
     assert len(set(listing.groups.values())) == 14
 
 
+def test_an_expression_that_matches_nothing_is_shown_as_it_was_written(patients: Path) -> None:
+    (note,) = list_image_folder(patients, replace(SETTINGS, group=r"film\d+")).notes
+    assert note.startswith(r"36 images are without a match of 'film\d+', each")
+    with pytest.raises(ConfigError, match=re.escape(r"data.group is '(\d', no")):
+        replace(SETTINGS, group=r"(\d")
+
+
 def test_groups_that_stand_in_two_given_splits_are_a_note(
     tmp_path: Path, write_images: Callable[..., object]
 ) -> None:
@@ -234,14 +243,14 @@ def linked(pets: Path, tmp_path: Path) -> Path:
     return pets
 
 
-def test_links_that_lead_out_are_refused_with_one_line_for_each_folder(linked: Path) -> None:
+def test_every_link_that_leads_out_is_a_bad_file_and_many_are_summed_up(linked: Path) -> None:
     listing = listed(linked)
-    assert listing.problems == (
-        "'dog' is a link that leads out of the data folder; `data.follow_links: true` follows links",
-        "'cat/0.png' and 9 others in its folder are links that lead out of the data folder; "
-        "`data.follow_links: true` follows links",
-    )
-    assert (listing.refused, listing.names) == (10, ())
+    reason = "is a link that leads out of the data folder; `data.follow_links: true` follows links"
+    assert listing.problems == (f"'dog' {reason}", *(f"'cat/{number}.png' {reason}" for number in range(10)))
+    assert (listing.refused, listing.names) == (11, ())
+    line = "11 links lead out of the data folder, first 'dog'; `data.follow_links: true` follows links"
+    assert by_kind(listing.bad) == (line,)
+    assert repairs(listing.bad) == "`data.follow_links: true` follows links"
 
 
 def test_links_are_followed_where_the_key_says_so_and_the_data_are_the_same(

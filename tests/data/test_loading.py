@@ -75,9 +75,22 @@ def test_every_bad_file_is_named_in_one_error(pets: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_a_link_that_leads_out_is_answered_with_its_repair_once(pets: Path, tmp_path: Path) -> None:
+    (pets / "cat/1.png").rename(tmp_path / "1.png")
+    (pets / "cat/1.png").symlink_to(tmp_path / "1.png")
+    with pytest.raises(DataError) as caught:
+        load(pets)
+    assert str(caught.value) == (
+        f"bad files (1) in '{pets}': 'cat/1.png' is a link that leads out of the data folder; "
+        "`data.follow_links: true` follows links (`evosearch data CONFIG` lists all)"
+    )
+
+
 def test_a_decompression_bomb_is_named_by_its_path(pets: Path) -> None:
     settings = ImageFolderSettings(root="pets", max_image_pixels=35)
-    with pytest.raises(DataError, match=re.escape("'cat/0.png' is a decompression bomb: 6 x 6 pixels")):
+    with pytest.raises(
+        DataError, match=re.escape("is a decompression bomb, first 'cat/0.png': 6 x 6 pixels")
+    ):
         load(pets, settings=settings)
 
 
@@ -92,8 +105,8 @@ def test_an_image_in_two_splits_is_noted_not_refused(covid_ct: Path) -> None:
     shutil.copy(images / "0.png", images / "2.png")
     data = load(covid_ct, settings=CovidCtSettings(root="covid-ct", image_size=4))
     assert data.notes == (
-        "1 images are in two splits, first 'Images/CT_COVID/0.png' of train as 'Images/CT_COVID/2.png' of test; "
-        "accuracy on them shows memory, not skill",
+        "1 image is in two splits, first 'Images/CT_COVID/0.png' of train as 'Images/CT_COVID/2.png' of test; "
+        "accuracy on them shows memory, not skill (`evosearch data CONFIG` lists them)",
     )
 
 

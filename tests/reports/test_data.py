@@ -20,6 +20,7 @@ REPORT = DataReport(
     image=(3, 32, 32),
     key=None,
     bad_files=("'cat/0.png' is empty", "'cat/1.png' is a decompression bomb"),
+    bad_kinds=("'cat/0.png' is empty", "'cat/1.png' is a decompression bomb"),
     duplicates=(Duplicate("train", "cat/2.png", "test", "cat/3.png"),),
     source=SourceImages(124, 1485, {"RGBA": 2, "I;16": 10}, DeepFiles(10, 0, 4095, (0, 4000))),
     notes=("3 files are ignored",),
@@ -73,6 +74,25 @@ def test_everything_that_was_found_is_told():
     ]
 
 
+def test_many_of_a_kind_are_one_line_and_what_is_missing_is_no_file():
+    many = replace(
+        REPORT,
+        bad_files=tuple(f"'{number}.png' is empty" for number in range(9)),
+        bad_kinds=("9 files, each of which is empty, first '0.png'",),
+        files=FileCount(1217, 7, {}),
+    )
+    assert data_lines(many)[-3:] == [
+        "  bad files: 7 (--json names each)",
+        "  missing files: 2",
+        "    9 files, each of which is empty, first '0.png'",
+    ]
+
+
+def test_equal_sides_are_one_number():
+    lines = data_lines(replace(REPORT, source=SourceImages(40, 40, {"L": 3})))
+    assert "  files have sides of 40 pixels; 3 L" in lines
+
+
 def test_where_likeness_was_not_looked_for_nothing_is_claimed():
     lines = data_lines(replace(REPORT, alike=(), alike_count=None))
     assert "  nearly equal images under different labels: not looked for among so many" in lines
@@ -87,7 +107,7 @@ def test_nothing_is_wider_than_a_terminal_but_a_path():
         counts={split: {name: 1, "cat": 2} for split in ("train", "validation", "test")},
         contradictions=(train,),
         notes=("a long note " * 20,),
-        bad_files=(f"'{'z' * 90}.png' is empty",),
+        bad_kinds=(f"'{'z' * 90}.png' is empty",),
     )
     lines = data_lines(wide)
     assert [line for line in lines if len(line) > 80] == [f"  {name}", f"    '{'z' * 90}.png'"]

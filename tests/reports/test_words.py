@@ -19,7 +19,7 @@ from evosearch.reports.words import scaled
         ),
         (
             "B8 B8 B8 P P C8 | F5 F5",
-            "3 3x3 convolutions to 8 channels with batch norm, 2 2x2 max poolings, a 3x3 convolution to 8 "
+            "3 convolutions of 3x3 to 8 channels with batch norm, 2 max poolings of 2x2, a 3x3 convolution to 8 "
             "channels, 2 fully connected layers of 5, and an output layer for 2 classes",
         ),
         (

@@ -12,6 +12,8 @@ from evosearch.evaluation import (
     UNWATCHED,
     Failure,
     FailureKind,
+    Measures,
+    Prediction,
     PredictionTask,
     Success,
     TrainingTask,
@@ -32,7 +34,8 @@ from evosearch.storage import (
     TestReadingBegun,
     TestReadingFailed,
 )
-from evosearch.studies import final_name, lengthened, reading_key, retrainings
+from evosearch.storage import TestReading as Reading
+from evosearch.studies import best_reading, final_name, lengthened, reading_key, retrainings
 from evosearch.testing import FormulaEvaluator, Script, ScriptedPool
 from tests.runtime.small_search import Drive, make_plan
 from tests.studies.final_plan import NETWORK, TEST, final_plan
@@ -359,3 +362,37 @@ def test_weights_that_another_machine_does_not_find_are_made_again_there():
     again(kept)
     assert [type(task) for task in recorder.tasks] == [PredictionTask, TrainingTask, PredictionTask]
     assert again.logbook.of(TestRead)[0].metrics == drive.logbook.of(TestRead)[0].metrics
+
+
+# Which network wins
+
+
+def test_the_figure_that_the_search_goes_by_is_journaled_beside_the_accuracy():
+    reader, trained = final_plan(1).reader, Success(0.9, 1.0, measures=Measures(0.5, 0.25, 0.75))
+    prediction = Prediction(np.full((6, 2), 0.5, np.float32))
+    by_f1 = replace(reader, fitness="f1").measure(trained, prediction)
+    assert (by_f1["validation_accuracy"], by_f1["validation_fitness"]) == (0.9, 0.25)
+    assert "validation_fitness" not in reader.measure(trained, prediction)
+
+
+def reading(number, accuracy, fitness=None):
+    figures = {"validation_accuracy": accuracy} | ({} if fitness is None else {"validation_fitness": fitness})
+    return Reading(f"{number}-{accuracy}", number, 30, 1, figures, "weights")
+
+
+def test_the_winner_is_the_best_by_what_the_search_goes_by():
+    first, second, older = reading(5, 0.9, 0.2), reading(5, 0.8, 0.3), reading(5, 0.85)
+    assert best_reading([first, second]) is second
+    assert best_reading([first, second, older]) is first  # figures of two measures are not compared
+    assert best_reading([second, older]) is older
+    assert best_reading([replace(first, metrics=None)]) is None
+
+
+def test_the_winner_is_of_the_candidate_that_was_asked_for_where_one_was_trained():
+    first, second = reading(5, 0.9), reading(6, 0.8)
+    assert [best_reading([first, second], candidate) for candidate in (None, 5, 6, 7)] == [
+        first,
+        first,
+        second,
+        first,
+    ]

@@ -270,7 +270,7 @@ def _metrics(text: str) -> dict[str, Any]:
     return found
 
 
-_FIGURES = {"precision", "recall", "f1", "auroc", "validation_accuracy", "seconds"}
+_FIGURES = {"precision", "recall", "f1", "auroc", "validation_accuracy", "validation_fitness", "seconds"}
 
 
 def _family_readings(connection: Connection, name: str) -> tuple[TestReading, ...]:
