@@ -83,7 +83,7 @@ def test_an_unknown_key_is_answered_with_the_nearest_known_one(refusal, text, me
         ("space: {channels: [8, 9.5]}", "space.channels[1] is 9.5; expected a whole number"),
         ("space:", "space is null; expected keys and values below it, or leave it out"),
         ("strategy: random", 'strategy is "random"; expected keys and values below it, or leave it out'),
-        ("strategy: {name: evl}", f'strategy.name is "evl"; expected {STRATEGIES.listed()}'),
+        ("strategy: {name: evl}", f'strategy.name is "evl"; {STRATEGIES.expected("evl")}'),
         ("strategy: {name: 5}", f"strategy.name is 5; expected {STRATEGIES.listed()}"),
         ("seed: -1", "seed is -1; it must be at least 0"),
         ("space: {channels: [9, 1]}", "space.channels is [9, 1]; the lower bound comes first: [1, 9]"),

@@ -136,7 +136,8 @@ def test_run_with_its_own_configuration_and_retrained_it_reads_what_it_would_hav
         for epochs, expected in kept.expected["retrained"].items():
             for _ in range(2):  # the second time it is found
                 reading = reading_document(*api.retrain(kept.members[0], home, epochs=int(epochs)))
-                assert {key: reading[key] for key in OF_READING} == {key: expected[key] for key in OF_READING}
+                read = {key: reading[key] for key in OF_READING}
+                assert seen(read, expected) == {key: expected[key] for key in OF_READING}
         assert len(pools) - searched == len(kept.expected["retrained"]) - len(recorded)
 
 
@@ -157,7 +158,8 @@ def test_a_reading_that_was_begun_and_never_ended_is_made(unpacked, api):
     assert begun["metrics"] is None
     with kept.open() as home:
         (reading,) = api.retrain("retraining_begun", home)
-    assert reading.metrics == kept.expected["retrained"][str(begun["epochs"])]["metrics"]
+    expected = kept.expected["retrained"][str(begun["epochs"])]["metrics"]
+    assert seen(reading_document(reading)["metrics"], expected) == expected
     assert len(pools) == 1
 
 
