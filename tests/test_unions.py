@@ -166,6 +166,7 @@ ASKED_FOR_ALONE = {
     "workers/ray_pool/failures.py judge": {"FailureKind"},
     # a retraining is a list
     "evosearch/session.py SearchSession._reader": {"FixedListSettings"},
+    "evosearch/studies/retraining.py trained_as": {"FixedListSettings"},
     "evosearch/api.py _merged": {"FixedListSettings"},
     "evosearch/retraining.py _retraining": {"FixedListSettings"},
     "evosearch/retraining.py _trained_by": {"FixedListSettings"},
