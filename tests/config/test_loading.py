@@ -27,6 +27,9 @@ def positive():
     return st.integers(1, 10**12)
 
 
+TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"))
+"""All that a configuration takes: a NUL character is refused."""
+
 CONFIGURATIONS = st.builds(
     RunConfig,
     name=st.from_regex(r"[A-Za-z0-9_-]{1,50}(/[a-z0-9-]{1,40})?", fullmatch=True),
@@ -37,10 +40,10 @@ CONFIGURATIONS = st.builds(
         test_fraction=st.floats(0.01, 0.99),
         split_seed=st.integers(0),
     )
-    | st.builds(CovidCtSettings, root=st.text(st.characters(codec="utf-8"), min_size=1))
+    | st.builds(CovidCtSettings, root=TEXT.filter(bool))
     | st.builds(
         ImageFolderSettings,
-        root=st.text(st.characters(codec="utf-8"), min_size=1),
+        root=TEXT.filter(bool),
         max_image_pixels=st.integers(1, 10**8),
     ),
     seed=st.integers(0),
@@ -64,7 +67,7 @@ CONFIGURATIONS = st.builds(
     workers=st.builds(
         WorkerSettings, count=st.none() | positive(), device=st.sampled_from(["auto", "cpu", "cuda"])
     ),
-    storage=st.builds(StorageSettings, journal=st.none() | st.text(st.characters(codec="utf-8"))),
+    storage=st.builds(StorageSettings, journal=st.none() | TEXT),
     final=st.builds(FinalSettings, epochs=positive()),
 )
 
