@@ -6,7 +6,6 @@ a list of trainings for the one driver there is; test images leave it only after
 
 from evosearch.studies.metrics import Metrics, classification_metrics
 from evosearch.studies.retraining import (
-    SEARCHED,
     FinalReader,
     final_name,
     lengthened,
@@ -18,7 +17,6 @@ from evosearch.studies.retraining import (
 from evosearch.studies.winner import best_reading, fetch_winner, is_published, publish_winner
 
 __all__ = [
-    "SEARCHED",
     "FinalReader",
     "Metrics",
     "best_reading",

@@ -22,9 +22,6 @@ from evosearch.search import FixedListSettings, ListedTrial
 from evosearch.storage import TestReading
 from evosearch.studies.metrics import classification_metrics
 
-SEARCHED = 0
-"""The repeat that is a search's own training; every other one gives a retraining a seed of its own."""
-
 
 def final_name(parent: str, epochs: int) -> str:
     """What the retraining of `parent` for so many epochs is called: a search of its own, below its parent.

@@ -14,8 +14,6 @@ from typing import Any
 from evosearch.errors import CannotRunError, SearchConflictError
 from evosearch.storage import WINNER_DOCUMENT, WINNER_WEIGHTS, ArtifactStore, SearchRow, TestReading
 
-WEIGHTS, DOCUMENT = WINNER_WEIGHTS, WINNER_DOCUMENT
-
 
 def best_reading(readings: Sequence[TestReading], candidate: int | None = None) -> TestReading | None:
     """Of readings that have ended, the one whose network was best on the validation images; the earliest of equal ones.
@@ -81,21 +79,21 @@ def publish_winner(
         CannotRunError: a store cannot be used.
     """
     with TemporaryDirectory(prefix="evosearch-winner-") as folder:
-        copy, document = Path(folder, WEIGHTS), Path(folder, DOCUMENT)
+        copy, document = Path(folder, WINNER_WEIGHTS), Path(folder, WINNER_DOCUMENT)
         store.within(child.name).get(reading.weights or "", copy)
         digest = hashlib.sha256(copy.read_bytes()).hexdigest()
         document.write_text(
             json.dumps(winner_document(parent, child, reading, training, window, digest), indent=2) + "\n"
         )
-        store.within(parent.name).put(copy, WEIGHTS)
-        store.within(parent.name).put(document, DOCUMENT)
+        store.within(parent.name).put(copy, WINNER_WEIGHTS)
+        store.within(parent.name).put(document, WINNER_DOCUMENT)
 
 
 def is_published(store: ArtifactStore, reading: TestReading | None = None) -> bool:
     """Whether both files can be read in the folder of a search, and belong together. `reading`: and are of that network."""
     try:
-        document = json.loads(store.read_bytes(DOCUMENT))
-        is_pair = document["weights_sha256"] == hashlib.sha256(store.read_bytes(WEIGHTS)).hexdigest()
+        document = json.loads(store.read_bytes(WINNER_DOCUMENT))
+        is_pair = document["weights_sha256"] == hashlib.sha256(store.read_bytes(WINNER_WEIGHTS)).hexdigest()
     except (OSError, CannotRunError, ValueError, KeyError, TypeError):
         return False
     return bool(is_pair and (reading is None or _is_of(document, reading)))
@@ -121,22 +119,22 @@ def fetch_winner(
     name = row.name
     again = f"`evosearch retrain {name}` trains the best again and leaves one"
     try:
-        store.get(DOCUMENT, folder / DOCUMENT)
-        store.get(WEIGHTS, folder / WEIGHTS)
+        store.get(WINNER_DOCUMENT, folder / WINNER_DOCUMENT)
+        store.get(WINNER_WEIGHTS, folder / WINNER_WEIGHTS)
     except FileNotFoundError as error:
         raise SearchConflictError(f"{name!r} has no trained network yet; {again}") from error
     try:
-        document = json.loads((folder / DOCUMENT).read_bytes())
+        document = json.loads((folder / WINNER_DOCUMENT).read_bytes())
         digest = document["weights_sha256"]
     except (ValueError, KeyError, TypeError) as error:
-        raise CannotRunError(f"{store.place}/{DOCUMENT} is damaged ({error}); {again}") from error
-    if digest != hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest():
+        raise CannotRunError(f"{store.place}/{WINNER_DOCUMENT} is damaged ({error}); {again}") from error
+    if digest != hashlib.sha256((folder / WINNER_WEIGHTS).read_bytes()).hexdigest():
         raise SearchConflictError(
-            f"{WEIGHTS} and {DOCUMENT} in {store.place} are of different retrainings; {again}"
+            f"{WINNER_WEIGHTS} and {WINNER_DOCUMENT} in {store.place} are of different retrainings; {again}"
         )
     if document.get("data_key") != row.data_key or not any(_is_of(document, one) for one in readings):
         raise SearchConflictError(
-            f"{WEIGHTS} in {store.place} is of a retraining that the journal does not have, "
+            f"{WINNER_WEIGHTS} in {store.place} is of a retraining that the journal does not have, "
             f"{document.get('retraining')!r} (another search of this name, or deleted); {again}"
         )
-    return folder / WEIGHTS, document
+    return folder / WINNER_WEIGHTS, document
