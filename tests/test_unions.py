@@ -37,6 +37,7 @@ from evosearch.genome import (
     Network,
     Operation,
     Pool,
+    Pretrained,
     SearchSpace,
     TailGene,
     from_json,
@@ -62,6 +63,7 @@ HEAD_GENES: list[HeadGene] = [Conv(8), Conv(9, batch_norm=True), Pool()]
 TAIL_GENES: list[TailGene] = [Dense(7)]
 NETWORKS: list[Network] = [
     Chromosome(tuple(HEAD_GENES), tuple(TAIL_GENES)),
+    Pretrained(Chromosome(tuple(HEAD_GENES), ()), "0" * 64),
     HandMade("resnet18"),
     HandMade("vgg16_bn", "0" * 64),
 ]

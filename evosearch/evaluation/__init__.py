@@ -9,6 +9,7 @@ from evosearch.evaluation.settings import (
     MOST_EPOCHS,
     MOST_THREADS,
     FinalSettings,
+    HandMadeRule,
     Optimizer,
     TrainingSettings,
 )
@@ -50,7 +51,7 @@ from evosearch.evaluation.trial import (
     parse_subject,
     trial_key,
 )
-from evosearch.genome import HandMade, Network
+from evosearch.genome import HandMade, Network, Pretrained
 
 __all__ = [
     "MOST_EPOCHS",
@@ -64,6 +65,7 @@ __all__ = [
     "FailureKind",
     "FinalSettings",
     "HandMade",
+    "HandMadeRule",
     "Images",
     "Labels",
     "Losses",
@@ -78,6 +80,7 @@ __all__ = [
     "Outcome",
     "Prediction",
     "PredictionTask",
+    "Pretrained",
     "Progress",
     "Result",
     "Subject",

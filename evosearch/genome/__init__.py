@@ -10,9 +10,12 @@ from evosearch.genome.network import (
     HAND_MADE,
     HandMade,
     Network,
+    Pretrained,
     network_from_json,
     network_to_json,
     parse_network,
+    starting_from,
+    weights_of,
 )
 from evosearch.genome.operations import (
     ConvolutionGiven,
@@ -52,6 +55,7 @@ __all__ = [
     "Operation",
     "Pool",
     "PoolingsDropped",
+    "Pretrained",
     "Range",
     "Redrawn",
     "Repair",
@@ -67,6 +71,8 @@ __all__ = [
     "parse",
     "parse_network",
     "sample",
+    "starting_from",
     "to_json",
+    "weights_of",
     "words_of",
 ]

@@ -10,9 +10,13 @@ import torch
 from torch import Tensor, nn, optim
 from torch.nn import functional
 
-from evosearch.evaluation import UNWATCHED, Network, Progress, TrainingSettings
+from evosearch.evaluation import UNWATCHED, HandMadeRule, Network, Progress, TrainingSettings
 from evosearch.networks import decode
 from evosearch.training.batches import Resident, ResidentData, Scale
+from evosearch.training.weights import start_weights
+
+AUXILIARY = 0.4
+"""Weight of the loss of InceptionV3's auxiliary head beside its own (torchvision's references/classification)."""
 
 
 def make_optimizer(parameters: Iterable[nn.Parameter], settings: TrainingSettings) -> optim.Optimizer:
@@ -47,9 +51,14 @@ class Classifier:
 
     def logits(self, images: Tensor) -> Tensor:
         """From images (B, C, H, W) uint8 to logits (B, K) float32."""
+        return self.heads(images)[0]
+
+    def heads(self, images: Tensor) -> tuple[Tensor, ...]:
+        """The logits, and in training mode those of the auxiliary head of a network that has one; each (B, K) float32."""
         with torch.autocast(images.device.type, torch.bfloat16, enabled=self.bf16):
-            logits: Tensor = self.module(self.scale(images))
-        return logits.float()
+            found: Tensor | tuple[Tensor, ...] = self.module(self.scale(images))
+        heads = (found,) if isinstance(found, Tensor) else tuple(found)
+        return tuple(one.float() for one in heads)
 
 
 def make_classifier(
@@ -57,9 +66,16 @@ def make_classifier(
     settings: TrainingSettings,
     data: ResidentData,
     generator: torch.Generator | None = None,
+    rule: HandMadeRule = "kaiming",
+    start: str | None = None,
 ) -> Classifier:
-    """`network` on the device of `data`; its weights are drawn from `generator` or, without one, undefined."""
-    module = decode(network, data.image, len(data.classes), settings.dropout, generator)
+    """`network` on the device of `data`; its weights are drawn from `generator` or, without one, undefined.
+
+    `rule`: as in `decode`. `start`: where the weights are that it starts from, as in `TrainingTask`.
+    """
+    module = decode(network, data.image, len(data.classes), settings.dropout, generator, rule)
+    if start is not None and generator is not None:
+        start_weights(start, network, module)
     module.to(data.device, memory_format=torch.channels_last)  # type: ignore[call-overload] # torch has no such overload
     return Classifier(module, Scale(data.normalization(settings), data.device), settings.precision == "bf16")
 
@@ -103,7 +119,8 @@ class Eager:
 def train_step(
     network: Classifier, optimizer: optim.Optimizer, split: Resident, rows: Tensor, loss_sum: Tensor
 ) -> None:
-    """Train on the images at `rows`, and add their summed loss to `loss_sum` on the device.
+    """Train on the images at `rows`, and add their summed loss to `loss_sum` on the device: that of the network's own logits,
+    whatever an auxiliary head adds to what is learned from.
 
     Args:
         network: in training mode; its weights and running statistics change in place.
@@ -112,10 +129,14 @@ def train_step(
         rows: positions (B,) int64, on the device.
         loss_sum: scalar float64, on the device, changed in place.
     """
-    logits = network.logits(split.images.index_select(0, rows))
-    loss = functional.cross_entropy(logits, split.labels.index_select(0, rows))
+    labels = split.labels.index_select(0, rows)
+    logits, *auxiliary = network.heads(split.images.index_select(0, rows))
+    loss = functional.cross_entropy(logits, labels)
+    whole = loss
+    for head in auxiliary:
+        whole = whole + AUXILIARY * functional.cross_entropy(head, labels)
     optimizer.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call] # of torch
+    whole.backward()  # type: ignore[no-untyped-call] # of torch
     optimizer.step()
     loss_sum.add_(loss.detach(), alpha=rows.numel())
 

@@ -191,7 +191,7 @@ class Trainer:
         if found != held:
             raise EvaluationError(f"the network takes images of shape {held}, found {found}")
         with numerics(task.settings):
-            network = make_classifier(task.network, task.settings, self._data)
+            network = make_classifier(task.network, task.settings, self._data, rule=task.hand_made)
             fetch_weights(task.weights, network.module)
             images = torch.tensor(task.images, device=self._data.device)
             logits = classify(network, images, task.settings.batch_size, progress)
@@ -226,7 +226,8 @@ class Trainer:
         past.measures = fit.measures(progress)
         if task.weights:
             normalization = self._data.normalization(task.settings)
-            metadata = describe(task.network, self._data.classes, self._data.image, normalization)
+            about = (task.network, self._data.classes, self._data.image, normalization, task.hand_made)
+            metadata = describe(*about)
             keep_weights(task.weights, fit.network.module, metadata)
         self._outdated = checkpoints
 
