@@ -91,6 +91,16 @@ class Pretrained:
 Network: TypeAlias = Chromosome | Pretrained | HandMade
 
 
+def is_hand_made(network: Network) -> bool:
+    """Whether people made it."""
+    match network:
+        case Chromosome() | Pretrained():
+            return False
+        case HandMade():
+            return True
+    assert_never(network)
+
+
 def weights_of(network: Network) -> str | None:
     """sha256 of the file of weights that the training of `network` starts from; None: they are drawn from the seed."""
     match network:

@@ -69,8 +69,8 @@ def decode(
         InvalidChromosomeError: a chromosome needs repair first.
         EvaluationError: the images are too small for a hand-made network by the rule `torchvision`.
     """
-    if rule == "torchvision" and isinstance(network, HandMade) and is_as_first(network):
-        return build_as_first(network.name, image, classes)  # draws from torch's default generator
+    if rule == "torchvision" and is_as_first(network):
+        return build_as_first(str(network), image, classes)  # draws from torch's default generator
     # PyTorch's own initial weights would cost time and random numbers
     with torch.device("meta"):
         module = build_network(network, image, classes, dropout)

@@ -8,7 +8,7 @@ from torch import nn
 
 from evosearch.blueprint import ImageShape
 from evosearch.errors import EvaluationError
-from evosearch.genome import HandMade
+from evosearch.evaluation import Network
 from evosearch.networks.pooling import AveragePool
 
 LEAST_SIDE = {"densenet121": 32, "densenet169": 32, "vgg16_bn": 32}
@@ -27,9 +27,9 @@ NAMES = (
 """The networks that there were."""
 
 
-def is_as_first(network: HandMade) -> bool:
+def is_as_first(network: Network) -> bool:
     """Whether the first lists knew this network, which they trained from random weights alone."""
-    return network.name in NAMES and network.weights is None
+    return str(network) in NAMES
 
 
 def build_as_first(name: str, image: ImageShape, classes: int) -> nn.Module:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from evosearch.blueprint import ImageShape
 from evosearch.errors import EvaluationError
 from evosearch.evaluation import HandMadeRule
-from evosearch.genome import HandMade, Network
+from evosearch.genome import Network, is_hand_made
 from evosearch.networks.starting import outputs_of, start_from
 from evosearch.permissions import make_folder, new_file
 from evosearch.training.batches import Normalization
@@ -44,7 +44,7 @@ def describe(
         "image": json.dumps([image.channels, image.height, image.width]),
         "mean": json.dumps(normalization.mean),
         "deviation": json.dumps(normalization.deviation),
-        **({RULE: rule} if isinstance(network, HandMade) else {}),
+        **({RULE: rule} if is_hand_made(network) else {}),
     }
 
 
