@@ -8,6 +8,7 @@ the seam: the real one lives in `training/`, doubles in `testing/`.
 from evosearch.evaluation.settings import (
     MOST_EPOCHS,
     MOST_THREADS,
+    Augment,
     FinalSettings,
     HandMadeRule,
     Optimizer,
@@ -38,6 +39,7 @@ from evosearch.evaluation.tasks import (
     TrialTask,
     Unwatched,
     is_out_of_memory,
+    judged_epoch,
 )
 from evosearch.evaluation.trial import (
     Candidate,
@@ -57,6 +59,7 @@ __all__ = [
     "MOST_EPOCHS",
     "MOST_THREADS",
     "UNWATCHED",
+    "Augment",
     "Candidate",
     "Checkpoint",
     "EpochRecord",
@@ -94,6 +97,7 @@ __all__ = [
     "Unwatched",
     "evaluation_seed",
     "is_out_of_memory",
+    "judged_epoch",
     "network_of",
     "parse_subject",
     "trial_key",
