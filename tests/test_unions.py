@@ -170,6 +170,8 @@ ASKED_FOR_ALONE = {
     "evosearch/session.py SearchSession._reader": {"FixedListSettings"},
     "evosearch/studies/retraining.py trained_as": {"FixedListSettings"},
     "evosearch/api.py _merged": {"FixedListSettings"},
+    "evosearch/listed.py prepared": {"FixedListSettings"},
+    "evosearch/listed.py resolved": {"FixedListSettings"},
     "evosearch/retraining.py _retraining": {"FixedListSettings"},
     "evosearch/retraining.py _trained_by": {"FixedListSettings"},
     # a text form of its own beside that of the union it belongs to

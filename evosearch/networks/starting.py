@@ -61,7 +61,7 @@ def placed(
     refit = {layer for layer in outputs if any(_is_of(names[name], layer) for name in wrong)}
     names = {name: own for name, own in names.items() if not any(_is_of(own, layer) for layer in refit)}
     if misfits := sorted(wrong & names.keys()):
-        told = [f"{name} is {found[name]} in the file, {_told(expected, names[name])}" for name in misfits]
+        told = [_told(name, found[name], expected.get(names[name])) for name in misfits]
         more = f"; and {len(told) - MOST_NAMED} more" if len(told) > MOST_NAMED else ""
         raise EvaluationError(f"it does not fit: {'; '.join(told[:MOST_NAMED])}{more}")
     if not names:
@@ -104,5 +104,7 @@ def _is_of(name: str, layer: str) -> bool:
     return name.startswith(f"{layer}.")
 
 
-def _told(expected: Mapping[str, TensorKind], name: str) -> str:
-    return f"{expected[name]} in the network" if name in expected else "and the network has none of that name"
+def _told(name: str, found: TensorKind, expected: TensorKind | None) -> str:
+    if expected is None:
+        return f"{name} is not in the network"
+    return f"{name} is {found} in the file, {expected} in the network"

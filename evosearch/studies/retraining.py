@@ -7,6 +7,7 @@ from typing import Any
 
 from evosearch.data import Split
 from evosearch.evaluation import (
+    HandMadeRule,
     Measure,
     Prediction,
     PredictionTask,
@@ -38,12 +39,19 @@ def retrainings(network: str, number: int, repeats: Sequence[int]) -> tuple[List
 
 
 def lengthened(
-    known: FixedListSettings | None, wanted: Sequence[ListedTrial], measure: Measure = "accuracy"
+    known: FixedListSettings | None,
+    wanted: Sequence[ListedTrial],
+    measure: Measure = "accuracy",
+    rule: HandMadeRule = "kaiming",
 ) -> FixedListSettings:
-    """The list `known` with what it lacks of `wanted` at its end. `measure`: by what a new one goes."""
+    """The list `known` with what it lacks of `wanted` at its end. `measure`: by what a new one goes; `rule`: how it has
+    hand-made networks built.
+    """
     there = known.trials if known else ()
     trials = (*there, *(one for one in wanted if one not in there))
-    return replace(known, trials=trials) if known else FixedListSettings(trials=trials, fitness=measure)
+    if known:
+        return replace(known, trials=trials)
+    return FixedListSettings(trials=trials, fitness=measure, hand_made=rule)
 
 
 def reading_key(number: int, epochs: int, seed: int) -> str:
@@ -118,7 +126,7 @@ class FinalReader:
         if network is None:
             raise TypeError(f"'{trial.subject}' is no network, so it reads nothing")
         settings, place = plan.settings(trial), self.place(weights)
-        return PredictionTask(network, settings, plan.data_key, place, self.test.images)
+        return PredictionTask(network, settings, plan.data_key, place, self.test.images, plan.hand_made)
 
     def measure(self, trained: Success, prediction: Prediction) -> Mapping[str, Any]:
         """The metrics, with what the same network came to on the validation images; `validation_fitness` where the search

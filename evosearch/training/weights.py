@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -17,7 +17,7 @@ from evosearch.blueprint import ImageShape
 from evosearch.errors import EvaluationError
 from evosearch.evaluation import HandMadeRule
 from evosearch.genome import Network, is_hand_made
-from evosearch.networks.starting import outputs_of, start_from
+from evosearch.networks.starting import TensorKind, kinds, outputs_of, placed, start_from
 from evosearch.permissions import make_folder, new_file
 from evosearch.training.batches import Normalization
 
@@ -137,6 +137,27 @@ def start_weights(place: str, network: Network, module: nn.Module) -> None:
             raise EvaluationError(
                 f"'{network}' cannot start from the weights at '{place}': {error}"
             ) from None
+
+
+def check_start(path: str, network: Network, module: nn.Module) -> None:
+    """See that `module`, decoded from `network` on any device, can start from the weights at `path`; none of them is read.
+
+    Raises:
+        EvaluationError: as `start_weights`.
+    """
+    try:
+        with safe_open(path, framework="np") as file:
+            found = {name: _kind(file.get_slice(name)) for name in file.keys()}  # noqa: SIM118 - no mapping
+    except (SafetensorError, OSError) as error:
+        raise EvaluationError(f"'{path}' is no readable safetensors file ({error})") from error
+    try:
+        placed(found, kinds(module.state_dict()), outputs_of(network, module))
+    except EvaluationError as error:
+        raise EvaluationError(f"'{network}' cannot start from the weights at '{path}': {error}") from None
+
+
+def _kind(header: Any) -> TensorKind:
+    return TensorKind(tuple(header.get_shape()), "F" in header.get_dtype())
 
 
 def _store(url: str) -> tuple["ArtifactStore", str]:

@@ -80,7 +80,7 @@ def test_half_precision_is_cast() -> None:
         ),
         (
             "C6 P C9 | F8",
-            r"it does not fit: 3\.bias is 9 in the file, and the network has none of that name; 3\.weight",
+            r"it does not fit: 3\.bias is not in the network; 3\.weight is not in the network",
         ),
     ],
 )
