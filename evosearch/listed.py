@@ -16,7 +16,7 @@ from evosearch.errors import ConfigError, InputError, InvalidChromosomeError, Se
 from evosearch.evaluation import TrainingSettings
 from evosearch.genome import Network, is_hand_made, parse_network, starting_from, weights_of
 from evosearch.runtime import start_file
-from evosearch.search import FixedListSettings, ListedTrial
+from evosearch.search import FixedListSettings, ListedTrial, StrategySettings
 from evosearch.session import STARTS, SearchSession, artifact_store, configuration_of
 from evosearch.storage import ArtifactStore, Home, SearchRow, check_name
 from workers import Unmeasured
@@ -41,16 +41,18 @@ def listed_trial(text: str) -> ListedTrial:
     return ListedTrial(text)
 
 
-def resolved(config: RunConfig, home: Home, row: SearchRow | None, source: Document | None) -> RunConfig:
+def resolved(
+    config: RunConfig, home: Home | None, row: SearchRow | None, source: Document | None
+) -> RunConfig:
     """`config` with every network of its list known by its text: looked up where another search's best is meant, and with the
     sha256 of the weights that it starts from. What the journal has of this list before, `row`, holds.
 
-    `source`: what `config` was read from. Where nothing says otherwise, hand-made networks with given weights are trained on
+    `home`: where other searches are looked up; None: nowhere. `source`: what `config` was read from. Where nothing says otherwise, hand-made networks with given weights are trained on
     images normalised as ImageNet's.
 
     Raises:
         ConfigError: there is no such file, or it is no safetensors file.
-        SearchConflictError: there is no such search, it is unfinished, or it has no network that is best.
+        SearchConflictError: there is no such search, it is unfinished, it has no network that is best, or there is no home.
     """
     strategy = config.strategy
     if not isinstance(strategy, FixedListSettings):
@@ -62,18 +64,25 @@ def resolved(config: RunConfig, home: Home, row: SearchRow | None, source: Docum
         journaled = known[place] if place < len(known) else None
         found, training = _known_by_text(one, journaled, home), one.settings or config.training
         if journaled is not None and found.weights and located(found.weights) is None:
-            found = replace(found, settings=one.settings or journaled.settings)  # as the file said when it was there
+            found = replace(
+                found, settings=one.settings or journaled.settings
+            )  # as the file said when it was there
         elif not _says_normalize(source, place) and (other := imagenet_for(found, training)) != training:
             found = replace(found, settings=other)
         trials.append(journaled if journaled == found else found)
     return replace(config, strategy=replace(strategy, trials=tuple(trials)))
 
 
-def _known_by_text(one: ListedTrial, journaled: ListedTrial | None, home: Home) -> ListedTrial:
+def _known_by_text(one: ListedTrial, journaled: ListedTrial | None, home: Home | None) -> ListedTrial:
     text, hint = one.network, one.weights
     if one.best_of is not None:
         if journaled is not None and journaled.best_of == one.best_of:
             text, hint = journaled.network, hint or journaled.weights
+        elif home is None:
+            raise SearchConflictError(
+                f"strategy.trials: the best of {one.best_of!r} is looked up when the list is run, and not before; leave it "
+                "out to check the others"
+            )
         else:
             text, own = best_of(one.best_of, home)
             hint = hint or own
@@ -177,14 +186,15 @@ Measure = Callable[[Sequence[Unmeasured], Problem], tuple[NetworkSize, ...]]
 """As `workers.measure_sizes`."""
 
 
-def sized(settings: FixedListSettings, problem: Problem, measure: Measure) -> FixedListSettings:
-    """`settings` with the size of each network that only building it tells, and of each that starts from given weights, which
-    are seen to fit it. Sizes that are known stay; lists that began before there were sizes go on without.
+def sized(settings: StrategySettings, problem: Problem, measure: Measure) -> StrategySettings:
+    """The settings of a list with the size of each network that only building it tells, and of each that starts from given weights, which
+    are seen to fit it; of another strategy as they are. Sizes that are known stay; lists that began before there were sizes go on
+    without.
 
     Raises:
         InputError: weights do not fit; what does not is named.
     """
-    if settings.hand_made == "torchvision":
+    if not isinstance(settings, FixedListSettings) or settings.hand_made == "torchvision":
         return settings
     asked: dict[str, Unmeasured] = {}
     for one in settings.trials:
@@ -207,12 +217,10 @@ def prepared(session: SearchSession, dataset: Dataset) -> SearchSession:
         InputError: weights do not fit, or are nowhere to be found.
         CannotRunError: they cannot be kept.
     """
-    strategy = session.config.strategy
-    if not isinstance(strategy, FixedListSettings):
-        return session
     problem = Problem(dataset.for_search().image, len(dataset.classes))
-    strategy = sized(strategy, problem, session.options.providers.measure_sizes)
-    _keep_starts(session, strategy)
+    strategy = sized(session.config.strategy, problem, session.options.providers.measure_sizes)
+    if isinstance(strategy, FixedListSettings):
+        _keep_starts(session, strategy)
     return replace(session, config=replace(session.config, strategy=strategy))
 
 

@@ -171,6 +171,7 @@ ASKED_FOR_ALONE = {
     "evosearch/studies/retraining.py trained_as": {"FixedListSettings"},
     "evosearch/api.py _merged": {"FixedListSettings"},
     "evosearch/listed.py prepared": {"FixedListSettings"},
+    "evosearch/listed.py sized": {"FixedListSettings"},
     "evosearch/listed.py resolved": {"FixedListSettings"},
     "evosearch/retraining.py _retraining": {"FixedListSettings"},
     "evosearch/retraining.py _trained_by": {"FixedListSettings"},
