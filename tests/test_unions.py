@@ -171,7 +171,6 @@ ASKED_FOR_ALONE = {
     "evosearch/studies/retraining.py trained_as": {"FixedListSettings"},
     "evosearch/studies/retraining.py repeats_of_readings": {"FixedListSettings"},
     "evosearch/config/model.py RunConfig.objections": {"FixedListSettings"},
-    "evosearch/training/batches.py ResidentData.normalization": {"HandMade"},
     "evosearch/api.py _merged": {"FixedListSettings"},
     "evosearch/listed.py prepared": {"FixedListSettings"},
     "evosearch/listed.py sized": {"FixedListSettings"},
