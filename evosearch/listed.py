@@ -88,7 +88,7 @@ def _known_by_text(one: ListedTrial, journaled: ListedTrial | None, home: Home |
             hint = hint or own
     network = parse_network(text)
     if one.weights is not None:
-        network = starting_from(network, _digest(one.weights, journaled))
+        network = starting_from(network, _digest(one.weights, journaled, "strategy.trials"))
     return replace(one, network=str(network), weights=hint, size=None)
 
 
@@ -114,7 +114,7 @@ def best_of(name: str, home: Home) -> tuple[str, str | None]:
     return best.chromosome, f"{store.url}/{STARTS}/{start_file(digest)}"
 
 
-def _digest(path: str, journaled: ListedTrial | None) -> str:
+def _digest(path: str, journaled: ListedTrial | None, place: str) -> str:
     file = located(path)
     if file is not None:
         return digest_of(file)
@@ -122,7 +122,7 @@ def _digest(path: str, journaled: ListedTrial | None) -> str:
     if journaled is not None and journaled.weights == path and known is not None:
         return known  # kept with the search since
     raise ConfigError(
-        f"there is no file of weights {path!r}; a relative path is looked for in the working directory, "
+        f"{place}: there is no file of weights {path!r}; a relative path is looked for in the working directory, "
         "then under $EVOSEARCH_DATA"
     )
 
@@ -173,7 +173,7 @@ def starting_at(one: ListedTrial, weights: str) -> ListedTrial:
     Raises:
         ConfigError: there is no such file, or it is no safetensors file.
     """
-    network = starting_from(parse_network(one.network), _digest(weights, None))
+    network = starting_from(parse_network(one.network), _digest(weights, None, "--weights"))
     return replace(one, network=str(network), weights=weights, size=None)
 
 
@@ -210,18 +210,33 @@ def _is_measured(network: Network) -> bool:
     return is_hand_made(network) or weights_of(network) is not None
 
 
-def prepared(session: SearchSession, dataset: Dataset) -> SearchSession:
-    """`session` of a list with the sizes of its networks, once the weights that they start from are kept with it.
+def prepared(sessions: Sequence[SearchSession], dataset: Dataset) -> list[SearchSession]:
+    """`sessions`, those of lists with the sizes of their networks, once the weights that they start from are kept with them.
 
     Raises:
         InputError: weights do not fit, or are nowhere to be found.
         CannotRunError: they cannot be kept.
     """
     problem = Problem(dataset.for_search().image, len(dataset.classes))
-    strategy = sized(session.config.strategy, problem, session.options.providers.measure_sizes)
-    if isinstance(strategy, FixedListSettings):
-        _keep_starts(session, strategy)
-    return replace(session, config=replace(session.config, strategy=strategy))
+    measure = _remembering(sessions[0].options.providers.measure_sizes)
+    strategies = [sized(one.config.strategy, problem, measure) for one in sessions]
+    for one, strategy in zip(sessions, strategies, strict=True):
+        if isinstance(strategy, FixedListSettings):
+            _keep_starts(one, strategy)
+    configs = (replace(one.config, strategy=its) for one, its in zip(sessions, strategies, strict=True))
+    return [replace(one, config=config) for one, config in zip(sessions, configs, strict=True)]
+
+
+def _remembering(measure: Measure) -> Measure:
+    """As `measure`, which takes seconds, but once for each network: the seeds of a group have the same ones."""
+    known: dict[Unmeasured, NetworkSize] = {}
+
+    def found(networks: Sequence[Unmeasured], problem: Problem) -> tuple[NetworkSize, ...]:
+        missing = [one for one in networks if one not in known]
+        known.update(zip(missing, measure(missing, problem) if missing else (), strict=True))
+        return tuple(known[one] for one in networks)
+
+    return found
 
 
 def _keep_starts(session: SearchSession, strategy: FixedListSettings) -> None:

@@ -35,7 +35,10 @@ def test_where_nothing_is_asked_for_no_process_is_started(monkeypatch: pytest.Mo
     [
         ({"0.bias": np.zeros(7, np.float32)}, r"0\.bias is 7 in the file, 6 in the network"),
         ({"0.bias": np.zeros(6, np.int8)}, r"0\.bias is 6 of whole numbers in the file, 6 in the network"),
-        ({"4.weight": np.zeros((5, 8), np.float32)}, r"4\.weight is 5 x 8 in the file, 8 x 96 in the network"),
+        (
+            {"4.weight": np.zeros((5, 8), np.float32)},
+            r"4\.weight is 5 x 8 in the file, 8 x 96 in the network",
+        ),
     ],
 )
 def test_weights_that_do_not_fit_are_named(tmp_path: Path, tensors: dict[str, object], told: str) -> None:
