@@ -15,7 +15,7 @@ from evosearch.data.hygiene import Contradiction, Duplicate
 from evosearch.data.image_folder import ImageFolderSettings
 from evosearch.data.inspection import DataReport, SourceImages, inspect_data
 from evosearch.data.loading import load_dataset
-from evosearch.data.settings import CutKeys, FileKeys, ImageKeys, Places
+from evosearch.data.settings import CutKeys, FileKeys, ImageKeys, Places, RootKeys, ValidationKeys
 from evosearch.data.sources import SOURCES, DataSettings
 
 __all__ = [
@@ -33,9 +33,11 @@ __all__ = [
     "ImageFolderSettings",
     "ImageKeys",
     "Places",
+    "RootKeys",
     "SearchData",
     "SourceImages",
     "Split",
+    "ValidationKeys",
     "content_key",
     "gather_arrays",
     "gather_files",
