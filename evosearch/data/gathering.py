@@ -10,7 +10,16 @@ import numpy as np
 from evosearch.data.arrays import Split
 from evosearch.data.cache import decode_cached
 from evosearch.data.decoding import Window
-from evosearch.data.listing import SPLITS, BadFile, Item, Listing, SplitName, Splits, cut_missing, require_every_class
+from evosearch.data.listing import (
+    SPLITS,
+    BadFile,
+    Item,
+    Listing,
+    SplitName,
+    Splits,
+    cut_missing,
+    require_every_class,
+)
 from evosearch.data.memory import check_memory
 from evosearch.data.reading import DecodedFiles, Decoding, file_notes
 from evosearch.data.settings import CutKeys, FileKeys, ImageKeys, Places, ValidationKeys, locate_root

@@ -57,6 +57,10 @@ def brought(stored: Stored, shape: ImageShape) -> Images:
 
 def _brought(chunk: Pixels, shape: ImageShape) -> Images:
     colours = 1 if chunk.ndim == 3 else 3
-    if (colours, *chunk.shape[1:3]) == (shape.channels, shape.height, shape.width):  # as `fit` would leave them
+    if (colours, *chunk.shape[1:3]) == (
+        shape.channels,
+        shape.height,
+        shape.width,
+    ):  # as `fit` would leave them
         return chunk.reshape(*chunk.shape[:3], colours).transpose(0, 3, 1, 2)
     return np.stack([fit(Image.fromarray(np.ascontiguousarray(one)), shape) for one in chunk])
