@@ -101,7 +101,7 @@ def gather_stored(
     """
     names = {split: [f"{split}/{i:05}" for i in range(len(one.labels))] for split, one in given.items()}
     items = {
-        split: tuple(map(Item, names[split], one.labels.tolist(), strict=True))
+        split: tuple(Item(name, label) for name, label in zip(names[split], one.labels.tolist(), strict=True))
         for split, one in given.items()
     }
     listing = Listing(tuple(classes), _with_validation(items, keys), notes=notes)

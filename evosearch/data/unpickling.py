@@ -63,9 +63,10 @@ class _PlainUnpickler(pickle.Unpickler):
                 return _MakeType()
             case "_codecs", "encode":
                 return _Encode()
-        raise UnreadablePickleError(
-            f"names {module}.{name}, which is no array, list, dictionary, text or number; it may be made to do harm"
-        )
+            case _:
+                raise UnreadablePickleError(
+                    f"names {module}.{name}, which is no array, list, dictionary, text or number; it may be made to do harm"
+                )
 
 
 class _MakeArray:
