@@ -9,11 +9,12 @@ import http.client
 import shutil
 import tarfile
 import tempfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
 from evosearch.errors import CannotRunError
@@ -27,7 +28,7 @@ _CHUNK = 2**20
 
 @dataclass(frozen=True)
 class Archive:
-    """A tar archive that its makers publish."""
+    """A .tar.gz archive that its makers publish."""
 
     url: str
     """Where."""
@@ -55,8 +56,13 @@ def fetch_archive(archive: Archive, into: Path) -> Path:
             _download(archive, packed)
             _unpack(archive, packed, unpacked)
             return _placed(unpacked / archive.folder, into / archive.folder)
-    except tarfile.TarError as error:
+    except (tarfile.TarError, EOFError, zlib.error) as error:
         raise CannotRunError(f"{archive.url} cannot be unpacked ({error}); {by_hand}") from error
+    except HTTPError as error:
+        with error:
+            raise CannotRunError(
+                f"{archive.url} cannot be fetched (status {error.code}, {error.reason}); {by_hand}"
+            ) from error
     except (URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
         reason = getattr(error, "reason", None) or error
         raise CannotRunError(f"{archive.url} cannot be fetched ({reason}); {by_hand}") from error
@@ -87,7 +93,7 @@ def _unpack(archive: Archive, packed: Path, to: Path) -> None:
     """Only the wanted files, as plain files: neither links nor paths of an archive lead anywhere."""
     (to / archive.folder).mkdir(parents=True)
     missing = set(archive.files)
-    with tarfile.open(packed) as tar:
+    with tarfile.open(packed, "r:gz") as tar:
         for member in tar:
             path = PurePosixPath(member.name)
             if path.parent.name == archive.folder and path.name in missing and member.isfile():

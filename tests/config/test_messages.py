@@ -110,7 +110,7 @@ def test_a_source_that_nobody_registers_is_answered_with_those_there_are(refusal
         refusal(f"data: {{name: {given}}}")
         == f"run.yaml:1: data.name is {shown}; expected {SOURCES.listed()}"
     )
-    assert SOURCES.listed() == "digits, covid_ct or image_folder"
+    assert SOURCES.listed().startswith("digits, covid_ct, image_folder, ")
 
 
 @pytest.mark.parametrize("window", ["wide", "5", "[3]", "[1, 2, 3]", "null"])
@@ -118,6 +118,13 @@ def test_of_a_value_of_several_kinds_all_are_asked_for(refusal, window):
     found = refusal(f"data: {{name: image_folder, root: x, window: {window}}}")
     assert found.startswith("run.yaml:1: data.window is ")
     assert found.endswith("; expected full or auto or two values, [lowest, highest]")
+
+
+@pytest.mark.parametrize("given", ["normal", "3", "{normal: 0}"])
+def test_of_a_list_of_any_length_a_list_is_asked_for(refusal, given):
+    found = refusal(f"data: {{name: medmnist, root: x.npz, classes: {given}}}")
+    assert found.startswith("run.yaml:1: data.classes is ")
+    assert found.endswith("; expected a list, [one, another]")
 
 
 def test_the_line_is_the_keys_own(refusal):
