@@ -108,7 +108,7 @@ class ValidationKeys(ImageKeys):
     """Share of the images cut off as validation split where the source has none, of what the test split leaves; above 0,
     below 1."""
     split_seed: int = 0
-    """Seed of the cuts, from 0; never the seed of the search, so that all searches see the same splits."""
+    """Seed of these cuts, from 0; never the seed of the search, so that all searches see the same splits."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

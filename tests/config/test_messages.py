@@ -30,7 +30,7 @@ def refusal(write):
         ("population: 5", "population is unknown; did you mean strategy.population?"),
         (
             "data: {name: digits, folder: x}",
-            "data.folder is unknown; known are name, image_size, channels, positive, test_fraction",
+            "data.folder is unknown; known are name, image_size, channels, positive, validation_fraction",
         ),
         (
             "strategy: {name: random, population: 8}",
@@ -103,9 +103,9 @@ def test_a_wrong_value_is_named_with_what_was_expected(refusal, text, message):
     assert refusal(DATA + text) == f"run.yaml:2: {message}"
 
 
-@pytest.mark.parametrize("given", ["mnist", "5", "null", "[digits]"])
+@pytest.mark.parametrize("given", ["pets", "5", "null", "[digits]"])
 def test_a_source_that_nobody_registers_is_answered_with_those_there_are(refusal, given):
-    shown = f'"{given}"' if given == "mnist" else given.replace("[digits]", '["digits"]')
+    shown = f'"{given}"' if given == "pets" else given.replace("[digits]", '["digits"]')
     assert (
         refusal(f"data: {{name: {given}}}")
         == f"run.yaml:1: data.name is {shown}; expected {SOURCES.listed()}"
