@@ -3,7 +3,7 @@
 A *source* comes by name: its settings read it. Its *listing* has the *items*: which image, of which class, is in which
 *split* (train, validation, test); missing splits are *cut* from train. A file is *decoded* to the configured
 shape, or it is *bad* and named with its reason. The *key* is the hash of all decoded splits: two machines
-hold the same data when their keys are equal. The one rule: no other room reads an image file; environment,
+hold the same data when their keys are equal. The one rule: no other room reads an image file, and none fetches one; environment,
 working directory and cache folder are arguments. May import `errors`, `registry`, `blueprint` and `evaluation`.
 """
 

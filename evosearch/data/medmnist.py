@@ -17,6 +17,7 @@ from numpy.lib import format as npy
 from evosearch.blueprint import ImageShape
 from evosearch.data.gathering import Gathered, gather_stored
 from evosearch.data.listing import SplitName
+from evosearch.data.published import reading
 from evosearch.data.settings import ImageKeys, Places, RootKeys, locate_file
 from evosearch.data.stored import Pixels, Stored, rows_at_once
 from evosearch.errors import ConfigError, DataError, EvosearchError
@@ -69,7 +70,8 @@ class MedMnistSettings(RootKeys, ImageKeys):
 def _judged(path: Path) -> Iterator[None]:
     """Whatever is raised while a file is read becomes one line that names it."""
     try:
-        yield
+        with reading(path):
+            yield
     except EvosearchError:
         raise
     except Exception as error:  # a damaged or hostile archive raises almost anything

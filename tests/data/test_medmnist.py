@@ -206,6 +206,15 @@ def test_a_damaged_file_is_refused(tmp_path: Path, how: str, save: Any) -> None:
     assert message.endswith("); fetch the file again")
 
 
+def test_a_file_that_may_not_be_read_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(_: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    np.savez(tmp_path / "set.npz", **arrays())
+    monkeypatch.setattr(zipfile, "ZipFile", denied)
+    assert refusal(tmp_path, None) == "cannot be read: Permission denied"
+
+
 def test_an_array_that_ends_too_early_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "set.npz", **arrays())
     lying = io.BytesIO()
