@@ -50,17 +50,19 @@ def brought(stored: Stored, shape: ImageShape) -> Images:
     images = np.empty((len(stored.labels), shape.channels, shape.height, shape.width), np.uint8)
     start = 0
     for chunk in stored.chunks():
-        images[start : start + len(chunk)] = _brought(chunk, shape)
+        _bring(chunk, images[start : start + len(chunk)], shape)
         start += len(chunk)
     return images
 
 
-def _brought(chunk: Pixels, shape: ImageShape) -> Images:
+def _bring(chunk: Pixels, to: Images, shape: ImageShape) -> None:
     colours = 1 if chunk.ndim == 3 else 3
     if (colours, *chunk.shape[1:3]) == (
         shape.channels,
         shape.height,
         shape.width,
     ):  # as `fit` would leave them
-        return chunk.reshape(*chunk.shape[:3], colours).transpose(0, 3, 1, 2)
-    return np.stack([fit(Image.fromarray(np.ascontiguousarray(one)), shape) for one in chunk])
+        to[:] = chunk.reshape(*chunk.shape[:3], colours).transpose(0, 3, 1, 2)
+        return
+    for place, one in zip(to, chunk, strict=True):
+        place[:] = fit(Image.fromarray(np.ascontiguousarray(one)), shape)
