@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from evosearch.data import SOURCES
 from evosearch.search import EavlSettings
 from evosearch.storage import SearchCreated, open_home
 
@@ -88,7 +89,7 @@ def test_the_schema_and_the_reference_have_their_keys_with_their_meaning(evosear
         ),
         (
             "data.name=mnist",
-            'data.name is "mnist"; expected digits, covid_ct, image_folder or stripes (of evosearch-example 1.0)',
+            f'data.name is "mnist"; expected {", ".join(SOURCES.ours)} or stripes (of evosearch-example 1.0)',
         ),
         ("data.count=2", "data.count is 2; each split needs an image of each class: at least 3"),
         (
@@ -162,7 +163,7 @@ def test_a_search_with_them_is_run_and_where_they_are_not_installed_it_is_only_s
         assert ended.returncode == 2
         assert ended.stderr.splitlines()[-1] == (
             "evosearch: 'ladder' cannot go on here: the journal's configuration: data.name is \"stripes\"; expected "
-            "digits, covid_ct or image_folder (and 1 more); it was begun with evosearch-example 1.0: install that"
+            f"{SOURCES.listed()} (and 1 more); it was begun with evosearch-example 1.0: install that"
         )
     newer = tmp_path / "newer"
     shutil.copytree(PACKAGE, newer)

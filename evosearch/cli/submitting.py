@@ -172,10 +172,10 @@ def _images(folder: Path, file: Path, config: "RunConfig") -> list[Path]:
 
 
 def _root(config: "RunConfig") -> str | None:
-    """Where the images' files are, if they are files."""
-    from evosearch.data import FileKeys
+    """Where the images are, if they are on a disk."""
+    from evosearch.data import RootKeys
 
-    return config.data.root if isinstance(config.data, FileKeys) else None
+    return config.data.root if isinstance(config.data, RootKeys) else None
 
 
 def _whole_list(parcel: "Parcel") -> list[str]:

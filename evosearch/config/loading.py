@@ -13,7 +13,7 @@ from evosearch.config.document import Document, override, read_document
 from evosearch.config.messages import explain, key_of, locate, together
 from evosearch.config.model import REGISTRIES, RunConfig, adapter, choose, section_types, settings_of
 from evosearch.config.strict_yaml import KeyPath
-from evosearch.data import FileKeys
+from evosearch.data import RootKeys
 from evosearch.errors import ConfigError, PluginError
 
 
@@ -50,7 +50,7 @@ def read_config(
     config = check(document)
     data = config.data
     if (
-        isinstance(data, FileKeys)
+        isinstance(data, RootKeys)
         and ("data", "beside") not in document.places
         and not Path(data.root).is_absolute()
     ):

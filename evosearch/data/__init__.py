@@ -3,23 +3,29 @@
 A *source* comes by name: its settings read it. Its *listing* has the *items*: which image, of which class, is in which
 *split* (train, validation, test); missing splits are *cut* from train. A file is *decoded* to the configured
 shape, or it is *bad* and named with its reason. The *key* is the hash of all decoded splits: two machines
-hold the same data when their keys are equal. The one rule: no other room reads an image file; environment,
+hold the same data when their keys are equal. The one rule: no other room reads an image file, and none fetches one; environment,
 working directory and cache folder are arguments. May import `errors`, `registry`, `blueprint` and `evaluation`.
 """
 
 from evosearch.data.arrays import Dataset, SearchData, Split, content_key
+from evosearch.data.cifar import Cifar10Settings, Cifar100Settings
 from evosearch.data.covid_ct import CovidCtSettings
 from evosearch.data.digits import DigitsSettings
-from evosearch.data.gathering import Gathered, gather_arrays, gather_files
+from evosearch.data.gathering import Gathered, gather_arrays, gather_files, gather_stored
 from evosearch.data.hygiene import Contradiction, Duplicate
 from evosearch.data.image_folder import ImageFolderSettings
 from evosearch.data.inspection import DataReport, SourceImages, inspect_data
 from evosearch.data.loading import load_dataset
-from evosearch.data.settings import CutKeys, FileKeys, ImageKeys, Places
+from evosearch.data.medmnist import MedMnistSettings
+from evosearch.data.settings import CutKeys, FileKeys, ImageKeys, Places, RootKeys, ValidationKeys
 from evosearch.data.sources import SOURCES, DataSettings
+from evosearch.data.stl10 import Stl10Settings
+from evosearch.data.stored import Stored
 
 __all__ = [
     "SOURCES",
+    "Cifar10Settings",
+    "Cifar100Settings",
     "Contradiction",
     "CovidCtSettings",
     "CutKeys",
@@ -32,13 +38,19 @@ __all__ = [
     "Gathered",
     "ImageFolderSettings",
     "ImageKeys",
+    "MedMnistSettings",
     "Places",
+    "RootKeys",
     "SearchData",
     "SourceImages",
     "Split",
+    "Stl10Settings",
+    "Stored",
+    "ValidationKeys",
     "content_key",
     "gather_arrays",
     "gather_files",
+    "gather_stored",
     "inspect_data",
     "load_dataset",
 ]

@@ -10,10 +10,20 @@ import numpy as np
 from evosearch.data.arrays import Split
 from evosearch.data.cache import decode_cached
 from evosearch.data.decoding import Window
-from evosearch.data.listing import SPLITS, BadFile, Item, Listing, SplitName, cut_missing, require_every_class
+from evosearch.data.listing import (
+    SPLITS,
+    BadFile,
+    Item,
+    Listing,
+    SplitName,
+    Splits,
+    cut_missing,
+    require_every_class,
+)
 from evosearch.data.memory import check_memory
 from evosearch.data.reading import DecodedFiles, Decoding, file_notes
-from evosearch.data.settings import CutKeys, FileKeys, Places, locate_root
+from evosearch.data.settings import CutKeys, FileKeys, ImageKeys, Places, ValidationKeys, locate_root
+from evosearch.data.stored import Stored, brought
 from evosearch.errors import DataError
 from evosearch.evaluation import Images, Labels
 
@@ -27,9 +37,9 @@ class Gathered:
     arrays: Mapping[SplitName, Split]
     """Their pixels and class numbers, by split."""
     root: Path | None = None
-    """Folder of the files; None for a source without files."""
+    """Where the images are on the disk; None: nowhere."""
     files: DecodedFiles | None = None
-    """What was read of each file; None for a source without files."""
+    """What was read of each image file; None for a source without image files."""
 
 
 def gather_files(
@@ -71,6 +81,42 @@ def gather_arrays(
     listing = Listing(tuple(classes), cut_missing({"train": items}, keys))
     require_every_class(listing)
     return Gathered(listing, _arranged(listing, tuple(item.name for item in items), images))
+
+
+def gather_stored(
+    keys: ImageKeys,
+    given: Mapping[SplitName, Stored],
+    classes: Sequence[str],
+    places: Places,
+    root: Path,
+    notes: tuple[str, ...] = (),
+) -> Gathered:
+    """Read published splits, bring their images to the configured shape, and cut the validation split where none is given.
+
+    `keys`: a source without a validation split has `ValidationKeys`. Image k of a split is called `train/0000k`.
+
+    Raises:
+        CannotRunError: the images do not fit into memory.
+        DataError: they are damaged, or a class has no image in a split.
+    """
+    names = {split: [f"{split}/{i:05}" for i in range(len(one.labels))] for split, one in given.items()}
+    items = {
+        split: tuple(Item(name, label) for name, label in zip(names[split], one.labels.tolist(), strict=True))
+        for split, one in given.items()
+    }
+    listing = Listing(tuple(classes), _with_validation(items, keys), notes=notes)
+    require_every_class(listing)
+    check_memory(sum(map(len, names.values())), keys.image, places.memory)
+    images = np.concatenate([brought(one, keys.image) for one in given.values()])
+    every = tuple(name for split in given for name in names[split])
+    return Gathered(listing, _arranged(listing, every, images), root)
+
+
+def _with_validation(given: Mapping[SplitName, tuple[Item, ...]], keys: ImageKeys) -> Splits:
+    if not isinstance(keys, ValidationKeys):
+        return given
+    cut = CutKeys(validation_fraction=keys.validation_fraction, split_seed=keys.split_seed)
+    return cut_missing(given, cut)
 
 
 def _without(listing: Listing, bad: Mapping[str, str]) -> Listing:

@@ -64,7 +64,7 @@ class DataReport:
     name: str
     """Of the source."""
     root: str | None
-    """Folder of its files; None: it has none."""
+    """Where they are on the disk; None: nowhere."""
     classes: tuple[str, ...]
     """Their names, by number."""
     counts: Mapping[str, Mapping[str, int]]
@@ -78,7 +78,7 @@ class DataReport:
     duplicates: tuple[Duplicate, ...]
     """Equal pictures that are in two splits."""
     source: SourceImages | None
-    """None for a source without files, or where none is readable."""
+    """None for a source without image files, or where none is readable."""
     notes: tuple[str, ...]
     """What was noticed while reading, one line each."""
     repeats: tuple[str, ...] = ()
@@ -92,7 +92,7 @@ class DataReport:
     objections: tuple[str, ...] = ()
     """Why no new search begins with these data."""
     files: FileCount | None = None
-    """None for a source without files."""
+    """None for a source without image files."""
     majority: Majority | None = None
     """None where no image is usable."""
     groups: int | None = None
@@ -141,7 +141,7 @@ def inspect_data(
         source=None if gathered.files is None else _source_images(gathered.files),
         notes=listing.notes + hygiene.notes,
         objections=listing.objections,
-        files=None if gathered.root is None else _file_count(listing),
+        files=None if gathered.files is None else _file_count(listing),
         majority=_majority(listing),
         groups=None if listing.groups is None else len(set(listing.groups.values())),
         repeats=listing.repeats,

@@ -133,8 +133,9 @@ def require_every_class(listing: Listing) -> None:
             else "no class was found; put the images of each class into a folder of its own"
         )
     lacking = []
+    labels = {split: Counter(item.label for item in listing.splits[split]) for split in SPLITS}
     for label, name in enumerate(listing.classes):
-        counts = {split: sum(item.label == label for item in listing.splits[split]) for split in SPLITS}
+        counts = {split: labels[split][label] for split in SPLITS}
         if empty := [split for split, count in counts.items() if not count]:
             images = sum(counts.values())
             noun = "image" if images == 1 else "images"

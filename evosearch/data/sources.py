@@ -3,11 +3,14 @@
 from typing import Any, ClassVar, Protocol
 
 from evosearch.blueprint import ImageShape
+from evosearch.data.cifar import Cifar10Settings, Cifar100Settings
 from evosearch.data.covid_ct import CovidCtSettings
 from evosearch.data.digits import DigitsSettings
 from evosearch.data.gathering import Gathered
 from evosearch.data.image_folder import ImageFolderSettings
+from evosearch.data.medmnist import MedMnistSettings
 from evosearch.data.settings import Places
+from evosearch.data.stl10 import Stl10Settings
 from evosearch.registry import Registry
 
 
@@ -43,7 +46,15 @@ class DataSettings(Protocol):
 SOURCES = Registry[DataSettings](
     "data",
     "evosearch.sources",
-    [DigitsSettings, CovidCtSettings, ImageFolderSettings],
+    [
+        DigitsSettings,
+        CovidCtSettings,
+        ImageFolderSettings,
+        MedMnistSettings,
+        Cifar10Settings,
+        Cifar100Settings,
+        Stl10Settings,
+    ],
     DataSettings,
 )
 """Every source there is."""

@@ -215,6 +215,13 @@ def test_beside_the_configuration_too(sent, command, cluster):
     assert not [path for path in cluster.parcels[-1].files if "covid-ct" in path.parts]
 
 
+def test_nor_are_published_files_of_numbers(sent):
+    text = TINY.replace("{name: digits}", "{name: medmnist, root: set.npz}")
+    assert sent(*SMALL, "set.npz", text=text) == set(SMALL)
+    text = TINY.replace("{name: digits}", "{name: cifar10}")
+    assert sent(*SMALL, "cifar10/cifar-10-batches-bin/data_batch_1.bin", text=text) == {*SMALL, "set.npz"}
+
+
 def test_where_all_images_lie_in_the_folder_itself_what_else_it_holds_is_sent(sent, tmp_path, monkeypatch):
     monkeypatch.setenv("EVOSEARCH_DATA", str(tmp_path))
     text = TINY.replace("{name: digits}", "{name: covid_ct, root: covid-ct}")
