@@ -108,6 +108,7 @@ class SearchHandle:
                 known["window"] and tuple(known["window"]),
                 known["data"].get("max_image_pixels") or MOST_PIXELS,
                 candidate,
+                known.get("neutral_side"),
             )
 
     def _home(self) -> AbstractContextManager[Home]:

@@ -14,8 +14,9 @@ from evosearch.data.gathering import Gathered, gather_arrays, gather_files
 from evosearch.data.hygiene import Contradiction, Duplicate
 from evosearch.data.image_folder import ImageFolderSettings
 from evosearch.data.inspection import DataReport, SourceImages, inspect_data
+from evosearch.data.kermany import KermanySettings
 from evosearch.data.loading import load_dataset
-from evosearch.data.settings import CutKeys, FileKeys, ImageKeys, Places
+from evosearch.data.settings import CutKeys, FileKeys, ImageKeys, Places, ValidationKeys
 from evosearch.data.sources import SOURCES, DataSettings
 
 __all__ = [
@@ -32,10 +33,12 @@ __all__ = [
     "Gathered",
     "ImageFolderSettings",
     "ImageKeys",
+    "KermanySettings",
     "Places",
     "SearchData",
     "SourceImages",
     "Split",
+    "ValidationKeys",
     "content_key",
     "gather_arrays",
     "gather_files",

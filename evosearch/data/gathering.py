@@ -30,6 +30,12 @@ class Gathered:
     """Folder of the files; None for a source without files."""
     files: DecodedFiles | None = None
     """What was read of each file; None for a source without files."""
+    window: tuple[float, float] | None = None
+    """As in `Dataset`."""
+    neutral_side: int | None = None
+    """As in `Dataset`."""
+    test_parts: tuple[tuple[str, int], ...] = ()
+    """As in `Dataset`."""
 
 
 def gather_files(
@@ -52,11 +58,12 @@ def gather_files(
         require_every_class(listing)
     check_memory(len(listing.names), keys.image, places.memory)
     trained = frozenset(item.name for item in listing.splits["train"])
-    how = Decoding(keys.image, keys.max_image_pixels, window, trained)
+    how = Decoding(keys.image, keys.max_image_pixels, window, trained, keys.neutral, places.neutral_side)
     files, bad = decode_cached(root, listing.names, how, places.cache)
     usable = _without(listing, bad)
     usable = replace(usable, notes=(*usable.notes, *file_notes(files)))
-    return Gathered(usable, _arranged(usable, listing.names, files.images), root, files)
+    arrays = _arranged(usable, listing.names, files.images)
+    return Gathered(usable, arrays, root, files, files.scale, files.neutral_side)
 
 
 def gather_arrays(

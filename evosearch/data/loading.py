@@ -3,8 +3,6 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from evosearch.data.arrays import Dataset, content_key
 from evosearch.data.hygiene import examine
 from evosearch.data.listing import by_kind, repairs, shortened
@@ -43,14 +41,17 @@ def load_dataset(
     notes = (*listing.notes, *listing.repeats, *listing.objections, *found)
     key = content_key(tuple(arrays.values()), listing.classes)
     positive = positive_class(getattr(settings, "positive", None), listing.classes)
-    files = gathered.files
-    window = (
-        None
-        if files is None or np.isnan(files.window[0])
-        else (float(files.window[0]), float(files.window[1]))
-    )
     return Dataset(
-        arrays["train"], arrays["validation"], arrays["test"], listing.classes, key, notes, window, positive
+        arrays["train"],
+        arrays["validation"],
+        arrays["test"],
+        listing.classes,
+        key,
+        notes,
+        gathered.window,
+        positive,
+        gathered.neutral_side,
+        gathered.test_parts,
     )
 
 

@@ -28,6 +28,8 @@ class Places:
     """Folder in which decoded images are kept; None: they are not."""
     memory: Callable[[], int | None] = available_memory
     """Bytes that can still be had; None: nobody knows."""
+    neutral_side: int | None = None
+    """Pixels to which neutral pictures are brought at most; None: to the shortest side of their own source."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,9 @@ class FileKeys(ImageKeys):
     """Whether symbolic links are followed that lead out of the root; false: they are refused."""
     max_image_pixels: int = 64_000_000
     """An image file with more pixels (width times height, from its header) is refused before it is decoded."""
+    neutral: bool = False
+    """Whether pictures lose what their files may tell of their class: each becomes gray, its centre square, and by averaging
+    areas no sharper than the smallest of all (the shortest side of any file), before it is brought to `image_size`."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -91,23 +96,37 @@ class FileKeys(ImageKeys):
 
 
 @dataclass(frozen=True)
-class CutKeys(ImageKeys):
-    """Of a source that lacks splits: how they are cut."""
+class ValidationKeys(ImageKeys):
+    """Of a source that has a test split and no validation split: how that is cut from train."""
 
-    test_fraction: float = 0.2
-    """Share of the images cut off as test split where the source has none; above 0, below 1."""
     validation_fraction: float = 0.2
-    """Share of what is left after that cut off as validation split where the source has none."""
+    """Share of the images that are not test images cut off as validation split where the source has none; above 0, below 1."""
     split_seed: int = 0
-    """Seed of these cuts, from 0; never the seed of the search, so that all searches see the same splits."""
+    """Seed of the cuts, from 0; never the seed of the search, so that all searches see the same splits."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for key in ("test_fraction", "validation_fraction"):
-            if not 0 < getattr(self, key) < 1:
-                raise ConfigError(f"data.{key} is {getattr(self, key)}; it must lie between 0 and 1")
+        check_fraction("validation_fraction", self.validation_fraction)
         if self.split_seed < 0:
             raise ConfigError(f"data.split_seed is {self.split_seed}; it must be at least 0")
+
+
+@dataclass(frozen=True)
+class CutKeys(ValidationKeys):
+    """Of a source that lacks splits: how they are cut."""
+
+    test_fraction: float = 0.2
+    """Share of the images cut off as test split, before validation, where the source has none; above 0, below 1."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_fraction("test_fraction", self.test_fraction)
+
+
+def check_fraction(key: str, value: float) -> None:
+    """Raise ConfigError unless the share that is the key's value leaves something and takes something."""
+    if not 0 < value < 1:
+        raise ConfigError(f"data.{key} is {value}; it must lie between 0 and 1")
 
 
 def locate_root(root: str, beside: str | None, places: Places) -> Path:

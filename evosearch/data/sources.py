@@ -7,6 +7,7 @@ from evosearch.data.covid_ct import CovidCtSettings
 from evosearch.data.digits import DigitsSettings
 from evosearch.data.gathering import Gathered
 from evosearch.data.image_folder import ImageFolderSettings
+from evosearch.data.kermany import KermanySettings
 from evosearch.data.settings import Places
 from evosearch.registry import Registry
 
@@ -43,7 +44,7 @@ class DataSettings(Protocol):
 SOURCES = Registry[DataSettings](
     "data",
     "evosearch.sources",
-    [DigitsSettings, CovidCtSettings, ImageFolderSettings],
+    [DigitsSettings, CovidCtSettings, ImageFolderSettings, KermanySettings],
     DataSettings,
 )
 """Every source there is."""

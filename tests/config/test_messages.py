@@ -30,7 +30,7 @@ def refusal(write):
         ("population: 5", "population is unknown; did you mean strategy.population?"),
         (
             "data: {name: digits, folder: x}",
-            "data.folder is unknown; known are name, image_size, channels, positive, test_fraction",
+            "data.folder is unknown; known are name, image_size, channels, positive, validation_fraction",
         ),
         (
             "strategy: {name: random, population: 8}",
