@@ -132,6 +132,8 @@ def _known_keys(path: KeyPath, values: dict[str, Any]) -> list[str]:
         return [field.name for field in fields(RunConfig)]
     options = section_types(str(path[0]))
     given = values.get(str(path[0]))
+    if path[:2] == ("data", "parts") and len(path) > 2:  # of a union
+        given = given["parts"][path[2]] if isinstance(given, dict) else None
     name = given.get("name") if isinstance(given, dict) else None
     chosen = next((option for option in options if getattr(option, "name", None) == name), None)
     return [field.name for field in fields(chosen or options[0])] if options else []

@@ -16,8 +16,10 @@ from evosearch.data.image_folder import ImageFolderSettings
 from evosearch.data.inspection import DataReport, SourceImages, inspect_data
 from evosearch.data.kermany import KermanySettings
 from evosearch.data.loading import load_dataset
-from evosearch.data.settings import CutKeys, FileKeys, ImageKeys, Places, ValidationKeys
-from evosearch.data.sources import SOURCES, DataSettings
+from evosearch.data.settings import CutKeys, FileKeys, ImageKeys, Places, RootKeys, ValidationKeys
+from evosearch.data.source import DataSettings
+from evosearch.data.sources import SOURCES
+from evosearch.data.union import UnionSettings, sources_in
 
 __all__ = [
     "SOURCES",
@@ -35,13 +37,16 @@ __all__ = [
     "ImageKeys",
     "KermanySettings",
     "Places",
+    "RootKeys",
     "SearchData",
     "SourceImages",
     "Split",
+    "UnionSettings",
     "ValidationKeys",
     "content_key",
     "gather_arrays",
     "gather_files",
     "inspect_data",
     "load_dataset",
+    "sources_in",
 ]

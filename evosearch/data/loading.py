@@ -7,7 +7,7 @@ from evosearch.data.arrays import Dataset, content_key
 from evosearch.data.hygiene import examine
 from evosearch.data.listing import by_kind, repairs, shortened
 from evosearch.data.settings import Places
-from evosearch.data.sources import DataSettings
+from evosearch.data.source import DataSettings
 from evosearch.errors import ConfigError, DataError
 
 
@@ -23,15 +23,16 @@ def load_dataset(
     """
     gathered = settings.read(Places(env, cwd, cache))
     listing, arrays = gathered.listing, gathered.arrays
+    where = "" if gathered.root is None else f" in {str(gathered.root)!r}"
     if listing.bad:
         raise DataError(
-            f"bad files ({len(listing.bad)}) in {str(gathered.root)!r}: {shortened(by_kind(listing.bad, repaired=False))}; "
+            f"bad files ({len(listing.bad)}){where}: {shortened(by_kind(listing.bad, repaired=False))}; "
             f"{repairs(listing.bad)} (`evosearch data CONFIG` lists all)",
             listing.problems,
         )
     if listing.repeats and not begun:
         raise DataError(
-            f"names that are twice in a split list ({len(listing.repeats)}) in {str(gathered.root)!r}: "
+            f"names that are twice in a split list ({len(listing.repeats)}){where}: "
             f"{shortened(listing.repeats)}; name each image once (`evosearch data CONFIG` lists all)",
             listing.repeats,
         )

@@ -110,7 +110,7 @@ def test_a_source_that_nobody_registers_is_answered_with_those_there_are(refusal
         refusal(f"data: {{name: {given}}}")
         == f"run.yaml:1: data.name is {shown}; expected {SOURCES.listed()}"
     )
-    assert SOURCES.listed() == "digits, covid_ct or image_folder"
+    assert SOURCES.listed() == "digits, covid_ct, image_folder, kermany or union"
 
 
 @pytest.mark.parametrize("window", ["wide", "5", "[3]", "[1, 2, 3]", "null"])
