@@ -172,7 +172,7 @@ def file_notes(files: DecodedFiles) -> tuple[str, ...]:
     notes = []
     if side := files.neutral_side:
         notes.append(
-            f"every picture is its gray centre square, brought to {side} x {side} pixels before it has its size (data.neutral)"
+            f"every picture is its gray centre square, no sharper than {side} x {side} pixels (data.neutral)"
         )
     deep = deep_files(files)
     if deep is not None and deep.part < SMALL_PART:

@@ -68,7 +68,8 @@ def test_what_the_first_version_journaled_means_what_it_meant(name):
 
 
 def test_every_shipped_file_of_the_first_version_is_among_them():
-    assert set(FIRST) >= {path.stem for path in Path("configs").glob("*.yaml")} | {"defaults", "extreme"}
+    shipped = {"covid_ct", "covid_ct_small", "digits", "image_folder", "random_search"}
+    assert set(FIRST) == shipped | {"defaults", "extreme"}
 
 
 def test_what_was_accepted_once_is_read_and_only_refused_to_new_searches():
