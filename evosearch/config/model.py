@@ -41,7 +41,7 @@ class Registered:
     def __get_pydantic_core_schema__(self, _: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """As `Annotated` asks for it."""
         known: list[Any] = _readable(REGISTRIES[self.section])
-        union = UnionSettings[AnyPart]  # type: ignore[type-var] # tells pydantic what a part is
+        union: Any = UnionSettings[AnyPart]  # type: ignore[type-var] # tells pydantic what a part is
         return _told_apart([union if one is UnionSettings else one for one in known], handler)
 
 
