@@ -1,5 +1,6 @@
 """Several sources as one."""
 
+import os
 import re
 import shutil
 from dataclasses import replace
@@ -11,16 +12,19 @@ import pytest
 from PIL import Image
 
 from evosearch.data import (
+    CovidCtSettings,
     Dataset,
     DataSettings,
     DigitsSettings,
     ImageFolderSettings,
+    KermanySettings,
+    Places,
     UnionSettings,
     inspect_data,
     load_dataset,
     sources_in,
 )
-from evosearch.errors import ConfigError, DataError
+from evosearch.errors import CannotRunError, ConfigError, DataError
 from tests.data.conftest import WriteImages
 
 
@@ -194,3 +198,36 @@ def test_deep_pictures_of_one_part_leave_their_window_and_different_ones_a_note(
     data = load(union(two))
     assert data.window is None
     assert any("deep pictures are scaled otherwise in each part (0 to " in note for note in data.notes)
+
+
+def test_parts_that_fit_one_by_one_and_not_together_are_refused(two: Path) -> None:
+    free = iter([10**9, 10**9, 30 * 36 - 1])
+    with pytest.raises(CannotRunError, match="30 images of 1 x 6 x 6 need"):
+        union(two).read(Places({}, two, None, memory=lambda: next(free)))
+    free = iter([10**9, 10**9, 30 * 36])
+    assert union(two).read(Places({}, two, None, memory=lambda: next(free))).listing.problems == ()
+
+
+@pytest.mark.slow
+def test_published_sets_are_joined_and_what_one_of_them_contradicts_is_found() -> None:
+    stored = os.environ.get("EVOSEARCH_DATA")
+    if not stored or not all(Path(stored, one).is_dir() for one in ("covid-ct", "kermany224")):
+        pytest.skip("set EVOSEARCH_DATA to the folder that holds covid-ct and kermany224")
+    settings = UnionSettings(
+        parts={"xray": KermanySettings(root="kermany224"), "ct": CovidCtSettings(root="covid-ct")},
+        classes={"ct": {"NonCOVID": "NORMAL", "COVID": "PNEUMONIA"}},
+        image_size=32,
+        channels=1,
+        neutral=True,
+    )
+    report = inspect_data(settings, env={"EVOSEARCH_DATA": stored}, cwd=Path("/nowhere"), cache=None)
+    assert {split: sum(count.values()) for split, count in report.counts.items()} == {
+        "train": 4185 + 425,
+        "validation": 1047 + 118,
+        "test": 624 + 203,
+    }
+    assert sum("no sharper than 61 x 61 pixels" in note for note in report.notes) == 2
+    assert {(pair.name.split("/")[-1], pair.other_name.split("/")[-1]) for pair in report.alike} == {
+        ("71%0.jpg", "kjr-21-e24-p5-29.png"),
+        ("71%1.jpg", "kjr-21-e24-p5-31.png"),
+    }
