@@ -63,7 +63,7 @@ def gather_files(
     usable = _without(listing, bad)
     usable = replace(usable, notes=(*usable.notes, *file_notes(files)))
     arrays = _arranged(usable, listing.names, files.images)
-    return Gathered(usable, arrays, root, files, files.scale, files.neutral_side)
+    return Gathered(usable, arrays, root, files, window=files.scale, neutral_side=files.neutral_side)
 
 
 def gather_arrays(

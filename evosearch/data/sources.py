@@ -8,6 +8,8 @@ from evosearch.data.source import DataSettings
 from evosearch.data.union import UnionSettings
 from evosearch.registry import Registry
 
+__all__ = ["SOURCES", "DataSettings"]
+
 SOURCES = Registry[DataSettings](
     "data",
     "evosearch.sources",
