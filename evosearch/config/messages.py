@@ -132,13 +132,16 @@ def _repair(path: KeyPath, values: dict[str, Any]) -> str:
 def _known_keys(path: KeyPath, values: dict[str, Any]) -> list[str]:
     if not path:
         return [field.name for field in fields(RunConfig)]
-    chosen = _chosen(str(path[0]), values)
+    chosen = _chosen(path, values)
     return [field.name for field in fields(chosen)] if chosen else []
 
 
-def _chosen(section: str, values: dict[str, Any]) -> Any:
-    """The dataclass that reads a section; None: it is a plain key."""
+def _chosen(path: KeyPath, values: dict[str, Any]) -> Any:
+    """The dataclass that reads the section at `path`, or a union's part; None: it is a plain key."""
+    section = str(path[0])
     options, given = section_types(section), values.get(section)
+    if path[:2] == ("data", "parts") and len(path) > 2:
+        given = given["parts"][path[2]] if isinstance(given, dict) else None
     name = given.get("name") if isinstance(given, dict) else None
     named = (option for option in options if getattr(option, "name", None) == name)
     return next(named, options[0] if options else None)
@@ -146,8 +149,8 @@ def _chosen(section: str, values: dict[str, Any]) -> Any:
 
 def _is_list(path: KeyPath, values: dict[str, Any]) -> bool:
     """Whether a key takes as many values as one likes."""
-    chosen = _chosen(str(path[0]), values) if len(path) == 2 else None
-    hint = get_type_hints(chosen).get(str(path[1])) if chosen else None
+    chosen = _chosen(path[:-1], values) if len(path) == (4 if path[:2] == ("data", "parts") else 2) else None
+    hint = get_type_hints(chosen).get(str(path[-1])) if chosen else None
     return any(get_origin(one) is tuple and Ellipsis in get_args(one) for one in (hint, *get_args(hint)))
 
 

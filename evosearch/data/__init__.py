@@ -15,12 +15,15 @@ from evosearch.data.gathering import Gathered, gather_arrays, gather_files, gath
 from evosearch.data.hygiene import Contradiction, Duplicate
 from evosearch.data.image_folder import ImageFolderSettings
 from evosearch.data.inspection import DataReport, SourceImages, inspect_data
+from evosearch.data.kermany import KermanySettings
 from evosearch.data.loading import load_dataset
 from evosearch.data.medmnist import MedMnistSettings
 from evosearch.data.settings import CutKeys, FileKeys, ImageKeys, Places, RootKeys, ValidationKeys
-from evosearch.data.sources import SOURCES, DataSettings
+from evosearch.data.source import DataSettings
+from evosearch.data.sources import SOURCES
 from evosearch.data.stl10 import Stl10Settings
 from evosearch.data.stored import Stored
+from evosearch.data.union import UnionSettings, sources_in
 
 __all__ = [
     "SOURCES",
@@ -38,6 +41,7 @@ __all__ = [
     "Gathered",
     "ImageFolderSettings",
     "ImageKeys",
+    "KermanySettings",
     "MedMnistSettings",
     "Places",
     "RootKeys",
@@ -46,6 +50,7 @@ __all__ = [
     "Split",
     "Stl10Settings",
     "Stored",
+    "UnionSettings",
     "ValidationKeys",
     "content_key",
     "gather_arrays",
@@ -53,4 +58,5 @@ __all__ = [
     "gather_stored",
     "inspect_data",
     "load_dataset",
+    "sources_in",
 ]

@@ -76,6 +76,11 @@ class Dataset:
     """Values of deep pictures that became black and white; None: there are none such, or they were scaled as `full` says."""
     positive: int = 1
     """As in `SearchData`."""
+    neutral_side: int | None = None
+    """Side, in pixels, of the gray centre squares to which pictures were brought first; None: they were not."""
+    test_parts: tuple[tuple[str, int], ...] = ()
+    """Of a union: the name of each part and how many images of the test split are its, which come in this order; empty of
+    other sources."""
 
     @property
     def largest_class(self) -> tuple[str, float]:

@@ -40,6 +40,12 @@ class Gathered:
     """Where the images are on the disk; None: nowhere."""
     files: DecodedFiles | None = None
     """What was read of each image file; None for a source without image files."""
+    window: tuple[float, float] | None = None
+    """As in `Dataset`."""
+    neutral_side: int | None = None
+    """As in `Dataset`."""
+    test_parts: tuple[tuple[str, int], ...] = ()
+    """As in `Dataset`."""
 
 
 def gather_files(
@@ -62,11 +68,12 @@ def gather_files(
         require_every_class(listing)
     check_memory(len(listing.names), keys.image, places.memory)
     trained = frozenset(item.name for item in listing.splits["train"])
-    how = Decoding(keys.image, keys.max_image_pixels, window, trained)
+    how = Decoding(keys.image, keys.max_image_pixels, window, trained, keys.neutral, places.neutral_side)
     files, bad = decode_cached(root, listing.names, how, places.cache)
     usable = _without(listing, bad)
     usable = replace(usable, notes=(*usable.notes, *file_notes(files)))
-    return Gathered(usable, _arranged(usable, listing.names, files.images), root, files)
+    arrays = _arranged(usable, listing.names, files.images)
+    return Gathered(usable, arrays, root, files, window=files.scale, neutral_side=files.neutral_side)
 
 
 def gather_arrays(
@@ -115,8 +122,7 @@ def gather_stored(
 def _with_validation(given: Mapping[SplitName, tuple[Item, ...]], keys: ImageKeys) -> Splits:
     if not isinstance(keys, ValidationKeys):
         return given
-    cut = CutKeys(validation_fraction=keys.validation_fraction, split_seed=keys.split_seed)
-    return cut_missing(given, cut)
+    return cut_missing(given, keys)
 
 
 def _without(listing: Listing, bad: Mapping[str, str]) -> Listing:

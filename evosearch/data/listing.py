@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from evosearch.data.settings import CutKeys
+from evosearch.data.settings import CutKeys, ValidationKeys
 from evosearch.errors import DataError
 
 SplitName = Literal["train", "validation", "test"]
@@ -157,18 +157,21 @@ _PURPOSE = {"test": 1, "validation": 2}
 
 
 def cut_missing(
-    given: Mapping[SplitName, tuple[Item, ...]], settings: CutKeys, groups: Mapping[str, str] | None = None
+    given: Mapping[SplitName, tuple[Item, ...]],
+    settings: ValidationKeys,
+    groups: Mapping[str, str] | None = None,
 ) -> Splits:
-    """Add the missing splits by cutting them from `given["train"]`; what is given stays as it is.
+    """Add the missing splits by cutting them from `given["train"]`; what is given stays as it is, a test split always where
+    `settings` are no `CutKeys`.
 
     Test takes `test_fraction` of the training images, then validation `validation_fraction` of the rest. `groups`: of each
     image by its name; a group is cut off as a whole, or not at all. None: every image by itself.
     """
     splits = dict(given)
-    fractions: Mapping[SplitName, float] = {
-        "test": settings.test_fraction,
-        "validation": settings.validation_fraction,
-    }
+    fractions: dict[SplitName, float] = (
+        {"test": settings.test_fraction} if isinstance(settings, CutKeys) else {}
+    )
+    fractions["validation"] = settings.validation_fraction
     for split, fraction in fractions.items():
         if split not in splits:
             items = splits["train"]
@@ -194,7 +197,7 @@ def torn_groups(splits: Splits, groups: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _images(
-    items: tuple[Item, ...], purpose: SplitName, fraction: float, settings: CutKeys
+    items: tuple[Item, ...], purpose: SplitName, fraction: float, settings: ValidationKeys
 ) -> frozenset[Item]:
     """Every class is drawn from a stream of its own."""
     chosen: set[Item] = set()
@@ -209,7 +212,7 @@ def _groups(
     items: tuple[Item, ...],
     purpose: SplitName,
     fraction: float,
-    settings: CutKeys,
+    settings: ValidationKeys,
     groups: Mapping[str, str],
     later: int,
 ) -> frozenset[Item]:

@@ -3,13 +3,11 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from evosearch.data.arrays import Dataset, content_key
 from evosearch.data.hygiene import examine
 from evosearch.data.listing import by_kind, repairs, shortened
 from evosearch.data.settings import Places
-from evosearch.data.sources import DataSettings
+from evosearch.data.source import DataSettings
 from evosearch.errors import ConfigError, DataError
 
 
@@ -25,15 +23,16 @@ def load_dataset(
     """
     gathered = settings.read(Places(env, cwd, cache))
     listing, arrays = gathered.listing, gathered.arrays
+    where = "" if gathered.root is None else f" in {str(gathered.root)!r}"
     if listing.bad:
         raise DataError(
-            f"bad files ({len(listing.bad)}) in {str(gathered.root)!r}: {shortened(by_kind(listing.bad, repaired=False))}; "
+            f"bad files ({len(listing.bad)}){where}: {shortened(by_kind(listing.bad, repaired=False))}; "
             f"{repairs(listing.bad)} (`evosearch data CONFIG` lists all)",
             listing.problems,
         )
     if listing.repeats and not begun:
         raise DataError(
-            f"names that are twice in a split list ({len(listing.repeats)}) in {str(gathered.root)!r}: "
+            f"names that are twice in a split list ({len(listing.repeats)}){where}: "
             f"{shortened(listing.repeats)}; name each image once (`evosearch data CONFIG` lists all)",
             listing.repeats,
         )
@@ -43,14 +42,17 @@ def load_dataset(
     notes = (*listing.notes, *listing.repeats, *listing.objections, *found)
     key = content_key(tuple(arrays.values()), listing.classes)
     positive = positive_class(getattr(settings, "positive", None), listing.classes)
-    files = gathered.files
-    window = (
-        None
-        if files is None or np.isnan(files.window[0])
-        else (float(files.window[0]), float(files.window[1]))
-    )
     return Dataset(
-        arrays["train"], arrays["validation"], arrays["test"], listing.classes, key, notes, window, positive
+        arrays["train"],
+        arrays["validation"],
+        arrays["test"],
+        listing.classes,
+        key,
+        notes,
+        gathered.window,
+        positive,
+        gathered.neutral_side,
+        gathered.test_parts,
     )
 
 

@@ -28,6 +28,8 @@ class Places:
     """Folder in which decoded images are kept; None: they are not."""
     memory: Callable[[], int | None] = available_memory
     """Bytes that can still be had; None: nobody knows."""
+    neutral_side: int | None = None
+    """Pixels to which neutral pictures are brought at most; None: to the shortest side of their own source."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,9 @@ class FileKeys(RootKeys):
     """Whether symbolic links are followed that lead out of the root; false: they are refused."""
     max_image_pixels: int = 64_000_000
     """An image file with more pixels (width times height, from its header) is refused before it is decoded."""
+    neutral: bool = False
+    """Whether pictures lose what their files may tell of their class: each becomes gray, its centre square, and by averaging
+    areas no sharper than the smallest of all (the shortest side of any file), before it is brought to `image_size`."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -108,7 +113,7 @@ class ValidationKeys(ImageKeys):
     """Share of the images cut off as validation split where the source has none, of what the test split leaves; above 0,
     below 1."""
     split_seed: int = 0
-    """Seed of these cuts, from 0; never the seed of the search, so that all searches see the same splits."""
+    """Seed of the cuts, from 0; never the seed of the search, so that all searches see the same splits."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

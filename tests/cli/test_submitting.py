@@ -208,6 +208,12 @@ def test_neither_is_the_folder_of_the_images_sent_wherever_it_may_be_looked_for(
     assert found == set(SMALL)
 
 
+def test_nor_are_the_folders_of_any_part_of_a_union(sent):
+    parts = "{a: {name: covid_ct, root: covid-ct}, b: {name: image_folder, root: pets}}"
+    text = TINY.replace("{name: digits}", f"{{name: union, parts: {parts}}}")
+    assert sent(*SMALL, *IMAGES[:2], "pets/cat/list.txt", text=text) == set(SMALL)
+
+
 def test_beside_the_configuration_too(sent, command, cluster):
     sent(*SMALL, *IMAGES)
     Path("configs/a.yaml").write_text(TINY.replace("{name: digits}", "{name: covid_ct, root: covid-ct}"))

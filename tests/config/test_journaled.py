@@ -30,7 +30,7 @@ SINCE: dict[str, object] = {
     "data.positive": None,
 }
 """Every key that came after version 0.1.0, with what a journal without it means: a new key has its line here."""
-OF_FILES = {"data.beside": None, "data.follow_links": False}
+OF_FILES = {"data.beside": None, "data.follow_links": False, "data.neutral": False}
 SINCE_OF_SOURCE: dict[str, dict[str, object]] = {
     "digits": {},
     "covid_ct": OF_FILES,
