@@ -11,6 +11,7 @@ from evosearch.studies.retraining import (
     lengthened,
     listed_key,
     reading_key,
+    repeats_of_readings,
     retrainings,
     trained_as,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "listed_key",
     "publish_winner",
     "reading_key",
+    "repeats_of_readings",
     "retrainings",
     "trained_as",
 ]
