@@ -192,6 +192,8 @@ class SearchSession:
             sources,
             dataset.positive,
             measure_of(strategy),
+            dataset.test_key,
+            dataset.test_parts,
         )
 
     @property

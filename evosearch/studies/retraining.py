@@ -1,9 +1,12 @@
 """The final step: the best of a search trained again, and the test split read once by each network that comes of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from evosearch.data import Split
 from evosearch.evaluation import (
@@ -19,7 +22,8 @@ from evosearch.evaluation import (
 from evosearch.genome import parse_network
 from evosearch.runtime import Plan, ReadingName
 from evosearch.search import FixedListSettings, ListedTrial
-from evosearch.storage import TestReading
+from evosearch.storage import TestReading, pack
+from evosearch.studies.intervals import draws_for, intervals_of
 from evosearch.studies.metrics import classification_metrics
 
 
@@ -89,6 +93,10 @@ class FinalReader:
     """Number of the class that figures of two classes are of."""
     fitness: Measure = "accuracy"
     """What the search goes by."""
+    test_key: str = ""
+    """As in `evosearch.data.Dataset`."""
+    parts: tuple[tuple[str, int], ...] = ()
+    """`Dataset.test_parts`."""
 
     def name(self, plan: Plan, trial: Trial) -> ReadingName:
         """By candidate of the parent, epochs and seed."""
@@ -113,17 +121,38 @@ class FinalReader:
         settings, place = plan.settings(trial), self.place(weights)
         return PredictionTask(network, settings, plan.data_key, place, self.test.images)
 
-    def measure(self, trained: Success, prediction: Prediction) -> Mapping[str, Any]:
-        """The metrics, with what the same network came to on the validation images; `validation_fitness` where the search
-        goes by another measure than the accuracy.
+    def measure(self, trained: Success, prediction: Prediction, seed: int) -> Mapping[str, Any]:
+        """The metrics with their intervals (`seed`: of the bootstrap), of all images and of each part of the split where it
+        has several, and what the same network came to on the validation images; `validation_fitness` where the search goes
+        by another measure than the accuracy.
         """
-        metrics = classification_metrics(
-            self.test.labels, prediction.probabilities, self.classes, self.positive
-        )
         by = {} if self.fitness == "accuracy" else {"validation_fitness": trained.by(self.fitness)}
+        parts = {
+            name: self._figures(prediction.probabilities, images, seed) for name, images in self._parts()
+        }
         return {
-            **metrics.to_json(),
+            **self._figures(prediction.probabilities, slice(None), seed),
             "validation_accuracy": trained.fitness,
             **by,
             "seconds": trained.seconds,
+            **({"parts": parts} if parts else {}),
         }
+
+    def _figures(self, probabilities: npt.NDArray[np.float32], images: slice, seed: int) -> dict[str, Any]:
+        labels, answers = self.test.labels[images], probabilities[images]
+        intervals = intervals_of(labels, answers, self.positive, seed)
+        return {
+            **classification_metrics(labels, answers, self.classes, self.positive).to_json(),
+            "intervals": {name: found and list(found) for name, found in intervals.items()},
+            "draws": draws_for(*answers.shape),
+        }
+
+    def _parts(self) -> Iterator[tuple[str, slice]]:
+        begin = 0
+        for name, count in self.parts:
+            yield name, slice(begin, begin + count)
+            begin += count
+
+    def keep(self, prediction: Prediction) -> Mapping[str, Any]:
+        """With the labels, so that readings can be compared image by image without the images."""
+        return pack(self.test.labels, prediction)
