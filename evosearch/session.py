@@ -49,7 +49,14 @@ from evosearch.storage import (
     group_of,
     take,
 )
-from evosearch.studies import FinalReader, best_reading, is_published, publish_winner, trained_as
+from evosearch.studies import (
+    FinalReader,
+    best_reading,
+    is_published,
+    publish_winner,
+    repeats_of_readings,
+    trained_as,
+)
 
 
 @dataclass(frozen=True)
@@ -423,7 +430,8 @@ class SearchSession:
         journal, name = self.home.journal, self.config.name
         best = journal.best(self.parent.name)
         readings = [one for one in journal.test_readings(self.parent.name) if one.search == name]
-        return best_reading(readings, None if best is None else best.candidate)
+        repeats = repeats_of_readings(self.config.strategy, self.config.training, self.config.seed)
+        return best_reading(readings, None if best is None else best.candidate, repeats)
 
     def publish_winner(self, dataset: Dataset) -> None:
         """Of a retraining that is done: its best network becomes that of its search. Anything that hinders it is a note:

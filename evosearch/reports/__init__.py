@@ -35,10 +35,11 @@ from evosearch.reports.results import (
     results_table,
 )
 from evosearch.reports.status import SearchSnapshot, last_heard, status_document, status_lines, status_table
-from evosearch.reports.words import MEASURES, cells, counted, describe, duration
+from evosearch.reports.words import MEASURES, UNJUDGED, cells, counted, describe, duration, epoch_figures
 
 __all__ = [
     "MEASURES",
+    "UNJUDGED",
     "Ahead",
     "Cost",
     "Estimate",
@@ -57,6 +58,7 @@ __all__ = [
     "draw_evolution",
     "draw_group",
     "duration",
+    "epoch_figures",
     "estimate_cost",
     "group_document",
     "group_lines",

@@ -8,7 +8,16 @@ from typing import Any
 from evosearch.errors import JournalError
 from evosearch.evaluation import HandMade, Masks, parse_subject
 from evosearch.genome import Chromosome
-from evosearch.reports.words import MEASURES, counted, describe, duration, ended, measure_of, next_steps
+from evosearch.reports.words import (
+    MEASURES,
+    UNJUDGED,
+    counted,
+    describe,
+    duration,
+    ended,
+    measure_of,
+    next_steps,
+)
 from evosearch.storage import EvaluationRow, SearchRow, TestReading
 
 
@@ -30,6 +39,8 @@ def search_lines(
         f"{row.name}: done, {counted(row.generations, 'generation')}, {ended(done + failed, row.recalled, failed)} "
         f"in {duration(row.seconds)}"
     ]
+    if best is None and done:
+        return [*lines, f"No best: {UNJUDGED}; `evosearch results {row.name} --format json` has every curve"]
     if best is None or best.fitness is None:
         kinds = ", ".join(f"{count} {kind}" for kind, count in row.failed.items())
         return [
@@ -146,12 +157,18 @@ def _reading_lines(name: str, reading: TestReading, metrics: Mapping[str, Any], 
         f"  AUROC              {auroc}",
         *_whose(len(metrics["classes"]), metrics.get("positive")),
         f"  always answering the largest class would reach accuracy {constant:.4f}",
-        f"  validation accuracy of the same network: {metrics['validation_accuracy']:.4f}",
+        f"  {_validated(metrics['validation_accuracy'])}",
         "",
         *_confusion(metrics["classes"], confusion),
         "",
         f"Weights  {place}/{reading.weights}",
     ]
+
+
+def _validated(accuracy: float | None) -> str:
+    if accuracy is None:
+        return f"no validation accuracy: {UNJUDGED}"
+    return f"validation accuracy of the same network: {accuracy:.4f}"
 
 
 def _whose(classes: int, positive: str | None) -> list[str]:

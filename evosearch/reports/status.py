@@ -12,7 +12,7 @@ from evosearch.errors import PluginError
 from evosearch.evaluation import Measure
 from evosearch.reports.cost import Estimate, search_left
 from evosearch.reports.outcome import best_figure, reading_row
-from evosearch.reports.words import MEASURES, cells, duration, fitting, left_out_at, measure_of
+from evosearch.reports.words import MEASURES, cells, duration, epoch_figures, fitting, left_out_at, measure_of
 from evosearch.search import STRATEGIES
 from evosearch.storage import EvaluationRow, Home, LiveRow, SearchRow, SearchStatus, TestReading
 
@@ -191,7 +191,7 @@ def _training_line(training: LiveRow) -> str:
     rung = "" if training.until is None else f" until epoch {training.until}"
     return (
         f"candidate {training.number}{rung} on {training.worker}: epoch {training.epoch} of {training.epochs}, "
-        f"loss {training.loss:.4f}, accuracy {training.accuracy:.4f}"
+        f"{epoch_figures(training.loss, training.accuracy)}"
     )
 
 

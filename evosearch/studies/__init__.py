@@ -13,6 +13,7 @@ from evosearch.studies.retraining import (
     lengthened,
     listed_key,
     reading_key,
+    repeats_of_readings,
     retrainings,
     trained_as,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "predictions_of",
     "publish_winner",
     "reading_key",
+    "repeats_of_readings",
     "retrainings",
     "trained_as",
     "wilson",

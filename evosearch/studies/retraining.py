@@ -73,6 +73,13 @@ def trained_as(
     return next(found, replace(training, epochs=reading.epochs))
 
 
+def repeats_of_readings(strategy: object, training: TrainingSettings, seed: int) -> Mapping[str, int]:
+    """The repeat of each training of a retraining, by the key of its reading; arguments as those of `trained_as`."""
+    listed = strategy.trials if isinstance(strategy, FixedListSettings) else ()
+    each = ((one, one.settings or training) for one in listed)
+    return {listed_key(one, how.epochs, seed): one.repeat for one, how in each}
+
+
 @dataclass(frozen=True, eq=False)
 class FinalReader:
     """Lets retrained networks read the test split; keeps to `evosearch.runtime.SplitReader`."""

@@ -293,4 +293,7 @@ def _until(trial: TrialId) -> int:
 
 
 def _curve(curve: Sequence[EpochRecord]) -> str:
-    return json.dumps([(record.loss, record.accuracy) for record in curve])
+    """[loss, accuracy] of each epoch, and the validation loss where it is known."""
+    pairs = ([record.loss, record.accuracy] for record in curve)
+    losses = ([] if record.validation_loss is None else [record.validation_loss] for record in curve)
+    return json.dumps([pair + loss for pair, loss in zip(pairs, losses, strict=True)])

@@ -177,7 +177,8 @@ def _evaluation_row(row: Row[Any], told: Mapping[tuple[int, int], Sequence[str]]
     for name in _NUMBERS:
         if plain[name] is not None:
             _finite(plain[name])
-    curve = json.loads(plain.pop("curve", "[]"))
+    curve = [_epoch(*figures) for figures in json.loads(plain.pop("curve", "[]"))]
+    losses = tuple(loss for *_, loss in curve)
     own = told.get((row.number, row.until), ())
     return EvaluationRow(
         **plain
@@ -186,10 +187,19 @@ def _evaluation_row(row: Row[Any], told: Mapping[tuple[int, int], Sequence[str]]
             "parents": tuple(json.loads(plain["parents"])),
             "operators": tuple(json.loads(plain["operators"])),
             "reasons": (*own, *_abandoned(row, own)),
-            "curve": tuple((float(loss), float(accuracy)) for loss, accuracy in curve),
+            "curve": tuple((loss, accuracy) for loss, accuracy, _ in curve),
+            "validation_losses": () if set(losses) == {None} else losses,
             "operations": plain["operations"] and tuple(json.loads(plain["operations"])),
         }
     )
+
+
+def _epoch(
+    loss: float, accuracy: float | None, validation_loss: float | None = None
+) -> tuple[float, float | None, float | None]:
+    """Its loss, accuracy and validation loss."""
+    known = None if validation_loss is None else float(validation_loss)
+    return float(loss), None if accuracy is None else float(accuracy), known
 
 
 def _abandoned(row: Row[Any], told: Sequence[str]) -> list[str]:

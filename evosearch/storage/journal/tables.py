@@ -183,7 +183,7 @@ live = Table(
     _key("epoch"),  # that has ended, from 1
     Column("epochs", Integer, nullable=False),  # at which the training ends
     Column("loss", Float, nullable=False),
-    Column("accuracy", Float, nullable=False),
+    Column("accuracy", Float),  # NULL where the validation images are trained on too
 )
 """Epochs of trainings under way: overwritten rows, which no event holds. A trial's are gone once it ends, in whatever way."""
 
