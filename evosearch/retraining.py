@@ -11,7 +11,7 @@ from evosearch.driving import drive_searches
 from evosearch.errors import EvosearchError, InputError, SearchConflictError, TooManyFailuresError
 from evosearch.evaluation import MOST_EPOCHS, TrainingSettings
 from evosearch.providers import DriveOptions, Driving, Executor
-from evosearch.reports import UNJUDGED, counted
+from evosearch.reports import UNJUDGED, counted, is_unjudged
 from evosearch.search import FixedListSettings, ListedTrial, measure_of
 from evosearch.session import (
     SearchSession,
@@ -65,7 +65,7 @@ def retrain(
     bring_back_lost(configuration_of(home.find_search(name)), home, options)
     row, best = home.find_search(name), home.journal.best(name)
     check_parent(home, row, options.onlooker)
-    if best is None and row.counts["done"]:
+    if best is None and row.counts["done"] and is_unjudged(row):
         raise SearchConflictError(f"{name!r} has no best to retrain: {UNJUDGED}")
     if best is None:
         raise SearchConflictError(f"no evaluation of {name!r} succeeded; there is nothing to retrain")

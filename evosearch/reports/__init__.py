@@ -37,7 +37,16 @@ from evosearch.reports.results import (
     results_table,
 )
 from evosearch.reports.status import SearchSnapshot, last_heard, status_document, status_lines, status_table
-from evosearch.reports.words import MEASURES, UNJUDGED, cells, counted, describe, duration, epoch_figures
+from evosearch.reports.words import (
+    MEASURES,
+    UNJUDGED,
+    cells,
+    counted,
+    describe,
+    duration,
+    epoch_figures,
+    is_unjudged,
+)
 
 __all__ = [
     "LEARNING",
@@ -71,6 +80,7 @@ __all__ = [
     "estimate_cost",
     "group_document",
     "group_lines",
+    "is_unjudged",
     "last_heard",
     "measured",
     "reading_document",

@@ -16,6 +16,7 @@ from evosearch.reports.words import (
     describe,
     duration,
     ended,
+    is_unjudged,
     measure_of,
     next_steps,
 )
@@ -40,7 +41,7 @@ def search_lines(
         f"{row.name}: done, {counted(row.generations, 'generation')}, {ended(done + failed, row.recalled, failed)} "
         f"in {duration(row.seconds)}"
     ]
-    if best is None and done:
+    if best is None and done and is_unjudged(row):
         return [*lines, f"No best: {UNJUDGED}; `evosearch results {row.name} --format json` has every curve"]
     if best is None or best.fitness is None:
         kinds = ", ".join(f"{count} {kind}" for kind, count in row.failed.items())

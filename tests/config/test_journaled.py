@@ -31,6 +31,10 @@ SINCE: dict[str, object] = {
     "final.seeds": 1,
     "final.fit": "train",
     "final.patience": None,
+    "training.class_weights": "none",
+    "training.augment": "none",
+    "training.patience": None,
+    "training.fit": "train",
 }
 """Every key that came after version 0.1.0, with what a journal without it means: a new key has its line here."""
 OF_FILES = {"data.beside": None, "data.follow_links": False}

@@ -124,6 +124,13 @@ def test_trainings_under_way_are_told_with_their_newest_epoch():
     ]
 
 
+def test_a_training_that_nothing_judges_is_told_by_its_loss():
+    live = (replace(LIVE[0], accuracy=None),)
+    assert status_lines(replace(RUNNING, live=live))[-1] == (
+        "  training     candidate 8 on node1-gpu0-2: epoch 3 of 100, loss 0.6931"
+    )
+
+
 @pytest.mark.parametrize("state", ["interrupted", "failed", "done"])
 def test_what_a_killed_driver_left_behind_is_no_training_under_way(state):
     snapshot = replace(RUNNING, state=state, live=LIVE)
