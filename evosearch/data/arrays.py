@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -81,6 +82,13 @@ class Dataset:
     test_parts: tuple[tuple[str, int], ...] = ()
     """Of a union: the name of each part and how many images of the test split are its, which come in this order; empty of
     other sources."""
+
+    @cached_property
+    def test_key(self) -> str:
+        """Content hash of the class names and the test split alone: equal ones are the same images in the same order,
+        however train and validation were cut.
+        """
+        return content_key((self.test,), self.classes)
 
     @property
     def largest_class(self) -> tuple[str, float]:

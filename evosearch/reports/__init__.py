@@ -4,6 +4,7 @@ Everything here reads rows of the journal and returns text, documents or files; 
 recorded. This room imports no ray and no torch.
 """
 
+from evosearch.reports.confirmation import Confirmation, confirmation_lines, confirmation_of
 from evosearch.reports.cost import (
     Ahead,
     Cost,
@@ -17,6 +18,7 @@ from evosearch.reports.cost import (
 )
 from evosearch.reports.curve import draw_evolution, draw_group
 from evosearch.reports.data import data_lines
+from evosearch.reports.final_pictures import LEARNING, ROC, draw_learning, draw_roc
 from evosearch.reports.group import MeanDeviation, best_member, group_document, group_lines, snapshots_spread
 from evosearch.reports.outcome import (
     count_of,
@@ -47,9 +49,12 @@ from evosearch.reports.words import (
 )
 
 __all__ = [
+    "LEARNING",
     "MEASURES",
+    "ROC",
     "UNJUDGED",
     "Ahead",
+    "Confirmation",
     "Cost",
     "Estimate",
     "MeanDeviation",
@@ -59,6 +64,8 @@ __all__ = [
     "best_first",
     "best_member",
     "cells",
+    "confirmation_lines",
+    "confirmation_of",
     "cost_lines",
     "count_of",
     "counted",
@@ -66,6 +73,8 @@ __all__ = [
     "describe",
     "draw_evolution",
     "draw_group",
+    "draw_learning",
+    "draw_roc",
     "duration",
     "epoch_figures",
     "estimate_cost",

@@ -4,12 +4,15 @@ A *retraining* trains the best of a search again and reads the test split, once 
 a list of trainings for the one driver there is; test images leave it only after the training they judge has ended.
 """
 
+from evosearch.studies.intervals import intervals_of, wilson
 from evosearch.studies.metrics import Metrics, classification_metrics
+from evosearch.studies.predictions import predictions_of
 from evosearch.studies.retraining import (
     FinalReader,
     final_name,
     lengthened,
     listed_key,
+    protocol_of,
     reading_key,
     repeats_of_readings,
     retrainings,
@@ -24,12 +27,16 @@ __all__ = [
     "classification_metrics",
     "fetch_winner",
     "final_name",
+    "intervals_of",
     "is_published",
     "lengthened",
     "listed_key",
+    "predictions_of",
+    "protocol_of",
     "publish_winner",
     "reading_key",
     "repeats_of_readings",
     "retrainings",
     "trained_as",
+    "wilson",
 ]

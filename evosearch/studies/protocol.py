@@ -215,7 +215,7 @@ DIVERGENCES = (
         '"Parameter settings"',
         None,
         "trained from new random weights, from a seed of its own, for 1000 epochs",
-        (("final.epochs", 1000),),
+        (("final.epochs", 1000), ("final.fit", "train"), ("final.patience", None)),
     ),
     Divergence(
         "random search, the competitor",
