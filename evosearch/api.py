@@ -20,6 +20,7 @@ from evosearch.config import (
 )
 from evosearch.driving import drive_searches
 from evosearch.errors import SearchConflictError
+from evosearch.listed import resolved
 from evosearch.providers import DriveOptions, Driving, Executor, Providers
 from evosearch.reports import counted
 from evosearch.retraining import check_trained, retrain
@@ -164,6 +165,7 @@ def _note_all(source: Document | None, options: DriveOptions) -> None:
 
 def _begun(config: RunConfig, home: Home, options: DriveOptions, source: Document | None) -> SearchSession:
     row = home.journal.find(config.name)
+    config = resolved(config, home, row, source)
     if row is None:
         check_new(config, source)
         if (above := group_of(config.name)) != config.name and home.journal.find(above):
@@ -231,7 +233,7 @@ def _merged(config: RunConfig, row: SearchRow, source: Document | None) -> RunCo
     total = ours.generations if extended and ours.generations <= row.generations else row.generations
     compared = replace(journaled, strategy=theirs.with_generations(total))
     if isinstance(ours, FixedListSettings) and isinstance(theirs, FixedListSettings) and theirs.begins(ours):
-        journaled = compared = replace(journaled, strategy=ours)
+        journaled = compared = replace(journaled, strategy=replace(theirs, trials=ours.trials))
     if different := differing_keys(config, compared):
         raise SearchConflictError(
             f"{config.name!r} is a search of another configuration: {'; '.join(different)}; take these values, "

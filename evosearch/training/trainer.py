@@ -29,7 +29,7 @@ from evosearch.evaluation import (
     is_out_of_memory,
     judged_epoch,
 )
-from evosearch.genome import parse
+from evosearch.genome import parse, weights_of
 from evosearch.training.batches import ResidentData, batch_sizes
 from evosearch.training.checkpoints import Checkpoints
 from evosearch.training.fit import Fit
@@ -195,7 +195,7 @@ class Trainer:
         if found != held:
             raise EvaluationError(f"the network takes images of shape {held}, found {found}")
         with numerics(task.settings):
-            network = make_classifier(task.network, task.settings, self._data)
+            network = make_classifier(task.network, task.settings, self._data, rule=task.hand_made)
             fetch_weights(task.weights, network.module)
             images = torch.tensor(task.images, device=self._data.device)
             logits = classify(network, images, task.settings.batch_size, progress)
@@ -216,6 +216,10 @@ class Trainer:
         return None
 
     def _run(self, task: TrainingTask, progress: Progress, past: "_Past", start: float) -> None:
+        if weights_of(task.network) is not None and task.start is None:
+            raise EvaluationError(
+                f"'{task.network}' starts from given weights, and the task does not say where"
+            )
         checkpoints = Checkpoints.of(task, self._data.device.type, self._clock)
         fit = (checkpoints and checkpoints.resume(task, self._data)) or Fit(task, self._data)
         past.curve, past.seconds = fit.curve, fit.seconds
@@ -230,9 +234,9 @@ class Trainer:
         past.measures = fit.measures(progress)
         if task.weights:
             normalization = self._data.normalization(task.settings, task.network)
-            metadata = describe(task.network, self._data.classes, self._data.image, normalization)
+            about = (task.network, self._data.classes, self._data.image, normalization, task.hand_made)
             with fit.judged() as module:
-                keep_weights(task.weights, module, metadata)
+                keep_weights(task.weights, module, describe(*about))
         self._outdated = checkpoints
 
     def _remove_outdated(self) -> None:
