@@ -4,6 +4,7 @@ Everything here reads rows of the journal and returns text, documents or files; 
 recorded. This room imports no ray and no torch.
 """
 
+from evosearch.reports.comparison_picture import draw_comparison
 from evosearch.reports.cost import (
     Ahead,
     Cost,
@@ -35,6 +36,14 @@ from evosearch.reports.results import (
     results_table,
 )
 from evosearch.reports.status import SearchSnapshot, last_heard, status_document, status_lines, status_table
+from evosearch.reports.study import (
+    comparison_csv,
+    comparison_document,
+    comparison_grid,
+    comparison_markdown,
+    fact_lines,
+    legend_lines,
+)
 from evosearch.reports.words import MEASURES, cells, counted, describe, duration
 
 __all__ = [
@@ -49,18 +58,25 @@ __all__ = [
     "best_first",
     "best_member",
     "cells",
+    "comparison_csv",
+    "comparison_document",
+    "comparison_grid",
+    "comparison_markdown",
     "cost_lines",
     "count_of",
     "counted",
     "data_lines",
     "describe",
+    "draw_comparison",
     "draw_evolution",
     "draw_group",
     "duration",
     "estimate_cost",
+    "fact_lines",
     "group_document",
     "group_lines",
     "last_heard",
+    "legend_lines",
     "measured",
     "reading_document",
     "reading_lines",

@@ -32,7 +32,7 @@ def draw_evolution(
     name: str, generations: Sequence[GenerationRow], file: Path, measure: Measure = "accuracy"
 ) -> None:
     """Draw `evolution_figure` to `file`, a PNG of 1200 x 720 pixels."""
-    _save(evolution_figure(name, generations, measure), file)
+    save(evolution_figure(name, generations, measure), file)
 
 
 def draw_group(
@@ -42,7 +42,7 @@ def draw_group(
     measure: Measure = "accuracy",
 ) -> None:
     """Draw `group_figure` to `file`, likewise."""
-    _save(group_figure(name, members, measure), file)
+    save(group_figure(name, members, measure), file)
 
 
 def evolution_figure(name: str, generations: Sequence[GenerationRow], measure: Measure) -> "Figure":
@@ -156,7 +156,8 @@ def _with_legend(axes: "Axes") -> "Figure":
     return figure
 
 
-def _save(figure: "Figure", file: Path) -> None:
+def save(figure: "Figure", file: Path) -> None:
+    """Write a figure to `file`, a PNG; its folder is made."""
     make_folder(file.parent)
     unfinished = file.with_suffix(".part")  # a picture that is there is whole
     new_file(unfinished)
