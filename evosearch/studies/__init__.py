@@ -1,9 +1,19 @@
 """Studies: what is trained after or beside a search, as searches of their own.
 
 A *retraining* trains the best of a search again and reads the test split, once for each network. The one rule: a study is
-a list of trainings for the one driver there is; test images leave it only after the training they judge has ended.
+a list of trainings for the one driver there is; test images leave it only after the training they judge has ended. What they
+answered is compared in `comparison`, and told in a `ComparisonTable`.
 """
 
+from evosearch.studies.comparison import Arm, ArmFigures, Comparison, compare
+from evosearch.studies.comparison_table import (
+    ArmFacts,
+    ComparisonRow,
+    ComparisonTable,
+    StudyFacts,
+    comparison_table,
+    is_trained,
+)
 from evosearch.studies.intervals import intervals_of, wilson
 from evosearch.studies.metrics import Metrics, classification_metrics
 from evosearch.studies.predictions import predictions_of
@@ -21,14 +31,24 @@ from evosearch.studies.retraining import (
 from evosearch.studies.winner import best_reading, fetch_winner, is_published, publish_winner
 
 __all__ = [
+    "Arm",
+    "ArmFacts",
+    "ArmFigures",
+    "Comparison",
+    "ComparisonRow",
+    "ComparisonTable",
     "FinalReader",
     "Metrics",
+    "StudyFacts",
     "best_reading",
     "classification_metrics",
+    "compare",
+    "comparison_table",
     "fetch_winner",
     "final_name",
     "intervals_of",
     "is_published",
+    "is_trained",
     "lengthened",
     "listed_key",
     "predictions_of",
