@@ -128,7 +128,7 @@ def _without(values: dict[str, Any], path: KeyPath) -> dict[str, Any]:
     """The values without a key that is wrong; without its section where that does not hold it, or is named by it."""
     section, *keys = map(str, path)
     inner = values.get(section)
-    if keys and keys[0] != "name" and isinstance(inner, dict) and keys[0] in inner:
+    if keys and keys[0] not in ("name", "kind") and isinstance(inner, dict) and keys[0] in inner:
         return {**values, section: {key: value for key, value in inner.items() if key != keys[0]}}
     rest = {key: value for key, value in values.items() if key != section}
     return rest | ({section: _STAND_INS[section]} if section in _STAND_INS else {})

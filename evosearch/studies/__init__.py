@@ -14,11 +14,33 @@ from evosearch.studies.retraining import (
     retrainings,
     trained_as,
 )
+from evosearch.studies.settings import (
+    EVOLVED,
+    STUDIES,
+    STUDY_PARTS,
+    AblationStudy,
+    BaselinesStudy,
+    BatchNormStudy,
+    LearningRates,
+    NamedNetwork,
+    StudyKeys,
+    StudySettings,
+)
 from evosearch.studies.winner import best_reading, fetch_winner, is_published, publish_winner
 
 __all__ = [
+    "EVOLVED",
+    "STUDIES",
+    "STUDY_PARTS",
+    "AblationStudy",
+    "BaselinesStudy",
+    "BatchNormStudy",
     "FinalReader",
+    "LearningRates",
     "Metrics",
+    "NamedNetwork",
+    "StudyKeys",
+    "StudySettings",
     "best_reading",
     "classification_metrics",
     "fetch_winner",
