@@ -461,6 +461,7 @@ class SearchSession:
     def _group_curve(self) -> Path | None:
         """Of a member of a group: where the picture of all is."""
         alone = self.parent is not None or group_of(self.config.name) == self.config.name
+        alone = alone or self.config.study is not None  # whose members are no seeds of one search
         return None if alone else self.folder.parent / self._curve.name
 
     def prepare_folder(self) -> None:
