@@ -36,6 +36,7 @@ from evosearch.storage import (
     Home,
     operations_to_json,
 )
+from evosearch.studying import resume_study, run_study
 
 __all__ = [
     "Driving",
@@ -51,9 +52,11 @@ __all__ = [
     "make_plan",
     "resume",
     "resume_group",
+    "resume_study",
     "retrain",
     "run",
     "run_group",
+    "run_study",
     "validate",
 ]
 

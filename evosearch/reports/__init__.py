@@ -35,6 +35,14 @@ from evosearch.reports.results import (
     results_table,
 )
 from evosearch.reports.status import SearchSnapshot, last_heard, status_document, status_lines, status_table
+from evosearch.reports.study_table import (
+    study_csv,
+    study_document,
+    study_grid,
+    study_json,
+    study_markdown,
+    study_notes,
+)
 from evosearch.reports.words import MEASURES, cells, counted, describe, duration
 
 __all__ = [
@@ -75,6 +83,12 @@ __all__ = [
     "status_document",
     "status_lines",
     "status_table",
+    "study_csv",
+    "study_document",
+    "study_grid",
+    "study_json",
+    "study_markdown",
+    "study_notes",
     "time_left",
     "winner_lines",
 ]

@@ -25,7 +25,10 @@ from evosearch.studies.settings import (
     NamedNetwork,
     StudyKeys,
     StudySettings,
+    is_text,
 )
+from evosearch.studies.steps import Arm, Common, Ended, MemberPlan, Spent, Step, member_name, steps_of
+from evosearch.studies.table import ArmRow, MemberRecord, StudyTable, arm_rows
 from evosearch.studies.winner import best_reading, fetch_winner, is_published, publish_winner
 
 __all__ = [
@@ -33,23 +36,36 @@ __all__ = [
     "STUDIES",
     "STUDY_PARTS",
     "AblationStudy",
+    "Arm",
+    "ArmRow",
     "BaselinesStudy",
     "BatchNormStudy",
+    "Common",
+    "Ended",
     "FinalReader",
     "LearningRates",
+    "MemberPlan",
+    "MemberRecord",
     "Metrics",
     "NamedNetwork",
+    "Spent",
+    "Step",
     "StudyKeys",
     "StudySettings",
+    "StudyTable",
+    "arm_rows",
     "best_reading",
     "classification_metrics",
     "fetch_winner",
     "final_name",
     "is_published",
+    "is_text",
     "lengthened",
     "listed_key",
+    "member_name",
     "publish_winner",
     "reading_key",
     "retrainings",
+    "steps_of",
     "trained_as",
 ]
