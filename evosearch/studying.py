@@ -15,17 +15,18 @@ from evosearch.config import (
     check_new,
     config_from_json,
     config_to_json,
+    derive_config,
     differing_keys,
     with_earlier_defaults,
 )
 from evosearch.driving import drive_searches
-from evosearch.errors import ConfigError, SearchConflictError
+from evosearch.errors import CannotRunError, ConfigError, SearchConflictError
 from evosearch.providers import DriveOptions, Driving
-from evosearch.reports import counted
+from evosearch.reports import counted, study_csv, study_json, study_markdown
 from evosearch.retraining import prepare_retraining, publish_again
 from evosearch.search import FixedListSettings
-from evosearch.session import SearchSession, bring_back_lost, configuration_of
-from evosearch.storage import Home, SearchRow, group_of
+from evosearch.session import SearchSession, artifact_store, bring_back_lost, configuration_of
+from evosearch.storage import ArtifactStore, Home, SearchRow, group_of
 from evosearch.studies import (
     EVOLVED,
     AblationStudy,
@@ -45,6 +46,18 @@ from evosearch.studies import (
 
 COMMON = ("seed", "space", "strategy", "training")
 """The keys of a study's file that a member's own configuration may say otherwise."""
+
+
+@dataclass(frozen=True)
+class StepProgress:
+    """How far a step of a study is."""
+
+    name: str
+    """The step's."""
+    done: int
+    """Members that have ended."""
+    total: int | None
+    """Members in all; None where that follows from a step that has not ended."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +121,42 @@ class Study:
         """How many final trainings each member has."""
         seeds: int = getattr(self.config.final, "seeds", 1)
         return seeds
+
+    @property
+    def place(self) -> str:
+        """Where its table is: a path, or a URL without a password."""
+        return self._store.place
+
+    @property
+    def _store(self) -> ArtifactStore:
+        return artifact_store(self.home, self.config).within(self.config.name)
+
+    def publish(self, options: DriveOptions) -> None:
+        """Write the table as `table.md`, `.csv` and `.json`; what hinders it is a note, since the journal has it all."""
+        table = self.table
+        texts = {"md": study_markdown(table), "csv": study_csv(table), "json": study_json(table)}
+        try:
+            for ending, text in texts.items():
+                self._store.write_bytes(f"table.{ending}", text.encode())
+        except (OSError, CannotRunError) as error:
+            options.watcher.note(f"no table could be written: {error}")
+
+    @property
+    def progress(self) -> tuple[StepProgress, ...]:
+        """Of each step, the final one included."""
+        known, found = True, list[MemberPlan]()
+        told = []
+        for step in self.steps:
+            if not known:
+                told.append(StepProgress(step.name, 0, None))
+                continue
+            members = step.members(self.ended(found))
+            done = sum(map(self.is_done, members))
+            told.append(StepProgress(step.name, done, len(members)))
+            found += members
+            known = done == len(members)
+        read = [one for row in self.table.rows for one in row.members if one.reading or one.failures]
+        return (*told, StepProgress("final training", len(read), len(found) if known else None))
 
     def name(self, member: MemberPlan) -> str:
         """Of a member's search."""
@@ -176,6 +225,34 @@ def run_study(
     note_all(source, options)
     bring_back_lost(config, home, options)
     return _driven(begun_study(config, home, source), options)
+
+
+def batchnorm_of(
+    name: str, home: Home, overrides: Sequence[str] = (), called: str | None = None
+) -> tuple[RunConfig, Document]:
+    """The batch-norm study of the best of the finished search `name`: its configuration with the section `study`.
+
+    Args:
+        name: the search.
+        home: where its journal lies.
+        overrides: as in `evosearch.config.read_config`.
+        called: the study's name. None: `NAME-batchnorm`.
+
+    Returns: the configuration, and what was given of it.
+
+    Raises:
+        SearchConflictError: there is no such search.
+        ConfigError: an override is wrong.
+    """
+    if members := home.members_of(name):
+        raise SearchConflictError(
+            f"{name!r} is a group of {counted(len(members), 'member')}; name one, for instance "
+            f"`evosearch batchnorm {members[0].name}`"
+        )
+    values = config_to_json(replace(configuration_of(home.find_search(name)), study=None))
+    study = {"kind": "batchnorm", "network": name}
+    values |= {"name": called or f"{name.replace('/', '-')}-batchnorm", "study": study}
+    return derive_config(values, f"the configuration of {name!r}", overrides)
 
 
 def resume_study(name: str, home: Home, **how: Unpack[Driving]) -> Study:
@@ -334,6 +411,7 @@ def _driven(study: Study, options: DriveOptions) -> Study:
         )
         done += members
     _retrain(study, done, options)
+    study.publish(options)
     return study
 
 

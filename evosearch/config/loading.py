@@ -35,11 +35,7 @@ def read_config(
     Raises:
         ConfigError: one line with the file and line (or the override), the key, the found value and the repair.
     """
-    document = read_document(path)
-    for text in overrides:
-        document = override(document, text)
-    if name is not None:
-        document = document.with_value(("name",), name, f"--name {name or repr(name)}")
+    document = _overridden(read_document(path), overrides, name)
     if "name" not in document.values:
         if any(
             "\ud800" <= letter <= "\udfff" for letter in path.stem
@@ -56,6 +52,24 @@ def read_config(
     ):
         data = replace(data, beside=str(path.parent.resolve()))
     return replace(config, data=data), document
+
+
+def derive_config(
+    values: dict[str, Any], source: str, overrides: Sequence[str] = (), name: str | None = None
+) -> tuple[RunConfig, Document]:
+    """As `read_config`, of `values` that no file holds, for instance those of a journal; `source`: words for them. The
+    overrides alone count as given.
+    """
+    document = without_never_used(_overridden(Document(values, {}, source), overrides, name))
+    return check(document), document
+
+
+def _overridden(document: Document, overrides: Sequence[str], name: str | None) -> Document:
+    for text in overrides:
+        document = override(document, text)
+    if name is None:
+        return document
+    return document.with_value(("name",), name, f"--name {name or repr(name)}")
 
 
 def without_never_used(document: Document) -> Document:
