@@ -376,10 +376,12 @@ class SearchSession:
     def finished(self, dataset: Dataset) -> Finished:
         """What to print; the curve is drawn here, since a driver may be killed once the search is done."""
         name, journal = self.config.name, self.home.journal
-        if self.parent is None:
+        if self._has_curve:
             rows, measure = journal.generations(name), measure_of(self.config.strategy)
             self._draw(name, self._curve, lambda file: draw_evolution(name, rows, file, measure))
-        elif not self.is_done(None) or not self._has_winner:  # an older one takes nothing from a newer one
+        elif self.parent is not None and not (
+            self.is_done(None) and self._has_winner
+        ):  # an older one takes nothing from a newer one
             self.publish_winner(dataset)
         if "://" not in self.checkpointing.place:  # its driver may have been killed before it cleared them
             self.checkpointing.clear()
@@ -452,6 +454,12 @@ class SearchSession:
         """Where workers leave what they are to keep."""
         store = artifact_store(self.home, self.config)
         return store.within(self.config.name).url if store.is_remote else str(self.folder)
+
+    @property
+    def _has_curve(self) -> bool:
+        """Whether there is anything to draw: a list within a study is one point."""
+        listed = self.config.study is not None and isinstance(self.config.strategy, FixedListSettings)
+        return self.parent is None and not listed
 
     @property
     def _curve(self) -> Path:

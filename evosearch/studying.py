@@ -179,6 +179,10 @@ class Study:
     def configuration(self, member: MemberPlan) -> RunConfig:
         """Of a member: the study's, with what is its own; the study's own words stand in it."""
         whole, arm = config_to_json(self.config), member.arm
+        if arm.weights is not None:
+            raise ConfigError(
+                f"study has weights, {arm.weights!r} of the arm {arm.name}, which this version cannot start from; leave them out"
+            )
         study = replace(self.settings, base={key: whole[key] for key in COMMON})
         return replace(
             self.config,
@@ -279,11 +283,11 @@ def open_study(name: str, home: Home) -> Study:
     Raises:
         SearchConflictError: there is none.
     """
-    for row in home.members_of(name):
-        if row.configuration.get("study"):
-            return _study(home, _as_begun(row))
-    home.find_search(name)  # says what there is
-    raise SearchConflictError(f"{name!r} is no study")
+    if not (members := home.members_of(name)):
+        home.find_search(name)  # says what there is
+    if (journaled := _as_begun(members)) is None:
+        raise SearchConflictError(f"{name!r} is no study")
+    return _study(home, journaled)
 
 
 def begun_study(config: RunConfig, home: Home, source: Document | None = None) -> Study:
@@ -294,15 +298,33 @@ def begun_study(config: RunConfig, home: Home, source: Document | None = None) -
     if not members:
         check_new(config, source)
         return _study(home, config, source)
-    studies = [row for row in members if row.configuration.get("study")]
-    if not studies:
+    if (journaled := _as_begun(members)) is None:
         raise SearchConflictError(
             f"{config.name!r} is a group of {counted(len(members), 'search')}; take another --name for the study"
         )
-    return _study(home, _merged(config, _as_begun(studies[0]), source))
+    return _study(home, _merged(config, journaled, source))
 
 
-def _as_begun(row: SearchRow) -> RunConfig:
+def _as_begun(members: Sequence[SearchRow]) -> RunConfig | None:
+    """The study's configuration, from its members: those of an extension have more seeds or arms than those before; None: they
+    are no study's.
+    """
+    found = [_study_of(row) for row in members if row.configuration.get("study")]
+    return max(found, key=lambda one: sum(map(len, _lists(section_of(one)).values())), default=None)
+
+
+def _lists(study: StudySettings) -> Mapping[str, tuple[object, ...]]:
+    """What a study may be extended in, by key."""
+    match study:
+        case BaselinesStudy():
+            return {"seeds": study.seeds, "networks": study.networks}
+        case AblationStudy():
+            return {"seeds": study.seeds, "arms": study.arms}
+        case BatchNormStudy():
+            return {"seeds": study.seeds, "optimizers": study.optimizers}
+
+
+def _study_of(row: SearchRow) -> RunConfig:
     """The study's configuration, from a member's."""
     member = configuration_of(row)
     study = section_of(member)
@@ -311,7 +333,7 @@ def _as_begun(row: SearchRow) -> RunConfig:
 
 
 def _merged(config: RunConfig, journaled: RunConfig, source: Document | None) -> RunConfig:
-    """The journaled study, with what may change taken from `config`."""
+    """The journaled study, with what may change taken from `config`; more seeds and more arms extend it."""
     config = with_earlier_defaults(config, journaled, source.places if source else None)
     different = [*differing_keys(config, journaled), *_differing(section_of(config), section_of(journaled))]
     if different:
@@ -319,18 +341,24 @@ def _merged(config: RunConfig, journaled: RunConfig, source: Document | None) ->
             f"{config.name!r} is a study of another configuration: {'; '.join(different)}; take these values, or another --name"
         )
     return replace(
-        journaled, data=config.data, workers=config.workers, storage=config.storage, final=config.final
+        journaled,
+        data=config.data,
+        workers=config.workers,
+        storage=config.storage,
+        final=config.final,
+        study=config.study,
     )
 
 
 def _differing(here: StudySettings, journal: StudySettings) -> list[str]:
     if here.kind != journal.kind:
         return [f"study.kind: {here.kind} here, {journal.kind} in the journal"]
-    mine, theirs = asdict(here), asdict(journal)
+    mine, theirs, lists = asdict(here), asdict(journal), _lists(journal)
+    longer = {key for key, known in _lists(here).items() if all(one in known for one in lists[key])}
     return [
         f"study.{key}: {_shown(value)} here, {_shown(theirs[key])} in the journal"
         for key, value in mine.items()
-        if value != theirs[key]
+        if value != theirs[key] and key not in longer
     ]
 
 

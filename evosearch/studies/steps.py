@@ -225,7 +225,7 @@ def _as_strategy(name: str, evolution: EavlSettings) -> StrategySettings:
     if name not in STRATEGIES.names:
         raise ConfigError(f"study.arms has {name}, which this version does not have; leave it out")
     kind = STRATEGIES.find(name)
-    shared = {one.name for one in fields(kind)} & {one.name for one in fields(evolution)} - {"name"}  # type: ignore[arg-type] # a dataclass, by its registry
+    shared = {one.name for one in fields(kind)} & {one.name for one in fields(evolution)} - {"name"}
     return kind(**{key: getattr(evolution, key) for key in shared})
 
 
