@@ -25,7 +25,7 @@ from evosearch.providers import DriveOptions, Driving
 from evosearch.reports import counted, study_csv, study_json, study_markdown
 from evosearch.retraining import prepare_retraining, publish_again
 from evosearch.search import FixedListSettings
-from evosearch.session import SearchSession, artifact_store, bring_back_lost, configuration_of
+from evosearch.session import SearchSession, artifact_store, at_address, bring_back_lost, configuration_of
 from evosearch.storage import ArtifactStore, Home, SearchRow, group_of
 from evosearch.studies import (
     EVOLVED,
@@ -175,6 +175,30 @@ class Study:
         rows = self.home.journal.evaluations(name)
         first = tuple(row.seconds for row in rows if row.generation == 0 and not row.cached)
         return Spent(sum(row.seconds for row in rows), first)
+
+    def session(self, member: MemberPlan, options: DriveOptions) -> SearchSession:
+        """A member's search, new or as it was left; what may change is the study's.
+
+        Raises:
+            SearchConflictError: a search of that name is none of its members.
+        """
+        config = self.configuration(member)
+        row = self.home.journal.find(config.name)
+        if row is None:
+            return begun(config, self.home, options, None)
+        if not row.configuration.get("study"):
+            raise SearchConflictError(
+                f"{config.name!r} is a search of its own, whose name a member of the study {self.config.name!r} would have; "
+                "take another --name for the study"
+            )
+        kept = replace(
+            configuration_of(row),
+            data=config.data,
+            workers=config.workers,
+            storage=config.storage,
+            final=config.final,
+        )
+        return SearchSession(self.home, at_address(kept, options.address), row, options)
 
     def configuration(self, member: MemberPlan) -> RunConfig:
         """Of a member: the study's, with what is its own; the study's own words stand in it."""
@@ -433,7 +457,7 @@ def _driven(study: Study, options: DriveOptions) -> Study:
     for step in study.steps:
         members = step.members(study.ended(done))
         _drive(
-            [begun(study.configuration(one), study.home, options, None) for one in members],
+            [study.session(one, options) for one in members],
             options,
             f"{study.config.name}: {step.name}, {counted(len(members), 'search')}",
         )

