@@ -400,10 +400,10 @@ class SearchSession:
     def finished(self, dataset: Dataset) -> Finished:
         """What to print; the curve is drawn here, since a driver may be killed once the search is done."""
         name, journal = self.config.name, self.home.journal
-        if self.parent is None:
+        if self._has_curve:
             rows, measure = journal.generations(name), measure_of(self.config.strategy)
             self._draw(name, self._curve, lambda file: draw_evolution(name, rows, file, measure))
-        else:
+        elif self.parent is not None:
             if not self.is_done(None) or not self._has_winner:  # an older one takes nothing from a newer one
                 self.publish_winner(dataset)
             self.draw_final()
@@ -502,6 +502,12 @@ class SearchSession:
         return store.within(self.config.name).url if store.is_remote else str(self.folder)
 
     @property
+    def _has_curve(self) -> bool:
+        """Whether there is anything to draw: a list within a study is one point."""
+        listed = self.config.study is not None and isinstance(self.config.strategy, FixedListSettings)
+        return self.parent is None and not listed
+
+    @property
     def _curve(self) -> Path:
         return self.folder / "evolution.png"
 
@@ -509,6 +515,7 @@ class SearchSession:
     def _group_curve(self) -> Path | None:
         """Of a member of a group: where the picture of all is."""
         alone = self.parent is not None or group_of(self.config.name) == self.config.name
+        alone = alone or self.config.study is not None  # whose members are no seeds of one search
         return None if alone else self.folder.parent / self._curve.name
 
     def prepare_folder(self) -> None:

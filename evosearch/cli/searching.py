@@ -123,6 +123,8 @@ def resume(
         run_on_head(address, "resume", name, {**options, "--storage": storage, "--takeover": takeover})
     from evosearch import api
     from evosearch.cli.progress import show_progress
+    from evosearch.cli.studying import end_study
+    from evosearch.studying import is_study
 
     with opened(storage) as home:
         _tell_where(home)
@@ -131,6 +133,14 @@ def resume(
             how = api.Driving(
                 executor=executor, address=address, watcher=watcher, takeover=takeover, providers=context.obj
             )
+            if is_study(name, home):
+                if generations is not None:
+                    raise InputError(
+                        f"--generations {generations}: {name!r} is a study, whose searches have equal budgets; leave it out"
+                    )
+                study = api.resume_study(name, home, **how)
+                end_study(study, home, as_json=False)
+                return
             if home.members_of(name):
                 ended = api.resume_group(name, home, generations=generations, **how)
             else:

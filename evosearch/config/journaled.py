@@ -90,6 +90,8 @@ def config_to_json(config: RunConfig) -> dict[str, Any]:
         choose("data", source.name)
     public = replace(config, storage=config.storage.public)
     document: dict[str, Any] = adapter().dump_python(public, mode="json")
+    if config.study is None:  # as before there were studies
+        del document["study"]
     return document
 
 

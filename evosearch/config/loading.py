@@ -35,11 +35,7 @@ def read_config(
     Raises:
         ConfigError: one line with the file and line (or the override), the key, the found value and the repair.
     """
-    document = read_document(path)
-    for text in overrides:
-        document = override(document, text)
-    if name is not None:
-        document = document.with_value(("name",), name, f"--name {name or repr(name)}")
+    document = _overridden(read_document(path), overrides, name)
     if "name" not in document.values:
         if any(
             "\ud800" <= letter <= "\udfff" for letter in path.stem
@@ -50,6 +46,24 @@ def read_config(
     config = check(document)
     data = with_beside(config.data, document, str(path.parent.resolve()))
     return replace(config, data=data), document
+
+
+def derive_config(
+    values: dict[str, Any], source: str, overrides: Sequence[str] = (), name: str | None = None
+) -> tuple[RunConfig, Document]:
+    """As `read_config`, of `values` that no file holds, for instance those of a journal; `source`: words for them. The
+    overrides alone count as given.
+    """
+    document = without_never_used(_overridden(Document(values, {}, source), overrides, name))
+    return check(document), document
+
+
+def _overridden(document: Document, overrides: Sequence[str], name: str | None) -> Document:
+    for text in overrides:
+        document = override(document, text)
+    if name is None:
+        return document
+    return document.with_value(("name",), name, f"--name {name or repr(name)}")
 
 
 def without_never_used(document: Document) -> Document:
@@ -129,7 +143,7 @@ def _without(values: dict[str, Any], path: KeyPath) -> dict[str, Any]:
     """The values without a key that is wrong; without its section where that does not hold it, or is nothing without it."""
     section, *keys = map(str, path)
     inner = values.get(section)
-    if keys and keys[0] not in _NEEDED and isinstance(inner, dict) and keys[0] in inner:
+    if keys and keys[0] not in (*_NEEDED, "kind") and isinstance(inner, dict) and keys[0] in inner:
         return {**values, section: {key: value for key, value in inner.items() if key != keys[0]}}
     rest = {key: value for key, value in values.items() if key != section}
     return rest | ({section: _STAND_INS[section]} if section in _STAND_INS else {})

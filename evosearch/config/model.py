@@ -17,6 +17,7 @@ from evosearch.registry import Registry
 from evosearch.runtime import WorkerSettings
 from evosearch.search import STRATEGIES, EavlSettings, FixedListSettings, StrategySettings, measure_of
 from evosearch.storage import MOST_OF_RETRAINING, StorageSettings, check_name
+from evosearch.studies import STUDIES, StudySettings
 
 REGISTRIES: dict[str, Registry[Any]] = {"data": SOURCES, "strategy": STRATEGIES}
 """Of the sections that are chosen by name."""
@@ -91,6 +92,8 @@ class RunConfig:
     """Where the search is kept."""
     final: FinalSettings = field(default_factory=FinalSettings)
     """How the best network is trained again after the search."""
+    study: Annotated[StudySettings, Field(discriminator="kind")] | None = None
+    """Which study the file is of, instead of one search; `kind` says which, and each has keys of its own."""
 
     def __post_init__(self) -> None:
         try:
@@ -173,6 +176,8 @@ def settings_of(section: str, given: Mapping[str, Any]) -> Any:
             return choose(section, given["name"])
         except PluginError:
             return None
+    if section == "study":
+        return STUDIES.get(str(given.get("kind")))
     return next(iter(section_types(section)), None)
 
 
@@ -180,6 +185,8 @@ def section_types(section: str) -> tuple[Any, ...]:
     """The dataclasses a section may be, the default one first; none for a plain key."""
     if section in REGISTRIES:
         return tuple(_readable(REGISTRIES[section]))
+    if section == "study":
+        return tuple(STUDIES.values())
     hint = get_type_hints(RunConfig).get(section)
     return (hint,) if is_dataclass(hint) else ()
 

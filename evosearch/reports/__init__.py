@@ -46,6 +46,14 @@ from evosearch.reports.study import (
     fact_lines,
     legend_lines,
 )
+from evosearch.reports.study_table import (
+    study_csv,
+    study_document,
+    study_grid,
+    study_json,
+    study_markdown,
+    study_notes,
+)
 from evosearch.reports.words import (
     MEASURES,
     UNJUDGED,
@@ -112,6 +120,12 @@ __all__ = [
     "status_document",
     "status_lines",
     "status_table",
+    "study_csv",
+    "study_document",
+    "study_grid",
+    "study_json",
+    "study_markdown",
+    "study_notes",
     "time_left",
     "winner_lines",
 ]
