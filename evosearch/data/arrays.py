@@ -1,12 +1,13 @@
 """Images as every room sees them: uint8 arrays, decoded once, named by a content hash."""
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from evosearch.blueprint import ImageShape
+from evosearch.data.headers import Headers
 from evosearch.errors import DataError
 from evosearch.evaluation import Images, Labels
 
@@ -76,6 +77,10 @@ class Dataset:
     """Values of deep pictures that became black and white; None: there are none such, or they were scaled as `full` says."""
     positive: int = 1
     """As in `SearchData`."""
+    names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Of the images of each split, in their order; empty where they have none."""
+    headers: Mapping[str, Headers] | None = None
+    """What the headers of each split's files say, in the order of its images; None: images are no files."""
 
     @property
     def largest_class(self) -> tuple[str, float]:

@@ -39,7 +39,7 @@ def test_data_as_json_say_the_same(command, pictures):
     assert set(found) == {
         *("name", "root", "classes", "counts", "image", "key", "bad_files", "duplicates", "source", "notes"),
         *("repeats", "contradictions", "alike", "alike_count", "objections", "files", "majority", "groups"),
-        *("bad_kinds", "repair"),
+        *("bad_kinds", "repair", "audit"),
     }
     assert (found["name"], found["root"]) == ("image_folder", str(pictures.root))
     assert found["classes"] == ["cat", "dog", "owl"]
@@ -118,8 +118,8 @@ def test_images_in_two_splits_are_told(command, write_pictures):
     assert (other_split, other_name) == ("test", "test/dog/0.png")
     assert (split, name) in {("train", "train/dog/5.png"), ("validation", "train/dog/5.png")}
     text = command("data", made.config).out
-    assert "images that are in two splits: 1" in text
-    assert f"    {split} {name} = test {other_name}" in text
+    assert f"  twins: 1 of {split} and test;" in text
+    assert f"    {split} {name} (dog) = test {other_name} (dog)" in text
 
 
 def test_one_image_under_two_labels_is_told_and_the_data_are_good(command, pictures):
@@ -130,8 +130,32 @@ def test_one_image_under_two_labels_is_told_and_the_data_are_good(command, pictu
     assert {found["name"], found["other_name"]} == {"cat/3.png", "owl/3.png"}
     assert {found["label"], found["other_label"]} == {"cat", "owl"}
     text = command("data", pictures.config).out
-    assert "  equal images under different labels: 1\n" in text
+    assert "  twins under different labels: 1\n" in text
+    assert "  ! 1 pair of twins under different labels, first " in text
     assert command("validate", pictures.config, "--no-probe").status == 0
+
+
+def test_the_second_call_decodes_and_audits_nothing_and_says_the_same(command, pictures, monkeypatch):
+    first = command("data", pictures.config)
+    for place, name in (("evosearch.data.cache", "decode_files"), ("evosearch.data.audit", "find_all")):
+        monkeypatch.delattr(f"{place}.{name}")
+    assert command("data", pictures.config) == first
+    kept = sorted(path.name.partition("-")[0] for path in Path("runs/cache").iterdir())
+    assert kept == ["audit", "images"]
+
+
+def test_what_is_kept_is_in_the_home_that_the_configuration_names(command, pictures):
+    command("data", pictures.config, "--set", "storage.journal=elsewhere/journal.db")
+    assert not Path("runs").exists()
+    assert len(list(Path("elsewhere/cache").iterdir())) == 2
+
+
+def test_bad_files_come_before_any_audit(command, pictures):
+    (pictures.root / "owl/3.png").write_bytes((pictures.root / "cat/3.png").read_bytes())
+    (pictures.root / "cat/0.png").write_bytes(b"")
+    ended = command("data", pictures.config)
+    assert "  not audited while there are bad files\n" in ended.out
+    assert "  equal images under different labels: 1\n" in ended.out
 
 
 @pytest.fixture

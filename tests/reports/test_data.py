@@ -42,6 +42,8 @@ REPORT = DataReport(
 def test_everything_that_was_found_is_told():
     assert data_lines(REPORT) == [
         "image_folder in /pictures",
+        "  not audited while there are bad files",
+        "",
         "  images as 3 x 32 x 32",
         "  files have sides of 124 to 1485 pixels; 10 I;16, 2 RGBA",
         "  values of 10 deep pictures: 0 to 4095; 0 to 4000 become black to white",
@@ -95,7 +97,7 @@ def test_equal_sides_are_one_number():
 
 def test_where_likeness_was_not_looked_for_nothing_is_claimed():
     lines = data_lines(replace(REPORT, alike=(), alike_count=None))
-    assert "  nearly equal images under different labels: not looked for among so many" in lines
+    assert "  nearly equal images under different labels: not looked for (many, or small)" in lines
 
 
 def test_nothing_is_wider_than_a_terminal_but_a_path():
