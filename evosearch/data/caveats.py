@@ -115,7 +115,7 @@ def _conflicts(found: Findings) -> Iterator[Caveat]:
 def _copies(found: Findings) -> Iterator[Caveat]:
     every = sum(found.counts.values())
     if found.constant_images:
-        first, count = found.constant_images[0], sum(one.count for one in found.constant_images)
+        first, count = found.constant_images[0], sum(one.copies for one in found.constant_images)
         yield Caveat(
             count / every,
             f"{counted(count, 'image')} {'is' if count == 1 else 'are'} of one colour and {'shows' if count == 1 else 'show'} "
@@ -124,9 +124,9 @@ def _copies(found: Findings) -> Iterator[Caveat]:
     if found.repeated:
         first = found.repeated[0]
         yield Caveat(
-            sum(one.count for one in found.repeated) / every,
+            sum(one.copies for one in found.repeated) / every,
             f"{counted(len(found.repeated), 'picture')} {'is' if len(found.repeated) == 1 else 'are'} there again and again, "
-            f"{first.name!r} of {first.split} {first.count:,} times: it may stand for pictures that are missing",
+            f"{first.name!r} of {first.split} {first.copies:,} times: it may stand for pictures that are missing",
         )
 
 

@@ -32,7 +32,7 @@ class Repeated(NamedTuple):
 
     split: str
     name: str
-    count: int
+    copies: int
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,12 @@ class Findings:
 def find_all(dataset: Dataset) -> Findings:
     """Everything that is looked for. 60,000 images of 32 x 32 take about a minute, 6,000 a few seconds."""
     pairing = pair_up(dataset)
-    splits = dict(zip(SPLITS, (dataset.train, dataset.validation, dataset.test), strict=True))
-    shares = {split: _shares(splits[split], dataset.classes) for split in SPLITS}
+    splits: dict[str, Split] = dict(
+        zip(SPLITS, (dataset.train, dataset.validation, dataset.test), strict=True)
+    )
+    shares: dict[str, dict[str, float]] = {
+        name: _shares(split, dataset.classes) for name, split in splits.items()
+    }
     shortcut = shortcut_on_validation(dataset)
     constant = dataset.largest_class[1]
     one_value = [_is_constant(splits[split].images) for split in SPLITS]

@@ -223,4 +223,6 @@ def _normed(fields: Floats) -> Floats:
     flat = fields.reshape(len(fields), fields.shape[1] * fields.shape[2])
     flat = flat - flat.mean(axis=1, keepdims=True)
     length = np.linalg.norm(flat, axis=1, keepdims=True)
-    return np.where(length > 1e-3, flat / np.maximum(length, 1e-3), np.float32(0)).astype(np.float32)
+    flat[length[:, 0] <= 1e-3] = 0
+    normed: Floats = flat / np.maximum(length, np.float32(1e-3))
+    return normed

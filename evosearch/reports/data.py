@@ -57,7 +57,7 @@ def _audit_lines(audit: Audit) -> list[str]:
         f"  twins under different labels: {audit.conflict_count:,}",
         *_shortened(map(_pair, audit.conflicts)),
         *_wrapped(f"file headers alone: {_headers(audit)}"),
-        f"  images of one colour: {sum(one.count for one in audit.constant_images):,}; "
+        f"  images of one colour: {sum(one.copies for one in audit.constant_images):,}; "
         f"pictures that are there {MANY} times or more: {len(audit.repeated):,}",
     ]
 

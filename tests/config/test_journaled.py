@@ -28,6 +28,7 @@ FIRST = json.loads(Path(__file__, "../assets/configurations-0.1.0.json").resolve
 SINCE: dict[str, object] = {
     "workers.checkpoint_minutes": None,
     "data.positive": None,
+    "data.exclude_twins": False,
 }
 """Every key that came after version 0.1.0, with what a journal without it means: a new key has its line here."""
 OF_FILES = {"data.beside": None, "data.follow_links": False}
