@@ -44,7 +44,7 @@ class Gathered:
             self.listing.classes,
             key,
             names={split: tuple(item.name for item in items) for split, items in self.listing.splits.items()},
-            headers=None if self.headers is None else {**self.headers},
+            headers=None if self.headers is None else dict(self.headers.items()),
         )
 
 

@@ -212,10 +212,10 @@ def _fields(images: Images, most: int) -> Floats:
     """Gray means over at most `most` x `most` fields of equal area: (N, rows, columns) float32."""
     _, channels, height, width = images.shape
     rows, columns = (np.arange(n) * side // n for side in (height, width) for n in (min(most, side),))
-    areas = np.outer(np.diff([*rows, height]), np.diff([*columns, width])) * channels
+    areas = np.outer(np.diff([*rows, height]), np.diff([*columns, width])).astype(np.float32) * channels
     gray = images.sum(axis=1, dtype=np.float32)
-    means = np.add.reduceat(np.add.reduceat(gray, rows, axis=1), columns, axis=2) / areas
-    return means.astype(np.float32)
+    means: Floats = np.add.reduceat(np.add.reduceat(gray, rows, axis=1), columns, axis=2) / areas
+    return means
 
 
 def _normed(fields: Floats) -> Floats:
