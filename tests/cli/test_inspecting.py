@@ -4,7 +4,9 @@ import json
 import sqlite3
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from evosearch.data import DigitsSettings, load_dataset
 
@@ -156,6 +158,40 @@ def test_bad_files_come_before_any_audit(command, pictures):
     ended = command("data", pictures.config)
     assert "  not audited while there are bad files\n" in ended.out
     assert "  equal images under different labels: 1\n" in ended.out
+
+
+def test_a_search_that_begins_tells_the_worst_and_one_that_goes_on_does_not(
+    command, write_pictures, scripted
+):
+    made = write_pictures("cat", "dog")
+    rng = np.random.default_rng(0)
+    for number in range(40):  # each class has a size of its own
+        for name, size in (("cat", (8, 8, 3)), ("dog", (10, 12, 3))):
+            pixels = rng.integers(0, 256, size, dtype=np.uint8)
+            Image.fromarray(pixels).save(made.root / name / f"{number}.png")
+    begun = command("run", made.config, "--executor", "local")
+    assert begun.status == 0
+    said = [line for line in begun.told if line.startswith("data: ")]
+    assert len(said) == 1
+    assert said[0].startswith(
+        "data: file headers alone (format, colour mode, width, height, aspect) are right on 100.0% of"
+    )
+    again = command("run", made.config, "--executor", "local")
+    more = command("resume", "pictures", "--generations", "3", "--executor", "local")
+    assert (again.status, more.status) == (0, 0)
+    assert not [line for ended in (again, more) for line in ended.told if line.startswith("data: ")]
+
+
+def test_what_is_told_changes_no_result(command, write_pictures, scripted, monkeypatch):
+    made = write_pictures("cat", "dog")
+    results = []
+    for name, lines in (("told", ("a caveat",)), ("untold", ())):
+        monkeypatch.setattr("evosearch.session.first_look", lambda *_given, said=lines: said)
+        assert command("run", made.config, "--name", name, "--executor", "local").status == 0
+        results.append(json.loads(command("results", name, "--format", "json").out))
+    for row in (*results[0], *results[1]):
+        row["seconds"] = row["worker"] = None
+    assert results[0] == results[1]
 
 
 @pytest.fixture
