@@ -19,7 +19,6 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import gaussian_filter
 
 from evosearch.evaluation import Images
 
@@ -126,6 +125,8 @@ def small_copies(pictures: Sequence[Images]) -> Small:
 
 
 def _small(images: Images) -> Small:
+    from scipy.ndimage import gaussian_filter  # noqa: PLC0415 -- half a second for whoever compares nothing
+
     fields = _fields(images, _SIDE)
     blurred = gaussian_filter(fields, (0, _BLUR, _BLUR), mode="nearest") if len(fields) else fields
     return Small(_normed(_fields(images, _COARSE)), _normed(fields), _normed(fields - blurred))
