@@ -41,7 +41,10 @@ def pair_up(dataset: Dataset) -> Pairing:
     where = np.repeat(np.arange(len(SPLITS)), [len(split) for split in splits])
     placed = tuple((SPLITS[split], name) for split, name in zip(where, _names(dataset), strict=True))
     groups, first = equal_groups(digests_of(pictures))
-    near = near_twins(small_copies(pictures)[first]) if comparable(pictures) else None
+    near = None
+    if comparable(pictures):
+        small = small_copies(pictures)
+        near = near_twins(small if len(first) == len(groups) else small[first])
     twins = sorted(
         (
             _twin(one, other, likeness, placed, labels, dataset.classes)

@@ -32,7 +32,7 @@ LEAST_SIDE = 16
 """In smaller pictures there is too little detail to tell a copy from a likeness: only equal ones are looked for."""
 MOST_COMPARED = 70_000
 """Among more pictures only equal ones are looked for: the comparison grows with the square of their number, and 60,000 take
-a minute or two and 0.6 GB."""
+half a minute to two and 0.6 GB."""
 MOST_PAIRS = 1_000_000
 """So many pairs at most are kept; a camera that never moves may give billions."""
 
@@ -114,21 +114,32 @@ def small_copies(pictures: Sequence[Images]) -> Small:
     """Gray means over fields of pictures (N, C, H, W) uint8, one array after the other; of one colour: zeros, which are like
     nothing.
     """
-    pieces = [_small(images[:0]) for images in pictures[:1]]
-    for images in pictures:
-        pieces += [_small(images[start : start + _CHUNK]) for start in range(0, len(images), _CHUNK)]
-    return Small(
-        np.concatenate([one.coarse for one in pieces]),
-        np.concatenate([one.fine for one in pieces]),
-        np.concatenate([one.detail for one in pieces]),
+    height, width = pictures[0].shape[2:]
+    count = sum(map(len, pictures))
+    made = Small(
+        *(
+            np.zeros((count, min(side, height) * min(side, width)), np.float32)
+            for side in (_COARSE, _SIDE, _SIDE)
+        )
     )
+    pieces = (images[at : at + _CHUNK] for images in pictures for at in range(0, len(images), _CHUNK))
+    end = 0
+    for piece in pieces:
+        start, end = end, end + len(piece)
+        one = _small(piece)
+        made.coarse[start:end], made.fine[start:end], made.detail[start:end] = (
+            one.coarse,
+            one.fine,
+            one.detail,
+        )
+    return made
 
 
 def _small(images: Images) -> Small:
     from scipy.ndimage import gaussian_filter  # noqa: PLC0415 -- half a second for whoever compares nothing
 
     fields = _fields(images, _SIDE)
-    blurred = gaussian_filter(fields, (0, _BLUR, _BLUR), mode="nearest") if len(fields) else fields
+    blurred = gaussian_filter(fields, (0, _BLUR, _BLUR), mode="nearest")
     return Small(_normed(_fields(images, _COARSE)), _normed(fields), _normed(fields - blurred))
 
 
