@@ -20,6 +20,7 @@ from evosearch.data import (
     first_look,
     kept_audit,
     load_dataset,
+    shortcut_on_test,
 )
 from tests.data.audited import dataset_of, headers_of, of_different_scans, resaved, scan
 
@@ -216,6 +217,7 @@ def test_the_real_covid_ct_has_shortcuts_shifts_and_two_conflicts() -> None:
     data = load_dataset(settings, env={"EVOSEARCH_DATA": str(shared)}, cwd=shared, cache=None)
     made = audit_data(data, None)
     assert made.shortcut_validation == pytest.approx(0.63, abs=0.03)
+    assert shortcut_on_test(data) == pytest.approx(0.85, abs=0.02)
     assert made.constant_answer == pytest.approx(60 / 118)
     assert len([shift for shift in made.split_shift if shift.told_apart]) == 3
     assert [(one.name, one.other_name) for one in made.conflicts] == [
