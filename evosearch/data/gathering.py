@@ -6,10 +6,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
-from evosearch.data.arrays import Split
+from evosearch.data.arrays import Dataset, Split
 from evosearch.data.cache import decode_cached
 from evosearch.data.decoding import Window
+from evosearch.data.headers import Headers
 from evosearch.data.listing import (
     SPLITS,
     BadFile,
@@ -46,6 +48,23 @@ class Gathered:
     """As in `Dataset`."""
     test_parts: tuple[tuple[str, int], ...] = ()
     """As in `Dataset`."""
+    headers: Mapping[SplitName, Headers] | None = None
+    """What the headers of the usable images' files say, in the order of `arrays`; None for a source without files."""
+
+    def dataset(self, key: str) -> Dataset:
+        """All three splits, whose content hash is `key`."""
+        return Dataset(
+            self.arrays["train"],
+            self.arrays["validation"],
+            self.arrays["test"],
+            self.listing.classes,
+            key,
+            window=self.window,
+            neutral_side=self.neutral_side,
+            test_parts=self.test_parts,
+            names={split: tuple(item.name for item in items) for split, items in self.listing.splits.items()},
+            headers=None if self.headers is None else dict(self.headers.items()),
+        )
 
 
 def gather_files(
@@ -72,8 +91,11 @@ def gather_files(
     files, bad = decode_cached(root, listing.names, how, places.cache)
     usable = _without(listing, bad)
     usable = replace(usable, notes=(*usable.notes, *file_notes(files)))
-    arrays = _arranged(usable, listing.names, files.images)
-    return Gathered(usable, arrays, root, files, window=files.scale, neutral_side=files.neutral_side)
+    arrays, rows = _arranged(usable, listing.names, files.images), _rows(usable, listing.names)
+    headers = {split: files.headers[rows[split]] for split in SPLITS}
+    return Gathered(
+        usable, arrays, root, files, window=files.scale, neutral_side=files.neutral_side, headers=headers
+    )
 
 
 def gather_arrays(
@@ -139,11 +161,15 @@ def _undecodable(name: str, reason: str) -> BadFile:
 
 def _arranged(listing: Listing, names: tuple[str, ...], images: Images) -> Mapping[SplitName, Split]:
     """The splits of `listing`, out of `images` in the order of `names`."""
+    return {
+        split: Split(images[rows], np.array([item.label for item in listing.splits[split]], np.int64))
+        for split, rows in _rows(listing, names).items()
+    }
+
+
+def _rows(listing: Listing, names: tuple[str, ...]) -> Mapping[SplitName, npt.NDArray[np.int64]]:
+    """Where the images of each split are in `names`."""
     position = {name: i for i, name in enumerate(names)}
     return {
-        split: Split(
-            images[np.array([position[item.name] for item in listing.splits[split]], np.int64)],
-            np.array([item.label for item in listing.splits[split]], np.int64),
-        )
-        for split in SPLITS
+        split: np.array([position[item.name] for item in listing.splits[split]], np.int64) for split in SPLITS
     }

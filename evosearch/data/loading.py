@@ -1,9 +1,11 @@
 """From settings to the three splits of a search."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from evosearch.data.arrays import Dataset, content_key
+from evosearch.data.exclusion import read_source
 from evosearch.data.hygiene import examine
 from evosearch.data.listing import by_kind, repairs, shortened
 from evosearch.data.settings import Places
@@ -21,7 +23,7 @@ def load_dataset(
     folder or no such positive class, DataError, carrying every bad file, where the images cannot be used, CannotRunError where they do not fit into
     memory.
     """
-    gathered = settings.read(Places(env, cwd, cache))
+    gathered = read_source(settings, Places(env, cwd, cache))
     listing, arrays = gathered.listing, gathered.arrays
     where = "" if gathered.root is None else f" in {str(gathered.root)!r}"
     if listing.bad:
@@ -42,18 +44,7 @@ def load_dataset(
     notes = (*listing.notes, *listing.repeats, *listing.objections, *found)
     key = content_key(tuple(arrays.values()), listing.classes)
     positive = positive_class(getattr(settings, "positive", None), listing.classes)
-    return Dataset(
-        arrays["train"],
-        arrays["validation"],
-        arrays["test"],
-        listing.classes,
-        key,
-        notes,
-        gathered.window,
-        positive,
-        gathered.neutral_side,
-        gathered.test_parts,
-    )
+    return replace(gathered.dataset(key), notes=notes, positive=positive)
 
 
 def positive_class(chosen: str | int | None, classes: Sequence[str]) -> int:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from evosearch.blueprint import ImageShape
 from evosearch.data.decoding import FULL_RANGE, Decoded, UndecodableError, Window, decode, shortest_side
 from evosearch.data.folders import counted
+from evosearch.data.headers import Headers
 from evosearch.evaluation import Images
 
 
@@ -46,6 +47,8 @@ class DecodedFiles:
     """(files, 2): width and height in pixels."""
     modes: npt.NDArray[np.str_]
     """(files,): Pillow's."""
+    formats: npt.NDArray[np.str_]
+    """(files,): Pillow's."""
     values: npt.NDArray[np.float64]
     """(files, 2): lowest and highest value of a deep picture, NaN where it is none."""
     pages: npt.NDArray[np.bool_]
@@ -67,6 +70,11 @@ class DecodedFiles:
         """`side` as a number; None where there is none."""
         return int(self.side[0]) or None
 
+    @property
+    def headers(self) -> Headers:
+        """What their headers say."""
+        return Headers(self.formats, self.modes, self.sizes)
+
 
 def decode_files(root: Path, names: Sequence[str], how: Decoding) -> tuple[DecodedFiles, Mapping[str, str]]:
     """Decode `names` below `root`; also the reason for every file that could not be, by name."""
@@ -74,6 +82,7 @@ def decode_files(root: Path, names: Sequence[str], how: Decoding) -> tuple[Decod
     files = DecodedFiles(
         np.zeros((count, shape.channels, shape.height, shape.width), np.uint8),
         np.zeros((count, 2), np.int64),
+        np.full(count, "", "<U8"),
         np.full(count, "", "<U8"),
         np.full((count, 2), np.nan),
         np.zeros(count, np.bool_),
@@ -102,6 +111,7 @@ def _decode_into(
             bad[name] = str(error)
         else:
             files.images[i], files.sizes[i], files.modes[i] = one.pixels, one.size, one.mode
+            files.formats[i] = one.format
             files.values[i] = one.values or (np.nan, np.nan)
             files.pages[i], files.halved[i] = one.pages, one.halved
     return bad

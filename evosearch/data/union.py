@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Generic, Literal, TypeVar
 
@@ -12,6 +12,7 @@ import numpy as np
 from evosearch.data.arrays import Split
 from evosearch.data.folders import counted
 from evosearch.data.gathering import Gathered
+from evosearch.data.headers import Headers, join_headers
 from evosearch.data.listing import SPLITS, Item, Listing, SplitName
 from evosearch.data.memory import check_memory
 from evosearch.data.reading import DecodedFiles
@@ -107,6 +108,7 @@ class UnionSettings(ImageKeys, Generic[Part]):
             window=window,
             neutral_side=min(sides, default=None),
             test_parts=tuple((name, len(one.arrays["test"])) for name, one in read.items()),
+            headers=_headers([one.headers for one in read.values()]),
         )
 
     def _read_part(self, name: str, places: Places) -> Gathered:
@@ -246,6 +248,16 @@ def _files(read: Mapping[str, DecodedFiles | None]) -> DecodedFiles | None:
     per_file = [one.name for one in fields(DecodedFiles) if one.name not in ("window", "side")]
     joined = {name: np.concatenate([getattr(one, name) for one in files]) for name in per_file}
     return DecodedFiles(**joined, window=deep.window, side=files[0].side)
+
+
+def _headers(
+    parts: Sequence[Mapping[SplitName, Headers] | None],
+) -> Mapping[SplitName, Headers] | None:
+    """Of all files, in the order of the arrays; None where the images of a part are no files."""
+    known = [part for part in parts if part is not None]
+    if len(known) < len(parts):
+        return None
+    return {split: join_headers([part[split] for part in known]) for split in SPLITS}
 
 
 def _shared_notes(listing: Listing, arrays: Mapping[SplitName, Split]) -> tuple[str, ...]:
