@@ -9,30 +9,24 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Unpack
 
+from evosearch.beginning import begun, check_no_study, note_all, parent_of, resumed
 from evosearch.checking import data_report, validate
 from evosearch.config import (
     Document,
     RunConfig,
-    check_new,
-    differing_keys,
-    objections,
-    with_earlier_defaults,
 )
 from evosearch.driving import drive_searches
 from evosearch.errors import SearchConflictError
-from evosearch.listed import resolved
 from evosearch.providers import DriveOptions, Driving, Executor, Providers
 from evosearch.reports import counted
 from evosearch.retraining import check_trained, retrain
 from evosearch.runtime import bred_again
-from evosearch.search import FixedListSettings
 from evosearch.session import (
     Finished,
     SearchSession,
     artifact_folder,
     artifact_place,
     artifact_store,
-    at_address,
     bring_back_lost,
     configuration_of,
     make_plan,
@@ -40,10 +34,9 @@ from evosearch.session import (
 from evosearch.storage import (
     EvaluationRow,
     Home,
-    SearchRow,
-    group_of,
     operations_to_json,
 )
+from evosearch.studying import resume_study, run_study
 
 __all__ = [
     "Driving",
@@ -59,9 +52,11 @@ __all__ = [
     "make_plan",
     "resume",
     "resume_group",
+    "resume_study",
     "retrain",
     "run",
     "run_group",
+    "run_study",
     "validate",
 ]
 
@@ -87,15 +82,16 @@ def run(
             would be its group is a search.
         EvosearchError: as `evosearch.runtime.drive`.
     """
+    check_no_study(config, source)
     options = DriveOptions.of(**how)
-    _note_all(source, options)
+    note_all(source, options)
     bring_back_lost(config, home, options)
     if members := home.members_of(config.name):
         raise SearchConflictError(
             f"{config.name!r} is a group of {counted(len(members), 'search')}; "
             f"give the seeds it has with --seeds, or take another --name"
         )
-    return drive_searches([_begun(config, home, options, source)])[0]
+    return drive_searches([begun(config, home, options, source)])[0]
 
 
 def run_group(
@@ -110,8 +106,9 @@ def run_group(
 
     Returns: the searches `NAME/seed-N`, in the order of `seeds`. Each is what it would have been alone.
     """
+    check_no_study(config, source)
     options = DriveOptions.of(**how)
-    _note_all(source, options)
+    note_all(source, options)
     bring_back_lost(config, home, options)
     if home.journal.find(config.name) is not None:
         raise SearchConflictError(
@@ -119,9 +116,7 @@ def run_group(
         )
     members = [replace(config, name=f"{config.name}/seed-{seed}", seed=seed) for seed in seeds]
     sources = [source and source.with_value(("seed",), seed, "--seeds") for seed in seeds]
-    return drive_searches(
-        [_begun(one, home, options, its) for one, its in zip(members, sources, strict=True)]
-    )
+    return drive_searches([begun(one, home, options, its) for one, its in zip(members, sources, strict=True)])
 
 
 def resume_group(
@@ -135,7 +130,7 @@ def resume_group(
     options = DriveOptions.of(**how)
     for row in home.members_of(name)[:1]:  # brings all of them back
         bring_back_lost(configuration_of(row), home, options)
-    members = [_resumed(member, home, generations, options) for member in home.members_of(name)]
+    members = [resumed(member, home, generations, options) for member in home.members_of(name)]
     if not members:
         home.find_search(name)  # neither a group nor a search: says what there is
     return drive_searches(members, generations)
@@ -155,50 +150,7 @@ def resume(
     """
     options = DriveOptions.of(**how)
     bring_back_lost(configuration_of(home.find_search(name)), home, options)
-    return drive_searches([_resumed(home.find_search(name), home, generations, options)], generations)[0]
-
-
-def _note_all(source: Document | None, options: DriveOptions) -> None:
-    for line in source.notes if source else ():
-        options.watcher.note(line)
-
-
-def _begun(config: RunConfig, home: Home, options: DriveOptions, source: Document | None) -> SearchSession:
-    row = home.journal.find(config.name)
-    config = resolved(config, home, row, source)
-    if row is None:
-        check_new(config, source)
-        if (above := group_of(config.name)) != config.name and home.journal.find(above):
-            raise SearchConflictError(
-                f"{config.name!r} would be kept in the folder of the search {above!r}; take another --name"
-            )
-    else:
-        config = _merged(config, row, source)
-        _note_objections(config, options)
-    return SearchSession(home, at_address(config, options.address), row, options, _parent(home, row))
-
-
-def _resumed(row: SearchRow, home: Home, generations: int | None, options: DriveOptions) -> SearchSession:
-    name, config = row.name, configuration_of(row)
-    if row.parent is None:  # a retraining follows its search
-        _note_objections(config, options)
-    if generations is not None:
-        config.strategy.with_generations(generations)  # says where it cannot be
-        if generations < row.generations:
-            raise SearchConflictError(
-                f"--generations is {generations}, below the {row.generations} of {name!r}; give the new total"
-            )
-    return SearchSession(home, at_address(config, options.address), row, options, _parent(home, row))
-
-
-def _note_objections(config: RunConfig, options: DriveOptions) -> None:
-    """What is refused to new searches was allowed when this one began."""
-    for line in objections(config):
-        options.watcher.note(f"{line}; {config.name!r} began before that was refused, and goes on")
-
-
-def _parent(home: Home, row: SearchRow | None) -> SearchRow | None:
-    return None if row is None or row.parent is None else home.find_search(row.parent)
+    return drive_searches([resumed(home.find_search(name), home, generations, options)], generations)[0]
 
 
 def evaluations_bred_again(name: str, home: Home) -> tuple[EvaluationRow, ...]:
@@ -214,31 +166,10 @@ def evaluations_bred_again(name: str, home: Home) -> tuple[EvaluationRow, ...]:
     if all(row.operations is not None for row in rows):
         return rows
     row = home.find_search(name)
-    session = SearchSession(home, configuration_of(row), row, DriveOptions(), _parent(home, row))
+    session = SearchSession(home, configuration_of(row), row, DriveOptions(), parent_of(home, row))
     dataset = session.load(begun=True)
     session.check_data(dataset)
     events = (recorded.event for recorded in home.journal.replay(name))
     operations = bred_again(session.plan(dataset, None), events)
     told = {number: tuple(operations_to_json(found)) for number, found in operations.items()}
     return tuple(replace(one, operations=told.get(one.candidate, one.operations)) for one in rows)
-
-
-def _merged(config: RunConfig, row: SearchRow, source: Document | None) -> RunConfig:
-    """The journaled configuration, with what may change taken from `config`."""
-    journaled = configuration_of(row)
-    config = with_earlier_defaults(config, journaled, source.places if source else None)
-    ours, theirs = config.strategy, journaled.strategy
-    # Fewer generations than an extension made them is not another search.
-    extended = theirs.generations < row.generations
-    total = ours.generations if extended and ours.generations <= row.generations else row.generations
-    compared = replace(journaled, strategy=theirs.with_generations(total))
-    if isinstance(ours, FixedListSettings) and isinstance(theirs, FixedListSettings) and theirs.begins(ours):
-        journaled = compared = replace(journaled, strategy=replace(theirs, trials=ours.trials))
-    if different := differing_keys(config, compared):
-        raise SearchConflictError(
-            f"{config.name!r} is a search of another configuration: {'; '.join(different)}; take these values, "
-            "or another --name (`evosearch resume NAME --generations N` extends a search)"
-        )
-    return replace(
-        journaled, data=config.data, workers=config.workers, storage=config.storage, final=config.final
-    )

@@ -17,10 +17,16 @@ from evosearch.config import RunConfig, config_from_json
 from evosearch.config import load_config as load_config_file
 from evosearch.errors import SearchConflictError
 from evosearch.providers import Driving
-from evosearch.reports import SearchSnapshot, results_document, status_document
+from evosearch.reports import (
+    Confirmation,
+    SearchSnapshot,
+    confirmation_of,
+    results_document,
+    status_document,
+)
 from evosearch.session import artifact_store
-from evosearch.storage import EvaluationRow, Home, TestReading, open_home
-from evosearch.studies import fetch_winner
+from evosearch.storage import EvaluationRow, Home, Predictions, TestReading, open_home
+from evosearch.studies import fetch_winner, predictions_of
 
 if TYPE_CHECKING:
     from evosearch.training.trained import TrainedNetwork
@@ -62,6 +68,30 @@ class SearchHandle:
             home.find_search(self.name)
             return home.journal.best(self.name)
 
+    @property
+    def readings(self) -> tuple[TestReading, ...]:
+        """Of the test split, by the networks of its retrainings, in order."""
+        with self._home() as home:
+            home.find_search(self.name)
+            return home.journal.test_readings(self.name)
+
+    @property
+    def confirmation(self) -> Confirmation | None:
+        """What the search believed of its best beside what its retrainings confirmed; None: nothing was retrained yet."""
+        with self._home() as home:
+            row, readings = home.find_search(self.name), home.journal.test_readings(self.name)
+            return confirmation_of(row, home.journal.best(self.name), readings)
+
+    def predictions(self, reading: TestReading) -> Predictions | None:
+        """What the network of one of its `readings` answered to each test image, with the labels; None where that is not
+        known: the reading has not ended, or journals before schema 4 hold it.
+
+        Raises:
+            CannotRunError: the file with them is missing.
+        """
+        with self._home() as home:
+            return predictions_of(home, reading)
+
     def resume(self, generations: int | None = None, **how: Unpack[Driving]) -> "SearchHandle":
         """Go on where it stopped, to `generations` generations in all where given; as `evosearch.api.resume`."""
         with self._home() as home:
@@ -71,7 +101,7 @@ class SearchHandle:
     def retrain(
         self,
         epochs: int | None = None,
-        seeds: Sequence[int] = (1,),
+        seeds: Sequence[int] | None = None,
         weights: str | None = None,
         **how: Unpack[Driving],
     ) -> tuple[TestReading, ...]:
@@ -110,12 +140,19 @@ class SearchHandle:
                 weights,
                 known["training"]["dropout"],
                 known["window"] and tuple(known["window"]),
-                known["data"].get("max_image_pixels") or MOST_PIXELS,
+                _most_pixels(known["data"]) or MOST_PIXELS,
                 candidate,
+                known.get("neutral_side"),
             )
 
     def _home(self) -> AbstractContextManager[Home]:
         return open_home(self.storage, env=os.environ, cwd=Path.cwd(), create=False)
+
+
+def _most_pixels(data: Mapping[str, Any]) -> int:
+    """The largest `max_image_pixels` of a source and its parts; 0 where there is none."""
+    parts = data["parts"].values() if data.get("name") == "union" else ()
+    return max(one.get("max_image_pixels") or 0 for one in (data, *parts))
 
 
 def load_config(path: str | Path, overrides: Mapping[str, Any] | Sequence[str] = ()) -> RunConfig:

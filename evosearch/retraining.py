@@ -1,7 +1,7 @@
 """The final step as a command: the best of a search trained again, as a search of its own, and the test split read."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Unpack
 
 from evosearch.config import (
@@ -35,7 +35,7 @@ def retrain(
     home: Home,
     *,
     epochs: int | None = None,
-    seeds: Sequence[int] = (1,),
+    seeds: Sequence[int] | None = None,
     weights: str | None = None,
     **how: Unpack[Driving],
 ) -> tuple[TestReading, ...]:
@@ -48,7 +48,7 @@ def retrain(
         name: the search.
         home: where its journal lies.
         epochs: None: `final.epochs`.
-        seeds: one training each, from a seed of its own; at least 1, since 0 is the search's.
+        seeds: one training each, from a seed of its own; at least 1, since 0 is the search's. None: 1 to `final.seeds`.
         weights: a safetensors file that they start from, for instance another search's winner.safetensors; its output layer
             is drawn again where it has other classes. None: as the best itself started.
         how: as in `run`.
@@ -61,11 +61,63 @@ def retrain(
         HeldError: the search, or the retraining, is held by another driver.
         TooManyFailuresError: a training failed for good.
     """
-    check_repeats(seeds)
+    if seeds is not None:
+        check_repeats(seeds)
     if epochs is not None and epochs > MOST_EPOCHS:
         raise InputError(f"--epochs is {epochs}; it must be at most {MOST_EPOCHS:,}")
     options = DriveOptions.of(**how)
     bring_back_lost(configuration_of(home.find_search(name)), home, options)
+    prepared = prepare_retraining(name, home, epochs, seeds, options, weights)
+    if prepared.session is None:
+        options.watcher.note("recorded earlier: each network reads the test split once")
+        publish_again(home, prepared, options)
+        return prepared.readings(home)
+    prepared.announce()
+    drive_searches([prepared.session])
+    check_trained(home, prepared.session.config.name, prepared.trials)
+    return prepared.readings(home)
+
+
+@dataclass(frozen=True)
+class PreparedRetraining:
+    """The retraining of one search, before it is driven: beside others where there are more."""
+
+    name: str
+    """The search whose best is trained again."""
+    keys: tuple[str, ...]
+    """Of the readings that are wanted, in order."""
+    candidate: int
+    """Number of the best in its search."""
+    session: SearchSession | None = None
+    """What is to be driven; None: all were read before."""
+    trials: tuple[ListedTrial, ...] = ()
+    """What of its list is wanted and was not read yet."""
+
+    def readings(self, home: Home) -> tuple[TestReading, ...]:
+        """Those that are wanted, once it was driven."""
+        known = _recorded(home, self.name)
+        return tuple(known[key] for key in self.keys)
+
+    def announce(self) -> None:
+        """Say what is going to be trained, where anything is."""
+        if self.session is None or self.session.is_done(None):
+            return
+        epochs, seeds = self.session.config.training.epochs, len(self.trials)
+        each = "" if seeds == 1 else f" from each of {seeds} seeds"
+        self.session.options.watcher.note(
+            f"training candidate {self.candidate} for {counted(epochs, 'epoch')}{each}, then reading the test split"
+        )
+
+
+def prepare_retraining(
+    name: str,
+    home: Home,
+    epochs: int | None,
+    seeds: Sequence[int] | None,
+    options: DriveOptions,
+    weights: str | None = None,
+) -> PreparedRetraining:
+    """What `retrain` drives, which see."""
     row, best = home.find_search(name), home.journal.best(name)
     check_parent(home, row, options.onlooker)
     if best is None and row.counts["done"] and is_unjudged(row):
@@ -73,39 +125,35 @@ def retrain(
     if best is None:
         raise SearchConflictError(f"no evaluation of {name!r} succeeded; there is nothing to retrain")
     config = configuration_of(row)
-    final = replace(_trained_by(config, best.number), epochs=epochs or config.final.epochs)
-    wanted = retrainings(best.chromosome, best.candidate, seeds)
+    final = replace(
+        config.final.training(_trained_by(config, best.number)), epochs=epochs or config.final.epochs
+    )
+    repeats = range(1, config.final.seeds + 1) if seeds is None else seeds
+    wanted = retrainings(best.chromosome, best.candidate, repeats)
     sizes = sizes_of(config.strategy)
     wanted = tuple(replace(one, size=sizes.get(one.network)) for one in wanted)
     if weights is not None:
         wanted = tuple(starting_at(one, weights) for one in wanted)
         final = imagenet_for(wanted[0], final)
-    keys = [listed_key(one, final.epochs, config.seed) for one in wanted]
+    keys = tuple(listed_key(one, final, config.seed) for one in wanted)
     known = _recorded(home, name)
     missing = [one for one, key in zip(wanted, keys, strict=True) if key not in known]
     if not missing:
-        options.watcher.note("recorded earlier: each network reads the test split once")
-        _publish_again(home, row, known[keys[0]].search, options)
-        return tuple(known[key] for key in keys)
-    child, trials = _retraining(home, row, replace(config, training=final), missing, options)
-    if not child.is_done(None):
-        each = "" if len(missing) == 1 else f" from each of {len(missing)} seeds"
-        options.watcher.note(
-            f"training candidate {best.candidate} for {counted(final.epochs, 'epoch')}{each}, then reading the test split"
-        )
-    drive_searches([child])
-    check_trained(home, child.config.name, trials)
-    known = _recorded(home, name)
-    return tuple(known[key] for key in keys)
+        return PreparedRetraining(name, keys, best.candidate)
+    session, trials = _retraining(home, row, replace(config, training=final), missing, options)
+    return PreparedRetraining(name, keys, best.candidate, session, trials)
 
 
-def _publish_again(home: Home, parent: SearchRow, name: str, options: DriveOptions) -> None:
-    """The winner of the retraining `name`, where another's files are there or none: its driver may have been killed before
-    it left them. `name` is the search's own where the first version read the test split.
+def publish_again(home: Home, prepared: PreparedRetraining, options: DriveOptions) -> None:
+    """The winner of a retraining that was read before, where another's files are there or none: its driver may have been
+    killed before it left them. It is the search itself where the first version read the test split.
     """
-    row = home.find_search(name)
+    parent = home.find_search(prepared.name)
+    row = home.find_search(prepared.readings(home)[0].search)
     config = configuration_of(row)
     session = SearchSession(home, config, row, options, parent)
+    if row.parent is not None:
+        session.draw_final()
     best = session.winner
     if best is None or is_published(artifact_store(home, config).within(parent.name), best):
         return

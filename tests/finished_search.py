@@ -68,7 +68,15 @@ class Api:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(api, name)
-        trains = name in ("run", "run_group", "resume", "resume_group", "retrain")
+        trains = name in (
+            "run",
+            "run_group",
+            "run_study",
+            "resume",
+            "resume_group",
+            "resume_study",
+            "retrain",
+        )
         return partial(self._call, found) if trains else found
 
     def _call(self, function: Any, *arguments: Any, **named: Any) -> Any:

@@ -134,6 +134,22 @@ def test_the_loaded_network_reads_the_test_split_as_the_journal_says(retrained):
     assert not network.training
 
 
+def test_the_answers_of_each_network_are_given_with_the_labels(retrained):
+    search, readings, _ = retrained
+    assert search.readings == readings
+    for reading in readings:
+        kept = search.predictions(reading)
+        assert kept.probabilities.shape == (359, 10)
+        assert (kept.predicted == kept.labels).mean() == pytest.approx(reading.metrics["accuracy"])
+
+
+def test_what_was_believed_stands_beside_what_was_confirmed(retrained):
+    search, readings, _ = retrained
+    found = search.confirmation
+    assert (found.believed, found.trainings) == (search.best.fitness, len(readings))
+    assert found.to_json() == search.status["confirmation"]
+
+
 def test_it_takes_pictures_as_the_search_took_its_images(retrained, tmp_path):
     network = retrained[0].load_network()
     pixels = np.random.default_rng(0).integers(0, 256, (16, 16), dtype=np.uint8)
@@ -157,6 +173,23 @@ def test_it_takes_pictures_as_the_search_took_its_images(retrained, tmp_path):
 def test_a_retraining_is_opened_by_its_search(retrained):
     with pytest.raises(SearchConflictError, match="its network is that of 'tiny', so open that"):
         replace(retrained[0], name="tiny/final-1").load_network()
+
+
+def test_what_the_search_made_neutral_its_network_makes_neutral_too_with_the_limits_of_every_part(
+    retrained, tmp_path
+):
+    shutil.copytree(retrained[2], tmp_path / "runs")
+    known = tmp_path / "runs/tiny/winner.json"
+    search = evosearch.open("tiny", str(tmp_path / "runs/journal.db"))
+    document = json.loads(known.read_text())
+    assert document["neutral_side"] is None
+    parts = {"a": {"max_image_pixels": 10}, "b": {"max_image_pixels": 99}, "c": {}}
+    known.write_text(json.dumps(document | {"neutral_side": 5, "data": {"name": "union", "parts": parts}}))
+    network = search.load_network()
+    assert (network.neutral_side, network.most_pixels) == (5, 99)
+    del document["neutral_side"]  # as earlier versions left it
+    known.write_text(json.dumps(document))
+    assert search.load_network().neutral_side is None
 
 
 def test_files_that_do_not_belong_together_are_refused_and_published_again(retrained, tmp_path):

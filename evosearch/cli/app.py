@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from evosearch.cli import benching, examples, explaining, inspecting, keeping, reading, searching, submitting
+from evosearch.cli import (
+    benching,
+    examples,
+    explaining,
+    inspecting,
+    keeping,
+    reading,
+    searching,
+    studying,
+    submitting,
+)
 from evosearch.cli.output import PrintableLog, complain, say, write_whatever_it_takes
 from evosearch.errors import EvosearchError, of_system
 
@@ -67,6 +77,7 @@ def about(version: VERSION = False) -> None:
 
 examples.add_to(app)
 searching.add_to(app)
+studying.add_to(app)
 submitting.add_to(app)
 reading.add_to(app)
 inspecting.add_to(app)

@@ -19,8 +19,12 @@ if TYPE_CHECKING:
 
     from evosearch.reports import SearchSnapshot
     from evosearch.storage import EvaluationRow, Home, SearchRow, TestReading
+    from evosearch.studying import Study
 
-FORMAT = Annotated[Literal["table", "csv", "json"], typer.Option("--format", help="How to print them.")]
+FORMAT = Annotated[
+    Literal["table", "csv", "json", "markdown"],
+    typer.Option("--format", help="How to print them; markdown: of a study alone."),
+]
 BREED_AGAIN = Annotated[
     bool,
     typer.Option(
@@ -49,6 +53,7 @@ def status(
     Of a group also the mean ± deviation of its members' best.
     """
     from evosearch.reports import SearchSnapshot
+    from evosearch.studying import is_study, open_study
 
     if address is not None:
         run_on_head(address, "status", name, {"--json": as_json, "--storage": storage})
@@ -56,6 +61,9 @@ def status(
         members = () if name is None else home.members_of(name)
         rows = _on_their_own(home) if name is None else members or (home.find_search(name),)
         snapshots = [SearchSnapshot.of(home, row, socket.gethostname(), time.time()) for row in rows]
+        if name is not None and is_study(name, home):
+            _print_study(open_study(name, home), snapshots, as_json)
+            return
     if name is None:
         _print_all(snapshots, as_json)
     elif members:
@@ -99,6 +107,8 @@ def results(
     )
 
     with opened(storage) as home:
+        if _print_table(name, home, form, top, breed_again):
+            return
         members = home.members_of(name)
         rows = _evaluations(home, name, members, form == "json", breed_again)
         unfinished = sum(member.state != "done" for member in members)
@@ -118,6 +128,57 @@ def results(
             if members:
                 say(str(spread))
             _say_readings(readings)
+
+
+def _print_table(name: str, home: "Home", form: str, top: int | None, breed_again: bool) -> bool:
+    """Print the table where `name` is a study's; returns whether it is."""
+    from evosearch.reports import study_csv, study_document, study_grid, study_markdown, study_notes
+    from evosearch.studying import is_study, open_study
+
+    if not is_study(name, home):
+        if form == "markdown":
+            raise InputError(
+                f"--format markdown is of a study's table, and {name!r} is none; give csv or json"
+            )
+        return False
+    if top is not None or breed_again:
+        option = "--breed-again" if top is None else f"--top {top}"
+        members = home.members_of(name)
+        raise InputError(
+            f"{option} is of one search's chromosomes, and {name!r} is a study; name a member, for instance "
+            f"`evosearch results {members[0].name}`"
+        )
+    table = open_study(name, home).table
+    match form:
+        case "json":
+            print_json(study_document(table))
+        case "csv":
+            say_lines(study_csv(table))
+        case "markdown":
+            say_lines(study_markdown(table))
+        case _:
+            say_table(study_grid(table))
+            for line in study_notes(table):
+                say(line)
+    return True
+
+
+def _print_study(study: "Study", snapshots: "Sequence[SearchSnapshot]", as_json: bool) -> None:
+    """Steps and members; no mean over arms, which would be of nothing."""
+    from evosearch.reports import status_document
+
+    if as_json:
+        steps = [{"name": one.name, "done": one.done, "total": one.total} for one in study.progress]
+        members = [status_document(snapshot) for snapshot in snapshots]
+        kind = study.settings.kind
+        print_json({"name": study.config.name, "study": kind, "steps": steps, "members": members})
+        return
+    say(f"{study.config.name}: {study.settings.kind}")
+    for number, one in enumerate(study.progress, start=1):
+        total = "as many as its predecessors pay for" if one.total is None else f"{one.done} of {one.total}"
+        say(f"  step {number}  {one.name}: {total}")
+    _say_status(snapshots)
+    _say_readings([one for snapshot in snapshots for one in snapshot.readings])
 
 
 def _evaluations(

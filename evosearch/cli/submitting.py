@@ -1,18 +1,20 @@
-"""`submit`: `run` as a Ray job."""
+"""`submit`: `run`, a study, or `retrain` as a Ray job."""
 
 import os
 import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from evosearch.cli.opening import JOB_SERVER
-from evosearch.cli.options import CONFIG, SEEDS, SET, TAKEOVER, parse_seeds
+from evosearch.cli.options import SEEDS, SET, TAKEOVER, parse_seeds
 from evosearch.cli.output import say, tell
 from evosearch.cli.remote import refuse_passwords, words_of
 from evosearch.cli.searching import SEARCH_NAME
-from evosearch.errors import ConfigError
+from evosearch.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
     from evosearch.config import RunConfig
@@ -50,21 +52,50 @@ DRY_RUN = Annotated[
 ]
 
 
+WHAT = Annotated[
+    Path,
+    typer.Argument(
+        metavar="CONFIG|retrain|batchnorm",
+        help="A YAML configuration, of one search or of a study; or the command whose NAME follows.",
+    ),
+]
+OF_SEARCH = Annotated[
+    str | None, typer.Argument(metavar="NAME", help="The search on the head, of retrain and batchnorm.")
+]
+EPOCHS = Annotated[
+    int | None, typer.Option("--epochs", metavar="N", min=1, help="Of retrain; see `evosearch retrain`.")
+]
+OF_A_SEARCH = ("retrain", "batchnorm")
+"""Commands that are submitted with the name of a search, which is on the head already."""
+
+
 def submit(
-    config: CONFIG,
+    config: WHAT,
+    search: OF_SEARCH = None,
     override: SET = None,
     name: SEARCH_NAME = None,
     seeds: SEEDS = None,
+    epochs: EPOCHS = None,
     address: ADDRESS = None,
     storage: STORAGE = None,
     takeover: TAKEOVER = False,
     wait: WAIT = False,
     dry_run: DRY_RUN = False,
 ) -> None:
-    """Run a search as a Ray job, in a copy of this folder.
+    """Run a search or a study as a Ray job, in a copy of this folder.
 
     The same again goes on with it.
     """
+    if str(config) in OF_A_SEARCH:
+        given = {"--epochs": epochs, "--name": name, "--seeds": seeds, "--storage": storage}
+        words = _words(str(config), search, {**given, "--takeover": takeover}, override or [])
+        _submit_of_search(str(config), words, address, wait, dry_run)
+        return
+    if search is not None or epochs is not None:
+        raise InputError(
+            f"{f'NAME {search}' if search is not None else f'--epochs {epochs}'} goes with `evosearch submit retrain NAME`, "
+            f"not with the configuration {config}; leave it out"
+        )
     from evosearch.config import load_config
     from evosearch.storage import parse_place
     from workers.job_client import JobClient
@@ -90,23 +121,72 @@ def submit(
             say(line)
         return
     client = JobClient(address)
-    for line in _short_list(parcel):
-        tell(line)
-    if (folder / "evosearch" / "__init__.py").is_file():
-        tell("evosearch/ is sent, but what runs is the evosearch that is installed on the nodes")
-    _tell_of_images(loaded)
+    _tell_what_is_sent(parcel, loaded)
     place = storage or loaded.storage.journal
     stays = _stays_on_head(place)
     if not stays:
         tell(f"the journal {place!r} is in the job's own copy of this folder; an absolute path outlasts it")
-    command = ["python", "-P", "-m", "evosearch", "run", sent.as_posix(), *options]
+    does = "run" if loaded.study is None else loaded.study.kind
+    command = ["python", "-P", "-m", "evosearch", does, sent.as_posix(), *options]
     job = client.submit(command, parcel, {JOB_SERVER: client.address})
     for line in _next_steps(job, client.address):
         say(line)
-    for line in _reading_steps(loaded.name, place, client.address, seeds is not None) if stays else ():
+    grouped = seeds is not None or loaded.study is not None
+    for line in _reading_steps(loaded.name, place, client.address, grouped) if stays else ():
         say(line)
     if wait:
         raise typer.Exit(client.follow(job, tell))
+
+
+def _words(
+    command: str, search: str | None, options: Mapping[str, str | int | bool | None], overrides: Sequence[str]
+) -> list[str]:
+    """The command line of one that is about a search on the head."""
+    if search is None:
+        raise InputError(
+            f"`evosearch submit {command}` needs the search's NAME; see `evosearch {command} --help`"
+        )
+    wrong = {"retrain": ("--name",), "batchnorm": ("--epochs",)}[command]
+    given = [one for one in wrong if options.get(one) is not None]
+    given += ["--set"] if overrides and command == "retrain" else []
+    if given:
+        raise InputError(f"`evosearch {command}` has no option {given[0]}; leave it out")
+    seeds = options.get("--seeds")
+    if isinstance(seeds, str):
+        parse_seeds(seeds)
+    sets = [word for text in overrides for word in ("--set", text)]
+    words = [command, *sets, *words_of(options), "--", search]
+    refuse_passwords(words)
+    return words
+
+
+def _submit_of_search(
+    command: str, words: Sequence[str], address: str | None, wait: bool, dry_run: bool
+) -> None:
+    """Submit a command that needs no file: what it is about is in the head's journal, and its images are there."""
+    from workers.job_client import JobClient
+    from workers.parcel import Parcel
+
+    if dry_run:
+        say(f"nothing would be sent: `evosearch {command}` takes all it needs from the head's journal")
+        return
+    with TemporaryDirectory(prefix="evosearch-submit-") as folder:
+        Path(folder, "command.txt").write_text(f"{shlex.join(words)}\n")  # Ray sends no empty folder
+        parcel = Parcel.of(Path(folder), {})
+        client = JobClient(address)
+        job = client.submit(["python", "-P", "-m", "evosearch", *words], parcel, {JOB_SERVER: client.address})
+    for line in _next_steps(job, client.address):
+        say(line)
+    if wait:
+        raise typer.Exit(client.follow(job, tell))
+
+
+def _tell_what_is_sent(parcel: "Parcel", config: "RunConfig") -> None:
+    for line in _short_list(parcel):
+        tell(line)
+    if (parcel.folder / "evosearch" / "__init__.py").is_file():
+        tell("evosearch/ is sent, but what runs is the evosearch that is installed on the nodes")
+    _tell_of_images(config)
 
 
 def _place_in(folder: Path, config: Path) -> Path:
@@ -166,16 +246,16 @@ def _images(folder: Path, file: Path, config: "RunConfig") -> list[Path]:
     from evosearch.storage import user_path
 
     data = folder / user_path(os.environ.get("EVOSEARCH_DATA") or "data")
-    given = _root(config)
-    root = user_path(given) if given else data
-    return [place.resolve() for place in (data, data / root, folder / root, file.parent / root)]
+    roots = [user_path(given) for given in _roots(config)] or [data]
+    places = (place for root in roots for place in (data / root, folder / root, file.parent / root))
+    return [place.resolve() for place in (data, *places)]
 
 
-def _root(config: "RunConfig") -> str | None:
-    """Where the images' files are, if they are files."""
-    from evosearch.data import FileKeys
+def _roots(config: "RunConfig") -> list[str]:
+    """Where the images are, as far as they are on a disk."""
+    from evosearch.data import RootKeys, sources_in
 
-    return config.data.root if isinstance(config.data, FileKeys) else None
+    return [one.root for one in sources_in(config.data) if isinstance(one, RootKeys)]
 
 
 def _whole_list(parcel: "Parcel") -> list[str]:
@@ -216,8 +296,9 @@ def _bytes(size: int) -> str:
 
 
 def _tell_of_images(config: "RunConfig") -> None:
-    if root := _root(config):
-        tell(f"images are not sent: the head looks for {root!r}, a relative one under its $EVOSEARCH_DATA")
+    if roots := _roots(config):
+        named = " and ".join(map(repr, roots))
+        tell(f"images are not sent: the head looks for {named}, a relative one under its $EVOSEARCH_DATA")
 
 
 def _stays_on_head(journal: str | None) -> bool:

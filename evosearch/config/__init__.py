@@ -15,7 +15,7 @@ from evosearch.config.journaled import (
     objections,
     with_earlier_defaults,
 )
-from evosearch.config.loading import load_config, read_config
+from evosearch.config.loading import derive_config, load_config, read_config
 from evosearch.config.model import RunConfig, differing_keys, plugins_of
 from evosearch.config.schema import config_schema
 
@@ -26,6 +26,7 @@ __all__ = [
     "config_from_json",
     "config_schema",
     "config_to_json",
+    "derive_config",
     "differing_keys",
     "load_config",
     "objections",

@@ -4,18 +4,20 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
 from pydantic import ValidationError
 
 from evosearch.config.document import Document
-from evosearch.config.model import RunConfig, section_types
+from evosearch.config.model import RunConfig, section_types, settings_of
 from evosearch.config.strict_yaml import KeyPath, dotted, shown
 from evosearch.errors import ConfigError
+from evosearch.studies import STUDIES, STUDY_PARTS
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
+_KINDS = ", ".join(STUDIES)
 _PAIR = "two values, [lowest, highest]"
 _MAPPING = "keys and values below it, or leave it out"
 _EXPECTED = {
@@ -44,7 +46,12 @@ def explain(error: ValidationError, document: Document) -> dict[KeyPath, str]:
             problems[path]["type"] = "value_error"
         else:
             problems[path] = details
-    texts = {path: _problem(details, document.values)[1] for path, details in problems.items()}
+    inner = {path[:length] for path in problems for length in range(1, len(path))}
+    texts = {
+        path: _problem(details, document.values)[1]
+        for path, details in problems.items()
+        if not (path in inner and details["type"] == "string_type")  # it has keys, and one of them is wrong
+    }
     return {path: f"{document.place(path)}: {text}" for path, text in texts.items()}
 
 
@@ -89,9 +96,15 @@ def _problem(details: "ErrorDetails", values: dict[str, Any]) -> tuple[KeyPath, 
         return path, f"{dotted(path)} is missing; add it"
     if kind == "unexpected_keyword_argument":
         return path, f"{dotted(path)} is unknown; {_repair(path, values)}"
+    if kind == "union_tag_not_found":
+        path = (*path, "kind")  # a section that is chosen by name always has one
+        return path, f"{dotted(path)} is missing; expected {_alternatives(_KINDS)}"
     if kind == "union_tag_invalid":
-        path, found = (*path, "name"), found["name"]
+        tag = context["discriminator"].strip("'")
+        path, found = (*path, tag), found[tag]
         expected = _alternatives(context["expected_tags"])
+    elif kind == "tuple_type" and _is_list(path, values):
+        expected = "a list, [one, another]"
     else:
         expected = _expected(details)
     return path, f"{dotted(path)} is {shown(found)}; expected {expected.replace(chr(39), '')}"
@@ -117,7 +130,8 @@ def _repair(path: KeyPath, values: dict[str, Any]) -> str:
     known = _known_keys(path[:-1], values)
     for option in section_types(str(path[0])) if len(path) > 1 else ():
         if key in (field.name for field in fields(option)):
-            return f"it belongs to {path[0]}.name {option.name}; known here are {', '.join(known)}"
+            tag = "kind" if path[0] == "study" else "name"
+            return f"it belongs to {path[0]}.{tag} {getattr(option, tag)}; known here are {', '.join(known)}"
     if near := difflib.get_close_matches(key, known, n=1):
         return f"did you mean {near[0]}?"
     sections = [field.name for field in fields(RunConfig)]
@@ -130,11 +144,29 @@ def _repair(path: KeyPath, values: dict[str, Any]) -> str:
 def _known_keys(path: KeyPath, values: dict[str, Any]) -> list[str]:
     if not path:
         return [field.name for field in fields(RunConfig)]
-    options = section_types(str(path[0]))
-    given = values.get(str(path[0]))
-    name = given.get("name") if isinstance(given, dict) else None
-    chosen = next((option for option in options if getattr(option, "name", None) == name), None)
-    return [field.name for field in fields(chosen or options[0])] if options else []
+    chosen = _chosen(path, values)
+    return [field.name for field in fields(chosen)] if chosen else []
+
+
+def _chosen(path: KeyPath, values: dict[str, Any]) -> Any:
+    """The dataclass that reads the section at `path`, a union's part, or a part of a study; None: it is a plain key."""
+    section = str(path[0])
+    options, given = section_types(section), values.get(section)
+    if path[:2] == ("data", "parts") and len(path) > 2:
+        given = given["parts"][path[2]] if isinstance(given, dict) else None
+    told = given if isinstance(given, dict) else {}
+    if section == "study" and (of_study := settings_of("study", told)):
+        inner = STUDY_PARTS.get(str(path[1])) if len(path) > 1 else None
+        options = (inner or of_study,)
+    named = (option for option in options if getattr(option, "name", None) == told.get("name"))
+    return next(named, options[0] if options else None)
+
+
+def _is_list(path: KeyPath, values: dict[str, Any]) -> bool:
+    """Whether a key takes as many values as one likes."""
+    chosen = _chosen(path[:-1], values) if len(path) == (4 if path[:2] == ("data", "parts") else 2) else None
+    hint = get_type_hints(chosen).get(str(path[-1])) if chosen else None
+    return any(get_origin(one) is tuple and Ellipsis in get_args(one) for one in (hint, *get_args(hint)))
 
 
 def _alternatives(tags: str) -> str:

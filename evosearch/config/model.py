@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field, GetCoreSchemaHandler, PydanticUserError,
 from pydantic_core import CoreSchema
 
 from evosearch.config.strict_yaml import shown
-from evosearch.data import SOURCES, DataSettings
+from evosearch.data import SOURCES, DataSettings, UnionSettings, sources_in
 from evosearch.errors import ConfigError, InputError, PluginError
 from evosearch.evaluation import FinalSettings, TrainingSettings
 from evosearch.genome import SearchSpace
@@ -17,6 +17,7 @@ from evosearch.registry import Registry
 from evosearch.runtime import WorkerSettings
 from evosearch.search import STRATEGIES, EavlSettings, FixedListSettings, StrategySettings, measure_of
 from evosearch.storage import MOST_OF_RETRAINING, StorageSettings, check_name
+from evosearch.studies import STUDIES, StudySettings
 
 REGISTRIES: dict[str, Registry[Any]] = {"data": SOURCES, "strategy": STRATEGIES}
 """Of the sections that are chosen by name."""
@@ -40,9 +41,24 @@ class Registered:
 
     def __get_pydantic_core_schema__(self, _: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """As `Annotated` asks for it."""
-        options: Any = Union[tuple(_readable(REGISTRIES[self.section]))]  # noqa: UP007 - of a tuple
-        told_apart: Any = Annotated[options, Field(discriminator="name")]
-        return handler.generate_schema(told_apart)
+        known: list[Any] = _readable(REGISTRIES[self.section])
+        union: Any = UnionSettings[AnyPart]  # type: ignore[type-var] # tells pydantic what a part is
+        return _told_apart([union if one is UnionSettings else one for one in known], handler)
+
+
+class AnyPart:
+    """Has pydantic read a part of a union of sources: of every kind but a union."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """As pydantic asks for it."""
+        return _told_apart([one for one in _readable(SOURCES) if one is not UnionSettings], handler)
+
+
+def _told_apart(options: Sequence[Any], handler: GetCoreSchemaHandler) -> CoreSchema:
+    """One of several dataclasses, by its `name`."""
+    either: Any = Annotated[Union[tuple(options)], Field(discriminator="name")]  # noqa: UP007 - of a tuple
+    return handler.generate_schema(either)
 
 
 @runtime_checkable
@@ -76,6 +92,8 @@ class RunConfig:
     """Where the search is kept."""
     final: FinalSettings = field(default_factory=FinalSettings)
     """How the best network is trained again after the search."""
+    study: Annotated[StudySettings, Field(discriminator="kind")] | None = None
+    """Which study the file is of, instead of one search; `kind` says which, and each has keys of its own."""
 
     def __post_init__(self) -> None:
         try:
@@ -146,7 +164,8 @@ def choose(section: str, name: object) -> type[Any]:
 
 def plugins_of(config: RunConfig) -> dict[str, str]:
     """The distributions besides ours that a configuration needs, with their versions here."""
-    origins = (registry.origin(getattr(config, section).name) for section, registry in REGISTRIES.items())
+    named = (*(("data", one.name) for one in sources_in(config.data)), ("strategy", config.strategy.name))
+    origins = (REGISTRIES[section].origin(name) for section, name in named)
     return {one.distribution: one.version for one in origins if one is not None}
 
 
@@ -157,6 +176,8 @@ def settings_of(section: str, given: Mapping[str, Any]) -> Any:
             return choose(section, given["name"])
         except PluginError:
             return None
+    if section == "study":
+        return STUDIES.get(str(given.get("kind")))
     return next(iter(section_types(section)), None)
 
 
@@ -164,6 +185,8 @@ def section_types(section: str) -> tuple[Any, ...]:
     """The dataclasses a section may be, the default one first; none for a plain key."""
     if section in REGISTRIES:
         return tuple(_readable(REGISTRIES[section]))
+    if section == "study":
+        return tuple(STUDIES.values())
     hint = get_type_hints(RunConfig).get(section)
     return (hint,) if is_dataclass(hint) else ()
 

@@ -22,15 +22,27 @@ def config_schema() -> dict[str, Any]:
     schema["required"].remove("name")  # the file's stem is its default
     for section in REGISTRIES:
         for option in section_types(section)[1:]:
-            definition = schema["$defs"][option.__name__]
+            definition = _definition(schema, option)
             definition["required"] = ["name", *definition.get("required", [])]
         for option in section_types(section):
-            _describe(schema["$defs"][option.__name__]["properties"], option)
+            _describe(_definition(schema, option)["properties"], option)
+    for study in section_types("study"):
+        definition = _definition(schema, study)
+        definition["required"] = ["kind"]
+        _describe(definition["properties"], study)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "evosearch configuration",
         **_tidied(schema),
     }
+
+
+def _definition(schema: Mapping[str, Any], settings: type[Any]) -> dict[str, Any]:
+    """That of a class; of one that has parameters, pydantic writes those into the key."""
+    found: dict[str, Any] = next(
+        one for one in schema["$defs"].values() if one.get("title") == settings.__name__
+    )
+    return found
 
 
 def schema_text() -> str:
@@ -84,8 +96,8 @@ def config_reference() -> str:
     for section, field in properties.items():
         for name in _sections(field):
             definition = definitions[name]
-            chosen = definition["properties"].get("name", {}).get("const")
-            title = f"`{section}`" + (f" with `name: {chosen}`" if chosen else "")
+            tags = ((tag, definition["properties"].get(tag, {}).get("const")) for tag in ("name", "kind"))
+            title = f"`{section}`" + "".join(f" with `{tag}: {chosen}`" for tag, chosen in tags if chosen)
             tables.append(
                 f"**{title}**: {definition['description']}\n\n{_table(f'{section}.', definition['properties'])}"
             )
@@ -94,6 +106,7 @@ def config_reference() -> str:
 
 def _sections(field: Mapping[str, Any]) -> list[str]:
     """The definitions a key's value may be of; none for a plain value."""
+    field = next((one for one in field.get("anyOf", []) if "oneOf" in one), field)  # of a section or null
     options = field.get("oneOf", [field])
     return [option["$ref"].rpartition("/")[2] for option in options if "$ref" in option]
 

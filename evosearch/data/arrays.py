@@ -1,12 +1,14 @@
 """Images as every room sees them: uint8 arrays, decoded once, named by a content hash."""
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
 from evosearch.blueprint import ImageShape
+from evosearch.data.headers import Headers
 from evosearch.errors import DataError
 from evosearch.evaluation import Images, Labels
 
@@ -76,6 +78,22 @@ class Dataset:
     """Values of deep pictures that became black and white; None: there are none such, or they were scaled as `full` says."""
     positive: int = 1
     """As in `SearchData`."""
+    neutral_side: int | None = None
+    """Side, in pixels, of the gray centre squares to which pictures were brought first; None: they were not."""
+    test_parts: tuple[tuple[str, int], ...] = ()
+    """Of a union: the name of each part and how many images of the test split are its, which come in this order; empty of
+    other sources."""
+    names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Of the images of each split, in their order; empty where they have none."""
+    headers: Mapping[str, Headers] | None = None
+    """What the headers of each split's files say, in the order of its images; None: images are no files."""
+
+    @cached_property
+    def test_key(self) -> str:
+        """Content hash of the class names and the test split alone: equal ones are the same images in the same order,
+        however train and validation were cut.
+        """
+        return content_key((self.test,), self.classes)
 
     @property
     def largest_class(self) -> tuple[str, float]:

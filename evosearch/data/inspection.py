@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from evosearch.data.arrays import content_key
+from evosearch.data.audit import Audit, audit_data
+from evosearch.data.exclusion import read_source
 from evosearch.data.hygiene import Contradiction, Duplicate, examine
 from evosearch.data.listing import SPLITS, Listing, by_kind, repairs
 from evosearch.data.reading import DecodedFiles, DeepFiles, deep_files
 from evosearch.data.settings import Places
-from evosearch.data.sources import DataSettings
+from evosearch.data.source import DataSettings
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ class DataReport:
     name: str
     """Of the source."""
     root: str | None
-    """Folder of its files; None: it has none."""
+    """Where they are on the disk; None: nowhere."""
     classes: tuple[str, ...]
     """Their names, by number."""
     counts: Mapping[str, Mapping[str, int]]
@@ -78,9 +80,9 @@ class DataReport:
     duplicates: tuple[Duplicate, ...]
     """Equal pictures that are in two splits."""
     source: SourceImages | None
-    """None for a source without files, or where none is readable."""
+    """None for a source without image files, or where none is readable."""
     notes: tuple[str, ...]
-    """What was noticed while reading, one line each."""
+    """What was noticed while reading, one line each; what the audit says is not said twice."""
     repeats: tuple[str, ...] = ()
     """As in `Listing`."""
     contradictions: tuple[Contradiction, ...] = ()
@@ -92,7 +94,7 @@ class DataReport:
     objections: tuple[str, ...] = ()
     """Why no new search begins with these data."""
     files: FileCount | None = None
-    """None for a source without files."""
+    """None for a source without image files."""
     majority: Majority | None = None
     """None where no image is usable."""
     groups: int | None = None
@@ -101,6 +103,8 @@ class DataReport:
     """The bad files for a person: those of a kind that has many are one line, with their number and the first."""
     repair: str = ""
     """What to do about the bad files; empty where there are none."""
+    audit: Audit | None = None
+    """None while there are bad files."""
 
     @property
     def missing(self) -> int:
@@ -113,6 +117,7 @@ class DataReport:
             "duplicates": [list(duplicate) for duplicate in self.duplicates],
             "contradictions": [pair._asdict() for pair in self.contradictions],
             "alike": [pair._asdict() for pair in self.alike],
+            "audit": None if self.audit is None else self.audit.to_json(),
         }
 
 
@@ -124,30 +129,32 @@ def inspect_data(
     Raises ConfigError where there is no such folder, DataError where its layout cannot be understood or a
     class is missing from a split; bad files are reported, not raised.
     """
-    gathered = settings.read(Places(env, cwd, cache))
+    gathered = read_source(settings, Places(env, cwd, cache))
     listing, arrays, shape = gathered.listing, gathered.arrays, settings.image
     hygiene = examine(listing, arrays)
+    key = None if listing.bad else content_key(tuple(arrays.values()), listing.classes)
     return DataReport(
         name=settings.name,
         root=None if gathered.root is None else str(gathered.root),
         classes=listing.classes,
         counts=_counts(listing),
         image=(shape.channels, shape.height, shape.width),
-        key=None if listing.bad else content_key(tuple(arrays.values()), listing.classes),
+        key=key,
         bad_files=listing.problems,
         bad_kinds=by_kind(listing.bad),
         repair=repairs(listing.bad) if listing.bad else "",
         duplicates=hygiene.duplicates,
         source=None if gathered.files is None else _source_images(gathered.files),
-        notes=listing.notes + hygiene.notes,
+        notes=listing.notes if key else listing.notes + hygiene.notes,
         objections=listing.objections,
-        files=None if gathered.root is None else _file_count(listing),
+        files=None if gathered.files is None else _file_count(listing),
         majority=_majority(listing),
         groups=None if listing.groups is None else len(set(listing.groups.values())),
         repeats=listing.repeats,
         contradictions=hygiene.contradictions,
         alike=hygiene.alike,
         alike_count=hygiene.alike_count,
+        audit=None if key is None else audit_data(gathered.dataset(key), cache),
     )
 
 

@@ -1,7 +1,7 @@
 """How networks are trained."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
 from evosearch.errors import ConfigError
@@ -14,6 +14,9 @@ HandMadeRule = Literal["kaiming", "torchvision"]
 
 MOST_EPOCHS = 10_000_000
 """Longer than anybody waits; more is a slip of the keyboard."""
+
+MOST_FINAL_SEEDS = 1000
+"""Of one search; as many as `--seeds` takes."""
 
 MOST_BATCH = 1_000_000
 """Images; more fit no device at once."""
@@ -124,10 +127,26 @@ class FinalSettings:
 
     epochs: int = 1000
     """Passes over the training images, in place of `training.epochs`; the paper's number."""
+    seeds: int = 1
+    """How many networks `retrain` trains, from the seeds 1 to this, where `--seeds` names no others."""
+    fit: Literal["train", "train_validation"] = "train"
+    """As `training.fit`, in its place: train_validation trains on the validation images too, so that these say nothing of the network any more."""
+    patience: int | None = None
+    """As `training.patience`, in its place: epochs without a new lowest validation loss after which a training ends, with the weights of the lowest. null: it goes to its last epoch."""
 
     def __post_init__(self) -> None:
         if self.epochs < 1:
             raise ConfigError(f"final.epochs is {self.epochs}; it must be at least 1")
+        if not 1 <= self.seeds <= MOST_FINAL_SEEDS:
+            raise ConfigError(
+                f"final.seeds is {self.seeds}; it must be at least 1 and at most {MOST_FINAL_SEEDS:,}"
+            )
+        if self.patience is not None:
+            check_patience("final", self.patience, self.fit)
+
+    def training(self, training: TrainingSettings) -> TrainingSettings:
+        """How a network is trained that was trained by `training` in the search."""
+        return replace(training, epochs=self.epochs, fit=self.fit, patience=self.patience)
 
     def objections(self) -> Sequence[str]:
         """As those of `TrainingSettings`."""

@@ -4,6 +4,8 @@ Everything here reads rows of the journal and returns text, documents or files; 
 recorded. This room imports no ray and no torch.
 """
 
+from evosearch.reports.comparison_picture import draw_comparison
+from evosearch.reports.confirmation import Confirmation, confirmation_lines, confirmation_of
 from evosearch.reports.cost import (
     Ahead,
     Cost,
@@ -17,6 +19,7 @@ from evosearch.reports.cost import (
 )
 from evosearch.reports.curve import draw_evolution, draw_group
 from evosearch.reports.data import data_lines
+from evosearch.reports.final_pictures import LEARNING, ROC, draw_learning, draw_roc
 from evosearch.reports.group import MeanDeviation, best_member, group_document, group_lines, snapshots_spread
 from evosearch.reports.outcome import (
     count_of,
@@ -35,6 +38,22 @@ from evosearch.reports.results import (
     results_table,
 )
 from evosearch.reports.status import SearchSnapshot, last_heard, status_document, status_lines, status_table
+from evosearch.reports.study import (
+    comparison_csv,
+    comparison_document,
+    comparison_grid,
+    comparison_markdown,
+    fact_lines,
+    legend_lines,
+)
+from evosearch.reports.study_table import (
+    study_csv,
+    study_document,
+    study_grid,
+    study_json,
+    study_markdown,
+    study_notes,
+)
 from evosearch.reports.words import (
     MEASURES,
     UNJUDGED,
@@ -47,9 +66,12 @@ from evosearch.reports.words import (
 )
 
 __all__ = [
+    "LEARNING",
     "MEASURES",
+    "ROC",
     "UNJUDGED",
     "Ahead",
+    "Confirmation",
     "Cost",
     "Estimate",
     "MeanDeviation",
@@ -59,20 +81,31 @@ __all__ = [
     "best_first",
     "best_member",
     "cells",
+    "comparison_csv",
+    "comparison_document",
+    "comparison_grid",
+    "comparison_markdown",
+    "confirmation_lines",
+    "confirmation_of",
     "cost_lines",
     "count_of",
     "counted",
     "data_lines",
     "describe",
+    "draw_comparison",
     "draw_evolution",
     "draw_group",
+    "draw_learning",
+    "draw_roc",
     "duration",
     "epoch_figures",
     "estimate_cost",
+    "fact_lines",
     "group_document",
     "group_lines",
     "is_unjudged",
     "last_heard",
+    "legend_lines",
     "measured",
     "reading_document",
     "reading_lines",
@@ -87,6 +120,12 @@ __all__ = [
     "status_document",
     "status_lines",
     "status_table",
+    "study_csv",
+    "study_document",
+    "study_grid",
+    "study_json",
+    "study_markdown",
+    "study_notes",
     "time_left",
     "winner_lines",
 ]

@@ -1,6 +1,7 @@
 """What a finished search, and a reading of the test split, say to a person."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -135,7 +136,7 @@ def reading_lines(name: str, reading: TestReading, place: str) -> list[str]:
     """
     try:
         return _reading_lines(name, reading, reading.metrics or {}, place)
-    except (LookupError, TypeError, ValueError, ArithmeticError) as error:
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
         raise JournalError(
             f"the journal is damaged: the reading {reading.key} of {reading.search or name!r} is not whole ({error!r}); "
             "restore it from a copy"
@@ -146,26 +147,58 @@ def _reading_lines(name: str, reading: TestReading, metrics: Mapping[str, Any], 
     undefined = metrics["auroc_undefined"]
     auroc = f"undefined: {undefined}" if metrics["auroc"] is None else f"{metrics['auroc']:.4f}"
     confusion = metrics["confusion"]
+    intervals: Mapping[str, Any] = metrics.get("intervals", {})
+    between = partial(_between, intervals)
+    specificity = (
+        [f"  specificity        {metrics['specificity']:.4f}{between('specificity')}"]
+        if "specificity" in metrics
+        else []
+    )
     balanced, constant = _balanced_accuracy(confusion), max(map(sum, confusion)) / metrics["images"]
     return [
         f"{name}: candidate {reading.number} after {counted(reading.epochs, 'epoch')}, "
         f"on {counted(metrics['images'], 'test image')}",
         f"  {count_of(reading)}",
         "",
-        f"  accuracy           {metrics['accuracy']:.4f}",
-        f"  balanced accuracy  {balanced:.4f}",
-        f"  precision          {metrics['precision']:.4f}",
-        f"  recall             {metrics['recall']:.4f}",
-        f"  F1                 {metrics['f1']:.4f}",
-        f"  AUROC              {auroc}",
-        *_whose(len(metrics["classes"]), metrics.get("positive")),
+        f"  accuracy           {metrics['accuracy']:.4f}{between('accuracy')}",
+        f"  balanced accuracy  {balanced:.4f}{between('balanced_accuracy')}",
+        f"  precision          {metrics['precision']:.4f}{between('precision')}",
+        f"  recall             {metrics['recall']:.4f}{between('recall')}",
+        *specificity,
+        f"  F1                 {metrics['f1']:.4f}{between('f1')}",
+        f"  AUROC              {auroc}{between('auroc')}",
+        *([INTERVALS] if intervals else []),
+        *_whose(len(metrics["classes"]), metrics.get("positive"), "specificity" in metrics),
         f"  always answering the largest class would reach accuracy {constant:.4f}",
         f"  {_validated(metrics['validation_accuracy'])}",
         "",
         *_confusion(metrics["classes"], confusion),
+        *_parts(metrics.get("parts", {})),
         "",
         f"Weights  {place}/{reading.weights}",
     ]
+
+
+INTERVALS = "  in brackets: 95 % intervals over which images the test split holds; of seeds they say nothing"
+
+
+def _between(intervals: Mapping[str, Any], figure: str) -> str:
+    """The interval of a figure; older versions journaled none."""
+    found = intervals.get(figure)
+    return "" if found is None else "  ({:.4f} to {:.4f})".format(*found)
+
+
+def _parts(parts: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """A line for each part of a test split that has several."""
+    told = ["", "  by part of the test split"] if parts else []
+    for name, metrics in parts.items():
+        auroc = "undefined" if metrics["auroc"] is None else f"{metrics['auroc']:.4f}"
+        told.append(
+            f"    {name}: {counted(metrics['images'], 'image')}, "
+            f"accuracy {metrics['accuracy']:.4f}{_between(metrics['intervals'], 'accuracy')}, "
+            f"balanced {metrics['balanced_accuracy']:.4f}, AUROC {auroc}"
+        )
+    return told
 
 
 def _validated(accuracy: float | None) -> str:
@@ -174,11 +207,12 @@ def _validated(accuracy: float | None) -> str:
     return f"validation accuracy of the same network: {accuracy:.4f}"
 
 
-def _whose(classes: int, positive: str | None) -> list[str]:
+def _whose(classes: int, positive: str | None, with_specificity: bool) -> list[str]:
     """Which class precision, recall and F1 are of; what older versions read does not say it of two."""
+    what = "precision, recall, specificity and F1" if with_specificity else "precision, recall and F1"
     if classes > 2:
-        return ["  precision, recall and F1 are means over the classes"]
-    return [] if positive is None else [f"  precision, recall and F1 are of the class {positive}"]
+        return [f"  {what} are means over the classes"]
+    return [] if positive is None else [f"  {what} are of the class {positive}"]
 
 
 def _balanced_accuracy(confusion: Sequence[Sequence[int]]) -> float:

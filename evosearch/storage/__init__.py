@@ -12,6 +12,7 @@ copy (`opening`) and upgraded as a whole by its first write (`upgrade`); what ol
 (`formats`). This room may import `errors`, `permissions`, `genome`, `evaluation` and `search`.
 """
 
+from evosearch.storage.artifacts.predictions import Predictions, pack, unpack
 from evosearch.storage.artifacts.probe import StoreProbe
 from evosearch.storage.artifacts.store import ArtifactStore
 from evosearch.storage.backups.backup import Backup, save_copy
@@ -19,7 +20,7 @@ from evosearch.storage.backups.restoring import bring_back
 from evosearch.storage.disks import check_space
 from evosearch.storage.holding.holder import Held, Onlooker, current_state, take
 from evosearch.storage.holding.logbook import JournalLogbook
-from evosearch.storage.home import Home, default_folder, open_home, search_names
+from evosearch.storage.home import Home, default_folder, home_folder, open_home, search_names
 from evosearch.storage.journal.codec import operations_to_json
 from evosearch.storage.journal.events import (
     Born,
@@ -94,6 +95,7 @@ __all__ = [
     "LiveCurve",
     "LiveRow",
     "Onlooker",
+    "Predictions",
     "ProcessorSeen",
     "Recalled",
     "Recorded",
@@ -118,14 +120,17 @@ __all__ = [
     "delete",
     "files_folder",
     "group_of",
+    "home_folder",
     "is_journal",
     "open_home",
     "open_journal",
     "operations_to_json",
+    "pack",
     "parse_place",
     "save_copy",
     "search_names",
     "take",
+    "unpack",
     "user_path",
     "what_is_deleted",
     "without_password",

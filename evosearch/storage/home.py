@@ -11,6 +11,7 @@ from typing import Self
 from sqlalchemy import URL, select
 
 from evosearch.errors import SearchConflictError
+from evosearch.storage.artifacts.store import ArtifactStore
 from evosearch.storage.holding.holder import Onlooker, current_state, undriven
 from evosearch.storage.journal.journal import Journal
 from evosearch.storage.journal.opening import open_journal, parse_place
@@ -59,6 +60,14 @@ class Home:
                 f"there is no search {without_password(name)!r} in {self.journal.place}; it holds {others}"
             )
         return row
+
+    def store_of(self, row: SearchRow) -> ArtifactStore:
+        """Where the files of all searches are, as `row` is journaled, also where nothing else of its configuration can be
+        read.
+        """
+        storage = row.configuration.get("storage")
+        artifacts = storage.get("artifacts") if isinstance(storage, dict) else None
+        return ArtifactStore.of(artifacts if isinstance(artifacts, str) else None, self.folder)
 
     def members_of(self, name: str) -> tuple[SearchRow, ...]:
         """The searches of the group `name`; nothing where there is no such group, see `evosearch.storage.names`."""
@@ -110,10 +119,21 @@ def open_home(
     """
     default = default_folder(env, cwd)
     place = parse_place(default / "journal.db" if storage is None else storage)
-    folder = default if isinstance(place, URL) else files_folder(real_path(place))
+    folder = home_folder(storage, env=env, cwd=cwd)
     journal = open_journal(place, must_exist=not create, cache=folder / "cache", note=note)
     is_default = journal.file == (default / "journal.db").resolve()
     return Home(folder, journal, (journal.advice,) if journal.advice else (), is_default)
+
+
+def home_folder(storage: str | None, *, env: Mapping[str, str], cwd: Path) -> Path:
+    """The folder of the home whose journal is `storage`, as for `open_home`; neither need be there.
+
+    Raises:
+        InputError: `storage` can be none.
+    """
+    default = default_folder(env, cwd)
+    place = parse_place(default / "journal.db" if storage is None else storage)
+    return default if isinstance(place, URL) else files_folder(real_path(place))
 
 
 def search_names(storage: str | None, *, env: Mapping[str, str], cwd: Path) -> tuple[str, ...]:

@@ -85,6 +85,56 @@ def test_a_group_and_a_takeover_are_submitted_too(command, cluster):
     ]
 
 
+STUDY = f"{TINY}study: {{kind: baselines, networks: [resnet18]}}\n"
+
+
+def test_a_studys_file_is_submitted_as_the_command_of_its_kind(command, cluster):
+    Path("compare.yaml").write_text(STUDY)
+    ended = command("submit", "compare.yaml", "--seeds", "0..2")
+    assert ended.status == 0, ended
+    assert cluster.jobs[0][4:] == ["baselines", "compare.yaml", "--seeds", "0..2"]
+    assert ended.out.splitlines()[3:] == [
+        "Status   evosearch status compare --address http://head:8265",
+        "Results  evosearch results compare --address http://head:8265",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "sent"),
+    [
+        (("retrain", "mine", "--epochs", 5, "--seeds", "1..3"), "retrain --epochs 5 --seeds 1..3 -- mine"),
+        (("batchnorm", "mine", "--set", "seed=4", "--name", "n"), "batchnorm --set seed=4 --name n -- mine"),
+    ],
+)
+def test_what_is_about_a_search_on_the_head_is_submitted_by_name_and_sends_no_file(
+    command, cluster, options, sent
+):
+    ended = command("submit", *options)
+    assert ended.status == 0, ended
+    assert cluster.jobs == [["python", "-P", "-m", "evosearch", *sent.split()]]
+    assert [str(path) for path in cluster.parcels[0].files] == ["command.txt"]
+    dry = command("submit", *options, "--dry-run")
+    assert dry.out.startswith("nothing would be sent: `evosearch ")
+    assert len(cluster.jobs) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("retrain",), "`evosearch submit retrain` needs the search's NAME"),
+        (("retrain", "mine", "--name", "n"), "`evosearch retrain` has no option --name; leave it out"),
+        (("retrain", "mine", "--set", "seed=1"), "`evosearch retrain` has no option --set; leave it out"),
+        (("batchnorm", "mine", "--epochs", 3), "`evosearch batchnorm` has no option --epochs; leave it out"),
+        (("tiny.yaml", "mine"), "NAME mine goes with `evosearch submit retrain NAME`"),
+        (("tiny.yaml", "--epochs", 3), "--epochs 3 goes with `evosearch submit retrain NAME`"),
+        (("retrain", "mine", "--seeds", "x"), "--seeds x: 'x' is no seed"),
+    ],
+)
+def test_options_of_another_command_are_refused(refused, cluster, options, told):
+    assert told in refused("submit", *options)
+    assert cluster.jobs == []
+
+
 @pytest.mark.parametrize("journal", ["mine.db", "sqlite:///mine.db"])
 def test_a_journal_in_the_jobs_own_copy_of_the_folder_is_told_and_no_command_reaches_it(
     command, cluster, journal
@@ -208,11 +258,24 @@ def test_neither_is_the_folder_of_the_images_sent_wherever_it_may_be_looked_for(
     assert found == set(SMALL)
 
 
+def test_nor_are_the_folders_of_any_part_of_a_union(sent):
+    parts = "{a: {name: covid_ct, root: covid-ct}, b: {name: image_folder, root: pets}}"
+    text = TINY.replace("{name: digits}", f"{{name: union, parts: {parts}}}")
+    assert sent(*SMALL, *IMAGES[:2], "pets/cat/list.txt", text=text) == set(SMALL)
+
+
 def test_beside_the_configuration_too(sent, command, cluster):
     sent(*SMALL, *IMAGES)
     Path("configs/a.yaml").write_text(TINY.replace("{name: digits}", "{name: covid_ct, root: covid-ct}"))
     assert command("submit", "configs/a.yaml").status == 0
     assert not [path for path in cluster.parcels[-1].files if "covid-ct" in path.parts]
+
+
+def test_nor_are_published_files_of_numbers(sent):
+    text = TINY.replace("{name: digits}", "{name: medmnist, root: set.npz}")
+    assert sent(*SMALL, "set.npz", text=text) == set(SMALL)
+    text = TINY.replace("{name: digits}", "{name: cifar10}")
+    assert sent(*SMALL, "cifar10/cifar-10-batches-bin/data_batch_1.bin", text=text) == {*SMALL, "set.npz"}
 
 
 def test_where_all_images_lie_in_the_folder_itself_what_else_it_holds_is_sent(sent, tmp_path, monkeypatch):

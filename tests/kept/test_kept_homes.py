@@ -16,12 +16,14 @@ from evosearch.config import load_config, read_config
 from evosearch.data import load_dataset
 from evosearch.errors import SearchConflictError
 from evosearch.genome import in_words
+from evosearch.studies import predictions_of
 from tests.kept.homes import (
     DOUBLES,
     FOLDER,
     ONE_GENERATION,
     REWORDED,
     SCHEMA_2,
+    SCHEMA_3,
     KeptHome,
     events_of,
     facts,
@@ -33,7 +35,7 @@ from tests.kept.homes import (
 
 OF_STATUS = ("name", "state", "generation", "generations", "evaluations", "best")
 OF_READING = ("number", "epochs", "seed", "metrics")
-BESIDE = {"operators", "reasons", "worker"}
+BESIDE = {"operators", "operations", "reasons", "worker"}
 """Of an evaluation: what is told of it beside its course."""
 
 
@@ -152,6 +154,18 @@ def test_a_recorded_reading_is_found_by_its_old_key_and_printed_again(unpacked, 
     assert not pools
 
 
+@pytest.mark.parametrize("name", ["retrained", "readings", "judged"])
+def test_of_a_reading_of_before_no_answers_are_known_and_of_one_of_now_they_are(name, unpacked, api):
+    kept, _ = unpacked(name)
+    with kept.open() as home:
+        before = [one for one in home.journal.test_readings(name) if one.metrics]
+        assert [predictions_of(home, one) for one in before] == [None] * len(before)
+        (reading,) = api.retrain(name, home, epochs=9)
+        found = predictions_of(home, reading)
+        assert len(found.labels) == reading.metrics["images"]
+        assert [predictions_of(home, one) for one in before] == [None] * len(before)
+
+
 def test_a_reading_that_was_begun_and_never_ended_is_made(unpacked, api):
     kept, pools = unpacked("retraining_begun")
     (begun,) = kept.readings
@@ -209,7 +223,7 @@ def test_between_them_they_hold_every_kind_of_event():
             "VerdictReached",
         ),
         *("Failed", "Reopened", "Extended", "Interrupted", "Stopped", "Completed"),
-        *("TestReadingBegun", "TestRead"),
+        *("TestReadingBegun", "TestRead", "TestReadingFailed", "ProcessorSeen"),
     }
 
 
@@ -233,7 +247,7 @@ def test_between_them_they_hold_candidates_of_every_operator_and_so_does_one_of_
 
 @pytest.mark.parametrize("name", sorted(DOUBLES.keys() - {"postgres"}))
 def test_each_has_the_schema_of_the_version_that_wrote_it(name):
-    schema = 2 if name in SCHEMA_2 else 1
+    schema = 3 if name in SCHEMA_3 else 2 if name in SCHEMA_2 else 1
     assert rows_of_all("SELECT schema FROM meta", name) == [(schema,)]
 
 

@@ -43,6 +43,7 @@ def test_as_json():
         "parent": None,
         "retrainings": [],
         "readings": [],
+        "confirmation": None,
     }
 
 
@@ -63,7 +64,13 @@ def test_retrainings_and_readings_stand_below_their_search():
             "accuracy": 0.75,
         }
     ]
-    retraining, read = status_lines(snapshot)[-2:]
+    retraining, read, *confirmation = status_lines(snapshot)[-6:]
+    assert confirmation == [
+        "  Accuracy of candidate 7",
+        "    believed           0.8750 on the validation images in the search, the best of 9 by accuracy",
+        "    confirmed          not known: the validation images were trained on too",
+        "    test               0.7500 on the test images after 30 epochs from 1 fresh seed",
+    ]
     assert retraining.split() == [
         "retraining",
         "pets/final-30:",

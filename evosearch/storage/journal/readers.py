@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select
 
 from evosearch.evaluation import Origin
 from evosearch.storage.journal.codec import shallow
+from evosearch.storage.journal.events import TestRead
 from evosearch.storage.journal.rows import (
     EvaluationRow,
     EvaluationStatus,
@@ -23,6 +24,7 @@ from evosearch.storage.journal.rows import (
 from evosearch.storage.journal.tables import (
     drivers,
     evaluations,
+    events,
     generations,
     live,
     reasons,
@@ -268,6 +270,12 @@ def test_reading_rows(connection: Connection, name: str) -> tuple[TestReading, .
     parent = connection.execute(select(searches.c.parent).where(searches.c.name == name)).scalar_one()
     every = _family_readings(connection, name if parent is None else parent)
     return every if parent is None else tuple(one for one in every if one.search == name)
+
+
+def test_read_payloads(connection: Connection, search: int) -> tuple[str, ...]:
+    """The events of the readings that have ended, as they are kept, in order."""
+    ended = select(events.c.payload).where(events.c.search == search, events.c.kind == TestRead.KIND)
+    return tuple(connection.scalars(ended.order_by(events.c.sequence)))
 
 
 def _metrics(text: str) -> dict[str, Any]:

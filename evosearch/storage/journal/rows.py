@@ -215,3 +215,7 @@ class TestReading:
     """How many readings of this split the search has led to; the more there are, the less the best of
     them says.
     """
+    test_key: str | None = None
+    """As in `TestRead`; None where that is not known."""
+    trial: int | None = None
+    """The number of the trial of `search` that read; None in the first version, which read outside its searches."""

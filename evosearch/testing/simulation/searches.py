@@ -25,12 +25,14 @@ from evosearch.genome import Chromosome, SearchSpace
 from evosearch.runtime import Plan, ReadingName
 from evosearch.search import (
     EavlSettings,
+    EvolutionKeys,
     FixedListSettings,
     ListedTrial,
     RandomSearchSettings,
     SearchContext,
     StrategySettings,
 )
+from evosearch.storage import pack
 from evosearch.testing.strategies import LaggedStrategy
 
 EPOCHS, FINAL_EPOCHS = 4, 12
@@ -93,7 +95,7 @@ class Configuration:
     @property
     def elites(self) -> int:
         """How many members of a generation were born before it."""
-        return self.settings.elites if isinstance(self.settings, EavlSettings) else 0
+        return self.settings.elites if isinstance(self.settings, EvolutionKeys) else 0
 
     @property
     def grows(self) -> bool:
@@ -208,8 +210,15 @@ class _Reader:
         images = np.zeros((3, 1, 8, 8), np.uint8)
         return PredictionTask(trial.subject, plan.settings(trial), plan.data_key, weights, images)
 
-    def measure(self, trained: Success, prediction: Prediction) -> Mapping[str, Any]:
-        return {"validation": trained.fitness, "test": float(prediction.probabilities[0, 0])}
+    def measure(self, trained: Success, prediction: Prediction, seed: int) -> Mapping[str, Any]:
+        return {"validation": trained.fitness, "test": float(prediction.probabilities[0, 0]), "seed": seed}
+
+    def keep(self, prediction: Prediction) -> Mapping[str, Any]:
+        return pack(np.zeros(3, np.int64), prediction)
+
+    @property
+    def test_key(self) -> str:
+        return "test"
 
 
 def prediction_of(chain: int) -> Prediction:

@@ -1,0 +1,287 @@
+"""The section `study` of a configuration: which arms a study compares, from which seeds. Its `kind` says which study.
+
+An *arm* is one row of the study's table: a network that people made, one that a search found, or a way to search. A *member*
+is one arm from one seed, and a search of its own. The rest of the file says what all arms have in common.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias, get_args
+
+from evosearch.errors import ConfigError, InvalidChromosomeError
+from evosearch.evaluation import Optimizer
+from evosearch.genome import HAND_MADE, parse_network
+
+EVOLVED = "evolved"
+"""In `study.networks`: the network that the file's own strategy finds."""
+
+MOST_SEEDS = 1000
+"""More members of one arm than this are a slip of the keyboard."""
+
+MOST_OF_ARM = 40
+"""Characters of an arm's name: the names of its members are made of it."""
+
+_ARM = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
+
+AblationArm: TypeAlias = Literal[
+    "vgg16_bn",
+    "random",
+    "evo_cnn",
+    "eavl",
+    "eavl_no_balance",
+    "eavl_no_immigrants",
+    "eavl_batch_norm_everywhere",
+    "eavl_proportional",
+]
+"""What an ablation can compare."""
+
+OPTIMIZERS: tuple[Optimizer, ...] = get_args(Optimizer)
+"""All there are."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyKeys:
+    """What every study has."""
+
+    seeds: tuple[int, ...] = (0,)
+    """One member of each arm from each seed. Below 3 the table cannot say what chance in training does."""
+    base: Mapping[str, Any] | None = field(default=None, hash=False)
+    """Of a member, in a journal: what the study's file says where the member's own configuration says something else. Leave
+    it out of a file."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.seeds) <= MOST_SEEDS:
+            raise ConfigError(
+                f"study.seeds holds {len(self.seeds)} seeds; it must be at least 1 and at most {MOST_SEEDS:,}"
+            )
+        for seed in self.seeds:
+            if not 0 <= seed < 2**32:
+                raise ConfigError(f"study.seeds has {seed}; a seed is at least 0 and below 2 to the 32nd")
+        _refuse_twice("study.seeds", self.seeds)
+
+
+@dataclass(frozen=True)
+class NamedNetwork:
+    """A network with a name of its own, or with weights. Each field is a key of an element of `study.networks`."""
+
+    network: str
+    """As an element that is a text."""
+    name: str | None = None
+    """What its arm is called. Left out: made of the network."""
+    weights: str | None = None
+    """File of weights that it starts from, safetensors. null: random ones."""
+
+    def __post_init__(self) -> None:
+        check_network(self.network, "study.networks")
+        if self.name is not None:
+            _check_arm(self.name)
+
+
+@dataclass(frozen=True)
+class BaselinesStudy(StudyKeys):
+    """Is the evolved network better than what people made? Networks on the same data, budget and seeds (EAVL-COVID,
+    "Baselines").
+    """
+
+    kind: Literal["baselines"] = "baselines"
+    """Which study."""
+    networks: tuple[str | NamedNetwork, ...] = (
+        EVOLVED,
+        "vgg16_bn",
+        "resnet18",
+        "resnet50",
+        "densenet121",
+        "densenet169",
+        "efficientnet_b0",
+        "efficientnet_b1",
+    )
+    """What is compared: `evolved` (what the file's own strategy finds), a hand-made network's name, a chromosome as text, or
+    the name of a finished search for its best; or keys `network`, `name` and `weights`."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.networks:
+            raise ConfigError(f"study.networks is empty; name a network, for instance {EVOLVED}")
+        for one in self.networks:
+            if isinstance(one, str):
+                check_network(one, "study.networks")
+        _refuse_twice("study.networks", [arm_of(one) for one in self.networks], "; give one another `name`")
+
+    @property
+    def entries(self) -> tuple[NamedNetwork, ...]:
+        """The networks, each with its arm's name."""
+        return tuple(
+            NamedNetwork(one, arm_of(one))
+            if isinstance(one, str)
+            else NamedNetwork(one.network, arm_of(one), one.weights)
+            for one in self.networks
+        )
+
+
+@dataclass(frozen=True)
+class AblationStudy(StudyKeys):
+    """What does each part of the evolution give? The file's strategy beside others of equal budget (EAVL-COVID, "Ablation")."""
+
+    kind: Literal["ablation"] = "ablation"
+    """Which study."""
+    arms: tuple[AblationArm, ...] = ("vgg16_bn", "random", "evo_cnn", "eavl")
+    """vgg16_bn (by hand), random (random search, batch norm everywhere), evo_cnn (evolution in a static space), eavl (the
+    file's strategy); and eavl without balance, without immigrants, with batch norm everywhere, or with proportional
+    selection: eavl_no_balance, eavl_no_immigrants, eavl_batch_norm_everywhere, eavl_proportional."""
+    random: Literal["evaluations", "seconds"] | int = "evaluations"
+    """Budget of the random search. evaluations: as many networks as the evolution. seconds: as many as the evolution's
+    worker-seconds paid for, counted once it has ended. A number: so many (the paper: 1000)."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.arms:
+            raise ConfigError("study.arms is empty; name an arm, for instance eavl")
+        _refuse_twice("study.arms", self.arms)
+        if isinstance(self.random, int) and self.random < 1:
+            raise ConfigError(f"study.random is {self.random}; it must be at least 1")
+        if self.random == "seconds" and "random" in self.arms and "eavl" not in self.arms:
+            raise ConfigError(
+                'study.random is "seconds", those of the arm eavl, which study.arms lacks; add it'
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearningRates:
+    """Step size of each optimizer. The paper gives Adam's alone; at that one SGD and Adadelta do not train. Each field is a key
+    under `study.learning_rates`.
+    """
+
+    adam: float = 1e-4
+    """Of Adam."""
+    sgd: float = 1e-2
+    """Of SGD."""
+    adadelta: float = 1.0
+    """Of Adadelta."""
+    rmsprop: float = 1e-4
+    """Of RMSprop."""
+
+    def __post_init__(self) -> None:
+        for one in OPTIMIZERS:
+            if not 0 < self.of(one) < float("inf"):
+                raise ConfigError(
+                    f"study.learning_rates.{one} is {self.of(one)}; it must be above 0 and finite"
+                )
+
+    def of(self, optimizer: Optimizer) -> float:
+        """That of `optimizer`.
+
+        >>> LearningRates().of("sgd")
+        0.01
+        """
+        rate: float = getattr(self, optimizer)
+        return rate
+
+
+@dataclass(frozen=True)
+class BatchNormStudy(StudyKeys):
+    """Does the choice of batch norm matter? A network as found (ORIGIN), with batch norm after every convolution (VARIANT#1) and
+    with none (VARIANT#2), by each optimizer (EAVL-COVID, tables 4 and 6).
+    """
+
+    kind: Literal["batchnorm"] = "batchnorm"
+    """Which study."""
+    network: str | None = None
+    """ORIGIN: a chromosome as text, or the name of a finished search for its best."""
+    seeds: tuple[int, ...] = field(default=(0, 1, 2, 3, 4), kw_only=True)
+    """One training of each arm from each seed; five are the paper's repeats."""
+    optimizers: tuple[Optimizer, ...] = ("sgd", "adadelta", "rmsprop", "adam")
+    """By which each is trained."""
+    learning_rates: LearningRates = field(default_factory=LearningRates)
+    """Step size of each optimizer, in place of `training.learning_rate`."""
+    weights: tuple[str, ...] = ()
+    """Files of weights, safetensors, for ORIGIN, VARIANT#1 and VARIANT#2 in this order. Each that has one is trained from it
+    too."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.optimizers:
+            raise ConfigError("study.optimizers is empty; name one, for instance adam")
+        _refuse_twice("study.optimizers", self.optimizers)
+        if len(self.weights) > 3:
+            raise ConfigError(
+                f"study.weights holds {len(self.weights)} files; there are three networks, ORIGIN, VARIANT#1 and VARIANT#2"
+            )
+        if self.network is not None:
+            check_network(self.network, "study.network")
+            if self.network in (*HAND_MADE, EVOLVED):
+                raise ConfigError(
+                    f"study.network is {self.network!r}; give a chromosome, `C8 B16 P | F32`, or the name of a search"
+                )
+
+
+StudySettings: TypeAlias = BaselinesStudy | AblationStudy | BatchNormStudy
+"""A study's section, told apart by `kind`."""
+
+STUDIES: Mapping[str, type[StudySettings]] = {
+    "baselines": BaselinesStudy,
+    "ablation": AblationStudy,
+    "batchnorm": BatchNormStudy,
+}
+"""By kind, which is also the command's name."""
+
+STUDY_PARTS: Mapping[str, type] = {"networks": NamedNetwork, "learning_rates": LearningRates}
+"""What has keys inside of a study's section, by key."""
+
+
+def is_text(network: str) -> bool:
+    """Whether `network` says all by itself, as a chromosome or a hand-made network; else it names a search.
+
+    >>> is_text("C8 P | F4"), is_text("resnet18"), is_text("digits/seed-3")
+    (True, True, False)
+    """
+    return "|" in network or network.partition(" ")[0] in HAND_MADE
+
+
+def check_network(network: str, key: str) -> None:
+    """See that an element of `key` can be a network's text form, or the name of a search.
+
+    Raises:
+        ConfigError: it is neither.
+    """
+    try:
+        if is_text(network):
+            parse_network(network)
+            return
+    except InvalidChromosomeError as error:
+        raise ConfigError(f"{key}: {error}") from None
+    if not re.fullmatch(r"[A-Za-z0-9_/.-]+", network):
+        raise ConfigError(
+            f"{key} has {network!r}; give {EVOLVED}, a chromosome (`C8 P | F4`), the name of a search, or one of "
+            f"{', '.join(HAND_MADE)}"
+        )
+
+
+def arm_of(one: str | NamedNetwork) -> str:
+    """What the arm of a network is called: its name, or one that is made of the network.
+
+    >>> arm_of("resnet18"), arm_of("digits/seed-3"), arm_of("C8 P | F4")
+    ('resnet18', 'digits-seed-3', 'network-60b50f2d')
+    """
+    if isinstance(one, NamedNetwork):
+        return one.name or arm_of(one.network) + ("" if one.weights is None else "-pretrained")
+    if "|" in one:
+        return f"network-{parse_network(one).key[:8]}"
+    return one.partition(" ")[0].replace("/", "-")
+
+
+def _check_arm(name: str) -> None:
+    if not _ARM.fullmatch(name) or ".." in name or len(name) > MOST_OF_ARM:
+        raise ConfigError(
+            f"study.networks has the name {name!r}; use up to {MOST_OF_ARM} letters, digits, '.', '_' and '-', the first a "
+            "letter, a digit or '_'"
+        )
+
+
+def _refuse_twice(key: str, values: Sequence[object], repair: str = "; name each once") -> None:
+    for one in _repeated(values):
+        raise ConfigError(f"{key} has {one} twice{repair}")
+
+
+def _repeated(values: Sequence[object]) -> Iterator[object]:
+    return (one for one in values if values.count(one) > 1)

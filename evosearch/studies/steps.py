@@ -1,0 +1,274 @@
+"""What a study trains, step by step: a pure function of its configuration and of the members that have ended.
+
+The steps of searches come first; the final one, in which the best of each member is trained again, is the same for all studies
+and is no list here. Each member is an ordinary search: the arm's strategy, space and training, from one seed.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, TypeAlias
+
+from evosearch.errors import ConfigError, InvalidChromosomeError
+from evosearch.evaluation import TrainingSettings
+from evosearch.genome import Chromosome, Conv, HeadGene, SearchSpace, parse_network
+from evosearch.search import (
+    STRATEGIES,
+    EavlSettings,
+    FixedListSettings,
+    ListedTrial,
+    RandomSearchSettings,
+    StrategySettings,
+    measure_of,
+)
+from evosearch.studies.settings import (
+    EVOLVED,
+    AblationArm,
+    AblationStudy,
+    BaselinesStudy,
+    BatchNormStudy,
+    StudySettings,
+)
+
+
+@dataclass(frozen=True)
+class ArmPlan:
+    """One row of the table: how its members search."""
+
+    name: str
+    """Unique within the study; part of its members' names."""
+    strategy: StrategySettings
+    """An evolution, a random search, or a list of one network."""
+    space: SearchSpace
+    """What a random network of it may look like."""
+    training: TrainingSettings
+    """How its candidates are trained."""
+    weights: str | None = None
+    """File of weights that its one network starts from; None: random ones."""
+
+
+@dataclass(frozen=True)
+class MemberPlan:
+    """An arm from one seed."""
+
+    arm: ArmPlan
+    """Which arm."""
+    seed: int
+    """The search's."""
+
+    def name(self, study: str) -> str:
+        """What the search is called.
+
+        >>> MemberPlan(ArmPlan("eavl", EavlSettings(), SearchSpace(), TrainingSettings()), 3).name("ablation")
+        'ablation/eavl-seed-3'
+        """
+        return member_name(study, self.arm.name, self.seed)
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What a member that has ended took."""
+
+    seconds: float
+    """Of its workers, over all trainings."""
+    first: tuple[float, ...]
+    """Of each training of its first generation, which are random networks."""
+
+
+Ended: TypeAlias = Mapping[tuple[str, int], Spent]
+"""The members that have ended, by arm and seed."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """Searches that are driven side by side."""
+
+    name: str
+    """In a word, for people."""
+    members: Callable[[Ended], tuple[MemberPlan, ...]]
+    """Its searches, given what ended in the steps before."""
+
+
+@dataclass(frozen=True)
+class Common:
+    """What the study's file says for all arms."""
+
+    strategy: StrategySettings
+    """Of what is evolved; what it goes by holds for every arm."""
+    space: SearchSpace
+    """See `ArmPlan`."""
+    training: TrainingSettings
+    """See `ArmPlan`."""
+
+
+def member_name(study: str, arm: str, seed: int) -> str:
+    """What the search of an arm from a seed is called."""
+    return f"{study}/{arm}-seed-{seed}"
+
+
+def steps_of(study: StudySettings, common: Common, texts: Mapping[str, str]) -> tuple[Step, ...]:
+    """The steps of searches of a study.
+
+    Args:
+        study: which one.
+        common: what its arms have in common.
+        texts: of each network of the section, by the name it has there, the text form that is trained.
+
+    Raises:
+        ConfigError: the rest of the file does not go with the study.
+    """
+    match study:
+        case BaselinesStudy():
+            return (_at_once("networks", _baselines(study, common, texts), study.seeds),)
+        case AblationStudy():
+            return _ablation(study, common)
+        case BatchNormStudy():
+            return (_at_once("variants", _variants(study, common, texts[study.network or ""]), study.seeds),)
+
+
+def _at_once(name: str, arms: Sequence[ArmPlan], seeds: Sequence[int]) -> Step:
+    members = tuple(MemberPlan(arm, seed) for arm in arms for seed in seeds)
+    return Step(name, lambda _: members)
+
+
+def _listed(name: str, network: str, common: Common, weights: str | None = None) -> ArmPlan:
+    """One network, trained once by each member."""
+    strategy = FixedListSettings(trials=(ListedTrial(network),), fitness=measure_of(common.strategy))
+    return ArmPlan(name, strategy, common.space, common.training, weights)
+
+
+def _baselines(study: BaselinesStudy, common: Common, texts: Mapping[str, str]) -> list[ArmPlan]:
+    return [
+        ArmPlan(one.name or EVOLVED, common.strategy, common.space, common.training)
+        if one.network == EVOLVED
+        else _listed(one.name or one.network, texts[one.network], common, one.weights)
+        for one in study.entries
+    ]
+
+
+# Ablation.
+
+
+def _ablation(study: AblationStudy, common: Common) -> tuple[Step, ...]:
+    arms = [_ablated(arm, common) for arm in study.arms if arm != "random"]
+    if "random" not in study.arms:
+        return (_at_once("searches", arms, study.seeds),)
+    if study.random != "seconds":
+        budget = _evolution(common).evaluations_in_all if study.random == "evaluations" else study.random
+        return (_at_once("searches", [*arms, _random(common, budget)], study.seeds),)
+
+    def as_dear(ended: Ended) -> tuple[MemberPlan, ...]:
+        return tuple(MemberPlan(_random(common, paid_for(ended["eavl", seed])), seed) for seed in study.seeds)
+
+    return (_at_once("searches", arms, study.seeds), Step("random search", as_dear))
+
+
+def paid_for(spent: Spent) -> int:
+    """How many random networks the worker-seconds of an evolution pay for, at the price of those of its first generation.
+
+    >>> paid_for(Spent(100.0, (2.0, 3.0)))
+    40
+    """
+    mean = sum(spent.first) / len(spent.first) if spent.first else 0.0
+    return max(1, round(spent.seconds / mean)) if mean else max(1, len(spent.first))
+
+
+def _evolution(common: Common) -> EavlSettings:
+    if not isinstance(common.strategy, EavlSettings):
+        raise ConfigError(
+            f"strategy.name is {common.strategy.name!r}; an ablation takes an evolution apart, so it must be 'eavl'"
+        )
+    return common.strategy
+
+
+def _random(common: Common, evaluations: int) -> ArmPlan:
+    """The paper's competitor: batch norm after every convolution."""
+    evolution = _evolution(common)
+    drawn = RandomSearchSettings(
+        evaluations=evaluations, redraws=evolution.redraws, fitness=evolution.fitness
+    )
+    return ArmPlan("random", drawn, replace(common.space, batch_norm=1.0), common.training)
+
+
+def _ablated(arm: AblationArm, common: Common) -> ArmPlan:
+    evolution, everywhere = _evolution(common), replace(common.space, batch_norm=1.0)
+    match arm:
+        case "vgg16_bn":
+            return _listed(arm, arm, common)
+        case "random":
+            raise AssertionError("it has a budget of its own")
+        case "evo_cnn":
+            return ArmPlan(arm, _as_strategy("evo_cnn", evolution), everywhere, common.training)
+        case "eavl_batch_norm_everywhere":
+            return ArmPlan(arm, evolution, everywhere, common.training)
+        case "eavl":
+            changed = evolution
+        case "eavl_no_immigrants":
+            changed = replace(evolution, immigrants=0)
+        case "eavl_proportional":
+            changed = replace(evolution, selection="proportionate")
+        case "eavl_no_balance":
+            changed = _with(evolution, arm, balance=False)
+    return ArmPlan(arm, changed, common.space, common.training)
+
+
+def _with(evolution: EavlSettings, arm: AblationArm, **switches: Any) -> EavlSettings:
+    known = {one.name for one in fields(evolution)}
+    if missing := [one for one in switches if one not in known]:
+        raise ConfigError(
+            f"study.arms has {arm}, which this version cannot train: there is no strategy.{missing[0]}"
+        )
+    return replace(evolution, **switches)
+
+
+def _as_strategy(name: str, evolution: EavlSettings) -> StrategySettings:
+    """The strategy `name` with all that it has in common with the evolution."""
+    if name not in STRATEGIES.names:
+        raise ConfigError(f"study.arms has {name}, which this version does not have; leave it out")
+    kind = STRATEGIES.find(name)
+    shared = {one.name for one in fields(kind)} & {one.name for one in fields(evolution)} - {"name"}
+    return kind(**{key: getattr(evolution, key) for key in shared})
+
+
+# Batch norm.
+
+
+def with_batch_norm(chromosome: Chromosome, everywhere: bool) -> Chromosome:
+    """The same network with batch norm after every convolution, or after none.
+
+    >>> str(with_batch_norm(Chromosome((Conv(8), Conv(4, True)), ()), True))
+    'B8 B4 |'
+    """
+
+    def gene(one: HeadGene) -> HeadGene:
+        return replace(one, batch_norm=everywhere) if isinstance(one, Conv) else one
+
+    return Chromosome(tuple(map(gene, chromosome.head)), chromosome.tail)
+
+
+def _variants(study: BatchNormStudy, common: Common, origin: str) -> list[ArmPlan]:
+    """ORIGIN and its two variants by each optimizer; a variant that ORIGIN is itself is trained once."""
+    found = parse_network(origin)
+    if not isinstance(found, Chromosome):
+        raise InvalidChromosomeError(f"study.network is {origin!r}, which has no choice of batch norm")
+    named = {
+        "origin": found,
+        "variant1": with_batch_norm(found, everywhere=True),
+        "variant2": with_batch_norm(found, everywhere=False),
+    }
+    files = dict(zip(named, study.weights, strict=False))  # of the first ones alone, where there are fewer
+    starts: dict[tuple[str, str | None], str] = {}
+    for name, network in named.items():
+        for file in dict.fromkeys((None, files.get(name))):
+            starts.setdefault((str(network), file), f"{name}{'' if file is None else '-pretrained'}")
+    return [
+        _listed(
+            f"{name}-{optimizer}", text, replace(common, training=_trained(study, common, optimizer)), file
+        )
+        for (text, file), name in starts.items()
+        for optimizer in study.optimizers
+    ]
+
+
+def _trained(study: BatchNormStudy, common: Common, optimizer: Any) -> TrainingSettings:
+    rate = study.learning_rates.of(optimizer)
+    return replace(common.training, optimizer=optimizer, learning_rate=rate)

@@ -1,0 +1,241 @@
+"""What a study's table is made of: for each arm the records of its members, as the journal has them. Nothing is trained here.
+
+A figure of an arm is the mean over its members; what no member has yet is None, so that a study can be looked at while it runs.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+from typing import Any
+
+from evosearch.evaluation import Masks, parse_subject
+from evosearch.genome import Chromosome, SearchSpace
+from evosearch.storage import EvaluationRow, Home, TestReading
+from evosearch.studies.retraining import final_name
+from evosearch.studies.steps import MemberPlan
+
+LEAST_FALL = 0.1
+"""A training whose loss fell by a smaller share than this of where it began was none."""
+
+
+@dataclass(frozen=True)
+class MemberRecord:
+    """One arm from one seed."""
+
+    seed: int
+    """The search's."""
+    search: str
+    """Its name."""
+    state: str
+    """As in `SearchRow`; "waiting" where it has not begun."""
+    evaluations: int
+    """Which have ended."""
+    failures: tuple[str, ...]
+    """Why its retraining, or the last of its evaluations where none succeeded, failed; empty: it did not."""
+    best: EvaluationRow | None
+    """What the search chose; None: nothing yet."""
+    seconds: float
+    """Of its workers, retrainings included."""
+    losses: tuple[float, ...]
+    """Mean training loss of each epoch, of the retraining where there is one, else of the best in its search."""
+    readings: tuple[TestReading, ...]
+    """Of the test split, by its retrainings for the study's epochs."""
+
+    @property
+    def reading(self) -> TestReading | None:
+        """The first that has ended."""
+        return next((one for one in self.readings if one.metrics is not None), None)
+
+    def metric(self, name: str) -> float | None:
+        """A figure of its reading, the mean of several; None: not known."""
+        found = [(one.metrics or {}).get(name) for one in self.readings]
+        return _mean(one for one in found if isinstance(one, float | int))
+
+    @property
+    def depth(self) -> int | None:
+        """Convolutions and dense layers of a chromosome; None of anything else."""
+        chromosome = self._chromosome
+        return None if chromosome is None else len(chromosome.convolutions) + len(chromosome.tail)
+
+    @property
+    def _chromosome(self) -> Chromosome | None:
+        found = None if self.best is None else parse_subject(self.best.chromosome)
+        return found if isinstance(found, Chromosome) and not isinstance(found, Masks) else None
+
+
+@dataclass(frozen=True)
+class ArmRow:
+    """One arm: a row of the table."""
+
+    arm: str
+    """Its name."""
+    members: tuple[MemberRecord, ...]
+    """One for each seed."""
+    outside: tuple[int, ...] = ()
+    """Seeds whose network is less or more deep than the initial space allows."""
+
+    def mean(self, metric: str) -> float | None:
+        """Of a test metric over the seeds."""
+        return _mean(one for member in self.members if (one := member.metric(metric)) is not None)
+
+    @property
+    def accuracies(self) -> tuple[float, ...]:
+        """On the test images, of the members that were read."""
+        return tuple(one for member in self.members if (one := member.metric("accuracy")) is not None)
+
+    @property
+    def deviation(self) -> float | None:
+        """Sample standard deviation of the accuracies; None of fewer than two."""
+        return stdev(self.accuracies) if len(self.accuracies) > 1 else None
+
+    @property
+    def believed(self) -> float | None:
+        """What the searches thought of their winners: mean validation accuracy."""
+        bests = [one.best for one in self.members if one.best is not None]
+        return _mean(one.accuracy for one in bests if one.accuracy is not None)
+
+    @property
+    def seconds(self) -> float:
+        """Of its workers."""
+        return sum(one.seconds for one in self.members)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader has to know of it, a phrase each."""
+        told = []
+        if seeds := [one.seed for one in self.members if one.losses and not is_trained(one.losses)]:
+            told.append(f"not trained: the training loss did not fall a tenth ({_seeds(seeds)})")
+        if self.outside:
+            told.append(f"depth outside of the initial range ({_seeds(self.outside)})")
+        if seeds := [one.seed for one in self.members if one.failures]:
+            last = next(one.failures[-1] for one in self.members if one.failures)
+            told.append(f"failed ({_seeds(seeds)}): {last}")
+        if seeds := [one.seed for one in self.members if not one.failures and one.reading is None]:
+            told.append(f"unfinished ({_seeds(seeds)})")
+        return tuple(told)
+
+
+@dataclass(frozen=True)
+class StudyTable:
+    """A study as far as it has come."""
+
+    name: str
+    """The study's."""
+    kind: str
+    """Which study."""
+    rows: tuple[ArmRow, ...]
+    """In the study's order."""
+    seeds: tuple[int, ...]
+    """Of the members."""
+    budgets: tuple[str, ...]
+    """What each arm was allowed, a phrase each."""
+    data_key: str
+    """Hash of the images and their splits; empty before the first member has begun."""
+    environment: Mapping[str, Any]
+    """Versions and device of the first member."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether every member was read, or failed."""
+        return all(one.reading or one.failures for row in self.rows for one in row.members)
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """Names of the searches of which something failed."""
+        return tuple(one.search for row in self.rows for one in row.members if one.failures)
+
+    @property
+    def seconds(self) -> float:
+        """Of all workers."""
+        return sum(row.seconds for row in self.rows)
+
+    @property
+    def fingerprint(self) -> str:
+        """Equal where the same networks gave the same figures, whatever that took: 16 hexadecimal digits."""
+        told = [
+            [row.arm, one.seed, one.best and one.best.chromosome, one.best and one.best.fitness, *_read(one)]
+            for row in self.rows
+            for one in row.members
+        ]
+        return hashlib.sha256(json.dumps([self.data_key, told]).encode()).hexdigest()[:16]
+
+
+def _read(member: MemberRecord) -> list[Any]:
+    figures = ("accuracy", "f1", "auroc", "confusion", "validation_accuracy")
+    return [[one.key, [(one.metrics or {}).get(key) for key in figures]] for one in member.readings]
+
+
+def is_trained(losses: Sequence[float]) -> bool:
+    """Whether a mean training loss, epoch by epoch, fell by a tenth at least; one epoch alone cannot tell, and passes.
+
+    >>> is_trained([0.69, 0.66]), is_trained([0.69, 0.4]), is_trained([0.69])
+    (False, True, True)
+    """
+    return len(losses) < 2 or losses[-1] <= (1 - LEAST_FALL) * losses[0]
+
+
+def arm_rows(
+    home: Home, study: str, members: Sequence[MemberPlan], epochs: int, space: SearchSpace
+) -> tuple[ArmRow, ...]:
+    """The rows of a study, in the order of its members.
+
+    Args:
+        home: where they are.
+        study: its name.
+        members: those that are known.
+        epochs: of the final trainings.
+        space: the initial one, that depths are measured by.
+    """
+    arms: dict[str, list[MemberRecord]] = {}
+    for one in members:
+        arms.setdefault(one.arm.name, []).append(member_record(home, one.name(study), one.seed, epochs))
+    return tuple(ArmRow(arm, tuple(found), _outside(found, space)) for arm, found in arms.items())
+
+
+def _outside(members: Sequence[MemberRecord], space: SearchSpace) -> tuple[int, ...]:
+    least, most = (space.convolutions[end] + space.dense[end] for end in (0, 1))
+    return tuple(one.seed for one in members if one.depth is not None and not least <= one.depth <= most)
+
+
+def member_record(home: Home, name: str, seed: int, epochs: int) -> MemberRecord:
+    """What the journal knows of the member `name`, and of its retraining for `epochs`."""
+    journal = home.journal
+    row = journal.find(name)
+    if row is None:
+        return MemberRecord(seed, name, "waiting", 0, (), None, 0.0, (), ())
+    searched = journal.evaluations(name)
+    best = journal.best(name)
+    final = final_name(name, epochs)
+    retrained = () if journal.find(final) is None else journal.evaluations(final, with_curve=True)
+    if retrained or best is None:
+        curves = [one.curve for one in retrained]
+    else:
+        curves = [
+            one.curve
+            for one in journal.evaluations(name, with_curve=True)
+            if one.candidate == best.candidate and one.curve
+        ]
+    losses = next((tuple(loss for loss, *_ in curve) for curve in curves if curve), ())
+    failed = [*retrained] if best is not None else [*searched] if row.state == "done" else []
+    return MemberRecord(
+        seed=seed,
+        search=name,
+        state=row.state,
+        evaluations=sum(one.status in ("done", "failed") for one in searched),
+        failures=tuple(one.reasons[-1] for one in failed if one.status == "failed" and one.reasons),
+        best=best,
+        seconds=sum(one.seconds for one in (*searched, *retrained)),
+        losses=losses,
+        readings=tuple(one for one in journal.test_readings(name) if one.search == final),
+    )
+
+
+def _mean(values: Iterable[float]) -> float | None:
+    known = list(values)
+    return fmean(known) if known else None
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    return f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"

@@ -1,0 +1,507 @@
+"""A study as a command: its steps one after the other, the searches of each side by side, then the final step of all.
+
+Nothing here is a loop of its own: each step is a call of `drive_searches`. Killed anywhere, the same command finds what has
+ended, and goes on.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Unpack
+
+from evosearch.beginning import begun, note_all
+from evosearch.config import (
+    Document,
+    RunConfig,
+    check_new,
+    config_from_json,
+    config_to_json,
+    derive_config,
+    differing_keys,
+    with_earlier_defaults,
+)
+from evosearch.driving import drive_searches
+from evosearch.errors import CannotRunError, ConfigError, SearchConflictError
+from evosearch.providers import DriveOptions, Driving
+from evosearch.reports import counted, study_csv, study_json, study_markdown
+from evosearch.retraining import prepare_retraining, publish_again
+from evosearch.search import FixedListSettings
+from evosearch.session import SearchSession, artifact_store, at_address, bring_back_lost, configuration_of
+from evosearch.storage import ArtifactStore, Home, SearchRow, group_of
+from evosearch.studies import (
+    EVOLVED,
+    AblationStudy,
+    BaselinesStudy,
+    BatchNormStudy,
+    Common,
+    Ended,
+    MemberPlan,
+    Spent,
+    Step,
+    StudySettings,
+    StudyTable,
+    arm_rows,
+    is_text,
+    steps_of,
+)
+
+COMMON = ("seed", "space", "strategy", "training")
+"""The keys of a study's file that a member's own configuration may say otherwise."""
+
+
+@dataclass(frozen=True)
+class StepProgress:
+    """How far a step of a study is."""
+
+    name: str
+    """The step's."""
+    done: int
+    """Members that have ended."""
+    total: int | None
+    """Members in all; None where that follows from a step that has not ended."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study in its home: what its members are, as far as that is known yet."""
+
+    home: Home
+    """Where its members are kept."""
+    config: RunConfig
+    """The file's, with the section `study`; its name is the study's."""
+    steps: tuple[Step, ...]
+    """Of searches."""
+
+    @property
+    def settings(self) -> StudySettings:
+        """The section."""
+        return section_of(self.config)
+
+    @property
+    def known(self) -> tuple[MemberPlan, ...]:
+        """The members of the steps that follow from what has ended so far, in the order of the table."""
+        found: list[MemberPlan] = []
+        for step in self.steps:
+            if not all(self.is_done(one) for one in found):
+                break
+            found += step.members(self.ended(found))
+        order = {seed: place for place, seed in enumerate(self.settings.seeds)}
+        settings = self.settings
+        named = settings.arms if isinstance(settings, AblationStudy) else ()
+        arms = list(dict.fromkeys((*named, *(one.arm.name for one in found))))
+        return tuple(sorted(found, key=lambda one: (arms.index(one.arm.name), order[one.seed])))
+
+    @property
+    def table(self) -> StudyTable:
+        """As far as it has come."""
+        members = self.known
+        rows = arm_rows(self.home, self.config.name, members, self.config.final.epochs, self.config.space)
+        begun = next(filter(None, (self.home.journal.find(self.name(one)) for one in members)), None)
+        return StudyTable(
+            self.config.name,
+            self.settings.kind,
+            rows,
+            self.settings.seeds,
+            self._budgets(members),
+            begun.data_key if begun else "",
+            begun.environment if begun else {},
+        )
+
+    def _budgets(self, members: Sequence[MemberPlan]) -> tuple[str, ...]:
+        counts = {one.arm.name: one.arm.strategy.evaluations_in_all for one in members}
+        each = ", ".join(f"{arm} {counted(count, 'evaluation')}" for arm, count in counts.items())
+        epochs = counted(self.config.training.epochs, "epoch")
+        final = counted(self.config.final.epochs, "epoch")
+        return (
+            f"of {epochs} each: {each}",
+            f"final training: {final}, from {counted(self.final_seeds, 'seed')}",
+        )
+
+    @property
+    def final_seeds(self) -> int:
+        """How many final trainings each member has."""
+        seeds: int = getattr(self.config.final, "seeds", 1)
+        return seeds
+
+    @property
+    def place(self) -> str:
+        """Where its table is: a path, or a URL without a password."""
+        return self._store.place
+
+    @property
+    def _store(self) -> ArtifactStore:
+        return artifact_store(self.home, self.config).within(self.config.name)
+
+    def publish(self, options: DriveOptions) -> None:
+        """Write the table as `table.md`, `.csv` and `.json`; what hinders it is a note, since the journal has it all."""
+        table = self.table
+        texts = {"md": study_markdown(table), "csv": study_csv(table), "json": study_json(table)}
+        try:
+            for ending, text in texts.items():
+                self._store.write_bytes(f"table.{ending}", text.encode())
+        except (OSError, CannotRunError) as error:
+            options.watcher.note(f"no table could be written: {error}")
+
+    @property
+    def progress(self) -> tuple[StepProgress, ...]:
+        """Of each step, the final one included."""
+        known, found = True, list[MemberPlan]()
+        told = []
+        for step in self.steps:
+            if not known:
+                told.append(StepProgress(step.name, 0, None))
+                continue
+            members = step.members(self.ended(found))
+            done = sum(map(self.is_done, members))
+            told.append(StepProgress(step.name, done, len(members)))
+            found += members
+            known = done == len(members)
+        read = [one for row in self.table.rows for one in row.members if one.reading or one.failures]
+        return (*told, StepProgress("final training", len(read), len(found) if known else None))
+
+    def name(self, member: MemberPlan) -> str:
+        """Of a member's search."""
+        return member.name(self.config.name)
+
+    def is_done(self, member: MemberPlan) -> bool:
+        """Whether a member's search has ended."""
+        row = self.home.journal.find(self.name(member))
+        return row is not None and row.state == "done"
+
+    def ended(self, members: Sequence[MemberPlan]) -> Ended:
+        """What members that have ended took."""
+        return {(one.arm.name, one.seed): self._spent(self.name(one)) for one in members}
+
+    def _spent(self, name: str) -> Spent:
+        rows = self.home.journal.evaluations(name)
+        first = tuple(row.seconds for row in rows if row.generation == 0 and not row.cached)
+        return Spent(sum(row.seconds for row in rows), first)
+
+    def session(self, member: MemberPlan, options: DriveOptions) -> SearchSession:
+        """A member's search, new or as it was left; what may change is the study's.
+
+        Raises:
+            SearchConflictError: a search of that name is none of its members.
+        """
+        config = self.configuration(member)
+        row = self.home.journal.find(config.name)
+        if row is None:
+            return begun(config, self.home, options, None)
+        if not row.configuration.get("study"):
+            raise SearchConflictError(
+                f"{config.name!r} is a search of its own, whose name a member of the study {self.config.name!r} would have; "
+                "take another --name for the study"
+            )
+        kept = replace(
+            configuration_of(row),
+            data=config.data,
+            workers=config.workers,
+            storage=config.storage,
+            final=config.final,
+        )
+        return SearchSession(self.home, at_address(kept, options.address), row, options)
+
+    def configuration(self, member: MemberPlan) -> RunConfig:
+        """Of a member: the study's, with what is its own; the study's own words stand in it."""
+        whole, arm = config_to_json(self.config), member.arm
+        if arm.weights is not None:
+            raise ConfigError(
+                f"study has weights, {arm.weights!r} of the arm {arm.name}, which this version cannot start from; leave them out"
+            )
+        study = replace(self.settings, base={key: whole[key] for key in COMMON})
+        return replace(
+            self.config,
+            name=self.name(member),
+            seed=member.seed,
+            space=arm.space,
+            strategy=arm.strategy,
+            training=arm.training,
+            study=study,
+        )
+
+
+def section_of(config: RunConfig) -> StudySettings:
+    """The section `study` of a configuration that has one."""
+    if config.study is None:
+        raise TypeError(f"{config.name!r} is no study")
+    return config.study
+
+
+def run_study(
+    config: RunConfig,
+    home: Home,
+    *,
+    source: Document | None = None,
+    **how: Unpack[Driving],
+) -> Study:
+    """Run a study, or go on with it, to its end: its searches, then the final step of each.
+
+    Args:
+        config: the study; its section `study` says which.
+        home: where its journal lies.
+        source: what `config` was read from, as in `evosearch.api.run`.
+        how: as in `evosearch.api.run`.
+
+    Returns: the study, of which every training has ended; some may have failed, which its table says.
+
+    Raises:
+        ConfigError: the file is no study's, or its keys do not go together.
+        SearchConflictError: the name belongs to another study, to a search or to a group; a network is of a search that is not
+            there or unfinished.
+        EvosearchError: as `evosearch.api.run`.
+    """
+    options = DriveOptions.of(**how)
+    note_all(source, options)
+    bring_back_lost(config, home, options)
+    return _driven(begun_study(config, home, source), options)
+
+
+def batchnorm_of(
+    name: str, home: Home, overrides: Sequence[str] = (), called: str | None = None
+) -> tuple[RunConfig, Document]:
+    """The batch-norm study of the best of the finished search `name`: its configuration with the section `study`.
+
+    Args:
+        name: the search.
+        home: where its journal lies.
+        overrides: as in `evosearch.config.read_config`.
+        called: the study's name. None: `NAME-batchnorm`.
+
+    Returns: the configuration, and what was given of it.
+
+    Raises:
+        SearchConflictError: there is no such search.
+        ConfigError: an override is wrong.
+    """
+    if members := home.members_of(name):
+        raise SearchConflictError(
+            f"{name!r} is a group of {counted(len(members), 'member')}; name one, for instance "
+            f"`evosearch batchnorm {members[0].name}`"
+        )
+    values = config_to_json(replace(configuration_of(home.find_search(name)), study=None))
+    study = {"kind": "batchnorm", "network": name}
+    values |= {"name": called or f"{name.replace('/', '-')}-batchnorm", "study": study}
+    return derive_config(values, f"the configuration of {name!r}", overrides)
+
+
+def resume_study(name: str, home: Home, **how: Unpack[Driving]) -> Study:
+    """Go on with the study `name` as it was begun.
+
+    Raises:
+        SearchConflictError: there is none.
+        EvosearchError: as `run_study`.
+    """
+    options = DriveOptions.of(**how)
+    for row in home.members_of(name)[:1]:
+        bring_back_lost(configuration_of(row), home, options)
+    return _driven(open_study(name, home), options)
+
+
+def is_study(name: str, home: Home) -> bool:
+    """Whether `name` is a study's: a group whose members say so."""
+    return any(row.configuration.get("study") for row in home.members_of(name))
+
+
+def open_study(name: str, home: Home) -> Study:
+    """The study `name` as its members' journals have it.
+
+    Raises:
+        SearchConflictError: there is none.
+    """
+    if not (members := home.members_of(name)):
+        home.find_search(name)  # says what there is
+    if (journaled := _as_begun(members)) is None:
+        raise SearchConflictError(f"{name!r} is no study")
+    return _study(home, journaled)
+
+
+def begun_study(config: RunConfig, home: Home, source: Document | None = None) -> Study:
+    """The study `config.name`, new or as it was begun; see `run_study`."""
+    if home.journal.find(config.name) is not None:
+        raise SearchConflictError(f"{config.name!r} is a single search; take another --name for the study")
+    members = home.members_of(config.name)
+    if not members:
+        check_new(config, source)
+        return _study(home, config, source)
+    if (journaled := _as_begun(members)) is None:
+        raise SearchConflictError(
+            f"{config.name!r} is a group of {counted(len(members), 'search')}; take another --name for the study"
+        )
+    return _study(home, _merged(config, journaled, source))
+
+
+def _as_begun(members: Sequence[SearchRow]) -> RunConfig | None:
+    """The study's configuration, from its members: those of an extension have more seeds or arms than those before; None: they
+    are no study's.
+    """
+    found = [_study_of(row) for row in members if row.configuration.get("study")]
+    return max(found, key=lambda one: sum(map(len, _lists(section_of(one)).values())), default=None)
+
+
+def _lists(study: StudySettings) -> Mapping[str, tuple[object, ...]]:
+    """What a study may be extended in, by key."""
+    match study:
+        case BaselinesStudy():
+            return {"seeds": study.seeds, "networks": study.networks}
+        case AblationStudy():
+            return {"seeds": study.seeds, "arms": study.arms}
+        case BatchNormStudy():
+            return {"seeds": study.seeds, "optimizers": study.optimizers}
+
+
+def _study_of(row: SearchRow) -> RunConfig:
+    """The study's configuration, from a member's."""
+    member = configuration_of(row)
+    study = section_of(member)
+    whole = {**config_to_json(member), **(study.base or {}), "name": group_of(row.name)}
+    return replace(config_from_json(whole), study=replace(study, base=None))
+
+
+def _merged(config: RunConfig, journaled: RunConfig, source: Document | None) -> RunConfig:
+    """The journaled study, with what may change taken from `config`; more seeds and more arms extend it."""
+    config = with_earlier_defaults(config, journaled, source.places if source else None)
+    different = [*differing_keys(config, journaled), *_differing(section_of(config), section_of(journaled))]
+    if different:
+        raise SearchConflictError(
+            f"{config.name!r} is a study of another configuration: {'; '.join(different)}; take these values, or another --name"
+        )
+    return replace(
+        journaled,
+        data=config.data,
+        workers=config.workers,
+        storage=config.storage,
+        final=config.final,
+        study=config.study,
+    )
+
+
+def _differing(here: StudySettings, journal: StudySettings) -> list[str]:
+    if here.kind != journal.kind:
+        return [f"study.kind: {here.kind} here, {journal.kind} in the journal"]
+    mine, theirs, lists = asdict(here), asdict(journal), _lists(journal)
+    longer = {key for key, known in _lists(here).items() if all(one in known for one in lists[key])}
+    return [
+        f"study.{key}: {_shown(value)} here, {_shown(theirs[key])} in the journal"
+        for key, value in mine.items()
+        if value != theirs[key] and key not in longer
+    ]
+
+
+def _shown(value: Any) -> str:
+    text = str(list(value) if isinstance(value, tuple) else value)
+    return text if len(text) <= 60 else f"{text[:59]}…"
+
+
+def _study(home: Home, config: RunConfig, source: Document | None = None) -> Study:
+    common = Common(config.strategy, config.space, config.training)
+    try:
+        return Study(home, config, steps_of(section_of(config), common, _texts(config, home)))
+    except ConfigError as error:
+        place = f"{source.place(('study',))}: " if source else ""
+        raise type(error)(f"{place}{error}") from None
+
+
+def _texts(config: RunConfig, home: Home) -> dict[str, str]:
+    """The text form of each network that the study names: what a member was begun with, else the best of the search."""
+    match study := section_of(config):
+        case BaselinesStudy():
+            entries = [(one.network, one.name or one.network) for one in study.entries]
+        case BatchNormStudy():
+            if study.network is None:
+                raise ConfigError(
+                    "study.network is missing; give a chromosome, `C8 B16 P | F32`, or the name of a finished search"
+                )
+            entries = [(study.network, f"origin-{study.optimizers[0]}")]
+        case AblationStudy():
+            entries = []
+    listed = _listed_by(home, config.name)
+    return {
+        network: network if is_text(network) else listed.get(arm) or _best_of(network, home)
+        for network, arm in entries
+        if network != EVOLVED
+    }
+
+
+def _listed_by(home: Home, name: str) -> Mapping[str, str]:
+    """What the members that are lists train, by arm: a search whose best they took may have been extended since."""
+    found = {}
+    for row in home.members_of(name):
+        strategy = configuration_of(row).strategy
+        if isinstance(strategy, FixedListSettings):
+            arm = row.name.partition("/")[2].rpartition("-seed-")[0]
+            found[arm] = strategy.trials[0].network
+    return found
+
+
+def _best_of(name: str, home: Home) -> str:
+    row = home.journal.find(name)
+    if row is None:
+        members = "".join(f"; {one.name} is a member of that group" for one in home.members_of(name)[:1])
+        raise ConfigError(
+            f"study has the network {name!r}, which is no hand-made one, no chromosome, and no search in "
+            f"{home.journal.place}{members}"
+        )
+    best = home.journal.best(name)
+    if row.state != "done" or best is None:
+        why = "unfinished" if row.state != "done" else "without a success"
+        raise SearchConflictError(
+            f"study has the network {name!r}, a search that is {why}; `evosearch resume {name}` comes first"
+        )
+    return best.chromosome
+
+
+# Driving.
+
+
+def _driven(study: Study, options: DriveOptions) -> Study:
+    done: list[MemberPlan] = []
+    for step in study.steps:
+        members = step.members(study.ended(done))
+        _drive(
+            [study.session(one, options) for one in members],
+            options,
+            f"{study.config.name}: {step.name}, {counted(len(members), 'search')}",
+        )
+        done += members
+    _retrain(study, done, options)
+    study.publish(options)
+    return study
+
+
+def _drive(sessions: Sequence[SearchSession], options: DriveOptions, what: str) -> None:
+    """Drive what is left of some searches: lists apart from others where these have time limits, which hold for all."""
+    left = [one for one in sessions if not one.is_done(None)]
+    if not left and not any(_changed(one) for one in sessions):
+        return
+    if left:
+        options.watcher.note(what)
+    workers = sessions[0].config.workers
+    limited = workers.soft_seconds is not None or workers.hard_seconds is not None
+    kinds = (True, False) if limited else (None,)
+    for kind in kinds:
+        if some := [one for one in sessions if kind in (None, one.config.strategy.has_time_limits)]:
+            drive_searches(some)
+
+
+def _changed(session: SearchSession) -> bool:
+    """Whether something that may change is to be journaled."""
+    if session.row is None:
+        return True
+    journaled = config_to_json(config_from_json(session.row.configuration))
+    return config_to_json(session.config) != journaled
+
+
+def _retrain(study: Study, members: Sequence[MemberPlan], options: DriveOptions) -> None:
+    """The final step of every member that found something, side by side."""
+    names = [study.name(one) for one in members]
+    found = [name for name in names if study.home.journal.best(name) is not None]
+    seeds, epochs = range(1, 1 + study.final_seeds), study.config.final.epochs
+    prepared = [prepare_retraining(name, study.home, epochs, seeds, options) for name in found]
+    if sessions := [one.session for one in prepared if one.session is not None]:
+        _drive(
+            sessions,
+            options,
+            f"{study.config.name}: final training, {counted(len(sessions), 'network')} for {counted(epochs, 'epoch')} each",
+        )
+    for one in prepared:
+        if one.session is None:
+            publish_again(study.home, one, options)

@@ -1,0 +1,136 @@
+"""`baselines`, `ablation` and `batchnorm`, and what other commands say of a study."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from evosearch.evaluation import Failure, FailureKind, TrainingTask
+from evosearch.testing import FormulaEvaluator
+from tests.finished_search import TINY, script_workers
+
+STUDY = f"{TINY}study: {{kind: baselines, networks: [evolved, resnet18]}}\n"
+
+
+@pytest.fixture
+def study(command, api):
+    """`compare.yaml` beside the home, and workers that a formula stands in for."""
+    Path("compare.yaml").write_text(STUDY)
+    script_workers(api)
+    return command
+
+
+def test_baselines_print_a_row_for_each_arm_and_where_the_table_is(study, tmp_path):
+    ended = study("baselines", "compare.yaml", "--executor", "local")
+    assert ended.status == 0, ended
+    heading, evolved, resnet, *notes = ended.out.splitlines()
+    assert heading.split()[:3] == ["arm", "seeds", "accuracy"]
+    assert [evolved.split()[0], resnet.split()[0]] == ["evolved", "resnet18"]
+    assert "1 seed: 0; below 3 nothing is said of chance in training" in notes
+    assert f"Table  {tmp_path}/runs/compare/table.md (.csv, .json)" in notes
+    again = study("baselines", "compare.yaml", "--json")
+    assert [one["arm"] for one in json.loads(again.out)["arms"]] == ["evolved", "resnet18"]
+
+
+def test_status_of_a_study_is_steps_and_members_without_a_mean(study):
+    study("baselines", "compare.yaml")
+    lines = study("status", "compare").out.splitlines()
+    assert lines[:3] == [
+        "compare: baselines",
+        "  step 1  networks: 2 of 2",
+        "  step 2  final training: 2 of 2",
+    ]
+    assert "mean" not in "\n".join(lines)
+    document = json.loads(study("status", "compare", "--json").out)
+    assert (document["name"], document["study"]) == ("compare", "baselines")
+    assert document["steps"][1] == {"name": "final training", "done": 2, "total": 2}
+    assert [one["name"] for one in document["members"]] == [
+        "compare/evolved-seed-0",
+        "compare/resnet18-seed-0",
+    ]
+    assert "mean" not in document
+
+
+def test_results_of_a_study_are_its_table_in_every_form(study):
+    study("baselines", "compare.yaml")
+    assert study("results", "compare").out.splitlines()[1].startswith("evolved ")
+    assert json.loads(study("results", "compare", "--format", "json").out)["kind"] == "baselines"
+    assert study("results", "compare", "--format", "csv").out.startswith("arm,seed,search,state,")
+    assert study("results", "compare", "--format", "markdown").out.startswith("# compare: baselines\n")
+    assert "C" in study("results", "compare/evolved-seed-0").out
+
+
+def test_a_study_is_resumed_and_its_members_are_retrained_by_name(study):
+    study("baselines", "compare.yaml")
+    assert study("resume", "compare").out.splitlines()[1].startswith("evolved ")
+    assert study("retrain", "compare/resnet18-seed-0", "--seeds", "2").status == 0
+
+
+def test_seeds_of_the_command_line_are_the_studys(study):
+    ended = study("baselines", "compare.yaml", "--seeds", "4..5", "--name", "other", "--json")
+    members = json.loads(ended.out)["arms"][0]["members"]
+    assert [one["search"] for one in members] == ["other/evolved-seed-4", "other/evolved-seed-5"]
+
+
+def test_the_batch_norm_study_is_named_after_its_search(study):
+    study("run", "tiny.yaml")
+    ended = study("batchnorm", "tiny", "--seeds", "0", "--set", "study.optimizers=[adam]", "--json")
+    assert ended.status == 0, ended
+    document = json.loads(ended.out)
+    assert (document["name"], document["kind"]) == ("tiny-batchnorm", "batchnorm")
+    assert document["arms"][0]["arm"] == "origin-adam"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("run", "compare.yaml"), "study.kind is baselines: the file is a study's, which `evosearch baselines FILE`"),
+        (("ablation", "compare.yaml"), "study.kind is baselines; `evosearch baselines compare.yaml` runs it"),
+        (("batchnorm", "compare.yaml"), "study.kind is baselines; `evosearch baselines compare.yaml` runs it"),
+        (("baselines", "tiny.yaml"), "tiny.yaml has no section study; add `study: {kind: baselines}`, or"),
+        (("baselines", "compare.yaml", "--set", "study.networks=[resnet19]"), "has the network 'resnet19', which is no"),
+        (("baselines", "compare.yaml", "--address", "http://head:8265"), "is a job server; `evosearch submit` with it"),
+        (("ablation", "compare.yaml", "--set", "study={kind: ablation}", "--set", "strategy={name: random}"),
+         "strategy.name is 'random'; an ablation takes an evolution apart"),
+        (("batchnorm", "nothing"), "there is no search 'nothing'"),
+        (("baselines", "compare.yaml", "--set", "study.networks=[{network: resnet18, weights: w}]"), "study has weights"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_refused_in_one_line_and_nothing_is_begun(study, refused, arguments, told):
+    study("run", "tiny.yaml")
+    assert told in refused(*arguments)
+    assert "compare" not in study("status").out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("results", "compare", "--top", "1"), "--top 1 is of one search's chromosomes, and 'compare' is a study"),
+        (("results", "tiny", "--format", "markdown"), "--format markdown is of a study's table, and 'tiny' is none"),
+        (("resume", "compare", "--generations", "5"), "--generations 5: 'compare' is a study, whose searches"),
+        (("batchnorm", "compare"), "'compare' is a group of 2 members; name one"),
+        (("baselines", "compare.yaml", "--set", "training.epochs=2"), "'compare' is a study of another configuration"),
+    ],
+)  # fmt: skip
+def test_of_a_study_that_has_ended_nothing_else_is_taken(study, refused, arguments, told):
+    study("run", "tiny.yaml")
+    study("baselines", "compare.yaml")
+    assert told in refused(*arguments)
+
+
+class HandMadeFail(FormulaEvaluator):
+    """Everything but hand-made networks is trained."""
+
+    def handle(self, task, *more):
+        if isinstance(task, TrainingTask) and str(task.network) == "resnet18":
+            return Failure(FailureKind.DIVERGED, "the loss became infinite")
+        return super().handle(task, *more)
+
+
+def test_a_network_that_fails_has_a_row_that_says_why_and_the_command_ends_with_5(study, api):
+    script_workers(api, HandMadeFail())
+    ended = study("baselines", "compare.yaml")
+    assert ended.status == 5
+    assert "resnet18: failed (seed 0): " in ended.out
+    assert "1 member of the study 'compare' failed (compare/resnet18-seed-0); the table says why" in ended.err
+    assert study("results", "compare").status == 0

@@ -1,0 +1,80 @@
+"""The section `study` of a configuration."""
+
+import pytest
+
+from evosearch.config import config_from_json, config_to_json, read_config
+from evosearch.errors import ConfigError
+from evosearch.studies import BaselinesStudy, BatchNormStudy, NamedNetwork
+
+FILE = """
+data: {name: digits}
+study:
+  kind: baselines
+  seeds: [0, 1]
+  networks: [evolved, resnet18, {network: "C8 P | F4", name: mine}, digits/seed-0]
+"""
+
+
+@pytest.fixture
+def read(tmp_path):
+    def read_with(*overrides):
+        path = tmp_path / "compare.yaml"
+        path.write_text(FILE)
+        return read_config(path, overrides)[0]
+
+    return read_with
+
+
+def test_a_study_is_read_and_survives_its_json_form(read):
+    config = read()
+    mine = NamedNetwork("C8 P | F4", "mine")
+    assert config.study == BaselinesStudy(
+        seeds=(0, 1), networks=("evolved", "resnet18", mine, "digits/seed-0")
+    )
+    assert [one.name for one in config.study.entries] == ["evolved", "resnet18", "mine", "digits-seed-0"]
+    assert config_from_json(config_to_json(config)) == config
+
+
+def test_a_configuration_without_a_study_is_journaled_as_before_there_were_any(read):
+    config = read("study=null")
+    assert config.study is None
+    assert "study" not in config_to_json(config)
+    assert config_from_json(config_to_json(config)) == config
+
+
+def test_each_optimizer_of_the_batch_norm_study_has_its_own_learning_rate(read):
+    study = read("study={kind: batchnorm, network: C8 |, learning_rates: {sgd: 0.5}}").study
+    assert isinstance(study, BatchNormStudy)
+    assert study.seeds == (0, 1, 2, 3, 4)
+    assert [study.learning_rates.of(one) for one in study.optimizers] == [0.5, 1.0, 1e-4, 1e-4]
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("study.kind=dance", 'study.kind is "dance"; expected baselines, ablation or batchnorm'),
+        ("study={seeds: [0]}", "study.kind is missing; expected baselines, ablation or batchnorm"),
+        ("study.arms=[eavl]", "study.arms is unknown; it belongs to study.kind ablation; known here are"),
+        ("study.networks=[{network: resnet18, nam: x}]", "study.networks[0].nam is unknown; did you mean name?"),
+        ("study.networks=[a b]", "study.networks has 'a b'; give evolved, a chromosome"),
+        ("study.networks=[C0 |]", "study.networks: "),
+        ("study.networks=[]", "study.networks is empty; name a network"),
+        ("study.networks=[resnet18, resnet18]", "study.networks has resnet18 twice; give one another `name`"),
+        ("study.networks=[{network: resnet18, name: ../x}]", "study.networks has the name '../x'; use up to 40"),
+        ("study.seeds=[]", "study.seeds holds 0 seeds; it must be at least 1"),
+        ("study.seeds=[1, 1]", "study.seeds has 1 twice; name each once"),
+        ("study.seeds=[-1]", "study.seeds has -1; a seed is at least 0"),
+        ("study={kind: ablation, arms: [dance]}", 'study.arms[0] is "dance"; expected vgg16_bn, random'),
+        ("study={kind: ablation, random: 0}", "study.random is 0; it must be at least 1"),
+        ("study={kind: ablation, random: seconds, arms: [random]}", 'study.random is "seconds", those of the arm'),
+        ("study={kind: batchnorm, network: resnet18}", "study.network is 'resnet18'; give a chromosome"),
+        ("study={kind: batchnorm, learning_rates: {adm: 1}}", "study.learning_rates.adm is unknown; did you mean adam?"),
+        ("study={kind: batchnorm, learning_rates: {adam: 0}}", "study.learning_rates.adam is 0.0; it must be above"),
+        ("study={kind: batchnorm, weights: [a, b, c, d]}", "study.weights holds 4 files; there are three networks"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_said_in_one_line_with_its_place(read, override, told):
+    with pytest.raises(ConfigError) as caught:
+        read(override)
+    assert caught.value.lines == (str(caught.value),)
+    assert f"--set {override}: {told}" in str(caught.value)

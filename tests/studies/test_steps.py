@@ -1,0 +1,141 @@
+"""What a study trains, step by step."""
+
+from dataclasses import replace
+
+import pytest
+
+from evosearch.errors import ConfigError
+from evosearch.evaluation import TrainingSettings
+from evosearch.genome import SearchSpace
+from evosearch.search import EavlSettings, FixedListSettings, ListedTrial, RandomSearchSettings
+from evosearch.studies import (
+    AblationStudy,
+    BaselinesStudy,
+    BatchNormStudy,
+    Common,
+    LearningRates,
+    NamedNetwork,
+    Spent,
+    steps_of,
+)
+
+EVOLUTION = EavlSettings(population=8, generations=3, elites=2, immigrants=2, fitness="auroc")
+COMMON = Common(EVOLUTION, SearchSpace(), TrainingSettings(epochs=3))
+
+
+def arms(step, ended=None):
+    found = {}
+    for member in step.members(ended or {}):
+        found.setdefault(member.arm.name, member.arm)
+    return found
+
+
+def listed(network):
+    return FixedListSettings(trials=(ListedTrial(network),), fitness="auroc")
+
+
+def test_baselines_train_every_network_from_every_seed_beside_the_files_own_evolution():
+    mine = NamedNetwork("digits", "mine", weights="w.safetensors")
+    study = BaselinesStudy(seeds=(3, 5), networks=("evolved", "resnet18", mine))
+    (step,) = steps_of(study, COMMON, {"resnet18": "resnet18", "digits": "C8 | F4"})
+    members = step.members({})
+    assert [one.name("compare") for one in members] == [
+        "compare/evolved-seed-3",
+        "compare/evolved-seed-5",
+        "compare/resnet18-seed-3",
+        "compare/resnet18-seed-5",
+        "compare/mine-seed-3",
+        "compare/mine-seed-5",
+    ]
+    found = arms(step)
+    assert found["evolved"].strategy == EVOLUTION
+    assert found["resnet18"].strategy == listed("resnet18")
+    assert (found["mine"].strategy, found["mine"].weights) == (listed("C8 | F4"), "w.safetensors")
+    assert all(one.training == COMMON.training for one in found.values())
+
+
+def test_an_ablation_changes_one_thing_in_each_arm_and_leaves_the_budget():
+    names = (
+        "vgg16_bn",
+        "random",
+        "eavl",
+        "eavl_no_immigrants",
+        "eavl_batch_norm_everywhere",
+        "eavl_proportional",
+    )
+    (step,) = steps_of(AblationStudy(arms=names), COMMON, {})
+    found, everywhere = arms(step), replace(COMMON.space, batch_norm=1.0)
+    assert found["vgg16_bn"].strategy == listed("vgg16_bn")
+    assert found["random"].strategy == RandomSearchSettings(
+        evaluations=EVOLUTION.evaluations_in_all, fitness="auroc"
+    )
+    assert found["eavl"].strategy == EVOLUTION
+    assert found["eavl_no_immigrants"].strategy == replace(EVOLUTION, immigrants=0)
+    assert found["eavl_proportional"].strategy == replace(EVOLUTION, selection="proportionate")
+    assert found["eavl_batch_norm_everywhere"].strategy == EVOLUTION
+    spaces = {name: arm.space for name, arm in found.items()}
+    assert {name for name, space in spaces.items() if space == everywhere} == {
+        "random",
+        "eavl_batch_norm_everywhere",
+    }
+    assert {arm.strategy.evaluations_in_all for name, arm in found.items() if name != "vgg16_bn"} == {
+        EVOLUTION.evaluations_in_all
+    }
+
+
+def test_the_papers_random_search_may_draw_as_many_as_it_says():
+    (step,) = steps_of(AblationStudy(arms=("random", "eavl"), random=1000), COMMON, {})
+    assert arms(step)["random"].strategy.evaluations_in_all == 1000
+
+
+def test_equal_worker_seconds_become_a_number_of_networks_once_the_evolution_has_ended():
+    study = AblationStudy(arms=("random", "eavl"), random="seconds", seeds=(0, 1))
+    first, second = steps_of(study, COMMON, {})
+    assert set(arms(first)) == {"eavl"}
+    ended = {("eavl", 0): Spent(90.0, (2.0, 4.0)), ("eavl", 1): Spent(0.0, (0.0, 0.0, 0.0))}
+    drawn = [(one.seed, one.arm.strategy.evaluations_in_all) for one in second.members(ended)]
+    assert drawn == [(0, 30), (1, 3)], (
+        "by the mean price of random networks; at no price as many as there were"
+    )
+
+
+def test_an_ablation_of_something_else_than_the_evolution_is_refused():
+    common = replace(COMMON, strategy=RandomSearchSettings())
+    with pytest.raises(
+        ConfigError, match=r"strategy\.name is 'random'; an ablation takes an evolution apart"
+    ):
+        steps_of(AblationStudy(arms=("eavl",)), common, {})
+
+
+def test_origin_is_trained_with_batch_norm_everywhere_and_nowhere_by_each_optimizer():
+    rates = LearningRates(sgd=0.5)
+    study = BatchNormStudy(network="C8 B4 P | F4", optimizers=("sgd", "adam"), learning_rates=rates)
+    (step,) = steps_of(study, COMMON, {"C8 B4 P | F4": "C8 B4 P | F4"})
+    found = arms(step)
+    networks = {"origin": "C8 B4 P | F4", "variant1": "B8 B4 P | F4", "variant2": "C8 C4 P | F4"}
+    assert {name: arm.strategy for name, arm in found.items()} == {
+        f"{name}-{optimizer}": listed(text)
+        for name, text in networks.items()
+        for optimizer in ("sgd", "adam")
+    }
+    assert found["variant1-sgd"].training == replace(COMMON.training, optimizer="sgd", learning_rate=0.5)
+    assert found["origin-adam"].training == replace(COMMON.training, optimizer="adam", learning_rate=1e-4)
+    assert len(step.members({})) == 3 * 2 * 5
+
+
+@pytest.mark.parametrize(("origin", "left"), [("B8 B4 |", "variant2"), ("C8 |", "variant1")])
+def test_a_variant_that_origin_is_itself_is_trained_once(origin, left):
+    (step,) = steps_of(BatchNormStudy(network=origin, optimizers=("adam",)), COMMON, {origin: origin})
+    assert set(arms(step)) == {"origin-adam", f"{left}-adam"}
+
+
+def test_a_network_with_given_weights_is_trained_from_random_ones_too():
+    study = BatchNormStudy(network="C8 B4 |", optimizers=("adam",), weights=("o.safetensors",))
+    (step,) = steps_of(study, COMMON, {"C8 B4 |": "C8 B4 |"})
+    weights = {name: arm.weights for name, arm in arms(step).items()}
+    assert weights == {
+        "origin-adam": None,
+        "origin-pretrained-adam": "o.safetensors",
+        "variant1-adam": None,
+        "variant2-adam": None,
+    }

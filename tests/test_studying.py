@@ -1,0 +1,227 @@
+"""Studies as a whole: from a file to a table, on workers that a formula stands in for."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from evosearch.config import config_from_json, load_config, read_config
+from evosearch.errors import ConfigError, SearchConflictError
+from evosearch.reports import study_document, study_markdown
+from evosearch.studies import NamedNetwork
+from evosearch.studying import batchnorm_of, begun_study, is_study, open_study
+from evosearch.testing import FormulaEvaluator, ScriptedPool
+from tests.finished_search import TINY
+
+NETWORKS = "[evolved, resnet18, {network: 'C8 P | F4', name: mine}]"
+
+
+def study_file(section, name="compare"):
+    Path(f"{name}.yaml").write_text(f"{TINY}study: {section}\n")
+    return load_config(Path(f"{name}.yaml"))
+
+
+@pytest.fixture
+def baselines(home):
+    return study_file(f"{{kind: baselines, seeds: [0, 1], networks: {NETWORKS}}}")
+
+
+def names_of(home):
+    return [row.name for row in home.journal.searches()]
+
+
+MEMBERS = [f"compare/{arm}-seed-{seed}" for arm in ("evolved", "resnet18", "mine") for seed in (0, 1)]
+
+
+def test_a_study_is_ordinary_searches_and_their_retrainings(home, baselines, api, scripted):
+    study = api.run_study(baselines, home)
+    assert names_of(home) == [*MEMBERS, *(f"{name}-final-1" for name in MEMBERS)]
+    assert len(scripted) == 2, "the searches share workers, and so do the retrainings"
+    rows = {row.arm: row for row in study.table.rows}
+    assert list(rows) == ["evolved", "resnet18", "mine"]
+    assert [one.evaluations for one in rows["evolved"].members] == [7, 7]
+    assert [one.best.chromosome for one in rows["mine"].members] == ["C8 P | F4"] * 2
+    for row in rows.values():
+        read = [home.journal.test_readings(one.search) for one in row.members]
+        assert row.accuracies == tuple(one.metrics["accuracy"] for (one,) in read)
+    assert study.table.finished
+    assert not study.table.failed
+
+
+def test_the_whole_study_is_journaled_with_each_of_its_searches(home, baselines, api, scripted):
+    api.run_study(baselines, home)
+    for name in names_of(home):
+        member = config_from_json(home.find_search(name).configuration)
+        assert replace(member.study, base=None) == baselines.study
+        assert member.study.base["seed"] == 3
+    assert is_study("compare", home)
+    assert open_study("compare", home).config == baselines
+
+
+def test_a_member_is_what_it_would_be_alone(home, baselines, config, api, scripted):
+    study = api.run_study(baselines, home)
+    alone = api.run(replace(config, name="alone", seed=1), home)
+    assert study.table.rows[0].members[1].best == alone.best
+
+
+def test_the_same_again_prints_the_table_and_trains_nothing(home, baselines, api, scripted):
+    before = api.run_study(baselines, home).table
+    pools = len(scripted)
+    assert api.run_study(baselines, home).table == before
+    assert api.resume_study("compare", home).table == before
+    assert len(scripted) == pools
+
+
+def test_a_finished_study_leaves_its_table_beside_its_members(home, baselines, api, scripted):
+    table = api.run_study(baselines, home).table
+    assert (home.folder / "compare" / "table.md").read_text() == study_markdown(table)
+    assert (home.folder / "compare" / "table.csv").read_text().count("\n") == 1 + 6
+    assert f'"fingerprint": "{table.fingerprint}"' in (home.folder / "compare" / "table.json").read_text()
+
+
+class DyingPool(ScriptedPool):
+    """One whose driver is killed at the n-th time that it waits."""
+
+    def __init__(self, evaluator, waits):
+        super().__init__(evaluator)
+        self._waits = waits
+
+    def poll(self, timeout):
+        self._waits -= 1
+        if self._waits < 0:
+            raise ZeroDivisionError("killed")
+        return super().poll(timeout)
+
+
+def test_killed_anywhere_and_run_again_a_study_ends_with_the_same_table(home, baselines, api, scripted):
+    whole = study_document(api.run_study(baselines, home).table)
+    killed = replace(baselines, name="killed")
+
+    def make_pool(executor, settings, threads, factory, data, reach=None):
+        return DyingPool(FormulaEvaluator()(data, "cpu"), waits=6)
+
+    deaths = 0
+    with api.giving(make_pool=make_pool):
+        while True:
+            try:
+                study = api.run_study(killed, home) if deaths % 2 == 0 else api.resume_study("killed", home)
+                break
+            except ZeroDivisionError:
+                deaths += 1
+                assert deaths < 20
+    assert deaths > 2
+    found = study_document(study.table)
+    assert found["fingerprint"] == whole["fingerprint"]
+    assert str(found).replace("killed", "compare") == str(whole)
+
+
+def test_more_seeds_and_networks_extend_a_study_and_leave_what_there_is(home, baselines, api, scripted):
+    few = replace(baselines, study=replace(baselines.study, seeds=(1,), networks=("evolved",)))
+    first = api.run_study(few, home).table
+    more = api.run_study(baselines, home).table
+    assert more.rows[0].members[1] == first.rows[0].members[0]
+    assert len(names_of(home)) == 12
+    assert open_study("compare", home).config == baselines
+
+
+def test_other_keys_are_refused_by_name(home, baselines, api, scripted):
+    api.run_study(baselines, home)
+    for changed, told in (
+        ({"training": replace(baselines.training, epochs=2)}, "training.epochs: 2 here, 1 in the journal"),
+        ({"study": replace(baselines.study, seeds=(0,))}, r"study.seeds: \[0\] here, \[0, 1\] in the journal"),
+        ({"study": replace(baselines.study, networks=("mine",))}, r"study.networks: \['mine'\] here"),
+        ({"strategy": replace(baselines.strategy, generations=3)}, "strategy.generations: 3 here, 2 in"),
+    ):  # fmt: skip
+        with pytest.raises(
+            SearchConflictError, match=f"'compare' is a study of another configuration: {told}"
+        ):
+            api.run_study(replace(baselines, **changed), home)
+    ablation = study_file("{kind: ablation, arms: [eavl]}")
+    with pytest.raises(SearchConflictError, match=r"study\.kind: ablation here, baselines in the journal"):
+        api.run_study(ablation, home)
+    assert open_study("compare", home).config == baselines
+
+
+def test_a_name_that_is_taken_is_refused(home, baselines, config, api, scripted):
+    api.run(replace(config, name="compare"), home)
+    with pytest.raises(SearchConflictError, match="'compare' is a single search; take another --name"):
+        api.run_study(baselines, home)
+    api.run_group(replace(config, name="seeds"), (0, 1), home)
+    with pytest.raises(SearchConflictError, match="'seeds' is a group of 2 searches; take another --name"):
+        api.run_study(replace(baselines, name="seeds"), home)
+
+
+def test_a_member_whose_name_is_another_searchs_is_refused(home, baselines, config, api, scripted):
+    api.run_study(baselines, home)
+    api.run(replace(config, name="compare/more-seed-0"), home)
+    more = replace(baselines.study, networks=(*baselines.study.networks, NamedNetwork("C4 |", "more")))
+    with pytest.raises(SearchConflictError, match="'compare/more-seed-0' is a search of its own"):
+        api.run_study(replace(baselines, study=more), home)
+
+
+def test_what_is_no_study_is_not_opened_as_one(home, config, api, scripted):
+    api.run_group(config, (0,), home)
+    assert not is_study("tiny", home)
+    with pytest.raises(SearchConflictError, match="'tiny' is no study"):
+        open_study("tiny", home)
+    with pytest.raises(SearchConflictError, match="there is no search 'none'"):
+        open_study("none", home)
+
+
+def test_the_best_of_another_search_is_compared_as_it_was_when_the_study_began(home, config, api, scripted):
+    best = api.run(config, home).best.chromosome
+    section = study_file("{kind: baselines, networks: [tiny]}")
+    assert api.run_study(section, home).table.rows[0].members[0].best.chromosome == best
+    longer = api.resume("tiny", home, generations=8).best.chromosome
+    assert longer != best
+    assert api.run_study(section, home).table.rows[0].members[0].best.chromosome == best
+
+
+def test_an_unknown_or_unfinished_network_is_refused_with_its_place(home, config):
+    Path("compare.yaml").write_text(f"{TINY}study: {{kind: baselines, networks: [resnet19]}}\n")
+    read, source = read_config(Path("compare.yaml"))
+    with pytest.raises(
+        ConfigError, match=r"^compare.yaml:\d+: study has the network 'resnet19', which is no hand"
+    ):
+        begun_study(read, home, source)
+    assert names_of(home) == []
+
+
+def test_an_ablation_ends_with_a_row_for_each_arm_in_the_files_order(home, api, scripted):
+    section = "{kind: ablation, arms: [random, eavl, eavl_no_immigrants, vgg16_bn], random: seconds}"
+    study = api.run_study(study_file(section), home)
+    assert [row.arm for row in study.table.rows] == ["random", "eavl", "eavl_no_immigrants", "vgg16_bn"]
+    assert [one.done for one in study.progress] == [3, 1, 4]
+    assert study.table.finished
+    assert len(scripted) == 3
+
+
+def test_the_batch_norm_study_of_a_search_takes_its_configuration(home, config, api, scripted):
+    best = api.run(config, home).best.chromosome
+    derived, source = batchnorm_of("tiny", home, ["study.seeds=[0, 1]", "study.optimizers=[adam, sgd]"])
+    assert (derived.name, derived.training, derived.data) == ("tiny-batchnorm", config.training, config.data)
+    study = api.run_study(derived, home, source=source)
+    rows = {row.arm: row for row in study.table.rows}
+    assert rows["origin-adam"].members[0].best.chromosome == best
+    assert len(rows) in (4, 6), "a variant that the best is itself is trained once"
+    rates = {
+        name: config_from_json(
+            home.find_search(f"tiny-batchnorm/{name}-seed-1-final-1").configuration
+        ).training
+        for name in ("origin-adam", "origin-sgd")
+    }
+    assert [(one.optimizer, one.learning_rate) for one in rates.values()] == [("adam", 1e-4), ("sgd", 1e-2)]
+    again, source = batchnorm_of("tiny", home, ["study.seeds=[0, 1]", "study.optimizers=[adam, sgd]"])
+    assert api.run_study(again, home, source=source).table == study.table
+
+
+def test_a_table_can_be_seen_while_its_study_runs(home, baselines, api, scripted):
+    def make_pool(executor, settings, threads, factory, data, reach=None):
+        return DyingPool(FormulaEvaluator()(data, "cpu"), waits=4)
+
+    with api.giving(make_pool=make_pool), pytest.raises(ZeroDivisionError):
+        api.run_study(baselines, home)
+    study = open_study("compare", home)
+    assert not study.table.finished
+    assert [one.total for one in study.progress] == [6, None]
+    assert "unfinished (seeds 0, 1)" in study_markdown(study.table)
