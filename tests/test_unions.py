@@ -155,6 +155,10 @@ ASKED_FOR_ALONE = {
     "workers/worker/service.py Service.run": {"Prediction"},
     # an event that alone has what is wanted of it: a term, a text, a curve, a worker that comes or goes
     "evosearch/storage/journal/journal.py Journal.restore": {"DriverStarted"},
+    # readings alone have answers to images
+    "evosearch/storage/journal/journal.py Journal.test_predictions": {"TestRead"},
+    "evosearch/storage/journal/readers.py test_read_payloads": {"TestRead"},
+    "evosearch/storage/holding/logbook.py JournalLogbook._in_few_bytes": {"TestRead"},
     "evosearch/cli/tally.py Tally.see": {"Finished"},
     "evosearch/runtime/driver.py _Loop._tell_who_is_there": {"WorkerJoined", "WorkerLeft"},
     "evosearch/cli/progress.py Display.observe": {"Failed", "TestReadingFailed"},

@@ -112,8 +112,10 @@ def check_patience(section: str, patience: int, fit: str) -> None:
     Raises:
         ConfigError: it cannot.
     """
-    if patience < 1:
-        raise ConfigError(f"{section}.patience is {patience}; it must be at least 1, or null for none")
+    if not 1 <= patience <= MOST_EPOCHS:
+        raise ConfigError(
+            f"{section}.patience is {patience}; it must be at least 1 and at most {MOST_EPOCHS:,}, or null for none"
+        )
     if fit != "train":
         raise ConfigError(
             f"{section}.patience is {patience} while {section}.fit is {fit}: no image is left to see the validation loss "

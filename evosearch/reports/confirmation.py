@@ -50,6 +50,8 @@ class Confirmation:
     """The retraining."""
     epochs: int
     """Of each training in it, at most."""
+    ends_early: bool
+    """Whether a training could end before."""
     trainings: int
     """How many networks were trained again, each from a fresh seed, and have read the test split."""
     validation: Mean | None
@@ -89,6 +91,7 @@ def confirmation_of(
         measure_of(row),
         alike[-1].search,
         alike[-1].epochs,
+        any("ended_after" in one for one in metrics),
         len(alike),
         Mean.of(validated) if validated else None,
         test,
@@ -116,7 +119,8 @@ def confirmation_lines(found: Confirmation | None) -> list[str]:
     by = MEASURES[next(one for one in MEASURES if one == found.measure)]
     believed = "not known" if found.believed is None else f"{found.believed:.4f}"
     short = "" if found.believed_epochs is None else f" after {counted(found.believed_epochs, 'epoch')}"
-    how = f"after {counted(found.epochs, 'epoch')} from {counted(found.trainings, 'fresh seed')}"
+    most = "at most " if found.ends_early else ""
+    how = f"after {most}{counted(found.epochs, 'epoch')} from {counted(found.trainings, 'fresh seed')}"
     interval = (
         ""
         if found.interval is None

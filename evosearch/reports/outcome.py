@@ -156,7 +156,7 @@ def _reading_lines(name: str, reading: TestReading, metrics: Mapping[str, Any], 
     )
     balanced, constant = _balanced_accuracy(confusion), max(map(sum, confusion)) / metrics["images"]
     return [
-        f"{name}: candidate {reading.number} after {counted(reading.epochs, 'epoch')}, "
+        f"{name}: candidate {reading.number} after {_epochs(reading, metrics)}, "
         f"on {counted(metrics['images'], 'test image')}",
         f"  {count_of(reading)}",
         "",
@@ -199,6 +199,14 @@ def _parts(parts: Mapping[str, Mapping[str, Any]]) -> list[str]:
             f"balanced {metrics['balanced_accuracy']:.4f}, AUROC {auroc}"
         )
     return told
+
+
+def _epochs(reading: TestReading, metrics: Mapping[str, Any]) -> str:
+    """How long its network was trained."""
+    if "ended_after" not in metrics:
+        return counted(reading.epochs, "epoch")
+    most = f"{metrics['ended_after']} of at most {counted(reading.epochs, 'epoch')}"
+    return f"{most}, by the weights of epoch {metrics['judged_epoch']}"
 
 
 def _validated(accuracy: float | None) -> str:

@@ -18,6 +18,7 @@ from evosearch.evaluation import (
     TrainingSettings,
     Trial,
     evaluation_seed,
+    judged_epoch,
     network_of,
 )
 from evosearch.genome import parse_network
@@ -105,6 +106,10 @@ def repeats_of_readings(strategy: object, training: TrainingSettings, seed: int)
     return {listed_key(one, how, seed): one.repeat for one, how in each}
 
 
+def _early_end(trained: Success, patience: int) -> dict[str, int]:
+    return {"ended_after": len(trained.curve), "judged_epoch": judged_epoch(trained.curve, patience) + 1}
+
+
 @dataclass(frozen=True, eq=False)
 class FinalReader:
     """Lets retrained networks read the test split; keeps to `evosearch.runtime.SplitReader`."""
@@ -154,11 +159,14 @@ class FinalReader:
         settings, place = plan.settings(trial), self.place(weights)
         return PredictionTask(network, settings, plan.data_key, place, self.test.images, plan.hand_made)
 
-    def measure(self, trained: Success, prediction: Prediction, seed: int) -> Mapping[str, Any]:
-        """The metrics with their intervals (`seed`: of the bootstrap), of all images and of each part of the split where it
-        has several, and what the same network came to on the validation images; `validation_fitness` where the search goes
-        by another measure than the accuracy.
+    def measure(
+        self, plan: Plan, trial: Trial, trained: Success, prediction: Prediction
+    ) -> Mapping[str, Any]:
+        """The metrics with their intervals, of all images and of each part of the split where it has several, and what the
+        same network came to on the validation images; `validation_fitness` where the search goes by another measure than
+        the accuracy; after how many epochs a training ended that may end early, and of which one its weights are.
         """
+        seed, patience = plan.seed(trial), plan.settings(trial).patience
         by = {} if self.fitness == "accuracy" else {"validation_fitness": trained.by(self.fitness)}
         parts = {
             name: self._figures(prediction.probabilities, images, seed) for name, images in self._parts()
@@ -169,6 +177,7 @@ class FinalReader:
             **by,
             "seconds": trained.seconds,
             **({"parts": parts} if parts else {}),
+            **(_early_end(trained, patience) if patience is not None and trained.curve else {}),
         }
 
     def _figures(self, probabilities: npt.NDArray[np.float32], images: slice, seed: int) -> dict[str, Any]:

@@ -36,7 +36,7 @@ def test_status_of_a_search_as_json_has_the_keys_that_scripts_rely_on(read_finis
     assert set(found) == {
         *("name", "state", "generation", "generations", "evaluations", "best", "seconds"),
         *("estimated_seconds_left", "trainings", "message", "environment", "heartbeat"),
-        *("parent", "retrainings", "readings"),
+        *("parent", "retrainings", "readings", "confirmation"),
     }
     assert set(found["evaluations"]) == {"done", "running", "failed", "total", "recalled"}
     assert set(found["best"]) == {"number", "chromosome", "fitness"}

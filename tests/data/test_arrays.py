@@ -45,3 +45,12 @@ def test_the_key_hears_every_pixel_label_class_and_split_border() -> None:
     }
     assert len(keys) == 5
     assert all(len(key) == 20 for key in keys)
+
+
+def test_the_test_split_has_a_key_of_its_own_that_no_other_cut_changes() -> None:
+    data = Dataset(split(3), split(2, 1), split(1, 77), ("a", "b"), "key")
+    cut_otherwise = Dataset(split(4), split(1, 1), split(1, 77), ("a", "b"), "another")
+    assert cut_otherwise.test_key == data.test_key
+    for other in (split(2, 77), split(1, 78)):
+        assert Dataset(split(3), split(2, 1), other, ("a", "b"), "key").test_key != data.test_key
+    assert Dataset(split(3), split(2, 1), split(1, 77), ("b", "a"), "key").test_key != data.test_key

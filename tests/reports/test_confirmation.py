@@ -50,6 +50,13 @@ def test_only_what_was_trained_as_the_newest_is_averaged():
     assert (found.trainings, found.test.mean) == (1, 0.7)
 
 
+def test_trainings_that_may_end_early_are_of_so_many_epochs_at_most():
+    one = reading(1, more="-patience-3")
+    found = confirmation_of(ROW, DONE, [replace(one, metrics={**one.metrics, "ended_after": 9})])
+    assert found.ends_early
+    assert "after at most 30 epochs from 1 fresh seed" in confirmation_lines(found)[2]
+
+
 def test_where_the_validation_images_were_trained_on_too_they_confirm_nothing():
     found = confirmation_of(ROW, DONE, [reading(1, validation=None)])
     assert found.validation is None

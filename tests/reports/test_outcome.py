@@ -186,6 +186,30 @@ def test_a_class_without_a_test_image_is_left_out_of_the_balanced_accuracy():
     assert "  balanced accuracy  0.7500" in reading_lines("pets", replace(READING, metrics=metrics), PLACE)
 
 
+def test_a_training_that_ended_early_says_when_and_whose_weights_were_kept():
+    early = METRICS | {"ended_after": 11, "judged_epoch": 5}
+    first, *_ = reading_lines("pets", replace(READING, metrics=early), PLACE)
+    assert first == (
+        "pets: candidate 7 after 11 of at most 30 epochs, by the weights of epoch 5, on 1,314 test images"
+    )
+
+
+def test_figures_have_their_intervals_and_parts_of_the_test_split_a_line_each():
+    part = METRICS | {"images": 5, "balanced_accuracy": 0.5, "intervals": {"accuracy": [0.25, 0.875]}}
+    more = {
+        "specificity": 0.5,
+        "intervals": {"accuracy": [0.5, 1.0], "specificity": None},
+        "parts": {"ward": part},
+    }
+    lines = reading_lines("pets", replace(READING, metrics=METRICS | more), PLACE)
+    assert "  accuracy           0.7500  (0.5000 to 1.0000)" in lines
+    assert "  specificity        0.5000" in lines
+    assert (
+        "    ward: 5 images, accuracy 0.7500  (0.2500 to 0.8750), balanced 0.5000, "
+        f"AUROC {METRICS['auroc']:.4f}"
+    ) in lines
+
+
 def test_the_winner_is_named_with_where_it_is_and_how_it_is_loaded():
     assert winner_lines("pets", PLACE, {"candidate": 7, "retraining": "pets/final-30"}) == [
         f"Winner   {PLACE}/winner.safetensors",

@@ -9,6 +9,7 @@ import pytest
 from evosearch.errors import CannotRunError, InterruptedSearchError, TooManyFailuresError
 from evosearch.evaluation import (
     UNWATCHED,
+    EpochRecord,
     Failure,
     FailureKind,
     Measures,
@@ -395,11 +396,22 @@ def test_weights_that_another_machine_does_not_find_are_made_again_there():
 
 
 def test_the_figure_that_the_search_goes_by_is_journaled_beside_the_accuracy():
-    reader, trained = final_plan(1).reader, Success(0.9, 1.0, measures=Measures(0.5, 0.25, 0.75))
+    plan, trained = final_plan(1), Success(0.9, 1.0, measures=Measures(0.5, 0.25, 0.75))
+    (trial,) = plan.strategy.ask(plan.strategy.start())
     prediction = Prediction(np.full((6, 2), 0.5, np.float32))
-    by_f1 = replace(reader, fitness="f1").measure(trained, prediction, 1)
+    by_f1 = replace(plan.reader, fitness="f1").measure(plan, trial, trained, prediction)
     assert (by_f1["validation_accuracy"], by_f1["validation_fitness"]) == (0.9, 0.25)
-    assert "validation_fitness" not in reader.measure(trained, prediction, 1)
+    assert "validation_fitness" not in plan.reader.measure(plan, trial, trained, prediction)
+
+
+def test_of_a_training_that_may_end_early_it_is_journaled_where_it_ended_and_what_was_judged():
+    plan, curve = final_plan(1), tuple(EpochRecord(0.5, 0.5, loss) for loss in (0.7, 0.6, 0.8))
+    (trial,) = plan.strategy.ask(plan.strategy.start())
+    prediction = Prediction(np.full((6, 2), 0.5, np.float32))
+    early = replace(trial, settings=replace(plan.training, patience=1))
+    found = plan.reader.measure(plan, early, Success(0.5, 1.0, curve), prediction)
+    assert (found["ended_after"], found["judged_epoch"]) == (3, 2)
+    assert "ended_after" not in plan.reader.measure(plan, trial, Success(0.5, 1.0, curve), prediction)
 
 
 def reading(number, accuracy, fitness=None):

@@ -177,7 +177,7 @@ def _read(
         return
     one = state.unread[trial]
     reader = plan.reader
-    metrics = reader.measure(one.success, prediction, plan.seed(one.trial))
+    metrics = reader.measure(plan, one.trial, one.success, prediction)
     key, kept = reader.name(plan, one.trial).key, reader.keep(prediction)
     yield TestRead(key, metrics, one.weights, kept, trial, worker.name, reader.test_key)
 

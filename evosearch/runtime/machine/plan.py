@@ -75,8 +75,10 @@ class SplitReader(Protocol):
         """The reading itself."""
         ...
 
-    def measure(self, trained: Success, prediction: Prediction, seed: int) -> Mapping[str, Any]:
-        """What the reading gave, as plain JSON values. `seed`: the training's, for what is drawn by chance."""
+    def measure(
+        self, plan: "Plan", trial: Trial, trained: Success, prediction: Prediction
+    ) -> Mapping[str, Any]:
+        """What the reading of `trial` gave, as plain JSON values; its training's seed is that of what is drawn by chance."""
         ...
 
     def keep(self, prediction: Prediction) -> Mapping[str, Any]:

@@ -210,8 +210,11 @@ class _Reader:
         images = np.zeros((3, 1, 8, 8), np.uint8)
         return PredictionTask(trial.subject, plan.settings(trial), plan.data_key, weights, images)
 
-    def measure(self, trained: Success, prediction: Prediction, seed: int) -> Mapping[str, Any]:
-        return {"validation": trained.fitness, "test": float(prediction.probabilities[0, 0]), "seed": seed}
+    def measure(
+        self, plan: Plan, trial: Trial, trained: Success, prediction: Prediction
+    ) -> Mapping[str, Any]:
+        told = {"validation": trained.fitness, "test": float(prediction.probabilities[0, 0])}
+        return {**told, "seed": plan.seed(trial)}
 
     def keep(self, prediction: Prediction) -> Mapping[str, Any]:
         return pack(np.zeros(3, np.int64), prediction)
