@@ -86,8 +86,16 @@ def _drive(
     home, watcher = sessions[0].home, sessions[0].options.watcher
     backup = sessions[0].keep_backups(stack, signals)
     logbooks = {
-        name: JournalLogbook(home.journal, name, one, signals.reason, watcher.note, backup)
-        for name, one in held.items()
+        one.config.name: JournalLogbook(
+            home.journal,
+            one.config.name,
+            held[one.config.name],
+            signals.reason,
+            watcher.note,
+            backup,
+            artifact_store(home, one.config).within(one.config.name),
+        )
+        for one in sessions
     }
     workers = _workers(sessions)
     limits = TimeLimits(workers.stall_seconds, workers.hard_seconds)

@@ -17,10 +17,16 @@ from evosearch.config import RunConfig, config_from_json
 from evosearch.config import load_config as load_config_file
 from evosearch.errors import SearchConflictError
 from evosearch.providers import Driving
-from evosearch.reports import SearchSnapshot, results_document, status_document
+from evosearch.reports import (
+    Confirmation,
+    SearchSnapshot,
+    confirmation_of,
+    results_document,
+    status_document,
+)
 from evosearch.session import artifact_store
-from evosearch.storage import EvaluationRow, Home, TestReading, open_home
-from evosearch.studies import fetch_winner
+from evosearch.storage import EvaluationRow, Home, Predictions, TestReading, open_home
+from evosearch.studies import fetch_winner, predictions_of
 
 if TYPE_CHECKING:
     from evosearch.training.trained import TrainedNetwork
@@ -62,6 +68,30 @@ class SearchHandle:
             home.find_search(self.name)
             return home.journal.best(self.name)
 
+    @property
+    def readings(self) -> tuple[TestReading, ...]:
+        """Of the test split, by the networks of its retrainings, in order."""
+        with self._home() as home:
+            home.find_search(self.name)
+            return home.journal.test_readings(self.name)
+
+    @property
+    def confirmation(self) -> Confirmation | None:
+        """What the search believed of its best beside what its retrainings confirmed; None: nothing was retrained yet."""
+        with self._home() as home:
+            row, readings = home.find_search(self.name), home.journal.test_readings(self.name)
+            return confirmation_of(row, home.journal.best(self.name), readings)
+
+    def predictions(self, reading: TestReading) -> Predictions | None:
+        """What the network of one of its `readings` answered to each test image, with the labels; None where that is not
+        known: the reading has not ended, or journals before schema 4 hold it.
+
+        Raises:
+            CannotRunError: the file with them is missing.
+        """
+        with self._home() as home:
+            return predictions_of(home, reading)
+
     def resume(self, generations: int | None = None, **how: Unpack[Driving]) -> "SearchHandle":
         """Go on where it stopped, to `generations` generations in all where given; as `evosearch.api.resume`."""
         with self._home() as home:
@@ -69,7 +99,7 @@ class SearchHandle:
         return self
 
     def retrain(
-        self, epochs: int | None = None, seeds: Sequence[int] = (1,), **how: Unpack[Driving]
+        self, epochs: int | None = None, seeds: Sequence[int] | None = None, **how: Unpack[Driving]
     ) -> tuple[TestReading, ...]:
         """Train the best again and read the test split once per network; as `evosearch.api.retrain`."""
         with self._home() as home:

@@ -11,7 +11,7 @@ from evosearch.driving import drive_searches
 from evosearch.errors import EvosearchError, InputError, SearchConflictError, TooManyFailuresError
 from evosearch.evaluation import MOST_EPOCHS, TrainingSettings
 from evosearch.providers import DriveOptions, Driving, Executor
-from evosearch.reports import counted
+from evosearch.reports import UNJUDGED, counted
 from evosearch.search import FixedListSettings, ListedTrial, measure_of
 from evosearch.session import (
     SearchSession,
@@ -34,7 +34,7 @@ def retrain(
     home: Home,
     *,
     epochs: int | None = None,
-    seeds: Sequence[int] = (1,),
+    seeds: Sequence[int] | None = None,
     **how: Unpack[Driving],
 ) -> tuple[TestReading, ...]:
     """Train the best of the finished search `name` again, and let each network that comes of it read the test split once.
@@ -46,7 +46,7 @@ def retrain(
         name: the search.
         home: where its journal lies.
         epochs: None: `final.epochs`.
-        seeds: one training each, from a seed of its own; at least 1, since 0 is the search's.
+        seeds: one training each, from a seed of its own; at least 1, since 0 is the search's. None: 1 to `final.seeds`.
         how: as in `run`.
 
     Returns: the readings, in the order of `seeds`.
@@ -57,7 +57,8 @@ def retrain(
         HeldError: the search, or the retraining, is held by another driver.
         TooManyFailuresError: a training failed for good.
     """
-    check_repeats(seeds)
+    if seeds is not None:
+        check_repeats(seeds)
     if epochs is not None and epochs > MOST_EPOCHS:
         raise InputError(f"--epochs is {epochs}; it must be at most {MOST_EPOCHS:,}")
     options = DriveOptions.of(**how)
@@ -105,17 +106,22 @@ class PreparedRetraining:
 
 
 def prepare_retraining(
-    name: str, home: Home, epochs: int | None, seeds: Sequence[int], options: DriveOptions
+    name: str, home: Home, epochs: int | None, seeds: Sequence[int] | None, options: DriveOptions
 ) -> PreparedRetraining:
     """What `retrain` drives, which see."""
     row, best = home.find_search(name), home.journal.best(name)
     check_parent(home, row, options.onlooker)
+    if best is None and row.counts["done"]:
+        raise SearchConflictError(f"{name!r} has no best to retrain: {UNJUDGED}")
     if best is None:
         raise SearchConflictError(f"no evaluation of {name!r} succeeded; there is nothing to retrain")
     config = configuration_of(row)
-    final = replace(_trained_by(config, best.number), epochs=epochs or config.final.epochs)
-    wanted = retrainings(best.chromosome, best.candidate, seeds)
-    keys = tuple(listed_key(one, final.epochs, config.seed) for one in wanted)
+    final = replace(
+        config.final.training(_trained_by(config, best.number)), epochs=epochs or config.final.epochs
+    )
+    repeats = range(1, config.final.seeds + 1) if seeds is None else seeds
+    wanted = retrainings(best.chromosome, best.candidate, repeats)
+    keys = tuple(listed_key(one, final, config.seed) for one in wanted)
     known = _recorded(home, name)
     missing = [one for one, key in zip(wanted, keys, strict=True) if key not in known]
     if not missing:
@@ -132,6 +138,8 @@ def publish_again(home: Home, prepared: PreparedRetraining, options: DriveOption
     row = home.find_search(prepared.readings(home)[0].search)
     config = configuration_of(row)
     session = SearchSession(home, config, row, options, parent)
+    if row.parent is not None:
+        session.draw_final()
     best = session.winner
     if best is None or is_published(artifact_store(home, config).within(parent.name), best):
         return

@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial, reduce
@@ -13,11 +13,18 @@ from typing import Any, Literal
 from evosearch.blueprint import Problem
 from evosearch.config import RunConfig, config_from_json, config_to_json, plugins_of
 from evosearch.data import Dataset
-from evosearch.errors import CannotRunError, HeldError, JournalError, PluginError, SearchConflictError
+from evosearch.errors import (
+    CannotRunError,
+    EvosearchError,
+    HeldError,
+    JournalError,
+    PluginError,
+    SearchConflictError,
+)
 from evosearch.evaluation import FailureKind
 from evosearch.permissions import make_folder
 from evosearch.providers import DriveOptions, Executor
-from evosearch.reports import draw_evolution, draw_group
+from evosearch.reports import LEARNING, ROC, draw_evolution, draw_group, draw_learning, draw_roc
 from evosearch.runtime import (
     RULES,
     Checkpointing,
@@ -49,7 +56,15 @@ from evosearch.storage import (
     group_of,
     take,
 )
-from evosearch.studies import FinalReader, best_reading, is_published, publish_winner, trained_as
+from evosearch.studies import (
+    FinalReader,
+    best_reading,
+    is_published,
+    predictions_of,
+    publish_winner,
+    repeats_of_readings,
+    trained_as,
+)
 
 
 @dataclass(frozen=True)
@@ -192,6 +207,8 @@ class SearchSession:
             sources,
             dataset.positive,
             measure_of(strategy),
+            dataset.test_key,
+            dataset.test_parts,
         )
 
     @property
@@ -259,7 +276,8 @@ class SearchSession:
             facts = (Extended(self.total(generations) or 1), *retried(plan, state))
             logbook.append(facts)
             state = reduce(partial(evolve, plan), facts, state)
-        for picture in (self._curve, self._group_curve):  # it would show fewer generations than there will be
+        pictures = (self._curve, self._group_curve, self.folder / LEARNING, self.folder / ROC)
+        for picture in pictures:  # it would show fewer generations than there will be
             if picture:
                 picture.unlink(missing_ok=True)
         return state
@@ -379,15 +397,33 @@ class SearchSession:
         if self._has_curve:
             rows, measure = journal.generations(name), measure_of(self.config.strategy)
             self._draw(name, self._curve, lambda file: draw_evolution(name, rows, file, measure))
-        elif self.parent is not None and not (
-            self.is_done(None) and self._has_winner
-        ):  # an older one takes nothing from a newer one
-            self.publish_winner(dataset)
+        elif self.parent is not None:
+            if not self.is_done(None) or not self._has_winner:  # an older one takes nothing from a newer one
+                self.publish_winner(dataset)
+            self.draw_final()
         if "://" not in self.checkpointing.place:  # its driver may have been killed before it cleared them
             self.checkpointing.clear()
         row, place = self.home.find_search(name), artifact_place(self.home, self.config)
         largest = dataset.largest_class
         return Finished(row, journal.best(name), len(dataset.classes), self.folder, place, largest)
+
+    def draw_final(self) -> None:
+        """Of a retraining: how its networks learned, and the ROC curves of those that have read the test split."""
+        name, journal = self.config.name, self.home.journal
+        rows = [row for row in journal.evaluations(name, with_curve=True) if row.curve]
+        if rows:
+            self._draw(name, self.folder / LEARNING, lambda file: draw_learning(name, rows, file))
+        repeats = repeats_of_readings(self.config.strategy, self.config.training, self.config.seed)
+        ended = [one for one in journal.test_readings(name) if one.metrics is not None]
+        try:
+            found = {one.key: predictions_of(self.home, one) for one in ended}
+        except EvosearchError as error:  # what was read is journaled, and needs no picture
+            self.options.watcher.note(f"no ROC curves could be drawn: {error}")
+            return
+        known = {_seed_of(one, repeats): kept for one in ended if (kept := found[one.key]) is not None}
+        if known:
+            classes = (ended[-1].metrics or {})["classes"]
+            self._draw(name, self.folder / ROC, lambda file: draw_roc(name, known, classes, file))
 
     def draw_group(self) -> None:
         """Draw the members of its group together, as far as they have come."""
@@ -406,7 +442,7 @@ class SearchSession:
                 if store.is_remote:
                     store.within(name).put(file, file.name)
         except (OSError, CannotRunError) as error:  # a full or read-only disk does not take the result away
-            self.options.watcher.note(f"no evolution curve could be drawn: {error}")
+            self.options.watcher.note(f"{file.name} could not be drawn: {error}")
 
     @property
     def _has_winner(self) -> bool:
@@ -423,7 +459,8 @@ class SearchSession:
         journal, name = self.home.journal, self.config.name
         best = journal.best(self.parent.name)
         readings = [one for one in journal.test_readings(self.parent.name) if one.search == name]
-        return best_reading(readings, None if best is None else best.candidate)
+        repeats = repeats_of_readings(self.config.strategy, self.config.training, self.config.seed)
+        return best_reading(readings, None if best is None else best.candidate, repeats)
 
     def publish_winner(self, dataset: Dataset) -> None:
         """Of a retraining that is done: its best network becomes that of its search. Anything that hinders it is a note:
@@ -482,6 +519,12 @@ class SearchSession:
             raise CannotRunError(
                 f"nothing can be written to {self.folder} ({error.strerror}); give storage.artifacts another folder"
             ) from error
+
+
+def _seed_of(reading: TestReading, repeats: Mapping[str, int]) -> str:
+    """What tells readings of one retraining apart; where candidates or ways of training do, their key."""
+    same = [key for key, repeat in repeats.items() if repeat == repeats.get(reading.key)]
+    return f"seed {repeats[reading.key]}" if same == [reading.key] else reading.key
 
 
 PLUGINS = "plugins"

@@ -185,7 +185,8 @@ def _told(fact: Event) -> str | None:
 def _result(success: Measured, measure: Measure) -> str:
     match success:
         case Success():
-            return f"{success.by(measure):.4f}"
+            fitness = success.by(measure)
+            return "unjudged" if fitness is None else f"{fitness:.4f}"
         case Losses(losses):
             return f"lowest loss {min(losses):.4f}"
     assert_never(success)

@@ -1,5 +1,6 @@
 """`run`, `resume` and `retrain`: the commands that train."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -48,7 +49,7 @@ REPEATS = Annotated[
     typer.Option(
         "--seeds",
         metavar="SEEDS",
-        help="One training from each seed, from 1 on; 1..5 (both included), or 1,3. Default: 1.",
+        help="One training from each seed, from 1 on; 1..5 (both included), or 1,3. Default: 1 to final.seeds.",
     ),
 ]
 SEARCH_NAME = Annotated[
@@ -166,7 +167,7 @@ def retrain(
     from evosearch import api
     from evosearch.cli.progress import show_progress
 
-    repeats = (1,) if seeds is None else parse_seeds(seeds)
+    repeats = None if seeds is None else parse_seeds(seeds)
     with opened(storage) as home:
         with show_progress() as watcher:
             _refuse_group(name, home)
@@ -174,7 +175,7 @@ def retrain(
                 executor=executor, address=address, watcher=watcher, takeover=takeover, providers=context.obj
             )
             readings = api.retrain(name, home, epochs=epochs, seeds=repeats, **how)
-        _print_readings(name, readings, home, as_json=as_json, several=seeds is not None)
+        _print_readings(name, readings, home, as_json=as_json, several=seeds is not None or len(readings) > 1)
         if not as_json:
             _say_winner(name, home)
 
@@ -182,11 +183,19 @@ def retrain(
 def _print_readings(
     name: str, readings: "Sequence[TestReading]", home: "Home", *, as_json: bool, several: bool
 ) -> None:
-    from evosearch.reports import reading_document, reading_lines, readings_lines
+    from evosearch.reports import (
+        confirmation_lines,
+        confirmation_of,
+        reading_document,
+        reading_lines,
+        readings_lines,
+    )
 
+    confirmed = confirmation_of(home.find_search(name), home.journal.best(name), readings)
     placed = [(reading, _place_of(reading, home)) for reading in readings]
     if as_json:
-        documents = [reading_document(name, reading, place) for reading, place in placed]
+        told = {"confirmation": confirmed and confirmed.to_json()}
+        documents = [reading_document(name, reading, place) | told for reading, place in placed]
         print_json(documents if several else documents[0])
         return
     for reading, place in placed:
@@ -194,6 +203,19 @@ def _print_readings(
             say(line)
     for line in readings_lines(readings) if len(readings) > 1 else ():
         say(line)
+    for line in confirmation_lines(confirmed):
+        say(line)
+    for place in dict.fromkeys(place for _, place in placed):
+        _say_pictures(place)
+
+
+def _say_pictures(place: str) -> None:
+    """Which there are of a retraining: readings of older versions have left none."""
+    from evosearch.reports import LEARNING, ROC
+
+    for title, picture in (("Learning curves", LEARNING), ("ROC curves", ROC)):
+        if "://" in place or Path(place, picture).is_file():
+            say(f"{title:<16} {place}/{picture}")
 
 
 def _say_winner(name: str, home: "Home") -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from evosearch.evaluation import TrialId
-from evosearch.reports import Ahead, duration, time_left
+from evosearch.reports import Ahead, duration, epoch_figures, time_left
 from evosearch.runtime import ENOUGH, DriverState, Plan, Timings, Work
 from evosearch.search import FixedListStrategy
 from evosearch.storage import Event, Finished, LiveCurve
@@ -144,9 +144,7 @@ class Tallies:
         if one is None:
             return ""
         newest = one.curve[-1]
-        return (
-            f"epoch {len(one.curve)} of {one.epochs}, loss {newest.loss:.4f}, accuracy {newest.accuracy:.4f}"
-        )
+        return f"epoch {len(one.curve)} of {one.epochs}, {epoch_figures(newest.loss, newest.accuracy)}"
 
     @property
     def elapsed(self) -> str:

@@ -15,7 +15,7 @@ from evosearch.evaluation import FinalSettings, TrainingSettings
 from evosearch.genome import SearchSpace
 from evosearch.registry import Registry
 from evosearch.runtime import WorkerSettings
-from evosearch.search import STRATEGIES, EavlSettings, StrategySettings, measure_of
+from evosearch.search import STRATEGIES, EavlSettings, FixedListSettings, StrategySettings, measure_of
 from evosearch.storage import MOST_OF_RETRAINING, StorageSettings, check_name
 from evosearch.studies import STUDIES, StudySettings
 
@@ -94,6 +94,11 @@ class RunConfig:
         if self.seed >= BELOW_SEED:
             told.append(
                 f"seed is {self.seed}; it must be below {BELOW_SEED:,}: larger ones repeat numbers of smaller ones"
+            )
+        if not (self.training.validates or isinstance(self.strategy, FixedListSettings)):
+            told.append(
+                f"training.fit is {self.training.fit}, but {self.strategy.name} chooses by the validation images; "
+                "leave training.fit out, `final.fit` is for the final training"
             )
         return told
 

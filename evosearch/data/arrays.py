@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -76,6 +77,17 @@ class Dataset:
     """Values of deep pictures that became black and white; None: there are none such, or they were scaled as `full` says."""
     positive: int = 1
     """As in `SearchData`."""
+    test_parts: tuple[tuple[str, int], ...] = ()
+    """Names of the parts that the test split is put together from, and how many images each has, in order; empty where it is
+    of one piece.
+    """
+
+    @cached_property
+    def test_key(self) -> str:
+        """Content hash of the class names and the test split alone: equal ones are the same images in the same order,
+        however train and validation were cut.
+        """
+        return content_key((self.test,), self.classes)
 
     @property
     def largest_class(self) -> tuple[str, float]:

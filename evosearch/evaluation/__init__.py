@@ -8,6 +8,7 @@ the seam: the real one lives in `training/`, doubles in `testing/`.
 from evosearch.evaluation.settings import (
     MOST_EPOCHS,
     MOST_THREADS,
+    Augment,
     FinalSettings,
     Optimizer,
     TrainingSettings,
@@ -37,6 +38,7 @@ from evosearch.evaluation.tasks import (
     TrialTask,
     Unwatched,
     is_out_of_memory,
+    judged_epoch,
 )
 from evosearch.evaluation.trial import (
     Candidate,
@@ -56,6 +58,7 @@ __all__ = [
     "MOST_EPOCHS",
     "MOST_THREADS",
     "UNWATCHED",
+    "Augment",
     "Candidate",
     "Checkpoint",
     "EpochRecord",
@@ -91,6 +94,7 @@ __all__ = [
     "Unwatched",
     "evaluation_seed",
     "is_out_of_memory",
+    "judged_epoch",
     "network_of",
     "parse_subject",
     "trial_key",

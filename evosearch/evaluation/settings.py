@@ -1,15 +1,19 @@
 """How networks are trained."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Literal
 
 from evosearch.errors import ConfigError
 
 Optimizer = Literal["adam", "sgd", "adadelta", "rmsprop"]
+Augment = Literal["none", "flip", "flip_crop"]
 
 MOST_EPOCHS = 10_000_000
 """Longer than anybody waits; more is a slip of the keyboard."""
+
+MOST_FINAL_SEEDS = 1000
+"""Of one search; as many as `--seeds` takes."""
 
 MOST_BATCH = 1_000_000
 """Images; more fit no device at once."""
@@ -34,14 +38,22 @@ class TrainingSettings:
     """L2 penalty (from the authors' released code)."""
     dropout: float = 0.5
     """Rate after each hidden dense layer (from the authors' released code)."""
-    normalize: Literal["unit", "standard"] = "unit"
-    """unit: pixels / 255. standard: then minus the mean and by the deviation of each training channel."""
+    normalize: Literal["unit", "standard", "imagenet"] = "unit"
+    """unit: pixels / 255. standard: then minus the mean and by the deviation of each training channel. imagenet: minus the mean and by the deviation that torchvision's pre-trained networks were trained with; gray images take the averages over its three channels, where a network repeats them each copy its own channel's."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """bf16: forward and loss under autocast, weights and optimizer in fp32."""
     deterministic: bool = True
     """Only kernels that give the same bits each time."""
     threads: int = 1
     """Torch threads per worker."""
+    class_weights: Literal["none", "balanced"] = "none"
+    """balanced: an image of class c counts n / (k n_c) in the loss, of n training images in k classes n_c in c, and the loss of a batch is divided by its sum of weights; the loss in the curve stays unweighted."""
+    augment: Augment = "none"
+    """flip: each training image is mirrored left to right with a chance of one half at each step. flip_crop: and moved by up to an eighth of its sides, mirrored at the edges. Validation images stay as they are."""
+    patience: int | None = None
+    """Epochs without a new lowest validation loss after which a training ends; the weights of its lowest are kept and judged. null: it goes to its last epoch, which is judged."""
+    fit: Literal["train", "train_validation"] = "train"
+    """train: on the training images. train_validation: on the validation images too, so that nothing is left to judge by: for final trainings and lists."""
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "threads"):
@@ -61,6 +73,23 @@ class TrainingSettings:
             )
         if not 0 <= self.dropout < 1:
             raise ConfigError(f"training.dropout is {self.dropout}; a rate lies between 0 and 1, 1 excluded")
+        if self.patience is not None:
+            check_patience("training", self.patience, self.fit)
+
+    @property
+    def validates(self) -> bool:
+        """Whether the validation images are left to judge by."""
+        return self.fit == "train"
+
+    def identity(self) -> dict[str, Any]:
+        """What makes equal settings equal, as plain values for a hash. Keys that came after the first ones are left out
+        where they change nothing, so that what was hashed before is found again.
+
+        >>> sorted(TrainingSettings(patience=3).identity().keys() - TrainingSettings().identity().keys())
+        ['patience']
+        """
+        unchanged = {one.name for one in fields(self) if getattr(self, one.name) == one.default}
+        return {key: value for key, value in asdict(self).items() if key not in _LATER & unchanged}
 
     def objections(self) -> Sequence[str]:
         """Why no search may be begun with these, one line each; one that was begun before goes on."""
@@ -70,16 +99,51 @@ class TrainingSettings:
         return (*epochs, f"training.batch_size is {self.batch_size}; it must be at most {MOST_BATCH:,}")
 
 
+_LATER = {"class_weights", "augment", "patience", "fit"}
+"""Keys that hashed settings of earlier versions do not have."""
+
+
+def check_patience(section: str, patience: int, fit: str) -> None:
+    """See that a training can end early. `section`: whose keys they are.
+
+    Raises:
+        ConfigError: it cannot.
+    """
+    if patience < 1:
+        raise ConfigError(f"{section}.patience is {patience}; it must be at least 1, or null for none")
+    if fit != "train":
+        raise ConfigError(
+            f"{section}.patience is {patience} while {section}.fit is {fit}: no image is left to see the validation loss "
+            f"by; leave one of the two out"
+        )
+
+
 @dataclass(frozen=True)
 class FinalSettings:
     """How the best network is trained again after the search. Each field is a key under `final`."""
 
     epochs: int = 1000
     """Passes over the training images, in place of `training.epochs`; the paper's number."""
+    seeds: int = 1
+    """How many networks `retrain` trains, from the seeds 1 to this, where `--seeds` names no others."""
+    fit: Literal["train", "train_validation"] = "train"
+    """As `training.fit`, in its place: train_validation trains on the validation images too, so that these say nothing of the network any more."""
+    patience: int | None = None
+    """As `training.patience`, in its place: epochs without a new lowest validation loss after which a training ends, with the weights of the lowest. null: it goes to its last epoch."""
 
     def __post_init__(self) -> None:
         if self.epochs < 1:
             raise ConfigError(f"final.epochs is {self.epochs}; it must be at least 1")
+        if not 1 <= self.seeds <= MOST_FINAL_SEEDS:
+            raise ConfigError(
+                f"final.seeds is {self.seeds}; it must be at least 1 and at most {MOST_FINAL_SEEDS:,}"
+            )
+        if self.patience is not None:
+            check_patience("final", self.patience, self.fit)
+
+    def training(self, training: TrainingSettings) -> TrainingSettings:
+        """How a network is trained that was trained by `training` in the search."""
+        return replace(training, epochs=self.epochs, fit=self.fit, patience=self.patience)
 
     def objections(self) -> Sequence[str]:
         """As those of `TrainingSettings`."""

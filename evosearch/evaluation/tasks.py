@@ -1,5 +1,6 @@
 """What a driver hands to a worker and what comes back: tasks, progress, results, and the kinds of failure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar, Literal, Protocol, TypeAlias
@@ -56,8 +57,27 @@ class EpochRecord:
 
     loss: float
     """Mean over the training images."""
-    accuracy: float
-    """On the validation images after it, 0 to 1."""
+    accuracy: float | None
+    """On the validation images after it, 0 to 1; None where they are trained on too."""
+    validation_loss: float | None = None
+    """Mean cross-entropy over the validation images after it, unweighted; None where nobody needs it, as in a search, which
+    keeps no weights.
+    """
+
+
+def judged_epoch(curve: Sequence[EpochRecord], patience: int | None) -> int:
+    """The place in `curve`, which holds an epoch at least, of the one by which a training is judged: the last one; where
+    `patience` may end it early, the first one of the lowest validation loss.
+
+    >>> judged_epoch([EpochRecord(0.3, 0.5, 0.7), EpochRecord(0.2, 0.8, 0.6), EpochRecord(0.1, 0.7, 0.6)], 2)
+    1
+    """
+    last = len(curve) - 1
+    if patience is None:
+        return last
+    losses = ((record.validation_loss, place) for place, record in enumerate(curve))
+    known = ((loss, place) for loss, place in losses if loss is not None)
+    return min(known, default=(0.0, last))[1]
 
 
 class Progress(Protocol):
@@ -209,8 +229,10 @@ class Measures:
 class Success:
     """A finished training."""
 
-    fitness: float
-    """Validation accuracy after the last epoch, 0 to 1."""
+    fitness: float | None
+    """Validation accuracy after the epoch that is judged, 0 to 1: `judged_epoch`. None where the validation images were trained
+    on too.
+    """
     seconds: float
     """Wall time on the worker."""
     curve: tuple[EpochRecord, ...] = ()
@@ -219,11 +241,15 @@ class Success:
     """What else it came to; None in journals before schema 3, and from evaluators that measure nothing else."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.fitness <= 1:  # NaN fails this too: nothing non-finite is ever a fitness
+        if self.fitness is None:
+            if self.measures is not None:
+                raise ValueError("a training that is not judged has no measures either")
+        elif not 0 <= self.fitness <= 1:  # NaN fails this too: nothing non-finite is ever a fitness
             raise ValueError(f"a fitness lies between 0 and 1, found {self.fitness}")
 
-    def by(self, measure: Measure) -> float:
-        """The fitness by `measure`, 0 to 1; where that was not measured, or is undefined, the accuracy.
+    def by(self, measure: Measure) -> float | None:
+        """The fitness by `measure`, 0 to 1; where that was not measured, or is undefined, the accuracy; None where there is
+        no fitness.
 
         >>> Success(0.9, 1.0, measures=Measures(0.5, 0.0, 0.75)).by("auroc"), Success(0.9, 1.0).by("auroc")
         (0.75, 0.9)

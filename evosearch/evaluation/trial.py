@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property, lru_cache
 from typing import TypeAlias, assert_never
@@ -194,7 +194,7 @@ def trial_key(subject: Subject, settings: TrainingSettings, seed: int, data_key:
 
 @lru_cache(maxsize=64)
 def _digest(settings: TrainingSettings) -> str:
-    return hashlib.sha256(json.dumps(asdict(settings), sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(settings.identity(), sort_keys=True).encode()).hexdigest()
 
 
 def network_of(subject: Subject) -> Network | None:

@@ -4,6 +4,7 @@ Everything here reads rows of the journal and returns text, documents or files; 
 recorded. This room imports no ray and no torch.
 """
 
+from evosearch.reports.confirmation import Confirmation, confirmation_lines, confirmation_of
 from evosearch.reports.cost import (
     Ahead,
     Cost,
@@ -17,6 +18,7 @@ from evosearch.reports.cost import (
 )
 from evosearch.reports.curve import draw_evolution, draw_group
 from evosearch.reports.data import data_lines
+from evosearch.reports.final_pictures import LEARNING, ROC, draw_learning, draw_roc
 from evosearch.reports.group import MeanDeviation, best_member, group_document, group_lines, snapshots_spread
 from evosearch.reports.outcome import (
     count_of,
@@ -43,11 +45,15 @@ from evosearch.reports.study_table import (
     study_markdown,
     study_notes,
 )
-from evosearch.reports.words import MEASURES, cells, counted, describe, duration
+from evosearch.reports.words import MEASURES, UNJUDGED, cells, counted, describe, duration, epoch_figures
 
 __all__ = [
+    "LEARNING",
     "MEASURES",
+    "ROC",
+    "UNJUDGED",
     "Ahead",
+    "Confirmation",
     "Cost",
     "Estimate",
     "MeanDeviation",
@@ -57,6 +63,8 @@ __all__ = [
     "best_first",
     "best_member",
     "cells",
+    "confirmation_lines",
+    "confirmation_of",
     "cost_lines",
     "count_of",
     "counted",
@@ -64,7 +72,10 @@ __all__ = [
     "describe",
     "draw_evolution",
     "draw_group",
+    "draw_learning",
+    "draw_roc",
     "duration",
+    "epoch_figures",
     "estimate_cost",
     "group_document",
     "group_lines",

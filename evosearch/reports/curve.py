@@ -32,7 +32,7 @@ def draw_evolution(
     name: str, generations: Sequence[GenerationRow], file: Path, measure: Measure = "accuracy"
 ) -> None:
     """Draw `evolution_figure` to `file`, a PNG of 1200 x 720 pixels."""
-    _save(evolution_figure(name, generations, measure), file)
+    save_figure(evolution_figure(name, generations, measure), file)
 
 
 def draw_group(
@@ -42,7 +42,7 @@ def draw_group(
     measure: Measure = "accuracy",
 ) -> None:
     """Draw `group_figure` to `file`, likewise."""
-    _save(group_figure(name, members, measure), file)
+    save_figure(group_figure(name, members, measure), file)
 
 
 def evolution_figure(name: str, generations: Sequence[GenerationRow], measure: Measure) -> "Figure":
@@ -55,7 +55,7 @@ def evolution_figure(name: str, generations: Sequence[GenerationRow], measure: M
     _draw_candidates(axes, generations)
     _draw_middle(axes, rows)
     x, best = [row.generation for row in rows], [max(row.fitness) for row in rows]
-    axes.plot(x, best, color=BEST, label="best", **_line(len(rows)), zorder=4)
+    axes.plot(x, best, color=BEST, label="best", **line_style(len(rows)), zorder=4)
     if rows:
         axes.annotate(
             f"{best[-1]:.4f}",
@@ -66,7 +66,7 @@ def evolution_figure(name: str, generations: Sequence[GenerationRow], measure: M
             color=BEST,
             zorder=5,
         )
-    return _with_legend(axes)
+    return with_legend(axes)
 
 
 def group_figure(name: str, members: Mapping[str, Sequence[GenerationRow]], measure: Measure) -> "Figure":
@@ -87,13 +87,13 @@ def group_figure(name: str, members: Mapping[str, Sequence[GenerationRow]], meas
             color=f"C{number}" if named else POPULATION,
             alpha=0.75 if named else 0.35,
             label=label and label.lstrip("_"),
-            **_line(len(best) if named else MOST_MARKED + 1, 1.4),
+            **line_style(len(best) if named else MOST_MARKED + 1, 1.4),
         )
     x = sorted({generation for best in bests.values() for generation in best})
     middle = [median(best[at] for best in bests.values() if at in best) for at in x]
     label = f"median of the bests, at last {middle[-1]:.4f}" if middle else "median of the bests"
-    axes.plot(x, middle, color=GROUP, label=label, **_line(len(x), 3.0))
-    return _with_legend(axes)
+    axes.plot(x, middle, color=GROUP, label=label, **line_style(len(x), 3.0))
+    return with_legend(axes)
 
 
 def _new_axes(title: str, last: Sequence[GenerationRow], measure: Measure) -> "Axes":
@@ -138,25 +138,27 @@ def _draw_middle(axes: "Axes", rows: Sequence[GenerationRow]) -> None:
         axes.bar(x, [high[0] - low[0]], 0.8, low[0], color=POPULATION, alpha=0.18, linewidth=0, label=label)
     else:
         axes.fill_between(x, low, high, color=POPULATION, alpha=0.18, linewidth=0, label=label)
-    axes.plot(x, middle, color=POPULATION, label="median", **_line(len(rows)), zorder=3)
+    axes.plot(x, middle, color=POPULATION, label="median", **line_style(len(rows)), zorder=3)
 
 
-def _line(points: int, width: float = 2.0) -> dict[str, Any]:
+def line_style(points: int, width: float = 2.0) -> dict[str, Any]:
     """Points are marked as long as they can be told apart."""
     return {"linewidth": width, "marker": "o" if 0 < points <= MOST_MARKED else None, "markersize": 5}
 
 
-def _with_legend(axes: "Axes") -> "Figure":
+def with_legend(axes: "Axes", columns: int = 5) -> "Figure":
+    """The figure of `axes`, with what is labelled there named below it."""
     figure = axes.get_figure(root=True)
     if figure is None:
         raise RuntimeError("axes that belong to no figure")
     handles, labels = axes.get_legend_handles_labels()
     if labels:
-        figure.legend(handles, labels, frameon=False, loc="outside lower center", ncols=5)
+        figure.legend(handles, labels, frameon=False, loc="outside lower center", ncols=columns)
     return figure
 
 
-def _save(figure: "Figure", file: Path) -> None:
+def save_figure(figure: "Figure", file: Path) -> None:
+    """As a PNG that is there whole or not at all."""
     make_folder(file.parent)
     unfinished = file.with_suffix(".part")  # a picture that is there is whole
     new_file(unfinished)

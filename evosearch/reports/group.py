@@ -7,7 +7,7 @@ from statistics import fmean, stdev
 from typing import Any, Self
 
 from evosearch.reports.status import SearchSnapshot, status_document
-from evosearch.reports.words import counted, ended, next_steps
+from evosearch.reports.words import UNJUDGED, counted, ended, next_steps
 from evosearch.storage import EvaluationRow, SearchRow
 
 
@@ -90,7 +90,7 @@ def group_lines(
     lines = [
         f"{name}: done, {counted(len(members), 'member')}, {ended(done + failed, recalled, failed)}",
         "",
-        *(f"{row.name.ljust(width)}  {_best(best)}" for row, best in members),
+        *(f"{row.name.ljust(width)}  {_best(row, best)}" for row, best in members),
         "",
         str(MeanDeviation.of(best for _, best in members)),
         "",
@@ -102,7 +102,9 @@ def group_lines(
     return [*lines, *next_steps("Next              ", *steps)]
 
 
-def _best(best: EvaluationRow | None) -> str:
+def _best(row: SearchRow, best: EvaluationRow | None) -> str:
+    if best is None and row.counts.get("done"):
+        return f"no best: {UNJUDGED}"
     if best is None or best.fitness is None:
         return "no evaluation succeeded"
     return f"{best.fitness:.4f}  {best.chromosome}"

@@ -1,6 +1,7 @@
 """What a finished search, and a reading of the test split, say to a person."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -8,7 +9,16 @@ from typing import Any
 from evosearch.errors import JournalError
 from evosearch.evaluation import HandMade, Masks, parse_subject
 from evosearch.genome import Chromosome
-from evosearch.reports.words import MEASURES, counted, describe, duration, ended, measure_of, next_steps
+from evosearch.reports.words import (
+    MEASURES,
+    UNJUDGED,
+    counted,
+    describe,
+    duration,
+    ended,
+    measure_of,
+    next_steps,
+)
 from evosearch.storage import EvaluationRow, SearchRow, TestReading
 
 
@@ -30,6 +40,8 @@ def search_lines(
         f"{row.name}: done, {counted(row.generations, 'generation')}, {ended(done + failed, row.recalled, failed)} "
         f"in {duration(row.seconds)}"
     ]
+    if best is None and done:
+        return [*lines, f"No best: {UNJUDGED}; `evosearch results {row.name} --format json` has every curve"]
     if best is None or best.fitness is None:
         kinds = ", ".join(f"{count} {kind}" for kind, count in row.failed.items())
         return [
@@ -132,33 +144,73 @@ def _reading_lines(name: str, reading: TestReading, metrics: Mapping[str, Any], 
     undefined = metrics["auroc_undefined"]
     auroc = f"undefined: {undefined}" if metrics["auroc"] is None else f"{metrics['auroc']:.4f}"
     confusion = metrics["confusion"]
+    intervals: Mapping[str, Any] = metrics.get("intervals", {})
+    between = partial(_between, intervals)
+    specificity = (
+        [f"  specificity        {metrics['specificity']:.4f}{between('specificity')}"]
+        if "specificity" in metrics
+        else []
+    )
     balanced, constant = _balanced_accuracy(confusion), max(map(sum, confusion)) / metrics["images"]
     return [
         f"{name}: candidate {reading.number} after {counted(reading.epochs, 'epoch')}, "
         f"on {counted(metrics['images'], 'test image')}",
         f"  {count_of(reading)}",
         "",
-        f"  accuracy           {metrics['accuracy']:.4f}",
-        f"  balanced accuracy  {balanced:.4f}",
-        f"  precision          {metrics['precision']:.4f}",
-        f"  recall             {metrics['recall']:.4f}",
-        f"  F1                 {metrics['f1']:.4f}",
-        f"  AUROC              {auroc}",
+        f"  accuracy           {metrics['accuracy']:.4f}{between('accuracy')}",
+        f"  balanced accuracy  {balanced:.4f}{between('balanced_accuracy')}",
+        f"  precision          {metrics['precision']:.4f}{between('precision')}",
+        f"  recall             {metrics['recall']:.4f}{between('recall')}",
+        *specificity,
+        f"  F1                 {metrics['f1']:.4f}{between('f1')}",
+        f"  AUROC              {auroc}{between('auroc')}",
+        *([INTERVALS] if intervals else []),
         *_whose(len(metrics["classes"]), metrics.get("positive")),
         f"  always answering the largest class would reach accuracy {constant:.4f}",
-        f"  validation accuracy of the same network: {metrics['validation_accuracy']:.4f}",
+        f"  {_validated(metrics['validation_accuracy'])}",
         "",
         *_confusion(metrics["classes"], confusion),
+        *_parts(metrics.get("parts", {})),
         "",
         f"Weights  {place}/{reading.weights}",
     ]
 
 
+INTERVALS = "  in brackets: 95 % intervals over which images the test split holds; of seeds they say nothing"
+
+
+def _between(intervals: Mapping[str, Any], figure: str) -> str:
+    """The interval of a figure; older versions journaled none."""
+    found = intervals.get(figure)
+    return "" if found is None else "  ({:.4f} to {:.4f})".format(*found)
+
+
+def _parts(parts: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """A line for each part of a test split that has several."""
+    told = ["", "  by part of the test split"] if parts else []
+    for name, metrics in parts.items():
+        auroc = "undefined" if metrics["auroc"] is None else f"{metrics['auroc']:.4f}"
+        told.append(
+            f"    {name}: {counted(metrics['images'], 'image')}, "
+            f"accuracy {metrics['accuracy']:.4f}{_between(metrics['intervals'], 'accuracy')}, "
+            f"balanced {metrics['balanced_accuracy']:.4f}, AUROC {auroc}"
+        )
+    return told
+
+
+def _validated(accuracy: float | None) -> str:
+    if accuracy is None:
+        return f"no validation accuracy: {UNJUDGED}"
+    return f"validation accuracy of the same network: {accuracy:.4f}"
+
+
 def _whose(classes: int, positive: str | None) -> list[str]:
     """Which class precision, recall and F1 are of; what older versions read does not say it of two."""
     if classes > 2:
-        return ["  precision, recall and F1 are means over the classes"]
-    return [] if positive is None else [f"  precision, recall and F1 are of the class {positive}"]
+        return ["  precision, recall, specificity and F1 are means over the classes"]
+    return (
+        [] if positive is None else [f"  precision, recall, specificity and F1 are of the class {positive}"]
+    )
 
 
 def _balanced_accuracy(confusion: Sequence[Sequence[int]]) -> float:

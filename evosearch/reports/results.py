@@ -67,13 +67,13 @@ def results_document(rows: Sequence[EvaluationRow], *, grouped: bool = False) ->
 
     `fitness`: by what the search goes by. `operations`: what `operators` says in words, as data; None where an older version
     kept words only. `flops`: forward, one image. `curve`: [training loss, validation accuracy] of each epoch of the last attempt, as
-    far as the rows were read with it, and `epochs` the same with its names. `grouped`: the rows are `MemberEvaluation`s, and `search` is named too.
+    far as the rows were read with it, and `epochs` the same with its names and the `validation_loss` where it is known. `grouped`: the rows are `MemberEvaluation`s, and `search` is named too.
     """
     return [
         _values(row, grouped)
         | {
             "operations": None if row.operations is None else [dict(one) for one in row.operations],
-            "curve": [[value if isfinite(value) else None for value in epoch] for epoch in row.curve],
+            "curve": [[*map(_finite, epoch)] for epoch in row.curve],
             "epochs": _epochs(row),
         }
         for row in rows
@@ -81,11 +81,17 @@ def results_document(rows: Sequence[EvaluationRow], *, grouped: bool = False) ->
 
 
 def _epochs(row: EvaluationRow) -> list[dict[str, float | None]]:
-    finite = ([value if isfinite(value) else None for value in epoch] for epoch in row.curve)
+    losses = row.validation_losses or (None,) * len(row.curve)
     return [
-        {"epoch": number, "loss": loss, "accuracy": accuracy}
-        for number, (loss, accuracy) in enumerate(finite, 1)
+        {"epoch": number, "loss": _finite(loss), "accuracy": _finite(accuracy)}
+        | ({} if known is None else {"validation_loss": _finite(known)})
+        for number, ((loss, accuracy), known) in enumerate(zip(row.curve, losses, strict=True), 1)
     ]
+
+
+def _finite(value: float | None) -> float | None:
+    """JSON has no other numbers."""
+    return value if value is not None and isfinite(value) else None
 
 
 def _columns(grouped: bool) -> tuple[str, ...]:

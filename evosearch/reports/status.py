@@ -10,9 +10,10 @@ from rich.table import Table
 from evosearch.config import config_from_json
 from evosearch.errors import PluginError
 from evosearch.evaluation import Measure
+from evosearch.reports.confirmation import Confirmation, confirmation_lines, confirmation_of
 from evosearch.reports.cost import Estimate, search_left
 from evosearch.reports.outcome import best_figure, reading_row
-from evosearch.reports.words import MEASURES, cells, duration, fitting, left_out_at, measure_of
+from evosearch.reports.words import MEASURES, cells, duration, epoch_figures, fitting, left_out_at, measure_of
 from evosearch.search import STRATEGIES
 from evosearch.storage import EvaluationRow, Home, LiveRow, SearchRow, SearchStatus, TestReading
 
@@ -73,6 +74,11 @@ class SearchSnapshot:
         return self.live if self.state == "running" else ()
 
     @property
+    def confirmation(self) -> Confirmation | None:
+        """What is known of its best since it was trained again; None: nothing, or it is a retraining itself."""
+        return None if self.row.parent else confirmation_of(self.row, self.best, self.readings)
+
+    @property
     def seconds_left(self) -> float | None:
         """Estimated seconds until the end; None while nothing is known."""
         return None if self.left is None else self.left.seconds
@@ -120,6 +126,7 @@ def last_heard(row: SearchRow, host: str, now: float) -> str:
 def status_document(snapshot: SearchSnapshot) -> dict[str, Any]:
     """The JSON document of `status NAME --json`; its keys are stable."""
     row, best, left = snapshot.row, snapshot.best, snapshot.seconds_left
+    confirmed = snapshot.confirmation
     return {
         "name": row.name,
         "state": snapshot.state,
@@ -142,6 +149,7 @@ def status_document(snapshot: SearchSnapshot) -> dict[str, Any]:
         "parent": row.parent,
         "retrainings": [status_document(child) for child in snapshot.children],
         "readings": [_reading_document(reading) for reading in snapshot.readings],
+        "confirmation": None if confirmed is None else confirmed.to_json(),
     }
 
 
@@ -184,14 +192,14 @@ def status_lines(snapshot: SearchSnapshot) -> list[str]:
         lines.append(f"  retraining   {_child_line(child)}")
         lines += (f"               {_training_line(training)}" for training in child.trainings)
     lines += (f"  reading      {reading_row(reading)}" for reading in snapshot.readings)
-    return lines
+    return [*lines, *(f"  {line}" for line in confirmation_lines(snapshot.confirmation))]
 
 
 def _training_line(training: LiveRow) -> str:
     rung = "" if training.until is None else f" until epoch {training.until}"
     return (
         f"candidate {training.number}{rung} on {training.worker}: epoch {training.epoch} of {training.epochs}, "
-        f"loss {training.loss:.4f}, accuracy {training.accuracy:.4f}"
+        f"{epoch_figures(training.loss, training.accuracy)}"
     )
 
 

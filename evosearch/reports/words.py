@@ -53,6 +53,19 @@ def measure_of(row: SearchRow) -> Measure:
     return next((measure for measure in MEASURES if measure == found), "accuracy")
 
 
+def epoch_figures(loss: float, accuracy: float | None) -> str:
+    """What an epoch came to, in words; `accuracy` None: nothing was left to validate with.
+
+    >>> epoch_figures(0.5, 0.75), epoch_figures(0.5, None)
+    ('loss 0.5000, accuracy 0.7500', 'loss 0.5000')
+    """
+    return f"loss {loss:.4f}" + ("" if accuracy is None else f", accuracy {accuracy:.4f}")
+
+
+UNJUDGED = "the validation images were trained on too"
+"""Why something that succeeded has no fitness."""
+
+
 def ended(evaluations: int, recalled: int, failed: int) -> str:
     """Evaluations that have ended: `810 evaluations, 771 trainings (3 failed)`; what was recalled was not trained."""
     trainings = f", {counted(evaluations - recalled, 'training')}" if recalled else ""

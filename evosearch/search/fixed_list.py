@@ -107,7 +107,8 @@ class FixedListStrategy:
     """Trains a list; see `Strategy` for the contract. Trial k is the k-th of the list, from 0.
 
     Equal networks with equal settings are one candidate, numbered in the order in which they are first in the list;
-    its fitness is the mean of its trials' that succeeded.
+    its fitness is the mean of its trials' that succeeded. Where the validation images are trained on too, there is none, and
+    no best.
     """
 
     settings: FixedListSettings
@@ -152,13 +153,15 @@ class FixedListStrategy:
         return len(state.scores) == len(self.settings.trials)
 
     def _score(self, state: ListState, candidate: Candidate) -> Score | None:
-        """Once all its trials have ended; failed where all of them did."""
+        """Once all its trials have ended; failed where all of them did, unjudged where none of those that did not was judged."""
         own = [state.scores.get(number) for number in self._trials_of[candidate]]
         ended = [score for score in own if score is not None]
         if len(ended) < len(own):
             return None
         fitness = [score.fitness for score in ended if score.fitness is not None]
-        return Score(fitness=fmean(fitness)) if fitness else ended[0]
+        if fitness:
+            return Score(fitness=fmean(fitness))
+        return next((score for score in ended if score.failure is None), ended[0])
 
     def _fitness(self, state: ListState, candidate: Candidate) -> float | None:
         scores = (state.scores.get(number) for number in self._trials_of[candidate])

@@ -12,16 +12,19 @@ class Score:
     """What selection knows of a candidate: a fitness, or the kind of its failure; never both."""
 
     fitness: float | None = None
-    """On the validation images, by what the strategy goes by, 0 to 1. None after a failure, and where a
-    strategy goes by `objectives` alone.
+    """On the validation images, by what the strategy goes by, 0 to 1. None after a failure, where a strategy
+    goes by `objectives` alone, and where it is `unjudged`.
     """
     failure: FailureKind | None = None
     """Its kind; None where it succeeded."""
     objectives: Mapping[str, float] = field(default_factory=dict, hash=False)
     """Further figures by name, in the strategy's own units."""
+    unjudged: bool = False
+    """It succeeded without a fitness: the images to judge by were trained on too."""
 
     def __post_init__(self) -> None:
-        if (self.fitness is None and not self.objectives) == (self.failure is None):
+        succeeded = self.fitness is not None or bool(self.objectives) or self.unjudged
+        if succeeded == (self.failure is not None):
             raise ValueError(
                 f"a score is either a fitness or a failure, found {self.fitness} and {self.failure}"
             )
@@ -30,10 +33,11 @@ class Score:
 
 
 def score_of(outcome: Outcome, measure: Measure = "accuracy") -> Score:
-    """The score of a candidate that is trained once: its fitness by `measure`, its lowest loss, or how it failed."""
+    """The score of a candidate that is trained once: its fitness by `measure`, its lowest loss, or how it failed. Trained on what would judge it, it has neither."""
     match outcome:
         case Success():
-            return Score(fitness=outcome.by(measure))
+            fitness = outcome.by(measure)
+            return Score(fitness=fitness, unjudged=fitness is None)
         case Losses(losses):
             return Score(objectives={"loss": min(losses)})
         case Failure(kind):

@@ -12,6 +12,7 @@ copy (`opening`) and upgraded as a whole by its first write (`upgrade`); what ol
 (`formats`). This room may import `errors`, `permissions`, `genome`, `evaluation` and `search`.
 """
 
+from evosearch.storage.artifacts.predictions import Predictions, pack, unpack
 from evosearch.storage.artifacts.probe import StoreProbe
 from evosearch.storage.artifacts.store import ArtifactStore
 from evosearch.storage.backups.backup import Backup, save_copy
@@ -94,6 +95,7 @@ __all__ = [
     "LiveCurve",
     "LiveRow",
     "Onlooker",
+    "Predictions",
     "ProcessorSeen",
     "Recalled",
     "Recorded",
@@ -122,10 +124,12 @@ __all__ = [
     "open_home",
     "open_journal",
     "operations_to_json",
+    "pack",
     "parse_place",
     "save_copy",
     "search_names",
     "take",
+    "unpack",
     "user_path",
     "what_is_deleted",
     "without_password",

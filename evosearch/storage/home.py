@@ -11,6 +11,7 @@ from typing import Self
 from sqlalchemy import URL, select
 
 from evosearch.errors import SearchConflictError
+from evosearch.storage.artifacts.store import ArtifactStore
 from evosearch.storage.holding.holder import Onlooker, current_state, undriven
 from evosearch.storage.journal.journal import Journal
 from evosearch.storage.journal.opening import open_journal, parse_place
@@ -59,6 +60,14 @@ class Home:
                 f"there is no search {without_password(name)!r} in {self.journal.place}; it holds {others}"
             )
         return row
+
+    def store_of(self, row: SearchRow) -> ArtifactStore:
+        """Where the files of all searches are, as `row` is journaled, also where nothing else of its configuration can be
+        read.
+        """
+        storage = row.configuration.get("storage")
+        artifacts = storage.get("artifacts") if isinstance(storage, dict) else None
+        return ArtifactStore.of(artifacts if isinstance(artifacts, str) else None, self.folder)
 
     def members_of(self, name: str) -> tuple[SearchRow, ...]:
         """The searches of the group `name`; nothing where there is no such group, see `evosearch.storage.names`."""

@@ -72,7 +72,7 @@ def delete(home: Home, name: str, onlooker: Onlooker) -> tuple[str, ...]:
         check_name(row.name, MOST_OF_RETRAINING)  # a stranger's journal may hold any, and these become paths
     group, going = group_of(name), {row.name for row in rows}
     kin = [row for row in home.journal.searches() if group_of(row.name) == group]
-    stores = {_store(home, row) for row in kin if home.journal.file is not None}
+    stores = {home.store_of(row) for row in kin if home.journal.file is not None}
     remote = [store for store in stores if store.is_remote]
     for row in kin if remote else rows:  # backups are of the whole group
         if home.is_held(row, onlooker):
@@ -91,7 +91,7 @@ def delete(home: Home, name: str, onlooker: Onlooker) -> tuple[str, ...]:
             shelf.clear()
         for row in kin:
             if row.name not in going:
-                _unpublish(_store(home, row).within(row.name), going)
+                _unpublish(home.store_of(row).within(row.name), going)
         try:
             home.journal.delete({row.name: row.term for row in rows})
         except StaleTermError as error:
@@ -134,7 +134,7 @@ def _remove_files(home: Home, rows: Sequence[SearchRow], name: str) -> str | Non
     """Remove the folder `name` from the home, and from wherever `storage.artifacts` of `rows` is; else why some stay."""
     try:
         _remove_folder(home.folder, name)
-        for store in {_store(home, row) for row in rows}:
+        for store in {home.store_of(row) for row in rows}:
             if store.is_remote:
                 store.within(name).remove_all()
             else:
@@ -152,13 +152,6 @@ def _back_up_rest(
         return ()
     backups = filter(None, (Backup.of(home.journal, store, group) for store in remote))
     return tuple(trouble for backup in backups if (trouble := backup.save(released=True)))
-
-
-def _store(home: Home, row: SearchRow) -> ArtifactStore:
-    """Where the files of a search are, as it is journaled, also where nothing else of its configuration can be read."""
-    storage = row.configuration.get("storage")
-    artifacts = storage.get("artifacts") if isinstance(storage, dict) else None
-    return ArtifactStore.of(artifacts if isinstance(artifacts, str) else None, home.folder)
 
 
 def _file(home: Home) -> Path:

@@ -4,13 +4,17 @@ A *retraining* trains the best of a search again and reads the test split, once 
 a list of trainings for the one driver there is; test images leave it only after the training they judge has ended.
 """
 
+from evosearch.studies.intervals import intervals_of, wilson
 from evosearch.studies.metrics import Metrics, classification_metrics
+from evosearch.studies.predictions import predictions_of
 from evosearch.studies.retraining import (
     FinalReader,
     final_name,
     lengthened,
     listed_key,
+    protocol_of,
     reading_key,
+    repeats_of_readings,
     retrainings,
     trained_as,
 )
@@ -58,14 +62,19 @@ __all__ = [
     "classification_metrics",
     "fetch_winner",
     "final_name",
+    "intervals_of",
     "is_published",
     "is_text",
     "lengthened",
     "listed_key",
     "member_name",
+    "predictions_of",
+    "protocol_of",
     "publish_winner",
     "reading_key",
+    "repeats_of_readings",
     "retrainings",
     "steps_of",
     "trained_as",
+    "wilson",
 ]

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from evosearch.evaluation import Labels
+from evosearch.studies.intervals import figures_of
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,10 @@ class Metrics:
     """Of those of a class, the share that are taken for it."""
     f1: float
     """Harmonic mean of precision and recall."""
+    specificity: float
+    """Of those that are not of a class, the share that are not taken for it."""
+    balanced_accuracy: float
+    """The share of a class that is classified rightly, averaged over the classes that have images."""
     auroc: float | None
     """Area under the ROC curve, one class against the rest; None where it is undefined."""
     auroc_undefined: str | None
@@ -59,20 +64,23 @@ def classification_metrics(
     precision, recall, f1, _ = precision_recall_fscore_support(
         labels,
         predicted,
-        labels=numbers if len(classes) > 2 else None,
-        pos_label=positive,
-        average="macro" if len(classes) > 2 else "binary",
+        labels=numbers if len(classes) > 2 else [positive],  # also where only one of two is there
+        average="macro",
         zero_division=0,
     )
+    confusion = confusion_matrix(labels, predicted, labels=numbers)
+    figures = figures_of(confusion, positive)
     auroc, undefined = _auroc(labels, probabilities, classes)
     return Metrics(
         accuracy=float((predicted == labels).mean()),
         precision=float(precision),
         recall=float(recall),
         f1=float(f1),
+        specificity=float(figures["specificity"]),
+        balanced_accuracy=float(figures["balanced_accuracy"]),
         auroc=auroc,
         auroc_undefined=undefined,
-        confusion=tuple(tuple(row) for row in confusion_matrix(labels, predicted, labels=numbers).tolist()),
+        confusion=tuple(tuple(row) for row in confusion.tolist()),
         classes=classes,
         images=len(labels),
         positive=classes[positive] if len(classes) == 2 else None,

@@ -1,9 +1,12 @@
 """The final step: the best of a search trained again, and the test split read once by each network that comes of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
 
 from evosearch.data import Split
 from evosearch.evaluation import (
@@ -19,7 +22,8 @@ from evosearch.evaluation import (
 from evosearch.genome import parse_network
 from evosearch.runtime import Plan, ReadingName
 from evosearch.search import FixedListSettings, ListedTrial
-from evosearch.storage import TestReading
+from evosearch.storage import TestReading, pack
+from evosearch.studies.intervals import draws_for, intervals_of
 from evosearch.studies.metrics import classification_metrics
 
 
@@ -46,16 +50,33 @@ def lengthened(
     return replace(known, trials=trials) if known else FixedListSettings(trials=trials, fitness=measure)
 
 
-def reading_key(number: int, epochs: int, seed: int) -> str:
-    """Names a reading: candidate, epochs and seed; the first version's form, so that what it read is found."""
-    return f"candidate-{number}-epochs-{epochs}-seed-{seed}"
+def reading_key(
+    number: int,
+    epochs: int,
+    seed: int,
+    fit: Literal["train", "train_validation"] = "train",
+    patience: int | None = None,
+) -> str:
+    """Names a reading: candidate, epochs and seed; the first version's form, so that what it read is found; and how it was
+    trained where that is not as the first version did.
+
+    >>> reading_key(5, 30, 1), reading_key(5, 30, 1, patience=9)
+    ('candidate-5-epochs-30-seed-1', 'candidate-5-epochs-30-seed-1-patience-9')
+    """
+    on = "" if fit == "train" else f"-fit-{fit}"
+    early = "" if patience is None else f"-patience-{patience}"
+    return f"candidate-{number}-epochs-{epochs}-seed-{seed}{on}{early}"
 
 
-def listed_key(one: ListedTrial, epochs: int, seed: int) -> str:
-    """Names the reading by a network of `retrainings` that is trained for `epochs`; `seed`: the search's."""
-    return reading_key(
-        one.source or 0, epochs, evaluation_seed(seed, parse_network(one.network).key, one.repeat)
-    )
+def protocol_of(reading: TestReading) -> tuple[str, str]:
+    """Equal for readings of one candidate that differ by their seed alone."""
+    return reading.search, reading.key.replace(f"-seed-{reading.seed}", "", 1)
+
+
+def listed_key(one: ListedTrial, training: TrainingSettings, seed: int) -> str:
+    """Names the reading by a network of `retrainings` that is trained as `training` says; `seed`: the search's."""
+    drawn = evaluation_seed(seed, parse_network(one.network).key, one.repeat)
+    return reading_key(one.source or 0, training.epochs, drawn, training.fit, training.patience)
 
 
 def trained_as(
@@ -64,9 +85,16 @@ def trained_as(
     """How the network of `reading` was trained, by a search of `strategy`, `training` and `seed`."""
     listed = strategy.trials if isinstance(strategy, FixedListSettings) else ()
     each = ((one, one.settings or training) for one in listed)
-    found = (how for one, how in each if listed_key(one, how.epochs, seed) == reading.key)
+    found = (how for one, how in each if listed_key(one, how, seed) == reading.key)
     # the first version's searches read the test split themselves
     return next(found, replace(training, epochs=reading.epochs))
+
+
+def repeats_of_readings(strategy: object, training: TrainingSettings, seed: int) -> Mapping[str, int]:
+    """The repeat of each training of a retraining, by the key of its reading; arguments as those of `trained_as`."""
+    listed = strategy.trials if isinstance(strategy, FixedListSettings) else ()
+    each = ((one, one.settings or training) for one in listed)
+    return {listed_key(one, how, seed): one.repeat for one, how in each}
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,12 +117,17 @@ class FinalReader:
     """Number of the class that figures of two classes are of."""
     fitness: Measure = "accuracy"
     """What the search goes by."""
+    test_key: str = ""
+    """As in `evosearch.data.Dataset`."""
+    parts: tuple[tuple[str, int], ...] = ()
+    """`Dataset.test_parts`."""
 
     def name(self, plan: Plan, trial: Trial) -> ReadingName:
-        """By candidate of the parent, epochs and seed."""
-        source, epochs, seed = self.sources[trial.number], plan.settings(trial).epochs, plan.seed(trial)
+        """By candidate of the parent, epochs and seed, and how it is trained."""
+        source, how, seed = self.sources[trial.number], plan.settings(trial), plan.seed(trial)
         number = trial.candidate.number if source is None else source
-        return ReadingName(reading_key(number, epochs, seed), number, epochs, seed)
+        key = reading_key(number, how.epochs, seed, how.fit, how.patience)
+        return ReadingName(key, number, how.epochs, seed)
 
     def weights(self, plan: Plan, trial: Trial, term: int, attempt: int) -> str:
         """In a folder of the reading's name."""
@@ -113,17 +146,38 @@ class FinalReader:
         settings, place = plan.settings(trial), self.place(weights)
         return PredictionTask(network, settings, plan.data_key, place, self.test.images)
 
-    def measure(self, trained: Success, prediction: Prediction) -> Mapping[str, Any]:
-        """The metrics, with what the same network came to on the validation images; `validation_fitness` where the search
-        goes by another measure than the accuracy.
+    def measure(self, trained: Success, prediction: Prediction, seed: int) -> Mapping[str, Any]:
+        """The metrics with their intervals (`seed`: of the bootstrap), of all images and of each part of the split where it
+        has several, and what the same network came to on the validation images; `validation_fitness` where the search goes
+        by another measure than the accuracy.
         """
-        metrics = classification_metrics(
-            self.test.labels, prediction.probabilities, self.classes, self.positive
-        )
         by = {} if self.fitness == "accuracy" else {"validation_fitness": trained.by(self.fitness)}
+        parts = {
+            name: self._figures(prediction.probabilities, images, seed) for name, images in self._parts()
+        }
         return {
-            **metrics.to_json(),
+            **self._figures(prediction.probabilities, slice(None), seed),
             "validation_accuracy": trained.fitness,
             **by,
             "seconds": trained.seconds,
+            **({"parts": parts} if parts else {}),
         }
+
+    def _figures(self, probabilities: npt.NDArray[np.float32], images: slice, seed: int) -> dict[str, Any]:
+        labels, answers = self.test.labels[images], probabilities[images]
+        intervals = intervals_of(labels, answers, self.positive, seed)
+        return {
+            **classification_metrics(labels, answers, self.classes, self.positive).to_json(),
+            "intervals": {name: found and list(found) for name, found in intervals.items()},
+            "draws": draws_for(*answers.shape),
+        }
+
+    def _parts(self) -> Iterator[tuple[str, slice]]:
+        begin = 0
+        for name, count in self.parts:
+            yield name, slice(begin, begin + count)
+            begin += count
+
+    def keep(self, prediction: Prediction) -> Mapping[str, Any]:
+        """With the labels, so that readings can be compared image by image without the images."""
+        return pack(self.test.labels, prediction)

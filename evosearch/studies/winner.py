@@ -1,7 +1,8 @@
 """The winner of a search as two files beside its curve: its weights, and all that a reader of them needs to know.
 
 `winner.safetensors` and `winner.json` are published after each retraining: of its networks of the best candidate the one that
-was best on the validation images, by what the search goes by. The test split chooses nothing.
+was best on the validation images, by what the search goes by; where these were trained on too, the first repeat. The test
+split chooses nothing.
 """
 
 import hashlib
@@ -15,17 +16,25 @@ from evosearch.errors import CannotRunError, SearchConflictError
 from evosearch.storage import WINNER_DOCUMENT, WINNER_WEIGHTS, ArtifactStore, SearchRow, TestReading
 
 
-def best_reading(readings: Sequence[TestReading], candidate: int | None = None) -> TestReading | None:
+def best_reading(
+    readings: Sequence[TestReading], candidate: int | None = None, repeats: Mapping[str, int] | None = None
+) -> TestReading | None:
     """Of readings that have ended, the one whose network was best on the validation images; the earliest of equal ones.
 
     `candidate`: its networks go before all others, as what was trained again before the search was extended. The accuracy
-    decides where the fitness of one was not journaled: earlier versions did not.
+    decides where the fitness of one was not journaled: earlier versions did not. `repeats`: of their trainings, by key. A
+    network that was trained on the validation images too comes after all that were not; of several the lowest repeat.
     """
     ended = [one for one in readings if one.metrics is not None and one.weights is not None]
     asked = [one for one in ended if one.number == candidate] or ended
     known = all("validation_fitness" in (one.metrics or {}) for one in asked)
     figure = "validation_fitness" if known else "validation_accuracy"
-    return max(asked, key=lambda one: (one.metrics or {})[figure], default=None)
+
+    def place(one: TestReading) -> tuple[float, int]:
+        found = (one.metrics or {})[figure]
+        return (-1.0, -(repeats or {}).get(one.key, 0)) if found is None else (found, 0)
+
+    return max(asked, key=place, default=None)
 
 
 def winner_document(

@@ -56,9 +56,10 @@ class FormulaEvaluator:
         match task:
             case TrainingTask():
                 fitness = formula_fitness(task.network, task.seed)
-                record = EpochRecord(1 - fitness, fitness)
+                judged = fitness if task.settings.validates else None
+                record = EpochRecord(1 - fitness, judged)
                 _pretend(self.seconds, record, progress)
-                return Success(fitness, self.seconds, (record,))
+                return Success(judged, self.seconds, (record,))
             case MasksTask(masks):
                 return Losses(tuple(formula_loss(mask, task.seed) for mask in masks.vectors), self.seconds)
             case PredictionTask():

@@ -403,6 +403,19 @@ class JournalContract:
         assert ended.weights == "s/best.safetensors"
         assert (begun.key, begun.metrics, begun.weights) == ("key-2", None, None)
 
+    def test_what_was_answered_in_a_reading_is_found_by_its_key(self, journal: Journal) -> None:
+        answers = {"images": 2, "classes": 2, "float16": "AA=="}
+        begun = TestReadingBegun("key-1", 0, 5, 1, TrialId(3), 1, "w1")
+        read = TestRead("key-1", {"accuracy": 0.5}, "w", answers, TrialId(3), "w1", "a split")
+        started(journal, story=[begun, read, TestReadingBegun("key-2", 0, 9, 1)])
+        ended, unread = journal.test_readings("s")
+        assert (ended.test_key, ended.trial) == ("a split", 3)
+        assert (unread.test_key, unread.trial) == (None, None)
+        assert journal.test_predictions("s", "key-1") == answers
+        assert journal.test_predictions("s", "key-2") is None
+        journal.rebuild()
+        assert journal.test_readings("s") == (ended, unread)
+
     def test_a_sound_journal_passes_its_check(self, journal: Journal) -> None:
         started(journal, story=STORY)
         journal.check()

@@ -4,6 +4,8 @@ from uint8 pixels to what a network takes.
 
 from dataclasses import dataclass
 from functools import cached_property
+from statistics import fmean
+from typing import assert_never
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +14,7 @@ from torch import Tensor
 
 from evosearch.data import SearchData, Split
 from evosearch.errors import EvaluationError
-from evosearch.evaluation import Images, TrainingSettings
+from evosearch.evaluation import HandMade, Images, Network, TrainingSettings
 
 
 def epoch_order(images: int, seed: int, epoch: int) -> npt.NDArray[np.int64]:
@@ -66,6 +68,36 @@ def standard(train: Images) -> Normalization:
     return Normalization(tuple((sums / pixels).tolist()), tuple(deviation.tolist()))
 
 
+IMAGENET = Normalization(
+    (0.485 * WHITE, 0.456 * WHITE, 0.406 * WHITE), (0.229 * WHITE, 0.224 * WHITE, 0.225 * WHITE)
+)
+"""Of torchvision's pre-trained networks. Source: its documentation of each of their weights."""
+
+
+def imagenet(channels: int) -> Normalization:
+    """That of torchvision's pre-trained networks; images of another number of channels than its three take the averages.
+
+    >>> [round(value / WHITE, 3) for value in (*imagenet(1).mean, *imagenet(1).deviation)]
+    [0.449, 0.226]
+    """
+    if channels == len(IMAGENET.mean):
+        return IMAGENET
+    return Normalization((fmean(IMAGENET.mean),) * channels, (fmean(IMAGENET.deviation),) * channels)
+
+
+def balanced(labels: npt.NDArray[np.int64], classes: int) -> npt.NDArray[np.float64]:
+    """What an image of each class counts in the loss, so that every class counts alike: (classes,) float64.
+
+    n / (k n_c) of n images in k classes, n_c in class c. `labels`: (n,) from 0. A class without images counts 0.
+
+    >>> balanced(np.array([0, 0, 0, 1]), 2).round(3).tolist()
+    [0.667, 2.0]
+    """
+    counts = np.bincount(labels, minlength=classes)
+    weights = len(labels) / (classes * np.maximum(counts, 1))
+    return np.where(counts > 0, weights, 0.0)
+
+
 class Scale:
     """A `Normalization` on a device."""
 
@@ -74,12 +106,14 @@ class Scale:
         self._deviation = torch.tensor(normalization.deviation, device=device).reshape(-1, 1, 1)
 
     def __call__(self, images: Tensor) -> Tensor:
-        """From images (B, C, H, W) uint8 to float32, channels last.
+        """From images (B, C, H, W) uint8 to float32, channels last; one channel becomes as many as there are means.
 
         Channels last trains paper-width networks up to 1.4 times as fast as contiguous on a CPU; the layers
         keep the layout.
         """
         pixels = images.to(torch.float32, memory_format=torch.channels_last)
+        if len(self._mean) != pixels.shape[1]:
+            pixels = pixels.expand(-1, len(self._mean), -1, -1).contiguous(memory_format=torch.channels_last)
         return pixels.sub_(self._mean).div_(self._deviation)
 
 
@@ -115,13 +149,46 @@ class ResidentData:
                 f"the task is for data {key}, this worker holds {self.key}; start workers on that data"
             )
 
-    def normalization(self, settings: TrainingSettings) -> Normalization:
-        """What `settings.normalize` means for these images."""
-        return unit(self.image.channels) if settings.normalize == "unit" else self._standard
+    def trained_on(self, settings: TrainingSettings) -> Resident:
+        """The images that `settings.fit` trains on: the training images, or these and then the validation images."""
+        return self.train if settings.validates else self._both
+
+    def normalization(self, settings: TrainingSettings, network: Network) -> Normalization:
+        """What `settings.normalize` means for these images; gray ones, which a hand-made network repeats three times, are
+        brought to `imagenet` copy by copy.
+        """
+        match settings.normalize:
+            case "unit":
+                return unit(self.image.channels)
+            case "standard":
+                return self._standard if settings.validates else self._standard_of_both
+            case "imagenet":
+                repeated = isinstance(network, HandMade) and self.image.channels == 1
+                return imagenet(len(IMAGENET.mean) if repeated else self.image.channels)
+        assert_never(settings.normalize)
+
+    def class_weights(self, settings: TrainingSettings) -> Tensor | None:
+        """What an image of each class counts in the loss: (classes,) float32, on the device; None: all alike."""
+        if settings.class_weights == "none":
+            return None
+        weights = balanced(self.trained_on(settings).labels.cpu().numpy(), len(self.classes))
+        return torch.tensor(weights, dtype=torch.float32, device=self.device)
 
     @cached_property
     def _standard(self) -> Normalization:
         return standard(self.train.images.cpu().numpy())
+
+    @cached_property
+    def _standard_of_both(self) -> Normalization:
+        return standard(self._both.images.cpu().numpy())
+
+    @cached_property
+    def _both(self) -> Resident:
+        """A second copy of all images; it is made where a training asks for it, and stays."""
+        train, validation = self.train, self.validation
+        return Resident(
+            torch.cat([train.images, validation.images]), torch.cat([train.labels, validation.labels])
+        )
 
     def _on_device(self, split: Split) -> Resident:
         # copied, never shared: a worker of the Ray pool gets read-only arrays

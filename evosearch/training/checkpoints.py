@@ -14,7 +14,6 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -132,7 +131,7 @@ def fingerprint(task: TrainingTask, device: str) -> str:
 
     `device`: its type, "cpu" or "cuda".
     """
-    what = [str(task.network), asdict(task.settings), task.data_key, task.seed, device]
+    what = [str(task.network), task.settings.identity(), task.data_key, task.seed, device]
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
 
@@ -142,7 +141,7 @@ def write_state(path: Path, state: FitState, training: str) -> None:
         "format": FORMAT,
         "training": training,
         "digest": _digest(state.tensors),
-        "curve": [[record.loss, record.accuracy] for record in state.curve],
+        "curve": [_told(record) for record in state.curve],
         "batch": state.batch,
         "seconds": state.seconds,
     }
@@ -172,8 +171,13 @@ def _checked(path: Path, document: Mapping[str, Any], tensors: dict[str, Tensor]
         raise EvaluationError(f"'{path}' is a checkpoint of another training")
     if document["digest"] != _digest(tensors):
         raise EvaluationError(f"'{path}' is damaged")
-    curve = tuple(EpochRecord(loss, accuracy) for loss, accuracy in document["curve"])
+    curve = tuple(EpochRecord(*figures) for figures in document["curve"])
     return FitState(tensors, curve, document["batch"], document["seconds"])
+
+
+def _told(record: EpochRecord) -> list[float | None]:
+    figures = [record.loss, record.accuracy, record.validation_loss]
+    return figures if record.validation_loss is not None else figures[:2]
 
 
 def _digest(tensors: Mapping[str, Tensor]) -> str:

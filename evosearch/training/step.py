@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from evosearch.evaluation import UNWATCHED, Network, Progress, TrainingSettings
 from evosearch.networks import decode
+from evosearch.training.augmentation import moved
 from evosearch.training.batches import Resident, ResidentData, Scale
 
 
@@ -61,14 +62,16 @@ def make_classifier(
     """`network` on the device of `data`; its weights are drawn from `generator` or, without one, undefined."""
     module = decode(network, data.image, len(data.classes), settings.dropout, generator)
     module.to(data.device, memory_format=torch.channels_last)  # type: ignore[call-overload] # torch has no such overload
-    return Classifier(module, Scale(data.normalization(settings), data.device), settings.precision == "bf16")
+    return Classifier(
+        module, Scale(data.normalization(settings, network), data.device), settings.precision == "bf16"
+    )
 
 
 class Stepper(Protocol):
     """How the steps of one training are taken: operator by operator, or as a captured graph."""
 
-    def step(self, rows: Tensor) -> None:
-        """Train on the images at `rows` (B,) int64, on the device; their summed loss joins the training's."""
+    def step(self, rows: Tensor, moves: Tensor | None = None) -> None:
+        """Train on the images at `rows` (B,) int64, on the device, `moved` by `moves`; their summed loss joins the training's."""
         ...
 
     def classify(self, images: Tensor, progress: Progress) -> Tensor:
@@ -90,10 +93,12 @@ class Eager:
     """As in `train_step`."""
     batch_size: int
     """As in `classify`."""
+    class_weights: Tensor | None = None
+    """As in `train_step`."""
 
-    def step(self, rows: Tensor) -> None:
+    def step(self, rows: Tensor, moves: Tensor | None = None) -> None:
         """As `train_step`."""
-        train_step(self.network, self.optimizer, self.split, rows, self.loss_sum)
+        train_step(self.network, self.optimizer, self.split, rows, self.loss_sum, moves, self.class_weights)
 
     def classify(self, images: Tensor, progress: Progress) -> Tensor:
         """As `classify`."""
@@ -101,7 +106,13 @@ class Eager:
 
 
 def train_step(
-    network: Classifier, optimizer: optim.Optimizer, split: Resident, rows: Tensor, loss_sum: Tensor
+    network: Classifier,
+    optimizer: optim.Optimizer,
+    split: Resident,
+    rows: Tensor,
+    loss_sum: Tensor,
+    moves: Tensor | None = None,
+    class_weights: Tensor | None = None,
 ) -> None:
     """Train on the images at `rows`, and add their summed loss to `loss_sum` on the device.
 
@@ -111,13 +122,28 @@ def train_step(
         split: the training images.
         rows: positions (B,) int64, on the device.
         loss_sum: scalar float64, on the device, changed in place.
+        moves: (B, 3) int64, on the device: how the images are `moved` before; None: not at all.
+        class_weights: (K,) float32, on the device: what an image of each class counts in the loss, which is divided by the
+            batch's sum of them; `loss_sum` knows nothing of it. None: all alike.
     """
-    logits = network.logits(split.images.index_select(0, rows))
-    loss = functional.cross_entropy(logits, split.labels.index_select(0, rows))
+    images = split.images.index_select(0, rows)
+    logits = network.logits(images if moves is None else moved(images, moves))
+    loss, plain = _losses(logits, split.labels.index_select(0, rows), class_weights)
     optimizer.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call] # of torch
     optimizer.step()
-    loss_sum.add_(loss.detach(), alpha=rows.numel())
+    loss_sum.add_(plain.detach(), alpha=rows.numel())
+
+
+def _losses(logits: Tensor, labels: Tensor, class_weights: Tensor | None) -> tuple[Tensor, Tensor]:
+    """What is minimised, and the plain mean cross-entropy."""
+    if class_weights is None:
+        loss = functional.cross_entropy(logits, labels)
+        return loss, loss
+    logarithms = functional.log_softmax(logits, 1)
+    return functional.nll_loss(logarithms, labels, class_weights), functional.nll_loss(
+        logarithms.detach(), labels
+    )
 
 
 @torch.inference_mode()

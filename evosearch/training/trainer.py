@@ -27,6 +27,7 @@ from evosearch.evaluation import (
     TrainingSettings,
     TrainingTask,
     is_out_of_memory,
+    judged_epoch,
 )
 from evosearch.genome import parse
 from evosearch.training.batches import ResidentData, batch_sizes
@@ -102,7 +103,9 @@ class StepTimer:
         """Seconds of the whole training. The first step also chooses kernels and asks for memory, so it counts once."""
         fit, size = Fit(task, self._data), task.settings.batch_size
         validation = -(-len(self._data.validation.labels) // size) / (1 + BACKWARD)  # forward alone
-        of_epoch = len(batch_sizes(len(self._data.train.labels), size)) + validation
+        if not task.settings.validates:
+            validation = 0.0
+        of_epoch = len(batch_sizes(len(self._data.trained_on(task.settings).labels), size)) + validation
         begin = self._clock()
         fit.step()
         self._wait()
@@ -157,8 +160,8 @@ class Trainer:
         assert_never(task)
 
     def train(self, task: TrainingTask, progress: Progress = UNWATCHED) -> Success | Failure:
-        """Train `task.network` from its seed, or go on from its newest checkpoint; validate it after every epoch, keep
-        its weights if asked to.
+        """Train `task.network` from its seed, or go on from its newest checkpoint; validate it after every epoch unless it
+        trains on the validation images too, keep its weights if asked to.
 
         A loss or a validation logit that is not finite ends it as DIVERGED, a device or host without memory
         as OUT_OF_MEMORY; both with the curve of the epochs before.
@@ -177,7 +180,8 @@ class Trainer:
         seconds, curve = past.seconds + self._clock() - start, tuple(past.curve)
         if failed:
             return Failure(*failed, seconds, curve)
-        return Success(curve[-1].accuracy, seconds, curve, past.measures)
+        judged = curve[judged_epoch(curve, task.settings.patience)]
+        return Success(judged.accuracy, seconds, curve, past.measures)
 
     def predict(self, task: PredictionTask, progress: Progress = UNWATCHED) -> Prediction:
         """Class probabilities of `task.images`, softmax in fp32.
@@ -225,9 +229,10 @@ class Trainer:
                 checkpoints.keep(fit, fit.seconds + self._clock() - start)
         past.measures = fit.measures(progress)
         if task.weights:
-            normalization = self._data.normalization(task.settings)
+            normalization = self._data.normalization(task.settings, task.network)
             metadata = describe(task.network, self._data.classes, self._data.image, normalization)
-            keep_weights(task.weights, fit.network.module, metadata)
+            with fit.judged() as module:
+                keep_weights(task.weights, module, metadata)
         self._outdated = checkpoints
 
     def _remove_outdated(self) -> None:

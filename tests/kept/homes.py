@@ -20,7 +20,17 @@ from unittest.mock import patch
 import psycopg
 import pytest
 
-from evosearch.evaluation import FailureKind
+from evosearch.data import SearchData
+from evosearch.evaluation import (
+    UNWATCHED,
+    Evaluator,
+    FailureKind,
+    Measures,
+    Progress,
+    Result,
+    Success,
+    Task,
+)
 from evosearch.genome import Redrawn
 from evosearch.runtime import EvaluatorFactory
 from evosearch.search import eavl, random_search
@@ -66,6 +76,29 @@ _RAISING = RaisingEvaluator(
     Victims(frozenset({"B11 C7 C5 B6 B10 | F9 F12"})), inner=FormulaEvaluator(classes=10)
 )
 
+
+@dataclass(frozen=True)
+class MeasuringEvaluator:
+    """The formula, which measures more than the accuracy."""
+
+    inner: FormulaEvaluator = FORMULA
+
+    def __call__(self, data: SearchData, device: str) -> Evaluator:
+        return replace(self, inner=self.inner(data, device))
+
+    def handle(self, task: Task, progress: Progress = UNWATCHED) -> Result:
+        """As the formula, with figures that follow from its fitness."""
+        result = self.inner.handle(task, progress)
+        if not isinstance(result, Success):
+            return result
+        fitness = result.fitness
+        undefined = "no image of class circle" if fitness < 0.3 else None
+        measures = Measures(
+            fitness**2, fitness * (2 - fitness), None if undefined else 1 - fitness / 2, undefined
+        )
+        return replace(result, measures=measures)
+
+
 DOUBLES: Mapping[str, Double] = {
     "digits": Double(Script(workers=1)),
     "covid_ct": Double(Script(workers=3)),
@@ -86,13 +119,19 @@ DOUBLES: Mapping[str, Double] = {
     "paused": Double(Script(workers=2)),
     "readings": Double(Script(workers=1)),
     "listed": Double(Script(workers=2)),
+    "judged": Double(Script(workers=1, processors=("a kind of CPU",)), MeasuringEvaluator()),
+    "halted": Double(Script(workers=2, processors=("a kind of CPU", "another")), MeasuringEvaluator()),
+    "named": Double(Script(workers=2), MeasuringEvaluator()),
 }
 """Every kept home."""
 
 SCHEMA_2 = frozenset({"bred", "paused", "readings", "listed"})
-"""Those that the last version of journal schema 2 wrote; the first version wrote the others, in schema 1."""
+"""Those that the last version of journal schema 2 wrote; the first version wrote those of no schema here, in schema 1."""
 
-ONE_GENERATION = frozenset({"random", "listed"})
+SCHEMA_3 = frozenset({"judged", "halted", "named"})
+"""Those that the last version of journal schema 3 wrote."""
+
+ONE_GENERATION = frozenset({"random", "listed", "named"})
 """Those that no generation can be added to."""
 
 

@@ -1,7 +1,8 @@
 """Writes the kept homes, with the code of the version they are of: how they came about, and how one more would be made.
 
 Run by hand, once, in a worktree of a commit that `HOMES` names, with its own environment, this folder copied there as it
-was when its homes came (at 399d9e8 for be918b5, at 0299f95 for 72148b8; what it imports has moved since):
+was when its homes came (at 399d9e8 for be918b5, at 0299f95 for 72148b8, at the commit that brought `judged` for
+350e1dd; what it imports has moved since):
 
     git worktree add ../old 72148b8 && cd ../old && git checkout 0299f95 -- tests/kept && make install
     .venv/bin/python -m tests.kept.make_homes NAME…
@@ -29,15 +30,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from evosearch.storage.codec import encode
-
 import evosearch
-from evosearch import wiring
 from evosearch.evaluation import FailureKind
 from evosearch.storage import Home
+from evosearch.storage.journal.codec import encode
 from evosearch.testing import Script
 from tests.kept.homes import DOUBLES, ONE_GENERATION, Double, KeptHome, reading_document, record, unpack
-from tests.kept.maker import EAVL, Maker, Moment, doubled, made_up_clock, nowhere, working_directory
+from tests.kept.maker import EAVL, Maker, Moment, doubled, made_up_clock, nowhere, wiring, working_directory
 from tests.kept.pictures import draw_pictures
 from tests.storage.postgres_server import PostgresServer, find_programs
 
@@ -213,14 +212,55 @@ def listed(maker: Maker) -> None:
         wiring.run(maker.config(), home)
 
 
+def judged(maker: Maker) -> None:
+    """Finished, by F1 of the first class; retrained from two seeds, of which one failed to read the test split once; the
+    driver of a longer retraining was killed when the test split was about to be read.
+    """
+    data = f"{COVID[:-1]}, positive: 0}}"
+    strategy = f"{EAVL[:-1]}, fitness: f1, selection: proportionate}}"
+    maker.write_config(data, seed="13", strategy=strategy)
+    with maker.home() as home:
+        wiring.run(maker.config(), home, executor="local")
+        with doubled(Double(Script(1, losses={(1, 2): FailureKind.CRASHED}), maker.double.evaluator)):
+            wiring.retrain("judged", home, seeds=(1, 2))
+        with maker.killed_before_reading():
+            wiring.retrain("judged", home, epochs=RETRAINED[1])
+
+
+def halted(maker: Maker) -> None:
+    """Killed in generation 1, by the area under the ROC curve; on two kinds of processors."""
+    maker.write_config(
+        DIGITS,
+        seed="14",
+        space=TIGHT,
+        strategy=f"{EAVL[:-1]}, fitness: auroc}}",
+        training="{epochs: 3, batch_size: 16, precision: bf16}",
+    )
+    with maker.home() as home, maker.killed(lambda now: now.has_done(2, generation=1)):
+        wiring.run(maker.config(), home, executor="local")
+
+
+def named(maker: Maker) -> None:
+    """A list by balanced accuracy, a network of it trained in two ways; killed half-way."""
+    trials = (
+        *("{network: C8 P | F12}", "{network: C8 P | F12, repeat: 1}", "{network: resnet18}"),
+        *("{network: B6 C9 | }", "{network: C8 P | F12, settings: {epochs: 3, optimizer: rmsprop}}"),
+    )
+    strategy = f"{{name: list, fitness: balanced_accuracy, trials: [{', '.join(trials)}]}}"
+    maker.write_config(SHAPES, seed="15", strategy=strategy)
+    with maker.home() as home, maker.killed(lambda now: now.has_done(3, generation=0)):
+        wiring.run(maker.config(), home, executor="local")
+
+
 HOMES: Mapping[str, Sequence[Callable[[Maker], None]]] = {
     "be918b5": (
         *(digits, covid_ct, image_folder, group, extended, stopped),
         *(failures, retrained, retraining_begun, early, random, postgres),
     ),
     "72148b8": (bred, paused, readings, listed),
+    "350e1dd": (judged, halted, named),
 }
-"""By the commit whose code writes them: the first version, and the last one of journal schema 2."""
+"""By the commit whose code writes them: the first version, and the last ones of journal schemas 2 and 3."""
 
 
 # What comes of them

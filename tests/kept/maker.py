@@ -8,17 +8,18 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from evosearch import undertaking
 from evosearch.config import load_config
 from evosearch.errors import InterruptedSearchError, TooManyFailuresError
+from evosearch.runtime import StopSignals
 from evosearch.storage import EvaluationRow, Home, SearchRow, open_home
 from evosearch.testing import ScriptedPool
+from tests.finished_search import Api
 from tests.kept.homes import FOLDER, Double
 from tests.storage.postgres_server import find_programs
 
@@ -38,6 +39,10 @@ final: {{epochs: 2}}
 SPACE = "{convolutions: [1, 5], channels: [4, 12], poolings: [0, 2], dense: [1, 2], units: [8, 24]}"
 EAVL = "{population: 6, generations: 3, elites: 1, immigrants: 2, phi: 2}"
 TRAINING = "{epochs: 2, batch_size: 16}"
+
+
+wiring = Api()
+"""The version's functions that train, given workers, clock and versions that are made up."""
 
 
 class KilledError(Exception):
@@ -83,8 +88,11 @@ class Maker:
         return FOLDER / self.name
 
     def config(self) -> Any:
-        """Of the search, as a user's file gives it."""
-        return load_config(self.kept / "search.yaml")
+        """Of the search, as a user's file gives it; where that was is of this machine alone."""
+        config = load_config(self.kept / "search.yaml")
+        if getattr(config.data, "beside", None) is None:
+            return config
+        return replace(config, data=replace(config.data, beside=None))
 
     def write_config(self, data: str, **changed: str) -> None:
         """Write the configuration file."""
@@ -128,7 +136,7 @@ class Maker:
         def reason(_signals: object) -> str | None:
             return "SIGTERM" if self._is(when) else None
 
-        with patch.object(undertaking.StopSignals, "reason", reason):
+        with patch.object(StopSignals, "reason", reason):
             try:
                 yield
             except InterruptedSearchError:
@@ -201,7 +209,7 @@ def doubled(double: Double) -> Iterator[None]:
     ) -> Any:
         return ScriptedPool(double.evaluator(data, "cpu"), double.script)
 
-    with patch.object(undertaking, "make_pool", make_pool):
+    with wiring.giving(make_pool=make_pool, versions=lambda: {"evosearch": "kept"}):
         yield
 
 
@@ -218,10 +226,12 @@ def nowhere() -> Iterator[None]:
         yield
 
 
-def made_up_clock() -> AbstractContextManager[object]:
+@contextmanager
+def made_up_clock() -> Iterator[None]:
     """The same times whenever this is run."""
     ticks = (BEGIN + tick / 2 for tick in itertools.count())
-    return patch.object(time, "time", lambda: next(ticks))
+    with patch.object(time, "time", lambda: next(ticks)), wiring.giving(clock=lambda: next(ticks)):
+        yield
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from tests.kept.homes import (
     ONE_GENERATION,
     REWORDED,
     SCHEMA_2,
+    SCHEMA_3,
     KeptHome,
     events_of,
     facts,
@@ -33,7 +34,7 @@ from tests.kept.homes import (
 
 OF_STATUS = ("name", "state", "generation", "generations", "evaluations", "best")
 OF_READING = ("number", "epochs", "seed", "metrics")
-BESIDE = {"operators", "reasons", "worker"}
+BESIDE = {"operators", "operations", "reasons", "worker"}
 """Of an evaluation: what is told of it beside its course."""
 
 
@@ -209,7 +210,7 @@ def test_between_them_they_hold_every_kind_of_event():
             "VerdictReached",
         ),
         *("Failed", "Reopened", "Extended", "Interrupted", "Stopped", "Completed"),
-        *("TestReadingBegun", "TestRead"),
+        *("TestReadingBegun", "TestRead", "TestReadingFailed", "ProcessorSeen"),
     }
 
 
@@ -233,7 +234,7 @@ def test_between_them_they_hold_candidates_of_every_operator_and_so_does_one_of_
 
 @pytest.mark.parametrize("name", sorted(DOUBLES.keys() - {"postgres"}))
 def test_each_has_the_schema_of_the_version_that_wrote_it(name):
-    schema = 2 if name in SCHEMA_2 else 1
+    schema = 3 if name in SCHEMA_3 else 2 if name in SCHEMA_2 else 1
     assert rows_of_all("SELECT schema FROM meta", name) == [(schema,)]
 
 

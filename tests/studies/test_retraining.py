@@ -1,6 +1,5 @@
 """The final step: what is trained again, and when the test split is opened."""
 
-import base64
 from dataclasses import dataclass, field, replace
 from itertools import count
 
@@ -24,6 +23,7 @@ from evosearch.runtime import Fleet, Member, TimeLimits, Worker, replay, retried
 from evosearch.runtime.scheduling.order import readings
 from evosearch.search import FixedListSettings, ListedTrial
 from evosearch.storage import (
+    ArtifactStore,
     Completed,
     Dispatched,
     Failed,
@@ -33,6 +33,7 @@ from evosearch.storage import (
     TestRead,
     TestReadingBegun,
     TestReadingFailed,
+    unpack,
 )
 from evosearch.storage import TestReading as Reading
 from evosearch.studies import best_reading, final_name, lengthened, reading_key, retrainings
@@ -140,8 +141,34 @@ def test_what_is_journaled_are_metrics_and_predictions_of_each_image_and_a_relat
     assert (read.metrics["images"], read.metrics["classes"]) == (6, ["no", "yes"])
     fitness = FormulaEvaluator().handle(trained).fitness
     assert (read.metrics["validation_accuracy"], read.metrics["seconds"]) == (fitness, 12.0)
-    kept = np.frombuffer(base64.b64decode(read.predictions["float32"]), "<f4")
-    assert (kept.reshape(6, 2) == probabilities).all()
+    kept = unpack(read.predictions, read.test_key, ArtifactStore("/nowhere"))
+    assert kept.test_key == "test"
+    assert (kept.labels == TEST.labels).all()
+    assert (kept.predicted == probabilities.argmax(axis=1)).all()
+    assert (kept.probabilities == probabilities.astype("f2")).all()
+
+
+def test_every_figure_has_an_interval_that_is_drawn_from_the_seed_of_the_training():
+    drive = Drive(final_plan(1), Recorder())
+    drive()
+    (read,), again = drive.logbook.of(TestRead), Drive(final_plan(1), Recorder())
+    again()
+    assert again.logbook.of(TestRead) == [read]
+    low, high = read.metrics["intervals"]["accuracy"]
+    assert 0 <= low < read.metrics["accuracy"] < high <= 1
+    assert read.metrics["draws"] == 2000
+
+
+def test_a_test_split_of_several_parts_has_figures_of_each():
+    plan = final_plan(1)
+    reader = replace(plan.reader, parts=(("here", 4), ("there", 2)))
+    drive = Drive(replace(plan, reader=reader), Recorder())
+    drive()
+    (read,) = drive.logbook.of(TestRead)
+    here, there = read.metrics["parts"]["here"], read.metrics["parts"]["there"]
+    assert (here["images"], there["images"], read.metrics["images"]) == (4, 2, 6)
+    assert 4 * here["accuracy"] + 2 * there["accuracy"] == pytest.approx(6 * read.metrics["accuracy"])
+    assert here["intervals"].keys() == read.metrics["intervals"].keys()
 
 
 def test_where_training_fails_the_test_split_stays_sealed():
@@ -370,9 +397,9 @@ def test_weights_that_another_machine_does_not_find_are_made_again_there():
 def test_the_figure_that_the_search_goes_by_is_journaled_beside_the_accuracy():
     reader, trained = final_plan(1).reader, Success(0.9, 1.0, measures=Measures(0.5, 0.25, 0.75))
     prediction = Prediction(np.full((6, 2), 0.5, np.float32))
-    by_f1 = replace(reader, fitness="f1").measure(trained, prediction)
+    by_f1 = replace(reader, fitness="f1").measure(trained, prediction, 1)
     assert (by_f1["validation_accuracy"], by_f1["validation_fitness"]) == (0.9, 0.25)
-    assert "validation_fitness" not in reader.measure(trained, prediction)
+    assert "validation_fitness" not in reader.measure(trained, prediction, 1)
 
 
 def reading(number, accuracy, fitness=None):

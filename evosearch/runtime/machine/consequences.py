@@ -1,8 +1,6 @@
 """What an event makes true in one search, and what follows from its state: facts, in the order they became true."""
 
-from base64 import b64encode
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from evosearch.evaluation import Failure, FailureKind, Losses, Prediction, Result, Success, Trial, TrialId
 from evosearch.runtime.faults.policy import (
@@ -178,16 +176,10 @@ def _read(
     if plan.reader is None or trial not in state.unread:
         return
     one = state.unread[trial]
-    metrics = plan.reader.measure(one.success, prediction)
-    key = plan.reader.name(plan, one.trial).key
-    yield TestRead(key, metrics, one.weights, packed(prediction), trial, worker.name)
-
-
-def packed(prediction: Prediction) -> Mapping[str, Any]:
-    """The probabilities as a journal keeps them: see `TestRead`."""
-    images, classes = prediction.probabilities.shape
-    text = b64encode(prediction.probabilities.astype("<f4").tobytes()).decode()
-    return {"images": images, "classes": classes, "float32": text}
+    reader = plan.reader
+    metrics = reader.measure(one.success, prediction, plan.seed(one.trial))
+    key, kept = reader.name(plan, one.trial).key, reader.keep(prediction)
+    yield TestRead(key, metrics, one.weights, kept, trial, worker.name, reader.test_key)
 
 
 def _births(plan: Plan, state: DriverState, trials: tuple[Trial, ...]) -> tuple[Event, ...]:

@@ -74,8 +74,17 @@ class SplitReader(Protocol):
         """The reading itself."""
         ...
 
-    def measure(self, trained: Success, prediction: Prediction) -> Mapping[str, Any]:
-        """What the reading gave, as plain JSON values."""
+    def measure(self, trained: Success, prediction: Prediction, seed: int) -> Mapping[str, Any]:
+        """What the reading gave, as plain JSON values. `seed`: the training's, for what is drawn by chance."""
+        ...
+
+    def keep(self, prediction: Prediction) -> Mapping[str, Any]:
+        """The prediction as `TestRead` has it."""
+        ...
+
+    @property
+    def test_key(self) -> str:
+        """Names the split."""
         ...
 
 

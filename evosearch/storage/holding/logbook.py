@@ -3,9 +3,12 @@
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Literal, assert_never
 
 from evosearch.errors import EvosearchError, InterruptedSearchError, JournalAwayError, JournalBusyError
+from evosearch.storage.artifacts.predictions import set_aside
+from evosearch.storage.artifacts.store import ArtifactStore
 from evosearch.storage.backups.backup import Backup
 from evosearch.storage.holding.holder import Held
 from evosearch.storage.journal.events import (
@@ -70,15 +73,19 @@ class JournalLogbook:
         stop_reason: Callable[[], str | None],
         note: Callable[[str], None],
         backup: Backup | None = None,
+        store: ArtifactStore | None = None,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
-        """`stop_reason`: the signal that asked this process to stop. `note`: takes a line for the user. `pause`: waits."""
+        """`stop_reason`: the signal that asked this process to stop. `note`: takes a line for the user. `store`: the search's
+        own, for what is too large for an event; None: all is in events. `pause`: waits.
+        """
         self._journal = journal
         self._name = name
         self._held = held
         self._stop_reason = stop_reason
         self._note = note
         self._backup = backup
+        self._store = store
         self._pause = pause
         self._end = journal.end(name)[1]
 
@@ -95,7 +102,9 @@ class JournalLogbook:
             JournalAwayError: the server stayed away.
             JournalLostError: the journal is no longer in its place; the message says what was rescued.
             InterruptedSearchError: a stop was asked for meanwhile.
+            CannotRunError: what is too large for an event cannot be kept beside it.
         """
+        facts = [self._in_few_bytes(fact) for fact in facts]
         end = self._end + len(facts)
 
         def write() -> None:
@@ -115,6 +124,11 @@ class JournalLogbook:
             self._back_up_now()
         else:
             self._back_up("turn" in moments)
+
+    def _in_few_bytes(self, fact: Event) -> Event:
+        if self._store is None or not isinstance(fact, TestRead):
+            return fact
+        return replace(fact, predictions=set_aside(fact.predictions, fact.weights, self._store))
 
     def beat(self) -> None:
         """Say that this driver is alive; errors as `append`."""

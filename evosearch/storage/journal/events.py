@@ -327,13 +327,16 @@ class TestRead:
     weights: str
     """Path of the safetensors file, relative to the search's own folder."""
     predictions: Mapping[str, Any] = field(default_factory=dict)
-    """Class probabilities of each test image, in order, as `images`, `classes` and base64 of
-    little-endian `float32` row by row.
+    """What was answered to each test image, in order, in the form of `evosearch.storage.artifacts.predictions`: packed, or where the
+    file with it is; journals before schema 4 hold `images`, `classes` and base64 of little-endian `float32`
+    probabilities row by row, and no labels.
     """
     trial: TrialId | None = None
     """As in `TestReadingBegun`."""
     worker: str = ""
     """As in `TestReadingBegun`."""
+    test_key: str = ""
+    """Names the test split alone, as in `evosearch.data.Dataset`; empty in journals before schema 4."""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
-from typing import Self
+from typing import Any, Self
 
 from sqlalchemy import Connection, Row, bindparam, case, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -16,7 +16,7 @@ from evosearch.storage.journal import readers
 from evosearch.storage.journal.adoption import adopt, remove
 from evosearch.storage.journal.codec import decode, encode
 from evosearch.storage.journal.database import Database
-from evosearch.storage.journal.events import DriverStarted, Event, Recorded, SearchCreated
+from evosearch.storage.journal.events import DriverStarted, Event, Recorded, SearchCreated, TestRead
 from evosearch.storage.journal.header import check_schema
 from evosearch.storage.journal.projection import EventPosition, project, show
 from evosearch.storage.journal.rows import (
@@ -270,6 +270,14 @@ class Journal:
         with self._reading() as connection:
             self._id(connection, name)
             return readers.test_reading_rows(connection, name)
+
+    def test_predictions(self, name: str, key: str) -> Mapping[str, Any] | None:
+        """What the event of the reading `key` of the search `name` holds of its predictions; None where it has not ended."""
+        with self._reading() as connection:
+            payloads = readers.test_read_payloads(connection, self._id(connection, name))
+        told = (decode("TestRead", payload, f"the journal {self.place}") for payload in payloads)
+        found = (one.predictions for one in told if isinstance(one, TestRead) and one.key == key)
+        return next(found, None)
 
     def checkpoint(self) -> None:
         """Let the journal's file hold all that is committed, as far as readers allow it, for who copies it as a file."""

@@ -102,7 +102,11 @@ def _of_readings(event: TestReadingBegun | TestRead | TestReadingFailed, place: 
             return _reading_begun(event, place)
         case TestRead():
             row = test_readings.c.search == place.search, test_readings.c.key == event.key
-            values = {"metrics": json.dumps(event.metrics), "weights": event.weights}
+            values = {
+                "metrics": json.dumps(event.metrics),
+                "weights": event.weights,
+                "test_key": event.test_key or None,
+            }
             return [update(test_readings).where(*row).values(values)]
         case TestReadingFailed():
             what = f"reading {event.attempt} on {event.worker}"
@@ -237,8 +241,9 @@ def _reopened(event: Reopened, place: EventPosition) -> Statements:
 
 def _reading_begun(event: TestReadingBegun, place: EventPosition) -> Statements:
     """The first reading of a key stays: a network reads the test split once."""
-    row = (place.search, event.key, place.sequence, event.number, event.epochs, event.seed)
-    names = ("search", "key", "sequence", "number", "epochs", "seed")
+    trial = None if event.trial is None else event.trial.number
+    row = (place.search, event.key, place.sequence, event.number, event.epochs, event.seed, trial)
+    names = ("search", "key", "sequence", "number", "epochs", "seed", "trial")
     known = exists().where(test_readings.c.search == place.search, test_readings.c.key == event.key)
     columns = (literal(value, test_readings.c[name].type) for name, value in zip(names, row, strict=True))
     return [insert(test_readings).from_select(names, select(*columns).where(~known))]
@@ -288,4 +293,7 @@ def _until(trial: TrialId) -> int:
 
 
 def _curve(curve: Sequence[EpochRecord]) -> str:
-    return json.dumps([(record.loss, record.accuracy) for record in curve])
+    """[loss, accuracy] of each epoch, and the validation loss where it is known."""
+    pairs = ([record.loss, record.accuracy] for record in curve)
+    losses = ([] if record.validation_loss is None else [record.validation_loss] for record in curve)
+    return json.dumps([pair + loss for pair, loss in zip(pairs, losses, strict=True)])

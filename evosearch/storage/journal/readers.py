@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select
 
 from evosearch.evaluation import Origin
 from evosearch.storage.journal.codec import shallow
+from evosearch.storage.journal.events import TestRead
 from evosearch.storage.journal.rows import (
     EvaluationRow,
     EvaluationStatus,
@@ -23,6 +24,7 @@ from evosearch.storage.journal.rows import (
 from evosearch.storage.journal.tables import (
     drivers,
     evaluations,
+    events,
     generations,
     live,
     reasons,
@@ -175,7 +177,8 @@ def _evaluation_row(row: Row[Any], told: Mapping[tuple[int, int], Sequence[str]]
     for name in _NUMBERS:
         if plain[name] is not None:
             _finite(plain[name])
-    curve = json.loads(plain.pop("curve", "[]"))
+    curve = [_epoch(*figures) for figures in json.loads(plain.pop("curve", "[]"))]
+    losses = tuple(loss for *_, loss in curve)
     own = told.get((row.number, row.until), ())
     return EvaluationRow(
         **plain
@@ -184,10 +187,19 @@ def _evaluation_row(row: Row[Any], told: Mapping[tuple[int, int], Sequence[str]]
             "parents": tuple(json.loads(plain["parents"])),
             "operators": tuple(json.loads(plain["operators"])),
             "reasons": (*own, *_abandoned(row, own)),
-            "curve": tuple((float(loss), float(accuracy)) for loss, accuracy in curve),
+            "curve": tuple((loss, accuracy) for loss, accuracy, _ in curve),
+            "validation_losses": () if set(losses) == {None} else losses,
             "operations": plain["operations"] and tuple(json.loads(plain["operations"])),
         }
     )
+
+
+def _epoch(
+    loss: float, accuracy: float | None, validation_loss: float | None = None
+) -> tuple[float, float | None, float | None]:
+    """Its loss, accuracy and validation loss."""
+    known = None if validation_loss is None else float(validation_loss)
+    return float(loss), None if accuracy is None else float(accuracy), known
 
 
 def _abandoned(row: Row[Any], told: Sequence[str]) -> list[str]:
@@ -258,6 +270,12 @@ def test_reading_rows(connection: Connection, name: str) -> tuple[TestReading, .
     parent = connection.execute(select(searches.c.parent).where(searches.c.name == name)).scalar_one()
     every = _family_readings(connection, name if parent is None else parent)
     return every if parent is None else tuple(one for one in every if one.search == name)
+
+
+def test_read_payloads(connection: Connection, search: int) -> tuple[str, ...]:
+    """The events of the readings that have ended, as they are kept, in order."""
+    ended = select(events.c.payload).where(events.c.search == search, events.c.kind == TestRead.KIND)
+    return tuple(connection.scalars(ended.order_by(events.c.sequence)))
 
 
 def _metrics(text: str) -> dict[str, Any]:

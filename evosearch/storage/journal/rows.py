@@ -111,8 +111,8 @@ class EvaluationRow:
     """Whether it was recalled from an equal one instead of trained."""
     reasons: tuple[str, ...]
     """One line per failed attempt, in order."""
-    curve: tuple[tuple[float, float], ...] = ()
-    """(loss, accuracy) per epoch, empty unless asked for."""
+    curve: tuple[tuple[float, float | None], ...] = ()
+    """(loss, accuracy) per epoch, empty unless asked for; no accuracy where the validation images are trained on too."""
     candidate: int = 0
     """The candidate's number."""
     repeat: int = 0
@@ -131,6 +131,8 @@ class EvaluationRow:
     """What made the candidate, as data, an object each; None where only the words of `operators` were
     kept.
     """
+    validation_losses: tuple[float | None, ...] = ()
+    """Of each epoch of `curve`; empty where none is known, as of a search's, which keeps no weights."""
 
 
 @dataclass(frozen=True)
@@ -163,8 +165,8 @@ class LiveRow:
     """At which it ends."""
     loss: float
     """Mean over the training images."""
-    accuracy: float
-    """On the validation images, 0 to 1."""
+    accuracy: float | None
+    """On the validation images, 0 to 1; None where they are trained on too."""
 
 
 @dataclass(frozen=True)
@@ -213,3 +215,7 @@ class TestReading:
     """How many readings of this split the search has led to; the more there are, the less the best of
     them says.
     """
+    test_key: str | None = None
+    """As in `TestRead`; None where that is not known."""
+    trial: int | None = None
+    """The number of the trial of `search` that read; None in the first version, which read outside its searches."""

@@ -26,7 +26,7 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-SCHEMA = 3
+SCHEMA = 4
 """Version of the tables and events; a journal of a higher one is refused, one of a lower one is upgraded by who writes to it."""
 
 metadata = MetaData()
@@ -170,6 +170,8 @@ test_readings = Table(
     Column("seed", BigInteger, nullable=False),
     Column("metrics", Text),
     Column("weights", _Words),
+    Column("test_key", _Words),
+    Column("trial", Integer),  # of its search; NULL: in the first version, which read outside its searches
 )
 
 live = Table(
@@ -181,7 +183,7 @@ live = Table(
     _key("epoch"),  # that has ended, from 1
     Column("epochs", Integer, nullable=False),  # at which the training ends
     Column("loss", Float, nullable=False),
-    Column("accuracy", Float, nullable=False),
+    Column("accuracy", Float),  # NULL where the validation images are trained on too
 )
 """Epochs of trainings under way: overwritten rows, which no event holds. A trial's are gone once it ends, in whatever way."""
 

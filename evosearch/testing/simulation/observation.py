@@ -120,7 +120,7 @@ def _birth(candidate: Candidate, fact: Born) -> tuple[Any, ...]:
 def _score(outcome: Measured | Failure) -> Score:
     match outcome:
         case Success(fitness):
-            return fitness
+            return "unjudged" if fitness is None else fitness
         case Losses(losses):
             return losses
         case Failure(kind):

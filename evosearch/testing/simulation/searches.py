@@ -31,6 +31,7 @@ from evosearch.search import (
     SearchContext,
     StrategySettings,
 )
+from evosearch.storage import pack
 from evosearch.testing.strategies import LaggedStrategy
 
 EPOCHS, FINAL_EPOCHS = 4, 12
@@ -208,8 +209,15 @@ class _Reader:
         images = np.zeros((3, 1, 8, 8), np.uint8)
         return PredictionTask(trial.subject, plan.settings(trial), plan.data_key, weights, images)
 
-    def measure(self, trained: Success, prediction: Prediction) -> Mapping[str, Any]:
-        return {"validation": trained.fitness, "test": float(prediction.probabilities[0, 0])}
+    def measure(self, trained: Success, prediction: Prediction, seed: int) -> Mapping[str, Any]:
+        return {"validation": trained.fitness, "test": float(prediction.probabilities[0, 0]), "seed": seed}
+
+    def keep(self, prediction: Prediction) -> Mapping[str, Any]:
+        return pack(np.zeros(3, np.int64), prediction)
+
+    @property
+    def test_key(self) -> str:
+        return "test"
 
 
 def prediction_of(chain: int) -> Prediction:

@@ -292,6 +292,7 @@ def test_the_words_of_the_format_are_these() -> None:
         "TestRead.predictions": "Mapping[str, Any]",
         "TestRead.trial": "UnionType[TrialId, NoneType], absent: None",
         "TestRead.worker": "str, absent: ''",
+        "TestRead.test_key": "str, absent: ''",
         "TestReadingFailed.key": "str",
         "TestReadingFailed.trial": "TrialId",
         "TestReadingFailed.attempt": "int",

@@ -1,0 +1,126 @@
+"""What a search believed of its winner beside what was confirmed: the best of many was chosen for its luck too."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from statistics import fmean, stdev
+from typing import Any
+
+from evosearch.reports.words import MEASURES, counted, measure_of
+from evosearch.storage import EvaluationRow, SearchRow, TestReading
+from evosearch.studies import protocol_of, wilson
+
+
+@dataclass(frozen=True)
+class Mean:
+    """Accuracies of several networks."""
+
+    mean: float
+    """0 to 1."""
+    deviation: float | None
+    """The sample's standard deviation; None of one network."""
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Mean":
+        """Of one value at least."""
+        return cls(fmean(values), stdev(values) if len(values) > 1 else None)
+
+    def __str__(self) -> str:
+        spread = "" if self.deviation is None else f" ± {self.deviation:.4f}"
+        return f"{self.mean:.4f}{spread}"
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """The winner of a search in the search, and trained again. All figures are accuracies, 0 to 1."""
+
+    candidate: int
+    """The winner's number."""
+    believed: float | None
+    """On the validation images, in the search; None where that is not known."""
+    believed_epochs: int | None
+    """Of its training in the search, at most; None where the journal does not say."""
+    candidates: int
+    """How many were trained and have a fitness, whose best it is."""
+    measure: str
+    """What it is the best by."""
+    search: str
+    """The retraining."""
+    epochs: int
+    """Of each training in it, at most."""
+    trainings: int
+    """How many networks were trained again, each from a fresh seed, and have read the test split."""
+    validation: Mean | None
+    """On the validation images; None where these were trained on too."""
+    test: Mean
+    """On the test images."""
+    images: int
+    """How many test images there are."""
+    interval: tuple[float, float] | None
+    """95 % (Wilson) of the mean test accuracy over which images the split happens to hold; nothing of seeds."""
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON form, keys as the fields."""
+        return asdict(self) | {"interval": self.interval and list(self.interval)}
+
+
+def confirmation_of(
+    row: SearchRow, best: EvaluationRow | None, readings: Sequence[TestReading]
+) -> Confirmation | None:
+    """Of the search `row` with this `best`, by those of its `readings` that are of it and were trained as the newest one.
+
+    None where it has no best, or that was not retrained yet.
+    """
+    ended = [one for one in readings if best is not None and one.metrics and one.number == best.candidate]
+    if best is None or not ended:
+        return None
+    alike = [one for one in ended if protocol_of(one) == protocol_of(ended[-1])]
+    metrics = [one.metrics or {} for one in alike]
+    validated = [one["validation_accuracy"] for one in metrics if one.get("validation_accuracy") is not None]
+    test, images = Mean.of([one["accuracy"] for one in metrics]), metrics[-1]["images"]
+    known = best.fitness if measure_of(row) == "accuracy" else best.accuracy
+    return Confirmation(
+        best.candidate,
+        known,
+        _epochs(row),
+        row.counts.get("done", 0) - row.recalled,
+        measure_of(row),
+        alike[-1].search,
+        alike[-1].epochs,
+        len(alike),
+        Mean.of(validated) if validated else None,
+        test,
+        images,
+        wilson(round(test.mean * images), images),
+    )
+
+
+def _epochs(row: SearchRow) -> int | None:
+    training = row.configuration.get("training")
+    found = training.get("epochs") if isinstance(training, dict) else None
+    return found if isinstance(found, int) else None
+
+
+def confirmation_lines(found: Confirmation | None) -> list[str]:
+    """The same for a person; nothing where nothing is confirmed yet."""
+    if found is None:
+        return []
+    by = MEASURES[next(one for one in MEASURES if one == found.measure)]
+    believed = "not known" if found.believed is None else f"{found.believed:.4f}"
+    short = "" if found.believed_epochs is None else f" after {counted(found.believed_epochs, 'epoch')}"
+    how = f"after {counted(found.epochs, 'epoch')} from {counted(found.trainings, 'fresh seed')}"
+    interval = (
+        ""
+        if found.interval is None
+        else "; 95 % {:.4f} to {:.4f} over the images alone".format(*found.interval)
+    )
+    validated = (
+        "not known: the validation images were trained on too"
+        if found.validation is None
+        else f"{found.validation} on the same images {how}"
+    )
+    return [
+        f"Accuracy of candidate {found.candidate}",
+        f"  believed           {believed} on the validation images in the search{short}, the best of {found.candidates} by {by}",
+        f"  confirmed          {validated}",
+        f"  test               {found.test} on {counted(found.images, 'test image')} {how}{interval}",
+    ]
