@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from evosearch.config import Document, RunConfig, check_new, differing_keys, objections, with_earlier_defaults
 from evosearch.errors import ConfigError, SearchConflictError
+from evosearch.listed import resolved
 from evosearch.providers import DriveOptions
 from evosearch.search import FixedListSettings
 from evosearch.session import SearchSession, at_address, configuration_of
@@ -39,6 +40,7 @@ def begun(config: RunConfig, home: Home, options: DriveOptions, source: Document
         SearchConflictError: it was begun with another configuration, or its name is taken.
     """
     row = home.journal.find(config.name)
+    config = resolved(config, home, row, source)
     if row is None:
         check_new(config, source)
         if (above := group_of(config.name)) != config.name and home.journal.find(above):
@@ -90,7 +92,7 @@ def _merged(config: RunConfig, row: SearchRow, source: Document | None) -> RunCo
     total = ours.generations if extended and ours.generations <= row.generations else row.generations
     compared = replace(journaled, strategy=theirs.with_generations(total))
     if isinstance(ours, FixedListSettings) and isinstance(theirs, FixedListSettings) and theirs.begins(ours):
-        journaled = compared = replace(journaled, strategy=ours)
+        journaled = compared = replace(journaled, strategy=replace(theirs, trials=ours.trials))
     if different := differing_keys(config, compared):
         raise SearchConflictError(
             f"{config.name!r} is a search of another configuration: {'; '.join(different)}; take these values, "

@@ -8,6 +8,7 @@ from dataclasses import replace
 from evosearch.blueprint import Memory, training_memory
 from evosearch.data import Dataset
 from evosearch.errors import SearchConflictError
+from evosearch.listed import prepared
 from evosearch.runtime import (
     Fleet,
     Member,
@@ -68,6 +69,7 @@ def _drive(
     stack: ExitStack,
     signals: StopSignals,
 ) -> None:
+    sessions = [prepared(one, dataset) for one in sessions]
     plans = [one.plan(dataset, generations) for one in sessions]
     for plan, one in zip(plans, sessions, strict=True):
         replay(plan, ())  # a space that holds nothing feasible is found before anything starts

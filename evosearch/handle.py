@@ -99,11 +99,15 @@ class SearchHandle:
         return self
 
     def retrain(
-        self, epochs: int | None = None, seeds: Sequence[int] | None = None, **how: Unpack[Driving]
+        self,
+        epochs: int | None = None,
+        seeds: Sequence[int] | None = None,
+        weights: str | None = None,
+        **how: Unpack[Driving],
     ) -> tuple[TestReading, ...]:
         """Train the best again and read the test split once per network; as `evosearch.api.retrain`."""
         with self._home() as home:
-            return api.retrain(self.name, home, epochs=epochs, seeds=seeds, **how)
+            return api.retrain(self.name, home, epochs=epochs, seeds=seeds, weights=weights, **how)
 
     def load_network(self) -> "TrainedNetwork":
         """The trained network as a `torch.nn.Module` on the CPU, with its preprocessing: of the newest retraining's networks

@@ -8,6 +8,7 @@ from functools import cached_property
 from importlib.metadata import version
 from typing import Literal, Self, TypedDict, Unpack, get_args
 
+from evosearch.blueprint import NetworkSize
 from evosearch.data import Dataset, load_dataset
 from evosearch.errors import InputError
 from evosearch.runtime import (
@@ -18,7 +19,7 @@ from evosearch.runtime import (
 from evosearch.storage import (
     Onlooker,
 )
-from workers import make_pool
+from workers import make_pool, measure_sizes
 
 Executor = Literal["ray", "local"]
 
@@ -37,6 +38,8 @@ class Providers:
 
     make_pool: Callable[..., WorkerPool] = make_pool
     """As `workers.make_pool`."""
+    measure_sizes: Callable[..., tuple[NetworkSize, ...]] = measure_sizes
+    """As `workers.measure_sizes`."""
     load_dataset: Callable[..., Dataset] = load_dataset
     """As `evosearch.data.load_dataset`."""
     clock: Callable[[], float] = time.time

@@ -10,9 +10,10 @@ from evosearch.config import (
 from evosearch.driving import drive_searches
 from evosearch.errors import EvosearchError, InputError, SearchConflictError, TooManyFailuresError
 from evosearch.evaluation import MOST_EPOCHS, TrainingSettings
+from evosearch.listed import imagenet_for, starting_at
 from evosearch.providers import DriveOptions, Driving, Executor
 from evosearch.reports import UNJUDGED, counted
-from evosearch.search import FixedListSettings, ListedTrial, measure_of
+from evosearch.search import FixedListSettings, ListedTrial, hand_made_rule, measure_of
 from evosearch.session import (
     SearchSession,
     artifact_store,
@@ -35,6 +36,7 @@ def retrain(
     *,
     epochs: int | None = None,
     seeds: Sequence[int] | None = None,
+    weights: str | None = None,
     **how: Unpack[Driving],
 ) -> tuple[TestReading, ...]:
     """Train the best of the finished search `name` again, and let each network that comes of it read the test split once.
@@ -47,12 +49,14 @@ def retrain(
         home: where its journal lies.
         epochs: None: `final.epochs`.
         seeds: one training each, from a seed of its own; at least 1, since 0 is the search's. None: 1 to `final.seeds`.
+        weights: a safetensors file that they start from, for instance another search's winner.safetensors; its output layer
+            is drawn again where it has other classes. None: as the best itself started.
         how: as in `run`.
 
     Returns: the readings, in the order of `seeds`.
 
     Raises:
-        InputError: a seed is no seed of a retraining, or there are too many epochs.
+        InputError: a seed is no seed of a retraining, there are too many epochs, or the weights are none of this network.
         SearchConflictError: there is no such search, it is unfinished, or nothing in it ever succeeded.
         HeldError: the search, or the retraining, is held by another driver.
         TooManyFailuresError: a training failed for good.
@@ -63,7 +67,7 @@ def retrain(
         raise InputError(f"--epochs is {epochs}; it must be at most {MOST_EPOCHS:,}")
     options = DriveOptions.of(**how)
     bring_back_lost(configuration_of(home.find_search(name)), home, options)
-    prepared = prepare_retraining(name, home, epochs, seeds, options)
+    prepared = prepare_retraining(name, home, epochs, seeds, options, weights)
     if prepared.session is None:
         options.watcher.note("recorded earlier: each network reads the test split once")
         publish_again(home, prepared, options)
@@ -106,7 +110,12 @@ class PreparedRetraining:
 
 
 def prepare_retraining(
-    name: str, home: Home, epochs: int | None, seeds: Sequence[int] | None, options: DriveOptions
+    name: str,
+    home: Home,
+    epochs: int | None,
+    seeds: Sequence[int] | None,
+    options: DriveOptions,
+    weights: str | None = None,
 ) -> PreparedRetraining:
     """What `retrain` drives, which see."""
     row, best = home.find_search(name), home.journal.best(name)
@@ -121,6 +130,9 @@ def prepare_retraining(
     )
     repeats = range(1, config.final.seeds + 1) if seeds is None else seeds
     wanted = retrainings(best.chromosome, best.candidate, repeats)
+    if weights is not None:
+        wanted = tuple(starting_at(one, weights) for one in wanted)
+        final = imagenet_for(wanted[0], final)
     keys = tuple(listed_key(one, final, config.seed) for one in wanted)
     known = _recorded(home, name)
     missing = [one for one, key in zip(wanted, keys, strict=True) if key not in known]
@@ -202,7 +214,7 @@ def _retraining(
         one if config.training == training else replace(one, settings=config.training) for one in wanted
     )
     known = before.strategy if before and isinstance(before.strategy, FixedListSettings) else None
-    strategy = lengthened(known, trials, measure_of(config.strategy))
+    strategy = lengthened(known, trials, measure_of(config.strategy), hand_made_rule(config.strategy))
     executor: Executor = options.executor or ("local" if parent.executor == "local" else "ray")
     as_parent = replace(options, executor=executor if row is None else options.executor)
     child = replace(config, name=name, training=training, strategy=strategy)

@@ -39,7 +39,7 @@ from evosearch.runtime import (
     replay,
     retried,
 )
-from evosearch.search import FixedListSettings, SearchContext, measure_of
+from evosearch.search import FixedListSettings, SearchContext, hand_made_rule, measure_of, sizes_of
 from evosearch.storage import (
     ArtifactStore,
     Backup,
@@ -65,6 +65,9 @@ from evosearch.studies import (
     repeats_of_readings,
     trained_as,
 )
+
+STARTS = "weights"
+"""Folder of a search's own where the weights are that its networks start from."""
 
 
 @dataclass(frozen=True)
@@ -108,14 +111,16 @@ def make_plan(
     dataset: Dataset,
     generations: int | None = None,
     reader: SplitReader | None = None,
+    starts: str | None = None,
 ) -> Plan:
     """The search of `config` on `dataset`, with `generations` in all where an extension made them more; `reader`: of a
-    retraining.
+    retraining; `starts`: where the weights are that its networks start from.
     """
     strategy = config.strategy if generations is None else config.strategy.with_generations(generations)
     problem = Problem(dataset.for_search().image, len(dataset.classes))
     context = SearchContext(config.space, problem, config.training, config.seed)
-    return Plan(config.name, strategy.make(context), context, dataset.key, reader, measure_of(strategy))
+    about = (reader, measure_of(strategy), hand_made_rule(strategy), sizes_of(strategy), starts)
+    return Plan(config.name, strategy.make(context), context, dataset.key, *about)
 
 
 def bring_back_lost(config: RunConfig, home: Home, options: DriveOptions) -> None:
@@ -189,7 +194,8 @@ class SearchSession:
 
     def plan(self, dataset: Dataset, generations: int | None) -> Plan:
         """The search as the driver runs it."""
-        return make_plan(self.config, dataset, self.total(generations), self._reader(dataset))
+        reader, starts = self._reader(dataset), f"{self._kept}/{STARTS}"
+        return make_plan(self.config, dataset, self.total(generations), reader, starts)
 
     def _reader(self, dataset: Dataset) -> FinalReader | None:
         """Of a retraining: how its networks read the test split."""

@@ -37,6 +37,7 @@ from evosearch.genome import (
     Network,
     Operation,
     Pool,
+    Pretrained,
     SearchSpace,
     TailGene,
     from_json,
@@ -62,6 +63,7 @@ HEAD_GENES: list[HeadGene] = [Conv(8), Conv(9, batch_norm=True), Pool()]
 TAIL_GENES: list[TailGene] = [Dense(7)]
 NETWORKS: list[Network] = [
     Chromosome(tuple(HEAD_GENES), tuple(TAIL_GENES)),
+    Pretrained(Chromosome(tuple(HEAD_GENES), ()), "0" * 64),
     HandMade("resnet18"),
     HandMade("vgg16_bn", "0" * 64),
 ]
@@ -168,6 +170,8 @@ ASKED_FOR_ALONE = {
     "evosearch/session.py SearchSession._reader": {"FixedListSettings"},
     "evosearch/studies/retraining.py trained_as": {"FixedListSettings"},
     "evosearch/api.py _merged": {"FixedListSettings"},
+    "evosearch/listed.py prepared": {"FixedListSettings"},
+    "evosearch/listed.py resolved": {"FixedListSettings"},
     "evosearch/retraining.py _retraining": {"FixedListSettings"},
     "evosearch/retraining.py _trained_by": {"FixedListSettings"},
     # a text form of its own beside that of the union it belongs to

@@ -8,6 +8,16 @@ two: processes of this machine, and Ray actors. No policy lives here: budgets, o
 
 from workers.executors import make_pool, train_on
 from workers.measuring import Timed, measure_on, time_trainings
+from workers.sizing import Unmeasured, measure_sizes
 from workers.slots import driver_trouble
 
-__all__ = ["Timed", "driver_trouble", "make_pool", "measure_on", "time_trainings", "train_on"]
+__all__ = [
+    "Timed",
+    "Unmeasured",
+    "driver_trouble",
+    "make_pool",
+    "measure_on",
+    "measure_sizes",
+    "time_trainings",
+    "train_on",
+]

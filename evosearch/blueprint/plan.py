@@ -17,7 +17,7 @@ from evosearch.blueprint.layers import (
     ReluLayer,
 )
 from evosearch.errors import InvalidChromosomeError
-from evosearch.genome import KERNEL, Chromosome, Conv, Dense, HandMade, Network, Pool
+from evosearch.genome import KERNEL, Chromosome, Conv, Dense, HandMade, Network, Pool, Pretrained
 
 SIZES_KEPT = 2**14
 """Networks whose size is remembered: more than a generation and those it was bred from, about 3 MB."""
@@ -135,6 +135,8 @@ def size_of(network: Network, problem: Problem, dropout: float = 0.5) -> Network
     match network:
         case Chromosome():
             return blueprint_of(network, problem, dropout).size
+        case Pretrained(chromosome):
+            return blueprint_of(chromosome, problem, dropout).size
         case HandMade():
             return None
     assert_never(network)

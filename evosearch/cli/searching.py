@@ -52,6 +52,14 @@ REPEATS = Annotated[
         help="One training from each seed, from 1 on; 1..5 (both included), or 1,3. Default: 1 to final.seeds.",
     ),
 ]
+WEIGHTS = Annotated[
+    str | None,
+    typer.Option(
+        "--weights",
+        metavar="FILE",
+        help="Start from these weights, such as another search's winner.safetensors of the same chromosome.",
+    ),
+]
 SEARCH_NAME = Annotated[
     str | None, typer.Option("--name", help="Name of the search. Default: the file's stem.")
 ]
@@ -151,6 +159,7 @@ def retrain(
     name: NAME,
     epochs: EPOCHS = None,
     seeds: REPEATS = None,
+    weights: WEIGHTS = None,
     as_json: JSON = False,
     executor: EXECUTOR = None,
     address: ADDRESS_OR_SERVER = None,
@@ -162,7 +171,8 @@ def retrain(
     The split is read once by each network that is trained.
     """
     if is_job_server(address):
-        options = {"--epochs": epochs, "--seeds": seeds, "--json": as_json, "--executor": executor}
+        options = {"--epochs": epochs, "--seeds": seeds, "--weights": weights, "--json": as_json}
+        options["--executor"] = executor
         run_on_head(address, "retrain", name, {**options, "--storage": storage, "--takeover": takeover})
     from evosearch import api
     from evosearch.cli.progress import show_progress
@@ -174,7 +184,7 @@ def retrain(
             how = api.Driving(
                 executor=executor, address=address, watcher=watcher, takeover=takeover, providers=context.obj
             )
-            readings = api.retrain(name, home, epochs=epochs, seeds=repeats, **how)
+            readings = api.retrain(name, home, epochs=epochs, seeds=repeats, weights=weights, **how)
         _print_readings(name, readings, home, as_json=as_json, several=seeds is not None or len(readings) > 1)
         if not as_json:
             _say_winner(name, home)

@@ -10,6 +10,7 @@ from evosearch.evaluation.settings import (
     MOST_THREADS,
     Augment,
     FinalSettings,
+    HandMadeRule,
     Optimizer,
     TrainingSettings,
 )
@@ -52,7 +53,7 @@ from evosearch.evaluation.trial import (
     parse_subject,
     trial_key,
 )
-from evosearch.genome import HandMade, Network
+from evosearch.genome import HandMade, Network, Pretrained
 
 __all__ = [
     "MOST_EPOCHS",
@@ -67,6 +68,7 @@ __all__ = [
     "FailureKind",
     "FinalSettings",
     "HandMade",
+    "HandMadeRule",
     "Images",
     "Labels",
     "Losses",
@@ -81,6 +83,7 @@ __all__ = [
     "Outcome",
     "Prediction",
     "PredictionTask",
+    "Pretrained",
     "Progress",
     "Result",
     "Subject",

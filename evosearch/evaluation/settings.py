@@ -9,6 +9,9 @@ from evosearch.errors import ConfigError
 Optimizer = Literal["adam", "sgd", "adadelta", "rmsprop"]
 Augment = Literal["none", "flip", "flip_crop"]
 
+HandMadeRule = Literal["kaiming", "torchvision"]
+"""How hand-made networks are built and drawn; torchvision: as in the lists of the first versions."""
+
 MOST_EPOCHS = 10_000_000
 """Longer than anybody waits; more is a slip of the keyboard."""
 

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from evosearch.evaluation.settings import TrainingSettings
+from evosearch.evaluation.settings import HandMadeRule, TrainingSettings
 from evosearch.evaluation.trial import Masks
 from evosearch.genome import Network
 
@@ -158,6 +158,10 @@ class TrainingTask:
     """
     checkpoint: Checkpoint | None = None
     """None where it is begun and ended at one go."""
+    start: str | None = None
+    """Where the weights are that it starts from, of a network that has given ones, as `weights`."""
+    hand_made: HandMadeRule = "kaiming"
+    """How a hand-made network is built and drawn."""
 
     def __post_init__(self) -> None:
         if self.until is not None and not 1 <= self.until <= self.settings.epochs:
@@ -197,6 +201,8 @@ class PredictionTask:
     """Where its weights are, as in `TrainingTask`."""
     images: Images
     """(N, C, H, W) uint8."""
+    hand_made: HandMadeRule = "kaiming"
+    """As in `TrainingTask`."""
 
 
 Measure = Literal["accuracy", "balanced_accuracy", "f1", "auroc"]

@@ -10,7 +10,7 @@ from typing import TypeAlias, assert_never
 
 from evosearch.errors import InvalidChromosomeError
 from evosearch.evaluation.settings import TrainingSettings
-from evosearch.genome import Chromosome, HandMade, Network, Operation, parse_network, words_of
+from evosearch.genome import Chromosome, HandMade, Network, Operation, Pretrained, parse_network, words_of
 
 _BITS = re.compile("[01]+")
 _MASKS = "masks "
@@ -200,7 +200,7 @@ def _digest(settings: TrainingSettings) -> str:
 def network_of(subject: Subject) -> Network | None:
     """The network that is trialled; None where it is something else."""
     match subject:
-        case Chromosome() | HandMade():
+        case Chromosome() | Pretrained() | HandMade():
             return subject
         case Masks():
             return None

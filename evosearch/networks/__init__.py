@@ -5,7 +5,17 @@ position in the blueprint is a position in the network; a hand-made network is t
 no training; it may import `errors`, `genome`, `blueprint` and `evaluation`, and torch.
 """
 
-from evosearch.networks.decode import build, decode, initialise
+from evosearch.networks.decode import build, build_network, decode, initialise
+from evosearch.networks.first_version import build_as_first
 from evosearch.networks.hand_made import build_hand_made
+from evosearch.networks.starting import start_from
 
-__all__ = ["build", "build_hand_made", "decode", "initialise"]
+__all__ = [
+    "build",
+    "build_as_first",
+    "build_hand_made",
+    "build_network",
+    "decode",
+    "initialise",
+    "start_from",
+]

@@ -21,9 +21,9 @@ from evosearch.blueprint import (
     ReluLayer,
     blueprint_of,
 )
-from evosearch.errors import EvaluationError
-from evosearch.evaluation import Network
-from evosearch.genome import Chromosome, HandMade
+from evosearch.evaluation import HandMadeRule, Network
+from evosearch.genome import Chromosome, HandMade, Pretrained
+from evosearch.networks.first_version import build_as_first, is_as_first
 from evosearch.networks.hand_made import build_hand_made
 
 
@@ -51,33 +51,44 @@ def decode(
     classes: int,
     dropout: float,
     generator: torch.Generator | None = None,
+    rule: HandMadeRule = "kaiming",
 ) -> nn.Module:
-    """The network as a module on the CPU; it takes images (B, C, H, W) float32, normalised, and returns logits (B, classes).
+    """The network as a module on the CPU; it takes images (B, C, H, W) float32, normalised, and returns logits (B, classes), and
+    those of an auxiliary head where it has one and trains.
 
     Args:
         network: what to decode.
         image: shape of the images, channels first.
         classes: number of logits.
         dropout: rate after each hidden dense layer of a chromosome.
-        generator: of the CPU; its weights are drawn from it. None: they are undefined, to be loaded.
+        generator: of the CPU; its weights are drawn from it, those too in whose place given ones come. None: they are
+            undefined, to be loaded.
+        rule: how a hand-made network is built and drawn.
 
     Raises:
         InvalidChromosomeError: a chromosome needs repair first.
-        EvaluationError: the images are too small for a hand-made network, or it would start from given weights.
+        EvaluationError: the images are too small for a hand-made network by the rule `torchvision`.
     """
+    if rule == "torchvision" and is_as_first(network):
+        return build_as_first(str(network), image, classes)  # draws from torch's default generator
+    # PyTorch's own initial weights would cost time and random numbers
+    with torch.device("meta"):
+        module = build_network(network, image, classes, dropout)
+    module.to_empty(device="cpu")
+    if generator:
+        initialise(module, generator)
+    return module
+
+
+def build_network(network: Network, image: ImageShape, classes: int, dropout: float) -> nn.Module:
+    """As `decode`, on torch's default device; its weights are to be drawn by `initialise` or loaded."""
     match network:
         case Chromosome():
-            # PyTorch's own initial weights would cost time and random numbers
-            with torch.device("meta"):
-                module: nn.Module = build(blueprint_of(network, Problem(image, classes), dropout))
-            module.to_empty(device="cpu")
-            if generator:
-                initialise(module, generator)
-            return module
+            return build(blueprint_of(network, Problem(image, classes), dropout))
+        case Pretrained(chromosome):
+            return build(blueprint_of(chromosome, Problem(image, classes), dropout))
         case HandMade(name, weights):
-            if weights is not None:
-                raise EvaluationError(f"{name} would start from given weights, which no worker can load yet")
-            return build_hand_made(name, image, classes)
+            return build_hand_made(name, image, classes, given=weights is not None)
     assert_never(network)
 
 

@@ -7,7 +7,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from evosearch.errors import JournalError
-from evosearch.evaluation import HandMade, Masks, parse_subject
+from evosearch.evaluation import HandMade, Masks, Pretrained, parse_subject
 from evosearch.genome import Chromosome
 from evosearch.reports.words import (
     MEASURES,
@@ -98,6 +98,8 @@ def _in_words(subject: str, classes: int) -> list[str]:
     match parse_subject(subject):
         case Chromosome() as chromosome:
             return [f"  In words: {describe(chromosome, classes)}"]
+        case Pretrained(chromosome):
+            return [f"  In words: {describe(chromosome, classes)}; it started from given weights"]
         case HandMade() | Masks():
             return []
 

@@ -12,7 +12,7 @@ from evosearch.runtime.faults.stalls import StallDetector, TimeLimits
 from evosearch.runtime.machine.consequences import RULES, retried
 from evosearch.runtime.machine.fleet import Fleet, Member
 from evosearch.runtime.machine.fold import DriverState, bred_again, evolve, replay
-from evosearch.runtime.machine.plan import Plan, ReadingName, SplitReader
+from evosearch.runtime.machine.plan import Plan, ReadingName, SplitReader, start_file
 from evosearch.runtime.machine.step import Assign, Begun, Exclude, Record, StopAsked, step
 from evosearch.runtime.pool import (
     PoolChanged,
@@ -85,6 +85,7 @@ __all__ = [
     "policy_of",
     "replay",
     "retried",
+    "start_file",
     "starting",
     "step",
     "work_of",

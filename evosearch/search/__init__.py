@@ -16,7 +16,15 @@ from evosearch.search.fixed_list import FixedListSettings, FixedListStrategy, Li
 from evosearch.search.random_search import RandomSearchSettings, RandomSearchStrategy
 from evosearch.search.selection import draw_pairs, parent_probabilities
 from evosearch.search.state import Score, SearchProgress, SearchState, score_of
-from evosearch.search.strategy import STRATEGIES, AnyStrategy, Strategy, StrategySettings, measure_of
+from evosearch.search.strategy import (
+    STRATEGIES,
+    AnyStrategy,
+    Strategy,
+    StrategySettings,
+    hand_made_rule,
+    measure_of,
+    sizes_of,
+)
 from evosearch.search.survival import elites, ranking
 
 __all__ = [
@@ -45,10 +53,12 @@ __all__ = [
     "draw_pairs",
     "elites",
     "grow",
+    "hand_made_rule",
     "measure_of",
     "parent_probabilities",
     "ranking",
     "repeats_of",
     "score_of",
     "shrink",
+    "sizes_of",
 ]

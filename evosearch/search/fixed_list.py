@@ -7,8 +7,18 @@ from itertools import count
 from statistics import fmean
 from typing import Literal
 
+from evosearch.blueprint import NetworkSize
 from evosearch.errors import ConfigError, InvalidChromosomeError, SearchConflictError
-from evosearch.evaluation import Candidate, Measure, Origin, Outcome, TrainingSettings, Trial, TrialId
+from evosearch.evaluation import (
+    Candidate,
+    HandMadeRule,
+    Measure,
+    Origin,
+    Outcome,
+    TrainingSettings,
+    Trial,
+    TrialId,
+)
 from evosearch.genome import parse_network
 from evosearch.search.context import SearchContext
 from evosearch.search.state import Score, SearchProgress, score_of
@@ -21,18 +31,30 @@ MOST = 100_000
 class ListedTrial:
     """One training of a list. Each field is a key of an element of `strategy.trials`."""
 
-    network: str
-    """Text form of a network: a chromosome's, or a hand-made one's name."""
+    network: str = ""
+    """Text form of a network: a chromosome's, or a hand-made one's name. Empty: as `best_of` says."""
     repeat: int = 0
     """Enters the evaluation's seed: 0 as a search would train it, another number for each further training."""
     settings: TrainingSettings | None = None
     """How it is trained. None: as `training` says."""
     source: int | None = None
     """Number of the candidate of another search that it trains again. None: it comes from nowhere else."""
+    weights: str | None = field(default=None, compare=False)
+    """safetensors file of the weights that it starts from, with torchvision's names, or a winner.safetensors for the same chromosome; a relative path is looked for in the working directory, then under $EVOSEARCH_DATA. When the list is begun the file is kept with the search, and its sha256 becomes part of `network`; from then on the path is a hint. null: random weights."""
+    best_of: str | None = field(default=None, compare=False)
+    """Name of a finished search in the same journal, whose best is trained, in place of `network`; looked up when the list is begun."""
+    size: NetworkSize | None = field(default=None, compare=False)
+    """How big the network is, measured when the list is begun; what a file says of it is not read."""
 
     def __post_init__(self) -> None:
+        if not self.network and self.best_of is None:
+            raise ConfigError(
+                "strategy.trials: a trial has no network; give `network`, a chromosome or a name such as resnet18, or "
+                "`best_of`, the name of a finished search"
+            )
         try:
-            parse_network(self.network)
+            if self.network:
+                parse_network(self.network)
         except InvalidChromosomeError as error:
             raise ConfigError(f"strategy.trials: {error}") from None
         if not 0 <= self.repeat < 2**32:
@@ -51,6 +73,9 @@ class FixedListSettings:
     """The trainings; a longer list that begins with this one extends it."""
     fitness: Measure = "accuracy"
     """What decides who is fitter, on the validation images after the last epoch: accuracy, balanced_accuracy, f1 (of the positive class of two, else the mean) or auroc; where it is not known, the accuracy."""
+
+    hand_made: HandMadeRule = field(default="kaiming", metadata={"absent": "torchvision"})
+    """How hand-made networks are built. kaiming: weights drawn as those of evolved ones, gray images repeated to three channels, small ones enlarged. torchvision: as lists of earlier versions do, drawn by torchvision, with another first convolution for gray images and no small ones."""
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.trials) <= MOST:
@@ -73,8 +98,22 @@ class FixedListSettings:
         """What is listed is trained however long it takes."""
         return False
 
+    @property
+    def sizes(self) -> Mapping[str, NetworkSize]:
+        """Of the networks that were measured, by their texts."""
+        return {one.network: one.size for one in self.trials if one.size is not None}
+
     def make(self, context: SearchContext) -> "FixedListStrategy":
-        """The list as a strategy."""
+        """The list as a strategy.
+
+        Raises:
+            ConfigError: a trial's network is not known yet.
+        """
+        unknown = next((one.best_of for one in self.trials if not one.network), None)
+        if unknown is not None:
+            raise ConfigError(
+                f"strategy.trials: the best of {unknown!r} is not known here; it is looked up when the list is run"
+            )
         return FixedListStrategy(self, context)
 
     def with_generations(self, generations: int) -> "FixedListSettings":

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Set
 from typing import Any, ClassVar, Protocol, TypeAlias, TypeVar
 
-from evosearch.evaluation import Measure, Outcome, Trial, TrialId
+from evosearch.blueprint import NetworkSize
+from evosearch.evaluation import HandMadeRule, Measure, Outcome, Trial, TrialId
 from evosearch.registry import Registry
 from evosearch.search.context import SearchContext
 from evosearch.search.eavl import EavlSettings
@@ -74,6 +75,18 @@ def measure_of(settings: object) -> Measure:
     """What the strategy of these settings goes by: their key `fitness`, or the accuracy where they have none."""
     measure: Measure = getattr(settings, "fitness", "accuracy")
     return measure
+
+
+def hand_made_rule(settings: object) -> HandMadeRule:
+    """How the strategy of these settings has hand-made networks built; only lists have any."""
+    rule: HandMadeRule = getattr(settings, "hand_made", "kaiming")
+    return rule
+
+
+def sizes_of(settings: object) -> Mapping[str, NetworkSize]:
+    """Of the networks that were measured before the search with these settings began, by their texts; only lists have any."""
+    sizes: Mapping[str, NetworkSize] = getattr(settings, "sizes", {})
+    return sizes
 
 
 class StrategySettings(Protocol):

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from evosearch.data import Split
 from evosearch.evaluation import (
+    HandMadeRule,
     Measure,
     Prediction,
     PredictionTask,
@@ -42,12 +43,19 @@ def retrainings(network: str, number: int, repeats: Sequence[int]) -> tuple[List
 
 
 def lengthened(
-    known: FixedListSettings | None, wanted: Sequence[ListedTrial], measure: Measure = "accuracy"
+    known: FixedListSettings | None,
+    wanted: Sequence[ListedTrial],
+    measure: Measure = "accuracy",
+    rule: HandMadeRule = "kaiming",
 ) -> FixedListSettings:
-    """The list `known` with what it lacks of `wanted` at its end. `measure`: by what a new one goes."""
+    """The list `known` with what it lacks of `wanted` at its end. `measure`: by what a new one goes; `rule`: how it has
+    hand-made networks built.
+    """
     there = known.trials if known else ()
     trials = (*there, *(one for one in wanted if one not in there))
-    return replace(known, trials=trials) if known else FixedListSettings(trials=trials, fitness=measure)
+    if known:
+        return replace(known, trials=trials)
+    return FixedListSettings(trials=trials, fitness=measure, hand_made=rule)
 
 
 def reading_key(
@@ -144,7 +152,7 @@ class FinalReader:
         if network is None:
             raise TypeError(f"'{trial.subject}' is no network, so it reads nothing")
         settings, place = plan.settings(trial), self.place(weights)
-        return PredictionTask(network, settings, plan.data_key, place, self.test.images)
+        return PredictionTask(network, settings, plan.data_key, place, self.test.images, plan.hand_made)
 
     def measure(self, trained: Success, prediction: Prediction, seed: int) -> Mapping[str, Any]:
         """The metrics with their intervals (`seed`: of the bootstrap), of all images and of each part of the split where it

@@ -27,6 +27,7 @@ from evosearch.evaluation import (
     Network,
     Prediction,
     PredictionTask,
+    Pretrained,
     Progress,
     Result,
     Subject,
@@ -84,7 +85,7 @@ def _pretend(seconds: float, record: EpochRecord, progress: Progress) -> None:
 def formula_fitness(network: Network, seed: int) -> float:
     """0 to 1, the same everywhere: up to 0.75 for depth (full at 20 genes), up to 0.25 by hash of network and seed."""
     match network:
-        case Chromosome(head, tail):
+        case Chromosome(head, tail) | Pretrained(Chromosome(head, tail)):
             depth = min(len(head) + len(tail), 20) / 20
         case HandMade():
             depth = 0.0

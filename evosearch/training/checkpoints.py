@@ -26,6 +26,7 @@ from torch import Tensor
 
 from evosearch.errors import CannotRunError, EvaluationError
 from evosearch.evaluation import Checkpoint, EpochRecord, TrainingTask, is_out_of_memory
+from evosearch.genome import is_hand_made
 from evosearch.permissions import make_folder, new_file
 from evosearch.training.batches import ResidentData
 from evosearch.training.fit import Fit, FitState
@@ -132,6 +133,8 @@ def fingerprint(task: TrainingTask, device: str) -> str:
     `device`: its type, "cpu" or "cuda".
     """
     what = [str(task.network), task.settings.identity(), task.data_key, task.seed, device]
+    if is_hand_made(task.network) and task.hand_made != "torchvision":  # as of the first versions' lists
+        what.append(task.hand_made)
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
 

@@ -99,7 +99,10 @@ class Fit:
         with numerics(task.settings):
             generator = torch.manual_seed(task.seed)  # seeds every device
             self._begin(
-                task, data, make_stepper, make_classifier(task.network, task.settings, data, generator)
+                task,
+                data,
+                make_stepper,
+                make_classifier(task.network, task.settings, data, generator, task.hand_made, task.start),
             )
 
     @classmethod
@@ -117,7 +120,8 @@ class Fit:
         """
         fit = cls.__new__(cls)
         with numerics(task.settings):
-            fit._begin(task, data, make_stepper, make_classifier(task.network, task.settings, data))
+            network = make_classifier(task.network, task.settings, data, rule=task.hand_made)
+            fit._begin(task, data, make_stepper, network)
             fit._put_back(state)
         return fit
 

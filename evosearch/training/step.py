@@ -10,10 +10,14 @@ import torch
 from torch import Tensor, nn, optim
 from torch.nn import functional
 
-from evosearch.evaluation import UNWATCHED, Network, Progress, TrainingSettings
+from evosearch.evaluation import UNWATCHED, HandMadeRule, Network, Progress, TrainingSettings
 from evosearch.networks import decode
 from evosearch.training.augmentation import moved
 from evosearch.training.batches import Resident, ResidentData, Scale
+from evosearch.training.weights import start_weights
+
+AUXILIARY = 0.4
+"""Weight of the loss of InceptionV3's auxiliary head beside its own (torchvision's references/classification)."""
 
 
 def make_optimizer(parameters: Iterable[nn.Parameter], settings: TrainingSettings) -> optim.Optimizer:
@@ -48,9 +52,14 @@ class Classifier:
 
     def logits(self, images: Tensor) -> Tensor:
         """From images (B, C, H, W) uint8 to logits (B, K) float32."""
+        return self.heads(images)[0]
+
+    def heads(self, images: Tensor) -> tuple[Tensor, ...]:
+        """The logits, and in training mode those of the auxiliary head of a network that has one; each (B, K) float32."""
         with torch.autocast(images.device.type, torch.bfloat16, enabled=self.bf16):
-            logits: Tensor = self.module(self.scale(images))
-        return logits.float()
+            found: Tensor | tuple[Tensor, ...] = self.module(self.scale(images))
+        heads = (found,) if isinstance(found, Tensor) else tuple(found)
+        return tuple(one.float() for one in heads)
 
 
 def make_classifier(
@@ -58,9 +67,16 @@ def make_classifier(
     settings: TrainingSettings,
     data: ResidentData,
     generator: torch.Generator | None = None,
+    rule: HandMadeRule = "kaiming",
+    start: str | None = None,
 ) -> Classifier:
-    """`network` on the device of `data`; its weights are drawn from `generator` or, without one, undefined."""
-    module = decode(network, data.image, len(data.classes), settings.dropout, generator)
+    """`network` on the device of `data`; its weights are drawn from `generator` or, without one, undefined.
+
+    `rule`: as in `decode`. `start`: where the weights are that it starts from, as in `TrainingTask`.
+    """
+    module = decode(network, data.image, len(data.classes), settings.dropout, generator, rule)
+    if start is not None and generator is not None:
+        start_weights(start, network, module)
     module.to(data.device, memory_format=torch.channels_last)  # type: ignore[call-overload] # torch has no such overload
     return Classifier(
         module, Scale(data.normalization(settings, network), data.device), settings.precision == "bf16"
@@ -114,7 +130,8 @@ def train_step(
     moves: Tensor | None = None,
     class_weights: Tensor | None = None,
 ) -> None:
-    """Train on the images at `rows`, and add their summed loss to `loss_sum` on the device.
+    """Train on the images at `rows`, and add their summed loss to `loss_sum` on the device: that of the network's own logits,
+    whatever an auxiliary head adds to what is learned from.
 
     Args:
         network: in training mode; its weights and running statistics change in place.
@@ -126,9 +143,11 @@ def train_step(
         class_weights: (K,) float32, on the device: what an image of each class counts in the loss, which is divided by the
             batch's sum of them; `loss_sum` knows nothing of it. None: all alike.
     """
-    images = split.images.index_select(0, rows)
-    logits = network.logits(images if moves is None else moved(images, moves))
-    loss, plain = _losses(logits, split.labels.index_select(0, rows), class_weights)
+    images, labels = split.images.index_select(0, rows), split.labels.index_select(0, rows)
+    logits, *auxiliary = network.heads(images if moves is None else moved(images, moves))
+    loss, plain = _losses(logits, labels, class_weights)
+    for head in auxiliary:
+        loss = loss + AUXILIARY * _losses(head, labels, class_weights)[0]
     optimizer.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call] # of torch
     optimizer.step()

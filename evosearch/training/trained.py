@@ -1,10 +1,11 @@
 """A trained network with what its images need, as a plain PyTorch module."""
 
 import json
+from collections.abc import Mapping
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, get_args
 
 import torch
 from PIL import Image
@@ -14,9 +15,10 @@ from torch import Tensor, nn
 from evosearch.blueprint import ImageShape
 from evosearch.data.decoding import UndecodableError, Window, decode, decode_image
 from evosearch.errors import DataError, EvaluationError
+from evosearch.evaluation import HandMadeRule
 from evosearch.genome import Network, parse_network
 from evosearch.networks import decode as decode_network
-from evosearch.training.weights import load_weights
+from evosearch.training.weights import RULE, load_weights
 
 MOST_PIXELS = 64_000_000
 """A file with more pixels is refused before it is decoded, unless the search's `data.max_image_pixels` says otherwise."""
@@ -76,11 +78,12 @@ class TrainedNetwork(nn.Module):
             with safe_open(weights, framework="pt") as file:
                 told = file.metadata() or {}
             text, classes = told["chromosome"], tuple(json.loads(told["classes"]))
+            rule = _rule(told)
             image = ImageShape(*json.loads(told["image"]))
             scale = (torch.tensor(json.loads(told["mean"])), torch.tensor(json.loads(told["deviation"])))
         except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
             raise EvaluationError(f"'{weights}' holds no network of evosearch ({error})") from error
-        module = _with_weights(weights, parse_network(text), image, len(classes), dropout)
+        module = _with_weights(weights, parse_network(text), image, len(classes), dropout, rule)
         return cls(module, text, classes, image, scale, window, most_pixels, candidate)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -117,17 +120,22 @@ class TrainedNetwork(nn.Module):
         return logits.softmax(1).cpu()
 
 
+def _rule(told: Mapping[str, str]) -> HandMadeRule:
+    rules: tuple[HandMadeRule, ...] = get_args(HandMadeRule)
+    return rules[rules.index(told.get(RULE, "torchvision"))]  # a ValueError where it is none
+
+
 def _with_weights(
-    weights: Path, network: Network, image: ImageShape, classes: int, dropout: float
+    weights: Path, network: Network, image: ImageShape, classes: int, dropout: float, rule: HandMadeRule
 ) -> nn.Module:
     """The network with its weights. Where its layers are counted otherwise than `dropout` says, they are counted so: an
     earlier winner.json may hold the settings of another training of the list.
     """
-    module = decode_network(network, image, classes, dropout)
+    module = decode_network(network, image, classes, dropout, rule=rule)
     try:
         load_weights(weights, module)
     except EvaluationError:
-        other = decode_network(network, image, classes, 0.0 if dropout else 0.5)
+        other = decode_network(network, image, classes, 0.0 if dropout else 0.5, rule=rule)
         with suppress(EvaluationError):
             load_weights(weights, other)
             return other

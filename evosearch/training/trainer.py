@@ -195,7 +195,7 @@ class Trainer:
         if found != held:
             raise EvaluationError(f"the network takes images of shape {held}, found {found}")
         with numerics(task.settings):
-            network = make_classifier(task.network, task.settings, self._data)
+            network = make_classifier(task.network, task.settings, self._data, rule=task.hand_made)
             fetch_weights(task.weights, network.module)
             images = torch.tensor(task.images, device=self._data.device)
             logits = classify(network, images, task.settings.batch_size, progress)
@@ -230,9 +230,9 @@ class Trainer:
         past.measures = fit.measures(progress)
         if task.weights:
             normalization = self._data.normalization(task.settings, task.network)
-            metadata = describe(task.network, self._data.classes, self._data.image, normalization)
+            about = (task.network, self._data.classes, self._data.image, normalization, task.hand_made)
             with fit.judged() as module:
-                keep_weights(task.weights, module, metadata)
+                keep_weights(task.weights, module, describe(*about))
         self._outdated = checkpoints
 
     def _remove_outdated(self) -> None:

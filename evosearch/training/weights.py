@@ -2,10 +2,11 @@
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -14,16 +15,27 @@ from torch import Tensor, nn
 
 from evosearch.blueprint import ImageShape
 from evosearch.errors import EvaluationError
-from evosearch.genome import Network
+from evosearch.evaluation import HandMadeRule
+from evosearch.genome import Network, is_hand_made
+from evosearch.networks.starting import TensorKind, kinds, outputs_of, placed, start_from
 from evosearch.permissions import make_folder, new_file
 from evosearch.training.batches import Normalization
 
 if TYPE_CHECKING:
     from evosearch.storage import ArtifactStore
 
+RULE = "hand_made"
+"""Key of a hand-made network's file: the rule that it was built by. Files of the first versions have none, and are of theirs."""
+
+_AGAIN = "train the network again"
+
 
 def describe(
-    network: Network, classes: tuple[str, ...], image: ImageShape, normalization: Normalization
+    network: Network,
+    classes: tuple[str, ...],
+    image: ImageShape,
+    normalization: Normalization,
+    rule: HandMadeRule = "kaiming",
 ) -> dict[str, str]:
     """What a reader without evosearch needs to use the weights; lists and numbers as JSON text."""
     return {
@@ -32,6 +44,7 @@ def describe(
         "image": json.dumps([image.channels, image.height, image.width]),
         "mean": json.dumps(normalization.mean),
         "deviation": json.dumps(normalization.deviation),
+        **({RULE: rule} if is_hand_made(network) else {}),
     }
 
 
@@ -54,15 +67,19 @@ def load_weights(path: Path, module: nn.Module) -> None:
     Raises:
         EvaluationError: there is no such file, it is no safetensors file, or it holds another network.
     """
-    try:
-        with safe_open(path, framework="pt") as file:
-            tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-    except FileNotFoundError as error:
-        raise EvaluationError(f"there are no weights at '{path}'; train the network again") from error
-    except (SafetensorError, OSError) as error:
-        raise EvaluationError(f"'{path}' is no readable safetensors file ({error})") from error
+    if not path.is_file():
+        raise EvaluationError(f"there are no weights at '{path}'; {_AGAIN}")
+    tensors = _read(path)
     _check(path, _shapes(tensors), _shapes(module.state_dict()))
     module.load_state_dict(tensors)
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+    except (SafetensorError, OSError) as error:
+        raise EvaluationError(f"'{path}' is no readable safetensors file ({error})") from error
 
 
 def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, torch.Size]:
@@ -82,18 +99,65 @@ def keep_weights(place: str, module: nn.Module, metadata: Mapping[str, str]) -> 
 
 def fetch_weights(place: str, module: nn.Module) -> None:
     """As `load_weights`, from a path or from a URL of an artifact store."""
+    with _local(place, _AGAIN) as path:
+        load_weights(path, module)
+
+
+@contextmanager
+def _local(place: str, repair: str) -> Iterator[Path]:
+    """The weights at a path or a URL, as a file of this machine while the context lasts.
+
+    Raises:
+        EvaluationError: there are none; `repair`: what to do then.
+    """
     if "://" not in place:
-        load_weights(Path(place), module)
+        if not Path(place).is_file():
+            raise EvaluationError(f"there are no weights at '{place}'; {repair}")
+        yield Path(place)
         return
     with TemporaryDirectory(prefix="evosearch-weights-") as folder:
         store, name = _store(place)
         try:
             store.get(name, Path(folder, "weights"))
         except FileNotFoundError as error:
+            raise EvaluationError(f"there are no weights at '{store.place}/{name}'; {repair}") from error
+        yield Path(folder, "weights")
+
+
+def start_weights(place: str, network: Network, module: nn.Module) -> None:
+    """Have `module`, decoded from `network` and drawn, start from the weights at `place`, a path or a URL of an artifact store.
+
+    Raises:
+        EvaluationError: there are none, or a tensor does not fit, see `evosearch.networks.start_from`.
+    """
+    with _local(place, "a search keeps those it starts from where storage.artifacts is") as path:
+        try:
+            start_from(module, _read(path), outputs_of(network, module))
+        except EvaluationError as error:
             raise EvaluationError(
-                f"there are no weights at '{store.place}/{name}'; train the network again"
-            ) from error
-        load_weights(Path(folder, "weights"), module)
+                f"'{network}' cannot start from the weights at '{place}': {error}"
+            ) from None
+
+
+def check_start(path: str, network: Network, module: nn.Module) -> None:
+    """See that `module`, decoded from `network` on any device, can start from the weights at `path`; none of them is read.
+
+    Raises:
+        EvaluationError: as `start_weights`.
+    """
+    try:
+        with safe_open(path, framework="np") as file:
+            found = {name: _kind(file.get_slice(name)) for name in file.keys()}  # noqa: SIM118 - no mapping
+    except (SafetensorError, OSError) as error:
+        raise EvaluationError(f"'{path}' is no readable safetensors file ({error})") from error
+    try:
+        placed(found, kinds(module.state_dict()), outputs_of(network, module))
+    except EvaluationError as error:
+        raise EvaluationError(f"'{network}' cannot start from the weights at '{path}': {error}") from None
+
+
+def _kind(header: Any) -> TensorKind:
+    return TensorKind(tuple(header.get_shape()), "F" in header.get_dtype())
 
 
 def _store(url: str) -> tuple["ArtifactStore", str]:

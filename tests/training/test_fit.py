@@ -183,3 +183,13 @@ def test_a_state_of_another_network_is_refused(resident: ResidentData, ask: Ask)
     saved = stepped(Fit(ask(), resident), 1).state()
     with pytest.raises(RuntimeError, match="Error"):
         Fit.restore(ask("C7 B8 P | F8"), resident, saved)
+
+
+@pytest.mark.slow  # InceptionV3 has 25 million weights
+def test_a_network_with_an_auxiliary_head_goes_on_bit_for_bit(resident: ResidentData, ask: Ask) -> None:
+    task = ask("inception_v3", epochs=1, batch_size=7)
+    undisturbed = stepped(Fit(task, resident), 1)
+    saved = undisturbed.state()
+    assert any(name.startswith("module.AuxLogits.") for name in saved.tensors)
+    restored = Fit.restore(task, resident, saved)
+    assert_same(stepped(restored, 1).state(), stepped(undisturbed, 1).state())

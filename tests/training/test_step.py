@@ -118,3 +118,36 @@ def test_the_batch_never_changes_a_classification(data: SearchData) -> None:
     torch.testing.assert_close(classify(network, split.images, 4), classify(network, split.images, 21))
     assert not network.module.training
     assert isinstance(network.module, nn.Module)
+
+
+class TwoHeads(nn.Module):
+    """Logits and, while it trains, those of an auxiliary head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.main, self.auxiliary = nn.Flatten(), nn.Linear(192, 2), nn.Linear(192, 2)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
+        features = self.body(images)
+        return (self.main(features), self.auxiliary(features)) if self.training else self.main(features)
+
+
+def test_an_auxiliary_head_learns_from_four_tenths_of_its_loss_and_is_not_counted(data: SearchData) -> None:
+    _, split = prepared(data)
+    torch.manual_seed(0)
+    module = TwoHeads()
+    network = Classifier(module, Scale(unit(3), torch.device("cpu")), bf16=False)
+    rows, loss_sum = torch.arange(4), torch.zeros((), dtype=torch.float64)
+    main, auxiliary = (
+        functional.cross_entropy(one, split.labels[:4]) for one in network.heads(split.images[:4])
+    )
+    expected = torch.autograd.grad(main + 0.4 * auxiliary, list(module.parameters()))
+    train_step(network, torch.optim.SGD(module.parameters(), lr=0.0), split, rows, loss_sum)
+    for weight, gradient in zip(module.parameters(), expected, strict=True):
+        torch.testing.assert_close(weight.grad, gradient)
+    assert loss_sum.item() == pytest.approx(4 * main.item())
+    torch.testing.assert_close(
+        classify(network, split.images, 4),
+        module.main(module.body(network.scale(split.images))),
+        check_layout=True,
+    )

@@ -1,12 +1,13 @@
 """What a driver knows of its search that never changes: how trials become tasks, and what they cost."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, assert_never
 
 from evosearch.blueprint import NetworkSize, Problem, size_of, training_memory
 from evosearch.evaluation import (
     HandMade,
+    HandMadeRule,
     Masks,
     MasksTask,
     Measure,
@@ -21,7 +22,7 @@ from evosearch.evaluation import (
     network_of,
     trial_key,
 )
-from evosearch.genome import Chromosome
+from evosearch.genome import Chromosome, Pretrained, weights_of
 from evosearch.runtime.scheduling.costs import Work, work_of
 from evosearch.search import AnyStrategy, SearchContext
 
@@ -88,6 +89,11 @@ class SplitReader(Protocol):
         ...
 
 
+def start_file(digest: str) -> str:
+    """What the file of weights with this sha256 is called."""
+    return f"{digest}.safetensors"
+
+
 @dataclass(frozen=True)
 class Plan:
     """A search as the driver runs it."""
@@ -104,6 +110,12 @@ class Plan:
     """Of a list whose networks read the test split; None everywhere else."""
     measure: Measure = "accuracy"
     """What the strategy goes by."""
+    hand_made: HandMadeRule = "kaiming"
+    """How hand-made networks are built."""
+    sizes: Mapping[str, NetworkSize] = field(default_factory=dict)
+    """Of networks that only building them tells how big they are, by their texts."""
+    starts: str | None = None
+    """Where the weights are that networks start from, files named by their sha256: a folder, or the URL of an artifact store."""
 
     @property
     def problem(self) -> Problem:
@@ -133,9 +145,10 @@ class Plan:
         """What a worker is to do for `trial`; `term` and `attempt` name what it leaves behind."""
         subject, settings, seed = trial.subject, self.settings(trial), self.seed(trial)
         match subject:
-            case Chromosome() | HandMade():
-                kept = self._weights(trial, term, attempt)
-                return TrainingTask(subject, settings, self.data_key, seed, kept, until=trial.until)
+            case Chromosome() | Pretrained() | HandMade():
+                kept, start = self._weights(trial, term, attempt), self._start(weights_of(subject))
+                how = (kept, trial.until, None, start, self.hand_made)
+                return TrainingTask(subject, settings, self.data_key, seed, *how)
             case Masks():
                 return MasksTask(subject, settings, self.data_key, seed)
         assert_never(subject)
@@ -145,12 +158,18 @@ class Plan:
             return None
         return self.reader.place(self.reader.weights(self, trial, term, attempt))
 
+    def _start(self, digest: str | None) -> str | None:
+        if digest is None or self.starts is None:
+            return None
+        return f"{self.starts}/{start_file(digest)}"
+
     def network_size(self, trial: Trial) -> NetworkSize | None:
         """How big the trial's network is; None where that is not known before it is built."""
         network = network_of(trial.subject)
         if network is None:
             return None
-        return size_of(network, self.problem, self.settings(trial).dropout)
+        found = size_of(network, self.problem, self.settings(trial).dropout)
+        return self.sizes.get(str(network)) if found is None else found
 
     def size(self, trial: Trial) -> Size | None:
         """What the training takes; None where it is not known."""
