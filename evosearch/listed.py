@@ -62,7 +62,9 @@ def resolved(config: RunConfig, home: Home, row: SearchRow | None, source: Docum
         journaled = known[place] if place < len(known) else None
         found, training = _known_by_text(one, journaled, home), one.settings or config.training
         if journaled is not None and found.weights and located(found.weights) is None:
-            found = replace(found, settings=one.settings or journaled.settings)  # as the file said when it was there
+            found = replace(
+                found, settings=one.settings or journaled.settings
+            )  # as the file said when it was there
         elif not _says_normalize(source, place) and (other := imagenet_for(found, training)) != training:
             found = replace(found, settings=other)
         trials.append(journaled if journaled == found else found)

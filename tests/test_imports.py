@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-HEAVY = ("torch", "torchvision", "ray", "matplotlib", "sklearn")
+HEAVY = ("torch", "torchvision", "ray", "matplotlib", "sklearn", "scipy", "statsmodels")
 
 
 def loaded_by(statement):

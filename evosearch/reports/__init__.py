@@ -4,6 +4,7 @@ Everything here reads rows of the journal and returns text, documents or files; 
 recorded. This room imports no ray and no torch.
 """
 
+from evosearch.reports.comparison_picture import draw_comparison
 from evosearch.reports.confirmation import Confirmation, confirmation_lines, confirmation_of
 from evosearch.reports.cost import (
     Ahead,
@@ -37,6 +38,14 @@ from evosearch.reports.results import (
     results_table,
 )
 from evosearch.reports.status import SearchSnapshot, last_heard, status_document, status_lines, status_table
+from evosearch.reports.study import (
+    comparison_csv,
+    comparison_document,
+    comparison_grid,
+    comparison_markdown,
+    fact_lines,
+    legend_lines,
+)
 from evosearch.reports.study_table import (
     study_csv,
     study_document,
@@ -63,6 +72,10 @@ __all__ = [
     "best_first",
     "best_member",
     "cells",
+    "comparison_csv",
+    "comparison_document",
+    "comparison_grid",
+    "comparison_markdown",
     "confirmation_lines",
     "confirmation_of",
     "cost_lines",
@@ -70,6 +83,7 @@ __all__ = [
     "counted",
     "data_lines",
     "describe",
+    "draw_comparison",
     "draw_evolution",
     "draw_group",
     "draw_learning",
@@ -77,9 +91,11 @@ __all__ = [
     "duration",
     "epoch_figures",
     "estimate_cost",
+    "fact_lines",
     "group_document",
     "group_lines",
     "last_heard",
+    "legend_lines",
     "measured",
     "reading_document",
     "reading_lines",

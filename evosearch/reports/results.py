@@ -112,7 +112,7 @@ def results_csv(rows: Sequence[EvaluationRow], *, grouped: bool = False) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_columns(grouped))
     for row in rows:
-        writer.writerow(map(_csv_cell, _values(row, grouped).values()))
+        writer.writerow(map(csv_cell, _values(row, grouped).values()))
     return text.getvalue()
 
 
@@ -120,8 +120,8 @@ _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """What makes a cell a formula (OWASP, "CSV Injection"), the full-width forms too; tab and line feeds are written out before."""
 
 
-def _csv_cell(value: Any) -> Any:
-    """Numbers stay numbers, negative ones too."""
+def csv_cell(value: Any) -> Any:
+    """A value as a cell of CSV: numbers stay numbers, negative ones too; a text that begins a formula has a `'` before it."""
     if isinstance(value, list):
         value = "; ".join(map(str, value))
     if not isinstance(value, str):

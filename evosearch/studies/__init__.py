@@ -1,9 +1,19 @@
 """Studies: what is trained after or beside a search, as searches of their own.
 
 A *retraining* trains the best of a search again and reads the test split, once for each network. The one rule: a study is
-a list of trainings for the one driver there is; test images leave it only after the training they judge has ended.
+a list of trainings for the one driver there is; test images leave it only after the training they judge has ended. What they
+answered is compared in `comparison`, and told in a `ComparisonTable`.
 """
 
+from evosearch.studies.comparison import Arm, ArmFigures, Comparison, compare
+from evosearch.studies.comparison_table import (
+    ArmFacts,
+    ComparisonRow,
+    ComparisonTable,
+    StudyFacts,
+    comparison_table,
+    is_trained,
+)
 from evosearch.studies.intervals import intervals_of, wilson
 from evosearch.studies.metrics import Metrics, classification_metrics
 from evosearch.studies.predictions import predictions_of
@@ -31,8 +41,8 @@ from evosearch.studies.settings import (
     StudySettings,
     is_text,
 )
-from evosearch.studies.steps import Arm, Common, Ended, MemberPlan, Spent, Step, member_name, steps_of
-from evosearch.studies.table import ArmRow, MemberRecord, StudyTable, arm_rows
+from evosearch.studies.steps import ArmPlan, Common, Ended, MemberPlan, Spent, Step, member_name, steps_of
+from evosearch.studies.table import ArmRow, MemberRecord, StudyTable, arm_rows, compared
 from evosearch.studies.winner import best_reading, fetch_winner, is_published, publish_winner
 
 __all__ = [
@@ -41,10 +51,16 @@ __all__ = [
     "STUDY_PARTS",
     "AblationStudy",
     "Arm",
+    "ArmFacts",
+    "ArmFigures",
+    "ArmPlan",
     "ArmRow",
     "BaselinesStudy",
     "BatchNormStudy",
     "Common",
+    "Comparison",
+    "ComparisonRow",
+    "ComparisonTable",
     "Ended",
     "FinalReader",
     "LearningRates",
@@ -54,17 +70,22 @@ __all__ = [
     "NamedNetwork",
     "Spent",
     "Step",
+    "StudyFacts",
     "StudyKeys",
     "StudySettings",
     "StudyTable",
     "arm_rows",
     "best_reading",
     "classification_metrics",
+    "compare",
+    "compared",
+    "comparison_table",
     "fetch_winner",
     "final_name",
     "intervals_of",
     "is_published",
     "is_text",
+    "is_trained",
     "lengthened",
     "listed_key",
     "member_name",

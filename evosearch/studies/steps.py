@@ -31,7 +31,7 @@ from evosearch.studies.settings import (
 
 
 @dataclass(frozen=True)
-class Arm:
+class ArmPlan:
     """One row of the table: how its members search."""
 
     name: str
@@ -42,15 +42,13 @@ class Arm:
     """What a random network of it may look like."""
     training: TrainingSettings
     """How its candidates are trained."""
-    weights: str | None = None
-    """File of weights that its one network starts from; None: random ones."""
 
 
 @dataclass(frozen=True)
 class MemberPlan:
     """An arm from one seed."""
 
-    arm: Arm
+    arm: ArmPlan
     """Which arm."""
     seed: int
     """The search's."""
@@ -58,7 +56,7 @@ class MemberPlan:
     def name(self, study: str) -> str:
         """What the search is called.
 
-        >>> MemberPlan(Arm("eavl", EavlSettings(), SearchSpace(), TrainingSettings()), 3).name("ablation")
+        >>> MemberPlan(ArmPlan("eavl", EavlSettings(), SearchSpace(), TrainingSettings()), 3).name("ablation")
         'ablation/eavl-seed-3'
         """
         return member_name(study, self.arm.name, self.seed)
@@ -95,9 +93,9 @@ class Common:
     strategy: StrategySettings
     """Of what is evolved; what it goes by holds for every arm."""
     space: SearchSpace
-    """See `Arm`."""
+    """See `ArmPlan`."""
     training: TrainingSettings
-    """See `Arm`."""
+    """See `ArmPlan`."""
 
 
 def member_name(study: str, arm: str, seed: int) -> str:
@@ -125,20 +123,21 @@ def steps_of(study: StudySettings, common: Common, texts: Mapping[str, str]) -> 
             return (_at_once("variants", _variants(study, common, texts[study.network or ""]), study.seeds),)
 
 
-def _at_once(name: str, arms: Sequence[Arm], seeds: Sequence[int]) -> Step:
+def _at_once(name: str, arms: Sequence[ArmPlan], seeds: Sequence[int]) -> Step:
     members = tuple(MemberPlan(arm, seed) for arm in arms for seed in seeds)
     return Step(name, lambda _: members)
 
 
-def _listed(name: str, network: str, common: Common, weights: str | None = None) -> Arm:
-    """One network, trained once by each member."""
-    strategy = FixedListSettings(trials=(ListedTrial(network),), fitness=measure_of(common.strategy))
-    return Arm(name, strategy, common.space, common.training, weights)
+def _listed(name: str, network: str, common: Common, weights: str | None = None) -> ArmPlan:
+    """One network, trained once by each member. `weights`: the file that it starts from."""
+    trials = (ListedTrial(network, weights=weights),)
+    strategy = FixedListSettings(trials=trials, fitness=measure_of(common.strategy))
+    return ArmPlan(name, strategy, common.space, common.training)
 
 
-def _baselines(study: BaselinesStudy, common: Common, texts: Mapping[str, str]) -> list[Arm]:
+def _baselines(study: BaselinesStudy, common: Common, texts: Mapping[str, str]) -> list[ArmPlan]:
     return [
-        Arm(one.name or EVOLVED, common.strategy, common.space, common.training)
+        ArmPlan(one.name or EVOLVED, common.strategy, common.space, common.training)
         if one.network == EVOLVED
         else _listed(one.name or one.network, texts[one.network], common, one.weights)
         for one in study.entries
@@ -180,16 +179,16 @@ def _evolution(common: Common) -> EavlSettings:
     return common.strategy
 
 
-def _random(common: Common, evaluations: int) -> Arm:
+def _random(common: Common, evaluations: int) -> ArmPlan:
     """The paper's competitor: batch norm after every convolution."""
     evolution = _evolution(common)
     drawn = RandomSearchSettings(
         evaluations=evaluations, redraws=evolution.redraws, fitness=evolution.fitness
     )
-    return Arm("random", drawn, replace(common.space, batch_norm=1.0), common.training)
+    return ArmPlan("random", drawn, replace(common.space, batch_norm=1.0), common.training)
 
 
-def _ablated(arm: AblationArm, common: Common) -> Arm:
+def _ablated(arm: AblationArm, common: Common) -> ArmPlan:
     evolution, everywhere = _evolution(common), replace(common.space, batch_norm=1.0)
     match arm:
         case "vgg16_bn":
@@ -197,9 +196,9 @@ def _ablated(arm: AblationArm, common: Common) -> Arm:
         case "random":
             raise AssertionError("it has a budget of its own")
         case "evo_cnn":
-            return Arm(arm, _as_strategy("evo_cnn", evolution), everywhere, common.training)
+            return ArmPlan(arm, _as_strategy("evo_cnn", evolution), everywhere, common.training)
         case "eavl_batch_norm_everywhere":
-            return Arm(arm, evolution, everywhere, common.training)
+            return ArmPlan(arm, evolution, everywhere, common.training)
         case "eavl":
             changed = evolution
         case "eavl_no_immigrants":
@@ -208,7 +207,7 @@ def _ablated(arm: AblationArm, common: Common) -> Arm:
             changed = replace(evolution, selection="proportionate")
         case "eavl_no_balance":
             changed = _with(evolution, arm, balance=False)
-    return Arm(arm, changed, common.space, common.training)
+    return ArmPlan(arm, changed, common.space, common.training)
 
 
 def _with(evolution: EavlSettings, arm: AblationArm, **switches: Any) -> EavlSettings:
@@ -245,7 +244,7 @@ def with_batch_norm(chromosome: Chromosome, everywhere: bool) -> Chromosome:
     return Chromosome(tuple(map(gene, chromosome.head)), chromosome.tail)
 
 
-def _variants(study: BatchNormStudy, common: Common, origin: str) -> list[Arm]:
+def _variants(study: BatchNormStudy, common: Common, origin: str) -> list[ArmPlan]:
     """ORIGIN and its two variants by each optimizer; a variant that ORIGIN is itself is trained once."""
     found = parse_network(origin)
     if not isinstance(found, Chromosome):

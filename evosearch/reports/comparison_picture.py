@@ -1,0 +1,109 @@
+"""A picture of a study: for each arm its accuracy with the interval, and its difference to the reference."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evosearch.printable import printable
+from evosearch.reports.curve import save_figure
+from evosearch.studies.comparison import Interval, Verdict
+from evosearch.studies.comparison_table import ComparisonRow, ComparisonTable
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+REFERENCE, UNPAIRED, SEED, SHORTCUT = "#222222", "#8C8C8C", "#B8B8B8", "#F58518"
+COLOURS: Mapping[Verdict, str] = {"better": "#54A24B", "worse": "#E45756", "no difference": "#4C78A8"}
+"""Of an arm, by how it compares with the reference."""
+
+MOST_LETTERS = 28
+"""Of an arm's name; a longer one loses its middle."""
+
+
+def draw_comparison(table: ComparisonTable, file: Path) -> None:
+    """Draw `comparison_figure` to `file`, a PNG 1320 pixels wide, the higher the more arms there are."""
+    save_figure(comparison_figure(table), file)
+
+
+def comparison_figure(table: ComparisonTable) -> "Figure":
+    """Left every arm's accuracy on the test images, a dot for the mean, small ones for each seed, with its interval and the
+    figures of what never looked at an image; right each one's difference to the reference.
+    """
+    from matplotlib.figure import Figure  # noqa: PLC0415 - half a second that only pictures need
+
+    figure = Figure(figsize=(11, 2.1 + 0.42 * len(table.rows)), dpi=120, layout="constrained")
+    left, right = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
+    for place, row in enumerate(table.rows):
+        _draw_accuracy(left, place, row, _colour(row, table.reference))
+        _draw_difference(right, place, row)
+    _draw_constants(left, table)
+    right.axvline(0, color=REFERENCE, linewidth=1, linestyle=":")
+    left.set_yticks(
+        range(len(table.rows)), [_short(row.figures.name) for row in table.rows], parse_math=False
+    )
+    left.set_ylim(len(table.rows) - 0.5, -0.5)
+    left.set_xlabel(f"accuracy on {table.images:,} test images")
+    right.set_xlabel(f"difference to {_short(table.reference)}", parse_math=False)
+    for axes in (left, right):
+        axes.grid(axis="x", alpha=0.25)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.suptitle(f"{printable(table.facts.name)}: means over the seeds, 95 % intervals", parse_math=False)
+    _add_legend(figure, table)
+    return figure
+
+
+def _colour(row: ComparisonRow, reference: str) -> str:
+    found = row.figures.comparison
+    if found is not None:
+        return COLOURS[found.verdict]
+    return REFERENCE if row.figures.name == reference else UNPAIRED
+
+
+def _draw_accuracy(axes: "Axes", place: int, row: ComparisonRow, colour: str) -> None:
+    figures = row.figures
+    axes.scatter(figures.accuracies, [place] * len(figures.accuracies), s=14, color=SEED, zorder=2)
+    _draw_point(axes, place, figures.accuracy, figures.interval, colour)
+
+
+def _draw_difference(axes: "Axes", place: int, row: ComparisonRow) -> None:
+    found = row.figures.comparison
+    if found is not None:
+        _draw_point(axes, place, found.difference, found.interval, COLOURS[found.verdict])
+
+
+def _draw_point(axes: "Axes", place: int, value: float, interval: Interval, colour: str) -> None:
+    axes.plot(interval, (place, place), color=colour, linewidth=2, zorder=3)
+    axes.plot(value, place, "o", color=colour, markersize=6, zorder=4)
+
+
+def _draw_constants(axes: "Axes", table: ComparisonTable) -> None:
+    axes.axvline(table.constant, color=SEED, linewidth=1.2, linestyle="--", label="largest class always")
+    if table.facts.shortcut is not None:
+        axes.axvline(
+            table.facts.shortcut, color=SHORTCUT, linewidth=1.2, linestyle="--", label="file headers alone"
+        )
+
+
+def _add_legend(figure: "Figure", table: ComparisonTable) -> None:
+    from matplotlib.lines import Line2D  # noqa: PLC0415 - likewise
+
+    found = {row.figures.comparison.verdict for row in table.rows if row.figures.comparison is not None}
+    words: Sequence[tuple[Verdict, str]] = (
+        ("better", "better"),
+        ("worse", "worse"),
+        ("no difference", "no difference beyond chance"),
+    )
+    points = [
+        Line2D([], [], color=COLOURS[verdict], marker="o", linewidth=2, label=word)
+        for verdict, word in words
+        if verdict in found
+    ]
+    seeds = [Line2D([], [], color=SEED, marker="o", markersize=4, linewidth=0, label="each seed")]
+    lines, _ = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles=[*points, *seeds, *lines], frameon=False, loc="outside lower center", ncols=6)
+
+
+def _short(name: str) -> str:
+    text = printable(name)
+    return text if len(text) <= MOST_LETTERS else f"{text[: MOST_LETTERS - 10]}…{text[-9:]}"

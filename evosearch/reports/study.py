@@ -1,0 +1,262 @@
+"""A study's table as Markdown, CSV, JSON and for a terminal. Nothing is computed here but means of what is shown."""
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rich.table import Table
+
+from evosearch.printable import printable
+from evosearch.reports.results import csv_cell
+from evosearch.reports.words import cells, counted, duration, fitting, left_out_at, scaled
+from evosearch.studies.comparison import LEAST_SEEDS, Comparison, Interval
+from evosearch.studies.comparison_table import ComparisonRow, ComparisonTable, StudyFacts
+
+LEFT_OUT = (
+    "notes",
+    "FLOPs",
+    "reading",
+    "depth",
+    "parameters",
+    "worker time",
+    "validation",
+    "believed",
+    "AUROC",
+    "F1",
+    "not better / not worse",
+    "95 %",
+    "seeds",
+    "95 % of it",
+    "p (Holm)",
+)
+"""What a narrow terminal does without, first to last."""
+
+
+def comparison_document(table: ComparisonTable) -> dict[str, Any]:
+    """The whole table as JSON: the fields of `ComparisonTable`, and of each comparison also `verdict` and `sentence`."""
+    rows = []
+    for row in table.rows:
+        found = row.figures.comparison
+        document = asdict(row)
+        if found is not None:
+            document["figures"]["comparison"] |= {"verdict": found.verdict, "sentence": found.sentence}
+        rows.append(document)
+    facts = asdict(table.facts) | {"versions": dict(table.facts.versions)}
+    return asdict(table) | {"facts": facts, "rows": rows}
+
+
+def comparison_csv(table: ComparisonTable) -> str:
+    """A line for each arm, numbers unrounded; what belongs to the whole table is repeated in each, so that a line alone is
+    complete. Several values are joined by "; ", what is unknown is empty.
+    """
+    text = io.StringIO()
+    lines = [_csv_values(row) | _csv_facts(table) for row in table.rows]
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(lines[0])
+    for line in lines:
+        writer.writerow(map(csv_cell, line.values()))
+    return text.getvalue()
+
+
+def _csv_values(row: ComparisonRow) -> dict[str, Any]:
+    figures, facts, found = row.figures, row.facts, row.figures.comparison
+    return {
+        "arm": figures.name,
+        "seeds": list(figures.seeds),
+        "accuracies": list(figures.accuracies),
+        "accuracy": figures.accuracy,
+        "deviation": figures.deviation,
+        "low": figures.interval[0],
+        "high": figures.interval[1],
+        "f1": row.f1,
+        "auroc": row.auroc,
+        "believed": row.believed,
+        "validation": row.validation,
+        **_csv_comparison(found),
+        "worker_seconds": facts.worker_seconds,
+        "parameters": list(facts.parameters),
+        "flops": list(facts.flops),
+        "depth": list(facts.depth),
+        "readings": list(facts.readings),
+        "notes": list(row.notes),
+    }
+
+
+def _csv_comparison(found: Comparison | None) -> dict[str, Any]:
+    names = (
+        "difference",
+        "not_better",
+        "not_worse",
+        "p",
+        "p_holm",
+        "seeds_p",
+        "seeds_least",
+        "verdict",
+        "sentence",
+    )
+    return {
+        "pairs": [] if found is None else list(found.seeds),
+        "difference_low": None if found is None else found.interval[0],
+        "difference_high": None if found is None else found.interval[1],
+        "mcnemar": [] if found is None else list(found.mcnemar),
+        **{name: None if found is None else getattr(found, name) for name in names},
+    }
+
+
+def _csv_facts(table: ComparisonTable) -> dict[str, Any]:
+    facts = table.facts
+    return {
+        "study": facts.name,
+        "kind": facts.kind,
+        "reference": table.reference,
+        "images": table.images,
+        "draws": table.draws,
+        "constant": table.constant,
+        "shortcut": facts.shortcut,
+        "budgets": list(facts.budgets),
+        "data_key": facts.data_key,
+        "test_key": facts.test_key,
+        "versions": [" ".join(one) for one in facts.versions],
+        "hardware": list(facts.hardware),
+        "study_worker_seconds": facts.worker_seconds,
+        "caveats": list(facts.caveats),
+    }
+
+
+def comparison_markdown(table: ComparisonTable) -> str:
+    """The table with its facts above it and how it is read below it."""
+    lines = [_texts(row, table) for row in table.rows]
+    bars = [lines[0].keys(), ["---"] * len(lines[0]), *(line.values() for line in lines)]
+    return "\n".join(
+        [
+            f"# {_inert(table.facts.name)}",
+            "",
+            *(f"- {_inert(line)}" for line in fact_lines(table)),
+            "",
+            *(f"| {' | '.join(map(_inert, bar))} |" for bar in bars),
+            "",
+            *(f"- {_inert(line)}" for line in legend_lines(table)),
+            "",
+        ]
+    )
+
+
+def comparison_grid(table: ComparisonTable, width: int | None = None) -> Table:
+    """The same rows for a terminal of `width` columns (None: of any); what a narrow one does without is named below."""
+    lines = [_texts(row, table) for row in table.rows]
+    columns = {heading: [line[heading] for line in lines] for heading in lines[0]}
+    shown = fitting(columns, LEFT_OUT, width, {"verdict": 28, "notes": 28})
+    grid = Table(
+        box=None,
+        pad_edge=False,
+        header_style="bold",
+        caption=left_out_at(columns, shown, "--format csv has all"),
+        caption_justify="left",
+    )
+    for heading in shown:
+        grid.add_column(heading, no_wrap=heading not in {"verdict", "notes"})
+    for line in lines:
+        grid.add_row(*cells(*(line[heading] for heading in shown)))
+    return grid
+
+
+def fact_lines(table: ComparisonTable) -> list[str]:
+    """What a study was made with, a line each; what is not known is left out."""
+    return [line for line in _facts(table, table.facts) if line]
+
+
+def _facts(table: ComparisonTable, facts: StudyFacts) -> Iterator[str]:
+    yield f"{facts.kind}, every arm held against {table.reference}"
+    yield f"seeds {', '.join(map(str, table.seeds))}; {counted(table.images, 'test image')} of {', '.join(facts.classes)}"
+    yield _named("budgets", facts.budgets)
+    yield f"always answering the largest class reaches accuracy {table.constant:.4f}"
+    if facts.shortcut is not None:
+        yield f"file headers alone, without one pixel, reach accuracy {facts.shortcut:.4f} on the same test images"
+    yield from (f"caveat: {line}" for line in facts.caveats)
+    if facts.data_key or facts.test_key:
+        yield f"data {facts.data_key[:20] or 'unknown'}, test split {facts.test_key[:20] or 'unknown'}"
+    yield _named("versions", [" ".join(one) for one in facts.versions])
+    yield _named("hardware", facts.hardware)
+    if facts.worker_seconds is not None:
+        yield f"{duration(facts.worker_seconds)} of workers in all"
+
+
+def _named(what: str, values: Sequence[str]) -> str:
+    return f"{what}: {', '.join(values)}" if values else ""
+
+
+def legend_lines(table: ComparisonTable) -> list[str]:
+    """How the columns are read."""
+    unread = any(reading > 1 for row in table.rows for reading in row.facts.readings)
+    lines = [
+        "accuracy: mean over the seeds ± their deviation; 95 %: of the bootstrap's draws, in which seeds and test images are "
+        f"drawn together, with replacement, pairs kept ({table.draws:,} draws)",
+        f"not better / not worse: shares of these draws in which the arm is not better, or not worse, than {table.reference}",
+        "p (Holm): two-sided, over the test images with these very networks (McNemar's exact test for one pair, a permutation "
+        "test for more), by Holm's method over the table",
+        f"a difference is claimed where p is below 0.05, the interval leaves out 0, and, from {LEAST_SEEDS} seeds on, seeds agree "
+        "(all of up to 5; of more, a permutation test below 0.05)",
+        "believed: what the search thought of its winners on the validation images; validation: of the networks that were read",
+    ]
+    return [*lines, "reading: above 1 the test split had been looked at before"] if unread else lines
+
+
+def _texts(row: ComparisonRow, table: ComparisonTable) -> dict[str, str]:
+    """Cells by heading."""
+    figures, facts, found = row.figures, row.facts, row.figures.comparison
+    deviation = "" if figures.deviation is None else f" ± {figures.deviation:.4f}"
+    return {
+        "arm": figures.name,
+        "seeds": str(len(figures.seeds)),
+        "accuracy": f"{figures.accuracy:.4f}{deviation}",
+        "95 %": _span(figures.interval),
+        "F1": f"{row.f1:.4f}",
+        "AUROC": _figure(row.auroc),
+        "believed": _figure(row.believed),
+        "validation": _figure(row.validation),
+        f"against {table.reference}": "" if found is None else f"{found.difference:+.4f}",
+        "95 % of it": "" if found is None else _span(found.interval, "+"),
+        "not better / not worse": "" if found is None else f"{found.not_better:.4f} / {found.not_worse:.4f}",
+        "p (Holm)": "" if found is None else _chance(found.p_holm),
+        "verdict": _verdict(row, table),
+        "worker time": "" if facts.worker_seconds is None else duration(facts.worker_seconds),
+        "parameters": _sizes(facts.parameters),
+        "FLOPs": _sizes(facts.flops),
+        "depth": ", ".join("?" if one is None else str(one) for one in facts.depth),
+        "reading": ", ".join(map(str, facts.readings)),
+        "notes": "; ".join(row.notes),
+    }
+
+
+def _verdict(row: ComparisonRow, table: ComparisonTable) -> str:
+    if row.figures.comparison is not None:
+        return row.figures.comparison.sentence
+    return "the reference" if row.figures.name == table.reference else "not compared"
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
+
+
+def _span(interval: Interval, sign: str = "") -> str:
+    return " to ".join(f"{end:{sign}.4f}" for end in interval)
+
+
+def _chance(p: float) -> str:
+    return "< 0.0001" if p < 0.0001 else f"{p:.4f}"
+
+
+def _sizes(values: Sequence[int | None]) -> str:
+    """One figure where all are equal, else the least and the greatest."""
+    known = sorted({one for one in values if one is not None})
+    return " to ".join(scaled(one, "") for one in ([known[0], known[-1]] if len(known) > 1 else known))
+
+
+_MARKUP: Mapping[int, str] = str.maketrans({mark: f"\\{mark}" for mark in "\\|`*[]<"})
+
+
+def _inert(text: str) -> str:
+    """One line in which nothing is Markdown."""
+    return printable(text).translate(_MARKUP)

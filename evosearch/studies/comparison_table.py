@@ -1,0 +1,228 @@
+"""The table of a study as a value: a row for each arm, and beside it everything without which its figures say little."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from statistics import fmean
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from evosearch.studies.comparison import DRAWS, Arm, ArmFigures, compare
+from evosearch.studies.metrics import Metrics, classification_metrics
+
+Known: TypeAlias = tuple[int | None, ...]
+"""A whole number for each seed, None where it is not known; empty: not known of any."""
+
+LEAST_FALL = 0.1
+"""A network whose training loss fell by less than this share of its first value was not trained."""
+
+
+@dataclass(frozen=True)
+class ArmFacts:
+    """What is known of an arm besides its answers. Of several networks: a value for each seed, in the order of its seeds."""
+
+    parameters: Known = ()
+    """Trainable numbers of its network."""
+    flops: Known = ()
+    """Forward, for one image."""
+    depth: Known = ()
+    """Layers with weights, or however the study counts them."""
+    worker_seconds: float | None = None
+    """Spent by workers on all of it: searches, retrainings, readings; None: not known."""
+    losses: tuple[tuple[float, ...], ...] = ()
+    """Training loss by epoch of what was read, for each seed; what did not fall is noted."""
+    readings: tuple[int, ...] = ()
+    """Which reading of the test split each figure is from, 1: the first of its search."""
+    notes: tuple[str, ...] = ()
+    """What else a reader has to know of this arm, each a few words."""
+
+
+@dataclass(frozen=True)
+class StudyFacts:
+    """What a whole study was made with, as it stands above its table."""
+
+    name: str
+    """The study's."""
+    kind: str
+    """baselines, ablation and so on."""
+    classes: tuple[str, ...]
+    """Of the images, by number."""
+    positive: int = 1
+    """Number of the class, of two, that F1 is of."""
+    budgets: tuple[str, ...] = ()
+    """What each arm was allowed, a phrase each: `810 evaluations of 100 epochs`, `retrained for 1000 epochs`."""
+    data_key: str = ""
+    """Hash of all images and their splits."""
+    test_key: str = ""
+    """Hash of the test split alone."""
+    versions: tuple[tuple[str, str], ...] = ()
+    """Of what was computed with: name and version."""
+    hardware: tuple[str, ...] = ()
+    """Devices of the workers, each once."""
+    worker_seconds: float | None = None
+    """Of the whole study; None: not known."""
+    shortcut: float | None = None
+    """Accuracy on the same test images of what reads file headers alone, without one pixel; None: not measured."""
+    caveats: tuple[str, ...] = ()
+    """What the audit of the data found, a line each."""
+
+
+@dataclass(frozen=True)
+class ComparisonRow:
+    """One arm."""
+
+    figures: ArmFigures
+    """Accuracy on the test images, and how it compares."""
+    f1: float
+    """Mean over the seeds; of the positive class of two, else the mean over the classes."""
+    auroc: float | None
+    """Mean over the seeds; None where probabilities were not kept, or it is undefined."""
+    believed: float | None
+    """What the searches thought of their winners, the mean of what is known; None: nothing is."""
+    validation: float | None
+    """Validation accuracy of what was read, likewise."""
+    facts: ArmFacts
+    """Sizes, cost, readings."""
+    notes: tuple[str, ...]
+    """Of `facts`, and what was noticed here: what was not trained, what has no pair."""
+
+
+@dataclass(frozen=True)
+class ComparisonTable:
+    """A study's result."""
+
+    facts: StudyFacts
+    """Above the table."""
+    reference: str
+    """The arm that all others are compared with."""
+    images: int
+    """Of the test split."""
+    seeds: tuple[int, ...]
+    """Of any arm, in order."""
+    draws: int
+    """Of the bootstrap."""
+    constant: float
+    """Accuracy of always answering the class that most of these images are of."""
+    rows: tuple[ComparisonRow, ...]
+    """In the order in which the arms were given."""
+
+
+def comparison_table(
+    arms: Sequence[Arm],
+    reference: str,
+    seed: int,
+    study: StudyFacts,
+    facts: Mapping[str, ArmFacts] | None = None,
+    draws: int = DRAWS,
+) -> ComparisonTable:
+    """Everything a study says of its arms; nothing in it is of another origin than these arguments.
+
+    Args:
+        arms: at least one; their order is the table's.
+        reference: the name of one of them.
+        seed: the study's, from which the bootstrap draws.
+        study: what stands above the table.
+        facts: what else is known of an arm, by its name.
+        draws: of the bootstrap.
+
+    Raises:
+        SearchConflictError: the arms were read on different test splits.
+    """
+    facts = facts or {}
+    _check_facts(arms, facts)
+    figures = compare(arms, reference, seed, draws)
+    labels = arms[0].labels
+    return ComparisonTable(
+        facts=study,
+        reference=reference,
+        images=len(labels),
+        seeds=tuple(sorted({one for arm in arms for one in arm.seeds})),
+        draws=draws,
+        constant=max(float((labels == number).mean()) for number in range(len(study.classes))),
+        rows=tuple(
+            _row(arm, found, study, facts.get(arm.name, ArmFacts()), reference)
+            for arm, found in zip(arms, figures, strict=True)
+        ),
+    )
+
+
+def _check_facts(arms: Sequence[Arm], facts: Mapping[str, ArmFacts]) -> None:
+    seeds = {arm.name: len(arm.seeds) for arm in arms}
+    for name, one in facts.items():
+        for values in (one.parameters, one.flops, one.depth, one.losses, one.readings):
+            if values and len(values) != seeds.get(name):
+                raise ValueError(f"facts of {name!r} hold {len(values)} values for {seeds.get(name)} seeds")
+
+
+def is_trained(losses: Sequence[float]) -> bool:
+    """Whether a training loss, epoch by epoch, fell by a tenth at least; one epoch alone cannot tell, and passes.
+
+    >>> is_trained([0.69, 0.70, 0.66]), is_trained([0.69, 0.40]), is_trained([0.69, float("nan")])
+    (False, True, False)
+    """
+    if len(losses) < 2:
+        return True
+    return isfinite(losses[-1]) and losses[-1] <= (1 - LEAST_FALL) * losses[0]
+
+
+def _row(arm: Arm, figures: ArmFigures, study: StudyFacts, facts: ArmFacts, reference: str) -> ComparisonRow:
+    f1, auroc = _measures(arm, study)
+    return ComparisonRow(
+        figures=figures,
+        f1=f1,
+        auroc=auroc,
+        believed=_mean(arm.believed),
+        validation=_mean(arm.validation),
+        facts=facts,
+        notes=(*facts.notes, *_untrained(arm, facts), *_unpaired(arm, figures, reference)),
+    )
+
+
+def _measures(arm: Arm, study: StudyFacts) -> tuple[float, float | None]:
+    """Means of F1 and AUROC over the seeds.
+
+    F1 goes by the classes that were answered: probabilities of 16 bits may have become equal, and their first would win.
+    """
+    certain = np.eye(len(study.classes), dtype=np.float32)
+    f1 = fmean(_metrics(arm, certain[answers], study).f1 for answers in arm.predicted)
+    if arm.probabilities is None:
+        return f1, None
+    whole = arm.probabilities.astype(np.float64)
+    whole /= whole.sum(axis=2, keepdims=True)  # of 16 bits they add up to one only nearly
+    known = [_metrics(arm, each.astype(np.float32), study).auroc for each in whole]
+    return f1, fmean(one for one in known if one is not None) if None not in known else None
+
+
+def _metrics(arm: Arm, probabilities: npt.NDArray[np.float32], study: StudyFacts) -> Metrics:
+    return classification_metrics(arm.labels, probabilities, study.classes, study.positive)
+
+
+def _mean(known: Sequence[float | None]) -> float | None:
+    values = [one for one in known if one is not None]
+    return fmean(values) if values else None
+
+
+def _untrained(arm: Arm, facts: ArmFacts) -> tuple[str, ...]:
+    seeds = [
+        seed
+        for seed, losses in zip(arm.seeds, facts.losses, strict=False)
+        if losses and not is_trained(losses)
+    ]
+    if not seeds:
+        return ()
+    return (f"not trained: the training loss did not fall by a tenth ({_seeds(seeds)})",)
+
+
+def _unpaired(arm: Arm, figures: ArmFigures, reference: str) -> tuple[str, ...]:
+    if arm.name == reference:
+        return ()
+    if figures.comparison is None:
+        return (f"not compared: no seed in common with {reference}",)
+    left = figures.comparison.unpaired
+    return (f"compared without {_seeds(left)}, which only one of both has",) if left else ()
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    return f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"

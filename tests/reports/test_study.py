@@ -1,0 +1,128 @@
+import csv
+import io
+import json
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from evosearch.reports.comparison_picture import comparison_figure, draw_comparison
+from evosearch.reports.study import (
+    comparison_csv,
+    comparison_document,
+    comparison_grid,
+    comparison_markdown,
+    fact_lines,
+)
+from tests.studies.tables import STUDY, small_table
+
+
+@pytest.fixture(scope="module")
+def table():
+    return small_table()
+
+
+def test_the_facts_name_everything_that_a_figure_needs(table):
+    text = "\n".join(fact_lines(table))
+    for what in (
+        "baselines, every arm held against evolved",
+        "seeds 0, 1, 2, 9; 200 test images of NORMAL, PNEUMONIA",
+        "8 evaluations of 2 epochs, retrained for 4 epochs",
+        "largest class reaches accuracy 0.5000",
+        "file headers alone, without one pixel, reach accuracy 0.8500 on the same test images",
+        "caveat: 2 images are in train and test",
+        "data d4d4d4d4d4d4d4d4d4d4, test split 7e7e7e7e7e7e7e7e7e7e",
+        "evosearch 0.2.0, torch 2.11",
+        "hardware: CPU",
+        "1 h 01 min of workers in all",
+    ):
+        assert what in text
+
+
+def test_what_is_not_known_is_left_out(table):
+    bare = replace(STUDY, budgets=(), shortcut=None, caveats=(), hardware=(), worker_seconds=None)
+    text = "\n".join(fact_lines(replace(table, facts=bare)))
+    assert not any(word in text for word in ("budgets", "headers", "caveat", "hardware", "of workers"))
+
+
+def test_markdown_has_one_line_for_each_arm_with_as_many_cells_as_headings(table):
+    rows = [line for line in comparison_markdown(table).splitlines() if line.startswith("| ")]
+    assert len(rows) == 2 + 3
+    assert len({len(row.replace("\\|", "").split("|")) for row in rows}) == 1
+    assert rows[2].startswith("| evolved | 3 | 0.9000 ± 0.0200 | ")
+    assert "worse than evolved; seeds were not tested (2 pairs, 3 are needed)" in rows[3]
+    assert "| 1.2 k to 2.0 k |" not in rows[2]
+    assert "900 to 2.0 k" in rows[2]
+    assert "13, 12, 15" in rows[2]
+    assert "1, 2, 1" in rows[2]
+    assert "134.3 M" in rows[3]
+    assert "not compared" in rows[4]
+
+
+def test_names_are_no_markdown(table):
+    text = comparison_markdown(replace(table, facts=replace(STUDY, name="a|b\n[x](y)")))
+    assert text.startswith("# a\\|b\\\\n\\[x\\](y)\n")
+    assert "=71\\|0" in text
+
+
+def test_csv_has_a_complete_line_for_each_arm(table):
+    evolved, vgg, far = csv.DictReader(io.StringIO(comparison_csv(table)))
+    assert float(evolved["accuracy"]) == pytest.approx(0.9)
+    assert evolved["seeds"] == "0; 1; 2"
+    assert (evolved["difference"], evolved["verdict"]) == ("", "")
+    assert vgg["verdict"] == "worse"
+    assert float(vgg["not_better"]) == 1
+    assert float(vgg["difference"]) == table.rows[1].figures.comparison.difference
+    for line in (evolved, vgg, far):
+        assert (line["shortcut"], line["test_key"], line["draws"]) == ("0.85", "7e" * 32, "500")
+        assert line["versions"] == "evosearch 0.2.0; torch 2.11"
+
+
+def test_json_has_every_figure_and_the_verdict(table):
+    document = json.loads(json.dumps(comparison_document(table), allow_nan=False))
+    evolved, vgg, _ = document["rows"]
+    assert evolved["figures"]["comparison"] is None
+    found = vgg["figures"]["comparison"]
+    assert found["verdict"] == "worse"
+    assert found["sentence"].startswith("worse than evolved")
+    assert found["p_holm"] == table.rows[1].figures.comparison.p_holm
+    assert document["facts"]["versions"] == {"evosearch": "0.2.0", "torch": "2.11"}
+    assert document["facts"]["shortcut"] == 0.85
+
+
+def shown(table, width):
+    console = Console(width=width, record=True, file=io.StringIO())
+    console.print(comparison_grid(table, width))
+    return console.export_text()
+
+
+def test_a_terminal_of_80_columns_has_accuracy_difference_and_verdict(table):
+    text = shown(table, 80)
+    for part in ("0.9000 ± 0.0200", "-0.24", "worse than evolved; seeds", "left out at this width"):
+        assert part in text
+
+
+def test_a_wide_terminal_has_everything(table):
+    assert "left out" not in shown(table, 400)
+    assert "deeper than any initial one" in " ".join(shown(table, 400).split())
+
+
+def test_the_picture_has_a_point_with_interval_for_each_arm(table, tmp_path):
+    left, right = comparison_figure(table).axes
+    assert [label.get_text() for label in left.get_yticklabels()] == ["evolved", "vgg16_bn", "far"]
+    means = [line.get_xdata()[0] for line in left.lines if line.get_marker() == "o"]
+    assert means == pytest.approx([row.figures.accuracy for row in table.rows])
+    spans = [
+        tuple(line.get_xdata())
+        for line in left.lines
+        if line.get_linestyle() == "-" and line.get_marker() == "None"
+    ]
+    assert spans == [row.figures.interval for row in table.rows]
+    differences = [line.get_xdata()[0] for line in right.lines if line.get_marker() == "o"]
+    assert differences == pytest.approx([table.rows[1].figures.comparison.difference])
+    assert {line.get_label() for line in left.lines} >= {"largest class always", "file headers alone"}
+
+
+def test_the_picture_is_a_png(table, tmp_path):
+    draw_comparison(table, tmp_path / "made" / "study.png")
+    assert (tmp_path / "made" / "study.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
