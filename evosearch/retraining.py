@@ -12,7 +12,7 @@ from evosearch.errors import EvosearchError, InputError, SearchConflictError, To
 from evosearch.evaluation import MOST_EPOCHS, TrainingSettings
 from evosearch.listed import imagenet_for, starting_at
 from evosearch.providers import DriveOptions, Driving, Executor
-from evosearch.reports import UNJUDGED, counted
+from evosearch.reports import UNJUDGED, counted, is_unjudged
 from evosearch.search import FixedListSettings, ListedTrial, hand_made_rule, measure_of
 from evosearch.session import (
     SearchSession,
@@ -120,7 +120,7 @@ def prepare_retraining(
     """What `retrain` drives, which see."""
     row, best = home.find_search(name), home.journal.best(name)
     check_parent(home, row, options.onlooker)
-    if best is None and row.counts["done"]:
+    if best is None and row.counts["done"] and is_unjudged(row):
         raise SearchConflictError(f"{name!r} has no best to retrain: {UNJUDGED}")
     if best is None:
         raise SearchConflictError(f"no evaluation of {name!r} succeeded; there is nothing to retrain")

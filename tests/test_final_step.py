@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from evosearch.config import config_from_json
+from evosearch.data import load_dataset
 from evosearch.errors import (
     CannotRunError,
     ConfigError,
@@ -22,6 +23,7 @@ from evosearch.errors import (
 )
 from evosearch.evaluation import (
     FailureKind,
+    FinalSettings,
     PredictionTask,
     TrainingTask,
     evaluation_seed,
@@ -38,7 +40,8 @@ from evosearch.storage import (
     TestReadingBegun,
     open_home,
 )
-from evosearch.studies import reading_key
+from evosearch.storage.artifacts import predictions
+from evosearch.studies import predictions_of, reading_key
 from evosearch.testing import FormulaEvaluator, Script
 from tests.bucket import make_bucket
 from tests.finished_search import FailingPool, hold_late, script_workers
@@ -62,6 +65,94 @@ def states(home):
 def trained(scripted):
     """How many trainings and readings each pool was given."""
     return [len(pool.submitted) for pool in scripted]
+
+
+# The protocol
+
+
+def with_final(config, **final):
+    return replace(config, final=replace(config.final, **final))
+
+
+def test_without_seeds_it_has_as_many_as_the_configuration_says(home, config, scripted, api):
+    api.run(with_final(config, seeds=3), home, executor="local")
+    readings = api.retrain("tiny", home)
+    assert [reading.trial for reading in readings] == [0, 1, 2]
+    assert readings[0] == api.retrain("tiny", home, seeds=(1,))[0]
+
+
+def test_the_protocol_may_change_after_the_search(searched, config, scripted, api):
+    assert len(api.retrain("tiny", searched)) == 1
+    api.run(with_final(config, seeds=2), searched)
+    assert len(api.retrain("tiny", searched)) == 2
+
+
+@pytest.mark.parametrize(
+    ("final", "suffix"),
+    [({"patience": 4}, "-patience-4"), ({"fit": "train_validation"}, "-fit-train_validation")],
+)
+def test_another_protocol_is_another_training_in_the_same_list(
+    searched, config, scripted, api, final, suffix
+):
+    (plain,) = api.retrain("tiny", searched)
+    api.run(with_final(config, **final), searched)
+    (other,) = api.retrain("tiny", searched)
+    assert (other.search, other.key) == (plain.search, plain.key + suffix)
+    trials = searched.find_search("tiny/final-1").configuration["strategy"]["trials"]
+    assert trials[0]["settings"] is None
+    assert {key: trials[1]["settings"][key] for key in final} == final
+    assert api.retrain("tiny", searched) == (other,)
+    api.run(config, searched)
+    assert [one.key for one in api.retrain("tiny", searched)] == [plain.key]
+
+
+def test_what_was_trained_on_the_validation_images_has_no_fitness_and_is_read(home, config, scripted, api):
+    api.run(with_final(config, fit="train_validation"), home, executor="local")
+    (reading,) = api.retrain("tiny", home)
+    assert reading.metrics["validation_accuracy"] is None
+    assert reading.metrics["accuracy"] >= 0
+    (row,) = home.journal.evaluations("tiny/final-1")
+    assert (row.status, row.fitness) == ("done", None)
+
+
+def test_early_stopping_without_images_to_see_it_by_is_refused():
+    with pytest.raises(ConfigError, match=r"final\.patience is 3 while final\.fit is train_validation"):
+        FinalSettings(fit="train_validation", patience=3)
+    for seeds in (0, 1001):
+        with pytest.raises(
+            ConfigError, match=f"final.seeds is {seeds}; it must be at least 1 and at most 1,000"
+        ):
+            FinalSettings(seeds=seeds)
+
+
+def test_what_was_answered_is_kept_with_the_labels_under_the_key_of_the_test_split(searched, config, api):
+    (reading,) = api.retrain("tiny", searched)
+    dataset = load_dataset(config.data, env={}, cwd=Path.cwd(), cache=None)
+    kept = predictions_of(searched, reading)
+    assert (kept.labels == dataset.test.labels).all()
+    assert kept.test_key == reading.test_key == dataset.test_key
+    assert (kept.predicted == kept.labels).mean() == reading.metrics["accuracy"]
+
+
+def test_the_key_of_the_test_split_does_not_depend_on_how_the_rest_was_cut(config):
+    one = load_dataset(config.data, env={}, cwd=Path.cwd(), cache=None)
+    train = replace(one, train=one.validation, validation=one.train)
+    assert train.test_key == one.test_key != replace(one, classes=one.classes[::-1]).test_key
+
+
+def test_large_predictions_are_a_file_that_a_reader_needs(searched, monkeypatch, api):
+    monkeypatch.setattr(predictions, "MOST_IN_EVENT", 100)
+    (reading,) = api.retrain("tiny", searched)
+    (read,) = facts(searched, TestRead)
+    file = searched.folder_of("tiny/final-1") / read.predictions["artifact"]
+    assert file.is_file()
+    assert "float16" not in read.predictions
+    assert len(predictions_of(searched, reading).labels) == 359
+    file.unlink()
+    with pytest.raises(
+        CannotRunError, match=r"predictions\.json are missing; bring the search's folder back"
+    ):
+        predictions_of(searched, reading)
 
 
 # Killed anywhere

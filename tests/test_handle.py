@@ -134,6 +134,22 @@ def test_the_loaded_network_reads_the_test_split_as_the_journal_says(retrained):
     assert not network.training
 
 
+def test_the_answers_of_each_network_are_given_with_the_labels(retrained):
+    search, readings, _ = retrained
+    assert search.readings == readings
+    for reading in readings:
+        kept = search.predictions(reading)
+        assert kept.probabilities.shape == (359, 10)
+        assert (kept.predicted == kept.labels).mean() == pytest.approx(reading.metrics["accuracy"])
+
+
+def test_what_was_believed_stands_beside_what_was_confirmed(retrained):
+    search, readings, _ = retrained
+    found = search.confirmation
+    assert (found.believed, found.trainings) == (search.best.fitness, len(readings))
+    assert found.to_json() == search.status["confirmation"]
+
+
 def test_it_takes_pictures_as_the_search_took_its_images(retrained, tmp_path):
     network = retrained[0].load_network()
     pixels = np.random.default_rng(0).integers(0, 256, (16, 16), dtype=np.uint8)

@@ -169,6 +169,9 @@ ASKED_FOR_ALONE = {
     # a retraining is a list
     "evosearch/session.py SearchSession._reader": {"FixedListSettings"},
     "evosearch/studies/retraining.py trained_as": {"FixedListSettings"},
+    "evosearch/studies/retraining.py repeats_of_readings": {"FixedListSettings"},
+    "evosearch/config/model.py RunConfig.objections": {"FixedListSettings"},
+    "evosearch/training/batches.py ResidentData.normalization": {"HandMade"},
     "evosearch/api.py _merged": {"FixedListSettings"},
     "evosearch/listed.py prepared": {"FixedListSettings"},
     "evosearch/listed.py resolved": {"FixedListSettings"},

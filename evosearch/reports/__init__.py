@@ -54,7 +54,16 @@ from evosearch.reports.study_table import (
     study_markdown,
     study_notes,
 )
-from evosearch.reports.words import MEASURES, UNJUDGED, cells, counted, describe, duration, epoch_figures
+from evosearch.reports.words import (
+    MEASURES,
+    UNJUDGED,
+    cells,
+    counted,
+    describe,
+    duration,
+    epoch_figures,
+    is_unjudged,
+)
 
 __all__ = [
     "LEARNING",
@@ -94,6 +103,7 @@ __all__ = [
     "fact_lines",
     "group_document",
     "group_lines",
+    "is_unjudged",
     "last_heard",
     "legend_lines",
     "measured",

@@ -1,6 +1,6 @@
 """What a search believed of its winner beside what was confirmed: the best of many was chosen for its luck too."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import fmean, stdev
 from typing import Any
@@ -8,6 +8,9 @@ from typing import Any
 from evosearch.reports.words import MEASURES, counted, measure_of
 from evosearch.storage import EvaluationRow, SearchRow, TestReading
 from evosearch.studies import protocol_of, wilson
+
+MOST_IMAGES = 1_000_000_000
+"""More are no count of images but a damaged journal."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +56,8 @@ class Confirmation:
     """On the validation images; None where these were trained on too."""
     test: Mean
     """On the test images."""
-    images: int
-    """How many test images there are."""
+    images: int | None
+    """How many test images there are; None where the journal does not say."""
     interval: tuple[float, float] | None
     """95 % (Wilson) of the mean test accuracy over which images the split happens to hold; nothing of seeds."""
 
@@ -76,7 +79,7 @@ def confirmation_of(
     alike = [one for one in ended if protocol_of(one) == protocol_of(ended[-1])]
     metrics = [one.metrics or {} for one in alike]
     validated = [one["validation_accuracy"] for one in metrics if one.get("validation_accuracy") is not None]
-    test, images = Mean.of([one["accuracy"] for one in metrics]), metrics[-1]["images"]
+    test, images = Mean.of([one["accuracy"] for one in metrics]), _images(metrics[-1])
     known = best.fitness if measure_of(row) == "accuracy" else best.accuracy
     return Confirmation(
         best.candidate,
@@ -90,8 +93,13 @@ def confirmation_of(
         Mean.of(validated) if validated else None,
         test,
         images,
-        wilson(round(test.mean * images), images),
+        wilson(round(test.mean * images), images) if images and 0 <= test.mean <= 1 else None,
     )
+
+
+def _images(metrics: Mapping[str, Any]) -> int | None:
+    found = metrics.get("images")
+    return found if isinstance(found, int) and 0 < found <= MOST_IMAGES else None
 
 
 def _epochs(row: SearchRow) -> int | None:
@@ -104,6 +112,7 @@ def confirmation_lines(found: Confirmation | None) -> list[str]:
     """The same for a person; nothing where nothing is confirmed yet."""
     if found is None:
         return []
+    images = "the test images" if found.images is None else counted(found.images, "test image")
     by = MEASURES[next(one for one in MEASURES if one == found.measure)]
     believed = "not known" if found.believed is None else f"{found.believed:.4f}"
     short = "" if found.believed_epochs is None else f" after {counted(found.believed_epochs, 'epoch')}"
@@ -122,5 +131,5 @@ def confirmation_lines(found: Confirmation | None) -> list[str]:
         f"Accuracy of candidate {found.candidate}",
         f"  believed           {believed} on the validation images in the search{short}, the best of {found.candidates} by {by}",
         f"  confirmed          {validated}",
-        f"  test               {found.test} on {counted(found.images, 'test image')} {how}{interval}",
+        f"  test               {found.test} on {images} {how}{interval}",
     ]

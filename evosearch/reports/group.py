@@ -7,7 +7,7 @@ from statistics import fmean, stdev
 from typing import Any, Self
 
 from evosearch.reports.status import SearchSnapshot, status_document
-from evosearch.reports.words import UNJUDGED, counted, ended, next_steps
+from evosearch.reports.words import UNJUDGED, counted, ended, is_unjudged, next_steps
 from evosearch.storage import EvaluationRow, SearchRow
 
 
@@ -103,7 +103,7 @@ def group_lines(
 
 
 def _best(row: SearchRow, best: EvaluationRow | None) -> str:
-    if best is None and row.counts.get("done"):
+    if best is None and row.counts.get("done") and is_unjudged(row):
         return f"no best: {UNJUDGED}"
     if best is None or best.fitness is None:
         return "no evaluation succeeded"

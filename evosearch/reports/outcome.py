@@ -16,6 +16,7 @@ from evosearch.reports.words import (
     describe,
     duration,
     ended,
+    is_unjudged,
     measure_of,
     next_steps,
 )
@@ -40,7 +41,7 @@ def search_lines(
         f"{row.name}: done, {counted(row.generations, 'generation')}, {ended(done + failed, row.recalled, failed)} "
         f"in {duration(row.seconds)}"
     ]
-    if best is None and done:
+    if best is None and done and is_unjudged(row):
         return [*lines, f"No best: {UNJUDGED}; `evosearch results {row.name} --format json` has every curve"]
     if best is None or best.fitness is None:
         kinds = ", ".join(f"{count} {kind}" for kind, count in row.failed.items())
@@ -135,7 +136,7 @@ def reading_lines(name: str, reading: TestReading, place: str) -> list[str]:
     """
     try:
         return _reading_lines(name, reading, reading.metrics or {}, place)
-    except (LookupError, TypeError, ValueError, ArithmeticError) as error:
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
         raise JournalError(
             f"the journal is damaged: the reading {reading.key} of {reading.search or name!r} is not whole ({error!r}); "
             "restore it from a copy"
@@ -167,7 +168,7 @@ def _reading_lines(name: str, reading: TestReading, metrics: Mapping[str, Any], 
         f"  F1                 {metrics['f1']:.4f}{between('f1')}",
         f"  AUROC              {auroc}{between('auroc')}",
         *([INTERVALS] if intervals else []),
-        *_whose(len(metrics["classes"]), metrics.get("positive")),
+        *_whose(len(metrics["classes"]), metrics.get("positive"), "specificity" in metrics),
         f"  always answering the largest class would reach accuracy {constant:.4f}",
         f"  {_validated(metrics['validation_accuracy'])}",
         "",
@@ -206,13 +207,12 @@ def _validated(accuracy: float | None) -> str:
     return f"validation accuracy of the same network: {accuracy:.4f}"
 
 
-def _whose(classes: int, positive: str | None) -> list[str]:
+def _whose(classes: int, positive: str | None, with_specificity: bool) -> list[str]:
     """Which class precision, recall and F1 are of; what older versions read does not say it of two."""
+    what = "precision, recall, specificity and F1" if with_specificity else "precision, recall and F1"
     if classes > 2:
-        return ["  precision, recall, specificity and F1 are means over the classes"]
-    return (
-        [] if positive is None else [f"  precision, recall, specificity and F1 are of the class {positive}"]
-    )
+        return [f"  {what} are means over the classes"]
+    return [] if positive is None else [f"  {what} are of the class {positive}"]
 
 
 def _balanced_accuracy(confusion: Sequence[Sequence[int]]) -> float:

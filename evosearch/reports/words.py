@@ -66,6 +66,15 @@ UNJUDGED = "the validation images were trained on too"
 """Why something that succeeded has no fitness."""
 
 
+def is_unjudged(row: SearchRow) -> bool:
+    """Whether trainings of a search use the validation images too, so that what succeeds has no fitness."""
+    strategy = row.configuration.get("strategy")
+    listed = strategy.get("trials", ()) if isinstance(strategy, Mapping) else ()
+    each = [row.configuration.get("training"), *(one.get("settings") for one in listed)]
+    fits = {training.get("fit", "train") for training in each if isinstance(training, Mapping)}
+    return "train_validation" in fits
+
+
 def ended(evaluations: int, recalled: int, failed: int) -> str:
     """Evaluations that have ended: `810 evaluations, 771 trainings (3 failed)`; what was recalled was not trained."""
     trainings = f", {counted(evaluations - recalled, 'training')}" if recalled else ""

@@ -61,7 +61,8 @@ def figures_of(confusion: Counts, positive: int) -> dict[str, npt.NDArray[np.flo
 
 
 def _share(part: npt.NDArray[Any], whole: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    return np.divide(part, whole, out=np.zeros(np.shape(part)), where=whole > 0)
+    shares: npt.NDArray[np.float64] = np.divide(part, whole, out=np.zeros(np.shape(part)), where=whole > 0)
+    return shares
 
 
 def intervals_of(
@@ -189,4 +190,6 @@ class _Ranking:
         won = np.einsum("ij,ij->i", positive, np.cumsum(negative, axis=1) - 0.5 * negative)
         positives = of_positives.sum(axis=1)
         pairs = positives * (ranked.sum(axis=1) - positives)
-        return np.divide(won, pairs, out=np.full(len(weights), np.nan), where=pairs > 0)
+        areas: npt.NDArray[np.float64] = np.full(len(weights), np.nan)
+        np.divide(won, pairs, out=areas, where=pairs > 0)
+        return areas

@@ -44,7 +44,8 @@ DIVERGENCES = (
         "not said",
         '"Parameter settings"',
         "the last one",
-        "the last one",
+        "the last one, or that of the lowest validation loss, once it has not fallen for so many epochs",
+        (("training.patience", None),),
     ),
     Divergence(
         "the measure that is fitness",
@@ -167,7 +168,8 @@ DIVERGENCES = (
         "binary cross-entropy",
         '"Peer competitors"',
         None,
-        "cross-entropy over the classes' logits, which for two classes is the same",
+        "cross-entropy over the classes' logits, which for two classes is the same; every image counts alike, or every class",
+        (("training.class_weights", "none"),),
     ),
     Divergence(
         "dropout",
@@ -198,7 +200,7 @@ DIVERGENCES = (
         '"Parameter settings", "COVID-CT dataset"',
         None,
         "224 x 224 (8 x 8 for digits), values divided by 255",
-        (("data.image_size", None), ("training.normalize", "unit")),
+        (("data.image_size", None), ("training.normalize", "unit"), ("training.augment", "none")),
     ),
     Divergence(
         "number of COVID-CT's images",
@@ -213,7 +215,7 @@ DIVERGENCES = (
         '"Parameter settings"',
         None,
         "trained from new random weights, from a seed of its own, for 1000 epochs",
-        (("final.epochs", 1000),),
+        (("final.epochs", 1000), ("final.fit", "train"), ("final.patience", None)),
     ),
     Divergence(
         "random search, the competitor",

@@ -361,6 +361,35 @@ class JournalContract:
         assert (diverged.status, diverged.fitness, diverged.failure) == ("failed", None, "diverged")
         assert journal.evaluations("s")[0].curve == ()
 
+    def test_an_epoch_has_a_validation_loss_where_it_is_known_and_no_accuracy_where_nothing_judges(
+        self, journal: Journal
+    ) -> None:
+        curves = [
+            (EpochRecord(0.7, 0.5, 0.6), EpochRecord(0.1, 0.75, 0.4)),
+            (EpochRecord(0.7, None), EpochRecord(0.1, None)),
+            CURVE,
+        ]
+        ended = [
+            Finished(number, 1, "w", Success(curve[-1].accuracy, 1.0, curve))
+            for number, curve in enumerate(curves)
+        ]
+        term = started(journal, story=[*trained(0, 1, 2), *ended])
+        rows = journal.evaluations("s", with_curve=True)
+        assert [row.curve for row in rows] == [
+            tuple((record.loss, record.accuracy) for record in curve) for curve in curves
+        ]
+        assert [row.validation_losses for row in rows] == [(0.6, 0.4), (), ()]
+        assert [(row.status, row.fitness, row.accuracy) for row in rows] == [
+            ("done", 0.75, 0.75),
+            ("done", None, None),
+            ("done", 0.75, 0.75),
+        ]
+        best = journal.best("s")
+        assert best and best.number == 0
+        journal.append("s", term, trained(3), 1.0)
+        journal.show("s", term, [LiveCurve(TrialId(3), 9, curves[1])])
+        assert journal.live("s") == (LiveRow(3, None, "w3", 2, 9, 0.1, None),)
+
     def test_failures_are_counted_by_kind_and_forgotten_when_reopened(self, journal: Journal) -> None:
         kinds = (FailureKind.ERROR, FailureKind.ERROR, FailureKind.DIVERGED)
         term = started(journal, story=[*map(born, range(3)), *map(failed, range(3), kinds)])

@@ -51,7 +51,7 @@ def farthest(side: int) -> int:
 
 
 def moved(images: Tensor, moves: Tensor) -> Tensor:
-    """Images (B, C, H, W), each flipped and moved as its row of `moves` (B, 3) says; in place of what comes from outside is
+    """Images (B, C, H, W), each flipped, then moved as its row of `moves` (B, 3) says; in place of what comes from outside is
     what lies inside, mirrored at the edge (its own row not repeated). Pixels are taken as they are, none is mixed.
     """
     height, width = images.shape[2:]

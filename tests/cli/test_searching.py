@@ -146,7 +146,11 @@ def test_pictures_and_weights_lie_where_storage_artifacts_says(command, scripted
     assert f"Evolution curve  {elsewhere / 'evolution.png'}" in ended.out
     assert (elsewhere / "evolution.png").exists()
     assert not Path("runs/tiny/evolution.png").exists()
-    assert command("retrain", "tiny").out.splitlines()[-1].startswith(f"Weights  {elsewhere}/final-1/final/")
+    told = command("retrain", "tiny").out
+    assert f"\nWeights  {elsewhere}/final-1/final/" in told
+    for picture in ("learning.png", "roc.png"):
+        assert f" {elsewhere}/final-1/{picture}\n" in told
+        assert (elsewhere / "final-1" / picture).stat().st_size > 10_000
 
 
 def test_with_a_remote_store_the_place_of_the_weights_is_its_url(command, scripted, tmp_path):
@@ -154,7 +158,7 @@ def test_with_a_remote_store_the_place_of_the_weights_is_its_url(command, script
     ended = command("run", "tiny.yaml", "--set", f"storage.artifacts={store}")
     assert f"Evolution curve  {tmp_path / 'runs' / 'tiny' / 'evolution.png'}\n" in ended.out
     assert f"Everything else  {store}/tiny\n" in ended.out
-    assert command("retrain", "tiny").out.splitlines()[-1].startswith(f"Weights  {store}/tiny/final-1/final/")
+    assert f"\nWeights  {store}/tiny/final-1/final/" in command("retrain", "tiny").out
     reading = json.loads(command("retrain", "tiny", "--json").out)
     assert reading["weights"].startswith(f"{store}/tiny/final-1/final/")
 
@@ -411,7 +415,8 @@ def test_a_group_cannot_be_retrained_and_its_best_member_is_named(command, refus
 READING = {
     *("name", "number", "epochs", "seed", "weights", "accuracy", "precision", "recall", "f1", "auroc"),
     *("auroc_undefined", "confusion", "classes", "images", "validation_accuracy", "seconds"),
-    *("search", "reading", "readings", "positive"),
+    *("search", "reading", "readings", "positive", "specificity", "balanced_accuracy", "intervals", "draws"),
+    "confirmation",
 }
 
 
@@ -442,7 +447,7 @@ def test_retrain_reads_the_test_split_once_and_prints_the_recorded_reading_ever_
         f"tiny: candidate {best['number']} after 1 epoch, on 359 test images\n"
         "  reading 1 of this test split for this search\n"
     )
-    assert f"  accuracy           {reading['accuracy']:.4f}\n" in text
+    assert f"  accuracy           {reading['accuracy']:.4f}  (" in text
     assert text.endswith(
         f"\nWinner   {Path.cwd() / 'runs' / 'tiny' / 'winner.safetensors'}\n"
         f"         candidate {best['number']}, of tiny/final-1; "
@@ -505,7 +510,7 @@ def test_the_readings_of_several_seeds_are_printed_with_their_count_and_mean(com
     text = command("retrain", "tiny", "--seeds", "1..2").out
     assert "\n  reading 2 of 3 of this test split for this search\n" in text
     assert "\n  reading 3 of 3 of this test split for this search\n" in text
-    assert text.splitlines()[-1].startswith("2 of 3 readings of this test split for this search: accuracy ")
+    assert "\n2 of 3 readings of this test split for this search: accuracy " in text
     documents = json.loads(command("retrain", "tiny", "--seeds", "1,2", "--json").out)
     assert [(one["reading"], one["readings"]) for one in documents] == [(2, 3), (3, 3)]
 
@@ -522,7 +527,7 @@ def test_a_retraining_that_was_stopped_names_the_command_that_goes_on_and_that_p
     script_workers(api)
     resumed = command("resume", "tiny/final-1")
     assert resumed.status == 0
-    assert resumed.out.splitlines()[-1].startswith("3 of 3 readings of this test split for this search: ")
+    assert "\n3 of 3 readings of this test split for this search: " in resumed.out
     assert command("resume", "tiny/final-1").out == resumed.out
 
 

@@ -28,6 +28,13 @@ FIRST = json.loads(Path(__file__, "../assets/configurations-0.1.0.json").resolve
 SINCE: dict[str, object] = {
     "workers.checkpoint_minutes": None,
     "data.positive": None,
+    "final.seeds": 1,
+    "final.fit": "train",
+    "final.patience": None,
+    "training.class_weights": "none",
+    "training.augment": "none",
+    "training.patience": None,
+    "training.fit": "train",
 }
 """Every key that came after version 0.1.0, with what a journal without it means: a new key has its line here."""
 OF_FILES = {"data.beside": None, "data.follow_links": False}

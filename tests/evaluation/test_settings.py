@@ -23,6 +23,12 @@ from evosearch.evaluation import FinalSettings, TrainingSettings
         ({"dropout": 1.0}, "training.dropout is 1.0; a rate lies between 0 and 1, 1 excluded"),
         ({"dropout": -0.1}, "training.dropout is -0.1; a rate lies between 0 and 1, 1 excluded"),
         ({"dropout": math.nan}, "training.dropout is nan; a rate lies between 0 and 1, 1 excluded"),
+        ({"patience": 0}, "training.patience is 0; it must be at least 1, or null for none"),
+        (
+            {"patience": 5, "fit": "train_validation"},
+            "training.patience is 5 while training.fit is train_validation: no image is left to see the validation loss by; "
+            "leave one of the two out",
+        ),
     ],
 )
 def test_settings_that_cannot_train_are_refused(given_, message):

@@ -6,13 +6,48 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evosearch.evaluation import Success, evaluation_seed
+from evosearch.evaluation import Measures, Success, TrainingSettings, evaluation_seed, trial_key
+from evosearch.genome import parse
 
 
 @pytest.mark.parametrize("fitness", [-0.1, 1.1, math.nan, math.inf])
 def test_nothing_outside_0_to_1_is_ever_a_fitness(fitness):
     with pytest.raises(ValueError, match=f"a fitness lies between 0 and 1, found {fitness}"):
         Success(fitness, 1.0)
+
+
+def test_a_training_that_nothing_judges_has_no_fitness_by_any_measure():
+    assert Success(None, 1.0).by("accuracy") is Success(None, 1.0).by("auroc") is None
+    with pytest.raises(ValueError, match="a training that is not judged has no measures either"):
+        Success(None, 1.0, measures=Measures(0.5, 0.5, 0.5))
+
+
+# Keys
+
+
+def test_the_key_of_a_trial_never_changes_between_versions():
+    """Checkpoints and what is remembered in a journal's replay go by it; those of version 0.1.0 to 0.3 had these."""
+    network, sgd = parse("C8 P | F4"), TrainingSettings(normalize="standard", optimizer="sgd", epochs=5)
+    assert trial_key(network, TrainingSettings(), 1, "data", 100) == "ab5bf6d2c84289d0089c134c3468f138"
+    assert trial_key(network, sgd, 1, "data", 5) == "41be3120a949e8295bbfa9860669c99c"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"class_weights": "balanced"},
+        {"augment": "flip"},
+        {"augment": "flip_crop"},
+        {"patience": 3},
+        {"patience": 4},
+        {"fit": "train_validation"},
+        {"normalize": "imagenet"},
+    ],
+    ids=str,
+)
+def test_every_key_that_came_later_makes_another_trial_once_it_is_used(change):
+    plain = trial_key(parse("C8 |"), TrainingSettings(), 1, "data", 100)
+    assert trial_key(parse("C8 |"), TrainingSettings(**change), 1, "data", 100) != plain
 
 
 # Seeds

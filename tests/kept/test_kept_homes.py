@@ -16,6 +16,7 @@ from evosearch.config import load_config, read_config
 from evosearch.data import load_dataset
 from evosearch.errors import SearchConflictError
 from evosearch.genome import in_words
+from evosearch.studies import predictions_of
 from tests.kept.homes import (
     DOUBLES,
     FOLDER,
@@ -151,6 +152,18 @@ def test_a_recorded_reading_is_found_by_its_old_key_and_printed_again(unpacked, 
     printed = json.loads(kept.command("retrain", "retrained", "--json"))
     assert seen(printed, recorded["metrics"]) == recorded["metrics"]
     assert not pools
+
+
+@pytest.mark.parametrize("name", ["retrained", "readings", "judged"])
+def test_of_a_reading_of_before_no_answers_are_known_and_of_one_of_now_they_are(name, unpacked, api):
+    kept, _ = unpacked(name)
+    with kept.open() as home:
+        before = [one for one in home.journal.test_readings(name) if one.metrics]
+        assert [predictions_of(home, one) for one in before] == [None] * len(before)
+        (reading,) = api.retrain(name, home, epochs=9)
+        found = predictions_of(home, reading)
+        assert len(found.labels) == reading.metrics["images"]
+        assert [predictions_of(home, one) for one in before] == [None] * len(before)
 
 
 def test_a_reading_that_was_begun_and_never_ended_is_made(unpacked, api):

@@ -157,6 +157,16 @@ def test_as_json_the_curve_has_names_too():
     ]
 
 
+def test_as_json_an_epoch_has_its_validation_loss_where_it_is_known():
+    known = replace(DONE, curve=((0.75, 0.5), (0.25, None)), validation_losses=(0.5, None))
+    (row,) = json.loads(json.dumps(results_document([known]), allow_nan=False))
+    assert row["curve"] == [[0.75, 0.5], [0.25, None]]
+    assert row["epochs"] == [
+        {"epoch": 1, "loss": 0.75, "accuracy": 0.5, "validation_loss": 0.5},
+        {"epoch": 2, "loss": 0.25, "accuracy": None},
+    ]
+
+
 @pytest.mark.parametrize("width", [60, 80, 100, 120])
 @pytest.mark.parametrize("grouped", [False, True])
 def test_on_a_terminal_no_line_is_wider_and_no_gene_is_torn(width, grouped):

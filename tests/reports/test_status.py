@@ -43,6 +43,7 @@ def test_as_json():
         "parent": None,
         "retrainings": [],
         "readings": [],
+        "confirmation": None,
     }
 
 
@@ -63,7 +64,13 @@ def test_retrainings_and_readings_stand_below_their_search():
             "accuracy": 0.75,
         }
     ]
-    retraining, read = status_lines(snapshot)[-2:]
+    retraining, read, *confirmation = status_lines(snapshot)[-6:]
+    assert confirmation == [
+        "  Accuracy of candidate 7",
+        "    believed           0.8750 on the validation images in the search, the best of 9 by accuracy",
+        "    confirmed          not known: the validation images were trained on too",
+        "    test               0.7500 on the test images after 30 epochs from 1 fresh seed",
+    ]
     assert retraining.split() == [
         "retraining",
         "pets/final-30:",
@@ -115,6 +122,13 @@ def test_trainings_under_way_are_told_with_their_newest_epoch():
         "  training     candidate 8 on node1-gpu0-2: epoch 3 of 100, loss 0.6931, accuracy 0.5000",
         "  training     candidate 9 until epoch 20 on w2: epoch 1 of 20, loss 0.7000, accuracy 0.2500",
     ]
+
+
+def test_a_training_that_nothing_judges_is_told_by_its_loss():
+    live = (replace(LIVE[0], accuracy=None),)
+    assert status_lines(replace(RUNNING, live=live))[-1] == (
+        "  training     candidate 8 on node1-gpu0-2: epoch 3 of 100, loss 0.6931"
+    )
 
 
 @pytest.mark.parametrize("state", ["interrupted", "failed", "done"])

@@ -9,6 +9,7 @@ from evosearch.search import (
     FixedListStrategy,
     ListedTrial,
     Origin,
+    Score,
     SearchContext,
     repeats_of,
 )
@@ -22,7 +23,7 @@ def listed(*trials: ListedTrial) -> FixedListStrategy:
     return FixedListSettings(trials=trials).make(CONTEXT)
 
 
-def done(*fitness: float) -> dict[TrialId, Success]:
+def done(*fitness: float | None) -> dict[TrialId, Success]:
     return {TrialId(number): Success(value, 1.0) for number, value in enumerate(fitness)}
 
 
@@ -66,6 +67,18 @@ def test_a_trial_that_failed_does_not_count_and_a_candidate_failed_where_all_of_
     )
     scores = strategy.progress(state).scores
     assert (scores[0].fitness, scores[1].failure) == (0.25, FailureKind.DIVERGED)
+
+
+def test_a_candidate_that_nothing_judges_has_ended_and_is_no_best():
+    strategy = listed(ListedTrial("C8 |", 1), ListedTrial("C9 |", 1), ListedTrial("C8 |", 2))
+    failed = Failure(FailureKind.DIVERGED, "")
+    state = strategy.tell(strategy.start(), {**done(None, None), TrialId(0): failed})
+    assert not strategy.finished(state)
+    ended = strategy.tell(state, {TrialId(2): Success(None, 1.0)})
+    progress = strategy.progress(ended)
+    assert strategy.finished(ended)
+    assert (progress.best, progress.fitness) == (None, [])
+    assert progress.scores == {0: Score(unjudged=True), 1: Score(unjudged=True)}
 
 
 def test_a_longer_list_goes_on_where_the_shorter_one_ended():

@@ -2,9 +2,10 @@ import pickle
 
 import pytest
 
-from evosearch.evaluation import FailureKind
+from evosearch.evaluation import FailureKind, Success
 from evosearch.genome import parse
 from evosearch.search import Candidate, Origin, Score
+from evosearch.search.state import score_of
 
 
 def test_a_score_is_a_fitness_or_a_failure_and_never_both_or_neither():
@@ -12,6 +13,13 @@ def test_a_score_is_a_fitness_or_a_failure_and_never_both_or_neither():
         Score()
     with pytest.raises(ValueError, match=r"either a fitness or a failure, found 0\.5 and diverged"):
         Score(0.5, FailureKind.DIVERGED)
+
+
+def test_a_success_that_nothing_judges_is_neither():
+    assert score_of(Success(None, 1.0)) == Score(unjudged=True) == score_of(Success(None, 1.0), "auroc")
+    assert score_of(Success(0.5, 1.0)) == Score(0.5)
+    with pytest.raises(ValueError, match="either a fitness or a failure"):
+        Score(failure=FailureKind.DIVERGED, unjudged=True)
 
 
 @pytest.mark.parametrize("fitness", [-0.01, 1.01, float("nan"), float("inf"), -1.0])

@@ -415,6 +415,14 @@ def test_the_winner_is_the_best_by_what_the_search_goes_by():
     assert best_reading([replace(first, metrics=None)]) is None
 
 
+def test_of_networks_that_nothing_judged_the_lowest_repeat_wins_and_one_that_was_judged_goes_before():
+    unjudged = [replace(reading(5, None), key=key) for key in ("c", "a", "b")]
+    repeats = {"c": 3, "a": 1, "b": 2}
+    assert best_reading(unjudged, 5, repeats).key == "a"
+    judged = reading(5, 0.0)
+    assert best_reading([*unjudged, judged], 5, repeats) is judged
+
+
 def test_the_winner_is_of_the_candidate_that_was_asked_for_where_one_was_trained():
     first, second = reading(5, 0.9), reading(6, 0.8)
     assert [best_reading([first, second], candidate) for candidate in (None, 5, 6, 7)] == [

@@ -12,7 +12,14 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from evosearch.data import SearchData
-from evosearch.evaluation import Checkpoint, EpochRecord, Failure, Success, TrainingTask
+from evosearch.evaluation import (
+    Checkpoint,
+    EpochRecord,
+    Failure,
+    Success,
+    TrainingSettings,
+    TrainingTask,
+)
 from evosearch.training import Trainer
 from evosearch.training.batches import ResidentData
 from evosearch.training.checkpoints import Checkpoints, fingerprint, read_state, write_state
@@ -200,6 +207,9 @@ def test_where_all_are_damaged_it_begins_anew(
         {"learning_rate": 1e-3},
         {"text": "C6 B8 P | F8 F6"},
         {"precision": "bf16"},
+        {"augment": "flip"},
+        {"class_weights": "balanced"},
+        {"patience": 9},
     ],
 )
 def test_a_checkpoint_of_another_training_is_never_continued(
@@ -339,6 +349,17 @@ def test_a_file_is_safetensors_and_says_what_it_is(data: SearchData, ask: Ask, t
     assert document["curve"] == [[record.loss, record.accuracy]]
     assert (document["format"], document["training"]) == (1, "a fingerprint")
     assert (document["batch"], document["seconds"]) == (1, 12.5)
+
+
+def test_a_training_that_was_begun_by_an_earlier_version_is_found_and_goes_on(
+    data: SearchData, ask: Ask, tmp_path: Path
+) -> None:
+    task = replace(ask("C8 P | F4", seed=1, data_key="data"), settings=TrainingSettings(epochs=5))
+    assert fingerprint(task, "cpu") == "ac2fae40f07caceb6721f7ddfac80de7570515c479bacb3a5240e0b244bb57fb"
+    curve = (EpochRecord(0.5, 0.75), EpochRecord(0.25, 1.0, 0.125), EpochRecord(0.125, None))
+    fit = Fit(ask(), ResidentData(data, torch.device("cpu")))
+    write_state(tmp_path / "file", replace(fit.state(), curve=curve), "a fingerprint")
+    assert read_state(tmp_path / "file", "a fingerprint").curve == curve
 
 
 def test_a_worker_that_holds_none_of_a_key_begins_anew(data: SearchData, task: TrainingTask) -> None:

@@ -100,6 +100,56 @@ def test_a_step_is_an_ordinary_pytorch_step(data: SearchData) -> None:
     torch.testing.assert_close(network.module.state_dict(), plain.module.state_dict(), rtol=1e-3, atol=1e-5)
 
 
+def stepped_weights(network: Classifier, split: Resident, **how: torch.Tensor) -> torch.Tensor:
+    """All weights after one step of SGD on all images of `split`."""
+    network.module.train()[-2].p = 0.0
+    optimizer = make_optimizer(network.module.parameters(), TrainingSettings(optimizer="sgd"))
+    rows = torch.arange(len(split.labels), device=split.labels.device)
+    train_step(network, optimizer, split, rows, torch.zeros((), dtype=torch.float64), **how)
+    return torch.cat([parameter.flatten() for parameter in network.module.parameters()])
+
+
+def test_class_weights_are_those_of_pytorchs_own_loss_and_the_loss_in_the_curve_knows_nothing_of_them(
+    data: SearchData,
+) -> None:
+    network, split = prepared(data)
+    plain, _ = prepared(data)
+    weights = torch.tensor([0.25, 3.0])
+    network.module.train()[-2].p = plain.module.train()[-2].p = 0.0
+    ours, theirs = (
+        make_optimizer(one.module.parameters(), TrainingSettings(optimizer="sgd", learning_rate=1e-2))
+        for one in (network, plain)
+    )
+    loss_sum, expected = torch.zeros((), dtype=torch.float64), 0.0
+    for rows in torch.split(torch.arange(20), 5):
+        train_step(network, ours, split, rows, loss_sum, None, weights)
+        logits, labels = plain.logits(split.images[rows]), split.labels[rows]
+        expected += 5 * functional.cross_entropy(logits, labels).item()
+        theirs.zero_grad()
+        losses = functional.cross_entropy(logits, labels, reduction="none")
+        own = functional.cross_entropy(logits, labels, weights)
+        assert own.item() == pytest.approx(
+            ((weights[labels] * losses).sum() / weights[labels].sum()).item(), rel=1e-5
+        )
+        own.backward()
+        theirs.step()
+    assert loss_sum.item() == pytest.approx(expected, rel=1e-6)
+    for name, tensor in network.module.state_dict().items():
+        assert tensor.equal(plain.module.state_dict()[name]), name
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adadelta"])
+def test_nor_does_a_step_wait_with_class_weights_and_augmentation(data: SearchData, optimizer: str) -> None:
+    network, split = prepared(data)
+    kept = make_optimizer(network.module.parameters(), TrainingSettings(optimizer=optimizer))
+    moves, weights = torch.ones((4, 3), dtype=torch.int64), torch.tensor([0.5, 2.0])
+    with Recorder() as recorder:
+        for _ in range(2):
+            train_step(network, kept, split, torch.arange(4), torch.zeros(()).double(), moves, weights)
+    assert {"gather", "nll_loss_forward"} <= recorder.ran
+    assert not recorder.ran & {"_local_scalar_dense", "nonzero", "masked_select", "equal"}
+
+
 def test_bf16_keeps_weights_logits_and_optimizer_in_fp32(data: SearchData) -> None:
     network, split = prepared(data, bf16=True)
     seen: list[torch.dtype] = []

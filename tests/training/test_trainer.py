@@ -90,7 +90,11 @@ def test_a_fresh_process_gives_the_very_same_bits(data: SearchData, ask: Ask) ->
 
 
 @pytest.mark.parametrize(
-    "setting", ["seed", "learning_rate", "dropout", "normalize", "precision", "batch_size"]
+    "setting",
+    [
+        *("seed", "learning_rate", "dropout", "normalize", "precision", "batch_size"),
+        *("class_weights", "augment", "fit"),
+    ],
 )
 def test_what_a_request_asks_for_reaches_the_training(data: SearchData, ask: Ask, setting: str) -> None:
     other = {
@@ -100,6 +104,9 @@ def test_what_a_request_asks_for_reaches_the_training(data: SearchData, ask: Ask
         "normalize": "standard",
         "precision": "bf16",
         "batch_size": 5,
+        "class_weights": "balanced",
+        "augment": "flip",
+        "fit": "train_validation",
     }
     worker = Trainer(data)
     assert timeless(worker.handle(ask(**{setting: other[setting]}))) != timeless(worker.handle(ask()))
@@ -304,19 +311,27 @@ def test_a_reading_tells_of_each_batch_so_that_a_long_one_is_not_taken_for_hung(
     assert not progress.epoch.called
 
 
-@pytest.mark.parametrize("settings", [{}, {"normalize": "standard"}, {"precision": "bf16"}])
+@pytest.mark.parametrize(
+    "settings", [{}, {"normalize": "standard"}, {"precision": "bf16"}, {"normalize": "imagenet"}]
+)
 def test_saved_weights_predict_what_the_training_measured(
     data: SearchData, device: str, ask: Ask, tmp_path: Path, settings: dict[str, str]
 ) -> None:
     task = ask(weights=str(tmp_path / "deep" / "best.safetensors"), **settings)
     outcome = Trainer(data, device).handle(task)
     assert isinstance(outcome, Success)
-    assert timeless(outcome) == timeless(Trainer(data, device).handle(replace(task, weights=None)))
+    unkept = Trainer(data, device).handle(replace(task, weights=None))
+    assert isinstance(unkept, Success)
+    assert all(record.validation_loss is None for record in unkept.curve)
+    curve = tuple(replace(record, validation_loss=None) for record in outcome.curve)
+    assert timeless(replace(outcome, curve=curve)) == timeless(unkept)
     found = Trainer(data, device).handle(kept(task, data.validation)).probabilities
     assert found.shape == (10, 2)
     assert found.dtype == np.float32
     assert found.sum(axis=1) == pytest.approx(np.ones(10))
     assert (found.argmax(axis=1) == data.validation.labels).mean() == outcome.fitness
+    losses = -np.log(found[np.arange(10), data.validation.labels])
+    assert outcome.curve[-1].validation_loss == pytest.approx(losses.mean(), rel=1e-5)
 
 
 def test_predictions_need_the_right_data_images_and_network(

@@ -52,7 +52,8 @@ class Predictions:
         kept = self.probabilities.astype(np.float64)
         rest = np.delete(kept, number, axis=1).sum(axis=1)
         least = np.finfo(np.float16).smallest_subnormal
-        return np.log(np.maximum(kept[:, number], least)) - np.log(np.maximum(rest, least))
+        odds: npt.NDArray[np.float64] = np.log(np.maximum(kept[:, number], least) / np.maximum(rest, least))
+        return odds
 
 
 def pack(labels: Labels, prediction: Prediction) -> Mapping[str, Any]:
