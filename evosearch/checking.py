@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from evosearch.blueprint import Problem
 from evosearch.config import (
     Document,
     RunConfig,
@@ -14,12 +15,13 @@ from evosearch.data import DataReport, Dataset, inspect_data, load_dataset
 from evosearch.data.memory import available_memory
 from evosearch.errors import CannotRunError
 from evosearch.evaluation import TrainingTask, Trial
+from evosearch.listed import resolved, sized
 from evosearch.reports import Cost, Measured, estimate_cost, measured
 from evosearch.runtime import CONTEXT, Plan, WorkerPool
 from evosearch.session import (
     make_plan,
 )
-from workers import make_pool, measure_on, time_trainings
+from workers import make_pool, measure_on, measure_sizes, time_trainings
 from workers.slots import count_cores, gpus_for, kind_of, plan_slots
 
 MOST_MEASURED = 12
@@ -56,7 +58,10 @@ def validate(
     """
     config.storage.check()
     check_new(config, source)
+    config = resolved(config, None, None, source)
     dataset = load_dataset(config.data, env=os.environ, cwd=Path.cwd(), cache=None)
+    problem = Problem(dataset.for_search().image, len(dataset.classes))
+    config = replace(config, strategy=sized(config.strategy, problem, measure_sizes))
     plan = make_plan(config, dataset)
     trials = [one for one in plan.strategy.ask(plan.strategy.start()) if plan.network_size(one)]
     first = [size for trial in trials if (size := plan.network_size(trial))]

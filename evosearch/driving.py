@@ -69,7 +69,7 @@ def _drive(
     stack: ExitStack,
     signals: StopSignals,
 ) -> None:
-    sessions = [prepared(one, dataset) for one in sessions]
+    sessions = prepared(sessions, dataset)
     plans = [one.plan(dataset, generations) for one in sessions]
     for plan, one in zip(plans, sessions, strict=True):
         replay(plan, ())  # a space that holds nothing feasible is found before anything starts

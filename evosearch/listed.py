@@ -16,7 +16,7 @@ from evosearch.errors import ConfigError, InputError, InvalidChromosomeError, Se
 from evosearch.evaluation import TrainingSettings
 from evosearch.genome import Network, is_hand_made, parse_network, starting_from, weights_of
 from evosearch.runtime import start_file
-from evosearch.search import FixedListSettings, ListedTrial
+from evosearch.search import FixedListSettings, ListedTrial, StrategySettings
 from evosearch.session import STARTS, SearchSession, artifact_store, configuration_of
 from evosearch.storage import ArtifactStore, Home, SearchRow, check_name
 from workers import Unmeasured
@@ -41,16 +41,18 @@ def listed_trial(text: str) -> ListedTrial:
     return ListedTrial(text)
 
 
-def resolved(config: RunConfig, home: Home, row: SearchRow | None, source: Document | None) -> RunConfig:
+def resolved(
+    config: RunConfig, home: Home | None, row: SearchRow | None, source: Document | None
+) -> RunConfig:
     """`config` with every network of its list known by its text: looked up where another search's best is meant, and with the
     sha256 of the weights that it starts from. What the journal has of this list before, `row`, holds.
 
-    `source`: what `config` was read from. Where nothing says otherwise, hand-made networks with given weights are trained on
+    `home`: where other searches are looked up; None: nowhere. `source`: what `config` was read from. Where nothing says otherwise, hand-made networks with given weights are trained on
     images normalised as ImageNet's.
 
     Raises:
         ConfigError: there is no such file, or it is no safetensors file.
-        SearchConflictError: there is no such search, it is unfinished, or it has no network that is best.
+        SearchConflictError: there is no such search, it is unfinished, it has no network that is best, or there is no home.
     """
     strategy = config.strategy
     if not isinstance(strategy, FixedListSettings):
@@ -71,17 +73,22 @@ def resolved(config: RunConfig, home: Home, row: SearchRow | None, source: Docum
     return replace(config, strategy=replace(strategy, trials=tuple(trials)))
 
 
-def _known_by_text(one: ListedTrial, journaled: ListedTrial | None, home: Home) -> ListedTrial:
+def _known_by_text(one: ListedTrial, journaled: ListedTrial | None, home: Home | None) -> ListedTrial:
     text, hint = one.network, one.weights
     if one.best_of is not None:
         if journaled is not None and journaled.best_of == one.best_of:
             text, hint = journaled.network, hint or journaled.weights
+        elif home is None:
+            raise SearchConflictError(
+                f"strategy.trials: the best of {one.best_of!r} is looked up when the list is run, and not before; leave it "
+                "out to check the others"
+            )
         else:
             text, own = best_of(one.best_of, home)
             hint = hint or own
     network = parse_network(text)
     if one.weights is not None:
-        network = starting_from(network, _digest(one.weights, journaled))
+        network = starting_from(network, _digest(one.weights, journaled, "strategy.trials"))
     return replace(one, network=str(network), weights=hint, size=None)
 
 
@@ -107,7 +114,7 @@ def best_of(name: str, home: Home) -> tuple[str, str | None]:
     return best.chromosome, f"{store.url}/{STARTS}/{start_file(digest)}"
 
 
-def _digest(path: str, journaled: ListedTrial | None) -> str:
+def _digest(path: str, journaled: ListedTrial | None, place: str) -> str:
     file = located(path)
     if file is not None:
         return digest_of(file)
@@ -115,7 +122,7 @@ def _digest(path: str, journaled: ListedTrial | None) -> str:
     if journaled is not None and journaled.weights == path and known is not None:
         return known  # kept with the search since
     raise ConfigError(
-        f"there is no file of weights {path!r}; a relative path is looked for in the working directory, "
+        f"{place}: there is no file of weights {path!r}; a relative path is looked for in the working directory, "
         "then under $EVOSEARCH_DATA"
     )
 
@@ -166,7 +173,7 @@ def starting_at(one: ListedTrial, weights: str) -> ListedTrial:
     Raises:
         ConfigError: there is no such file, or it is no safetensors file.
     """
-    network = starting_from(parse_network(one.network), _digest(weights, None))
+    network = starting_from(parse_network(one.network), _digest(weights, None, "--weights"))
     return replace(one, network=str(network), weights=weights, size=None)
 
 
@@ -179,14 +186,15 @@ Measure = Callable[[Sequence[Unmeasured], Problem], tuple[NetworkSize, ...]]
 """As `workers.measure_sizes`."""
 
 
-def sized(settings: FixedListSettings, problem: Problem, measure: Measure) -> FixedListSettings:
-    """`settings` with the size of each network that only building it tells, and of each that starts from given weights, which
-    are seen to fit it. Sizes that are known stay; lists that began before there were sizes go on without.
+def sized(settings: StrategySettings, problem: Problem, measure: Measure) -> StrategySettings:
+    """The settings of a list with the size of each network that only building it tells, and of each that starts from given weights, which
+    are seen to fit it; of another strategy as they are. Sizes that are known stay; lists that began before there were sizes go on
+    without.
 
     Raises:
         InputError: weights do not fit; what does not is named.
     """
-    if settings.hand_made == "torchvision":
+    if not isinstance(settings, FixedListSettings) or settings.hand_made == "torchvision":
         return settings
     asked: dict[str, Unmeasured] = {}
     for one in settings.trials:
@@ -202,20 +210,33 @@ def _is_measured(network: Network) -> bool:
     return is_hand_made(network) or weights_of(network) is not None
 
 
-def prepared(session: SearchSession, dataset: Dataset) -> SearchSession:
-    """`session` of a list with the sizes of its networks, once the weights that they start from are kept with it.
+def prepared(sessions: Sequence[SearchSession], dataset: Dataset) -> list[SearchSession]:
+    """`sessions`, those of lists with the sizes of their networks, once the weights that they start from are kept with them.
 
     Raises:
         InputError: weights do not fit, or are nowhere to be found.
         CannotRunError: they cannot be kept.
     """
-    strategy = session.config.strategy
-    if not isinstance(strategy, FixedListSettings):
-        return session
     problem = Problem(dataset.for_search().image, len(dataset.classes))
-    strategy = sized(strategy, problem, session.options.providers.measure_sizes)
-    _keep_starts(session, strategy)
-    return replace(session, config=replace(session.config, strategy=strategy))
+    measure = _remembering(sessions[0].options.providers.measure_sizes)
+    strategies = [sized(one.config.strategy, problem, measure) for one in sessions]
+    for one, strategy in zip(sessions, strategies, strict=True):
+        if isinstance(strategy, FixedListSettings):
+            _keep_starts(one, strategy)
+    configs = (replace(one.config, strategy=its) for one, its in zip(sessions, strategies, strict=True))
+    return [replace(one, config=config) for one, config in zip(sessions, configs, strict=True)]
+
+
+def _remembering(measure: Measure) -> Measure:
+    """As `measure`, which takes seconds, but once for each network: the seeds of a group have the same ones."""
+    known: dict[Unmeasured, NetworkSize] = {}
+
+    def found(networks: Sequence[Unmeasured], problem: Problem) -> tuple[NetworkSize, ...]:
+        missing = [one for one in networks if one not in known]
+        known.update(zip(missing, measure(missing, problem) if missing else (), strict=True))
+        return tuple(known[one] for one in networks)
+
+    return found
 
 
 def _keep_starts(session: SearchSession, strategy: FixedListSettings) -> None:

@@ -99,6 +99,13 @@ def test_of_a_longer_list_what_is_new_is_measured(home, config, api, measuring):
     assert [one.size for one in trials_of(home)] == [SIZE, SIZE]
 
 
+def test_the_seeds_of_a_group_are_measured_together(home, config, api, measuring):
+    listed = listing(config, ListedTrial("resnet18"), ListedTrial("vgg16"))
+    api.run_group(listed, (0, 1, 2), home, executor="local")
+    assert [one.network for one in measuring.asked] == ["resnet18", "vgg16"]
+    assert trials_of(home, "tiny/seed-2")[1].size == SIZE
+
+
 def test_chromosomes_alone_need_no_measuring(home, config, api, measuring):
     api.run(replace(config, strategy=repeats_of("C8 P | F4", (0, 1))), home, executor="local")
     assert not measuring.asked

@@ -57,7 +57,7 @@ def measure_sizes(networks: Sequence[Unmeasured], problem: Problem) -> tuple[Net
         raise CannotRunError(f"networks could not be measured: {error}") from error
     for answer in answers:
         if "refused" in answer:
-            raise InputError(f"strategy.trials: {answer['refused']}")
+            raise InputError(answer["refused"])
     return tuple(NetworkSize(**answer) for answer in answers)
 
 

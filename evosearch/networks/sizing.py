@@ -9,6 +9,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from evosearch.blueprint import NetworkSize, Problem
 
+VIEWS = (nn.Flatten, nn.Identity)
+"""Modules that hold no output of their own."""
+
 
 def measure(module: nn.Module, problem: Problem) -> NetworkSize:
     """The size of a network on torch's `meta` device, as a blueprint counts it, in evaluation mode.
@@ -19,8 +22,8 @@ def measure(module: nn.Module, problem: Problem) -> NetworkSize:
     """
     outputs: list[int] = []
 
-    def note(_module: nn.Module, _arguments: Any, output: Tensor) -> None:
-        outputs.append(prod(output.shape[1:]))
+    def note(layer: nn.Module, _arguments: Any, output: Tensor) -> None:
+        outputs.append(0 if isinstance(layer, VIEWS) else prod(output.shape[1:]))
 
     leaves = [one for one in module.modules() if not list(one.children())]
     handles = [one.register_forward_hook(note) for one in leaves]

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from evosearch.data import SearchData, Split
 from evosearch.errors import EvaluationError
-from evosearch.evaluation import HandMade, Images, Network, TrainingSettings
+from evosearch.evaluation import Images, Network, TrainingSettings
+from evosearch.genome import is_hand_made
 
 
 def epoch_order(images: int, seed: int, epoch: int) -> npt.NDArray[np.int64]:
@@ -163,7 +164,7 @@ class ResidentData:
             case "standard":
                 return self._standard if settings.validates else self._standard_of_both
             case "imagenet":
-                repeated = isinstance(network, HandMade) and self.image.channels == 1
+                repeated = is_hand_made(network) and self.image.channels == 1
                 return imagenet(len(IMAGENET.mean) if repeated else self.image.channels)
         assert_never(settings.normalize)
 

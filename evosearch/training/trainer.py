@@ -29,7 +29,7 @@ from evosearch.evaluation import (
     is_out_of_memory,
     judged_epoch,
 )
-from evosearch.genome import parse
+from evosearch.genome import parse, weights_of
 from evosearch.training.batches import ResidentData, batch_sizes
 from evosearch.training.checkpoints import Checkpoints
 from evosearch.training.fit import Fit
@@ -216,6 +216,10 @@ class Trainer:
         return None
 
     def _run(self, task: TrainingTask, progress: Progress, past: "_Past", start: float) -> None:
+        if weights_of(task.network) is not None and task.start is None:
+            raise EvaluationError(
+                f"'{task.network}' starts from given weights, and the task does not say where"
+            )
         checkpoints = Checkpoints.of(task, self._data.device.type, self._clock)
         fit = (checkpoints and checkpoints.resume(task, self._data)) or Fit(task, self._data)
         past.curve, past.seconds = fit.curve, fit.seconds

@@ -585,3 +585,18 @@ def test_a_journal_that_is_lost_ends_with_3_and_the_command_that_goes_on(command
     )
     script_workers(api)
     assert command("resume", "tiny", "--storage", str(rescued)).status == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (None, "--weights: there is no file of weights 'other.safetensors'; a relative path is looked for"),
+        ("none", "is no readable safetensors file of weights"),
+    ],
+)
+def test_weights_that_are_not_there_or_none_start_no_retraining(command, refused, scripted, text, told):
+    command("run", "tiny.yaml", "--executor", "local")
+    if text is not None:
+        Path("other.safetensors").write_text(text)
+    assert told in refused("retrain", "tiny", "--weights", "other.safetensors")
+    assert [one["name"] for one in json.loads(command("status", "--json").out)] == ["tiny"]

@@ -351,3 +351,19 @@ def test_predictions_need_the_right_data_images_and_network(
 def test_a_failed_training_leaves_no_weights(data: SearchData, ask: Ask, tmp_path: Path) -> None:
     Trainer(data).handle(ask(learning_rate=1e30, weights=str(tmp_path / "w")))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_network_with_given_weights_never_begins_without_them(data: SearchData, ask: Ask) -> None:
+    with pytest.raises(EvaluationError, match="starts from given weights, and the task does not say where"):
+        Trainer(data).handle(ask("C6 B8 P | F8 @ " + "0" * 64))
+
+
+def test_a_network_that_starts_from_given_weights_ends_elsewhere_than_one_that_does_not(
+    data: SearchData, ask: Ask, tmp_path: Path
+) -> None:
+    text = "C6 B8 P | F8"
+    Trainer(data).handle(ask(text, weights=str(tmp_path / "w")))
+    task = ask(f"{text} @ " + "0" * 64, epochs=1)
+    started = Trainer(data).handle(replace(task, start=str(tmp_path / "w")))
+    fresh = Trainer(data).handle(replace(ask(text, epochs=1), seed=task.seed))
+    assert started.curve[0].loss < fresh.curve[0].loss

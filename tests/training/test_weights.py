@@ -11,7 +11,14 @@ from evosearch.errors import EvaluationError
 from evosearch.genome import parse
 from evosearch.networks import build
 from evosearch.training.batches import unit
-from evosearch.training.weights import describe, fetch_weights, keep_weights, load_weights, save_weights
+from evosearch.training.weights import (
+    describe,
+    fetch_weights,
+    keep_weights,
+    load_weights,
+    save_weights,
+    start_weights,
+)
 
 IMAGE = ImageShape(3, 8, 8)
 
@@ -90,3 +97,20 @@ def test_weights_go_through_an_artifact_store_by_url(tmp_path: Path) -> None:
     assert torch.equal(other.weight, module.weight)
     with pytest.raises(EvaluationError, match=rf"no weights at 'memory://me@{tmp_path.name}/gone'"):
         fetch_weights(f"memory://me:secret@{tmp_path.name}/gone", other)
+
+
+def test_a_training_starts_from_weights_in_a_folder_or_in_a_store(tmp_path: Path) -> None:
+    given = network()
+    save_weights(tmp_path / "given", given, {})
+    for place in (str(tmp_path / "given"), f"file://{tmp_path}/given"):
+        module = network()
+        start_weights(place, parse("C6 B8 P | F8"), module)
+        assert all(tensor.equal(given.state_dict()[name]) for name, tensor in module.state_dict().items())
+
+
+@pytest.mark.parametrize("place", ["{}/nothing", "file://{}/nothing"])
+def test_weights_to_start_from_that_are_not_there_are_named(tmp_path: Path, place: str) -> None:
+    with pytest.raises(
+        EvaluationError, match=f"there are no weights at '.*{tmp_path}/nothing'; a search keeps"
+    ):
+        start_weights(place.format(tmp_path), parse("C6 B8 P | F8"), network())
