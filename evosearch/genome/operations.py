@@ -42,6 +42,38 @@ class CrossedHeads:
 
 
 @dataclass(frozen=True, slots=True)
+class Exchanged:
+    """Genes of the same kind at equal positions were exchanged; both chromosomes kept their lengths.
+
+    >>> in_words(Exchanged((2, 3), (1,))), in_words(Exchanged((), ()))
+    ('exchanged genes 2 3 | 1', 'exchanged no gene')
+    """
+
+    KIND: ClassVar = "exchanged"
+
+    head: tuple[int, ...]
+    """Positions in the heads, rising, of genes that differ."""
+    tail: tuple[int, ...]
+    """Positions in the tails, likewise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mutated:
+    """Genes were drawn anew from the space, each of its own kind, and came out as others.
+
+    >>> in_words(Mutated((), (2,)))
+    'redrew genes | 2'
+    """
+
+    KIND: ClassVar = "mutated"
+
+    head: tuple[int, ...]
+    """Positions in the head, rising."""
+    tail: tuple[int, ...]
+    """Positions in the tail, likewise; there is one at least in both together."""
+
+
+@dataclass(frozen=True, slots=True)
 class Shrunk:
     """Balance removed genes from a head that was too long.
 
@@ -141,9 +173,11 @@ Operation: TypeAlias = (
     | ConvolutionGiven
     | Replaced
     | Redrawn
+    | Exchanged
+    | Mutated
 )
 """One step on the way of a chromosome."""
-Crossing: TypeAlias = Copied | CrossedTails | CrossedHeads
+Crossing: TypeAlias = Copied | CrossedTails | CrossedHeads | Exchanged
 """What was done to a pair of parents."""
 Repair: TypeAlias = PoolingsDropped | ConvolutionGiven
 """What was done to a head that could not be decoded."""
@@ -162,6 +196,10 @@ def in_words(operation: Operation) -> str:
             return "crossed tails"
         case CrossedHeads(first, second):
             return f"crossed heads {first}|{second}"
+        case Exchanged(head, tail):
+            return f"exchanged genes {_positions(head, tail)}" if head or tail else "exchanged no gene"
+        case Mutated(head, tail):
+            return f"redrew genes {_positions(head, tail)}"
         case Shrunk(start, length, reference):
             return f"shrink {length} at {start}, held against candidate {reference}"
         case Grown(before, length, reference, origin):
@@ -176,6 +214,11 @@ def in_words(operation: Operation) -> str:
         case Redrawn(times, reason):
             return f"redrawn {times} time{'s' * (times > 1)} ({reason})"
     assert_never(operation)
+
+
+def _positions(head: tuple[int, ...], tail: tuple[int, ...]) -> str:
+    """As in the text form of a chromosome, a bar between head and tail."""
+    return f"{' '.join(map(str, head))} | {' '.join(map(str, tail))}".strip()
 
 
 def words_of(operations: Iterable[Operation]) -> tuple[str, ...]:

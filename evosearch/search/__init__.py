@@ -12,6 +12,8 @@ from evosearch.search.balance import balance, grow, shrink
 from evosearch.search.context import SearchContext, draw_feasible
 from evosearch.search.crossover import cross_heads, cross_tails, crossover
 from evosearch.search.eavl import EavlSettings, EavlStrategy
+from evosearch.search.evo_cnn import EvoCnnSettings, EvoCnnStrategy
+from evosearch.search.evolution import EvolutionKeys
 from evosearch.search.fixed_list import FixedListSettings, FixedListStrategy, ListedTrial, repeats_of
 from evosearch.search.random_search import RandomSearchSettings, RandomSearchStrategy
 from evosearch.search.selection import draw_pairs, parent_probabilities
@@ -33,6 +35,9 @@ __all__ = [
     "Candidate",
     "EavlSettings",
     "EavlStrategy",
+    "EvoCnnSettings",
+    "EvoCnnStrategy",
+    "EvolutionKeys",
     "FixedListSettings",
     "FixedListStrategy",
     "ListedTrial",

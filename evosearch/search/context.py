@@ -21,6 +21,7 @@ class Purpose(IntEnum):
     SELECTION = 1
     CROSSOVER = 2
     BALANCE = 3
+    """Or what an evolution does to each child in its place."""
 
 
 def stream(seed: int, generation: int, purpose: Purpose, slot: int = 0) -> np.random.Generator:

@@ -4,116 +4,63 @@ Source: Gong et al., "Analyze COVID-19 CT images based on evolutionary algorithm
 space", Complex & Intelligent Systems, 2021, doi 10.1007/s40747-021-00513-8. Read `EavlStrategy.tell` first.
 """
 
-from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Set
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
 from evosearch.errors import ConfigError
-from evosearch.evaluation import Candidate, Measure, Origin, Outcome, Trial, TrialId
+from evosearch.evaluation import Candidate, Origin, Outcome, Trial, TrialId
 from evosearch.search.breeding import Breeding, breed
-from evosearch.search.context import Purpose, SearchContext, draw_feasible, stream, too_many_redraws
-from evosearch.search.selection import Selection
+from evosearch.search.context import Purpose, SearchContext, draw_feasible, stream
+from evosearch.search.evolution import EvolutionKeys
 from evosearch.search.state import SearchProgress, SearchState
 from evosearch.search.survival import elites
 
-MOST = 100_000
-"""More than any cluster trains; candidates' numbers must fit the journal."""
-
 
 @dataclass(frozen=True)
-class EavlSettings:
+class EavlSettings(EvolutionKeys):
     """The evolution's size and thresholds. Each field is a key under `strategy`; defaults are the paper's."""
 
     name: Literal["eavl"] = "eavl"
     """Which strategy."""
-    population: int = 50
-    """Individuals per generation."""
-    generations: int = 20
-    """Generations in all, the initial population included: 20 are 0..19."""
-    elites: int = 10
-    """Best distinct individuals that live on with their fitness."""
-    immigrants: int = 10
-    """New random individuals per generation; the rest of the population are children."""
-    crossover_probability: float = 0.9
-    """Chance that a pair of parents is crossed; otherwise it is copied."""
     phi: int = 4
     """Balance threshold in genes: a head this much longer than the best one shrinks, a shorter one than this grows."""
     shrink_deviation: float = 1.0
     """Spread of the number of genes that a shrink removes."""
-    redraws: int = 100
-    """How often a random individual above a size limit is drawn again before the search gives up."""
-    fitness: Measure = "accuracy"
-    """What decides who is fitter, on the validation images after the last epoch: accuracy, balanced_accuracy, f1 (of the positive class of two, else the mean) or auroc; where it is not known, the accuracy."""
-    selection: Selection = "squared"
-    """How a parent's chance grows with its fitness: squared (the square of what it is above the lowest; the authors' released code) or proportionate (to the fitness itself; the paper's text)."""
+    balance: bool = True
+    """Whether children are balanced; false: heads become as long as crossover makes them, as in an ablation."""
 
     def __post_init__(self) -> None:
-        for name, least in (
-            ("population", 2),
-            ("generations", 1),
-            ("elites", 0),
-            ("immigrants", 0),
-            ("phi", 1),
-            ("redraws", 0),
-        ):
-            if getattr(self, name) < least:
-                raise ConfigError(f"strategy.{name} is {getattr(self, name)}; it must be at least {least}")
-        for name in ("population", "generations"):
-            if getattr(self, name) > MOST:
-                raise ConfigError(f"strategy.{name} is {getattr(self, name)}; it must be at most {MOST:,}")
-        if self.elites + self.immigrants > self.population:
-            raise ConfigError(
-                f"strategy.population is {self.population}, smaller than elites + immigrants = "
-                f"{self.elites} + {self.immigrants}; raise the population or lower the others"
-            )
-        if self.elites == self.population:
-            raise ConfigError(
-                f"strategy.elites is {self.elites}, the whole population; nothing new would be born"
-            )
-        if not 0 <= self.crossover_probability <= 1:
-            raise ConfigError(
-                f"strategy.crossover_probability is {self.crossover_probability}; a chance lies between 0 and 1"
-            )
+        super().__post_init__()
+        self._check_least(phi=1)
         if not 0.01 <= self.shrink_deviation <= 100:
             raise ConfigError(
                 f"strategy.shrink_deviation is {self.shrink_deviation}; it must lie between 0.01 and 100 genes"
             )
 
-    def objections(self) -> Sequence[str]:
-        """Why no search may be begun with these, one line each; one that was begun before goes on."""
-        return too_many_redraws(self.redraws)
-
-    @property
-    def born(self) -> int:
-        """Children and immigrants per generation after the first."""
-        return self.population - self.elites
-
-    @property
-    def evaluations_in_all(self) -> int:
-        """How many candidates are evaluated: 810 in the paper."""
-        return self.population + (self.generations - 1) * self.born
-
-    @property
-    def has_time_limits(self) -> bool:
-        """Its trainings are candidates of a search."""
-        return True
+    def operators(self, context: SearchContext) -> Breeding:
+        """EAVL's crossover and balance."""
+        return Breeding(
+            self.crossover_probability,
+            self.phi,
+            self.shrink_deviation,
+            context,
+            self.selection,
+            self.balance,
+        )
 
     def make(self, context: SearchContext) -> "EavlStrategy":
         """The evolution with these settings."""
         return EavlStrategy(self, context)
 
-    def with_generations(self, generations: int) -> "EavlSettings":
-        """The same evolution, longer or shorter."""
-        return replace(self, generations=generations)
-
 
 @dataclass(frozen=True)
 class EavlStrategy:
-    """EAVL as ask/tell; see `Strategy` for the contract."""
+    """EAVL as ask/tell; see `Strategy` for the contract. What is EAVL's alone is in the operators that its settings make."""
 
-    settings: EavlSettings
-    """The size and thresholds of the evolution."""
+    settings: EvolutionKeys
+    """The size of the evolution, and its operators."""
     context: SearchContext
     """The search's surroundings."""
 
@@ -174,16 +121,9 @@ class EavlStrategy:
         return self.settings.population + (generation - 1) * self.settings.born + slot
 
     def _children(self, state: SearchState) -> tuple[Candidate, ...]:
-        settings = self.settings
-        breeding = Breeding(
-            settings.crossover_probability,
-            settings.phi,
-            settings.shrink_deviation,
-            self.context,
-            settings.selection,
-        )
         generation = state.generation + 1
-        children = breed(state, self.settings.born - settings.immigrants, breeding)
+        count = self.settings.born - self.settings.immigrants
+        children = breed(state, count, self.settings.operators(self.context))
         return tuple(
             Candidate(
                 self._number(generation, slot),

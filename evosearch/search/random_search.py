@@ -10,7 +10,7 @@ from typing import Literal
 from evosearch.errors import ConfigError, SearchConflictError
 from evosearch.evaluation import Candidate, Measure, Origin, Outcome, Trial, TrialId
 from evosearch.search.context import Purpose, SearchContext, draw_feasible, stream, too_many_redraws
-from evosearch.search.eavl import MOST
+from evosearch.search.evolution import MOST
 from evosearch.search.state import SearchProgress, SearchState
 
 

@@ -8,6 +8,7 @@ from evosearch.evaluation import HandMadeRule, Measure, Outcome, Trial, TrialId
 from evosearch.registry import Registry
 from evosearch.search.context import SearchContext
 from evosearch.search.eavl import EavlSettings
+from evosearch.search.evo_cnn import EvoCnnSettings
 from evosearch.search.fixed_list import FixedListSettings
 from evosearch.search.random_search import RandomSearchSettings
 from evosearch.search.state import SearchProgress
@@ -134,7 +135,7 @@ class StrategySettings(Protocol):
 STRATEGIES = Registry[StrategySettings](
     "strategy",
     "evosearch.strategies",
-    [EavlSettings, RandomSearchSettings, FixedListSettings],
+    [EavlSettings, RandomSearchSettings, EvoCnnSettings, FixedListSettings],
     StrategySettings,
 )
 """Every strategy there is."""

@@ -4,9 +4,10 @@ Two things were left to chance: the seeds of the trainings and the images of the
 where three questions are answered alike: would other *images* say the same (exact tests, Holm over the table), would other
 *seeds* (all agree, or a permutation test where there are enough), and would both together (the bootstrap's interval).
 
-How often a difference is claimed where there is none, in 400 drawn tables of two equal arms on 600 images at accuracy 0.8: never
-with 3 seeds whose trainings are equally good, in 6 of 100 where they differ by 2 points (standard deviation) from seed to seed, in 10 by 3;
-in 2 of 100 with 5 seeds that differ by 2, in 3 with 8; in 4 of 100 with one seed, of which it is said that seeds were not tested.
+How often a difference is claimed where there is none, in 300 to 400 drawn tables each of two equal arms on 600 images at
+accuracy 0.8: never with 3 seeds whose trainings are equally good; in 6 of 100 where these differ by 2 points (standard deviation)
+from seed to seed, in 10 by 3; in 2 of 100 with 5 seeds that differ by 2, in 3 with 8; in 4 of 100 with one seed, of which it is
+said that seeds were not tested.
 """
 
 from collections.abc import Sequence

@@ -45,7 +45,7 @@ SINCE_OF_SOURCE: dict[str, dict[str, object]] = {
 }
 """The same of each source."""
 SINCE_OF_STRATEGY: dict[str, dict[str, object]] = {
-    "eavl": {"strategy.fitness": "accuracy", "strategy.selection": "squared"},
+    "eavl": {"strategy.fitness": "accuracy", "strategy.selection": "squared", "strategy.balance": True},
     "random": {"strategy.fitness": "accuracy"},
 }
 """The same of each strategy."""

@@ -9,7 +9,7 @@ import pytest
 from evosearch.api import make_plan
 from evosearch.config import config_from_json, load_config
 from evosearch.data import load_dataset
-from evosearch.genome import Grown, Operation, Shrunk, in_words
+from evosearch.genome import Exchanged, Grown, Mutated, Operation, Shrunk, in_words
 from evosearch.runtime import bred_again
 from evosearch.storage import Born
 
@@ -67,4 +67,4 @@ def test_every_birth_of_a_new_journal_is_bred_again_to_the_data_that_are_kept(un
         number: candidate.operators for number, candidate in old.items()
     }
     kinds = {type(operation) for operations in again.values() for operation in operations}
-    assert kinds == set(get_args(Operation))
+    assert kinds == set(get_args(Operation)) - {Exchanged, Mutated}  # EVO-CNN's alone

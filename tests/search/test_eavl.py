@@ -1,5 +1,6 @@
 """The evolution as a whole, from the EAVL-COVID paper, with early immigrants."""
 
+import hashlib
 from collections.abc import Callable
 
 import pytest
@@ -19,9 +20,10 @@ from evosearch.search import (
     ranking,
     score_of,
 )
-from evosearch.testing.strategy_contract import GenerationalContract, judged, outcomes_of, rounds
+from evosearch.testing.strategy_contract import GenerationalContract, asked_in, judged, outcomes_of, rounds
 
 SPACE = SearchSpace(convolutions=(1, 4), channels=(2, 9), poolings=(0, 4), dense=(0, 2), units=(2, 40))
+PAPERS = {"population": 50, "generations": 20, "elites": 10, "immigrants": 10}
 FAILED = Failure(FailureKind.DIVERGED, "")
 
 
@@ -304,3 +306,49 @@ def test_a_fixed_search_has_the_populations_it_always_had():
     assert lines == GOLDEN.strip().splitlines()
     words = {words.split()[0] for _, member in members for words in member.words}
     assert words == {"copied", "crossed", "shrink", "grow", "dropped"}
+
+
+class TestEavlWithoutImmigrantsKeepsTheContract(GenerationalContract):
+    def make_strategy(self, generations: int) -> EavlStrategy:
+        return evolution(generations=generations, immigrants=0)
+
+
+class TestEavlWithoutBalanceKeepsTheContract(GenerationalContract):
+    def make_strategy(self, generations: int) -> EavlStrategy:
+        return evolution(generations=generations, balance=False)
+
+
+def births(strategy: EavlStrategy) -> list[tuple[str, ...]]:
+    """All that is told of each candidate, in words."""
+    candidates = [trial.candidate for trial in asked_in(rounds(strategy))]
+    return [(str(one.chromosome), one.origin, str(one.parents), *one.words) for one in candidates]
+
+
+def test_an_evolution_is_what_it_was_before_balance_and_operators_could_be_chosen():
+    found = births(evolution(population=20, generations=6, elites=3, immigrants=4))
+    assert len(found) == 20 + 5 * 17
+    assert hashlib.sha256(repr(found).encode()).hexdigest()[:20] == "e0f87b981555306d61db"
+
+
+def test_without_balance_no_head_shrinks_or_grows_and_all_else_is_as_it_would_be():
+    balanced = births(evolution(generations=2, population=40))
+    free = births(evolution(generations=2, population=40, balance=False))
+    assert [one[:3] for one in free[:40]] == [one[:3] for one in balanced[:40]]
+    assert any("grow" in word for one in balanced for word in one[3:])
+    assert not any("grow" in word or "shrink" in word for one in free for word in one[3:])
+    # parents and crossover are drawn alike, so children differ where balance did something
+    assert [one[2:4] for one in free] == [one[2:4] for one in balanced]
+
+
+def test_without_immigrants_children_fill_the_generation():
+    strategy = evolution(immigrants=0, generations=4)
+    later = [t.candidate.origin for t in asked_in(rounds(strategy)) if t.candidate.generation]
+    assert later == [Origin.CROSSOVER] * 7 * 3
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_of_the_papers_810_evaluations_a_twentieth_to_a_quarter_is_remembered(seed):
+    """What `explain protocol` says of equal chromosomes."""
+    born = [str(trial.subject) for trial in asked_in(rounds(evolution(SearchSpace(), seed, **PAPERS)))]
+    assert len(born) == 810
+    assert 0.04 <= 1 - len(set(born)) / 810 <= 0.27

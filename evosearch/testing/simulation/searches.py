@@ -25,6 +25,7 @@ from evosearch.genome import Chromosome, SearchSpace
 from evosearch.runtime import Plan, ReadingName
 from evosearch.search import (
     EavlSettings,
+    EvolutionKeys,
     FixedListSettings,
     ListedTrial,
     RandomSearchSettings,
@@ -94,7 +95,7 @@ class Configuration:
     @property
     def elites(self) -> int:
         """How many members of a generation were born before it."""
-        return self.settings.elites if isinstance(self.settings, EavlSettings) else 0
+        return self.settings.elites if isinstance(self.settings, EvolutionKeys) else 0
 
     @property
     def grows(self) -> bool:

@@ -210,8 +210,12 @@ def test_the_words_of_the_format_are_these() -> None:
         "replaced.reason": "str",
         "redrawn.times": "int",
         "redrawn.reason": "str",
+        "exchanged.head": "tuple[int]",
+        "exchanged.tail": "tuple[int]",
+        "mutated.head": "tuple[int]",
+        "mutated.tail": "tuple[int]",
         "Candidate.operations": "UnionType[tuple[UnionType[copied, crossed_tails, crossed_heads, shrunk, grown, "
-        "poolings_dropped, convolution_given, replaced, redrawn]], NoneType], absent: None",
+        "poolings_dropped, convolution_given, replaced, redrawn, exchanged, mutated]], NoneType], absent: None",
         "Born.candidate": "Candidate",
         "Born.parameters": "UnionType[int, NoneType]",
         "Born.flops": "UnionType[int, NoneType]",
