@@ -11,7 +11,7 @@ from evosearch.reports import study_document, study_markdown
 from evosearch.studies import NamedNetwork
 from evosearch.studying import batchnorm_of, begun_study, is_study, open_study
 from evosearch.testing import FormulaEvaluator, ScriptedPool
-from tests.finished_search import TINY
+from tests.finished_search import TINY, measure
 
 NETWORKS = "[evolved, resnet18, {network: 'C8 P | F4', name: mine}]"
 
@@ -19,6 +19,13 @@ NETWORKS = "[evolved, resnet18, {network: 'C8 P | F4', name: mine}]"
 def study_file(section, name="compare"):
     Path(f"{name}.yaml").write_text(f"{TINY}study: {section}\n")
     return load_config(Path(f"{name}.yaml"))
+
+
+@pytest.fixture
+def scripted(api, scripted):
+    """As `scripted`; networks that people made are measured by a formula too."""
+    api.give(measure_sizes=measure)
+    return scripted
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 
 from evosearch.evaluation import Failure, FailureKind, TrainingTask
 from evosearch.testing import FormulaEvaluator
-from tests.finished_search import TINY, script_workers
+from tests.finished_search import TINY, measure, script_workers
 
 STUDY = f"{TINY}study: {{kind: baselines, networks: [evolved, resnet18]}}\n"
 
@@ -17,6 +17,7 @@ def study(command, api):
     """`compare.yaml` beside the home, and workers that a formula stands in for."""
     Path("compare.yaml").write_text(STUDY)
     script_workers(api)
+    api.give(measure_sizes=measure)
     return command
 
 
