@@ -21,6 +21,7 @@ from evosearch.runtime import CONTEXT, Plan, WorkerPool
 from evosearch.session import (
     make_plan,
 )
+from evosearch.storage import home_folder
 from workers import make_pool, measure_on, measure_sizes, time_trainings
 from workers.slots import count_cores, gpus_for, kind_of, plan_slots
 
@@ -33,8 +34,11 @@ MOST_MEASURING = 4
 
 
 def data_report(config: RunConfig) -> DataReport:
-    """What the configuration's data are, bad files included."""
-    return inspect_data(config.data, env=os.environ, cwd=Path.cwd(), cache=None)
+    """What the configuration's data are, bad files and the audit included; decoded images and the audit are kept in the home
+    that the configuration names, so that a second call, and a search, are quick.
+    """
+    cache = home_folder(config.storage.journal, env=os.environ, cwd=Path.cwd()) / "cache"
+    return inspect_data(config.data, env=os.environ, cwd=Path.cwd(), cache=cache)
 
 
 def validate(

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from evosearch.blueprint import Problem
 from evosearch.config import RunConfig, config_from_json, config_to_json, plugins_of
-from evosearch.data import Dataset
+from evosearch.data import Dataset, first_look
 from evosearch.errors import (
     CannotRunError,
     EvosearchError,
@@ -306,12 +306,12 @@ class SearchSession:
             )
 
     def load(self, *, begun: bool) -> Dataset:
-        """The configured data. `begun`: see `load_dataset`."""
+        """The configured data, of which a search that begins is told the worst. `begun`: see `load_dataset`."""
         cache = self.home.folder / "cache"
         dataset = self.options.providers.load_dataset(
             self.config.data, env=os.environ, cwd=Path.cwd(), cache=cache, begun=begun
         )
-        for line in dataset.notes:
+        for line in (*dataset.notes, *(() if begun else first_look(dataset, cache))):
             self.options.watcher.note(f"data: {line}")
         return dataset
 

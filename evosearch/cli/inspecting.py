@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 def data(
     config: CONFIG_OR_EXAMPLE = None, example: EXAMPLE = None, override: SET = None, as_json: JSON = False
 ) -> None:
-    """What the data are: splits, classes, sizes, hash, bad files.
+    """What the data are, and what is wrong with them, the worst first.
 
-    Also images that are in two splits.
+    Splits, classes, sizes, hash, bad files; twins within and across splits and under two labels, class shares, and what file
+    headers alone give away.
     """
     from evosearch import api
     from evosearch.config import read_config

@@ -8,18 +8,23 @@ working directory and cache folder are arguments. May import `errors`, `registry
 """
 
 from evosearch.data.arrays import Dataset, SearchData, Split, content_key
+from evosearch.data.audit import Audit, audit_data, first_look, kept_audit
 from evosearch.data.covid_ct import CovidCtSettings
 from evosearch.data.digits import DigitsSettings
 from evosearch.data.gathering import Gathered, gather_arrays, gather_files
+from evosearch.data.headers import Headers
 from evosearch.data.hygiene import Contradiction, Duplicate
 from evosearch.data.image_folder import ImageFolderSettings
 from evosearch.data.inspection import DataReport, SourceImages, inspect_data
 from evosearch.data.loading import load_dataset
 from evosearch.data.settings import CutKeys, FileKeys, ImageKeys, Places
+from evosearch.data.shortcuts import SplitShift, shortcut_on_test
 from evosearch.data.sources import SOURCES, DataSettings
+from evosearch.data.twins import Twin
 
 __all__ = [
     "SOURCES",
+    "Audit",
     "Contradiction",
     "CovidCtSettings",
     "CutKeys",
@@ -30,15 +35,22 @@ __all__ = [
     "Duplicate",
     "FileKeys",
     "Gathered",
+    "Headers",
     "ImageFolderSettings",
     "ImageKeys",
     "Places",
     "SearchData",
     "SourceImages",
     "Split",
+    "SplitShift",
+    "Twin",
+    "audit_data",
     "content_key",
+    "first_look",
     "gather_arrays",
     "gather_files",
     "inspect_data",
+    "kept_audit",
     "load_dataset",
+    "shortcut_on_test",
 ]

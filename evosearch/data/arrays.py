@@ -1,13 +1,14 @@
 """Images as every room sees them: uint8 arrays, decoded once, named by a content hash."""
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
 from evosearch.blueprint import ImageShape
+from evosearch.data.headers import Headers
 from evosearch.errors import DataError
 from evosearch.evaluation import Images, Labels
 
@@ -81,6 +82,10 @@ class Dataset:
     """Names of the parts that the test split is put together from, and how many images each has, in order; empty where it is
     of one piece.
     """
+    names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Of the images of each split, in their order; empty where they have none."""
+    headers: Mapping[str, Headers] | None = None
+    """What the headers of each split's files say, in the order of its images; None: images are no files."""
 
     @cached_property
     def test_key(self) -> str:

@@ -13,7 +13,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError, __version__
 from evosearch.blueprint import ImageShape
 from evosearch.evaluation import Images
 
-DECODE_VERSION = f"2/pillow-{__version__}"
+DECODE_VERSION = f"3/pillow-{__version__}"
 """Part of every cache name: raise the number whenever `decode` or `fit` could give other pixels, or says more of them."""
 
 Window: TypeAlias = Literal["full", "auto"] | tuple[float, float]
@@ -50,6 +50,8 @@ class Decoded:
     """Whether there are pages or frames after the first."""
     halved: bool = False
     """Whether it has colours of 16 bits, of which Pillow keeps the upper 8."""
+    format: str = ""
+    """Pillow's name of the file's format; empty of what was no file."""
 
 
 def decode(stream: BinaryIO, shape: ImageShape, max_pixels: int, window: Window = "full") -> Decoded:
@@ -69,12 +71,15 @@ def decode_image(image: Image.Image, shape: ImageShape, window: Window = "full")
     """As `decode`, of an image that Pillow has opened."""
     with _judged():
         size, mode, halved = image.size, image.mode, ";16" in _raw_mode(image)
+        named = image.format or ""
         white_is_zero = getattr(image, "tag_v2", {}).get(262) == 0
         turned = ImageOps.exif_transpose(image)
         values = _range(turned)
         if values is not None:
             turned = _eight_bit(turned, values, window, white_is_zero)
-        return Decoded(fit(turned, shape), size, mode, values, _has_pages(image), halved and values is None)
+        return Decoded(
+            fit(turned, shape), size, mode, values, _has_pages(image), halved and values is None, named
+        )
 
 
 def fit(image: Image.Image, shape: ImageShape) -> Images:

@@ -6,10 +6,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
-from evosearch.data.arrays import Split
+from evosearch.data.arrays import Dataset, Split
 from evosearch.data.cache import decode_cached
 from evosearch.data.decoding import Window
+from evosearch.data.headers import Headers
 from evosearch.data.listing import SPLITS, BadFile, Item, Listing, SplitName, cut_missing, require_every_class
 from evosearch.data.memory import check_memory
 from evosearch.data.reading import DecodedFiles, Decoding, file_notes
@@ -30,6 +32,20 @@ class Gathered:
     """Folder of the files; None for a source without files."""
     files: DecodedFiles | None = None
     """What was read of each file; None for a source without files."""
+    headers: Mapping[SplitName, Headers] | None = None
+    """What the headers of the usable images' files say, in the order of `arrays`; None for a source without files."""
+
+    def dataset(self, key: str) -> Dataset:
+        """All three splits, whose content hash is `key`."""
+        return Dataset(
+            self.arrays["train"],
+            self.arrays["validation"],
+            self.arrays["test"],
+            self.listing.classes,
+            key,
+            names={split: tuple(item.name for item in items) for split, items in self.listing.splits.items()},
+            headers=None if self.headers is None else dict(self.headers.items()),
+        )
 
 
 def gather_files(
@@ -56,7 +72,9 @@ def gather_files(
     files, bad = decode_cached(root, listing.names, how, places.cache)
     usable = _without(listing, bad)
     usable = replace(usable, notes=(*usable.notes, *file_notes(files)))
-    return Gathered(usable, _arranged(usable, listing.names, files.images), root, files)
+    rows = _rows(usable, listing.names)
+    headers = {split: files.headers[rows[split]] for split in SPLITS}
+    return Gathered(usable, _arranged(usable, listing.names, files.images), root, files, headers)
 
 
 def gather_arrays(
@@ -87,11 +105,15 @@ def _undecodable(name: str, reason: str) -> BadFile:
 
 def _arranged(listing: Listing, names: tuple[str, ...], images: Images) -> Mapping[SplitName, Split]:
     """The splits of `listing`, out of `images` in the order of `names`."""
+    return {
+        split: Split(images[rows], np.array([item.label for item in listing.splits[split]], np.int64))
+        for split, rows in _rows(listing, names).items()
+    }
+
+
+def _rows(listing: Listing, names: tuple[str, ...]) -> Mapping[SplitName, npt.NDArray[np.int64]]:
+    """Where the images of each split are in `names`."""
     position = {name: i for i, name in enumerate(names)}
     return {
-        split: Split(
-            images[np.array([position[item.name] for item in listing.splits[split]], np.int64)],
-            np.array([item.label for item in listing.splits[split]], np.int64),
-        )
-        for split in SPLITS
+        split: np.array([position[item.name] for item in listing.splits[split]], np.int64) for split in SPLITS
     }

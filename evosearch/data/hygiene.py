@@ -4,35 +4,26 @@ The first make validation or test look better than it is; of the second, what is
 Nothing is left out because of them: the data stay what they are, and a person decides.
 """
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from heapq import nlargest
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from evosearch.data.arrays import Split
 from evosearch.data.folders import counted
 from evosearch.data.listing import SPLITS, Item, Listing, SplitName
-from evosearch.evaluation import Images
+from evosearch.data.twins import LEAST_SIDE, Twin, digests_of, near_twins, small_copies
 
-ALIKE = 0.99
-"""Correlation of two thumbnails from which on two pictures are taken for one. Measured between pictures of different
-labels: the two scans that COVID-CT has twice reach 0.992 and 0.998, no other pair of it 0.91; the digits, 5,030 chest
-X-rays (PneumoniaMNIST) and 5,856 (Kermany's) have none from 0.985 on.
-"""
 MOST_COMPARED = 10_000
-"""Among more pictures, likeness is not looked for: the comparison grows with the square of their number."""
+"""Among more pictures, likeness is not looked for here: each command that reads the data would wait for it. The audit does."""
 MOST_ALIKE = 10
 """So many pairs of nearly equal pictures are kept; of a camera that never moves, there may be millions."""
 
-_THUMBNAIL = 16
-_CHUNK = 256
-
 _Placed: TypeAlias = tuple[SplitName, Item]
-_Floats: TypeAlias = npt.NDArray[np.float32]
+
+Contradiction: TypeAlias = Twin
+"""Two pictures that are one, under different labels."""
 
 
 class Duplicate(NamedTuple):
@@ -42,23 +33,6 @@ class Duplicate(NamedTuple):
     name: str
     other_split: SplitName
     other_name: str
-
-
-class Contradiction(NamedTuple):
-    """Two pictures that are one, under different labels. `likeness`: 1 of equal pixels, else from `ALIKE` on."""
-
-    split: SplitName
-    name: str
-    label: str
-    other_split: SplitName
-    other_name: str
-    other_label: str
-    likeness: float
-
-    def __str__(self) -> str:
-        """For a person: `train a.png (cat) = test b.png (dog)`, with `~` where they are nearly equal."""
-        sign = "=" if self.likeness == 1 else "~"
-        return f"{self.split} {self.name} ({self.label}) {sign} {self.other_split} {self.other_name} ({self.other_label})"
 
 
 @dataclass(frozen=True)
@@ -72,7 +46,7 @@ class Hygiene:
     alike: tuple[Contradiction, ...]
     """Nearly equal ones of different classes: the `MOST_ALIKE` likest."""
     alike_count: int | None
-    """How many such there are; None where there were too many pictures to look."""
+    """How many such there are; None where the pictures are too many, or too small, to look."""
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -97,7 +71,7 @@ def examine(listing: Listing, arrays: Mapping[SplitName, Split]) -> Hygiene:
     Files with the same bytes decode to the same pixels, so that copies of files are found too.
     """
     placed = [(split, item) for split in SPLITS for item in listing.splits[split]]
-    digests = [hashlib.sha256(image.tobytes()).digest() for split in SPLITS for image in arrays[split].images]
+    digests = digests_of([arrays[split].images for split in SPLITS])
     alike, count = _alike(placed, digests, arrays, listing.classes)
     return Hygiene(
         tuple(_duplicates(placed, digests)),
@@ -131,47 +105,27 @@ def _contradictions(
 def _alike(
     placed: list[_Placed], digests: list[bytes], arrays: Mapping[SplitName, Split], classes: tuple[str, ...]
 ) -> tuple[tuple[Contradiction, ...], int | None]:
-    """Pairs of nearly equal pictures under different labels, the likest first, and how many there are."""
-    if len(placed) > MOST_COMPARED:
+    """Pairs of near twins under different labels, the likest first, and how many there are."""
+    pictures = [arrays[split].images for split in SPLITS]
+    if len(placed) > MOST_COMPARED or min(pictures[0].shape[2:]) < LEAST_SIDE:
         return (), None
-    thumbnails = np.concatenate([_thumbnails(arrays[split].images) for split in SPLITS])
-    labels = np.array([item.label for _, item in placed])
-    pixels = np.unique(np.array([int.from_bytes(digest[:8]) for digest in digests]), return_inverse=True)[1]
-    found: list[tuple[float, int, int]] = []
-    count = 0
-    for start in range(0, len(placed), _CHUNK):
-        rows = slice(start, start + _CHUNK)
-        likeness = thumbnails[rows] @ thumbnails[start:].T
-        wanted = (labels[rows, None] != labels[start:]) & (pixels[rows, None] != pixels[start:])
-        one, other = np.nonzero(np.triu(likeness >= ALIKE, 1) & wanted)
-        count += len(one)
-        pairs = zip(
-            likeness[one, other].tolist(), (-one - start).tolist(), (-other - start).tolist(), strict=True
+    pairs = near_twins(small_copies(pictures))
+    labels = np.array([item.label for _, item in placed], np.int64)
+    wanted = [
+        place
+        for place in np.flatnonzero(labels[pairs.one] != labels[pairs.other])
+        if digests[pairs.one[place]] != digests[pairs.other[place]]
+    ]
+    likest = sorted(wanted, key=lambda place: -pairs.likeness[place])[:MOST_ALIKE]
+    return tuple(
+        _contradiction(
+            placed[pairs.one[place]],
+            placed[pairs.other[place]],
+            classes,
+            min(round(float(pairs.likeness[place]), 4), 0.9999),
         )
-        found = nlargest(MOST_ALIKE, [*found, *pairs])
-    likest = (
-        _contradiction(placed[-one], placed[-other], classes, min(round(value, 4), 0.9999))
-        for value, one, other in found
-    )
-    return tuple(likest), count
-
-
-def _thumbnails(images: Images) -> _Floats:
-    """Gray means over at most 16 x 16 fields, brought to mean 0 and length 1: (N, 256) float32; of one colour: 0.
-
-    Their product is the correlation, which neither size nor brightness nor contrast changes.
-    """
-    sides = (min(_THUMBNAIL, side) for side in images.shape[2:])
-    rows, columns = (np.arange(n) * side // n for n, side in zip(sides, images.shape[2:], strict=True))
-    areas = np.outer(np.diff([*rows, images.shape[2]]), np.diff([*columns, images.shape[3]]))
-    made = [np.zeros((0, areas.size), np.float32)]
-    for start in range(0, len(images), _CHUNK):
-        gray = images[start : start + _CHUNK].sum(axis=1, dtype=np.float32)
-        fields = np.add.reduceat(np.add.reduceat(gray, rows, axis=1), columns, axis=2) / areas
-        flat = fields.reshape(len(gray), -1).astype(np.float32)
-        flat -= flat.mean(axis=1, keepdims=True)
-        made.append(flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6))
-    return np.concatenate(made)
+        for place in likest
+    ), len(wanted)
 
 
 def _contradiction(one: _Placed, other: _Placed, classes: tuple[str, ...], likeness: float) -> Contradiction:

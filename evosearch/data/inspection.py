@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from evosearch.data.arrays import content_key
+from evosearch.data.audit import Audit, audit_data
+from evosearch.data.exclusion import read_source
 from evosearch.data.hygiene import Contradiction, Duplicate, examine
 from evosearch.data.listing import SPLITS, Listing, by_kind, repairs
 from evosearch.data.reading import DecodedFiles, DeepFiles, deep_files
@@ -80,7 +82,7 @@ class DataReport:
     source: SourceImages | None
     """None for a source without files, or where none is readable."""
     notes: tuple[str, ...]
-    """What was noticed while reading, one line each."""
+    """What was noticed while reading, one line each; what the audit says is not said twice."""
     repeats: tuple[str, ...] = ()
     """As in `Listing`."""
     contradictions: tuple[Contradiction, ...] = ()
@@ -101,6 +103,8 @@ class DataReport:
     """The bad files for a person: those of a kind that has many are one line, with their number and the first."""
     repair: str = ""
     """What to do about the bad files; empty where there are none."""
+    audit: Audit | None = None
+    """None while there are bad files."""
 
     @property
     def missing(self) -> int:
@@ -113,6 +117,7 @@ class DataReport:
             "duplicates": [list(duplicate) for duplicate in self.duplicates],
             "contradictions": [pair._asdict() for pair in self.contradictions],
             "alike": [pair._asdict() for pair in self.alike],
+            "audit": None if self.audit is None else self.audit.to_json(),
         }
 
 
@@ -124,22 +129,23 @@ def inspect_data(
     Raises ConfigError where there is no such folder, DataError where its layout cannot be understood or a
     class is missing from a split; bad files are reported, not raised.
     """
-    gathered = settings.read(Places(env, cwd, cache))
+    gathered = read_source(settings, Places(env, cwd, cache))
     listing, arrays, shape = gathered.listing, gathered.arrays, settings.image
     hygiene = examine(listing, arrays)
+    key = None if listing.bad else content_key(tuple(arrays.values()), listing.classes)
     return DataReport(
         name=settings.name,
         root=None if gathered.root is None else str(gathered.root),
         classes=listing.classes,
         counts=_counts(listing),
         image=(shape.channels, shape.height, shape.width),
-        key=None if listing.bad else content_key(tuple(arrays.values()), listing.classes),
+        key=key,
         bad_files=listing.problems,
         bad_kinds=by_kind(listing.bad),
         repair=repairs(listing.bad) if listing.bad else "",
         duplicates=hygiene.duplicates,
         source=None if gathered.files is None else _source_images(gathered.files),
-        notes=listing.notes + hygiene.notes,
+        notes=listing.notes if key else listing.notes + hygiene.notes,
         objections=listing.objections,
         files=None if gathered.root is None else _file_count(listing),
         majority=_majority(listing),
@@ -148,6 +154,7 @@ def inspect_data(
         contradictions=hygiene.contradictions,
         alike=hygiene.alike,
         alike_count=hygiene.alike_count,
+        audit=None if key is None else audit_data(gathered.dataset(key), cache),
     )
 
 

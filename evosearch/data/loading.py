@@ -1,11 +1,13 @@
 """From settings to the three splits of a search."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from evosearch.data.arrays import Dataset, content_key
+from evosearch.data.exclusion import read_source
 from evosearch.data.hygiene import examine
 from evosearch.data.listing import by_kind, repairs, shortened
 from evosearch.data.settings import Places
@@ -23,7 +25,7 @@ def load_dataset(
     folder or no such positive class, DataError, carrying every bad file, where the images cannot be used, CannotRunError where they do not fit into
     memory.
     """
-    gathered = settings.read(Places(env, cwd, cache))
+    gathered = read_source(settings, Places(env, cwd, cache))
     listing, arrays = gathered.listing, gathered.arrays
     if listing.bad:
         raise DataError(
@@ -49,9 +51,7 @@ def load_dataset(
         if files is None or np.isnan(files.window[0])
         else (float(files.window[0]), float(files.window[1]))
     )
-    return Dataset(
-        arrays["train"], arrays["validation"], arrays["test"], listing.classes, key, notes, window, positive
-    )
+    return replace(gathered.dataset(key), notes=notes, window=window, positive=positive)
 
 
 def positive_class(chosen: str | int | None, classes: Sequence[str]) -> int:

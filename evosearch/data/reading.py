@@ -12,6 +12,7 @@ import numpy.typing as npt
 from evosearch.blueprint import ImageShape
 from evosearch.data.decoding import FULL_RANGE, Decoded, UndecodableError, Window, decode
 from evosearch.data.folders import counted
+from evosearch.data.headers import Headers
 from evosearch.evaluation import Images
 
 
@@ -41,6 +42,8 @@ class DecodedFiles:
     """(files, 2): width and height in pixels."""
     modes: npt.NDArray[np.str_]
     """(files,): Pillow's."""
+    formats: npt.NDArray[np.str_]
+    """(files,): Pillow's."""
     values: npt.NDArray[np.float64]
     """(files, 2): lowest and highest value of a deep picture, NaN where it is none."""
     pages: npt.NDArray[np.bool_]
@@ -50,6 +53,11 @@ class DecodedFiles:
     window: npt.NDArray[np.float64]
     """(2,): the values of deep pictures that became black and white; NaN where there are none."""
 
+    @property
+    def headers(self) -> Headers:
+        """What their headers say."""
+        return Headers(self.formats, self.modes, self.sizes)
+
 
 def decode_files(root: Path, names: Sequence[str], how: Decoding) -> tuple[DecodedFiles, Mapping[str, str]]:
     """Decode `names` below `root`; also the reason for every file that could not be, by name."""
@@ -57,6 +65,7 @@ def decode_files(root: Path, names: Sequence[str], how: Decoding) -> tuple[Decod
     files = DecodedFiles(
         np.zeros((count, shape.channels, shape.height, shape.width), np.uint8),
         np.zeros((count, 2), np.int64),
+        np.full(count, "", "<U8"),
         np.full(count, "", "<U8"),
         np.full((count, 2), np.nan),
         np.zeros(count, np.bool_),
@@ -84,6 +93,7 @@ def _decode_into(
             bad[name] = str(error)
         else:
             files.images[i], files.sizes[i], files.modes[i] = one.pixels, one.size, one.mode
+            files.formats[i] = one.format
             files.values[i] = one.values or (np.nan, np.nan)
             files.pages[i], files.halved[i] = one.pages, one.halved
     return bad

@@ -42,6 +42,9 @@ class ImageKeys:
     """1 (gray) or 3 (colour). null: 1 for digits, 3 for the others."""
     positive: str | int | None = field(default=None, kw_only=True)
     """Of two classes, the one that precision, recall and F1 are of: its name, or its number from 0. null: the second."""
+    exclude_twins: bool = field(default=False, kw_only=True)
+    """Whether train loses the images that stand in validation or test too, equal in their pixels or nearly so; it changes the
+    data's hash."""
 
     default_image: ClassVar = ImageShape(3, 224, 224)
     """The shape where neither key is given."""

@@ -3,19 +3,25 @@
 from collections.abc import Iterable
 from textwrap import wrap
 
-from evosearch.data import DataReport
+from evosearch.data import Audit, DataReport, Twin
+from evosearch.data.findings import MANY
 from evosearch.reports.words import counted
 
 _WIDTH = 80
 
 
+MOST_SHOWN = 3
+"""So many pairs of a kind are listed; `--json` has all."""
+
+
 def data_lines(report: DataReport) -> list[str]:
-    """Splits by class, sizes, content hash, every file by what became of it, then the bad files by kind and every image that stands
-    in two splits or under two labels.
+    """The audit's sentences, the worst first; splits by class, sizes, content hash, every file by what became of it, then what
+    the sentences rest on, and the bad files by kind.
     """
     each = " (--json names each)" if len(report.bad_kinds) < len(report.bad_files) else ""
     return [
         f"{report.name}{f' in {report.root}' if report.root else ''}",
+        *_caveat_lines(report.audit),
         *_source_lines(report),
         "",
         *_table(report),
@@ -24,17 +30,71 @@ def data_lines(report: DataReport) -> list[str]:
         f"  hash {report.key or 'none while there are bad files'}",
         *_file_lines(report),
         *([] if report.groups is None else [f"  groups: {report.groups:,}"]),
-        f"  images that are in two splits: {len(report.duplicates)}",
-        *_items(f"{d.split} {d.name} = {d.other_split} {d.other_name}" for d in report.duplicates),
-        f"  equal images under different labels: {len(report.contradictions)}",
-        *_items(map(str, report.contradictions)),
-        *_alike_lines(report),
+        *(_found_lines(report) if report.audit is None else _audit_lines(report.audit)),
         *(line for note in report.notes for line in _wrapped(f"note: {note}")),
         *_listed("names that are twice in a split list", report.repeats),
         *(line for one in report.objections for line in _wrapped(f"no new search begins with these: {one}")),
         f"  bad files: {len(report.bad_files) - report.missing:,}{each}",
         *([f"  missing files: {report.missing:,}"] if report.missing else []),
         *_items(report.bad_kinds),
+    ]
+
+
+def _caveat_lines(audit: Audit | None) -> list[str]:
+    if audit is None:
+        return ["  not audited while there are bad files", ""]
+    if not audit.caveats:
+        return []
+    return [*(line for one in audit.caveats for line in _wrapped(f"! {one}")), ""]
+
+
+def _audit_lines(audit: Audit) -> list[str]:
+    across = [one for one in audit.twins if one.split != one.other_split and one.label == one.other_label]
+    pairs = ", ".join(f"{count:,} {_where(splits)}" for splits, count in audit.twin_counts.items())
+    return [
+        *_wrapped(f"twins: {pairs or 'none'}; {_looked(audit)}"),
+        *_shortened(map(_pair, across)),
+        f"  twins under different labels: {audit.conflict_count:,}",
+        *_shortened(map(_pair, audit.conflicts)),
+        *_wrapped(f"file headers alone: {_headers(audit)}"),
+        f"  images of one colour: {sum(one.copies for one in audit.constant_images):,}; "
+        f"pictures that are there {MANY} times or more: {len(audit.repeated):,}",
+    ]
+
+
+def _where(splits: str) -> str:
+    one, _, other = splits.partition(", ")
+    return f"inside {one}" if one == other else f"of {one} and {other}"
+
+
+def _looked(audit: Audit) -> str:
+    if audit.set_aside is None:
+        return "near ones were not looked for among images so many or so small"
+    return f"{counted(audit.set_aside, 'further pair')} alike as wholes, not in detail"
+
+
+def _pair(twin: Twin) -> str:
+    return str(twin) if twin.likeness == 1 else f"{twin}, {twin.likeness:.3f} alike"
+
+
+def _headers(audit: Audit) -> str:
+    if audit.shortcut_validation is None:
+        return "there are no files"
+    said = f"{audit.shortcut_validation:.1%} of validation, a constant answer {audit.constant_answer:.1%}"
+    if not audit.split_shift:
+        return f"{said}; all are equal"
+    best = audit.split_shift[0]
+    return f"{said}; they tell {best.one} from {best.other} with AUROC {best.auroc:.2f}"
+
+
+def _found_lines(report: DataReport) -> list[str]:
+    """What was found in the images that are usable while others are not."""
+    return [
+        f"  images that are in two splits: {len(report.duplicates)}",
+        *_shortened(f"{d.split} {d.name} = {d.other_split} {d.other_name}" for d in report.duplicates),
+        f"  equal images under different labels: {len(report.contradictions)}",
+        *_shortened(map(str, report.contradictions)),
+        *_alike_lines(report),
     ]
 
 
@@ -94,12 +154,18 @@ def _listed(title: str, lines: tuple[str, ...]) -> list[str]:
 
 def _alike_lines(report: DataReport) -> list[str]:
     if report.alike_count is None:
-        return ["  nearly equal images under different labels: not looked for among so many"]
+        return ["  nearly equal images under different labels: not looked for (many, or small)"]
     first = f", the {len(report.alike)} likest of them" if len(report.alike) < report.alike_count else ""
     return [
         f"  nearly equal images under different labels: {report.alike_count:,}{first}",
         *_items(f"{pair}, {pair.likeness:.3f} alike" for pair in report.alike),
     ]
+
+
+def _shortened(texts: Iterable[str]) -> list[str]:
+    every = list(texts)
+    more = len(every) - MOST_SHOWN
+    return _items([*every[:MOST_SHOWN], *([f"and {more:,} more (--json names each)"] if more > 0 else [])])
 
 
 def _items(texts: Iterable[str]) -> list[str]:

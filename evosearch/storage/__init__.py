@@ -20,7 +20,7 @@ from evosearch.storage.backups.restoring import bring_back
 from evosearch.storage.disks import check_space
 from evosearch.storage.holding.holder import Held, Onlooker, current_state, take
 from evosearch.storage.holding.logbook import JournalLogbook
-from evosearch.storage.home import Home, default_folder, open_home, search_names
+from evosearch.storage.home import Home, default_folder, home_folder, open_home, search_names
 from evosearch.storage.journal.codec import operations_to_json
 from evosearch.storage.journal.events import (
     Born,
@@ -120,6 +120,7 @@ __all__ = [
     "delete",
     "files_folder",
     "group_of",
+    "home_folder",
     "is_journal",
     "open_home",
     "open_journal",

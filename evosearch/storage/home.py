@@ -119,10 +119,21 @@ def open_home(
     """
     default = default_folder(env, cwd)
     place = parse_place(default / "journal.db" if storage is None else storage)
-    folder = default if isinstance(place, URL) else files_folder(real_path(place))
+    folder = home_folder(storage, env=env, cwd=cwd)
     journal = open_journal(place, must_exist=not create, cache=folder / "cache", note=note)
     is_default = journal.file == (default / "journal.db").resolve()
     return Home(folder, journal, (journal.advice,) if journal.advice else (), is_default)
+
+
+def home_folder(storage: str | None, *, env: Mapping[str, str], cwd: Path) -> Path:
+    """The folder of the home whose journal is `storage`, as for `open_home`; neither need be there.
+
+    Raises:
+        InputError: `storage` can be none.
+    """
+    default = default_folder(env, cwd)
+    place = parse_place(default / "journal.db" if storage is None else storage)
+    return default if isinstance(place, URL) else files_folder(real_path(place))
 
 
 def search_names(storage: str | None, *, env: Mapping[str, str], cwd: Path) -> tuple[str, ...]:

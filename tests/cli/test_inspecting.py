@@ -4,7 +4,9 @@ import json
 import sqlite3
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from evosearch.data import DigitsSettings, load_dataset
 
@@ -39,7 +41,7 @@ def test_data_as_json_say_the_same(command, pictures):
     assert set(found) == {
         *("name", "root", "classes", "counts", "image", "key", "bad_files", "duplicates", "source", "notes"),
         *("repeats", "contradictions", "alike", "alike_count", "objections", "files", "majority", "groups"),
-        *("bad_kinds", "repair"),
+        *("bad_kinds", "repair", "audit"),
     }
     assert (found["name"], found["root"]) == ("image_folder", str(pictures.root))
     assert found["classes"] == ["cat", "dog", "owl"]
@@ -118,8 +120,8 @@ def test_images_in_two_splits_are_told(command, write_pictures):
     assert (other_split, other_name) == ("test", "test/dog/0.png")
     assert (split, name) in {("train", "train/dog/5.png"), ("validation", "train/dog/5.png")}
     text = command("data", made.config).out
-    assert "images that are in two splits: 1" in text
-    assert f"    {split} {name} = test {other_name}" in text
+    assert f"  twins: 1 of {split} and test;" in text
+    assert f"    {split} {name} (dog) = test {other_name} (dog)" in text
 
 
 def test_one_image_under_two_labels_is_told_and_the_data_are_good(command, pictures):
@@ -130,8 +132,66 @@ def test_one_image_under_two_labels_is_told_and_the_data_are_good(command, pictu
     assert {found["name"], found["other_name"]} == {"cat/3.png", "owl/3.png"}
     assert {found["label"], found["other_label"]} == {"cat", "owl"}
     text = command("data", pictures.config).out
-    assert "  equal images under different labels: 1\n" in text
+    assert "  twins under different labels: 1\n" in text
+    assert "  ! 1 pair of twins under different labels, first " in text
     assert command("validate", pictures.config, "--no-probe").status == 0
+
+
+def test_the_second_call_decodes_and_audits_nothing_and_says_the_same(command, pictures, monkeypatch):
+    first = command("data", pictures.config)
+    for place, name in (("evosearch.data.cache", "decode_files"), ("evosearch.data.audit", "find_all")):
+        monkeypatch.delattr(f"{place}.{name}")
+    assert command("data", pictures.config) == first
+    kept = sorted(path.name.partition("-")[0] for path in Path("runs/cache").iterdir())
+    assert kept == ["audit", "images"]
+
+
+def test_what_is_kept_is_in_the_home_that_the_configuration_names(command, pictures):
+    command("data", pictures.config, "--set", "storage.journal=elsewhere/journal.db")
+    assert not Path("runs").exists()
+    assert len(list(Path("elsewhere/cache").iterdir())) == 2
+
+
+def test_bad_files_come_before_any_audit(command, pictures):
+    (pictures.root / "owl/3.png").write_bytes((pictures.root / "cat/3.png").read_bytes())
+    (pictures.root / "cat/0.png").write_bytes(b"")
+    ended = command("data", pictures.config)
+    assert "  not audited while there are bad files\n" in ended.out
+    assert "  equal images under different labels: 1\n" in ended.out
+
+
+def test_a_search_that_begins_tells_the_worst_and_one_that_goes_on_does_not(
+    command, write_pictures, scripted
+):
+    made = write_pictures("cat", "dog")
+    rng = np.random.default_rng(0)
+    for number in range(40):  # each class has a size of its own
+        for name, size in (("cat", (8, 8, 3)), ("dog", (10, 12, 3))):
+            pixels = rng.integers(0, 256, size, dtype=np.uint8)
+            Image.fromarray(pixels).save(made.root / name / f"{number}.png")
+    begun = command("run", made.config, "--executor", "local")
+    assert begun.status == 0
+    said = [line for line in begun.told if line.startswith("data: ")]
+    assert len(said) == 1
+    assert said[0].startswith(
+        "data: file headers alone (format, colour mode, width, height, aspect) are right on 100.0% of"
+    )
+    again = command("run", made.config, "--executor", "local")
+    more = command("resume", "pictures", "--generations", "3", "--executor", "local")
+    assert (again.status, more.status) == (0, 0)
+    assert not [line for ended in (again, more) for line in ended.told if line.startswith("data: ")]
+
+
+def test_what_is_told_changes_no_result(command, write_pictures, scripted, monkeypatch):
+    made = write_pictures("cat", "dog")
+    results = []
+    for name, lines in (("told", ("a caveat",)), ("untold", ())):
+        monkeypatch.setattr("evosearch.session.first_look", lambda *_given, said=lines: said)
+        assert command("run", made.config, "--name", name, "--executor", "local").status == 0
+        results.append(json.loads(command("results", name, "--format", "json").out))
+    for row in (*results[0], *results[1]):
+        row["seconds"] = row["worker"] = None
+    assert results[0] == results[1]
 
 
 @pytest.fixture

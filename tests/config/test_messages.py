@@ -30,7 +30,7 @@ def refusal(write):
         ("population: 5", "population is unknown; did you mean strategy.population?"),
         (
             "data: {name: digits, folder: x}",
-            "data.folder is unknown; known are name, image_size, channels, positive, test_fraction",
+            "data.folder is unknown; known are name, image_size, channels, positive, exclude_twins, test_fraction",
         ),
         (
             "strategy: {name: random, population: 8}",
@@ -39,7 +39,7 @@ def refusal(write):
         ),
         (
             "data: {name: covid_ct, root: x, test_fracton: 0.1}",
-            "data.test_fracton is unknown; known are name, image_size, channels, positive, root, beside, follow_links",
+            "data.test_fracton is unknown; known are name, image_size, channels, positive, exclude_twins, root, beside, follow_links",
         ),
         ("strategy: {evaluations: 8}", "strategy.evaluations is unknown; it belongs to strategy.name random"),
         ("'a\\nb': 1", r"known are name, data, seed"),

@@ -39,7 +39,7 @@ def test_changed_content_or_settings_are_decoded_anew(pets: Path, tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    "damage", ["truncated", "garbage", "empty", "one flipped byte", "another shape", "pickle"]
+    "damage", ["truncated", "garbage", "empty", "one flipped byte", "another shape", "pickle", "no formats"]
 )
 def test_a_broken_cache_file_is_made_anew(pets: Path, tmp_path: Path, damage: str) -> None:
     folder = tmp_path / "cache"
@@ -48,6 +48,8 @@ def test_a_broken_cache_file_is_made_anew(pets: Path, tmp_path: Path, damage: st
     whole = path.read_bytes()
     if damage == "another shape":
         np.savez(path, **{**vars(first), "images": first.images[:2]})
+    elif damage == "no formats":  # as an earlier version kept it
+        np.savez(path, **{name: array for name, array in vars(first).items() if name != "formats"})
     elif damage == "pickle":
         np.savez(path, images=np.array([{}], object), sizes=first.sizes, modes=first.modes)
     else:
@@ -63,6 +65,7 @@ def test_a_broken_cache_file_is_made_anew(pets: Path, tmp_path: Path, damage: st
     np.testing.assert_array_equal(read(pets, folder).images, first.images)
     with np.load(path) as mended:
         np.testing.assert_array_equal(mended["images"], first.images)
+        assert mended["formats"].tolist() == ["PNG"] * 3
 
 
 def test_images_are_read_even_where_no_cache_can_be_written(pets: Path, tmp_path: Path) -> None:

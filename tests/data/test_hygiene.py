@@ -1,12 +1,11 @@
 """Pictures in two splits and pictures under two labels, drawn here."""
 
 from collections.abc import Mapping
-from itertools import pairwise
 
 import numpy as np
 import pytest
 
-from evosearch.data import hygiene
+from evosearch.data import hygiene, twins
 from evosearch.data.arrays import Split
 from evosearch.data.hygiene import MOST_ALIKE, examine
 from evosearch.data.listing import SPLITS, Item, Listing, SplitName
@@ -104,7 +103,7 @@ def test_pictures_of_one_colour_are_like_no_other() -> None:
 
 
 def test_of_very_many_the_likest_are_kept_and_all_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hygiene, "_CHUNK", 7)  # pairs within a piece and across
+    monkeypatch.setattr(twins, "_CHUNK", 7)  # pairs within a piece and across
     picture = noise(1)
     many = [(n % 2, np.clip(picture + np.uint8(0), n, 255).astype(np.uint8)) for n in range(20)]
     found = examined({"train": many[:9], "validation": many[9:11], "test": many[11:]})
@@ -124,18 +123,3 @@ def test_among_too_many_likeness_is_not_looked_for_but_equality_is(monkeypatch: 
     monkeypatch.setattr(hygiene, "MOST_COMPARED", 2)
     found = examined({"train": [(0, noise(1)), (1, noise(1)), (1, disturbed(noise(1)))]})
     assert (len(found.contradictions), found.alike, found.alike_count) == (1, (), None)
-
-
-@pytest.mark.parametrize("side", [4, 8, 17, 100])
-def test_a_thumbnail_is_the_mean_of_its_fields_at_any_size(side: int) -> None:
-    images = np.stack([noise(n, side) for n in range(3)])
-    fields = min(side, 16)
-    edges = [n * side // fields for n in range(fields + 1)]
-    gray = images.astype(np.float64).mean(axis=1)
-    means = np.array(
-        [[gray[:, a:b, c:d].mean(axis=(1, 2)) for c, d in pairwise(edges)] for a, b in pairwise(edges)]
-    )
-    flat = np.moveaxis(means, 2, 0).reshape(3, -1)
-    flat -= flat.mean(axis=1, keepdims=True)
-    expected = flat / np.linalg.norm(flat, axis=1, keepdims=True)
-    np.testing.assert_allclose(hygiene._thumbnails(images), expected, atol=1e-5)

@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from evosearch.data import DataReport
+from evosearch.data import Audit, DataReport, SplitShift, Twin
+from evosearch.data.findings import Repeated
 from evosearch.data.hygiene import Contradiction, Duplicate
 from evosearch.data.inspection import FileCount, Majority, SourceImages
 from evosearch.data.reading import DeepFiles
@@ -42,6 +43,8 @@ REPORT = DataReport(
 def test_everything_that_was_found_is_told():
     assert data_lines(REPORT) == [
         "image_folder in /pictures",
+        "  not audited while there are bad files",
+        "",
         "  images as 3 x 32 x 32",
         "  files have sides of 124 to 1485 pixels; 10 I;16, 2 RGBA",
         "  values of 10 deep pictures: 0 to 4095; 0 to 4000 become black to white",
@@ -74,6 +77,78 @@ def test_everything_that_was_found_is_told():
     ]
 
 
+AUDIT = Audit(
+    counts={"train": 1206, "validation": 5, "test": 6},
+    twins=(
+        *(Twin("train", f"cat/{n}.png", "cat", "test", f"cat/{n}0.png", "cat", 0.9712) for n in range(5)),
+        Twin("train", "cat/7.png", "cat", "test", "hippopotamus/8.png", "hippopotamus", 1),
+        Twin("train", "cat/8.png", "cat", "train", "cat/9.png", "cat", 1),
+    ),
+    twin_counts={"train, test": 6, "train, train": 1},
+    leaked={"validation": 0, "test": 6},
+    conflicts=(Twin("train", "cat/7.png", "cat", "test", "hippopotamus/8.png", "hippopotamus", 1),),
+    conflict_count=1,
+    set_aside=1918,
+    shares={},
+    share_shift=(),
+    shortcut_validation=0.8,
+    constant_answer=0.6,
+    shortcut_chance=0.337,
+    split_shift=(SplitShift("train", "test", 0.8414, 1e-9), SplitShift("train", "validation", 0.5, 0.5)),
+    constant_images=(Repeated("train", "cat/3.png", 2), Repeated("test", "cat/2.png", 1)),
+    repeated=(Repeated("train", "cat/6.png", 9),),
+    caveats=("the worst of all, " + "which takes more than a line " * 3, "the next"),
+    unsaid=(),
+)
+SOUND = replace(
+    REPORT,
+    key="0123",
+    files=FileCount(1217, 0, {}),
+    bad_files=(),
+    bad_kinds=(),
+    repeats=(),
+    objections=(),
+    notes=("a note",),
+)
+
+
+def test_an_audit_is_told_the_worst_first_and_with_what_it_rests_on():
+    lines = data_lines(replace(SOUND, audit=AUDIT))
+    assert lines[:6] == [
+        "image_folder in /pictures",
+        "  ! the worst of all, which takes more than a line which takes more than a line",
+        "    which takes more than a line",
+        "  ! the next",
+        "",
+        "  images as 3 x 32 x 32",
+    ]
+    assert lines[lines.index("  groups: 40") + 1 :] == [
+        "  twins: 6 of train and test, 1 inside train; 1,918 further pairs alike as",
+        "    wholes, not in detail",
+        "    train cat/0.png (cat) ~ test cat/00.png (cat), 0.971 alike",
+        "    train cat/1.png (cat) ~ test cat/10.png (cat), 0.971 alike",
+        "    train cat/2.png (cat) ~ test cat/20.png (cat), 0.971 alike",
+        "    and 2 more (--json names each)",
+        "  twins under different labels: 1",
+        "    train cat/7.png (cat) = test hippopotamus/8.png (hippopotamus)",
+        "  file headers alone: 80.0% of validation, a constant answer 60.0%; they tell",
+        "    train from test with AUROC 0.84",
+        "  images of one colour: 3; pictures that are there 5 times or more: 1",
+        "  note: a note",
+        "  bad files: 0",
+    ]
+
+
+def test_what_was_not_looked_for_is_said():
+    audit = replace(AUDIT, set_aside=None, twins=(), twin_counts={}, conflicts=(), conflict_count=0)
+    lines = data_lines(replace(SOUND, audit=replace(audit, shortcut_validation=None, split_shift=())))
+    assert "  file headers alone: there are no files" in lines
+    both = " ".join(" ".join(lines).split())
+    assert "twins: none; near ones were not looked for among images so many or so small" in both
+    lines = data_lines(replace(SOUND, audit=replace(audit, split_shift=())))
+    assert "80.0% of validation, a constant answer 60.0%; all are equal" in " ".join(" ".join(lines).split())
+
+
 def test_many_of_a_kind_are_one_line_and_what_is_missing_is_no_file():
     many = replace(
         REPORT,
@@ -95,7 +170,7 @@ def test_equal_sides_are_one_number():
 
 def test_where_likeness_was_not_looked_for_nothing_is_claimed():
     lines = data_lines(replace(REPORT, alike=(), alike_count=None))
-    assert "  nearly equal images under different labels: not looked for among so many" in lines
+    assert "  nearly equal images under different labels: not looked for (many, or small)" in lines
 
 
 def test_nothing_is_wider_than_a_terminal_but_a_path():
