@@ -4,6 +4,8 @@ Nothing here is a loop of its own: each step is a call of `drive_searches`. Kill
 ended, and goes on.
 """
 
+import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -21,8 +23,9 @@ from evosearch.config import (
     differing_keys,
     with_earlier_defaults,
 )
+from evosearch.data import audit_data, shortcut_on_test
 from evosearch.driving import drive_searches
-from evosearch.errors import CannotRunError, ConfigError, SearchConflictError
+from evosearch.errors import CannotRunError, ConfigError, EvosearchError, SearchConflictError
 from evosearch.providers import DriveOptions, Driving
 from evosearch.reports import counted, draw_comparison, study_csv, study_json, study_markdown
 from evosearch.retraining import prepare_retraining, publish_again
@@ -36,6 +39,7 @@ from evosearch.studies import (
     BatchNormStudy,
     Common,
     ComparisonTable,
+    Doubts,
     Ended,
     MemberPlan,
     Spent,
@@ -47,6 +51,9 @@ from evosearch.studies import (
     is_text,
     steps_of,
 )
+
+DOUBTS = "doubts.json"
+"""What a study's own folder has of the audit of its images."""
 
 COMMON = ("seed", "space", "strategy", "training")
 """The keys of a study's file that a member's own configuration may say otherwise."""
@@ -114,7 +121,36 @@ class Study:
     @property
     def comparison(self) -> ComparisonTable | None:
         """Of the arms that were read; None before any was. Takes a few seconds."""
-        return compared(self.home, self.table, self.reference, self.config.seed)
+        return compared(self.home, self.table, self.reference, self.config.seed, self._doubts)
+
+    @property
+    def _doubts(self) -> Doubts:
+        """What the audit of the images found, as it was kept when the study ended."""
+        try:
+            return Doubts.of(json.loads(self._store.read_bytes(DOUBTS)))
+        except (
+            OSError,
+            CannotRunError,
+            ValueError,
+            TypeError,
+            KeyError,
+        ):  # absent, or broken in whatever way
+            return Doubts()
+
+    def keep_doubts(self, options: DriveOptions) -> None:
+        """Keep what the audit of the images finds, and what file headers alone reach on the test images: only now, since that
+        tells of the test split. What hinders it is a note.
+        """
+        if self._doubts != Doubts():
+            return
+        cache = self.home.folder / "cache"
+        load = options.providers.load_dataset
+        try:
+            dataset = load(self.config.data, env=os.environ, cwd=Path.cwd(), cache=cache, begun=True)
+            found = Doubts(audit_data(dataset, cache).caveats, shortcut_on_test(dataset))
+            self._store.write_bytes(DOUBTS, json.dumps(asdict(found)).encode())
+        except (OSError, EvosearchError) as error:
+            options.watcher.note(f"the table lacks what the audit of the images would say: {error}")
 
     @property
     def reference(self) -> str:
@@ -491,6 +527,7 @@ def _driven(study: Study, options: DriveOptions) -> Study:
         )
         done += members
     _retrain(study, done, options)
+    study.keep_doubts(options)
     study.publish(options)
     return study
 

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -225,7 +225,24 @@ def member_record(home: Home, name: str, seed: int, epochs: int) -> MemberRecord
     )
 
 
-def compared(home: Home, table: StudyTable, reference: str, seed: int) -> ComparisonTable | None:
+@dataclass(frozen=True)
+class Doubts:
+    """What the audit of a study's images found."""
+
+    caveats: tuple[str, ...] = ()
+    """A line each."""
+    shortcut: float | None = None
+    """Accuracy that file headers alone reach on the test images; None: not measured, or images are no files."""
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> Self:
+        """From its JSON form."""
+        return cls(tuple(map(str, document["caveats"])), document["shortcut"])
+
+
+def compared(
+    home: Home, table: StudyTable, reference: str, seed: int, doubts: Doubts
+) -> ComparisonTable | None:
     """The arms of a study against each other, by what their networks answered to each test image; None before any did.
 
     Args:
@@ -233,6 +250,7 @@ def compared(home: Home, table: StudyTable, reference: str, seed: int) -> Compar
         table: what the journal knows of them.
         reference: the arm that the others are held against; where it was not read yet, the first that was.
         seed: the study's, which the bootstrap draws from.
+        doubts: what the audit of the images found.
 
     Raises:
         SearchConflictError: they were read on different test splits.
@@ -254,6 +272,8 @@ def compared(home: Home, table: StudyTable, reference: str, seed: int) -> Compar
         versions=tuple((name, str(one)) for name, one in table.environment.items() if name != "device"),
         hardware=table.hardware,
         worker_seconds=table.seconds,
+        shortcut=doubts.shortcut,
+        caveats=doubts.caveats,
     )
     return comparison_table(
         [arm for _, arm in found],
