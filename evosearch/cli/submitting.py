@@ -87,8 +87,8 @@ def submit(
     The same again goes on with it.
     """
     if str(config) in OF_A_SEARCH:
-        options = {"--epochs": epochs, "--name": name, "--seeds": seeds, "--storage": storage}
-        words = _words(str(config), search, {**options, "--takeover": takeover}, override or [])
+        given = {"--epochs": epochs, "--name": name, "--seeds": seeds, "--storage": storage}
+        words = _words(str(config), search, {**given, "--takeover": takeover}, override or [])
         _submit_of_search(str(config), words, address, wait, dry_run)
         return
     if search is not None or epochs is not None:
