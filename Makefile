@@ -7,7 +7,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock run test test-fast test-chaos test-network simulate check format bench same-bits gpu docs clean
+.PHONY: help install lock run test test-fast test-studies test-chaos test-network simulate check format bench same-bits gpu docs clean
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -46,6 +46,9 @@ test: install ## All tests but chaos and network
 
 test-fast: install ## Tests that start neither Ray nor a long search
 	@$(BIN)/python -m pytest -m "not ray and not slow and not chaos and not network"
+
+test-studies: install ## The three studies on real networks, each killed once and resumed (a minute)
+	@$(BIN)/python -m pytest tests/test_killed_studies.py
 
 test-chaos: install ## Kill, freeze, drain and starve workers, nodes, disks and drivers (12 minutes)
 	@$(BIN)/python -m pytest tests/chaos -m chaos

@@ -4,8 +4,12 @@ Nothing here is a loop of its own: each step is a call of `drive_searches`. Kill
 ended, and goes on.
 """
 
+import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Unpack
 
 from evosearch.beginning import begun, note_all
@@ -19,10 +23,11 @@ from evosearch.config import (
     differing_keys,
     with_earlier_defaults,
 )
+from evosearch.data import audit_data, shortcut_on_test
 from evosearch.driving import drive_searches
-from evosearch.errors import CannotRunError, ConfigError, SearchConflictError
+from evosearch.errors import CannotRunError, ConfigError, EvosearchError, SearchConflictError
 from evosearch.providers import DriveOptions, Driving
-from evosearch.reports import counted, study_csv, study_json, study_markdown
+from evosearch.reports import counted, draw_comparison, study_csv, study_json, study_markdown
 from evosearch.retraining import prepare_retraining, publish_again
 from evosearch.search import FixedListSettings
 from evosearch.session import SearchSession, artifact_store, at_address, bring_back_lost, configuration_of
@@ -33,6 +38,8 @@ from evosearch.studies import (
     BaselinesStudy,
     BatchNormStudy,
     Common,
+    ComparisonTable,
+    Doubts,
     Ended,
     MemberPlan,
     Spent,
@@ -40,9 +47,13 @@ from evosearch.studies import (
     StudySettings,
     StudyTable,
     arm_rows,
+    compared,
     is_text,
     steps_of,
 )
+
+DOUBTS = "doubts.json"
+"""What a study's own folder has of the audit of its images."""
 
 COMMON = ("seed", "space", "strategy", "training")
 """The keys of a study's file that a member's own configuration may say otherwise."""
@@ -104,7 +115,55 @@ class Study:
             self._budgets(members),
             begun.data_key if begun else "",
             begun.environment if begun else {},
+            (str(begun.environment.get("device")),) if begun else (),
         )
+
+    @property
+    def comparison(self) -> ComparisonTable | None:
+        """Of the arms that were read; None before any was. Takes a few seconds."""
+        return compared(self.home, self.table, self.reference, self.config.seed, self._doubts)
+
+    @property
+    def _doubts(self) -> Doubts:
+        """What the audit of the images found, as it was kept when the study ended."""
+        try:
+            return Doubts.of(json.loads(self._store.read_bytes(DOUBTS)))
+        except (
+            OSError,
+            CannotRunError,
+            ValueError,
+            TypeError,
+            KeyError,
+        ):  # absent, or broken in whatever way
+            return Doubts()
+
+    def keep_doubts(self, options: DriveOptions) -> None:
+        """Keep what the audit of the images finds, and what file headers alone reach on the test images: only now, since that
+        tells of the test split. What hinders it is a note.
+        """
+        if self._doubts != Doubts():
+            return
+        cache = self.home.folder / "cache"
+        load = options.providers.load_dataset
+        try:
+            dataset = load(self.config.data, env=os.environ, cwd=Path.cwd(), cache=cache, begun=True)
+            found = Doubts(audit_data(dataset, cache).caveats, shortcut_on_test(dataset))
+            self._store.write_bytes(DOUBTS, json.dumps(asdict(found)).encode())
+        except (OSError, EvosearchError) as error:
+            options.watcher.note(f"the table lacks what the audit of the images would say: {error}")
+
+    @property
+    def reference(self) -> str:
+        """The arm that the others are held against: what was evolved, else the first; ORIGIN by Adam."""
+        match self.settings:
+            case BaselinesStudy(entries=entries):
+                named = [one.name or one.network for one in entries]
+                evolved = [one.name or one.network for one in entries if one.network == EVOLVED]
+                return (*evolved, *named)[0]
+            case AblationStudy(arms=arms):
+                return "eavl" if "eavl" in arms else arms[0]
+            case BatchNormStudy(optimizers=optimizers):
+                return f"origin-{'adam' if 'adam' in optimizers else optimizers[0]}"
 
     def _budgets(self, members: Sequence[MemberPlan]) -> tuple[str, ...]:
         counts = {one.arm.name: one.arm.strategy.evaluations_in_all for one in members}
@@ -132,12 +191,21 @@ class Study:
         return artifact_store(self.home, self.config).within(self.config.name)
 
     def publish(self, options: DriveOptions) -> None:
-        """Write the table as `table.md`, `.csv` and `.json`; what hinders it is a note, since the journal has it all."""
-        table = self.table
-        texts = {"md": study_markdown(table), "csv": study_csv(table), "json": study_json(table)}
+        """Write the table as `table.md`, `.csv`, `.json` and `.png`; what hinders it is a note, since the journal has it all."""
+        table, found = self.table, self.comparison
+        texts = {
+            "md": study_markdown(table, found),
+            "csv": study_csv(found),
+            "json": study_json(table, found),
+        }
         try:
             for ending, text in texts.items():
                 self._store.write_bytes(f"table.{ending}", text.encode())
+            if found is not None:
+                with TemporaryDirectory(prefix="evosearch-table-") as folder:
+                    picture = Path(folder, "table.png")
+                    draw_comparison(found, picture)
+                    self._store.put(picture, picture.name)
         except (OSError, CannotRunError) as error:
             options.watcher.note(f"no table could be written: {error}")
 
@@ -203,10 +271,6 @@ class Study:
     def configuration(self, member: MemberPlan) -> RunConfig:
         """Of a member: the study's, with what is its own; the study's own words stand in it."""
         whole, arm = config_to_json(self.config), member.arm
-        if arm.weights is not None:
-            raise ConfigError(
-                f"study has weights, {arm.weights!r} of the arm {arm.name}, which this version cannot start from; leave them out"
-            )
         study = replace(self.settings, base={key: whole[key] for key in COMMON})
         return replace(
             self.config,
@@ -463,6 +527,7 @@ def _driven(study: Study, options: DriveOptions) -> Study:
         )
         done += members
     _retrain(study, done, options)
+    study.keep_doubts(options)
     study.publish(options)
     return study
 

@@ -24,7 +24,7 @@ PAGES = sorted([*PROJECT.glob("*.md"), *PROJECT.glob("docs/**/*.md"), *PROJECT.g
 SHIPPED = sorted(
     path
     for folder in ("docker", "configs")
-    for path in (PROJECT / folder).iterdir()
+    for path in (PROJECT / folder).rglob("*")
     if path.is_file() and path.name != "requirements.txt" and path.suffix != ".md"
 )
 CODE = sorted(
@@ -43,7 +43,7 @@ STATUSES = {0, 1, 130} | {
     if isinstance(kind, type) and issubclass(kind, errors.EvosearchError)
 }
 CAPITALS = "README|CONTRIBUTING|AGENTS|CHANGELOG|SECURITY|ARCHITECTURE|DESIGN|STYLE|PERFORMANCE|FACTS|FOUND"
-SECTIONS = "data|space|strategy|training|workers|storage|final"
+SECTIONS = "data|space|strategy|training|workers|storage|final|study"
 FENCE = re.compile(r"^(```|~~~).*?\n(.*?)^\1", re.DOTALL | re.MULTILINE)
 SPAN = re.compile(r"`([^`\n]+(?:\n[^`\n]+)?)`")
 
@@ -203,7 +203,8 @@ def test_every_key_of_a_configuration_that_is_named_is_one(path):
     known = {
         f"{section}.{key}"
         for section, field in properties.items()
-        for option in field.get("oneOf", [field])
+        for whole in field.get("anyOf", [field])  # of a section that may be null
+        for option in whole.get("oneOf", [whole])
         if "$ref" in option
         for key in definitions[option["$ref"].rpartition("/")[2]]["properties"]
     }

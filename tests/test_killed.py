@@ -73,7 +73,7 @@ class Command:
         with self._new_line:
             self._new_line.wait_for(
                 lambda: (
-                    sum(line[9:].startswith("#") for line in self.lines) >= count
+                    sum(bool(re.match(r"(\S+ )?#\d", line[9:])) for line in self.lines) >= count
                     or self.process.poll() is not None
                 ),
                 timeout=60,

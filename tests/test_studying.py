@@ -11,7 +11,7 @@ from evosearch.reports import study_document, study_markdown
 from evosearch.studies import NamedNetwork
 from evosearch.studying import batchnorm_of, begun_study, is_study, open_study
 from evosearch.testing import FormulaEvaluator, ScriptedPool
-from tests.finished_search import TINY
+from tests.finished_search import TINY, measure
 
 NETWORKS = "[evolved, resnet18, {network: 'C8 P | F4', name: mine}]"
 
@@ -19,6 +19,13 @@ NETWORKS = "[evolved, resnet18, {network: 'C8 P | F4', name: mine}]"
 def study_file(section, name="compare"):
     Path(f"{name}.yaml").write_text(f"{TINY}study: {section}\n")
     return load_config(Path(f"{name}.yaml"))
+
+
+@pytest.fixture
+def scripted(api, scripted):
+    """As `scripted`; networks that people made are measured by a formula too."""
+    api.give(measure_sizes=measure)
+    return scripted
 
 
 @pytest.fixture
@@ -48,6 +55,18 @@ def test_a_study_is_ordinary_searches_and_their_retrainings(home, baselines, api
     assert not study.table.failed
 
 
+def test_arms_are_compared_by_what_their_networks_answered_to_each_image(home, baselines, api, scripted):
+    study = api.run_study(baselines, home)
+    found = study.comparison
+    assert (found.reference, found.seeds, found.images) == ("evolved", (0, 1), 359)
+    for row, compared in zip(study.table.rows, found.rows, strict=True):
+        assert compared.figures.accuracies == pytest.approx(row.accuracies)
+        assert compared.facts.depth == tuple(one.depth for one in row.members)
+    assert found.rows[1].figures.comparison.seeds == (0, 1)
+    assert "seeds were not tested" in found.rows[1].figures.comparison.sentence
+    assert found.rows[1].facts.parameters[0] > 11_000_000, "measured before it was trained"
+
+
 def test_the_whole_study_is_journaled_with_each_of_its_searches(home, baselines, api, scripted):
     api.run_study(baselines, home)
     for name in names_of(home):
@@ -73,9 +92,11 @@ def test_the_same_again_prints_the_table_and_trains_nothing(home, baselines, api
 
 
 def test_a_finished_study_leaves_its_table_beside_its_members(home, baselines, api, scripted):
-    table = api.run_study(baselines, home).table
-    assert (home.folder / "compare" / "table.md").read_text() == study_markdown(table)
-    assert (home.folder / "compare" / "table.csv").read_text().count("\n") == 1 + 6
+    study = api.run_study(baselines, home)
+    table, comparison = study.table, study.comparison
+    assert (home.folder / "compare" / "table.md").read_text() == study_markdown(table, comparison)
+    assert (home.folder / "compare" / "table.csv").read_text().count("\n") == 1 + 3
+    assert (home.folder / "compare" / "table.png").read_bytes().startswith(b"\x89PNG")
     assert f'"fingerprint": "{table.fingerprint}"' in (home.folder / "compare" / "table.json").read_text()
 
 
@@ -94,7 +115,8 @@ class DyingPool(ScriptedPool):
 
 
 def test_killed_anywhere_and_run_again_a_study_ends_with_the_same_table(home, baselines, api, scripted):
-    whole = study_document(api.run_study(baselines, home).table)
+    undisturbed = api.run_study(baselines, home)
+    whole = study_document(undisturbed.table, undisturbed.comparison)
     killed = replace(baselines, name="killed")
 
     def make_pool(executor, settings, threads, factory, data, reach=None):
@@ -110,7 +132,7 @@ def test_killed_anywhere_and_run_again_a_study_ends_with_the_same_table(home, ba
                 deaths += 1
                 assert deaths < 20
     assert deaths > 2
-    found = study_document(study.table)
+    found = study_document(study.table, study.comparison)
     assert found["fingerprint"] == whole["fingerprint"]
     assert str(found).replace("killed", "compare") == str(whole)
 
@@ -224,4 +246,4 @@ def test_a_table_can_be_seen_while_its_study_runs(home, baselines, api, scripted
     study = open_study("compare", home)
     assert not study.table.finished
     assert [one.total for one in study.progress] == [6, None]
-    assert "unfinished (seeds 0, 1)" in study_markdown(study.table)
+    assert "unfinished (seeds 0, 1)" in study_markdown(study.table, study.comparison)

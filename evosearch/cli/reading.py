@@ -148,17 +148,19 @@ def _print_table(name: str, home: "Home", form: str, top: int | None, breed_agai
             f"{option} is of one search's chromosomes, and {name!r} is a study; name a member, for instance "
             f"`evosearch results {members[0].name}`"
         )
-    table = open_study(name, home).table
+    study = open_study(name, home)
+    table, comparison = study.table, study.comparison
     match form:
         case "json":
-            print_json(study_document(table))
+            print_json(study_document(table, comparison))
         case "csv":
-            say_lines(study_csv(table))
+            say_lines(study_csv(comparison))
         case "markdown":
-            say_lines(study_markdown(table))
+            say_lines(study_markdown(table, comparison))
         case _:
-            say_table(study_grid(table))
-            for line in study_notes(table):
+            width = terminal_width() if sys.stdout.isatty() else None
+            say_table(study_grid(table, comparison, width), width)
+            for line in study_notes(table, comparison):
                 say(line)
     return True
 

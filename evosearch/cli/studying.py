@@ -1,5 +1,6 @@
 """`baselines`, `ablation` and `batchnorm`: the commands that compare; each goes on with what it began."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,7 +21,7 @@ from evosearch.cli.options import (
     parse_seeds,
     with_workers,
 )
-from evosearch.cli.output import print_json, say, say_table, tell
+from evosearch.cli.output import print_json, say, say_table, tell, terminal_width
 from evosearch.cli.remote import is_job_server
 from evosearch.errors import ConfigError, InputError, TooManyFailuresError
 
@@ -219,14 +220,15 @@ def end_study(study: "Study", home: "Home", *, as_json: bool) -> None:
     from evosearch.reports import study_document, study_grid, study_notes
     from evosearch.reports.words import counted, next_steps
 
-    table, name = study.table, study.config.name
+    table, name, comparison = study.table, study.config.name, study.comparison
     if as_json:
-        print_json(study_document(table))
+        print_json(study_document(table, comparison))
     else:
-        say_table(study_grid(table))
-        for line in study_notes(table):
+        width = terminal_width() if sys.stdout.isatty() else None
+        say_table(study_grid(table, comparison, width), width)
+        for line in study_notes(table, comparison):
             say(line)
-        say(f"Table  {study.place}/table.md (.csv, .json)")
+        say(f"Table  {study.place}/table.md (.csv, .json, .png)")
         for line in next_steps(
             "Next   ",
             (f"evosearch results {name}", "this table"),

@@ -24,7 +24,7 @@ with two classes, the difference between their shares. Besides, a chi-square tes
 MANY = 5
 """From so many equal images on they may be a placeholder."""
 MOST_KEPT = 10_000
-"""So many twins, conflicts and images of one colour are named; all are counted."""
+"""So many twins, conflicts and images of one colour are named; all are counted, of near twins the first `MOST_PAIRS`."""
 
 
 class Repeated(NamedTuple):

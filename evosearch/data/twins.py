@@ -34,7 +34,7 @@ MOST_COMPARED = 70_000
 """Among more pictures only equal ones are looked for: the comparison grows with the square of their number, and 60,000 take
 half a minute to two and 0.6 GB."""
 MOST_PAIRS = 1_000_000
-"""So many pairs at most are kept; a camera that never moves may give billions."""
+"""So many pairs at most are kept and named further on; a camera that never moves may give billions."""
 
 _SIDE = 32
 _COARSE = 16

@@ -1,50 +1,38 @@
-"""A study's table: for a terminal, and as Markdown, CSV and JSON."""
+"""A study as far as it has come: its comparison, beside what is known of each of its members."""
 
-import csv
 import json
-from collections.abc import Sequence
-from io import StringIO
 from typing import Any
 
 from rich.table import Table
 
-from evosearch.printable import printable
-from evosearch.reports.words import cells, counted, duration
-from evosearch.studies import ArmRow, MemberRecord, StudyTable
+from evosearch.reports.study import (
+    comparison_csv,
+    comparison_document,
+    comparison_grid,
+    comparison_markdown,
+    fact_lines,
+    legend_lines,
+)
+from evosearch.reports.words import cells
+from evosearch.studies import ArmRow, ComparisonTable, MemberRecord, StudyTable
 
-COLUMNS = ("arm", "seeds", "accuracy", "F1", "AUROC", "believed", "parameters", "depth", "worker time")
-"""Of the table for people; accuracy, F1 and AUROC are on the test images."""
 
-
-def study_document(table: StudyTable) -> dict[str, Any]:
-    """The JSON document of a study; its keys are stable."""
+def study_document(table: StudyTable, comparison: ComparisonTable | None) -> dict[str, Any]:
+    """The JSON document of a study; its keys are stable. `comparison`: None before anything was read."""
     return {
         "name": table.name,
         "kind": table.kind,
         "finished": table.finished,
-        "seeds": list(table.seeds),
-        "budgets": list(table.budgets),
-        "data_key": table.data_key,
-        "environment": dict(table.environment),
-        "worker_seconds": round(table.seconds, 1),
         "fingerprint": table.fingerprint,
+        "seeds": list(table.seeds),
         "arms": [_arm_document(row) for row in table.rows],
+        "comparison": comparison and comparison_document(comparison),
     }
 
 
 def _arm_document(row: ArmRow) -> dict[str, Any]:
-    return {
-        "arm": row.arm,
-        "accuracy": row.mean("accuracy"),
-        "deviation": row.deviation,
-        "f1": row.mean("f1"),
-        "auroc": row.mean("auroc"),
-        "validation_accuracy": row.mean("validation_accuracy"),
-        "believed_accuracy": row.believed,
-        "worker_seconds": round(row.seconds, 1),
-        "notes": list(row.notes),
-        "members": [_member_document(one) for one in row.members],
-    }
+    members = [_member_document(one) for one in row.members]
+    return {"arm": row.arm, "notes": list(row.notes), "members": members}
 
 
 def _member_document(one: MemberRecord) -> dict[str, Any]:
@@ -67,79 +55,43 @@ def _member_document(one: MemberRecord) -> dict[str, Any]:
     }
 
 
-def study_json(table: StudyTable) -> str:
+def study_json(table: StudyTable, comparison: ComparisonTable | None) -> str:
     """`study_document` as it is in `table.json`."""
-    return json.dumps(study_document(table), indent=2) + "\n"
+    return json.dumps(study_document(table, comparison), indent=2) + "\n"
 
 
-def study_csv(table: StudyTable) -> str:
-    """A line for each member."""
-    out = StringIO()
-    rows = [{"arm": row.arm, **_member_document(one)} for row in table.rows for one in row.members]
-    writer = csv.DictWriter(out, list(rows[0]) if rows else ["arm"], lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        writer.writerow({key: "; ".join(v) if isinstance(v, list) else v for key, v in row.items()})
-    return out.getvalue()
+def study_csv(comparison: ComparisonTable | None) -> str:
+    """As `comparison_csv`; a line for each arm that was read."""
+    return "arm\n" if comparison is None else comparison_csv(comparison)
 
 
-def study_markdown(table: StudyTable) -> str:
-    """Heading, table, and what has to be known of it."""
-    head = [f"| {' | '.join(COLUMNS)} |", f"|{'---|' * len(COLUMNS)}"]
-    body = [f"| {' | '.join(_inert(text) for text in _texts(row))} |" for row in table.rows]
-    notes = [f"- {_inert(line)}" for line in study_notes(table)]
-    return "\n".join([f"# {table.name}: {table.kind}", "", *head, *body, "", *notes]) + "\n"
+def study_markdown(table: StudyTable, comparison: ComparisonTable | None) -> str:
+    """As `comparison_markdown`, with what is missing."""
+    whole = f"# {table.name}\n\n" if comparison is None else comparison_markdown(comparison)
+    return whole + "\n".join([*(f"- {line}" for line in unread_lines(table)), ""])
 
 
-def study_grid(table: StudyTable) -> Table:
-    """The table for a terminal."""
-    grid = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in COLUMNS:
-        grid.add_column(heading, justify="left" if heading == "arm" else "right", no_wrap=True)
+def study_grid(table: StudyTable, comparison: ComparisonTable | None, width: int | None) -> Table:
+    """The table for a terminal of `width` columns; None: of any."""
+    if comparison is not None:
+        return comparison_grid(comparison, width)
+    grid = Table("arm", box=None, pad_edge=False, header_style="bold")
     for row in table.rows:
-        grid.add_row(*cells(*_texts(row)))
+        grid.add_row(*cells(row.arm))
     return grid
 
 
-def study_notes(table: StudyTable) -> list[str]:
+def study_notes(table: StudyTable, comparison: ComparisonTable | None) -> list[str]:
     """What is said below the table, a line each."""
-    notes = [f"{row.arm}: {note}" for row in table.rows for note in row.notes]
-    few = len(table.seeds) < 3
+    if comparison is None:
+        return unread_lines(table)
+    return [*fact_lines(comparison), *legend_lines(comparison), *unread_lines(table)]
+
+
+def unread_lines(table: StudyTable) -> list[str]:
+    """What the comparison lacks, and by what two runs of one study are compared."""
+    unread = [row for row in table.rows if not row.read]
     return [
-        *notes,
-        f"{counted(len(table.seeds), 'seed')}: {', '.join(map(str, table.seeds))}"
-        + ("; below 3 nothing is said of chance in training" if few else ""),
-        *table.budgets,
-        f"data {table.data_key or 'not read yet'}; worker time in all {duration(table.seconds)}",
-        f"fingerprint {table.fingerprint}",
+        *(f"{row.arm}: {'; '.join(row.notes)}" for row in unread),
+        f"fingerprint {table.fingerprint}: equal where the same networks gave the same figures",
     ]
-
-
-def _texts(row: ArmRow) -> Sequence[str]:
-    accuracy = _figure(row.mean("accuracy"))
-    deviation = "" if row.deviation is None else f" ± {row.deviation:.4f}"
-    bests = [one.best for one in row.members if one.best is not None]
-    return (
-        row.arm,
-        str(len(row.accuracies)),
-        f"{accuracy}{deviation}",
-        _figure(row.mean("f1")),
-        _figure(row.mean("auroc")),
-        _figure(row.believed),
-        _span([one.parameters for one in bests]),
-        _span([one.depth for one in row.members]),
-        duration(row.seconds),
-    )
-
-
-def _figure(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"
-
-
-def _span(values: Sequence[int | None]) -> str:
-    known = sorted({one for one in values if one is not None})
-    return "-" if not known else "..".join(f"{one:,}" for one in dict.fromkeys((known[0], known[-1])))
-
-
-def _inert(text: str) -> str:
-    return printable(text).replace("|", "\\|")

@@ -42,7 +42,7 @@ from evosearch.studies.settings import (
     is_text,
 )
 from evosearch.studies.steps import ArmPlan, Common, Ended, MemberPlan, Spent, Step, member_name, steps_of
-from evosearch.studies.table import ArmRow, MemberRecord, StudyTable, arm_rows
+from evosearch.studies.table import ArmRow, Doubts, MemberRecord, StudyTable, arm_rows, compared
 from evosearch.studies.winner import best_reading, fetch_winner, is_published, publish_winner
 
 __all__ = [
@@ -61,6 +61,7 @@ __all__ = [
     "Comparison",
     "ComparisonRow",
     "ComparisonTable",
+    "Doubts",
     "Ended",
     "FinalReader",
     "LearningRates",
@@ -78,6 +79,7 @@ __all__ = [
     "best_reading",
     "classification_metrics",
     "compare",
+    "compared",
     "comparison_table",
     "fetch_winner",
     "final_name",

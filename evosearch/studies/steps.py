@@ -42,8 +42,6 @@ class ArmPlan:
     """What a random network of it may look like."""
     training: TrainingSettings
     """How its candidates are trained."""
-    weights: str | None = None
-    """File of weights that its one network starts from; None: random ones."""
 
 
 @dataclass(frozen=True)
@@ -131,9 +129,10 @@ def _at_once(name: str, arms: Sequence[ArmPlan], seeds: Sequence[int]) -> Step:
 
 
 def _listed(name: str, network: str, common: Common, weights: str | None = None) -> ArmPlan:
-    """One network, trained once by each member."""
-    strategy = FixedListSettings(trials=(ListedTrial(network),), fitness=measure_of(common.strategy))
-    return ArmPlan(name, strategy, common.space, common.training, weights)
+    """One network, trained once by each member. `weights`: the file that it starts from."""
+    trials = (ListedTrial(network, weights=weights),)
+    strategy = FixedListSettings(trials=trials, fitness=measure_of(common.strategy))
+    return ArmPlan(name, strategy, common.space, common.training)
 
 
 def _baselines(study: BaselinesStudy, common: Common, texts: Mapping[str, str]) -> list[ArmPlan]:

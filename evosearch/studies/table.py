@@ -1,23 +1,25 @@
-"""What a study's table is made of: for each arm the records of its members, as the journal has them. Nothing is trained here.
+"""What a study's table is made of: for each arm the records of its members, as the journal has them, and their comparison.
 
-A figure of an arm is the mean over its members; what no member has yet is None, so that a study can be looked at while it runs.
+A study can be looked at while it runs: compared are the arms of which a network has read the test split.
 """
 
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean, stdev
-from typing import Any
+from statistics import fmean
+from typing import Any, Self
+
+import numpy as np
 
 from evosearch.evaluation import Masks, parse_subject
 from evosearch.genome import Chromosome, SearchSpace
 from evosearch.storage import EvaluationRow, Home, TestReading
+from evosearch.studies.comparison import Arm
+from evosearch.studies.comparison_table import ArmFacts, ComparisonTable, StudyFacts, comparison_table
+from evosearch.studies.predictions import predictions_of
 from evosearch.studies.retraining import final_name
 from evosearch.studies.steps import MemberPlan
-
-LEAST_FALL = 0.1
-"""A training whose loss fell by a smaller share than this of where it began was none."""
 
 
 @dataclass(frozen=True)
@@ -76,25 +78,25 @@ class ArmRow:
     outside: tuple[int, ...] = ()
     """Seeds whose network is less or more deep than the initial space allows."""
 
-    def mean(self, metric: str) -> float | None:
-        """Of a test metric over the seeds."""
-        return _mean(one for member in self.members if (one := member.metric(metric)) is not None)
+    @property
+    def read(self) -> tuple[tuple[MemberRecord, TestReading], ...]:
+        """Its networks that have read the test split, with their members."""
+        return tuple(
+            (member, one) for member in self.members for one in member.readings if one.metrics is not None
+        )
+
+    def number_of(self, member: MemberRecord, reading: TestReading) -> int:
+        """By which a network is paired with those of other arms: the member's seed; of several final trainings 100 times
+        that and which one.
+        """
+        if len(member.readings) == 1:
+            return member.seed
+        return 100 * member.seed + member.readings.index(reading) + 1
 
     @property
     def accuracies(self) -> tuple[float, ...]:
         """On the test images, of the members that were read."""
         return tuple(one for member in self.members if (one := member.metric("accuracy")) is not None)
-
-    @property
-    def deviation(self) -> float | None:
-        """Sample standard deviation of the accuracies; None of fewer than two."""
-        return stdev(self.accuracies) if len(self.accuracies) > 1 else None
-
-    @property
-    def believed(self) -> float | None:
-        """What the searches thought of their winners: mean validation accuracy."""
-        bests = [one.best for one in self.members if one.best is not None]
-        return _mean(one.accuracy for one in bests if one.accuracy is not None)
 
     @property
     def seconds(self) -> float:
@@ -105,8 +107,6 @@ class ArmRow:
     def notes(self) -> tuple[str, ...]:
         """What a reader has to know of it, a phrase each."""
         told = []
-        if seeds := [one.seed for one in self.members if one.losses and not is_trained(one.losses)]:
-            told.append(f"not trained: the training loss did not fall a tenth ({_seeds(seeds)})")
         if self.outside:
             told.append(f"depth outside of the initial range ({_seeds(self.outside)})")
         if seeds := [one.seed for one in self.members if one.failures]:
@@ -135,6 +135,8 @@ class StudyTable:
     """Hash of the images and their splits; empty before the first member has begun."""
     environment: Mapping[str, Any]
     """Versions and device of the first member."""
+    hardware: tuple[str, ...] = ()
+    """Of the workers, each kind once."""
 
     @property
     def finished(self) -> bool:
@@ -165,15 +167,6 @@ class StudyTable:
 def _read(member: MemberRecord) -> list[Any]:
     figures = ("accuracy", "f1", "auroc", "confusion", "validation_accuracy")
     return [[one.key, [(one.metrics or {}).get(key) for key in figures]] for one in member.readings]
-
-
-def is_trained(losses: Sequence[float]) -> bool:
-    """Whether a mean training loss, epoch by epoch, fell by a tenth at least; one epoch alone cannot tell, and passes.
-
-    >>> is_trained([0.69, 0.66]), is_trained([0.69, 0.4]), is_trained([0.69])
-    (False, True, True)
-    """
-    return len(losses) < 2 or losses[-1] <= (1 - LEAST_FALL) * losses[0]
 
 
 def arm_rows(
@@ -229,6 +222,98 @@ def member_record(home: Home, name: str, seed: int, epochs: int) -> MemberRecord
         seconds=sum(one.seconds for one in (*searched, *retrained)),
         losses=losses,
         readings=tuple(one for one in journal.test_readings(name) if one.search == final),
+    )
+
+
+@dataclass(frozen=True)
+class Doubts:
+    """What the audit of a study's images found."""
+
+    caveats: tuple[str, ...] = ()
+    """A line each."""
+    shortcut: float | None = None
+    """Accuracy that file headers alone reach on the test images; None: not measured, or images are no files."""
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> Self:
+        """From its JSON form."""
+        return cls(tuple(map(str, document["caveats"])), document["shortcut"])
+
+
+def compared(
+    home: Home, table: StudyTable, reference: str, seed: int, doubts: Doubts
+) -> ComparisonTable | None:
+    """The arms of a study against each other, by what their networks answered to each test image; None before any did.
+
+    Args:
+        home: where they are.
+        table: what the journal knows of them.
+        reference: the arm that the others are held against; where it was not read yet, the first that was.
+        seed: the study's, which the bootstrap draws from.
+        doubts: what the audit of the images found.
+
+    Raises:
+        SearchConflictError: they were read on different test splits.
+    """
+    found = [(row, arm) for row in table.rows if (arm := _answers(home, row)) is not None]
+    if not found:
+        return None
+    names = [arm.name for _, arm in found]
+    known = next(one.metrics for row, _ in found for _, one in row.read if one.metrics is not None)
+    classes = tuple(known["classes"])
+    facts = StudyFacts(
+        name=table.name,
+        kind=table.kind,
+        classes=classes,
+        positive=classes.index(known["positive"]) if known.get("positive") in classes else 1,
+        budgets=table.budgets,
+        data_key=table.data_key,
+        test_key=found[0][1].test_key,
+        versions=tuple((name, str(one)) for name, one in table.environment.items() if name != "device"),
+        hardware=table.hardware,
+        worker_seconds=table.seconds,
+        shortcut=doubts.shortcut,
+        caveats=doubts.caveats,
+    )
+    return comparison_table(
+        [arm for _, arm in found],
+        reference if reference in names else names[0],
+        seed,
+        facts,
+        {arm.name: _facts_of(row) for row, arm in found},
+    )
+
+
+def _answers(home: Home, row: ArmRow) -> Arm | None:
+    """What the networks of an arm answered; None where none has, or journals before schema 4 did not keep it."""
+    read = [(member, one, predictions_of(home, one)) for member, one in row.read]
+    kept = [(member, one, answers) for member, one, answers in read if answers is not None]
+    if not kept:
+        return None
+    first = kept[0][2]
+    return Arm(
+        name=row.arm,
+        seeds=tuple(row.number_of(member, one) for member, one, _ in kept),
+        labels=first.labels,
+        predicted=np.stack([answers.predicted for *_, answers in kept]),
+        probabilities=np.stack([answers.probabilities for *_, answers in kept]),
+        test_key=first.test_key,
+        believed=tuple(member.best.accuracy if member.best else None for member, *_ in kept),
+        validation=tuple((one.metrics or {}).get("validation_accuracy") for _, one, _ in kept),
+    )
+
+
+def _facts_of(row: ArmRow) -> ArmFacts:
+    members = [member for member, _ in row.read]
+    bests = [member.best for member in members]
+    return ArmFacts(
+        parameters=tuple(one.parameters if one else None for one in bests),
+        flops=tuple(one.flops if one else None for one in bests),
+        depth=tuple(one.depth for one in members),
+        worker_seconds=row.seconds,
+        losses=tuple(one.losses for one in members),
+        readings=tuple(one.place for _, one in row.read),
+        notes=row.notes,
     )
 
 

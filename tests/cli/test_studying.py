@@ -7,7 +7,7 @@ import pytest
 
 from evosearch.evaluation import Failure, FailureKind, TrainingTask
 from evosearch.testing import FormulaEvaluator
-from tests.finished_search import TINY, script_workers
+from tests.finished_search import TINY, measure, script_workers
 
 STUDY = f"{TINY}study: {{kind: baselines, networks: [evolved, resnet18]}}\n"
 
@@ -17,6 +17,7 @@ def study(command, api):
     """`compare.yaml` beside the home, and workers that a formula stands in for."""
     Path("compare.yaml").write_text(STUDY)
     script_workers(api)
+    api.give(measure_sizes=measure)
     return command
 
 
@@ -26,8 +27,8 @@ def test_baselines_print_a_row_for_each_arm_and_where_the_table_is(study, tmp_pa
     heading, evolved, resnet, *notes = ended.out.splitlines()
     assert heading.split()[:3] == ["arm", "seeds", "accuracy"]
     assert [evolved.split()[0], resnet.split()[0]] == ["evolved", "resnet18"]
-    assert "1 seed: 0; below 3 nothing is said of chance in training" in notes
-    assert f"Table  {tmp_path}/runs/compare/table.md (.csv, .json)" in notes
+    assert any(line.startswith("fingerprint ") for line in notes)
+    assert f"Table  {tmp_path}/runs/compare/table.md (.csv, .json, .png)" in notes
     again = study("baselines", "compare.yaml", "--json")
     assert [one["arm"] for one in json.loads(again.out)["arms"]] == ["evolved", "resnet18"]
 
@@ -55,8 +56,8 @@ def test_results_of_a_study_are_its_table_in_every_form(study):
     study("baselines", "compare.yaml")
     assert study("results", "compare").out.splitlines()[1].startswith("evolved ")
     assert json.loads(study("results", "compare", "--format", "json").out)["kind"] == "baselines"
-    assert study("results", "compare", "--format", "csv").out.startswith("arm,seed,search,state,")
-    assert study("results", "compare", "--format", "markdown").out.startswith("# compare: baselines\n")
+    assert study("results", "compare", "--format", "csv").out.startswith("arm,seeds,accuracies,accuracy,")
+    assert study("results", "compare", "--format", "markdown").out.startswith("# compare\n")
     assert "C" in study("results", "compare/evolved-seed-0").out
 
 
@@ -93,7 +94,8 @@ def test_the_batch_norm_study_is_named_after_its_search(study):
         (("ablation", "compare.yaml", "--set", "study={kind: ablation}", "--set", "strategy={name: random}"),
          "strategy.name is 'random'; an ablation takes an evolution apart"),
         (("batchnorm", "nothing"), "there is no search 'nothing'"),
-        (("baselines", "compare.yaml", "--set", "study.networks=[{network: resnet18, weights: w}]"), "study has weights"),
+        (("baselines", "compare.yaml", "--set", "study.networks=[{network: resnet18, weights: w}]"),
+         "there is no file of weights 'w'"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_refused_in_one_line_and_nothing_is_begun(study, refused, arguments, told):

@@ -15,7 +15,7 @@ from evosearch.data import CovidCtSettings
 from evosearch.search import RandomSearchSettings
 
 CONFIGS = Path(__file__).parents[2] / "configs"
-SHIPPED = sorted(CONFIGS.glob("*.yaml"))
+SHIPPED = sorted(CONFIGS.rglob("*.yaml"))
 SCHEMA = config_schema()
 
 
@@ -24,7 +24,7 @@ def validate(text):
 
 
 def test_every_file_in_configs_is_tested_here():
-    assert len(SHIPPED) == 13
+    assert len(SHIPPED) == 16
     everything = {path for path in CONFIGS.rglob("*") if path.is_file()}
     assert everything == {*SHIPPED, CONFIGS / "schema.json"}
 
@@ -39,7 +39,8 @@ def test_a_shipped_configuration_loads_and_survives_its_json_form(path):
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_a_shipped_configuration_obeys_the_schema_it_names(path):
     text = path.read_text(encoding="utf-8")
-    assert text.splitlines()[0] == "# yaml-language-server: $schema=schema.json"
+    above = "../" * (len(path.relative_to(CONFIGS).parts) - 1)
+    assert text.splitlines()[0] == f"# yaml-language-server: $schema={above}schema.json"
     validate(text)
 
 
@@ -121,3 +122,17 @@ def test_the_schema_accepts_each_strategy(strategy):
 def test_the_schema_refuses_what_loading_refuses(text):
     with pytest.raises(jsonschema.ValidationError):
         validate(text)
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("studies/*.yaml")), ids=lambda path: path.stem)
+def test_a_studys_file_is_of_the_kind_that_its_name_says(path):
+    study = load_config(path).study
+    assert study is not None
+    assert path.stem == f"{study.kind}_small"
+
+
+def test_the_small_baselines_have_the_papers_large_networks_among_six_and_two_seeds():
+    study = load_config(CONFIGS / "studies" / "baselines_small.yaml").study
+    assert {"resnet152", "inception_v3", "vgg16_bn"} <= set(study.networks)
+    assert len(study.networks) >= 6
+    assert len(study.seeds) == 2
