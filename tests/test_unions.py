@@ -181,12 +181,19 @@ ASKED_FOR_ALONE = {
     "evosearch/studies/retraining.py trained_as": {"FixedListSettings"},
     "evosearch/studies/retraining.py repeats_of_readings": {"FixedListSettings"},
     "evosearch/config/model.py RunConfig.objections": {"FixedListSettings"},
-    "evosearch/api.py _merged": {"FixedListSettings"},
+    "evosearch/beginning.py _merged": {"FixedListSettings"},
+    "evosearch/session.py SearchSession._has_curve": {"FixedListSettings"},
+    "evosearch/studying.py _listed_by": {"FixedListSettings"},
     "evosearch/listed.py prepared": {"FixedListSettings"},
     "evosearch/listed.py sized": {"FixedListSettings"},
     "evosearch/listed.py resolved": {"FixedListSettings"},
     "evosearch/retraining.py _retraining": {"FixedListSettings"},
     "evosearch/retraining.py _trained_by": {"FixedListSettings"},
+    # a study that is about one kind of network or search, and refuses the others, or has nothing to say of them
+    "evosearch/studies/steps.py _evolution": {"EavlSettings"},
+    "evosearch/studies/steps.py _variants": {"Chromosome"},
+    "evosearch/studies/steps.py with_batch_norm.gene": {"Conv"},
+    "evosearch/studies/table.py MemberRecord._chromosome": {"Masks", "Chromosome"},
     # a text form of its own beside that of the union it belongs to
     "evosearch/storage/journal/codec.py ": {"Chromosome"},
 }
