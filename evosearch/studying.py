@@ -178,8 +178,7 @@ class Study:
     @property
     def final_seeds(self) -> int:
         """How many final trainings each member has."""
-        seeds: int = getattr(self.config.final, "seeds", 1)
-        return seeds
+        return self.config.final.seeds
 
     @property
     def place(self) -> str:
