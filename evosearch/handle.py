@@ -140,12 +140,19 @@ class SearchHandle:
                 weights,
                 known["training"]["dropout"],
                 known["window"] and tuple(known["window"]),
-                known["data"].get("max_image_pixels") or MOST_PIXELS,
+                _most_pixels(known["data"]) or MOST_PIXELS,
                 candidate,
+                known.get("neutral_side"),
             )
 
     def _home(self) -> AbstractContextManager[Home]:
         return open_home(self.storage, env=os.environ, cwd=Path.cwd(), create=False)
+
+
+def _most_pixels(data: Mapping[str, Any]) -> int:
+    """The largest `max_image_pixels` of a source and its parts; 0 where there is none."""
+    parts = data["parts"].values() if data.get("name") == "union" else ()
+    return max(one.get("max_image_pixels") or 0 for one in (data, *parts))
 
 
 def load_config(path: str | Path, overrides: Mapping[str, Any] | Sequence[str] = ()) -> RunConfig:

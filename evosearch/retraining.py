@@ -13,7 +13,7 @@ from evosearch.evaluation import MOST_EPOCHS, TrainingSettings
 from evosearch.listed import imagenet_for, starting_at
 from evosearch.providers import DriveOptions, Driving, Executor
 from evosearch.reports import UNJUDGED, counted, is_unjudged
-from evosearch.search import FixedListSettings, ListedTrial, hand_made_rule, measure_of
+from evosearch.search import FixedListSettings, ListedTrial, hand_made_rule, measure_of, sizes_of
 from evosearch.session import (
     SearchSession,
     artifact_store,
@@ -130,6 +130,8 @@ def prepare_retraining(
     )
     repeats = range(1, config.final.seeds + 1) if seeds is None else seeds
     wanted = retrainings(best.chromosome, best.candidate, repeats)
+    sizes = sizes_of(config.strategy)
+    wanted = tuple(replace(one, size=sizes.get(one.network)) for one in wanted)
     if weights is not None:
         wanted = tuple(starting_at(one, weights) for one in wanted)
         final = imagenet_for(wanted[0], final)

@@ -479,7 +479,10 @@ class SearchSession:
         told = config_to_json(replace(config, training=training))["training"]
         store = artifact_store(self.home, config)
         try:
-            publish_winner(self.parent, self.home.find_search(name), best, told, dataset.window, store)
+            child = self.home.find_search(name)
+            publish_winner(
+                self.parent, child, best, told, dataset.window, store, neutral_side=dataset.neutral_side
+            )
         except (OSError, CannotRunError) as error:
             retry = f"`evosearch retrain {self.parent.name}`"
             self.options.watcher.note(

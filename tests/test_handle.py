@@ -175,6 +175,23 @@ def test_a_retraining_is_opened_by_its_search(retrained):
         replace(retrained[0], name="tiny/final-1").load_network()
 
 
+def test_what_the_search_made_neutral_its_network_makes_neutral_too_with_the_limits_of_every_part(
+    retrained, tmp_path
+):
+    shutil.copytree(retrained[2], tmp_path / "runs")
+    known = tmp_path / "runs/tiny/winner.json"
+    search = evosearch.open("tiny", str(tmp_path / "runs/journal.db"))
+    document = json.loads(known.read_text())
+    assert document["neutral_side"] is None
+    parts = {"a": {"max_image_pixels": 10}, "b": {"max_image_pixels": 99}, "c": {}}
+    known.write_text(json.dumps(document | {"neutral_side": 5, "data": {"name": "union", "parts": parts}}))
+    network = search.load_network()
+    assert (network.neutral_side, network.most_pixels) == (5, 99)
+    del document["neutral_side"]  # as earlier versions left it
+    known.write_text(json.dumps(document))
+    assert search.load_network().neutral_side is None
+
+
 def test_files_that_do_not_belong_together_are_refused_and_published_again(retrained, tmp_path):
     shutil.copytree(retrained[2], tmp_path / "runs")
     search = evosearch.open("tiny", str(tmp_path / "runs/journal.db"))

@@ -283,7 +283,9 @@ def test_a_retraining_of_a_listed_network_starts_from_what_that_started_from(hom
     api.run(listing(config, ListedTrial("vgg16", weights="given.safetensors")), home, executor="local")
     Path("given.safetensors").unlink()
     api.retrain("tiny", home, epochs=2)
-    assert weights_of(parse_network(trials_of(home, "tiny/final-2")[0].network)) == digest
+    (trial,) = trials_of(home, "tiny/final-2")
+    assert (weights_of(parse_network(trial.network)), trial.size) == (digest, SIZE)
+    assert len(measuring.asked) == 1
     assert Seeing.tasks[-1].start.endswith(f"tiny/final-2/weights/{digest}.safetensors")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from evosearch.data import SOURCES
 from evosearch.search import EavlSettings
 from evosearch.storage import SearchCreated, open_home
 
@@ -64,6 +65,21 @@ def test_their_data_are_shown(evosearch):
     assert report["counts"]["train"] == {"lying": 13, "standing": 13}
 
 
+def test_their_source_may_be_part_of_a_union(evosearch):
+    parts = "{ours: {name: digits}, theirs: {name: stripes, count: 5}}"
+    names = ", ".join(f'"{digit}": {"lying" if digit % 2 else "standing"}' for digit in range(10))
+    union = (
+        f"data={{name: union, image_size: 8, channels: 1, parts: {parts}, classes: {{ours: {{{names}}}}}}}"
+    )
+    report = json.loads(evosearch("data", "ladder.yaml", "--json", "--set", union).stdout)
+    assert report["classes"] == ["standing", "lying"]
+    wrong = evosearch("validate", "ladder.yaml", "--set", union.replace("count: 5", "count: 2"))
+    assert "data.parts.theirs.count is 2; each split needs an image of each class" in wrong.stderr
+    away = evosearch("data", "ladder.yaml", "--set", union, "--set", "strategy={name: eavl}", installed=None)
+    assert away.returncode == 2
+    assert 'data.parts.theirs.name is "stripes"; expected digits, covid_ct' in away.stderr
+
+
 def test_the_schema_and_the_reference_have_their_keys_with_their_meaning(evosearch):
     schema = json.loads(evosearch("schema", module="evosearch.config").stdout)
     assert schema["$defs"]["LadderSettings"]["properties"]["rungs"] == {
@@ -72,7 +88,7 @@ def test_the_schema_and_the_reference_have_their_keys_with_their_meaning(evosear
         "type": "integer",
     }
     assert schema["$defs"]["StripesSettings"]["properties"]["split_seed"]["description"].startswith(
-        "Seed of these cuts"
+        "Seed of the cuts"
     )
     reference = evosearch("reference", module="evosearch.config").stdout
     assert "**`strategy` with `name: ladder`**: One convolution, wider at each rung." in reference
@@ -88,7 +104,7 @@ def test_the_schema_and_the_reference_have_their_keys_with_their_meaning(evosear
         ),
         (
             "data.name=mnist",
-            'data.name is "mnist"; expected digits, covid_ct, image_folder or stripes (of evosearch-example 1.0)',
+            f'data.name is "mnist"; expected {", ".join(SOURCES.ours)} or stripes (of evosearch-example 1.0)',
         ),
         ("data.count=2", "data.count is 2; each split needs an image of each class: at least 3"),
         (
@@ -162,7 +178,7 @@ def test_a_search_with_them_is_run_and_where_they_are_not_installed_it_is_only_s
         assert ended.returncode == 2
         assert ended.stderr.splitlines()[-1] == (
             "evosearch: 'ladder' cannot go on here: the journal's configuration: data.name is \"stripes\"; expected "
-            "digits, covid_ct or image_folder (and 1 more); it was begun with evosearch-example 1.0: install that"
+            f"{SOURCES.listed()} (and 1 more); it was begun with evosearch-example 1.0: install that"
         )
     newer = tmp_path / "newer"
     shutil.copytree(PACKAGE, newer)

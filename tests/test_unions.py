@@ -126,6 +126,12 @@ NAMES = {one.__name__ for union in UNIONS for one in members(union)} | REGISTERE
 PACKAGES = [Path(package.__file__).parent for package in (evosearch, workers) if package.__file__]
 
 ASKED_FOR_ALONE = {
+    # sources: the one that is made of others
+    "evosearch/config/model.py AnyPart.__get_pydantic_core_schema__": {"UnionSettings"},
+    "evosearch/config/model.py Registered.__get_pydantic_core_schema__": {"UnionSettings"},
+    "evosearch/config/parts.py with_beside": {"UnionSettings"},
+    "evosearch/data/union.py UnionSettings._check_part": {"UnionSettings"},
+    "evosearch/data/union.py sources_in": {"UnionSettings"},
     # genes: words of the papers' rules, which speak of these
     "evosearch/blueprint/feasibility.py _drop_last_poolings": {"Pool"},
     "evosearch/genome/chromosome.py Chromosome.convolutions": {"Conv"},

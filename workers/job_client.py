@@ -37,6 +37,12 @@ ADDRESS_VARIABLES = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
 SAFE = {"PYTHONSAFEPATH": "1"}
 """Under which Python imports nothing from the folder it happens to run in."""
 
+MOST_DELETIONS = 3
+"""Of one job; what comes back after that stays."""
+
+MONITOR_SECONDS = 1.5
+"""Ray's monitor of a job looks after each second (`JOB_MONITOR_LOOP_PERIOD_S`)."""
+
 ANSWER_SECONDS = 10.0
 SILENT_SECONDS = 60.0
 """So long may the cluster be out of reach while a job is followed, as when a tunnel is opened again."""
@@ -148,8 +154,25 @@ class JobClient:
         finally:
             stopping.cancel()
         with contextlib.suppress(_OutOfReachError):
-            await _asked(partial(self._client.delete_job, job), ANSWER_SECONDS)
+            await self._forget(job)
         return job, details
+
+    async def _forget(self, job: str) -> None:
+        """Have Ray forget a job that has ended, until it is gone for longer than Ray takes to look after its jobs.
+
+        Ray's monitor of a job looks each second whether the job's supervisor lives. Where it is slow to notice that the
+        supervisor has left after its work, it finds a deleted job without a status and writes it down anew, as failed.
+        """
+        for _ in range(MOST_DELETIONS):
+            await _asked(partial(self._client.delete_job, job), ANSWER_SECONDS)
+            await asyncio.sleep(MONITOR_SECONDS)
+            if not await self._knows(job):
+                return
+
+    async def _knows(self, job: str) -> bool:
+        """Whether Ray holds the job, and not only the driver that it once was."""
+        every = await _asked(self._client.list_jobs, ANSWER_SECONDS)
+        return any(one.type == "SUBMISSION" and one.submission_id == job for one in every)
 
     async def _stopped_when(self, asked: asyncio.Event, job: str) -> None:
         """Ask for the job's end, once that is wanted, until the cluster has heard it."""

@@ -246,16 +246,16 @@ def _images(folder: Path, file: Path, config: "RunConfig") -> list[Path]:
     from evosearch.storage import user_path
 
     data = folder / user_path(os.environ.get("EVOSEARCH_DATA") or "data")
-    given = _root(config)
-    root = user_path(given) if given else data
-    return [place.resolve() for place in (data, data / root, folder / root, file.parent / root)]
+    roots = [user_path(given) for given in _roots(config)] or [data]
+    places = (place for root in roots for place in (data / root, folder / root, file.parent / root))
+    return [place.resolve() for place in (data, *places)]
 
 
-def _root(config: "RunConfig") -> str | None:
-    """Where the images' files are, if they are files."""
-    from evosearch.data import FileKeys
+def _roots(config: "RunConfig") -> list[str]:
+    """Where the images are, as far as they are on a disk."""
+    from evosearch.data import RootKeys, sources_in
 
-    return config.data.root if isinstance(config.data, FileKeys) else None
+    return [one.root for one in sources_in(config.data) if isinstance(one, RootKeys)]
 
 
 def _whole_list(parcel: "Parcel") -> list[str]:
@@ -296,8 +296,9 @@ def _bytes(size: int) -> str:
 
 
 def _tell_of_images(config: "RunConfig") -> None:
-    if root := _root(config):
-        tell(f"images are not sent: the head looks for {root!r}, a relative one under its $EVOSEARCH_DATA")
+    if roots := _roots(config):
+        named = " and ".join(map(repr, roots))
+        tell(f"images are not sent: the head looks for {named}, a relative one under its $EVOSEARCH_DATA")
 
 
 def _stays_on_head(journal: str | None) -> bool:

@@ -18,7 +18,9 @@ from evosearch.config.document import Document
 from evosearch.config.loading import check, without_never_used
 from evosearch.config.messages import as_error, locate
 from evosearch.config.model import REGISTRIES, Objecting, RunConfig, adapter, choose, settings_of
+from evosearch.config.parts import parts_in
 from evosearch.config.strict_yaml import KeyPath
+from evosearch.data import sources_in
 from evosearch.errors import ConfigError, InputError, PluginError
 from evosearch.storage import check_new_name
 
@@ -34,6 +36,9 @@ def config_from_json(document: Mapping[str, Any]) -> RunConfig:
     """
     values = {**_absent_from(RunConfig, document), **document}
     values = without_never_used(Document(values, {}, JOURNAL)).values
+    for path, part in parts_in(values).items():
+        if absent := _absent_from(settings_of("data", part), part):
+            values = Document(values, {}, JOURNAL).with_value(path, {**absent, **part}, JOURNAL).values
     for section in (one.name for one in fields(RunConfig)):
         given = values.get(section, {})
         if isinstance(given, dict) and (settings := settings_of(section, given)):
@@ -57,10 +62,17 @@ def _names_in(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         given = values.get(section)
         if isinstance(given, dict) and isinstance(name := given.get("name"), str):
             yield section, name
+    for part in parts_in(values).values():
+        if isinstance(name := part.get("name"), str):
+            yield "data", name
 
 
 def _absent_from(record: Any, given: Mapping[str, Any]) -> dict[str, Any]:
-    """What the absence of keys of `record` from `given` means, where that is not what their default says."""
+    """What the absence of keys of `record` from `given` means, where that is not what their default says. None: nobody
+    knows.
+    """
+    if record is None:
+        return {}
     return {
         key.name: key.metadata["absent"]
         for key in fields(record)
@@ -73,8 +85,9 @@ def config_to_json(config: RunConfig) -> dict[str, Any]:
 
     It is what a journal keeps and reports show, so passwords in URLs are left out.
     """
-    for section in REGISTRIES:  # where it was made in Python, nobody may have named its plugins yet
-        choose(section, getattr(config, section).name)
+    choose("strategy", config.strategy.name)  # made in Python, nobody may have named its plugins yet
+    for source in sources_in(config.data):
+        choose("data", source.name)
     public = replace(config, storage=config.storage.public)
     document: dict[str, Any] = adapter().dump_python(public, mode="json")
     if config.study is None:  # as before there were studies

@@ -12,8 +12,8 @@ from pydantic import ValidationError
 from evosearch.config.document import Document, override, read_document
 from evosearch.config.messages import explain, key_of, locate, together
 from evosearch.config.model import REGISTRIES, RunConfig, adapter, choose, section_types, settings_of
+from evosearch.config.parts import part_problems, with_beside
 from evosearch.config.strict_yaml import KeyPath
-from evosearch.data import FileKeys
 from evosearch.errors import ConfigError, PluginError
 
 
@@ -44,13 +44,7 @@ def read_config(
         document = document.with_value(("name",), path.stem, f"{path}, whose name names the search")
     document = without_never_used(document)
     config = check(document)
-    data = config.data
-    if (
-        isinstance(data, FileKeys)
-        and ("data", "beside") not in document.places
-        and not Path(data.root).is_absolute()
-    ):
-        data = replace(data, beside=str(path.parent.resolve()))
+    data = with_beside(config.data, document, str(path.parent.resolve()))
     return replace(config, data=data), document
 
 
@@ -88,8 +82,8 @@ def check(document: Document) -> RunConfig:
     Raises:
         ConfigError: as `load_config`.
     """
-    values, problems = _chosen(document)
-    kind = PluginError if problems else ConfigError
+    values, problems, unknown = _chosen(document)
+    kind = PluginError if unknown else ConfigError
     while True:  # what is wrong is left out and the rest is looked at again, until nothing new is found
         try:
             # As JSON, since only there a list may become a tuple while everything else is strict.
@@ -113,8 +107,10 @@ def check(document: Document) -> RunConfig:
     return config
 
 
-def _chosen(document: Document) -> tuple[dict[str, Any], dict[KeyPath, str]]:
-    """The values with a name in each section that is chosen by one, which pydantic wants; and what chooses nothing."""
+def _chosen(document: Document) -> tuple[dict[str, Any], dict[KeyPath, str], bool]:
+    """The values with a name in each section that is chosen by one, which pydantic wants; what is wrong with a choice; and
+    whether something chooses nothing.
+    """
     values, problems = dict(document.values), dict[KeyPath, str]()
     for section in REGISTRIES:
         if not isinstance(given := values.get(section), dict):
@@ -125,7 +121,10 @@ def _chosen(document: Document) -> tuple[dict[str, Any], dict[KeyPath, str]]:
         except PluginError as error:
             problems[section, "name"] = locate(str(error), document)
             values = _without(values, (section, "name"))
-    return values, problems
+    for path, text in part_problems(document):
+        problems[path] = f"{document.place(path)}: {text}"
+        values = _without(values, path)
+    return values, problems, any(path[-1] == "name" for path in problems)
 
 
 def _rests_on(message: str, path: KeyPath, problems: Collection[KeyPath]) -> bool:
@@ -134,15 +133,17 @@ def _rests_on(message: str, path: KeyPath, problems: Collection[KeyPath]) -> boo
     return any(re.search(rf"\b{re.escape(key)}\b", message) for key in keys)
 
 
+_NEEDED = ("name", "parts")
+"""Keys that say what a section is."""
 _STAND_INS: dict[str, Any] = {"name": "unnamed", "data": {"name": "digits"}}
 """For what is wrong and has no default."""
 
 
 def _without(values: dict[str, Any], path: KeyPath) -> dict[str, Any]:
-    """The values without a key that is wrong; without its section where that does not hold it, or is named by it."""
+    """The values without a key that is wrong; without its section where that does not hold it, or is nothing without it."""
     section, *keys = map(str, path)
     inner = values.get(section)
-    if keys and keys[0] not in ("name", "kind") and isinstance(inner, dict) and keys[0] in inner:
+    if keys and keys[0] not in (*_NEEDED, "kind") and isinstance(inner, dict) and keys[0] in inner:
         return {**values, section: {key: value for key, value in inner.items() if key != keys[0]}}
     rest = {key: value for key, value in values.items() if key != section}
     return rest | ({section: _STAND_INS[section]} if section in _STAND_INS else {})

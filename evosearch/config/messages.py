@@ -4,7 +4,7 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
 from pydantic import ValidationError
 
@@ -103,6 +103,8 @@ def _problem(details: "ErrorDetails", values: dict[str, Any]) -> tuple[KeyPath, 
         tag = context["discriminator"].strip("'")
         path, found = (*path, tag), found[tag]
         expected = _alternatives(context["expected_tags"])
+    elif kind == "tuple_type" and _is_list(path, values):
+        expected = "a list, [one, another]"
     else:
         expected = _expected(details)
     return path, f"{dotted(path)} is {shown(found)}; expected {expected.replace(chr(39), '')}"
@@ -142,14 +144,29 @@ def _repair(path: KeyPath, values: dict[str, Any]) -> str:
 def _known_keys(path: KeyPath, values: dict[str, Any]) -> list[str]:
     if not path:
         return [field.name for field in fields(RunConfig)]
-    options = section_types(str(path[0]))
-    given = values.get(str(path[0]))
+    chosen = _chosen(path, values)
+    return [field.name for field in fields(chosen)] if chosen else []
+
+
+def _chosen(path: KeyPath, values: dict[str, Any]) -> Any:
+    """The dataclass that reads the section at `path`, a union's part, or a part of a study; None: it is a plain key."""
+    section = str(path[0])
+    options, given = section_types(section), values.get(section)
+    if path[:2] == ("data", "parts") and len(path) > 2:
+        given = given["parts"][path[2]] if isinstance(given, dict) else None
     told = given if isinstance(given, dict) else {}
-    if path[0] == "study" and (of_study := settings_of("study", told)):
+    if section == "study" and (of_study := settings_of("study", told)):
         inner = STUDY_PARTS.get(str(path[1])) if len(path) > 1 else None
         options = (inner or of_study,)
-    chosen = next((option for option in options if getattr(option, "name", None) == told.get("name")), None)
-    return [field.name for field in fields(chosen or options[0])] if options else []
+    named = (option for option in options if getattr(option, "name", None) == told.get("name"))
+    return next(named, options[0] if options else None)
+
+
+def _is_list(path: KeyPath, values: dict[str, Any]) -> bool:
+    """Whether a key takes as many values as one likes."""
+    chosen = _chosen(path[:-1], values) if len(path) == (4 if path[:2] == ("data", "parts") else 2) else None
+    hint = get_type_hints(chosen).get(str(path[-1])) if chosen else None
+    return any(get_origin(one) is tuple and Ellipsis in get_args(one) for one in (hint, *get_args(hint)))
 
 
 def _alternatives(tags: str) -> str:

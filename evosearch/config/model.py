@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field, GetCoreSchemaHandler, PydanticUserError,
 from pydantic_core import CoreSchema
 
 from evosearch.config.strict_yaml import shown
-from evosearch.data import SOURCES, DataSettings
+from evosearch.data import SOURCES, DataSettings, UnionSettings, sources_in
 from evosearch.errors import ConfigError, InputError, PluginError
 from evosearch.evaluation import FinalSettings, TrainingSettings
 from evosearch.genome import SearchSpace
@@ -41,9 +41,24 @@ class Registered:
 
     def __get_pydantic_core_schema__(self, _: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """As `Annotated` asks for it."""
-        options: Any = Union[tuple(_readable(REGISTRIES[self.section]))]  # noqa: UP007 - of a tuple
-        told_apart: Any = Annotated[options, Field(discriminator="name")]
-        return handler.generate_schema(told_apart)
+        known: list[Any] = _readable(REGISTRIES[self.section])
+        union: Any = UnionSettings[AnyPart]  # type: ignore[type-var] # tells pydantic what a part is
+        return _told_apart([union if one is UnionSettings else one for one in known], handler)
+
+
+class AnyPart:
+    """Has pydantic read a part of a union of sources: of every kind but a union."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """As pydantic asks for it."""
+        return _told_apart([one for one in _readable(SOURCES) if one is not UnionSettings], handler)
+
+
+def _told_apart(options: Sequence[Any], handler: GetCoreSchemaHandler) -> CoreSchema:
+    """One of several dataclasses, by its `name`."""
+    either: Any = Annotated[Union[tuple(options)], Field(discriminator="name")]  # noqa: UP007 - of a tuple
+    return handler.generate_schema(either)
 
 
 @runtime_checkable
@@ -149,7 +164,8 @@ def choose(section: str, name: object) -> type[Any]:
 
 def plugins_of(config: RunConfig) -> dict[str, str]:
     """The distributions besides ours that a configuration needs, with their versions here."""
-    origins = (registry.origin(getattr(config, section).name) for section, registry in REGISTRIES.items())
+    named = (*(("data", one.name) for one in sources_in(config.data)), ("strategy", config.strategy.name))
+    origins = (REGISTRIES[section].origin(name) for section, name in named)
     return {one.distribution: one.version for one in origins if one is not None}
 
 

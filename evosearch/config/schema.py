@@ -22,12 +22,12 @@ def config_schema() -> dict[str, Any]:
     schema["required"].remove("name")  # the file's stem is its default
     for section in REGISTRIES:
         for option in section_types(section)[1:]:
-            definition = schema["$defs"][option.__name__]
+            definition = _definition(schema, option)
             definition["required"] = ["name", *definition.get("required", [])]
         for option in section_types(section):
-            _describe(schema["$defs"][option.__name__]["properties"], option)
+            _describe(_definition(schema, option)["properties"], option)
     for study in section_types("study"):
-        definition = schema["$defs"][study.__name__]
+        definition = _definition(schema, study)
         definition["required"] = ["kind"]
         _describe(definition["properties"], study)
     return {
@@ -35,6 +35,14 @@ def config_schema() -> dict[str, Any]:
         "title": "evosearch configuration",
         **_tidied(schema),
     }
+
+
+def _definition(schema: Mapping[str, Any], settings: type[Any]) -> dict[str, Any]:
+    """That of a class; of one that has parameters, pydantic writes those into the key."""
+    found: dict[str, Any] = next(
+        one for one in schema["$defs"].values() if one.get("title") == settings.__name__
+    )
+    return found
 
 
 def schema_text() -> str:

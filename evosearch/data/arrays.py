@@ -78,10 +78,11 @@ class Dataset:
     """Values of deep pictures that became black and white; None: there are none such, or they were scaled as `full` says."""
     positive: int = 1
     """As in `SearchData`."""
+    neutral_side: int | None = None
+    """Side, in pixels, of the gray centre squares to which pictures were brought first; None: they were not."""
     test_parts: tuple[tuple[str, int], ...] = ()
-    """Names of the parts that the test split is put together from, and how many images each has, in order; empty where it is
-    of one piece.
-    """
+    """Of a union: the name of each part and how many images of the test split are its, which come in this order; empty of
+    other sources."""
     names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Of the images of each split, in their order; empty where they have none."""
     headers: Mapping[str, Headers] | None = None

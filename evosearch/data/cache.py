@@ -44,7 +44,9 @@ def decode_cached(
 
 def _content_hash(root: Path, names: Sequence[str], how: Decoding) -> str:
     scaled_by = sorted(how.scale_from) if how.window == "auto" else []
-    digest = hashlib.sha256(repr((DECODE_VERSION, how.shape, how.max_pixels, how.window, scaled_by)).encode())
+    neutral = (("neutral", how.side),) if how.neutral else ()
+    described = (DECODE_VERSION, how.shape, how.max_pixels, how.window, scaled_by, *neutral)
+    digest = hashlib.sha256(repr(described).encode())
     for name in names:
         with (root / name).open("rb") as stream:
             content = hashlib.file_digest(stream, "sha256").hexdigest()

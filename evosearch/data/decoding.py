@@ -54,8 +54,14 @@ class Decoded:
     """Pillow's name of the file's format; empty of what was no file."""
 
 
-def decode(stream: BinaryIO, shape: ImageShape, max_pixels: int, window: Window = "full") -> Decoded:
-    """Decode the first frame of an image file and bring it to `shape`.
+def decode(
+    stream: BinaryIO,
+    shape: ImageShape,
+    max_pixels: int,
+    window: Window = "full",
+    neutral_side: int | None = None,
+) -> Decoded:
+    """Decode the first frame of an image file and bring it to `shape`, by `fit`, or by `fit_neutral` where there is a side.
 
     EXIF orientation is applied; alpha is laid over black; the values of a deep picture from the lower to the higher end of
     `window` become 0 to 255, the other way round where white is zero. `full`: 16-bit gray over its full range, as it stands
@@ -64,10 +70,18 @@ def decode(stream: BinaryIO, shape: ImageShape, max_pixels: int, window: Window 
     """
     with warnings.catch_warnings(action="ignore"):
         image = _with_header(stream, max_pixels)
-    return decode_image(image, shape, window)
+    return decode_image(image, shape, window, neutral_side)
 
 
-def decode_image(image: Image.Image, shape: ImageShape, window: Window = "full") -> Decoded:
+def shortest_side(stream: BinaryIO, max_pixels: int) -> int:
+    """Of an image file, in pixels, by its header. Raises UndecodableError."""
+    with warnings.catch_warnings(action="ignore"):
+        return min(_with_header(stream, max_pixels).size)
+
+
+def decode_image(
+    image: Image.Image, shape: ImageShape, window: Window = "full", neutral_side: int | None = None
+) -> Decoded:
     """As `decode`, of an image that Pillow has opened."""
     with _judged():
         size, mode, halved = image.size, image.mode, ";16" in _raw_mode(image)
@@ -77,19 +91,35 @@ def decode_image(image: Image.Image, shape: ImageShape, window: Window = "full")
         values = _range(turned)
         if values is not None:
             turned = _eight_bit(turned, values, window, white_is_zero)
-        return Decoded(
-            fit(turned, shape), size, mode, values, _has_pages(image), halved and values is None, named
-        )
+        pixels = fit(turned, shape) if neutral_side is None else fit_neutral(turned, shape, neutral_side)
+        return Decoded(pixels, size, mode, values, _has_pages(image), halved and values is None, named)
 
 
 def fit(image: Image.Image, shape: ImageShape) -> Images:
     """Pixels (C, H, W) uint8 of an 8-bit image: alpha over black, gray or colour, bilinear with antialiasing."""
-    if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", rgba.size, (0, 0, 0, 255)), rgba)
-    image = image.convert("L" if shape.channels == 1 else "RGB")
+    image = _over_black(image).convert("L" if shape.channels == 1 else "RGB")
     pixels = np.asarray(image.resize((shape.width, shape.height), Image.Resampling.BILINEAR))
     return np.ascontiguousarray(np.atleast_3d(pixels).transpose(2, 0, 1))
+
+
+def fit_neutral(image: Image.Image, shape: ImageShape, side: int) -> Images:
+    """As `fit`, of what neither aspect, size, colour nor depth of a file shows in: the square in the middle of an 8-bit image,
+    gray, with the resolution of a square of `side` pixels, to which areas are averaged; a smaller one is enlarged bilinearly.
+    Where channels are three, they are equal.
+    """
+    gray = _over_black(image).convert("L")
+    least = min(gray.size)
+    left, top = ((length - least) / 2 for length in gray.size)
+    by = Image.Resampling.BOX if least >= side else Image.Resampling.BILINEAR
+    return fit(gray.resize((side, side), by, box=(left, top, left + least, top + least)), shape)
+
+
+def _over_black(image: Image.Image) -> Image.Image:
+    """The image without transparency."""
+    if not image.has_transparency_data:
+        return image
+    rgba = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", rgba.size, (0, 0, 0, 255)), rgba)
 
 
 @contextmanager

@@ -12,10 +12,20 @@ from evosearch.data.arrays import Dataset, Split
 from evosearch.data.cache import decode_cached
 from evosearch.data.decoding import Window
 from evosearch.data.headers import Headers
-from evosearch.data.listing import SPLITS, BadFile, Item, Listing, SplitName, cut_missing, require_every_class
+from evosearch.data.listing import (
+    SPLITS,
+    BadFile,
+    Item,
+    Listing,
+    SplitName,
+    Splits,
+    cut_missing,
+    require_every_class,
+)
 from evosearch.data.memory import check_memory
 from evosearch.data.reading import DecodedFiles, Decoding, file_notes
-from evosearch.data.settings import CutKeys, FileKeys, Places, locate_root
+from evosearch.data.settings import CutKeys, FileKeys, ImageKeys, Places, ValidationKeys, locate_root
+from evosearch.data.stored import Stored, brought
 from evosearch.errors import DataError
 from evosearch.evaluation import Images, Labels
 
@@ -29,9 +39,15 @@ class Gathered:
     arrays: Mapping[SplitName, Split]
     """Their pixels and class numbers, by split."""
     root: Path | None = None
-    """Folder of the files; None for a source without files."""
+    """Where the images are on the disk; None: nowhere."""
     files: DecodedFiles | None = None
-    """What was read of each file; None for a source without files."""
+    """What was read of each image file; None for a source without image files."""
+    window: tuple[float, float] | None = None
+    """As in `Dataset`."""
+    neutral_side: int | None = None
+    """As in `Dataset`."""
+    test_parts: tuple[tuple[str, int], ...] = ()
+    """As in `Dataset`."""
     headers: Mapping[SplitName, Headers] | None = None
     """What the headers of the usable images' files say, in the order of `arrays`; None for a source without files."""
 
@@ -43,6 +59,9 @@ class Gathered:
             self.arrays["test"],
             self.listing.classes,
             key,
+            window=self.window,
+            neutral_side=self.neutral_side,
+            test_parts=self.test_parts,
             names={split: tuple(item.name for item in items) for split, items in self.listing.splits.items()},
             headers=None if self.headers is None else dict(self.headers.items()),
         )
@@ -68,13 +87,15 @@ def gather_files(
         require_every_class(listing)
     check_memory(len(listing.names), keys.image, places.memory)
     trained = frozenset(item.name for item in listing.splits["train"])
-    how = Decoding(keys.image, keys.max_image_pixels, window, trained)
+    how = Decoding(keys.image, keys.max_image_pixels, window, trained, keys.neutral, places.neutral_side)
     files, bad = decode_cached(root, listing.names, how, places.cache)
     usable = _without(listing, bad)
     usable = replace(usable, notes=(*usable.notes, *file_notes(files)))
-    rows = _rows(usable, listing.names)
+    arrays, rows = _arranged(usable, listing.names, files.images), _rows(usable, listing.names)
     headers = {split: files.headers[rows[split]] for split in SPLITS}
-    return Gathered(usable, _arranged(usable, listing.names, files.images), root, files, headers)
+    return Gathered(
+        usable, arrays, root, files, window=files.scale, neutral_side=files.neutral_side, headers=headers
+    )
 
 
 def gather_arrays(
@@ -89,6 +110,41 @@ def gather_arrays(
     listing = Listing(tuple(classes), cut_missing({"train": items}, keys))
     require_every_class(listing)
     return Gathered(listing, _arranged(listing, tuple(item.name for item in items), images))
+
+
+def gather_stored(
+    keys: ImageKeys,
+    given: Mapping[SplitName, Stored],
+    classes: Sequence[str],
+    places: Places,
+    root: Path,
+    notes: tuple[str, ...] = (),
+) -> Gathered:
+    """Read published splits, bring their images to the configured shape, and cut the validation split where none is given.
+
+    `keys`: a source without a validation split has `ValidationKeys`. Image k of a split is called `train/0000k`.
+
+    Raises:
+        CannotRunError: the images do not fit into memory.
+        DataError: they are damaged, or a class has no image in a split.
+    """
+    names = {split: [f"{split}/{i:05}" for i in range(len(one.labels))] for split, one in given.items()}
+    items = {
+        split: tuple(Item(name, label) for name, label in zip(names[split], one.labels.tolist(), strict=True))
+        for split, one in given.items()
+    }
+    listing = Listing(tuple(classes), _with_validation(items, keys), notes=notes)
+    require_every_class(listing)
+    check_memory(sum(map(len, names.values())), keys.image, places.memory)
+    images = np.concatenate([brought(one, keys.image) for one in given.values()])
+    every = tuple(name for split in given for name in names[split])
+    return Gathered(listing, _arranged(listing, every, images), root)
+
+
+def _with_validation(given: Mapping[SplitName, tuple[Item, ...]], keys: ImageKeys) -> Splits:
+    if not isinstance(keys, ValidationKeys):
+        return given
+    return cut_missing(given, keys)
 
 
 def _without(listing: Listing, bad: Mapping[str, str]) -> Listing:

@@ -13,7 +13,7 @@ from evosearch.data.hygiene import Contradiction, Duplicate, examine
 from evosearch.data.listing import SPLITS, Listing, by_kind, repairs
 from evosearch.data.reading import DecodedFiles, DeepFiles, deep_files
 from evosearch.data.settings import Places
-from evosearch.data.sources import DataSettings
+from evosearch.data.source import DataSettings
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class DataReport:
     name: str
     """Of the source."""
     root: str | None
-    """Folder of its files; None: it has none."""
+    """Where they are on the disk; None: nowhere."""
     classes: tuple[str, ...]
     """Their names, by number."""
     counts: Mapping[str, Mapping[str, int]]
@@ -80,7 +80,7 @@ class DataReport:
     duplicates: tuple[Duplicate, ...]
     """Equal pictures that are in two splits."""
     source: SourceImages | None
-    """None for a source without files, or where none is readable."""
+    """None for a source without image files, or where none is readable."""
     notes: tuple[str, ...]
     """What was noticed while reading, one line each; what the audit says is not said twice."""
     repeats: tuple[str, ...] = ()
@@ -94,7 +94,7 @@ class DataReport:
     objections: tuple[str, ...] = ()
     """Why no new search begins with these data."""
     files: FileCount | None = None
-    """None for a source without files."""
+    """None for a source without image files."""
     majority: Majority | None = None
     """None where no image is usable."""
     groups: int | None = None
@@ -147,7 +147,7 @@ def inspect_data(
         source=None if gathered.files is None else _source_images(gathered.files),
         notes=listing.notes if key else listing.notes + hygiene.notes,
         objections=listing.objections,
-        files=None if gathered.root is None else _file_count(listing),
+        files=None if gathered.files is None else _file_count(listing),
         majority=_majority(listing),
         groups=None if listing.groups is None else len(set(listing.groups.values())),
         repeats=listing.repeats,

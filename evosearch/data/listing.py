@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from evosearch.data.settings import CutKeys
+from evosearch.data.settings import CutKeys, ValidationKeys
 from evosearch.errors import DataError
 
 SplitName = Literal["train", "validation", "test"]
@@ -133,8 +133,9 @@ def require_every_class(listing: Listing) -> None:
             else "no class was found; put the images of each class into a folder of its own"
         )
     lacking = []
+    labels = {split: Counter(item.label for item in listing.splits[split]) for split in SPLITS}
     for label, name in enumerate(listing.classes):
-        counts = {split: sum(item.label == label for item in listing.splits[split]) for split in SPLITS}
+        counts = {split: labels[split][label] for split in SPLITS}
         if empty := [split for split, count in counts.items() if not count]:
             images = sum(counts.values())
             noun = "image" if images == 1 else "images"
@@ -156,18 +157,21 @@ _PURPOSE = {"test": 1, "validation": 2}
 
 
 def cut_missing(
-    given: Mapping[SplitName, tuple[Item, ...]], settings: CutKeys, groups: Mapping[str, str] | None = None
+    given: Mapping[SplitName, tuple[Item, ...]],
+    settings: ValidationKeys,
+    groups: Mapping[str, str] | None = None,
 ) -> Splits:
-    """Add the missing splits by cutting them from `given["train"]`; what is given stays as it is.
+    """Add the missing splits by cutting them from `given["train"]`; what is given stays as it is, a test split always where
+    `settings` are no `CutKeys`.
 
     Test takes `test_fraction` of the training images, then validation `validation_fraction` of the rest. `groups`: of each
     image by its name; a group is cut off as a whole, or not at all. None: every image by itself.
     """
     splits = dict(given)
-    fractions: Mapping[SplitName, float] = {
-        "test": settings.test_fraction,
-        "validation": settings.validation_fraction,
-    }
+    fractions: dict[SplitName, float] = (
+        {"test": settings.test_fraction} if isinstance(settings, CutKeys) else {}
+    )
+    fractions["validation"] = settings.validation_fraction
     for split, fraction in fractions.items():
         if split not in splits:
             items = splits["train"]
@@ -193,7 +197,7 @@ def torn_groups(splits: Splits, groups: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _images(
-    items: tuple[Item, ...], purpose: SplitName, fraction: float, settings: CutKeys
+    items: tuple[Item, ...], purpose: SplitName, fraction: float, settings: ValidationKeys
 ) -> frozenset[Item]:
     """Every class is drawn from a stream of its own."""
     chosen: set[Item] = set()
@@ -208,7 +212,7 @@ def _groups(
     items: tuple[Item, ...],
     purpose: SplitName,
     fraction: float,
-    settings: CutKeys,
+    settings: ValidationKeys,
     groups: Mapping[str, str],
     later: int,
 ) -> frozenset[Item]:

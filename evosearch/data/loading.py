@@ -4,14 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from evosearch.data.arrays import Dataset, content_key
 from evosearch.data.exclusion import read_source
 from evosearch.data.hygiene import examine
 from evosearch.data.listing import by_kind, repairs, shortened
 from evosearch.data.settings import Places
-from evosearch.data.sources import DataSettings
+from evosearch.data.source import DataSettings
 from evosearch.errors import ConfigError, DataError
 
 
@@ -27,15 +25,16 @@ def load_dataset(
     """
     gathered = read_source(settings, Places(env, cwd, cache))
     listing, arrays = gathered.listing, gathered.arrays
+    where = "" if gathered.root is None else f" in {str(gathered.root)!r}"
     if listing.bad:
         raise DataError(
-            f"bad files ({len(listing.bad)}) in {str(gathered.root)!r}: {shortened(by_kind(listing.bad, repaired=False))}; "
+            f"bad files ({len(listing.bad)}){where}: {shortened(by_kind(listing.bad, repaired=False))}; "
             f"{repairs(listing.bad)} (`evosearch data CONFIG` lists all)",
             listing.problems,
         )
     if listing.repeats and not begun:
         raise DataError(
-            f"names that are twice in a split list ({len(listing.repeats)}) in {str(gathered.root)!r}: "
+            f"names that are twice in a split list ({len(listing.repeats)}){where}: "
             f"{shortened(listing.repeats)}; name each image once (`evosearch data CONFIG` lists all)",
             listing.repeats,
         )
@@ -45,13 +44,7 @@ def load_dataset(
     notes = (*listing.notes, *listing.repeats, *listing.objections, *found)
     key = content_key(tuple(arrays.values()), listing.classes)
     positive = positive_class(getattr(settings, "positive", None), listing.classes)
-    files = gathered.files
-    window = (
-        None
-        if files is None or np.isnan(files.window[0])
-        else (float(files.window[0]), float(files.window[1]))
-    )
-    return replace(gathered.dataset(key), notes=notes, window=window, positive=positive)
+    return replace(gathered.dataset(key), notes=notes, positive=positive)
 
 
 def positive_class(chosen: str | int | None, classes: Sequence[str]) -> int:

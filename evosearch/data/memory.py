@@ -12,13 +12,15 @@ COPIES = 2
 """Images are held as decoded and, for a moment besides, as sorted into splits."""
 
 
-def check_memory(images: int, shape: ImageShape, available: Callable[[], int | None]) -> None:
-    """See that so many images of a shape fit into the bytes that are `available`; None: nobody knows.
+def check_memory(
+    images: int, shape: ImageShape, available: Callable[[], int | None], copies: int = COPIES
+) -> None:
+    """See that so many images of a shape fit into the bytes that are `available`, so often; None: nobody knows.
 
     Raises:
         CannotRunError: they do not.
     """
-    needed, free = COPIES * images * shape.channels * shape.height * shape.width, available()
+    needed, free = copies * images * shape.channels * shape.height * shape.width, available()
     if free is not None and needed > free:
         raise CannotRunError(
             f"{images:,} images of {shape.channels} x {shape.height} x {shape.width} need {_gib(needed)} of memory, "

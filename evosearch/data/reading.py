@@ -3,6 +3,7 @@ lose, pages, 16-bit colours.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from evosearch.blueprint import ImageShape
-from evosearch.data.decoding import FULL_RANGE, Decoded, UndecodableError, Window, decode
+from evosearch.data.decoding import FULL_RANGE, Decoded, UndecodableError, Window, decode, shortest_side
 from evosearch.data.folders import counted
 from evosearch.data.headers import Headers
 from evosearch.evaluation import Images
@@ -28,6 +29,10 @@ class Decoding:
     """Which values of deep pictures become black and white."""
     scale_from: frozenset[str] = frozenset()
     """Names of the files whose values `auto` takes: those that are trained on."""
+    neutral: bool = False
+    """Whether files are brought to gray centre squares of one resolution first, see `fit_neutral`."""
+    side: int | None = None
+    """Of these squares at most, where files are larger; None: the shortest side of all files."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +57,18 @@ class DecodedFiles:
     """(files,): whether it has colours of 16 bits, of which the upper 8 count."""
     window: npt.NDArray[np.float64]
     """(2,): the values of deep pictures that became black and white; NaN where there are none."""
+    side: npt.NDArray[np.int64]
+    """(1,): side of the gray squares to which files were brought first; 0 where they were not."""
+
+    @property
+    def scale(self) -> tuple[float, float] | None:
+        """`window` as two numbers; None where there are no deep pictures, or they were scaled as `full` says."""
+        return None if np.isnan(self.window[0]) else (float(self.window[0]), float(self.window[1]))
+
+    @property
+    def neutral_side(self) -> int | None:
+        """`side` as a number; None where there is none."""
+        return int(self.side[0]) or None
 
     @property
     def headers(self) -> Headers:
@@ -61,7 +78,7 @@ class DecodedFiles:
 
 def decode_files(root: Path, names: Sequence[str], how: Decoding) -> tuple[DecodedFiles, Mapping[str, str]]:
     """Decode `names` below `root`; also the reason for every file that could not be, by name."""
-    count, shape = len(names), how.shape
+    count, shape, side = len(names), how.shape, _neutral_side(root, names, how)
     files = DecodedFiles(
         np.zeros((count, shape.channels, shape.height, shape.width), np.uint8),
         np.zeros((count, 2), np.int64),
@@ -71,6 +88,7 @@ def decode_files(root: Path, names: Sequence[str], how: Decoding) -> tuple[Decod
         np.zeros(count, np.bool_),
         np.zeros(count, np.bool_),
         np.full(2, np.nan) if isinstance(how.window, str) else np.array(how.window, np.float64),
+        np.array([side or 0], np.int64),
     )
     bad = _decode_into(files, root, dict(enumerate(names)), how, how.window)
     deep = {i: name for i, name in enumerate(names) if not np.isnan(files.values[i, 0])}
@@ -88,7 +106,7 @@ def _decode_into(
     bad: dict[str, str] = {}
     for i, name in names.items():
         try:
-            one = _decoded(root / name, how, window)
+            one = _decoded(root / name, how, window, files.neutral_side)
         except UndecodableError as error:
             bad[name] = str(error)
         else:
@@ -107,10 +125,21 @@ def _scale(files: DecodedFiles, deep: Mapping[int, str], trained: frozenset[str]
     return low, high if high > low else low + 1
 
 
-def _decoded(path: Path, how: Decoding, window: Window) -> Decoded:
+def _neutral_side(root: Path, names: Sequence[str], how: Decoding) -> int | None:
+    """The shortest side of all files that have a header, unless `how` knows a shorter one; None: nothing is neutral."""
+    if not how.neutral:
+        return None
+    sides = [] if how.side is None else [how.side]
+    for name in names:
+        with suppress(UndecodableError, OSError), (root / name).open("rb") as stream:  # decoding names it
+            sides.append(shortest_side(stream, how.max_pixels))
+    return min(sides, default=how.shape.height)
+
+
+def _decoded(path: Path, how: Decoding, window: Window, side: int | None) -> Decoded:
     try:
         with path.open("rb") as stream:
-            return decode(stream, how.shape, how.max_pixels, window)
+            return decode(stream, how.shape, how.max_pixels, window, side)
     except OSError as error:
         raise UndecodableError(f"cannot be read: {error.strerror}") from error
 
@@ -151,6 +180,10 @@ def deep_files(files: DecodedFiles) -> DeepFiles | None:
 def file_notes(files: DecodedFiles) -> tuple[str, ...]:
     """One line of each kind that there is."""
     notes = []
+    if side := files.neutral_side:
+        notes.append(
+            f"every picture is its gray centre square, no sharper than {side} x {side} pixels (data.neutral)"
+        )
     deep = deep_files(files)
     if deep is not None and deep.part < SMALL_PART:
         low, high = deep.window

@@ -1,49 +1,32 @@
-"""What every source is, and the registration of those there are."""
+"""The registration of the sources there are."""
 
-from typing import Any, ClassVar, Protocol
-
-from evosearch.blueprint import ImageShape
+from evosearch.data.cifar import Cifar10Settings, Cifar100Settings
 from evosearch.data.covid_ct import CovidCtSettings
 from evosearch.data.digits import DigitsSettings
-from evosearch.data.gathering import Gathered
 from evosearch.data.image_folder import ImageFolderSettings
-from evosearch.data.settings import Places
+from evosearch.data.kermany import KermanySettings
+from evosearch.data.medmnist import MedMnistSettings
+from evosearch.data.source import DataSettings
+from evosearch.data.stl10 import Stl10Settings
+from evosearch.data.union import UnionSettings
 from evosearch.registry import Registry
 
-
-class DataSettings(Protocol):
-    """What the settings of a source do besides holding its keys: they know its images' shape, and read it.
-
-    A new source is a file with such a class, a frozen dataclass, and its registration: below, or as an entry point of the
-    group `evosearch.sources`.
-    """
-
-    __dataclass_fields__: ClassVar[dict[str, Any]]
-
-    @property
-    def name(self) -> str:
-        """Of the source, in configurations and journals."""
-        ...
-
-    @property
-    def image(self) -> ImageShape:
-        """Shape of every image, known before any is read."""
-        ...
-
-    def read(self, places: Places) -> Gathered:
-        """Everything that the source holds. Files that cannot be used are named in the listing's `problems`.
-
-        Raises:
-            ConfigError: what it names is not there.
-            DataError: what is there cannot be understood, or a class is missing from a split.
-        """
-        ...
-
+__all__ = ["SOURCES", "DataSettings"]
 
 SOURCES = Registry[DataSettings](
     "data",
     "evosearch.sources",
-    [DigitsSettings, CovidCtSettings, ImageFolderSettings],
+    [
+        DigitsSettings,
+        CovidCtSettings,
+        ImageFolderSettings,
+        MedMnistSettings,
+        Cifar10Settings,
+        Cifar100Settings,
+        Stl10Settings,
+        KermanySettings,
+        UnionSettings,
+    ],
     DataSettings,
 )
 """Every source there is."""

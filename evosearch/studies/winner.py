@@ -44,6 +44,7 @@ def winner_document(
     training: Mapping[str, Any],
     window: tuple[float, float] | None,
     digest: str,
+    neutral_side: int | None = None,
 ) -> dict[str, Any]:
     """What `winner.json` holds. `digest`: SHA-256 of the weights, in hexadecimal, by which the two files are a pair."""
     return {
@@ -59,6 +60,7 @@ def winner_document(
         "training": dict(training),
         "data": parent.configuration["data"],
         "window": window,
+        "neutral_side": neutral_side,
         "data_key": parent.data_key,
         "environment": dict(child.environment),
     }
@@ -71,6 +73,7 @@ def publish_winner(
     training: Mapping[str, Any],
     window: tuple[float, float] | None,
     store: ArtifactStore,
+    neutral_side: int | None = None,
 ) -> None:
     """Copy the network of `reading` to the folder of `parent`, first its weights, then what is known of them; each is there
     in full or not at all.
@@ -82,6 +85,7 @@ def publish_winner(
         training: how that was trained, as a configuration holds it.
         window: as in `evosearch.data.Dataset`.
         store: of all searches.
+        neutral_side: as in `evosearch.data.Dataset`.
 
     Raises:
         FileNotFoundError: the weights cannot be reached from here.
@@ -91,9 +95,8 @@ def publish_winner(
         copy, document = Path(folder, WINNER_WEIGHTS), Path(folder, WINNER_DOCUMENT)
         store.within(child.name).get(reading.weights or "", copy)
         digest = hashlib.sha256(copy.read_bytes()).hexdigest()
-        document.write_text(
-            json.dumps(winner_document(parent, child, reading, training, window, digest), indent=2) + "\n"
-        )
+        known = winner_document(parent, child, reading, training, window, digest, neutral_side)
+        document.write_text(json.dumps(known, indent=2) + "\n")
         store.within(parent.name).put(copy, WINNER_WEIGHTS)
         store.within(parent.name).put(document, WINNER_DOCUMENT)
 

@@ -37,6 +37,8 @@ class TrainedNetwork(nn.Module):
 
     mean: Tensor
     deviation: Tensor
+    neutral_side: int | None = None
+    """As in `evosearch.data.Dataset`; it may be set."""
 
     def __init__(
         self,
@@ -65,6 +67,7 @@ class TrainedNetwork(nn.Module):
         window: tuple[float, float] | None = None,
         most_pixels: int = MOST_PIXELS,
         candidate: int | None = None,
+        neutral_side: int | None = None,
     ) -> "TrainedNetwork":
         """The network whose weights are in the safetensors file `weights`, which says what it is; on the CPU.
 
@@ -84,7 +87,9 @@ class TrainedNetwork(nn.Module):
         except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
             raise EvaluationError(f"'{weights}' holds no network of evosearch ({error})") from error
         module = _with_weights(weights, parse_network(text), image, len(classes), dropout, rule)
-        return cls(module, text, classes, image, scale, window, most_pixels, candidate)
+        loaded = cls(module, text, classes, image, scale, window, most_pixels, candidate)
+        loaded.neutral_side = neutral_side
+        return loaded
 
     def forward(self, images: Tensor) -> Tensor:
         """From images (N, C, H, W) uint8 to logits (N, classes)."""
@@ -96,7 +101,7 @@ class TrainedNetwork(nn.Module):
         """One picture, a file's path, an open file or a Pillow image, as the network takes it: (C, H, W) uint8.
 
         It is read as the files of the search were: orientation applied, alpha over black, gray or colour, deep values by
-        the window, squeezed to the trained size.
+        the window, squeezed to the trained size; with `data.neutral` its gray centre square, no sharper than theirs.
 
         Raises:
             DataError: it cannot be decoded.
@@ -104,9 +109,10 @@ class TrainedNetwork(nn.Module):
         window: Window = self.window or "full"
         try:
             if isinstance(picture, Image.Image):
-                return torch.tensor(decode_image(picture, self.image, window).pixels)
+                return torch.tensor(decode_image(picture, self.image, window, self.neutral_side).pixels)
             stream = BytesIO(Path(picture).read_bytes()) if isinstance(picture, str | Path) else picture
-            return torch.tensor(decode(stream, self.image, self.most_pixels, window).pixels)
+            decoded = decode(stream, self.image, self.most_pixels, window, self.neutral_side)
+            return torch.tensor(decoded.pixels)
         except (UndecodableError, OSError) as error:
             raise DataError(f"{str(picture)!r} {error}") from error
 

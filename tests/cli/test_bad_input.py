@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from evosearch.config.schema import config_schema
+from evosearch.data import SOURCES
 from tests.finished_search import TINY
 
 
@@ -54,7 +55,7 @@ def test_a_missing_file_is_named_with_the_one_that_was_meant(refused):
         (
             "name: digits",
             "name: digit",
-            'data.name is "digit"; expected digits, covid_ct or image_folder; did you mean digits?',
+            f'data.name is "digit"; expected {SOURCES.listed()}; did you mean digits?',
         ),
     ],
     ids=["wrong key", "wrong type", "reversed range", "too small", "no room for children", "wrong source"],

@@ -38,12 +38,12 @@ def test_an_example_is_checked_without_a_file(command):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["run", "--example", "digit"], "no example 'digit'; there are covid_ct, covid_ct_small, digits,"),
+        (["run", "--example", "digit"], f"no example 'digit'; there are {', '.join(example_names())}"),
         (["validate", "--example", "../digits"], "no example '../digits'; there are"),
         (["data", "tiny.yaml", "--example", "digits"], "tiny.yaml and --example digits name two"),
         (
             ["run"],
-            "no configuration is named; give a file (`evosearch init` writes one), or --example covid_ct|",
+            f"no configuration is named; give a file (`evosearch init` writes one), or --example {'|'.join(example_names())}",
         ),
     ],
 )

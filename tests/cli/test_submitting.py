@@ -258,11 +258,24 @@ def test_neither_is_the_folder_of_the_images_sent_wherever_it_may_be_looked_for(
     assert found == set(SMALL)
 
 
+def test_nor_are_the_folders_of_any_part_of_a_union(sent):
+    parts = "{a: {name: covid_ct, root: covid-ct}, b: {name: image_folder, root: pets}}"
+    text = TINY.replace("{name: digits}", f"{{name: union, parts: {parts}}}")
+    assert sent(*SMALL, *IMAGES[:2], "pets/cat/list.txt", text=text) == set(SMALL)
+
+
 def test_beside_the_configuration_too(sent, command, cluster):
     sent(*SMALL, *IMAGES)
     Path("configs/a.yaml").write_text(TINY.replace("{name: digits}", "{name: covid_ct, root: covid-ct}"))
     assert command("submit", "configs/a.yaml").status == 0
     assert not [path for path in cluster.parcels[-1].files if "covid-ct" in path.parts]
+
+
+def test_nor_are_published_files_of_numbers(sent):
+    text = TINY.replace("{name: digits}", "{name: medmnist, root: set.npz}")
+    assert sent(*SMALL, "set.npz", text=text) == set(SMALL)
+    text = TINY.replace("{name: digits}", "{name: cifar10}")
+    assert sent(*SMALL, "cifar10/cifar-10-batches-bin/data_batch_1.bin", text=text) == {*SMALL, "set.npz"}
 
 
 def test_where_all_images_lie_in_the_folder_itself_what_else_it_holds_is_sent(sent, tmp_path, monkeypatch):

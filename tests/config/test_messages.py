@@ -30,7 +30,7 @@ def refusal(write):
         ("population: 5", "population is unknown; did you mean strategy.population?"),
         (
             "data: {name: digits, folder: x}",
-            "data.folder is unknown; known are name, image_size, channels, positive, exclude_twins, test_fraction",
+            "data.folder is unknown; known are name, image_size, channels, positive, exclude_twins, validation_fraction",
         ),
         (
             "strategy: {name: random, population: 8}",
@@ -103,14 +103,14 @@ def test_a_wrong_value_is_named_with_what_was_expected(refusal, text, message):
     assert refusal(DATA + text) == f"run.yaml:2: {message}"
 
 
-@pytest.mark.parametrize("given", ["mnist", "5", "null", "[digits]"])
+@pytest.mark.parametrize("given", ["pets", "5", "null", "[digits]"])
 def test_a_source_that_nobody_registers_is_answered_with_those_there_are(refusal, given):
-    shown = f'"{given}"' if given == "mnist" else given.replace("[digits]", '["digits"]')
+    shown = f'"{given}"' if given == "pets" else given.replace("[digits]", '["digits"]')
     assert (
         refusal(f"data: {{name: {given}}}")
         == f"run.yaml:1: data.name is {shown}; expected {SOURCES.listed()}"
     )
-    assert SOURCES.listed() == "digits, covid_ct or image_folder"
+    assert SOURCES.listed().startswith("digits, covid_ct, image_folder, ")
 
 
 @pytest.mark.parametrize("window", ["wide", "5", "[3]", "[1, 2, 3]", "null"])
@@ -118,6 +118,13 @@ def test_of_a_value_of_several_kinds_all_are_asked_for(refusal, window):
     found = refusal(f"data: {{name: image_folder, root: x, window: {window}}}")
     assert found.startswith("run.yaml:1: data.window is ")
     assert found.endswith("; expected full or auto or two values, [lowest, highest]")
+
+
+@pytest.mark.parametrize("given", ["normal", "3", "{normal: 0}"])
+def test_of_a_list_of_any_length_a_list_is_asked_for(refusal, given):
+    found = refusal(f"data: {{name: medmnist, root: x.npz, classes: {given}}}")
+    assert found.startswith("run.yaml:1: data.classes is ")
+    assert found.endswith("; expected a list, [one, another]")
 
 
 def test_the_line_is_the_keys_own(refusal):

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -23,7 +24,7 @@ def validate(text):
 
 
 def test_every_file_in_configs_is_tested_here():
-    assert len(SHIPPED) == 8
+    assert len(SHIPPED) == 16
     everything = {path for path in CONFIGS.rglob("*") if path.is_file()}
     assert everything == {*SHIPPED, CONFIGS / "schema.json"}
 
@@ -50,6 +51,15 @@ def test_the_papers_protocol_is_the_defaults_written_out():
     written, _ = parse((CONFIGS / "covid_ct.yaml").read_text(encoding="utf-8"), str)
     for section in ("space", "strategy", "training", "workers", "final"):
         assert list(written[section]) == list(config_to_json(config)[section])
+
+
+@pytest.mark.parametrize("name", ["pneumoniamnist", "cifar10", "cifar10_folder", "cifar100", "stl10"])
+def test_other_sets_are_searched_by_the_papers_protocol(name):
+    config, paper = load_config(CONFIGS / f"{name}.yaml"), load_config(CONFIGS / "covid_ct.yaml")
+    assert (config.strategy, config.training, config.final) == (paper.strategy, paper.training, paper.final)
+    sides, least = config.data.image.height, config.space.poolings[1]
+    assert sides >> least >= 1  # so many halvings leave a pixel
+    assert replace(config.space, poolings=paper.space.poolings) == paper.space
 
 
 def test_random_search_competes_with_the_small_search_on_equal_terms():

@@ -8,9 +8,11 @@ from torch import nn
 
 from evosearch.blueprint import ImageShape, Problem, blueprint_of
 from evosearch.errors import EvaluationError
-from evosearch.genome import parse
-from evosearch.networks import build
+from evosearch.evaluation import HandMadeRule
+from evosearch.genome import HandMade, parse
+from evosearch.networks import build, decode
 from evosearch.training.batches import unit
+from evosearch.training.trained import TrainedNetwork
 from evosearch.training.weights import (
     describe,
     fetch_weights,
@@ -114,3 +116,18 @@ def test_weights_to_start_from_that_are_not_there_are_named(tmp_path: Path, plac
         EvaluationError, match=f"there are no weights at '.*{tmp_path}/nothing'; a search keeps"
     ):
         start_weights(place.format(tmp_path), parse("C6 B8 P | F8"), network())
+
+
+@pytest.mark.parametrize("rule", ["kaiming", "torchvision"])
+def test_a_hand_made_networks_file_is_loaded_by_the_rule_that_it_was_built_by(
+    tmp_path: Path, rule: HandMadeRule
+) -> None:
+    image, generator = ImageShape(1, 8, 8), torch.manual_seed(0)
+    built = decode(HandMade("resnet18"), image, 2, 0.5, generator, rule).eval()
+    metadata = describe(HandMade("resnet18"), ("dark", "bright"), image, unit(1), rule)
+    if rule == "torchvision":
+        del metadata["hand_made"]  # as files of the first versions
+    save_weights(tmp_path / "w", built, metadata)
+    loaded = TrainedNetwork.load(tmp_path / "w", dropout=0.5)
+    images = torch.randint(0, 256, (2, 1, 8, 8), dtype=torch.uint8)
+    torch.testing.assert_close(loaded(images), built(images / 255))

@@ -35,6 +35,11 @@ def no_address(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job_client, "MONITOR_SECONDS", 0.0)
+
+
 @pytest.fixture
 def serve() -> Iterator[Callable[[int], str]]:
     """Starts a job server that answers every request with one status; returns its HOST:PORT."""
@@ -156,6 +161,9 @@ class Cluster:
     submitted: dict[str, Any] = field(default_factory=dict)
     received: dict[str, bytes] = field(default_factory=dict)
     before: str = ""
+    deleted: list[str] = field(default_factory=list)
+    revivals: int = 0
+    """How often Ray's monitor writes down anew what was deleted."""
 
     def get_address(self) -> str:
         return "http://head:8265"
@@ -179,6 +187,14 @@ class Cluster:
     def get_job_info(self, job: str) -> Any:
         status = Status(self.status, ended=not self.pieces)
         return SimpleNamespace(status=status, driver_exit_code=self.driver_exit_code, message=self.message)
+
+    def delete_job(self, job: str) -> bool:
+        self.deleted.append(job)
+        return True
+
+    def list_jobs(self) -> list[Any]:
+        kinds = ["DRIVER", *(["SUBMISSION"] if len(self.deleted) <= self.revivals else [])]
+        return [SimpleNamespace(type=kind, submission_id="raysubmit_1") for kind in kinds]
 
 
 @dataclass
@@ -341,7 +357,6 @@ class Head(Cluster):
     """Runs a job as Ray does, to its end before its log is asked for, and tells the log in pieces of `width` characters."""
 
     variables: dict[str, str] = field(default_factory=dict)
-    deleted: list[str] = field(default_factory=list)
     width: int = 70
 
     def submit_job(self, **job: Any) -> str:
@@ -356,10 +371,6 @@ class Head(Cluster):
         log = f"Running entrypoint for job raysubmit_1: {command}\n{ended.stdout.decode()}"
         self.pieces = [log[start : start + self.width] for start in range(0, len(log), self.width)]
         return "raysubmit_1"
-
-    def delete_job(self, job: str) -> bool:
-        self.deleted.append(job)
-        return True
 
 
 STAND_IN = """
@@ -417,6 +428,12 @@ def test_nothing_but_the_command_is_sent_nothing_is_reserved_and_ray_forgets_the
     assert head.deleted == ["raysubmit_1"]
 
 
+def test_a_job_that_rays_monitor_brings_back_is_deleted_again(ask: Ask, head: Head) -> None:
+    head.revivals = 1
+    ask(head, "")
+    assert head.deleted == ["raysubmit_1", "raysubmit_1"]
+
+
 def test_a_command_that_was_killed_there_ends_as_a_shell_says(ask: Ask, head: Head) -> None:
     status, _, lines = ask(head, "os.kill(os.getpid(), signal.SIGKILL)")
     assert (status, lines[-1]) == (137, "no end")
@@ -462,7 +479,6 @@ class Stoppable(Cluster):
     number: signal.Signals = signal.SIGINT
     refusals: int = 1
     stopped: threading.Event = field(default_factory=threading.Event)
-    deleted: list[str] = field(default_factory=list)
 
     def submit_job(self, **job: Any) -> str:
         self.mark = shlex.split(job["entrypoint"])[5]
@@ -480,10 +496,6 @@ class Stoppable(Cluster):
             raise ConnectionError("refused")
         self.status, self.driver_exit_code = "STOPPED", None
         self.stopped.set()
-        return True
-
-    def delete_job(self, job: str) -> bool:
-        self.deleted.append(job)
         return True
 
 
