@@ -38,17 +38,17 @@ run: install ## A search on scikit-learn's digits, on this machine, in under 3 m
 	@echo "(\`source $(BIN)/activate\` puts evosearch on your PATH)"
 
 # What starts Ray has the machine for itself; all else runs in two processes.
-PLAIN := not ray and not chaos and not network
+PLAIN := not ray and not studies and not chaos and not network
 
-test: install ## All tests but chaos and network
+test: install ## All tests but studies, chaos and network
 	@$(BIN)/python -m pytest -m "$(PLAIN)" --numprocesses 2 --dist loadfile
-	@$(BIN)/python -m pytest -m "ray and not chaos and not network"
+	@$(BIN)/python -m pytest -m "ray and not studies and not chaos and not network"
 
 test-fast: install ## Tests that start neither Ray nor a long search
-	@$(BIN)/python -m pytest -m "not ray and not slow and not chaos and not network"
+	@$(BIN)/python -m pytest -m "not ray and not slow and not studies and not chaos and not network"
 
 test-studies: install ## The three studies on real networks, each killed once and resumed (a minute)
-	@$(BIN)/python -m pytest tests/test_killed_studies.py
+	@$(BIN)/python -m pytest tests/test_killed_studies.py -m studies
 
 test-chaos: install ## Kill, freeze, drain and starve workers, nodes, disks and drivers (12 minutes)
 	@$(BIN)/python -m pytest tests/chaos -m chaos

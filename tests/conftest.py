@@ -82,7 +82,7 @@ def database(postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> Itera
     postgres.drop_database(url)
 
 
-KINDS = ("ray", "gpu", "slow", "chaos", "network")
+KINDS = ("ray", "gpu", "slow", "studies", "chaos", "network")
 KIND = "kind"
 
 

@@ -37,7 +37,7 @@ def results(home: Path, kind: str) -> dict[str, object]:
     return {"fingerprint": document["fingerprint"], "members": members, "rows": rows}
 
 
-@pytest.mark.slow
+@pytest.mark.studies
 @pytest.mark.parametrize("kind", STUDIES)
 def test_a_study_that_is_killed_once_ends_with_the_table_of_an_undisturbed_one(tmp_path, kind):
     file = tmp_path / f"{kind}.yaml"
