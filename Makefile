@@ -7,7 +7,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock run test test-fast test-studies test-chaos test-network simulate check format bench same-bits gpu docs clean
+.PHONY: help install lock run test test-fast test-studies test-chaos test-network simulate check format bench results same-bits gpu docs clean
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -82,6 +82,15 @@ docs: install ## Write what is generated: configs/schema.json, docs/reference.md
 	@$(BIN)/python -P -m evosearch.cli.reference > docs/reference.md
 	@$(BIN)/python -P -m evosearch.studies.protocol > docs/table
 	$(call into,docs/protocol.md,divergences,docs/table)
+
+results: install ## Run the three small studies on COVID-CT (40 minutes), or find them done, and write docs/results.md
+	@for kind in batchnorm ablation baselines; do $(BIN)/evosearch $$kind configs/studies/$${kind}_small.yaml; done
+	@$(BIN)/evosearch results batchnorm_small --format markdown > docs/table
+	$(call into,docs/results.md,batchnorm_small,docs/table)
+	@$(BIN)/evosearch results ablation_small --format markdown > docs/table
+	$(call into,docs/results.md,ablation_small,docs/table)
+	@$(BIN)/evosearch results baselines_small --format markdown > docs/table
+	$(call into,docs/results.md,baselines_small,docs/table)
 
 bench: install ## Measure driver, journal, replay and scheduler (half an hour); writes the tables of docs/benchmarks.md
 	@$(BIN)/python -P -m evosearch.bench | tee docs/table
