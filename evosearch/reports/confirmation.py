@@ -7,7 +7,7 @@ from typing import Any
 
 from evosearch.reports.words import MEASURES, counted, measure_of
 from evosearch.storage import EvaluationRow, SearchRow, TestReading
-from evosearch.studies import protocol_of, wilson
+from evosearch.studies import has_given_weights, protocol_of, wilson
 
 MOST_IMAGES = 1_000_000_000
 """More are no count of images but a damaged journal."""
@@ -52,6 +52,8 @@ class Confirmation:
     """Of each training in it, at most."""
     trainings: int
     """How many networks were trained again, each from a fresh seed, and have read the test split."""
+    given_weights: bool
+    """Whether they started from given weights: these may be of a training on the same images."""
     validation: Mean | None
     """On the validation images; None where these were trained on too."""
     test: Mean
@@ -90,6 +92,7 @@ def confirmation_of(
         alike[-1].search,
         alike[-1].epochs,
         len(alike),
+        has_given_weights(alike[-1]),
         Mean.of(validated) if validated else None,
         test,
         images,
@@ -116,7 +119,8 @@ def confirmation_lines(found: Confirmation | None) -> list[str]:
     by = MEASURES[next(one for one in MEASURES if one == found.measure)]
     believed = "not known" if found.believed is None else f"{found.believed:.4f}"
     short = "" if found.believed_epochs is None else f" after {counted(found.believed_epochs, 'epoch')}"
-    how = f"after {counted(found.epochs, 'epoch')} from {counted(found.trainings, 'fresh seed')}"
+    start = "given weights and " if found.given_weights else ""
+    how = f"after {counted(found.epochs, 'epoch')} from {start}{counted(found.trainings, 'fresh seed')}"
     interval = (
         ""
         if found.interval is None
