@@ -77,6 +77,11 @@ class Tally:
         )
 
     @property
+    def training_since(self) -> list[float]:
+        """When each training under way began, monotonic seconds; readings of the test split are none."""
+        return [began for trial, began in self.since.values() if trial in self.state.open]
+
+    @property
     def is_list(self) -> bool:
         """Whether a list of networks is trained, as in a retraining: that has no generations."""
         return isinstance(self.plan.strategy, FixedListStrategy)
@@ -208,11 +213,11 @@ class Tallies:
     def _speed(self, now: float) -> float:
         """Seconds of training in a second since the first one began; as many as run where none has ended."""
         members = self.by_name.values()
-        began = [at for tally in members for _, at in tally.since.values()]
+        began = [at for tally in members for at in tally.training_since]
         self._first = min([*began, *([self._first] if self._first is not None else [])], default=None)
         if self._first is None or now <= self._first:
             return float(self.running)
-        busy = sum(tally.trained + sum(now - at for _, at in tally.since.values()) for tally in members)
+        busy = sum(tally.trained + sum(now - at for at in tally.training_since) for tally in members)
         return busy / (now - self._first)
 
     def _projected(self, tally: Tally) -> Timings:

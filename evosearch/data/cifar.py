@@ -19,6 +19,7 @@ from evosearch.data.published import (
     Layout,
     PublishedKeys,
     checked_labels,
+    checked_names,
     class_names,
     count_notes,
     reading,
@@ -180,7 +181,7 @@ def _pickled(path: Path, key: str) -> _Batch:
 def _pickled_names(path: Path, key: str) -> tuple[str, ...]:
     names = _load(path).get(key)
     try:
-        return tuple(map(as_text, names if isinstance(names, list) else [names]))
+        return checked_names(list(map(as_text, names if isinstance(names, list) else [names])), path)
     except UnreadablePickleError as error:
         raise DataError(f"{str(path)!r} {error}; unpack the published archive again") from error
 

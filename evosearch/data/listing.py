@@ -128,7 +128,8 @@ def require_every_class(listing: Listing) -> None:
     """Raise DataError unless there are two classes and each has an image in every split."""
     if len(listing.classes) < 2:
         raise DataError(
-            f"only one class ({listing.classes[0]!r}) was found; a classifier needs at least two class folders"
+            f"only one class ({listing.classes[0]!r}) was found; a classifier needs at least two: add images of another one "
+            "(where classes are folders, in its own)"
             if listing.classes
             else "no class was found; put the images of each class into a folder of its own"
         )

@@ -138,10 +138,24 @@ def records(path: Path, size: int) -> npt.NDArray[np.uint8]:
 
 
 def class_names(path: Path) -> tuple[str, ...]:
-    """One name a line, as published; empty lines are passed over."""
+    """One name a line, as published; empty lines are passed over. Raises DataError as `checked_names`."""
     with reading(path):
         lines = path.read_text("utf-8", errors="replace").splitlines()
-    return tuple(line.strip() for line in lines if line.strip())
+    return checked_names([line.strip() for line in lines if line.strip()], path)
+
+
+def checked_names(names: Sequence[str], path: Path) -> tuple[str, ...]:
+    """The names of classes themselves.
+
+    Raises:
+        DataError: two classes have one name, or there is none.
+    """
+    if not names:
+        raise DataError(f"{str(path)!r} names no class; unpack the published archive again")
+    twice = next((one for at, one in enumerate(names) if one in names[:at]), None)
+    if twice is not None:
+        raise DataError(f"{str(path)!r} names two classes {twice!r}; unpack the published archive again")
+    return tuple(names)
 
 
 def checked_labels(labels: Labels, classes: Sequence[str], path: Path) -> Labels:

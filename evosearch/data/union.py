@@ -154,6 +154,10 @@ class UnionSettings(ImageKeys, Generic[Part]):
         for other in others:
             if set(called[other]) != set(union):
                 raise _different(first, union, other, tuple(dict.fromkeys(called[other])))
+        if len(union) < 2 <= len(own[first]):
+            raise ConfigError(
+                f"data.classes makes all classes one, {union[0]!r}; a classifier needs at least two: leave one its name"
+            )
         return union, {name: tuple(map(union.index, names)) for name, names in called.items()}
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from evosearch.reports.words import MEASURES, counted, measure_of
 from evosearch.storage import EvaluationRow, SearchRow, TestReading
-from evosearch.studies import protocol_of, wilson
+from evosearch.studies import has_given_weights, protocol_of, wilson
 
 MOST_IMAGES = 1_000_000_000
 """More are no count of images but a damaged journal."""
@@ -54,6 +54,8 @@ class Confirmation:
     """Whether a training could end before."""
     trainings: int
     """How many networks were trained again, each from a fresh seed, and have read the test split."""
+    given_weights: bool
+    """Whether they started from given weights: these may be of a training on the same images."""
     validation: Mean | None
     """On the validation images; None where these were trained on too."""
     test: Mean
@@ -93,6 +95,7 @@ def confirmation_of(
         alike[-1].epochs,
         any("ended_after" in one for one in metrics),
         len(alike),
+        has_given_weights(alike[-1]),
         Mean.of(validated) if validated else None,
         test,
         images,
@@ -120,7 +123,8 @@ def confirmation_lines(found: Confirmation | None) -> list[str]:
     believed = "not known" if found.believed is None else f"{found.believed:.4f}"
     short = "" if found.believed_epochs is None else f" after {counted(found.believed_epochs, 'epoch')}"
     most = "at most " if found.ends_early else ""
-    how = f"after {most}{counted(found.epochs, 'epoch')} from {counted(found.trainings, 'fresh seed')}"
+    start = "given weights and " if found.given_weights else ""
+    how = f"after {most}{counted(found.epochs, 'epoch')} from {start}{counted(found.trainings, 'fresh seed')}"
     interval = (
         ""
         if found.interval is None

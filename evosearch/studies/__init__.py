@@ -20,6 +20,7 @@ from evosearch.studies.predictions import predictions_of
 from evosearch.studies.retraining import (
     FinalReader,
     final_name,
+    has_given_weights,
     lengthened,
     listed_key,
     protocol_of,
@@ -83,6 +84,7 @@ __all__ = [
     "comparison_table",
     "fetch_winner",
     "final_name",
+    "has_given_weights",
     "intervals_of",
     "is_published",
     "is_text",

@@ -21,7 +21,7 @@ from evosearch.evaluation import (
     judged_epoch,
     network_of,
 )
-from evosearch.genome import parse_network
+from evosearch.genome import parse_network, weights_of
 from evosearch.runtime import Plan, ReadingName
 from evosearch.search import FixedListSettings, ListedTrial
 from evosearch.storage import TestReading, pack
@@ -59,22 +59,29 @@ def lengthened(
     return FixedListSettings(trials=trials, fitness=measure, hand_made=rule)
 
 
+_FROM = "-from-"
+
+
 def reading_key(
     number: int,
     epochs: int,
     seed: int,
     fit: Literal["train", "train_validation"] = "train",
     patience: int | None = None,
+    weights: str | None = None,
 ) -> str:
     """Names a reading: candidate, epochs and seed; the first version's form, so that what it read is found; and how it was
-    trained where that is not as the first version did.
+    trained where that is not as the first version did. `weights`: sha256 of those that it started from.
 
     >>> reading_key(5, 30, 1), reading_key(5, 30, 1, patience=9)
     ('candidate-5-epochs-30-seed-1', 'candidate-5-epochs-30-seed-1-patience-9')
+    >>> reading_key(5, 30, 1, weights=64 * "a")
+    'candidate-5-epochs-30-seed-1-from-aaaaaaaaaaaa'
     """
     on = "" if fit == "train" else f"-fit-{fit}"
     early = "" if patience is None else f"-patience-{patience}"
-    return f"candidate-{number}-epochs-{epochs}-seed-{seed}{on}{early}"
+    start = "" if weights is None else f"{_FROM}{weights[:12]}"
+    return f"candidate-{number}-epochs-{epochs}-seed-{seed}{on}{early}{start}"
 
 
 def protocol_of(reading: TestReading) -> tuple[str, str]:
@@ -82,10 +89,18 @@ def protocol_of(reading: TestReading) -> tuple[str, str]:
     return reading.search, reading.key.replace(f"-seed-{reading.seed}", "", 1)
 
 
+def has_given_weights(reading: TestReading) -> bool:
+    """Whether the network that read started from given weights: what these were trained on, it may have seen."""
+    return _FROM in reading.key
+
+
 def listed_key(one: ListedTrial, training: TrainingSettings, seed: int) -> str:
     """Names the reading by a network of `retrainings` that is trained as `training` says; `seed`: the search's."""
-    drawn = evaluation_seed(seed, parse_network(one.network).key, one.repeat)
-    return reading_key(one.source or 0, training.epochs, drawn, training.fit, training.patience)
+    network = parse_network(one.network)
+    drawn = evaluation_seed(seed, network.key, one.repeat)
+    return reading_key(
+        one.source or 0, training.epochs, drawn, training.fit, training.patience, weights_of(network)
+    )
 
 
 def trained_as(
@@ -139,7 +154,9 @@ class FinalReader:
         """By candidate of the parent, epochs and seed, and how it is trained."""
         source, how, seed = self.sources[trial.number], plan.settings(trial), plan.seed(trial)
         number = trial.candidate.number if source is None else source
-        key = reading_key(number, how.epochs, seed, how.fit, how.patience)
+        network = network_of(trial.subject)
+        weights = None if network is None else weights_of(network)
+        key = reading_key(number, how.epochs, seed, how.fit, how.patience, weights)
         return ReadingName(key, number, how.epochs, seed)
 
     def weights(self, plan: Plan, trial: Trial, term: int, attempt: int) -> str:

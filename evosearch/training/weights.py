@@ -28,6 +28,7 @@ RULE = "hand_made"
 """Key of a hand-made network's file: the rule that it was built by. Files of the first versions have none, and are of theirs."""
 
 _AGAIN = "train the network again"
+_OTHERS = "give a file of weights of this very network, or none"
 
 
 def describe(
@@ -135,7 +136,7 @@ def start_weights(place: str, network: Network, module: nn.Module) -> None:
             start_from(module, _read(path), outputs_of(network, module))
         except EvaluationError as error:
             raise EvaluationError(
-                f"'{network}' cannot start from the weights at '{place}': {error}"
+                f"'{network}' cannot start from the weights at '{place}': {error}; {_OTHERS}"
             ) from None
 
 
@@ -153,7 +154,9 @@ def check_start(path: str, network: Network, module: nn.Module) -> None:
     try:
         placed(found, kinds(module.state_dict()), outputs_of(network, module))
     except EvaluationError as error:
-        raise EvaluationError(f"'{network}' cannot start from the weights at '{path}': {error}") from None
+        raise EvaluationError(
+            f"'{network}' cannot start from the weights at '{path}': {error}; {_OTHERS}"
+        ) from None
 
 
 def _kind(header: Any) -> TensorKind:

@@ -203,7 +203,10 @@ def test_every_problem_of_a_configuration_has_a_line(command):
 
 def test_one_class_only_is_no_task(refused, write_pictures):
     message = refused("run", write_pictures("cat").config)
-    assert message == "only one class ('cat') was found; a classifier needs at least two class folders"
+    assert (
+        message
+        == "only one class ('cat') was found; a classifier needs at least two: add images of another one (where classes are folders, in its own)"
+    )
 
 
 def test_a_folder_that_is_not_there_is_named_with_where_it_was_looked_for(refused, write_pictures, tmp_path):

@@ -550,6 +550,28 @@ def test_the_panel_shows_who_reads_the_test_split():
     assert "0: reads the test split  C4 C5 P | F6" in console.file.getvalue()
 
 
+def test_a_reading_that_a_resumed_retraining_begins_with_does_not_stretch_the_time_left():
+    plan, clock = final_plan(1, 2), Clock()
+    drive = Drive(plan, FormulaEvaluator(classes=2))
+    drive()
+    facts = [
+        replace(fact, success=replace(fact.success, seconds=10.0)) if isinstance(fact, Finished) else fact
+        for fact in drive.logbook.facts
+    ]
+    at = next(n for n, fact in enumerate(facts) if isinstance(fact, TestReadingBegun))
+    tallies, state = Tallies(clock), replay(plan, facts[: at + 1])
+    tally = tallies.begin(plan, state)
+    assert tallies.left == "about 10 s left"
+    clock.now = 30.0  # so long the reading takes
+    for fact in facts[at + 1 :]:
+        state = evolve(plan, state, fact)
+        tally.see(state, [fact], clock.now)
+        if isinstance(fact, Dispatched):
+            break
+    clock.now += 0.001
+    assert tallies.left == "about 10 s left"
+
+
 def test_a_list_is_told_without_a_generation():
     plan, tallies, lines = final_plan(1), Tallies(), []
     tallies.begin(plan, replay(plan, ()))

@@ -96,7 +96,10 @@ def test_split_folders_that_do_not_fit_are_refused(tmp_path: Path, folders: list
     ("counts", "message"),
     [
         ({}, "no class was found; put the images of each class into a folder of its own"),
-        ({"cat": 9}, "only one class ('cat') was found; a classifier needs at least two class folders"),
+        (
+            {"cat": 9},
+            "only one class ('cat') was found; a classifier needs at least two: add images of another one (where classes are folders, in its own)",
+        ),
         ({"cat": 9, "dog": 0}, "class 'dog' has 0 images, none of them in train and validation and test"),
         ({"cat": 9, "dog": 2}, "class 'dog' has 2 images, none of them in validation; every split needs"),
         (

@@ -241,6 +241,16 @@ def test_labels_without_a_class_and_classes_without_an_image_are_refused(tmp_pat
     )
 
 
+def test_two_classes_of_one_name_and_no_name_at_all_are_refused(tmp_path: Path) -> None:
+    names = write_stl10(tmp_path / "stl10") / "class_names.txt"
+    for text, told in (("cat\n" * 10, "names two classes 'cat'"), ("\n", "names no class")):
+        names.write_text(text)
+        assert refusal(Stl10Settings(), tmp_path) == f"'{names}' {told}; unpack the published archive again"
+    meta = write_cifar10(tmp_path / "cifar10", "py") / "batches.meta"
+    meta.write_bytes(pickle.dumps({b"label_names": [b"cat"] * 10}, protocol=2))
+    assert refusal(Cifar10Settings(), tmp_path).startswith(f"'{meta}' names two classes 'cat'; unpack")
+
+
 def test_names_that_are_none_are_refused(tmp_path: Path) -> None:
     file = write_cifar10(tmp_path / "cifar10", "py") / "batches.meta"
     for meta in ({b"names": []}, {b"label_names": [1, 2]}):

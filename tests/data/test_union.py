@@ -90,6 +90,14 @@ def test_several_classes_of_a_part_may_be_one(two: Path, write_images: WriteImag
     assert np.bincount(data.test.labels).tolist() == [3, 4]
 
 
+def test_a_map_that_makes_all_classes_one_is_refused(two: Path) -> None:
+    one = {"cat": "animal", "dog": "animal"}
+    with pytest.raises(
+        ConfigError, match=r"^data.classes makes all classes one, 'animal'; a classifier needs"
+    ):
+        load(union(two, classes={"near": one, "far": one}))
+
+
 def test_different_classes_are_refused_in_one_line_that_names_both_parts(two: Path) -> None:
     (two / "far/cat").rename(two / "far/felis")
     line = (

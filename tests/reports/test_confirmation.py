@@ -57,6 +57,15 @@ def test_trainings_that_may_end_early_are_of_so_many_epochs_at_most():
     assert "after at most 30 epochs from 1 fresh seed" in confirmation_lines(found)[2]
 
 
+def test_networks_that_started_from_given_weights_are_told_apart_from_those_from_random_ones():
+    warm = reading(3, 0.9, more="-from-0123456789ab")
+    found = confirmation_of(ROW, DONE, [reading(1, 0.5), warm])
+    assert (found.trainings, found.test.mean, found.given_weights) == (1, 0.9, True)
+    assert "after 30 epochs from given weights and 1 fresh seed" in confirmation_lines(found)[2]
+    cold = confirmation_of(ROW, DONE, [warm, reading(1, 0.5)])
+    assert (cold.trainings, cold.test.mean, cold.given_weights) == (1, 0.5, False)
+
+
 def test_where_the_validation_images_were_trained_on_too_they_confirm_nothing():
     found = confirmation_of(ROW, DONE, [reading(1, validation=None)])
     assert found.validation is None

@@ -37,7 +37,7 @@ from evosearch.storage import (
     unpack,
 )
 from evosearch.storage import TestReading as Reading
-from evosearch.studies import best_reading, final_name, lengthened, reading_key, retrainings
+from evosearch.studies import best_reading, final_name, lengthened, listed_key, reading_key, retrainings
 from evosearch.testing import FormulaEvaluator, Script, ScriptedPool
 from tests.runtime.small_search import Drive, make_plan
 from tests.studies.final_plan import NETWORK, TEST, final_plan
@@ -360,6 +360,16 @@ def test_a_training_that_hangs_is_noticed_and_begun_again():
         *(Dispatched, Failed, Dispatched, Finished),
         *(TestReadingBegun, TestReadingFailed, TestReadingBegun, TestRead, Completed),
     ]
+
+
+def test_a_reading_of_a_network_that_started_from_given_weights_has_them_in_its_name():
+    plan, sha256 = final_plan(1), "ab" * 32
+    listed = retrainings(f"{NETWORK} @ {sha256}", 5, (1,))
+    started = replace(plan, strategy=FixedListSettings(trials=listed).make(plan.context))
+    (trial,) = started.strategy.ask(started.strategy.start())
+    name = started.reader.name(started, trial).key
+    assert name.endswith("-from-abababababab")
+    assert name == listed_key(listed[0], started.context.training, started.context.seed)
 
 
 def test_a_network_whose_weights_went_with_their_machine_is_trained_again_at_once():

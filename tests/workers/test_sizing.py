@@ -46,4 +46,6 @@ def test_weights_that_do_not_fit_are_named(tmp_path: Path, tensors: dict[str, ob
     problem = {"image": {"channels": 1, "height": 8, "width": 8}, "classes": 2}
     network = {"network": STARTED, "weights": str(tmp_path / "w")}
     (answer,) = sizing.answer({"problem": problem, "networks": [network]})
-    assert re.search(rf"cannot start from the weights at '.*/w': .*{told}", answer["refused"])
+    refused = answer["refused"]
+    assert re.search(rf"cannot start from the weights at '.*/w': .*{told}", refused)
+    assert refused.endswith("; give a file of weights of this very network, or none")
