@@ -64,6 +64,7 @@ def validate(
     check_new(config, source)
     config = resolved(config, None, None, source)
     dataset = load_dataset(config.data, env=os.environ, cwd=Path.cwd(), cache=None)
+    config.training.check_images(len(dataset.train))
     problem = Problem(dataset.for_search().image, len(dataset.classes))
     config = replace(config, strategy=sized(config.strategy, problem, measure_sizes))
     plan = make_plan(config, dataset)

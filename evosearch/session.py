@@ -316,9 +316,11 @@ class SearchSession:
         return dataset
 
     def check_data(self, dataset: Dataset) -> None:
-        """See that they are what the search began with."""
+        """See that they are what the search began with, or that one can begin with them."""
         row = self.parent or self.row
-        if row is not None and dataset.key != row.data_key:
+        if row is None:
+            self.config.training.check_images(len(dataset.train))
+        elif dataset.key != row.data_key:
             raise SearchConflictError(
                 f"the data of {row.name!r} have changed: their hash is {dataset.key} here, "
                 f"{row.data_key} in the journal; bring the images back, or take another --name"

@@ -94,6 +94,20 @@ class TrainingSettings:
         unchanged = {one.name for one in fields(self) if getattr(self, one.name) == one.default}
         return {key: value for key, value in asdict(self).items() if key not in _LATER & unchanged}
 
+    def check_images(self, count: int) -> None:
+        """See that there is a whole batch among `count` training images.
+
+        Raises:
+            ConfigError: there is none.
+
+        >>> TrainingSettings(batch_size=16).check_images(16)
+        """
+        if count < self.batch_size:
+            raise ConfigError(
+                f"training.batch_size is {self.batch_size}, but train has {count} images; make it at most {max(2, count)}"
+                + (", and add images" if count < 2 else "")
+            )
+
     def objections(self) -> Sequence[str]:
         """Why no search may be begun with these, one line each; one that was begun before goes on."""
         epochs = _too_many_epochs("training", self.epochs)
