@@ -95,7 +95,8 @@ class ArmRow:
         """
         if (count := len(member.readings)) == 1:
             return member.seed
-        return max(100, 10 ** len(str(count))) * member.seed + member.readings.index(reading) + 1
+        step = 100 if count < 100 else 10_000
+        return step * member.seed + member.readings.index(reading) + 1
 
     @property
     def accuracies(self) -> tuple[float, ...]:
