@@ -63,6 +63,11 @@ def resumed(row: SearchRow, home: Home, generations: int | None, options: DriveO
     if row.parent is None:  # a retraining follows its search
         _note_objections(config, options)
     if generations is not None:
+        if config.study is not None:
+            raise SearchConflictError(
+                f"--generations {generations}: {name!r} is of the study {group_of(name)!r}, whose searches have equal budgets; "
+                "leave it out"
+            )
         config.strategy.with_generations(generations)  # says where it cannot be
         if generations < row.generations:
             raise SearchConflictError(

@@ -105,7 +105,7 @@ class Study:
     def table(self) -> StudyTable:
         """As far as it has come."""
         members = self.known
-        rows = arm_rows(self.home, self.config.name, members, self.config.final.epochs, self.config.space)
+        rows = arm_rows(self.home, self.config.name, members, self.config.final, self.config.space)
         begun = next(filter(None, (self.home.journal.find(self.name(one)) for one in members)), None)
         return StudyTable(
             self.config.name,
@@ -166,8 +166,10 @@ class Study:
                 return f"origin-{'adam' if 'adam' in optimizers else optimizers[0]}"
 
     def _budgets(self, members: Sequence[MemberPlan]) -> tuple[str, ...]:
-        counts = {one.arm.name: one.arm.strategy.evaluations_in_all for one in members}
-        each = ", ".join(f"{arm} {counted(count, 'evaluation')}" for arm, count in counts.items())
+        counts: dict[str, list[int]] = {}
+        for one in members:
+            counts.setdefault(one.arm.name, []).append(one.arm.strategy.evaluations_in_all)
+        each = ", ".join(f"{arm} {_between(found)}" for arm, found in counts.items())
         epochs = counted(self.config.training.epochs, "epoch")
         final = counted(self.config.final.epochs, "epoch")
         return (
@@ -222,8 +224,9 @@ class Study:
             told.append(StepProgress(step.name, done, len(members)))
             found += members
             known = done == len(members)
-        read = [one for row in self.table.rows for one in row.members if one.reading or one.failures]
-        return (*told, StepProgress("final training", len(read), len(found) if known else None))
+        read = [one for row in self.table.rows for one in row.members if one.is_read or one.failures]
+        whole = all(one.total is not None for one in told)
+        return (*told, StepProgress("final training", len(read), len(found) if whole else None))
 
     def name(self, member: MemberPlan) -> str:
         """Of a member's search."""
@@ -280,6 +283,12 @@ class Study:
             training=arm.training,
             study=study,
         )
+
+
+def _between(counts: Sequence[int]) -> str:
+    """Of the members of one arm: they differ where each has the budget that its own seed's evolution paid for."""
+    least, most = min(counts), max(counts)
+    return counted(most, "evaluation") if least == most else f"{least:,} to {counted(most, 'evaluation')}"
 
 
 def section_of(config: RunConfig) -> StudySettings:

@@ -218,6 +218,13 @@ def test_an_ablation_ends_with_a_row_for_each_arm_in_the_files_order(home, api, 
     assert len(scripted) == 3
 
 
+def test_a_budget_that_differs_by_seed_is_told_with_both_ends(home, api, scripted):
+    study = api.run_study(study_file("{kind: ablation, seeds: [0, 1], arms: [random, eavl]}"), home)
+    first, second = (one for one in study.known if one.arm.name == "random")
+    dearer = replace(first, arm=replace(first.arm, strategy=replace(first.arm.strategy, evaluations=9)))
+    assert "random 7 to 9 evaluations" in study._budgets((dearer, second))[0]
+
+
 def test_the_batch_norm_study_of_a_search_takes_its_configuration(home, config, api, scripted):
     best = api.run(config, home).best.chromosome
     derived, source = batchnorm_of("tiny", home, ["study.seeds=[0, 1]", "study.optimizers=[adam, sgd]"])
@@ -245,5 +252,38 @@ def test_a_table_can_be_seen_while_its_study_runs(home, baselines, api, scripted
         api.run_study(baselines, home)
     study = open_study("compare", home)
     assert not study.table.finished
-    assert [one.total for one in study.progress] == [6, None]
+    assert [one.total for one in study.progress] == [6, 6]
     assert "unfinished (seeds 0, 1)" in study_markdown(study.table, study.comparison)
+
+
+def test_what_is_trained_of_a_member_besides_changes_no_table(home, baselines, api, scripted):
+    before = api.run_study(baselines, home)
+    api.retrain("compare/mine-seed-0", home, seeds=(1, 2, 3))
+    after = open_study("compare", home)
+    assert study_document(after.table, after.comparison) == study_document(before.table, before.comparison)
+
+
+def test_of_another_final_step_the_earlier_one_is_no_part(home, baselines, api, scripted):
+    api.run_study(baselines, home)
+    final = replace(baselines.final, fit="train_validation")
+    study = api.run_study(replace(baselines, final=final), home)
+    assert study.comparison.seeds == (0, 1)
+    assert study.comparison.rows[2].validation is None, "these networks were trained on the validation images"
+    assert [one.facts.readings for one in study.comparison.rows] == [(2, 2)] * 3
+
+
+def test_several_final_trainings_of_one_search_are_one_seed(home, baselines, api, scripted):
+    final = replace(baselines.final, seeds=3)
+    few = replace(baselines.study, seeds=(0,), networks=("evolved", "resnet18"))
+    found = api.run_study(replace(baselines, final=final, study=few), home).comparison
+    compared = found.rows[1].figures.comparison
+    assert (compared.seeds, compared.independent) == ((1, 2, 3), 1)
+    assert "seeds were not tested (1 search, 3 are needed)" in compared.sentence
+
+
+def test_a_member_cannot_be_given_more_than_the_others_have(home, baselines, api, scripted):
+    api.run_study(baselines, home)
+    with pytest.raises(
+        SearchConflictError, match="'compare/evolved-seed-0' is of the study 'compare', whose"
+    ):
+        api.resume("compare/evolved-seed-0", home, generations=5)

@@ -15,7 +15,6 @@ from evosearch.studies.comparison import LEAST_SEEDS, Comparison, Interval
 from evosearch.studies.comparison_table import ComparisonRow, ComparisonTable, StudyFacts
 
 LEFT_OUT = (
-    "notes",
     "FLOPs",
     "reading",
     "depth",
@@ -144,10 +143,12 @@ def comparison_markdown(table: ComparisonTable) -> str:
 
 
 def comparison_grid(table: ComparisonTable, width: int | None = None) -> Table:
-    """The same rows for a terminal of `width` columns (None: of any); what a narrow one does without is named below."""
+    """The same rows for a terminal of `width` columns (None: of any); what a narrow one does without is named below. Notes
+    are no column of it: `note_lines`.
+    """
     lines = [_texts(row, table) for row in table.rows]
-    columns = {heading: [line[heading] for line in lines] for heading in lines[0]}
-    shown = fitting(columns, LEFT_OUT, width, {"verdict": 28, "notes": 28})
+    columns = {heading: [line[heading] for line in lines] for heading in lines[0] if heading != "notes"}
+    shown = fitting(columns, LEFT_OUT, width, {"verdict": 28})
     grid = Table(
         box=None,
         pad_edge=False,
@@ -156,10 +157,15 @@ def comparison_grid(table: ComparisonTable, width: int | None = None) -> Table:
         caption_justify="left",
     )
     for heading in shown:
-        grid.add_column(heading, no_wrap=heading not in {"verdict", "notes"})
+        grid.add_column(heading, no_wrap=heading != "verdict")
     for line in lines:
         grid.add_row(*cells(*(line[heading] for heading in shown)))
     return grid
+
+
+def note_lines(table: ComparisonTable) -> list[str]:
+    """What a reader has to know of each arm, a line for each of which there is something: below a terminal's table."""
+    return [f"{row.figures.name}: {'; '.join(row.notes)}" for row in table.rows if row.notes]
 
 
 def fact_lines(table: ComparisonTable) -> list[str]:

@@ -12,6 +12,7 @@ from evosearch.reports.study import (
     comparison_markdown,
     fact_lines,
     legend_lines,
+    note_lines,
 )
 from evosearch.reports.words import cells
 from evosearch.studies import ArmRow, ComparisonTable, MemberRecord, StudyTable
@@ -49,7 +50,7 @@ def _member_document(one: MemberRecord) -> dict[str, Any]:
         "depth": one.depth,
         "believed_accuracy": best and best.accuracy,
         **{key: one.metric(key) for key in ("validation_accuracy", "accuracy", "f1", "auroc")},
-        "readings": [f"{reading.place} of {reading.total}" for reading in one.readings],
+        "readings": [f"{reading.place} of {reading.total}" for reading in one.read],
         "worker_seconds": round(one.seconds, 1),
         "failures": list(one.failures),
     }
@@ -85,7 +86,7 @@ def study_notes(table: StudyTable, comparison: ComparisonTable | None) -> list[s
     """What is said below the table, a line each."""
     if comparison is None:
         return unread_lines(table)
-    return [*fact_lines(comparison), *legend_lines(comparison), *unread_lines(table)]
+    return [*note_lines(comparison), *fact_lines(comparison), *legend_lines(comparison), *unread_lines(table)]
 
 
 def unread_lines(table: StudyTable) -> list[str]:

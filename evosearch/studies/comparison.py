@@ -67,6 +67,9 @@ class Arm:
     """(seeds, N, classes); None where they were not kept, and AUROC is unknown."""
     test_key: str = ""
     """Hash of the test split alone: only readings of one split are compared."""
+    searches: tuple[int, ...] = ()
+    """For each network the seed of the search that found it: several final trainings of one search share what chance did in it,
+    and count as one seed. Empty: each is of its own."""
     believed: tuple[float | None, ...] = ()
     """For each seed, what the search thought of its winner: its validation accuracy there; empty: not known."""
     validation: tuple[float | None, ...] = ()
@@ -80,7 +83,7 @@ class Arm:
             raise ValueError(f"{self.name!r} predicts {self.predicted.shape}, not {shape} (seeds, images)")
         if self.probabilities is not None and self.probabilities.shape[:2] != shape:
             raise ValueError(f"{self.name!r} has probabilities {self.probabilities.shape} for {shape} images")
-        for known in (self.believed, self.validation):
+        for known in (self.searches, self.believed, self.validation):
             if known and len(known) != len(self.seeds):
                 raise ValueError(f"{self.name!r} has {len(known)} figures for {len(self.seeds)} seeds")
 
@@ -88,6 +91,14 @@ class Arm:
     def correct(self) -> npt.NDArray[np.bool_]:
         """(seeds, N): whether the answer was right."""
         return np.asarray(self.predicted == self.labels)
+
+    def groups_of(self, seeds: Sequence[int]) -> tuple[tuple[int, ...], ...]:
+        """Which of `seeds`, by their places in it, belong together since their networks are of one search."""
+        found = dict(zip(self.seeds, self.searches or self.seeds, strict=True))
+        groups: dict[int, list[int]] = {}
+        for place, seed in enumerate(seeds):
+            groups.setdefault(found[seed], []).append(place)
+        return tuple(map(tuple, groups.values()))
 
     def places_of(self, seeds: Sequence[int]) -> list[int]:
         """Where the networks of `seeds` are in its arrays."""
@@ -102,6 +113,8 @@ class Comparison:
     """The other arm's name."""
     seeds: tuple[int, ...]
     """Of the pairs: those that both have."""
+    independent: int
+    """How many of them say something of seeds: pairs of one search are one."""
     unpaired: tuple[int, ...]
     """Seeds that only one of them has; they count in its own figures and in no comparison."""
     difference: float
@@ -141,11 +154,13 @@ class Comparison:
             "no difference": "no difference beyond chance",
         }[self.verdict]
         if self.seeds_least is None:
-            found = "1 pair" if len(self.seeds) == 1 else f"{len(self.seeds)} pairs"
+            found = "1 pair" if self.independent == 1 else f"{self.independent} pairs"
+            if self.independent < len(self.seeds):
+                found = f"{self.independent} {'search' if self.independent == 1 else 'searches'}"
             return f"{told}; seeds were not tested ({found}, {LEAST_SEEDS} are needed)"
         if self.verdict != "no difference" and self.seeds_least > LEVEL:
             chance = 100 * self.seeds_least
-            return f"{told}; all {len(self.seeds)} seeds agree, as chance alone lets them {chance:.0f} times in 100"
+            return f"{told}; all {self.independent} seeds agree, as chance alone lets them {chance:.0f} times in 100"
         return told
 
     @property
@@ -228,7 +243,7 @@ def _figures(arm: Arm, reference: Arm, drawn: Figures, of_reference: Figures, se
         accuracies=tuple(accuracies.tolist()),
         accuracy=float(accuracies.mean()),
         deviation=float(accuracies.std(ddof=1)) if len(arm.seeds) > 1 else None,
-        interval=_interval(_resampled_seeds(drawn, seed)),
+        interval=_interval(_resampled_seeds(_means(drawn, arm.groups_of(arm.seeds)), seed)),
         comparison=None if arm is reference else _comparison(arm, reference, drawn, of_reference, seed),
     )
 
@@ -241,13 +256,15 @@ def _comparison(
         return None
     mine, others = arm.places_of(seeds), reference.places_of(seeds)
     pairs = arm.correct[mine].astype(np.int64) - reference.correct[others]
-    differences = _resampled_seeds(drawn[:, mine] - of_reference[:, others], seed)
+    groups = arm.groups_of(seeds)
+    differences = _resampled_seeds(_means(drawn[:, mine] - of_reference[:, others], groups), seed)
     mcnemar = tuple(_mcnemar(pair) for pair in pairs)
     p = mcnemar[0] if len(seeds) == 1 else _permuted(pairs.sum(axis=0), seed)
-    tested = len(seeds) >= LEAST_SEEDS
+    tested = len(groups) >= LEAST_SEEDS
     return Comparison(
         reference=reference.name,
         seeds=seeds,
+        independent=len(groups),
         unpaired=tuple(sorted({*arm.seeds, *reference.seeds} - set(seeds))),
         difference=float(pairs.mean()),
         interval=_interval(differences),
@@ -256,8 +273,8 @@ def _comparison(
         mcnemar=mcnemar,
         p=p,
         p_holm=p,
-        seeds_p=_permuted(pairs.sum(axis=1), seed) if tested else None,
-        seeds_least=2.0 ** (1 - len(seeds)) if tested else None,
+        seeds_p=_permuted(np.array([pairs[list(one)].sum() for one in groups]), seed) if tested else None,
+        seeds_least=2.0 ** (1 - len(groups)) if tested else None,
     )
 
 
@@ -294,6 +311,13 @@ def _resampled_images(correct: npt.NDArray[np.bool_], seed: int, draws: int) -> 
         times = np.bincount(drawn.ravel(), minlength=count * images).reshape(count, images)
         weighed.append(times.astype(np.float64) @ correct.T / images)
     return np.concatenate(weighed)
+
+
+def _means(drawn: Figures, groups: Sequence[Sequence[int]]) -> Figures:
+    """`drawn` (draws, seeds) with the mean of those that belong together in the place of each: (draws, groups)."""
+    if all(len(one) == 1 for one in groups):
+        return drawn
+    return np.stack([drawn[:, list(one)].mean(axis=1) for one in groups], axis=1)
 
 
 def _resampled_seeds(drawn: Figures, seed: int) -> Figures:

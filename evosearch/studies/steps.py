@@ -248,7 +248,10 @@ def _variants(study: BatchNormStudy, common: Common, origin: str) -> list[ArmPla
     """ORIGIN and its two variants by each optimizer; a variant that ORIGIN is itself is trained once."""
     found = parse_network(origin)
     if not isinstance(found, Chromosome):
-        raise InvalidChromosomeError(f"study.network is {origin!r}, which has no choice of batch norm")
+        raise InvalidChromosomeError(
+            f"study.network is {origin!r}, which has no choice of batch norm; give a chromosome, "
+            "`C8 B16 P | F32`, or the name of a search that found one"
+        )
     named = {
         "origin": found,
         "variant1": with_batch_norm(found, everywhere=True),

@@ -12,13 +12,13 @@ from typing import Any, Self
 
 import numpy as np
 
-from evosearch.evaluation import Masks, parse_subject
-from evosearch.genome import Chromosome, SearchSpace
-from evosearch.storage import EvaluationRow, Home, TestReading
+from evosearch.evaluation import FinalSettings, Masks, evaluation_seed, parse_subject
+from evosearch.genome import Chromosome, SearchSpace, parse_network
+from evosearch.storage import EvaluationRow, Home, SearchRow, TestReading
 from evosearch.studies.comparison import Arm
 from evosearch.studies.comparison_table import ArmFacts, ComparisonTable, StudyFacts, comparison_table
 from evosearch.studies.predictions import predictions_of
-from evosearch.studies.retraining import final_name
+from evosearch.studies.retraining import final_name, reading_key
 from evosearch.studies.steps import MemberPlan
 
 
@@ -40,19 +40,25 @@ class MemberRecord:
     """What the search chose; None: nothing yet."""
     seconds: float
     """Of its workers, retrainings included."""
-    losses: tuple[float, ...]
-    """Mean training loss of each epoch, of the retraining where there is one, else of the best in its search."""
-    readings: tuple[TestReading, ...]
-    """Of the test split, by its retrainings for the study's epochs."""
+    losses: tuple[tuple[float, ...], ...]
+    """Mean training loss of each epoch, of each of `readings`."""
+    readings: tuple[TestReading | None, ...]
+    """Of the test split, that ended: of each final training that the study asks for, in order; None: not yet. What somebody
+    has trained of this member besides is none of them."""
 
     @property
-    def reading(self) -> TestReading | None:
-        """The first that has ended."""
-        return next((one for one in self.readings if one.metrics is not None), None)
+    def read(self) -> tuple[TestReading, ...]:
+        """The readings there are."""
+        return tuple(one for one in self.readings if one is not None)
+
+    @property
+    def is_read(self) -> bool:
+        """Whether every final training that the study asks for has read the test split."""
+        return bool(self.readings) and None not in self.readings
 
     def metric(self, name: str) -> float | None:
         """A figure of its reading, the mean of several; None: not known."""
-        found = [(one.metrics or {}).get(name) for one in self.readings]
+        found = [(one.metrics or {}).get(name) for one in self.read]
         return _mean(one for one in found if isinstance(one, float | int))
 
     @property
@@ -81,17 +87,16 @@ class ArmRow:
     @property
     def read(self) -> tuple[tuple[MemberRecord, TestReading], ...]:
         """Its networks that have read the test split, with their members."""
-        return tuple(
-            (member, one) for member in self.members for one in member.readings if one.metrics is not None
-        )
+        return tuple((member, one) for member in self.members for one in member.read)
 
     def number_of(self, member: MemberRecord, reading: TestReading) -> int:
-        """By which a network is paired with those of other arms: the member's seed; of several final trainings 100 times
-        that and which one.
+        """By which a network is paired with those of other arms: the member's seed; of several final trainings a number that
+        says which member and which of them, 302 for the second of seed 3.
         """
-        if len(member.readings) == 1:
+        if (count := len(member.readings)) == 1:
             return member.seed
-        return 100 * member.seed + member.readings.index(reading) + 1
+        step = 100 if count < 100 else 10_000
+        return step * member.seed + member.readings.index(reading) + 1
 
     @property
     def accuracies(self) -> tuple[float, ...]:
@@ -112,7 +117,7 @@ class ArmRow:
         if seeds := [one.seed for one in self.members if one.failures]:
             last = next(one.failures[-1] for one in self.members if one.failures)
             told.append(f"failed ({_seeds(seeds)}): {last}")
-        if seeds := [one.seed for one in self.members if not one.failures and one.reading is None]:
+        if seeds := [one.seed for one in self.members if not one.failures and not one.is_read]:
             told.append(f"unfinished ({_seeds(seeds)})")
         return tuple(told)
 
@@ -141,7 +146,7 @@ class StudyTable:
     @property
     def finished(self) -> bool:
         """Whether every member was read, or failed."""
-        return all(one.reading or one.failures for row in self.rows for one in row.members)
+        return all(one.is_read or one.failures for row in self.rows for one in row.members)
 
     @property
     def failed(self) -> tuple[str, ...]:
@@ -166,11 +171,11 @@ class StudyTable:
 
 def _read(member: MemberRecord) -> list[Any]:
     figures = ("accuracy", "f1", "auroc", "confusion", "validation_accuracy")
-    return [[one.key, [(one.metrics or {}).get(key) for key in figures]] for one in member.readings]
+    return [[one.key, [(one.metrics or {}).get(key) for key in figures]] for one in member.read]
 
 
 def arm_rows(
-    home: Home, study: str, members: Sequence[MemberPlan], epochs: int, space: SearchSpace
+    home: Home, study: str, members: Sequence[MemberPlan], final: FinalSettings, space: SearchSpace
 ) -> tuple[ArmRow, ...]:
     """The rows of a study, in the order of its members.
 
@@ -178,12 +183,12 @@ def arm_rows(
         home: where they are.
         study: its name.
         members: those that are known.
-        epochs: of the final trainings.
+        final: the final trainings that are asked for.
         space: the initial one, that depths are measured by.
     """
     arms: dict[str, list[MemberRecord]] = {}
     for one in members:
-        arms.setdefault(one.arm.name, []).append(member_record(home, one.name(study), one.seed, epochs))
+        arms.setdefault(one.arm.name, []).append(member_record(home, one.name(study), one.seed, final))
     return tuple(ArmRow(arm, tuple(found), _outside(found, space)) for arm, found in arms.items())
 
 
@@ -192,26 +197,18 @@ def _outside(members: Sequence[MemberRecord], space: SearchSpace) -> tuple[int, 
     return tuple(one.seed for one in members if one.depth is not None and not least <= one.depth <= most)
 
 
-def member_record(home: Home, name: str, seed: int, epochs: int) -> MemberRecord:
-    """What the journal knows of the member `name`, and of its retraining for `epochs`."""
+def member_record(home: Home, name: str, seed: int, final: FinalSettings) -> MemberRecord:
+    """What the journal knows of the member `name`, and of its retrainings as `final` asks for them."""
     journal = home.journal
     row = journal.find(name)
     if row is None:
         return MemberRecord(seed, name, "waiting", 0, (), None, 0.0, (), ())
-    searched = journal.evaluations(name)
-    best = journal.best(name)
-    final = final_name(name, epochs)
-    retrained = () if journal.find(final) is None else journal.evaluations(final, with_curve=True)
-    if retrained or best is None:
-        curves = [one.curve for one in retrained]
-    else:
-        curves = [
-            one.curve
-            for one in journal.evaluations(name, with_curve=True)
-            if one.candidate == best.candidate and one.curve
-        ]
-    losses = next((tuple(loss for loss, *_ in curve) for curve in curves if curve), ())
-    failed = [*retrained] if best is not None else [*searched] if row.state == "done" else []
+    searched, best = journal.evaluations(name), journal.best(name)
+    keys = () if best is None else _wanted(best, final, seed)
+    child = journal.find(final_name(name, final.epochs))
+    retrained = {} if child is None else _retrained(home, child, seed, keys)
+    read = {one.key: one for one in journal.test_readings(name) if one.metrics is not None}
+    failed = [*retrained.values()] if best is not None else searched if row.state == "done" else []
     return MemberRecord(
         seed=seed,
         search=name,
@@ -219,10 +216,41 @@ def member_record(home: Home, name: str, seed: int, epochs: int) -> MemberRecord
         evaluations=sum(one.status in ("done", "failed") for one in searched),
         failures=tuple(one.reasons[-1] for one in failed if one.status == "failed" and one.reasons),
         best=best,
-        seconds=sum(one.seconds for one in (*searched, *retrained)),
-        losses=losses,
-        readings=tuple(one for one in journal.test_readings(name) if one.search == final),
+        seconds=sum(one.seconds for one in (*searched, *retrained.values())),
+        losses=tuple(
+            tuple(loss for loss, *_ in retrained[key].curve or ()) if key in retrained else () for key in keys
+        ),
+        readings=tuple(read.get(key) for key in keys),
     )
+
+
+def _wanted(best: EvaluationRow, final: FinalSettings, seed: int) -> tuple[str, ...]:
+    """Of the readings by each final training of the best, the keys."""
+    network = parse_network(best.chromosome).key
+    return tuple(
+        reading_key(
+            best.candidate, final.epochs, evaluation_seed(seed, network, repeat), final.fit, final.patience
+        )
+        for repeat in range(1, final.seeds + 1)
+    )
+
+
+def _retrained(home: Home, child: SearchRow, seed: int, keys: Sequence[str]) -> dict[str, EvaluationRow]:
+    """The trainings of the retraining `child` that `keys` are of, by key."""
+    listed, found = child.configuration["strategy"]["trials"], {}
+    for one in home.journal.evaluations(child.name, with_curve=True):
+        trial = listed[one.number]
+        how = trial.get("settings") or child.configuration["training"]
+        key = reading_key(
+            trial.get("source") or 0,
+            how["epochs"],
+            evaluation_seed(seed, parse_network(one.chromosome).key, trial.get("repeat", 0)),
+            how.get("fit", "train"),
+            how.get("patience"),
+        )
+        if key in keys:
+            found[key] = one
+    return found
 
 
 @dataclass(frozen=True)
@@ -298,6 +326,7 @@ def _answers(home: Home, row: ArmRow) -> Arm | None:
         predicted=np.stack([answers.predicted for *_, answers in kept]),
         probabilities=np.stack([answers.probabilities for *_, answers in kept]),
         test_key=first.test_key,
+        searches=tuple(member.seed for member, *_ in kept),
         believed=tuple(member.best.accuracy if member.best else None for member, *_ in kept),
         validation=tuple((one.metrics or {}).get("validation_accuracy") for _, one, _ in kept),
     )
@@ -311,7 +340,7 @@ def _facts_of(row: ArmRow) -> ArmFacts:
         flops=tuple(one.flops if one else None for one in bests),
         depth=tuple(one.depth for one in members),
         worker_seconds=row.seconds,
-        losses=tuple(one.losses for one in members),
+        losses=tuple(member.losses[member.readings.index(one)] for member, one in row.read),
         readings=tuple(one.place for _, one in row.read),
         notes=row.notes,
     )

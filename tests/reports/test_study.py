@@ -13,6 +13,7 @@ from evosearch.reports.study import (
     comparison_grid,
     comparison_markdown,
     fact_lines,
+    note_lines,
 )
 from tests.studies.tables import STUDY, small_table
 
@@ -102,9 +103,13 @@ def test_a_terminal_of_80_columns_has_accuracy_difference_and_verdict(table):
         assert part in text
 
 
+def test_notes_are_lines_of_their_own_which_no_terminal_leaves_out(table):
+    assert any("evolved: deeper than any initial one; not trained" in line for line in note_lines(table))
+    assert any(line.startswith("far: not compared") for line in note_lines(table))
+
+
 def test_a_wide_terminal_has_everything(table):
     assert "left out" not in shown(table, 400)
-    assert "deeper than any initial one" in " ".join(shown(table, 400).split())
 
 
 def test_the_picture_has_a_point_with_interval_for_each_arm(table, tmp_path):

@@ -197,3 +197,22 @@ def test_an_arm_refuses_what_does_not_fit():
         Arm("a", (0,), labels, np.zeros((1, 3), dtype=np.int64), believed=(0.5, 0.6))
     with pytest.raises(ValueError, match="must be one of"):
         compare([arm_of("a", [[1, 0]])], "b", seed=0)
+
+
+def test_networks_of_one_search_are_no_seeds_of_their_own():
+    rights = [np.arange(200) < count for count in (180, 181, 182)]
+    first = arm_of("a", rights, (1, 2, 3), searches=(0, 0, 0))
+    second = arm_of("b", [np.arange(200) < 100] * 3, (1, 2, 3), searches=(0, 0, 0))
+    found = compared(first, second)
+    assert (found.independent, found.seeds_p, found.seeds_least) == (1, None, None)
+    assert found.sentence == "better than b; seeds were not tested (1 search, 3 are needed)"
+    whole = arm_of("a", rights, (1, 2, 3)), arm_of("b", [np.arange(200) < 100] * 3, (1, 2, 3))
+    assert compared(*whole).independent == 3
+
+
+def test_networks_of_several_searches_are_drawn_by_search():
+    rights = [np.arange(200) < count for count in (120, 120, 180, 180)]
+    by_search = compare([arm_of("a", rights, searches=(0, 0, 1, 1))], "a", seed=0)[0]
+    by_network = compare([arm_of("a", rights)], "a", seed=0)[0]
+    assert by_search.accuracy == by_network.accuracy
+    assert by_search.interval[1] - by_search.interval[0] > by_network.interval[1] - by_network.interval[0]
