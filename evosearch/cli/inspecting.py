@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def data(
     config: CONFIG_OR_EXAMPLE = None, example: EXAMPLE = None, override: SET = None, as_json: JSON = False
 ) -> None:
-    """What the data are, and what is wrong with them, the worst first.
+    """What the data are, and what is wrong with them, worst first.
 
     Splits, classes, sizes, hash, bad files; twins within and across splits and under two labels, class shares, and what file
     headers alone give away.

@@ -261,7 +261,7 @@ def arm_of(one: str | NamedNetwork) -> str:
     """What the arm of a network is called: its name, or one that is made of the network.
 
     >>> arm_of("resnet18"), arm_of("digits/seed-3"), arm_of("C8 P | F4")
-    ('resnet18', 'digits-seed-3', 'network-60b50f2d')
+    ('resnet18', 'digits-seed-3', 'network-07476739')
     """
     if isinstance(one, NamedNetwork):
         return one.name or arm_of(one.network) + ("" if one.weights is None else "-pretrained")

@@ -111,6 +111,7 @@ def write_pictures(command, tmp_path):
                 pixels = rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)
                 Image.fromarray(pixels).save(root / folder / f"{number}.png")
         text = TINY.replace("{name: digits}", "{name: image_folder, root: pictures, image_size: 8}")
+        text = text.replace("batch_size: 64", "batch_size: 4")  # there are few pictures
         config = Path("pictures.yaml")
         config.write_text(text)
         return Pictures(config, root)

@@ -11,6 +11,17 @@ from typer.main import get_command
 from evosearch import api
 from evosearch.cli.app import app
 
+STUDY = {
+    "--set",
+    "--name",
+    "--seeds",
+    "--json",
+    "--workers",
+    "--executor",
+    "--address",
+    "--storage",
+    "--takeover",
+}
 OPTIONS = {
     "init": {"FILE"},
     "run": {
@@ -19,7 +30,7 @@ OPTIONS = {
     },
     "resume": {"NAME", "--generations", "--executor", "--address", "--storage", "--takeover"},
     "submit": {
-        "CONFIG",
+        *("CONFIG|retrain|batchnorm", "NAME", "--epochs"),
         "--set",
         "--name",
         "--seeds",
@@ -30,9 +41,12 @@ OPTIONS = {
         "--dry-run",
     },
     "retrain": {
-        *("NAME", "--epochs", "--seeds", "--json", "--storage"),
+        *("NAME", "--epochs", "--seeds", "--weights", "--json", "--storage"),
         *("--executor", "--address", "--takeover"),
     },
+    "baselines": {"CONFIG", *STUDY},
+    "ablation": {"CONFIG", *STUDY},
+    "batchnorm": {"NAME", "--weights", *STUDY},
     "status": {"NAME", "--json", "--storage", "--address"},
     "results": {"NAME", "--format", "--top", "--breed-again", "--storage", "--address"},
     "data": {"CONFIG", "--example", "--set", "--json"},
@@ -90,7 +104,7 @@ def test_every_command_explains_itself(command, name):
     [
         ([], "Missing command."),
         (["rnu"], "No such command 'rnu'."),
-        (["submit"], "Missing argument 'CONFIG'."),
+        (["submit"], "Missing argument 'CONFIG|retrain|batchnorm'."),
         (["run", "tiny.yaml", "again"], "Got unexpected extra argument(s) (again)"),
         (["run", "tiny.yaml", "--nmae", "x"], "No such option: --nmae"),
         (["run", "tiny.yaml", "--set"], "Option '--set' requires an argument."),
