@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Unpack
 
 from evosearch.beginning import begun, note_all
+from evosearch.blueprint import ImageShape
 from evosearch.config import (
     Document,
     RunConfig,
@@ -49,6 +50,7 @@ from evosearch.studies import (
     arm_rows,
     compared,
     is_text,
+    other_than_default,
     steps_of,
 )
 
@@ -169,13 +171,28 @@ class Study:
         counts: dict[str, list[int]] = {}
         for one in members:
             counts.setdefault(one.arm.name, []).append(one.arm.strategy.evaluations_in_all)
-        each = ", ".join(f"{arm} {_between(found)}" for arm, found in counts.items())
+        by_arm = {arm: _between(found) for arm, found in counts.items()}
+        alike = len(set(by_arm.values())) == 1 < len(by_arm)
+        each = ", ".join(
+            [f"every arm {one}" for one in dict.fromkeys(by_arm.values())]
+            if alike
+            else [f"{arm} {one}" for arm, one in by_arm.items()]
+        )
         epochs = counted(self.config.training.epochs, "epoch")
         final = counted(self.config.final.epochs, "epoch")
         return (
             f"of {epochs} each: {each}",
             f"final training: {final}, from {counted(self.final_seeds, 'seed')}",
+            f"other than by default, which is the papers' where they say: {', '.join(self._narrowed) or 'nothing'}",
         )
+
+    @property
+    def _narrowed(self) -> tuple[str, ...]:
+        config = self.config
+        shape, default = config.data.image, getattr(config.data, "default_image", config.data.image)
+        images = () if shape == default else (f"images {_sides(shape)} ({_sides(default)})",)
+        sections = {one: getattr(config, one) for one in ("space", "strategy", "training", "final")}
+        return (*images, *other_than_default(sections))
 
     @property
     def final_seeds(self) -> int:
@@ -289,6 +306,10 @@ def _between(counts: Sequence[int]) -> str:
     """Of the members of one arm: they differ where each has the budget that its own seed's evolution paid for."""
     least, most = min(counts), max(counts)
     return counted(most, "evaluation") if least == most else f"{least:,} to {counted(most, 'evaluation')}"
+
+
+def _sides(image: ImageShape) -> str:
+    return f"{image.channels} x {image.height} x {image.width}"
 
 
 def section_of(config: RunConfig) -> StudySettings:

@@ -225,6 +225,13 @@ def test_a_budget_that_differs_by_seed_is_told_with_both_ends(home, api, scripte
     assert "random 7 to 9 evaluations" in study._budgets((dearer, second))[0]
 
 
+def test_a_table_says_in_what_its_study_was_narrowed(home):
+    told = begun_study(study_file("{kind: baselines, networks: [resnet18]}"), home).table.budgets[-1]
+    assert told.startswith("other than by default, which is the papers' where they say: ")
+    assert "training.epochs 1 (100)" in told
+    assert "batch_norm" not in told
+
+
 def test_the_batch_norm_study_of_a_search_takes_its_configuration(home, config, api, scripted):
     best = api.run(config, home).best.chromosome
     derived, source = batchnorm_of("tiny", home, ["study.seeds=[0, 1]", "study.optimizers=[adam, sgd]"])

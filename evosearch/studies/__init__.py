@@ -16,6 +16,7 @@ from evosearch.studies.comparison_table import (
 )
 from evosearch.studies.intervals import intervals_of, wilson
 from evosearch.studies.metrics import Metrics, classification_metrics
+from evosearch.studies.narrowing import other_than_default
 from evosearch.studies.predictions import predictions_of
 from evosearch.studies.retraining import (
     FinalReader,
@@ -92,6 +93,7 @@ __all__ = [
     "lengthened",
     "listed_key",
     "member_name",
+    "other_than_default",
     "predictions_of",
     "protocol_of",
     "publish_winner",

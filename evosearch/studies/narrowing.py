@@ -1,0 +1,40 @@
+"""In what a configuration is not the papers': most defaults are theirs, so that what differs from them is what was narrowed."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, Field, fields
+from typing import Any
+
+
+def other_than_default(sections: Mapping[str, Any]) -> tuple[str, ...]:
+    """The keys of `sections` (their settings, by name) that differ from their defaults, each with its default in brackets.
+
+    >>> from evosearch.evaluation import FinalSettings, TrainingSettings
+    >>> other_than_default({"training": TrainingSettings(epochs=2), "final": FinalSettings()})
+    ('training.epochs 2 (100)',)
+    """
+    return tuple(
+        f"{section}.{one.name} {_shown(value)} ({_shown(default)})"
+        for section, settings in sections.items()
+        for one, value, default in _with_defaults(settings)
+        if value != default
+    )
+
+
+def _with_defaults(settings: Any) -> Iterator[tuple["Field[Any]", Any, Any]]:
+    for one in fields(settings):
+        default = one.default_factory() if one.default_factory is not MISSING else one.default
+        if default is not MISSING:
+            yield one, getattr(settings, one.name), default
+
+
+def _shown(value: Any) -> str:
+    """As a configuration writes it."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return str(value).lower()
+        case tuple():
+            return f"[{', '.join(map(str, value))}]"
+        case _:
+            return str(value)
