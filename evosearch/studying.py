@@ -172,12 +172,9 @@ class Study:
         for one in members:
             counts.setdefault(one.arm.name, []).append(one.arm.strategy.evaluations_in_all)
         by_arm = {arm: _between(found) for arm, found in counts.items()}
-        alike = len(set(by_arm.values())) == 1 < len(by_arm)
-        each = ", ".join(
-            [f"every arm {one}" for one in dict.fromkeys(by_arm.values())]
-            if alike
-            else [f"{arm} {one}" for arm, one in by_arm.items()]
-        )
+        if len(by_arm) > 1 == len(set(by_arm.values())):
+            by_arm = {"every arm": next(iter(by_arm.values()))}
+        each = ", ".join(f"{arm} {found}" for arm, found in by_arm.items())
         epochs = counted(self.config.training.epochs, "epoch")
         final = counted(self.config.final.epochs, "epoch")
         return (
