@@ -303,15 +303,14 @@ class Study:
 
     def _key(self, arm: str, config: RunConfig) -> str:
         """Words for the key that gives an arm its network or its weights, with their place."""
+        path: tuple[str | int, ...] = ()
         match self.settings:
             case BaselinesStudy(entries=entries):
                 places = {one.name: place for place, one in enumerate(entries) if one.network != EVOLVED}
-                path = ("networks", places[arm], "weights") if arm in places else ()
+                path = ("networks", places[arm], "weights") if arm in places else path
             case BatchNormStudy(weights=weights) if isinstance(config.strategy, FixedListSettings):
                 file = config.strategy.trials[0].weights
                 path = ("weights", weights.index(file)) if file in weights else ("network",)
-            case _:
-                path = ()
         if not path:
             return TRIALS
         place = f"{self.source.place(('study', *path))}: " if self.source else ""

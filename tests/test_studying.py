@@ -12,12 +12,19 @@ from evosearch.errors import ConfigError, SearchConflictError
 from evosearch.listed import digest_of
 from evosearch.reports import study_document, study_markdown
 from evosearch.search import FixedListSettings, ListedTrial
+from evosearch.session import SearchSession
 from evosearch.studies import NamedNetwork
 from evosearch.studying import batchnorm_of, begun_study, is_study, open_study
 from evosearch.testing import FormulaEvaluator, Script, ScriptedPool
 from tests.finished_search import TINY, measure, script_workers
 
 NETWORKS = "[evolved, resnet18, {network: 'C8 P | F4', name: mine}]"
+
+
+@pytest.fixture(autouse=True)
+def unpictured(monkeypatch):
+    """No picture of any member is drawn, which takes most of the time; other tests see to these."""
+    monkeypatch.setattr(SearchSession, "_draw", lambda *_: None)
 
 
 def study_file(section, name="compare"):
