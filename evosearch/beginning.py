@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from evosearch.config import Document, RunConfig, check_new, differing_keys, objections, with_earlier_defaults
 from evosearch.errors import ConfigError, SearchConflictError
-from evosearch.listed import resolved
+from evosearch.listed import TRIALS, resolved
 from evosearch.providers import DriveOptions
 from evosearch.search import FixedListSettings
 from evosearch.session import SearchSession, at_address, configuration_of
@@ -32,15 +32,24 @@ def check_no_study(config: RunConfig, source: Document | None) -> None:
         )
 
 
-def begun(config: RunConfig, home: Home, options: DriveOptions, source: Document | None) -> SearchSession:
-    """The search `config.name`, new or as it was left. `source`: see `evosearch.api.run`.
+def begun(
+    config: RunConfig,
+    home: Home,
+    options: DriveOptions,
+    source: Document | None,
+    *,
+    key: str = TRIALS,
+    normalized: bool = False,
+) -> SearchSession:
+    """The search `config.name`, new or as it was left. `source`: see `evosearch.api.run`; `key` and `normalized`: see
+    `evosearch.listed.resolved`.
 
     Raises:
         ConfigError: no new search may be begun so.
         SearchConflictError: it was begun with another configuration, or its name is taken.
     """
     row = home.journal.find(config.name)
-    config = resolved(config, home, row, source)
+    config = resolved(config, home, row, source, key=key, normalized=normalized)
     if row is None:
         check_new(config, source)
         if (above := group_of(config.name)) != config.name and home.journal.find(above):

@@ -21,6 +21,9 @@ from evosearch.session import STARTS, SearchSession, artifact_store, configurati
 from evosearch.storage import ArtifactStore, Home, SearchRow, check_name
 from workers import Unmeasured
 
+TRIALS = "strategy.trials"
+"""The key under which a list names its networks; what errors begin with."""
+
 
 def listed_trial(text: str) -> ListedTrial:
     """The training of what `text` names: a network, or the best of the finished search of that name.
@@ -42,13 +45,20 @@ def listed_trial(text: str) -> ListedTrial:
 
 
 def resolved(
-    config: RunConfig, home: Home | None, row: SearchRow | None, source: Document | None
+    config: RunConfig,
+    home: Home | None,
+    row: SearchRow | None,
+    source: Document | None,
+    *,
+    key: str = TRIALS,
+    normalized: bool = False,
 ) -> RunConfig:
     """`config` with every network of its list known by its text: looked up where another search's best is meant, and with the
     sha256 of the weights that it starts from. What the journal has of this list before, `row`, holds.
 
     `home`: where other searches are looked up; None: nowhere. `source`: what `config` was read from. Where nothing says otherwise, hand-made networks with given weights are trained on
-    images normalised as ImageNet's.
+    images normalised as ImageNet's. `key`: what errors begin with, the key that names these networks. `normalized`: somebody has
+    said how images are normalised, wherever that stands.
 
     Raises:
         ConfigError: there is no such file, or it is no safetensors file.
@@ -62,62 +72,95 @@ def resolved(
     trials = []
     for place, one in enumerate(strategy.trials):
         journaled = known[place] if place < len(known) else None
-        found, training = _known_by_text(one, journaled, home), one.settings or config.training
+        found, training = _known_by_text(one, journaled, home, key), one.settings or config.training
         if journaled is not None and found.weights and located(found.weights) is None:
             found = replace(
                 found, settings=one.settings or journaled.settings
             )  # as the file said when it was there
-        elif not _says_normalize(source, place) and (other := imagenet_for(found, training)) != training:
-            found = replace(found, settings=other)
+        elif not (normalized or _says_normalize(source, place)):
+            other = imagenet_for(found, training)
+            found = found if other == training else replace(found, settings=other)
         trials.append(journaled if journaled == found else found)
     return replace(config, strategy=replace(strategy, trials=tuple(trials)))
 
 
-def _known_by_text(one: ListedTrial, journaled: ListedTrial | None, home: Home | None) -> ListedTrial:
+def _known_by_text(
+    one: ListedTrial, journaled: ListedTrial | None, home: Home | None, key: str
+) -> ListedTrial:
     text, hint = one.network, one.weights
     if one.best_of is not None:
         if journaled is not None and journaled.best_of == one.best_of:
             text, hint = journaled.network, hint or journaled.weights
         elif home is None:
             raise SearchConflictError(
-                f"strategy.trials: the best of {one.best_of!r} is looked up when the list is run, and not before; leave it "
+                f"{key}: the best of {one.best_of!r} is looked up when the list is run, and not before; leave it "
                 "out to check the others"
             )
         else:
-            text, own = best_of(one.best_of, home)
+            text, own = best_of(one.best_of, home, key)
             hint = hint or own
     network = parse_network(text)
-    if one.weights is not None:
-        network = starting_from(network, _digest(one.weights, journaled, "strategy.trials"))
+    if one.weights is not None and not (_is_address(one.weights) and weights_of(network)):
+        network = starting_from(network, _digest(one.weights, journaled, key))
     return replace(one, network=str(network), weights=hint, size=None)
 
 
-def best_of(name: str, home: Home) -> tuple[str, str | None]:
-    """The text of the network that is best in the finished search `name`, and where its given weights are, if it has any.
+def best_of(name: str, home: Home, key: str = TRIALS) -> tuple[str, str | None]:
+    """The text of the network that is best in the finished search `name`, and where its given weights are, if it has any. `key`:
+    what errors begin with, the key that names the search.
 
     Raises:
         SearchConflictError: there is no such search, it is unfinished, or nothing in it ever succeeded.
     """
     row, best = home.find_search(name), home.journal.best(name)
     if row.state != "done":
-        raise SearchConflictError(
-            f"strategy.trials: {name!r} is unfinished; `evosearch resume {name}` comes first"
-        )
+        raise SearchConflictError(f"{key}: {name!r} is unfinished; `evosearch resume {name}` comes first")
     if best is None:
         raise SearchConflictError(
-            f"strategy.trials: no evaluation of {name!r} succeeded, so it has no best network; name another search"
+            f"{key}: no evaluation of {name!r} succeeded, so it has no best network; name another search"
         )
     digest = weights_of(parse_network(best.chromosome))
-    if digest is None:
-        return best.chromosome, None
-    store = artifact_store(home, configuration_of(row)).within(name)
-    return best.chromosome, f"{store.url}/{STARTS}/{start_file(digest)}"
+    return best.chromosome, None if digest is None else _kept_at(row, home, digest)
+
+
+def _kept_at(row: SearchRow, home: Home, digest: str) -> str:
+    """Where a search keeps the weights with this sha256, which one of its networks starts from."""
+    store = artifact_store(home, configuration_of(row)).within(row.name)
+    return f"{store.url}/{STARTS}/{start_file(digest)}"
+
+
+def begun_with(row: SearchRow, home: Home) -> FixedListSettings | None:
+    """What the list `row` trains, for another search to begin with the same: the texts and settings that it began with, and weights
+    from where they were, or from where it keeps them if these are there no more. None: it is no list.
+    """
+    strategy = configuration_of(row).strategy
+    if not isinstance(strategy, FixedListSettings):
+        return None
+    trials = []
+    for one in strategy.trials:
+        digest = weights_of(parse_network(one.network))
+        file = located(one.weights) if one.weights else None
+        gone = digest is not None and (file is None or digest_of(file) != digest)
+        trials.append(
+            replace(
+                one, best_of=None, weights=_kept_at(row, home, digest) if gone and digest else one.weights
+            )
+        )
+    return replace(strategy, trials=tuple(trials))
+
+
+def _is_address(weights: str) -> bool:
+    """Whether it is a place in a store, where a search keeps weights whose sha256 is in the network's text."""
+    return "://" in weights
 
 
 def _digest(path: str, journaled: ListedTrial | None, place: str) -> str:
     file = located(path)
     if file is not None:
-        return digest_of(file)
+        try:
+            return digest_of(file)
+        except ConfigError as error:
+            raise ConfigError(f"{place}: {error}") from None
     known = weights_of(parse_network(journaled.network)) if journaled else None
     if journaled is not None and journaled.weights == path and known is not None:
         return known  # kept with the search since
@@ -257,7 +300,7 @@ def _found(digest: str, hint: str | None, above: ArtifactStore | None, copy: Pat
     if file is not None and digest_of(file) == digest:
         return file
     places = [] if above is None else [(above, f"{STARTS}/{start_file(digest)}")]
-    if hint and "://" in hint:
+    if hint and _is_address(hint):
         folder, _, name = hint.rpartition("/")
         places.append((ArtifactStore(folder), name))
     for store, name in places:

@@ -26,15 +26,23 @@ from evosearch.config import (
 )
 from evosearch.data import audit_data, shortcut_on_test
 from evosearch.driving import drive_searches
-from evosearch.errors import CannotRunError, ConfigError, EvosearchError, SearchConflictError
+from evosearch.errors import (
+    CannotRunError,
+    ConfigError,
+    EvosearchError,
+    InvalidChromosomeError,
+    SearchConflictError,
+)
+from evosearch.listed import TRIALS, begun_with, best_of
 from evosearch.providers import DriveOptions, Driving
 from evosearch.reports import counted, draw_comparison, study_csv, study_json, study_markdown
 from evosearch.retraining import prepare_retraining, publish_again
-from evosearch.search import FixedListSettings
+from evosearch.search import FixedListSettings, ListedTrial
 from evosearch.session import SearchSession, artifact_store, at_address, bring_back_lost, configuration_of
 from evosearch.storage import ArtifactStore, Home, SearchRow, group_of
 from evosearch.studies import (
     EVOLVED,
+    ORIGIN,
     AblationStudy,
     BaselinesStudy,
     BatchNormStudy,
@@ -49,6 +57,7 @@ from evosearch.studies import (
     StudyTable,
     arm_rows,
     compared,
+    hardware_of,
     is_text,
     other_than_default,
     steps_of,
@@ -59,6 +68,10 @@ DOUBTS = "doubts.json"
 
 COMMON = ("seed", "space", "strategy", "training")
 """The keys of a study's file that a member's own configuration may say otherwise."""
+
+GIVEN, NORMALIZE = "given", ("training", "normalize")
+"""Beside `COMMON` in a member's journal: which keys the study's file gives though they have their default. This one means
+something: networks with given weights are normalised otherwise where nobody says so."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +96,12 @@ class Study:
     """The file's, with the section `study`; its name is the study's."""
     steps: tuple[Step, ...]
     """Of searches."""
+    lists: Mapping[str, SearchRow]
+    """Of each arm that is a list, by its name, the first of its members that have begun."""
+    normalized: bool
+    """Whether the file says how images are normalised."""
+    source: Document | None = None
+    """What the configuration was read from; None: a journal."""
 
     @property
     def settings(self) -> StudySettings:
@@ -117,7 +136,7 @@ class Study:
             self._budgets(members),
             begun.data_key if begun else "",
             begun.environment if begun else {},
-            (str(begun.environment.get("device")),) if begun else (),
+            hardware_of(self.home, map(self.name, members), self.config.final.epochs),
         )
 
     @property
@@ -269,7 +288,7 @@ class Study:
         config = self.configuration(member)
         row = self.home.journal.find(config.name)
         if row is None:
-            return begun(config, self.home, options, None)
+            return self._new(config, member.arm.name, options)
         if not row.configuration.get("study"):
             raise SearchConflictError(
                 f"{config.name!r} is a search of its own, whose name a member of the study {self.config.name!r} would have; "
@@ -284,10 +303,38 @@ class Study:
         )
         return SearchSession(self.home, at_address(kept, options.address), row, options)
 
+    def _new(self, config: RunConfig, arm: str, options: DriveOptions) -> SearchSession:
+        """A member that has not begun; it trains what the arm's members before it do, whatever has become of files since."""
+        strategy = begun_with(self.lists[arm], self.home) if arm in self.lists else None
+        return begun(
+            config if strategy is None else replace(config, strategy=strategy),
+            self.home,
+            options,
+            None,
+            key=self._key(arm, config),
+            normalized=strategy is not None or self.normalized,
+        )
+
+    def _key(self, arm: str, config: RunConfig) -> str:
+        """Words for the key that gives an arm its network or its weights, with their place."""
+        path: tuple[str | int, ...] = ()
+        match self.settings:
+            case BaselinesStudy(entries=entries):
+                places = {one.name: place for place, one in enumerate(entries) if one.network != EVOLVED}
+                path = ("networks", places[arm], "weights") if arm in places else path
+            case BatchNormStudy(weights=weights) if isinstance(config.strategy, FixedListSettings):
+                file = config.strategy.trials[0].weights
+                path = ("weights", weights.index(file)) if file in weights else ("network",)
+        if not path:
+            return TRIALS
+        place = f"{self.source.place(('study', *path))}: " if self.source else ""
+        return f"{place}study.{path[0]}"
+
     def configuration(self, member: MemberPlan) -> RunConfig:
         """Of a member: the study's, with what is its own; the study's own words stand in it."""
         whole, arm = config_to_json(self.config), member.arm
-        study = replace(self.settings, base={key: whole[key] for key in COMMON})
+        given = {GIVEN: [".".join(NORMALIZE)]} if self.normalized else {}
+        study = replace(self.settings, base={key: whole[key] for key in COMMON} | given)
         return replace(
             self.config,
             name=self.name(member),
@@ -442,7 +489,8 @@ def _study_of(row: SearchRow) -> RunConfig:
     """The study's configuration, from a member's."""
     member = configuration_of(row)
     study = section_of(member)
-    whole = {**config_to_json(member), **(study.base or {}), "name": group_of(row.name)}
+    base = {key: value for key, value in (study.base or {}).items() if key != GIVEN}
+    whole = {**config_to_json(member), **base, "name": group_of(row.name)}
     return replace(config_from_json(whole), study=replace(study, base=None))
 
 
@@ -483,60 +531,74 @@ def _shown(value: Any) -> str:
 
 def _study(home: Home, config: RunConfig, source: Document | None = None) -> Study:
     common = Common(config.strategy, config.space, config.training)
+    members = home.members_of(config.name)
+    lists = _lists_begun(members)
+    normalized = (source is not None and NORMALIZE in source.places) or any(map(_says_normalize, members))
     try:
-        return Study(home, config, steps_of(section_of(config), common, _texts(config, home)))
-    except ConfigError as error:
+        steps = steps_of(section_of(config), common, _starts(config, home, lists))
+    except (ConfigError, InvalidChromosomeError, SearchConflictError) as error:
         place = f"{source.place(('study',))}: " if source else ""
         raise type(error)(f"{place}{error}") from None
+    return Study(home, config, steps, lists, normalized, source)
 
 
-def _texts(config: RunConfig, home: Home) -> dict[str, str]:
-    """The text form of each network that the study names: what a member was begun with, else the best of the search."""
+def _says_normalize(row: SearchRow) -> bool:
+    """Whether the file of the study that a member is of said how images are normalised."""
+    study = configuration_of(row).study
+    given = (study.base or {}).get(GIVEN, ()) if study else ()
+    return ".".join(NORMALIZE) in given
+
+
+def _starts(config: RunConfig, home: Home, lists: Mapping[str, SearchRow]) -> dict[str, ListedTrial]:
+    """Of each arm of networks that the study names, what it trains: what a member was begun with, since a search whose best that is
+    may have been extended; else the network, or the best of the search.
+    """
     match study := section_of(config):
         case BaselinesStudy():
-            entries = [(one.network, one.name or one.network) for one in study.entries]
-        case BatchNormStudy():
-            if study.network is None:
-                raise ConfigError(
-                    "study.network is missing; give a chromosome, `C8 B16 P | F32`, or the name of a finished search"
-                )
-            entries = [(study.network, f"origin-{study.optimizers[0]}")]
-        case AblationStudy():
-            entries = []
-    listed = _listed_by(home, config.name)
-    return {
-        network: network if is_text(network) else listed.get(arm) or _best_of(network, home)
-        for network, arm in entries
-        if network != EVOLVED
-    }
+            named = [(one.name or one.network, one.network) for one in study.entries]
+            return {
+                arm: _start(network, (arm,), "study.networks", home, lists)
+                for arm, network in named
+                if network != EVOLVED
+            }
+        case BatchNormStudy(network=None):
+            raise ConfigError(
+                "study.network is missing; give a chromosome, `C8 B16 P | F32`, or the name of a finished search"
+            )
+        case BatchNormStudy(network=str(network), optimizers=optimizers):
+            arms = [f"{ORIGIN}{ending}-{one}" for ending in ("-pretrained", "") for one in optimizers]
+            return {ORIGIN: _start(network, arms, "study.network", home, lists)}
+        case _:
+            return {}
 
 
-def _listed_by(home: Home, name: str) -> Mapping[str, str]:
-    """What the members that are lists train, by arm: a search whose best they took may have been extended since."""
-    found = {}
-    for row in home.members_of(name):
+def _start(
+    network: str, arms: Sequence[str], key: str, home: Home, lists: Mapping[str, SearchRow]
+) -> ListedTrial:
+    """What the first of `arms` that has begun trains; where none has, what `network` says, which `key` gives."""
+    for row in (lists[arm] for arm in arms if arm in lists):
         strategy = configuration_of(row).strategy
         if isinstance(strategy, FixedListSettings):
-            arm = row.name.partition("/")[2].rpartition("-seed-")[0]
-            found[arm] = strategy.trials[0].network
-    return found
-
-
-def _best_of(name: str, home: Home) -> str:
-    row = home.journal.find(name)
-    if row is None:
-        members = "".join(f"; {one.name} is a member of that group" for one in home.members_of(name)[:1])
+            return ListedTrial(strategy.trials[0].network, weights=strategy.trials[0].weights)
+    if is_text(network):
+        return ListedTrial(network)
+    if home.journal.find(network) is None:
+        members = "".join(f"; {one.name} is a member of that group" for one in home.members_of(network)[:1])
         raise ConfigError(
-            f"study has the network {name!r}, which is no hand-made one, no chromosome, and no search in "
+            f"{key} has the network {network!r}, which is no hand-made one, no chromosome, and no search in "
             f"{home.journal.place}{members}"
         )
-    best = home.journal.best(name)
-    if row.state != "done" or best is None:
-        why = "unfinished" if row.state != "done" else "without a success"
-        raise SearchConflictError(
-            f"study has the network {name!r}, a search that is {why}; `evosearch resume {name}` comes first"
-        )
-    return best.chromosome
+    text, weights = best_of(network, home, key)
+    return ListedTrial(text, weights=weights)
+
+
+def _lists_begun(members: Sequence[SearchRow]) -> dict[str, SearchRow]:
+    """The first member of each arm that is a list, by the arm's name."""
+    found: dict[str, SearchRow] = {}
+    for row in members:
+        if isinstance(configuration_of(row).strategy, FixedListSettings):
+            found.setdefault(row.name.partition("/")[2].rpartition("-seed-")[0], row)
+    return found
 
 
 # Driving.

@@ -3,17 +3,28 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from evosearch.config import config_from_json, load_config, read_config
 from evosearch.errors import ConfigError, SearchConflictError
+from evosearch.listed import digest_of
 from evosearch.reports import study_document, study_markdown
+from evosearch.search import FixedListSettings, ListedTrial
+from evosearch.session import SearchSession
 from evosearch.studies import NamedNetwork
 from evosearch.studying import batchnorm_of, begun_study, is_study, open_study
-from evosearch.testing import FormulaEvaluator, ScriptedPool
-from tests.finished_search import TINY, measure
+from evosearch.testing import FormulaEvaluator, Script, ScriptedPool
+from tests.finished_search import TINY, measure, script_workers
 
 NETWORKS = "[evolved, resnet18, {network: 'C8 P | F4', name: mine}]"
+
+
+@pytest.fixture(autouse=True)
+def unpictured(monkeypatch):
+    """No picture of any member is drawn, which takes most of the time; other tests see to these."""
+    monkeypatch.setattr(SearchSession, "_draw", lambda *_: None)
 
 
 def study_file(section, name="compare"):
@@ -203,7 +214,7 @@ def test_an_unknown_or_unfinished_network_is_refused_with_its_place(home, config
     Path("compare.yaml").write_text(f"{TINY}study: {{kind: baselines, networks: [resnet19]}}\n")
     read, source = read_config(Path("compare.yaml"))
     with pytest.raises(
-        ConfigError, match=r"^compare.yaml:\d+: study has the network 'resnet19', which is no hand"
+        ConfigError, match=r"^compare.yaml:\d+: study.networks has the network 'resnet19', which is no hand"
     ):
         begun_study(read, home, source)
     assert names_of(home) == []
@@ -294,3 +305,135 @@ def test_a_member_cannot_be_given_more_than_the_others_have(home, baselines, api
         SearchConflictError, match="'compare/evolved-seed-0' is of the study 'compare', whose"
     ):
         api.resume("compare/evolved-seed-0", home, generations=5)
+
+
+# Given weights
+
+
+def weights(value=0.0):
+    """`given.safetensors`, and its sha256."""
+    save_file({"features.0.bias": np.full(64, value, np.float32)}, "given.safetensors")
+    return digest_of(Path("given.safetensors"))
+
+
+def trial_of(home, name):
+    (trial,) = config_from_json(home.find_search(name).configuration).strategy.trials
+    return trial
+
+
+def pretrained_search(api, home, config, network="vgg16"):
+    """`tiny`, whose best starts from given weights; their file is gone since."""
+    digest = weights()
+    listed = FixedListSettings(trials=(ListedTrial(network, weights="given.safetensors"),))
+    api.run(replace(config, strategy=listed), home)
+    Path("given.safetensors").unlink()
+    return digest
+
+
+def test_the_given_weights_of_a_search_come_with_its_best(home, config, api, scripted):
+    digest = pretrained_search(api, home, config)
+    study = api.run_study(study_file("{kind: baselines, networks: [tiny]}"), home)
+    assert study.table.finished
+    assert trial_of(home, "compare/tiny-seed-0").network == f"vgg16 {digest}"
+    assert digest_of(home.folder_of("compare/tiny-seed-0") / "weights" / f"{digest}.safetensors") == digest
+
+
+def test_a_batch_norm_study_trains_origin_with_the_weights_that_it_was_found_with_too(
+    home, config, api, scripted
+):
+    digest = pretrained_search(api, home, config, "C8 B4 P | F4")
+    derived, source = batchnorm_of("tiny", home, ["study.seeds=[0]", "study.optimizers=[adam]"])
+    study = api.run_study(derived, home, source=source)
+    texts = {row.arm: row.members[0].best.chromosome for row in study.table.rows}
+    assert texts["origin-adam"] == "C8 B4 P | F4"
+    assert texts["origin-pretrained-adam"] == f"C8 B4 P | F4 @ {digest}"
+    more, source = batchnorm_of("tiny", home, ["study.seeds=[0, 1]", "study.optimizers=[sgd, adam]"])
+    rows = api.run_study(more, home, source=source).table.rows
+    assert len(rows) == 2 * len(texts)
+    assert {row.members[1].best.chromosome for row in rows} == set(texts.values())
+
+
+PRETRAINED = "{network: vgg16, weights: given.safetensors}"
+
+
+@pytest.mark.parametrize("change", [lambda: Path("given.safetensors").unlink(), lambda: weights(1.0)])
+def test_later_seeds_start_from_the_weights_that_earlier_ones_did(home, api, scripted, change):
+    digest = weights()
+    api.run_study(study_file(f"{{kind: baselines, networks: [{PRETRAINED}]}}"), home)
+    change()
+    more = study_file(f"{{kind: baselines, seeds: [0, 1], networks: [{PRETRAINED}]}}")
+    assert api.run_study(more, home).table.finished
+    for seed in (0, 1):
+        assert trial_of(home, f"compare/vgg16-pretrained-seed-{seed}").network == f"vgg16 {digest}"
+
+
+def normalized(home, seed):
+    member = config_from_json(home.find_search(f"compare/vgg16-pretrained-seed-{seed}").configuration)
+    return (member.strategy.trials[0].settings or member.training).normalize
+
+
+@pytest.mark.parametrize(("given", "expected"), [(True, "unit"), (False, "imagenet")])
+def test_how_images_are_normalised_is_as_the_studys_file_says_for_all_seeds(
+    home, api, scripted, given, expected
+):
+    weights()
+    text = TINY.replace("epochs: 1, batch", "epochs: 1, normalize: unit, batch") if given else TINY
+    for file, seeds in ((text, "[0]"), (TINY, "[0, 1]")):
+        section = f"study: {{kind: baselines, seeds: {seeds}, networks: [{PRETRAINED}]}}\n"
+        Path("compare.yaml").write_text(file + section)
+        read, source = read_config(Path("compare.yaml"))
+        api.run_study(read, home, source=source)
+    assert [normalized(home, seed) for seed in (0, 1)] == [expected, expected]
+    assert open_study("compare", home).config.training.normalize == "unit"
+
+
+def test_what_the_file_says_counts_for_arms_that_begin_after_a_kill(home, api, scripted):
+    weights()
+    text = TINY.replace("epochs: 1, batch", "epochs: 1, normalize: unit, batch")
+    text = text.replace("{count: 1}", "{count: 1, hard_seconds: 60}")  # lists come after the evolution then
+    Path("compare.yaml").write_text(f"{text}study: {{kind: baselines, networks: [evolved, {PRETRAINED}]}}\n")
+    read, source = read_config(Path("compare.yaml"))
+
+    def make_pool(executor, settings, threads, factory, data, reach=None):
+        return DyingPool(FormulaEvaluator()(data, "cpu"), waits=2)
+
+    with api.giving(make_pool=make_pool), pytest.raises(ZeroDivisionError):
+        api.run_study(read, home, source=source)
+    assert names_of(home) == ["compare/evolved-seed-0"]
+    api.resume_study("compare", home)
+    assert normalized(home, 0) == "unit"
+
+
+@pytest.mark.parametrize(
+    ("section", "key"),
+    [
+        (f"{{kind: baselines, networks: [evolved, {PRETRAINED}]}}", "networks"),
+        ("{kind: batchnorm, network: C8 B4 |, weights: [given.safetensors]}", "weights"),
+    ],
+)
+def test_weights_that_are_nowhere_or_none_are_refused_with_their_place(home, section, key, api, scripted):
+    Path("compare.yaml").write_text(f"{TINY}study: {section}\n")
+    line = len(TINY.splitlines()) + 1
+    read, source = read_config(Path("compare.yaml"))
+    with pytest.raises(
+        ConfigError, match=rf"^compare\.yaml:{line}: study\.{key}: there is no file of weights"
+    ):
+        api.run_study(read, home, source=source)
+    Path("given.safetensors").write_text("no weights")
+    with pytest.raises(
+        ConfigError, match=rf"^compare\.yaml:{line}: study\.{key}: .* is no readable safetens"
+    ):
+        api.run_study(read, home, source=source)
+    assert names_of(home) == []
+
+
+# Hardware
+
+
+def test_the_table_says_what_the_workers_of_all_members_computed_on(home, baselines, api, scripted):
+    mine = NamedNetwork("C8 P | F4", "mine")
+    few = replace(baselines, study=replace(baselines.study, networks=(mine,)))
+    assert api.run_study(few, home).table.hardware == ("cpu",), "these workers do not say"
+    script_workers(api, script=Script(2, processors=("B", "A")))
+    other = api.run_study(replace(few, name="other"), home)
+    assert other.table.hardware == other.comparison.facts.hardware == ("A", "B")

@@ -43,12 +43,23 @@ from evosearch.studies.settings import (
     StudySettings,
     is_text,
 )
-from evosearch.studies.steps import ArmPlan, Common, Ended, MemberPlan, Spent, Step, member_name, steps_of
-from evosearch.studies.table import ArmRow, Doubts, MemberRecord, StudyTable, arm_rows, compared
+from evosearch.studies.steps import (
+    ORIGIN,
+    ArmPlan,
+    Common,
+    Ended,
+    MemberPlan,
+    Spent,
+    Step,
+    member_name,
+    steps_of,
+)
+from evosearch.studies.table import ArmRow, Doubts, MemberRecord, StudyTable, arm_rows, compared, hardware_of
 from evosearch.studies.winner import best_reading, fetch_winner, is_published, publish_winner
 
 __all__ = [
     "EVOLVED",
+    "ORIGIN",
     "STUDIES",
     "STUDY_PARTS",
     "AblationStudy",
@@ -85,6 +96,7 @@ __all__ = [
     "comparison_table",
     "fetch_winner",
     "final_name",
+    "hardware_of",
     "has_given_weights",
     "intervals_of",
     "is_published",

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from evosearch.errors import ConfigError, InvalidChromosomeError
 from evosearch.evaluation import TrainingSettings
-from evosearch.genome import Chromosome, Conv, HeadGene, SearchSpace, parse_network
+from evosearch.genome import Chromosome, Conv, HeadGene, Pretrained, SearchSpace, parse_network
 from evosearch.search import (
     STRATEGIES,
     EavlSettings,
@@ -98,29 +98,34 @@ class Common:
     """See `ArmPlan`."""
 
 
+ORIGIN = "origin"
+"""What the arms of the batch-norm study's own network begin with."""
+
+
 def member_name(study: str, arm: str, seed: int) -> str:
     """What the search of an arm from a seed is called."""
     return f"{study}/{arm}-seed-{seed}"
 
 
-def steps_of(study: StudySettings, common: Common, texts: Mapping[str, str]) -> tuple[Step, ...]:
+def steps_of(study: StudySettings, common: Common, starts: Mapping[str, ListedTrial]) -> tuple[Step, ...]:
     """The steps of searches of a study.
 
     Args:
         study: which one.
         common: what its arms have in common.
-        texts: of each network of the section, by the name it has there, the text form that is trained.
+        starts: of each arm of given networks, by its name, the text form that is trained, and where the weights are that it starts
+            from, if any; of a batch-norm study that of `ORIGIN`.
 
     Raises:
         ConfigError: the rest of the file does not go with the study.
     """
     match study:
         case BaselinesStudy():
-            return (_at_once("networks", _baselines(study, common, texts), study.seeds),)
+            return (_at_once("networks", _baselines(study, common, starts), study.seeds),)
         case AblationStudy():
             return _ablation(study, common)
         case BatchNormStudy():
-            return (_at_once("variants", _variants(study, common, texts[study.network or ""]), study.seeds),)
+            return (_at_once("variants", _variants(study, common, starts[ORIGIN]), study.seeds),)
 
 
 def _at_once(name: str, arms: Sequence[ArmPlan], seeds: Sequence[int]) -> Step:
@@ -128,19 +133,19 @@ def _at_once(name: str, arms: Sequence[ArmPlan], seeds: Sequence[int]) -> Step:
     return Step(name, lambda _: members)
 
 
-def _listed(name: str, network: str, common: Common, weights: str | None = None) -> ArmPlan:
-    """One network, trained once by each member. `weights`: the file that it starts from."""
-    trials = (ListedTrial(network, weights=weights),)
-    strategy = FixedListSettings(trials=trials, fitness=measure_of(common.strategy))
+def _listed(name: str, start: ListedTrial, common: Common) -> ArmPlan:
+    """One network, trained once by each member."""
+    strategy = FixedListSettings(trials=(start,), fitness=measure_of(common.strategy))
     return ArmPlan(name, strategy, common.space, common.training)
 
 
-def _baselines(study: BaselinesStudy, common: Common, texts: Mapping[str, str]) -> list[ArmPlan]:
+def _baselines(study: BaselinesStudy, common: Common, starts: Mapping[str, ListedTrial]) -> list[ArmPlan]:
     return [
         ArmPlan(one.name or EVOLVED, common.strategy, common.space, common.training)
         if one.network == EVOLVED
-        else _listed(one.name or one.network, texts[one.network], common, one.weights)
+        else _listed(arm, replace(starts[arm], weights=one.weights or starts[arm].weights), common)
         for one in study.entries
+        for arm in [one.name or one.network]
     ]
 
 
@@ -192,7 +197,7 @@ def _ablated(arm: AblationArm, common: Common) -> ArmPlan:
     evolution, everywhere = _evolution(common), replace(common.space, batch_norm=1.0)
     match arm:
         case "vgg16_bn":
-            return _listed(arm, arm, common)
+            return _listed(arm, ListedTrial(arm), common)
         case "random":
             raise AssertionError("it has a budget of its own")
         case "evo_cnn":
@@ -244,27 +249,35 @@ def with_batch_norm(chromosome: Chromosome, everywhere: bool) -> Chromosome:
     return Chromosome(tuple(map(gene, chromosome.head)), chromosome.tail)
 
 
-def _variants(study: BatchNormStudy, common: Common, origin: str) -> list[ArmPlan]:
-    """ORIGIN and its two variants by each optimizer; a variant that ORIGIN is itself is trained once."""
-    found = parse_network(origin)
+def _variants(study: BatchNormStudy, common: Common, origin: ListedTrial) -> list[ArmPlan]:
+    """ORIGIN and its two variants by each optimizer; a variant that ORIGIN is itself is trained once. Weights that ORIGIN was
+    found with are its own alone: they fit no network with another batch norm.
+    """
+    network = parse_network(origin.network)
+    found = network.chromosome if isinstance(network, Pretrained) else network
     if not isinstance(found, Chromosome):
         raise InvalidChromosomeError(
-            f"study.network is {origin!r}, which has no choice of batch norm; give a chromosome, "
+            f"study.network is {origin.network!r}, which has no choice of batch norm; give a chromosome, "
             "`C8 B16 P | F32`, or the name of a search that found one"
         )
     named = {
-        "origin": found,
+        ORIGIN: found,
         "variant1": with_batch_norm(found, everywhere=True),
         "variant2": with_batch_norm(found, everywhere=False),
     }
     files = dict(zip(named, study.weights, strict=False))  # of the first ones alone, where there are fewer
+    pretrained = {ORIGIN: (origin.network, origin.weights)} if found != network else {}
+    pretrained |= {name: (str(named[name]), file) for name, file in files.items()}
     starts: dict[tuple[str, str | None], str] = {}
-    for name, network in named.items():
-        for file in dict.fromkeys((None, files.get(name))):
-            starts.setdefault((str(network), file), f"{name}{'' if file is None else '-pretrained'}")
+    for name, variant in named.items():
+        starts.setdefault((str(variant), None), name)
+        if name in pretrained:
+            starts.setdefault(pretrained[name], f"{name}-pretrained")
     return [
         _listed(
-            f"{name}-{optimizer}", text, replace(common, training=_trained(study, common, optimizer)), file
+            f"{name}-{optimizer}",
+            ListedTrial(text, weights=file),
+            replace(common, training=_trained(study, common, optimizer)),
         )
         for (text, file), name in starts.items()
         for optimizer in study.optimizers

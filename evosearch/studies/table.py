@@ -13,7 +13,7 @@ from typing import Any, Self
 import numpy as np
 
 from evosearch.evaluation import FinalSettings, Masks, evaluation_seed, parse_subject
-from evosearch.genome import Chromosome, SearchSpace, parse_network
+from evosearch.genome import Chromosome, SearchSpace, parse_network, weights_of
 from evosearch.storage import EvaluationRow, Home, SearchRow, TestReading
 from evosearch.studies.comparison import Arm
 from evosearch.studies.comparison_table import ArmFacts, ComparisonTable, StudyFacts, comparison_table
@@ -141,7 +141,7 @@ class StudyTable:
     environment: Mapping[str, Any]
     """Versions and device of the first member."""
     hardware: tuple[str, ...] = ()
-    """Of the workers, each kind once."""
+    """Of the workers of all members, each kind once, sorted."""
 
     @property
     def finished(self) -> bool:
@@ -192,6 +192,16 @@ def arm_rows(
     return tuple(ArmRow(arm, tuple(found), _outside(found, space)) for arm, found in arms.items())
 
 
+def hardware_of(home: Home, names: Iterable[str], epochs: int) -> tuple[str, ...]:
+    """What the members `names` and their retrainings for `epochs` computed on, each kind once, sorted; the kind of device where no
+    worker said more, as in journals before workers did.
+    """
+    each = [name for one in names for name in (one, final_name(one, epochs))]
+    rows = [row for name in each if (row := home.journal.find(name)) is not None]
+    seen = {one for row in rows for one in home.journal.processors(row.name)}
+    return tuple(sorted(seen or {str(one) for row in rows if (one := row.environment.get("device"))}))
+
+
 def _outside(members: Sequence[MemberRecord], space: SearchSpace) -> tuple[int, ...]:
     least, most = (space.convolutions[end] + space.dense[end] for end in (0, 1))
     return tuple(one.seed for one in members if one.depth is not None and not least <= one.depth <= most)
@@ -226,10 +236,15 @@ def member_record(home: Home, name: str, seed: int, final: FinalSettings) -> Mem
 
 def _wanted(best: EvaluationRow, final: FinalSettings, seed: int) -> tuple[str, ...]:
     """Of the readings by each final training of the best, the keys."""
-    network = parse_network(best.chromosome).key
+    network = parse_network(best.chromosome)
     return tuple(
         reading_key(
-            best.candidate, final.epochs, evaluation_seed(seed, network, repeat), final.fit, final.patience
+            best.candidate,
+            final.epochs,
+            evaluation_seed(seed, network.key, repeat),
+            final.fit,
+            final.patience,
+            weights_of(network),
         )
         for repeat in range(1, final.seeds + 1)
     )
@@ -241,12 +256,14 @@ def _retrained(home: Home, child: SearchRow, seed: int, keys: Sequence[str]) -> 
     for one in home.journal.evaluations(child.name, with_curve=True):
         trial = listed[one.number]
         how = trial.get("settings") or child.configuration["training"]
+        network = parse_network(one.chromosome)
         key = reading_key(
             trial.get("source") or 0,
             how["epochs"],
-            evaluation_seed(seed, parse_network(one.chromosome).key, trial.get("repeat", 0)),
+            evaluation_seed(seed, network.key, trial.get("repeat", 0)),
             how.get("fit", "train"),
             how.get("patience"),
+            weights_of(network),
         )
         if key in keys:
             found[key] = one

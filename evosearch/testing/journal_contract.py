@@ -25,6 +25,7 @@ from evosearch.storage import (
     Journal,
     LiveCurve,
     LiveRow,
+    ProcessorSeen,
     Recalled,
     Reopened,
     SearchCreated,
@@ -444,6 +445,13 @@ class JournalContract:
         assert journal.test_predictions("s", "key-2") is None
         journal.rebuild()
         assert journal.test_readings("s") == (ended, unread)
+
+    def test_the_kinds_of_processors_that_computed_are_read_each_once(self, journal: Journal) -> None:
+        started(journal, story=[ProcessorSeen("w1", "B"), *STORY, ProcessorSeen("w2", "A")])
+        started(journal, "other", story=[ProcessorSeen("w1", "C"), ProcessorSeen("w3", "C")])
+        assert (journal.processors("s"), journal.processors("other")) == (("B", "A"), ("C",))
+        journal.rebuild()
+        assert journal.processors("s") == ("B", "A")
 
     def test_a_sound_journal_passes_its_check(self, journal: Journal) -> None:
         started(journal, story=STORY)

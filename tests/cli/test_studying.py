@@ -6,10 +6,17 @@ from pathlib import Path
 import pytest
 
 from evosearch.evaluation import Failure, FailureKind, TrainingTask
+from evosearch.session import SearchSession
 from evosearch.testing import FormulaEvaluator
 from tests.finished_search import TINY, measure, script_workers
 
 STUDY = f"{TINY}study: {{kind: baselines, networks: [evolved, resnet18]}}\n"
+
+
+@pytest.fixture(autouse=True)
+def unpictured(monkeypatch):
+    """No picture of any member is drawn, which takes most of the time; other tests see to these."""
+    monkeypatch.setattr(SearchSession, "_draw", lambda *_: None)
 
 
 @pytest.fixture
@@ -82,9 +89,9 @@ def test_the_batch_norm_study_is_named_after_its_search(study):
     assert document["arms"][0]["arm"] == "origin-adam"
 
 
-@pytest.mark.parametrize(
-    ("arguments", "told"),
-    [
+def test_what_cannot_be_is_refused_in_one_line_and_nothing_is_begun(study, refused):
+    study("run", "tiny.yaml")
+    for arguments, told in (
         (("run", "compare.yaml"), "study.kind is baselines: the file is a study's, which `evosearch baselines FILE`"),
         (("ablation", "compare.yaml"), "study.kind is baselines; `evosearch baselines compare.yaml` runs it"),
         (("batchnorm", "compare.yaml"), "study.kind is baselines; `evosearch baselines compare.yaml` runs it"),
@@ -95,29 +102,23 @@ def test_the_batch_norm_study_is_named_after_its_search(study):
          "strategy.name is 'random'; an ablation takes an evolution apart"),
         (("batchnorm", "nothing"), "there is no search 'nothing'"),
         (("baselines", "compare.yaml", "--set", "study.networks=[{network: resnet18, weights: w}]"),
-         "there is no file of weights 'w'"),
-    ],
-)  # fmt: skip
-def test_what_cannot_be_is_refused_in_one_line_and_nothing_is_begun(study, refused, arguments, told):
+         "study.networks: there is no file of weights 'w'"),
+    ):  # fmt: skip
+        assert told in refused(*arguments)
+        assert "compare" not in study("status").out
+
+
+def test_of_a_study_that_has_ended_nothing_else_is_taken(study, refused):
     study("run", "tiny.yaml")
-    assert told in refused(*arguments)
-    assert "compare" not in study("status").out
-
-
-@pytest.mark.parametrize(
-    ("arguments", "told"),
-    [
+    study("baselines", "compare.yaml")
+    for arguments, told in (
         (("results", "compare", "--top", "1"), "--top 1 is of one search's chromosomes, and 'compare' is a study"),
         (("results", "tiny", "--format", "markdown"), "--format markdown is of a study's table, and 'tiny' is none"),
         (("resume", "compare", "--generations", "5"), "--generations 5: 'compare' is a study, whose searches"),
         (("batchnorm", "compare"), "'compare' is a group of 2 members; name one"),
         (("baselines", "compare.yaml", "--set", "training.epochs=2"), "'compare' is a study of another configuration"),
-    ],
-)  # fmt: skip
-def test_of_a_study_that_has_ended_nothing_else_is_taken(study, refused, arguments, told):
-    study("run", "tiny.yaml")
-    study("baselines", "compare.yaml")
-    assert told in refused(*arguments)
+    ):  # fmt: skip
+        assert told in refused(*arguments)
 
 
 class HandMadeFail(FormulaEvaluator):

@@ -37,7 +37,7 @@ def listed(network):
 def test_baselines_train_every_network_from_every_seed_beside_the_files_own_evolution():
     mine = NamedNetwork("digits", "mine", weights="w.safetensors")
     study = BaselinesStudy(seeds=(3, 5), networks=("evolved", "resnet18", mine))
-    (step,) = steps_of(study, COMMON, {"resnet18": "resnet18", "digits": "C8 | F4"})
+    (step,) = steps_of(study, COMMON, {"resnet18": ListedTrial("resnet18"), "mine": ListedTrial("C8 | F4")})
     members = step.members({})
     assert [one.name("compare") for one in members] == [
         "compare/evolved-seed-3",
@@ -111,7 +111,7 @@ def test_an_ablation_of_something_else_than_the_evolution_is_refused():
 def test_origin_is_trained_with_batch_norm_everywhere_and_nowhere_by_each_optimizer():
     rates = LearningRates(sgd=0.5)
     study = BatchNormStudy(network="C8 B4 P | F4", optimizers=("sgd", "adam"), learning_rates=rates)
-    (step,) = steps_of(study, COMMON, {"C8 B4 P | F4": "C8 B4 P | F4"})
+    (step,) = steps_of(study, COMMON, {"origin": ListedTrial("C8 B4 P | F4")})
     found = arms(step)
     networks = {"origin": "C8 B4 P | F4", "variant1": "B8 B4 P | F4", "variant2": "C8 C4 P | F4"}
     assert {name: arm.strategy for name, arm in found.items()} == {
@@ -126,13 +126,15 @@ def test_origin_is_trained_with_batch_norm_everywhere_and_nowhere_by_each_optimi
 
 @pytest.mark.parametrize(("origin", "left"), [("B8 B4 |", "variant2"), ("C8 |", "variant1")])
 def test_a_variant_that_origin_is_itself_is_trained_once(origin, left):
-    (step,) = steps_of(BatchNormStudy(network=origin, optimizers=("adam",)), COMMON, {origin: origin})
+    (step,) = steps_of(
+        BatchNormStudy(network=origin, optimizers=("adam",)), COMMON, {"origin": ListedTrial(origin)}
+    )
     assert set(arms(step)) == {"origin-adam", f"{left}-adam"}
 
 
 def test_a_network_with_given_weights_is_trained_from_random_ones_too():
     study = BatchNormStudy(network="C8 B4 |", optimizers=("adam",), weights=("o.safetensors",))
-    (step,) = steps_of(study, COMMON, {"C8 B4 |": "C8 B4 |"})
+    (step,) = steps_of(study, COMMON, {"origin": ListedTrial("C8 B4 |")})
     weights = {name: arm.strategy.trials[0].weights for name, arm in arms(step).items()}
     assert weights == {
         "origin-adam": None,
@@ -140,3 +142,27 @@ def test_a_network_with_given_weights_is_trained_from_random_ones_too():
         "variant1-adam": None,
         "variant2-adam": None,
     }
+
+
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [((), (f"C8 B4 | @ {64 * '0'}", "kept")), (("mine",), ("C8 B4 |", "mine"))],
+)
+def test_weights_that_origin_was_found_with_are_its_own_alone(own, expected):
+    study = BatchNormStudy(network="digits", optimizers=("adam",), weights=own)
+    origin = ListedTrial(f"C8 B4 | @ {64 * '0'}", weights="kept")
+    (step,) = steps_of(study, COMMON, {"origin": origin})
+    trials = {name: arm.strategy.trials[0] for name, arm in arms(step).items()}
+    assert {name: (one.network, one.weights) for name, one in trials.items()} == {
+        "origin-adam": ("C8 B4 |", None),
+        "origin-pretrained-adam": expected,
+        "variant1-adam": ("B8 B4 |", None),
+        "variant2-adam": ("C8 C4 |", None),
+    }
+
+
+def test_an_arms_own_weights_win_over_those_that_its_network_was_found_with():
+    names = ("digits", NamedNetwork("digits", "mine", "mine"))
+    starts = {name: ListedTrial("vgg16", weights="kept") for name in ("digits", "mine")}
+    (step,) = steps_of(BaselinesStudy(networks=names), COMMON, starts)
+    assert [arm.strategy.trials[0].weights for arm in arms(step).values()] == ["kept", "mine"]

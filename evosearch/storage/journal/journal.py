@@ -16,7 +16,14 @@ from evosearch.storage.journal import readers
 from evosearch.storage.journal.adoption import adopt, remove
 from evosearch.storage.journal.codec import decode, encode
 from evosearch.storage.journal.database import Database
-from evosearch.storage.journal.events import DriverStarted, Event, Recorded, SearchCreated, TestRead
+from evosearch.storage.journal.events import (
+    DriverStarted,
+    Event,
+    ProcessorSeen,
+    Recorded,
+    SearchCreated,
+    TestRead,
+)
 from evosearch.storage.journal.header import check_schema
 from evosearch.storage.journal.projection import EventPosition, project, show
 from evosearch.storage.journal.rows import (
@@ -278,6 +285,15 @@ class Journal:
         told = (decode("TestRead", payload, f"the journal {self.place}") for payload in payloads)
         found = (one.predictions for one in told if isinstance(one, TestRead) and one.key == key)
         return next(found, None)
+
+    def processors(self, name: str) -> tuple[str, ...]:
+        """The kinds of processors that computed for the search `name`, each once, in the order in which they joined; nothing where
+        no worker has said.
+        """
+        with self._reading() as connection:
+            payloads = readers.processor_payloads(connection, self._id(connection, name))
+        told = (decode(ProcessorSeen.KIND, payload, f"the journal {self.place}") for payload in payloads)
+        return tuple(dict.fromkeys(one.processor for one in told if isinstance(one, ProcessorSeen)))
 
     def checkpoint(self) -> None:
         """Let the journal's file hold all that is committed, as far as readers allow it, for who copies it as a file."""

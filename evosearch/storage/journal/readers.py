@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select
 
 from evosearch.evaluation import Origin
 from evosearch.storage.journal.codec import shallow
-from evosearch.storage.journal.events import TestRead
+from evosearch.storage.journal.events import ProcessorSeen, TestRead
 from evosearch.storage.journal.rows import (
     EvaluationRow,
     EvaluationStatus,
@@ -276,6 +276,12 @@ def test_read_payloads(connection: Connection, search: int) -> tuple[str, ...]:
     """The events of the readings that have ended, as they are kept, in order."""
     ended = select(events.c.payload).where(events.c.search == search, events.c.kind == TestRead.KIND)
     return tuple(connection.scalars(ended.order_by(events.c.sequence)))
+
+
+def processor_payloads(connection: Connection, search: int) -> tuple[str, ...]:
+    """The events of the kinds of processors that computed for a search, as they are kept, in order."""
+    seen = select(events.c.payload).where(events.c.search == search, events.c.kind == ProcessorSeen.KIND)
+    return tuple(connection.scalars(seen.order_by(events.c.sequence)))
 
 
 def _metrics(text: str) -> dict[str, Any]:
