@@ -176,6 +176,9 @@ ASKED_FOR_ALONE = {
     "workers/worker/classify.py poisons_process": {"FailureKind"},
     "workers/ray_pool/supervisor.py ActorSupervisor.bury": {"FailureKind"},
     "workers/ray_pool/failures.py judge": {"FailureKind"},
+    # one kind of event that a reader looks for
+    "evosearch/storage/journal/journal.py Journal.processors": {"ProcessorSeen"},
+    "evosearch/storage/journal/readers.py processor_payloads": {"ProcessorSeen"},
     # a retraining is a list
     "evosearch/session.py SearchSession._reader": {"FixedListSettings"},
     "evosearch/studies/retraining.py trained_as": {"FixedListSettings"},
@@ -183,7 +186,10 @@ ASKED_FOR_ALONE = {
     "evosearch/config/model.py RunConfig.objections": {"FixedListSettings"},
     "evosearch/beginning.py _merged": {"FixedListSettings"},
     "evosearch/session.py SearchSession._has_curve": {"FixedListSettings"},
-    "evosearch/studying.py _listed_by": {"FixedListSettings"},
+    "evosearch/study.py Study._key": {"FixedListSettings"},
+    "evosearch/studying.py _lists_begun": {"FixedListSettings"},
+    "evosearch/studying.py _start": {"FixedListSettings"},
+    "evosearch/listed.py begun_with": {"FixedListSettings"},
     "evosearch/listed.py prepared": {"FixedListSettings"},
     "evosearch/listed.py sized": {"FixedListSettings"},
     "evosearch/listed.py resolved": {"FixedListSettings"},
@@ -191,7 +197,7 @@ ASKED_FOR_ALONE = {
     "evosearch/retraining.py _trained_by": {"FixedListSettings"},
     # a study that is about one kind of network or search, and refuses the others, or has nothing to say of them
     "evosearch/studies/steps.py _evolution": {"EavlSettings"},
-    "evosearch/studies/steps.py _variants": {"Chromosome"},
+    "evosearch/studies/steps.py _variants": {"Pretrained", "Chromosome"},
     "evosearch/studies/steps.py with_batch_norm.gene": {"Conv"},
     "evosearch/studies/table.py MemberRecord._chromosome": {"Masks", "Chromosome"},
     # a text form of its own beside that of the union it belongs to

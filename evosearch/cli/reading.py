@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from evosearch.reports import SearchSnapshot
     from evosearch.storage import EvaluationRow, Home, SearchRow, TestReading
-    from evosearch.studying import Study
+    from evosearch.study import Study
 
 FORMAT = Annotated[
     Literal["table", "csv", "json", "markdown"],

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from evosearch.config import Document, RunConfig
     from evosearch.providers import Executor
     from evosearch.storage import Home
-    from evosearch.studying import Study
+    from evosearch.study import Study
 
 STUDY_NAME = Annotated[
     str | None, typer.Option("--name", help="Name of the study. Default: the file's stem, or NAME-batchnorm.")

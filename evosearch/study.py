@@ -1,0 +1,345 @@
+"""A study in its home: its steps, what its members are so far, how far it is, and its table."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from evosearch.beginning import begun
+from evosearch.blueprint import ImageShape
+from evosearch.config import (
+    Document,
+    RunConfig,
+    config_to_json,
+)
+from evosearch.data import audit_data, shortcut_on_test
+from evosearch.errors import (
+    CannotRunError,
+    EvosearchError,
+    SearchConflictError,
+)
+from evosearch.listed import TRIALS, begun_with
+from evosearch.providers import DriveOptions
+from evosearch.reports import counted, draw_comparison, study_csv, study_json, study_markdown
+from evosearch.search import FixedListSettings
+from evosearch.session import SearchSession, artifact_store, at_address, configuration_of
+from evosearch.storage import ArtifactStore, Home, SearchRow
+from evosearch.studies import (
+    EVOLVED,
+    AblationStudy,
+    BaselinesStudy,
+    BatchNormStudy,
+    ComparisonTable,
+    Doubts,
+    Ended,
+    MemberPlan,
+    Spent,
+    Step,
+    StudySettings,
+    StudyTable,
+    arm_rows,
+    compared,
+    hardware_of,
+    other_than_default,
+)
+
+DOUBTS = "doubts.json"
+"""What a study's own folder has of the audit of its images."""
+
+COMMON = ("seed", "space", "strategy", "training")
+"""The keys of a study's file that a member's own configuration may say otherwise."""
+
+GIVEN, NORMALIZE = "given", ("training", "normalize")
+"""Beside `COMMON` in a member's journal: which keys the study's file gives though they have their default. This one means
+something: networks with given weights are normalised otherwise where nobody says so."""
+
+
+@dataclass(frozen=True)
+class StepProgress:
+    """How far a step of a study is."""
+
+    name: str
+    """The step's."""
+    done: int
+    """Members that have ended."""
+    total: int | None
+    """Members in all; None where that follows from a step that has not ended."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study in its home: what its members are, as far as that is known yet."""
+
+    home: Home
+    """Where its members are kept."""
+    config: RunConfig
+    """The file's, with the section `study`; its name is the study's."""
+    steps: tuple[Step, ...]
+    """Of searches."""
+    lists: Mapping[str, SearchRow]
+    """Of each arm that is a list, by its name, the first of its members that have begun."""
+    normalized: bool
+    """Whether the file says how images are normalised."""
+    source: Document | None = None
+    """What the configuration was read from; None: a journal."""
+
+    @property
+    def settings(self) -> StudySettings:
+        """The section."""
+        return section_of(self.config)
+
+    @property
+    def known(self) -> tuple[MemberPlan, ...]:
+        """The members of the steps that follow from what has ended so far, in the order of the table."""
+        found: list[MemberPlan] = []
+        for step in self.steps:
+            if not all(self.is_done(one) for one in found):
+                break
+            found += step.members(self.ended(found))
+        order = {seed: place for place, seed in enumerate(self.settings.seeds)}
+        settings = self.settings
+        named = settings.arms if isinstance(settings, AblationStudy) else ()
+        arms = list(dict.fromkeys((*named, *(one.arm.name for one in found))))
+        return tuple(sorted(found, key=lambda one: (arms.index(one.arm.name), order[one.seed])))
+
+    @property
+    def table(self) -> StudyTable:
+        """As far as it has come."""
+        members = self.known
+        rows = arm_rows(self.home, self.config.name, members, self.config.final, self.config.space)
+        begun = next(filter(None, (self.home.journal.find(self.name(one)) for one in members)), None)
+        return StudyTable(
+            self.config.name,
+            self.settings.kind,
+            rows,
+            self.settings.seeds,
+            self._budgets(members),
+            begun.data_key if begun else "",
+            begun.environment if begun else {},
+            hardware_of(self.home, map(self.name, members), self.config.final.epochs),
+        )
+
+    @property
+    def comparison(self) -> ComparisonTable | None:
+        """Of the arms that were read; None before any was. Takes a few seconds."""
+        return compared(self.home, self.table, self.reference, self.config.seed, self._doubts)
+
+    @property
+    def _doubts(self) -> Doubts:
+        """What the audit of the images found, as it was kept when the study ended."""
+        try:
+            return Doubts.of(json.loads(self._store.read_bytes(DOUBTS)))
+        except (
+            OSError,
+            CannotRunError,
+            ValueError,
+            TypeError,
+            KeyError,
+        ):  # absent, or broken in whatever way
+            return Doubts()
+
+    def keep_doubts(self, options: DriveOptions) -> None:
+        """Keep what the audit of the images finds, and what file headers alone reach on the test images: only now, since that
+        tells of the test split. What hinders it is a note.
+        """
+        if self._doubts != Doubts():
+            return
+        cache = self.home.folder / "cache"
+        load = options.providers.load_dataset
+        try:
+            dataset = load(self.config.data, env=os.environ, cwd=Path.cwd(), cache=cache, begun=True)
+            found = Doubts(audit_data(dataset, cache).caveats, shortcut_on_test(dataset))
+            self._store.write_bytes(DOUBTS, json.dumps(asdict(found)).encode())
+        except (OSError, EvosearchError) as error:
+            options.watcher.note(f"the table lacks what the audit of the images would say: {error}")
+
+    @property
+    def reference(self) -> str:
+        """The arm that the others are held against: what was evolved, else the first; ORIGIN by Adam."""
+        match self.settings:
+            case BaselinesStudy(entries=entries):
+                named = [one.name or one.network for one in entries]
+                evolved = [one.name or one.network for one in entries if one.network == EVOLVED]
+                return (*evolved, *named)[0]
+            case AblationStudy(arms=arms):
+                return "eavl" if "eavl" in arms else arms[0]
+            case BatchNormStudy(optimizers=optimizers):
+                return f"origin-{'adam' if 'adam' in optimizers else optimizers[0]}"
+
+    def _budgets(self, members: Sequence[MemberPlan]) -> tuple[str, ...]:
+        counts: dict[str, list[int]] = {}
+        for one in members:
+            counts.setdefault(one.arm.name, []).append(one.arm.strategy.evaluations_in_all)
+        by_arm = {arm: _between(found) for arm, found in counts.items()}
+        if len(by_arm) > 1 == len(set(by_arm.values())):
+            by_arm = {"every arm": next(iter(by_arm.values()))}
+        each = ", ".join(f"{arm} {found}" for arm, found in by_arm.items())
+        epochs = counted(self.config.training.epochs, "epoch")
+        final = counted(self.config.final.epochs, "epoch")
+        return (
+            f"of {epochs} each: {each}",
+            f"final training: {final}, from {counted(self.final_seeds, 'seed')}",
+            f"other than by default, which is the papers' where they say: {', '.join(self._narrowed) or 'nothing'}",
+        )
+
+    @property
+    def _narrowed(self) -> tuple[str, ...]:
+        config = self.config
+        shape, default = config.data.image, getattr(config.data, "default_image", config.data.image)
+        images = () if shape == default else (f"images {_sides(shape)} ({_sides(default)})",)
+        sections = {one: getattr(config, one) for one in ("space", "strategy", "training", "final")}
+        return (*images, *other_than_default(sections))
+
+    @property
+    def final_seeds(self) -> int:
+        """How many final trainings each member has."""
+        return self.config.final.seeds
+
+    @property
+    def place(self) -> str:
+        """Where its table is: a path, or a URL without a password."""
+        return self._store.place
+
+    @property
+    def _store(self) -> ArtifactStore:
+        return artifact_store(self.home, self.config).within(self.config.name)
+
+    def publish(self, options: DriveOptions) -> None:
+        """Write the table as `table.md`, `.csv`, `.json` and `.png`; what hinders it is a note, since the journal has it all."""
+        table, found = self.table, self.comparison
+        texts = {
+            "md": study_markdown(table, found),
+            "csv": study_csv(found),
+            "json": study_json(table, found),
+        }
+        try:
+            for ending, text in texts.items():
+                self._store.write_bytes(f"table.{ending}", text.encode())
+            if found is not None:
+                with TemporaryDirectory(prefix="evosearch-table-") as folder:
+                    picture = Path(folder, "table.png")
+                    draw_comparison(found, picture)
+                    self._store.put(picture, picture.name)
+        except (OSError, CannotRunError) as error:
+            options.watcher.note(f"no table could be written: {error}")
+
+    @property
+    def progress(self) -> tuple[StepProgress, ...]:
+        """Of each step, the final one included."""
+        known, found = True, list[MemberPlan]()
+        told = []
+        for step in self.steps:
+            if not known:
+                told.append(StepProgress(step.name, 0, None))
+                continue
+            members = step.members(self.ended(found))
+            done = sum(map(self.is_done, members))
+            told.append(StepProgress(step.name, done, len(members)))
+            found += members
+            known = done == len(members)
+        read = [one for row in self.table.rows for one in row.members if one.is_read or one.failures]
+        whole = all(one.total is not None for one in told)
+        return (*told, StepProgress("final training", len(read), len(found) if whole else None))
+
+    def name(self, member: MemberPlan) -> str:
+        """Of a member's search."""
+        return member.name(self.config.name)
+
+    def is_done(self, member: MemberPlan) -> bool:
+        """Whether a member's search has ended."""
+        row = self.home.journal.find(self.name(member))
+        return row is not None and row.state == "done"
+
+    def ended(self, members: Sequence[MemberPlan]) -> Ended:
+        """What members that have ended took."""
+        return {(one.arm.name, one.seed): self._spent(self.name(one)) for one in members}
+
+    def _spent(self, name: str) -> Spent:
+        rows = self.home.journal.evaluations(name)
+        first = tuple(row.seconds for row in rows if row.generation == 0 and not row.cached)
+        return Spent(sum(row.seconds for row in rows), first)
+
+    def session(self, member: MemberPlan, options: DriveOptions) -> SearchSession:
+        """A member's search, new or as it was left; what may change is the study's.
+
+        Raises:
+            SearchConflictError: a search of that name is none of its members.
+        """
+        config = self.configuration(member)
+        row = self.home.journal.find(config.name)
+        if row is None:
+            return self._new(config, member.arm.name, options)
+        if not row.configuration.get("study"):
+            raise SearchConflictError(
+                f"{config.name!r} is a search of its own, whose name a member of the study {self.config.name!r} would have; "
+                "take another --name for the study"
+            )
+        kept = replace(
+            configuration_of(row),
+            data=config.data,
+            workers=config.workers,
+            storage=config.storage,
+            final=config.final,
+        )
+        return SearchSession(self.home, at_address(kept, options.address), row, options)
+
+    def _new(self, config: RunConfig, arm: str, options: DriveOptions) -> SearchSession:
+        """A member that has not begun; it trains what the arm's members before it do, whatever has become of files since."""
+        strategy = begun_with(self.lists[arm], self.home) if arm in self.lists else None
+        return begun(
+            config if strategy is None else replace(config, strategy=strategy),
+            self.home,
+            options,
+            None,
+            key=self._key(arm, config),
+            normalized=strategy is not None or self.normalized,
+        )
+
+    def _key(self, arm: str, config: RunConfig) -> str:
+        """Words for the key that gives an arm its network or its weights, with their place."""
+        path: tuple[str | int, ...] = ()
+        match self.settings:
+            case BaselinesStudy(entries=entries):
+                places = {one.name: place for place, one in enumerate(entries) if one.network != EVOLVED}
+                path = ("networks", places[arm], "weights") if arm in places else path
+            case BatchNormStudy(weights=weights) if isinstance(config.strategy, FixedListSettings):
+                file = config.strategy.trials[0].weights
+                path = ("weights", weights.index(file)) if file in weights else ("network",)
+        if not path:
+            return TRIALS
+        place = f"{self.source.place(('study', *path))}: " if self.source else ""
+        return f"{place}study.{path[0]}"
+
+    def configuration(self, member: MemberPlan) -> RunConfig:
+        """Of a member: the study's, with what is its own; the study's own words stand in it."""
+        whole, arm = config_to_json(self.config), member.arm
+        given = {GIVEN: [".".join(NORMALIZE)]} if self.normalized else {}
+        study = replace(self.settings, base={key: whole[key] for key in COMMON} | given)
+        return replace(
+            self.config,
+            name=self.name(member),
+            seed=member.seed,
+            space=arm.space,
+            strategy=arm.strategy,
+            training=arm.training,
+            study=study,
+        )
+
+
+def _between(counts: Sequence[int]) -> str:
+    """Of the members of one arm: they differ where each has the budget that its own seed's evolution paid for."""
+    least, most = min(counts), max(counts)
+    return counted(most, "evaluation") if least == most else f"{least:,} to {counted(most, 'evaluation')}"
+
+
+def _sides(image: ImageShape) -> str:
+    return f"{image.channels} x {image.height} x {image.width}"
+
+
+def section_of(config: RunConfig) -> StudySettings:
+    """The section `study` of a configuration that has one."""
+    if config.study is None:
+        raise TypeError(f"{config.name!r} is no study")
+    return config.study
