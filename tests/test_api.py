@@ -285,7 +285,8 @@ def test_images_beside_the_configuration_file_are_found_again_from_elsewhere(
     home, scripted, api, tmp_path, monkeypatch
 ):
     draw_pictures(Path("studies"))
-    Path("studies/tiny.yaml").write_text(TINY.replace("{name: digits}", "{name: image_folder, root: shapes}"))
+    text = TINY.replace("{name: digits}", "{name: image_folder, root: shapes}")
+    Path("studies/tiny.yaml").write_text(text.replace("batch_size: 64", "batch_size: 8"))
     config, source = read_config(Path("studies/tiny.yaml"), ["data.image_size=8"])
     api.run(config, home, source=source)
     (tmp_path / "elsewhere").mkdir()

@@ -17,7 +17,9 @@ from evosearch.storage import ArtifactStore, Event, open_home
 from evosearch.storage.journal import opening
 from tests.finished_search import TINY, train
 
-PICTURES = TINY.replace("{name: digits}", "{name: image_folder, root: pets, image_size: 8, channels: 1}")
+PICTURES = TINY.replace(
+    "{name: digits}", "{name: image_folder, root: pets, image_size: 8, channels: 1}"
+).replace("batch_size: 64", "batch_size: 8")
 
 NOBODY = 65534
 

@@ -60,12 +60,9 @@ def test_run_again_it_trains_nothing(home, listed, scripted, api):
 
 
 def test_retrained_networks_read_the_test_split_and_the_first_repeat_is_the_winner(
-    home, config, scripted, api, monkeypatch
+    home, config, scripted, api
 ):
-    monkeypatch.setattr(
-        retraining, "_trained_by", lambda config, _: replace(config.training, fit="train_validation")
-    )
-    api.run(config, home)
+    api.run(replace(config, final=replace(config.final, fit="train_validation")), home)
     readings = api.retrain("tiny", home, seeds=(3, 1, 2))
     assert [one.metrics["validation_accuracy"] for one in readings] == [None] * 3
     assert "  no validation accuracy: the validation images were trained on too" in reading_lines(

@@ -80,7 +80,7 @@ def test_the_wheel_holds_the_packages_their_types_and_the_configurations(wheel):
         for pattern in ("*.py", "py.typed")
         for path in (PROJECT / package).rglob(pattern)
     }
-    expected |= {f"evosearch/configs/{path.name}" for path in (PROJECT / "configs").iterdir()}
+    expected |= {f"evosearch/{path.relative_to(PROJECT)}" for path in PROJECT.glob("configs/**/*.*")}
     with zipfile.ZipFile(wheel) as archive:
         held = {name for name in archive.namelist() if ".dist-info/" not in name}
     assert expected <= held
