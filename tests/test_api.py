@@ -276,6 +276,7 @@ def images_in(folder):
 
 def test_the_same_images_from_elsewhere_are_the_same_search(home, config, scripted, api):
     here, there = images_in(Path("here")), images_in(Path("there"))
+    config = replace(config, training=replace(config.training, batch_size=8))  # there are few images
     api.run(replace(config, data=here), home)
     assert api.run(replace(config, data=there), home).row.state == "done"
     assert len(scripted) == 1
@@ -527,6 +528,7 @@ def test_a_search_below_another_that_was_begun_before_that_was_refused_goes_on(h
 
 
 def test_members_whose_images_lie_elsewhere_now_go_on_together(home, config, scripted, api):
+    config = replace(config, training=replace(config.training, batch_size=8))  # there are few images
     for seed, data in enumerate((images_in(Path("here")), images_in(Path("there")))):
         api.run(replace(config, name=f"tiny/seed-{seed}", seed=seed, data=data), home)
     assert len(api.resume_group("tiny", home, generations=3)) == 2
