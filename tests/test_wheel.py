@@ -130,7 +130,7 @@ def test_own_pictures_are_searched_from_the_template_by_the_commands_that_it_nam
     for name in ("cats", "dogs"):
         folder = tmp_path / "data" / "my-pictures" / name
         folder.mkdir(parents=True)
-        for number in range(20):
+        for number in range(40):
             pixels = chance.integers(0, 256, (16, 16, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(folder / f"{number}.png")
     named = [
