@@ -13,7 +13,7 @@ def other_than_default(sections: Mapping[str, Any]) -> tuple[str, ...]:
     ('training.epochs 2 (100)',)
     """
     return tuple(
-        f"{section}.{one.name} {_shown(value)} ({_shown(default)})"
+        f"{section}.{one.name} {as_yaml(value)} ({as_yaml(default)})"
         for section, settings in sections.items()
         for one, value, default in _with_defaults(settings)
         if value != default
@@ -27,8 +27,12 @@ def _with_defaults(settings: Any) -> Iterator[tuple["Field[Any]", Any, Any]]:
             yield one, getattr(settings, one.name), default
 
 
-def _shown(value: Any) -> str:
-    """As a configuration writes it."""
+def as_yaml(value: Any) -> str:
+    """A key's value as a configuration writes it.
+
+    >>> as_yaml(None), as_yaml(False), as_yaml((1, 5))
+    ('null', 'false', '[1, 5]')
+    """
     match value:
         case None:
             return "null"

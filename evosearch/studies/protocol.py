@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from evosearch.studies.narrowing import as_yaml
+
 EAVL = "Gong et al., Complex & Intelligent Systems, 2021, doi 10.1007/s40747-021-00513-8"
 
 
@@ -303,19 +305,7 @@ def _told(one: Divergence) -> Iterator[tuple[str, str]]:
 
 def _keys(one: Divergence, quote: str) -> str:
     """`strategy.phi: 4`, as a configuration writes it."""
-    return ", ".join(f"{quote}{key}: {_yaml(value)}{quote}" for key, value in one.keys)
-
-
-def _yaml(value: Any) -> str:
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return str(value).lower()
-        case tuple():
-            return f"[{', '.join(map(str, value))}]"
-        case _:
-            return str(value)
+    return ", ".join(f"{quote}{key}: {as_yaml(value)}{quote}" for key, value in one.keys)
 
 
 if __name__ == "__main__":

@@ -233,6 +233,7 @@ def sigterm_as_before() -> Iterator[None]:
     signal.signal(signal.SIGTERM, before)
 
 
+# what `__del__` raises Python can only drop, with a warning: that is what is tested
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.usefixtures("sigterm_as_before")
 def test_a_sigterm_that_python_drops_while_ray_starts_is_heard_all_the_same(
