@@ -121,10 +121,9 @@ class Study:
             hardware_of(self.home, map(self.name, members), self.config.final.epochs),
         )
 
-    @property
-    def comparison(self) -> ComparisonTable | None:
-        """Of the arms that were read; None before any was. Takes a few seconds."""
-        return compared(self.home, self.table, self.reference, self.config.seed, self._doubts)
+    def comparison(self, table: StudyTable) -> ComparisonTable | None:
+        """Of the arms that were read, by the study's `table`; None before any was. Takes a few seconds."""
+        return compared(self.home, table, self.reference, self.config.seed, self._doubts)
 
     @property
     def _doubts(self) -> Doubts:
@@ -208,7 +207,8 @@ class Study:
 
     def publish(self, options: DriveOptions) -> None:
         """Write the table as `table.md`, `.csv`, `.json` and `.png`; what hinders it is a note, since the journal has it all."""
-        table, found = self.table, self.comparison
+        table = self.table
+        found = self.comparison(table)
         texts = {
             "md": study_markdown(table, found),
             "csv": study_csv(found),

@@ -68,7 +68,7 @@ def test_a_study_is_ordinary_searches_and_their_retrainings(home, baselines, api
 
 def test_arms_are_compared_by_what_their_networks_answered_to_each_image(home, baselines, api, scripted):
     study = api.run_study(baselines, home)
-    found = study.comparison
+    found = study.comparison(study.table)
     assert (found.reference, found.seeds, found.images) == ("evolved", (0, 1), 359)
     for row, compared in zip(study.table.rows, found.rows, strict=True):
         assert compared.figures.accuracies == pytest.approx(row.accuracies)
@@ -104,7 +104,8 @@ def test_the_same_again_prints_the_table_and_trains_nothing(home, baselines, api
 
 def test_a_finished_study_leaves_its_table_beside_its_members(home, baselines, api, scripted):
     study = api.run_study(baselines, home)
-    table, comparison = study.table, study.comparison
+    table = study.table
+    comparison = study.comparison(table)
     assert (home.folder / "compare" / "table.md").read_text() == study_markdown(table, comparison)
     assert (home.folder / "compare" / "table.csv").read_text().count("\n") == 1 + 3
     assert (home.folder / "compare" / "table.png").read_bytes().startswith(b"\x89PNG")
@@ -127,7 +128,7 @@ class DyingPool(ScriptedPool):
 
 def test_killed_anywhere_and_run_again_a_study_ends_with_the_same_table(home, baselines, api, scripted):
     undisturbed = api.run_study(baselines, home)
-    whole = study_document(undisturbed.table, undisturbed.comparison)
+    whole = study_document(undisturbed.table, undisturbed.comparison(undisturbed.table))
     killed = replace(baselines, name="killed")
 
     def make_pool(executor, settings, threads, factory, data, reach=None):
@@ -143,7 +144,7 @@ def test_killed_anywhere_and_run_again_a_study_ends_with_the_same_table(home, ba
                 deaths += 1
                 assert deaths < 20
     assert deaths > 2
-    found = study_document(study.table, study.comparison)
+    found = study_document(study.table, study.comparison(study.table))
     assert found["fingerprint"] == whole["fingerprint"]
     assert str(found).replace("killed", "compare") == str(whole)
 
@@ -271,29 +272,34 @@ def test_a_table_can_be_seen_while_its_study_runs(home, baselines, api, scripted
     study = open_study("compare", home)
     assert not study.table.finished
     assert [one.total for one in study.progress] == [6, 6]
-    assert "unfinished (seeds 0, 1)" in study_markdown(study.table, study.comparison)
+    assert "unfinished (seeds 0, 1)" in study_markdown(study.table, study.comparison(study.table))
 
 
 def test_what_is_trained_of_a_member_besides_changes_no_table(home, baselines, api, scripted):
     before = api.run_study(baselines, home)
     api.retrain("compare/mine-seed-0", home, seeds=(1, 2, 3))
     after = open_study("compare", home)
-    assert study_document(after.table, after.comparison) == study_document(before.table, before.comparison)
+    assert study_document(after.table, after.comparison(after.table)) == study_document(
+        before.table, before.comparison(before.table)
+    )
 
 
 def test_of_another_final_step_the_earlier_one_is_no_part(home, baselines, api, scripted):
     api.run_study(baselines, home)
     final = replace(baselines.final, fit="train_validation")
     study = api.run_study(replace(baselines, final=final), home)
-    assert study.comparison.seeds == (0, 1)
-    assert study.comparison.rows[2].validation is None, "these networks were trained on the validation images"
-    assert [one.facts.readings for one in study.comparison.rows] == [(2, 2)] * 3
+    assert study.comparison(study.table).seeds == (0, 1)
+    assert study.comparison(study.table).rows[2].validation is None, (
+        "these networks were trained on the validation images"
+    )
+    assert [one.facts.readings for one in study.comparison(study.table).rows] == [(2, 2)] * 3
 
 
 def test_several_final_trainings_of_one_search_are_one_seed(home, baselines, api, scripted):
     final = replace(baselines.final, seeds=3)
     few = replace(baselines.study, seeds=(0,), networks=("evolved", "resnet18"))
-    found = api.run_study(replace(baselines, final=final, study=few), home).comparison
+    study = api.run_study(replace(baselines, final=final, study=few), home)
+    found = study.comparison(study.table)
     compared = found.rows[1].figures.comparison
     assert (compared.seeds, compared.independent) == ((1, 2, 3), 1)
     assert "seeds were not tested (1 search, 3 are needed)" in compared.sentence
@@ -436,4 +442,4 @@ def test_the_table_says_what_the_workers_of_all_members_computed_on(home, baseli
     assert api.run_study(few, home).table.hardware == ("cpu",), "these workers do not say"
     script_workers(api, script=Script(2, processors=("B", "A")))
     other = api.run_study(replace(few, name="other"), home)
-    assert other.table.hardware == other.comparison.facts.hardware == ("A", "B")
+    assert other.table.hardware == other.comparison(other.table).facts.hardware == ("A", "B")

@@ -149,7 +149,8 @@ def _print_table(name: str, home: "Home", form: str, top: int | None, breed_agai
             f"`evosearch results {members[0].name}`"
         )
     study = open_study(name, home)
-    table, comparison = study.table, study.comparison
+    table = study.table
+    comparison = study.comparison(table)
     match form:
         case "json":
             print_json(study_document(table, comparison))

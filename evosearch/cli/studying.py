@@ -220,7 +220,8 @@ def end_study(study: "Study", home: "Home", *, as_json: bool) -> None:
     from evosearch.reports import study_document, study_grid, study_notes
     from evosearch.reports.words import counted, next_steps
 
-    table, name, comparison = study.table, study.config.name, study.comparison
+    table, name = study.table, study.config.name
+    comparison = study.comparison(table)
     if as_json:
         print_json(study_document(table, comparison))
     else:

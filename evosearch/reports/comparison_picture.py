@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from evosearch.printable import printable
 from evosearch.reports.curve import save_figure
-from evosearch.studies.comparison import Interval, Verdict
+from evosearch.studies.comparison import Verdict
 from evosearch.studies.comparison_table import ComparisonRow, ComparisonTable
+from evosearch.studies.intervals import Interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

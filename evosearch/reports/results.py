@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar
 from rich.table import Table
 
 from evosearch.printable import printable
-from evosearch.reports.words import cells, fitting, left_out_at
+from evosearch.reports.words import bare_table, cells, fitting, left_out_at
 from evosearch.storage import EvaluationRow
 
 COLUMNS = (
@@ -167,13 +167,7 @@ def results_table(rows: Sequence[EvaluationRow], *, grouped: bool = False, width
     ]
     columns = {heading: [line[heading] for line in lines] for heading in headings}
     shown = fitting(columns, LEFT_OUT, width, {"chromosome": LEAST_CHROMOSOME})
-    table = Table(
-        box=None,
-        pad_edge=False,
-        header_style="bold",
-        caption=left_out_at(columns, shown, "--format csv has all"),
-        caption_justify="left",
-    )
+    table = bare_table(left_out_at(columns, shown, "--format csv has all"))
     for heading in shown:
         justify: Literal["left", "right"] = "right" if heading in _NUMERIC else "left"
         table.add_column(heading, justify=justify, no_wrap=heading != "chromosome")

@@ -13,7 +13,16 @@ from evosearch.evaluation import Measure
 from evosearch.reports.confirmation import Confirmation, confirmation_lines, confirmation_of
 from evosearch.reports.cost import Estimate, search_left
 from evosearch.reports.outcome import best_figure, reading_row
-from evosearch.reports.words import MEASURES, cells, duration, epoch_figures, fitting, left_out_at, measure_of
+from evosearch.reports.words import (
+    MEASURES,
+    bare_table,
+    cells,
+    duration,
+    epoch_figures,
+    fitting,
+    left_out_at,
+    measure_of,
+)
 from evosearch.search import STRATEGIES
 from evosearch.storage import EvaluationRow, Home, LiveRow, SearchRow, SearchStatus, TestReading
 
@@ -232,9 +241,7 @@ def status_table(snapshots: Sequence[SearchSnapshot], width: int | None = None) 
     shown = fitting(columns, LEFT_OUT, width, {})
     notes = [*_measures(snapshots), left_out_at(columns, shown, "evosearch status NAME has all")]
     caption = "\n".join(note for note in notes if note)
-    table = Table(
-        box=None, pad_edge=False, header_style="bold", caption=caption or None, caption_justify="left"
-    )
+    table = bare_table(caption or None)
     for heading in shown:
         table.add_column(heading, justify="left" if heading in _TEXTS else "right", no_wrap=True)
     for texts in zip(*(columns[heading] for heading in shown), strict=True):

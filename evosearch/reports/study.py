@@ -10,9 +10,10 @@ from rich.table import Table
 
 from evosearch.printable import printable
 from evosearch.reports.results import csv_cell
-from evosearch.reports.words import cells, counted, duration, fitting, left_out_at, scaled
-from evosearch.studies.comparison import LEAST_SEEDS, Comparison, Interval
+from evosearch.reports.words import bare_table, cells, counted, duration, fitting, left_out_at, scaled
+from evosearch.studies.comparison import LEAST_SEEDS, Comparison
 from evosearch.studies.comparison_table import ComparisonRow, ComparisonTable, StudyFacts
+from evosearch.studies.intervals import Interval
 
 LEFT_OUT = (
     "FLOPs",
@@ -149,13 +150,7 @@ def comparison_grid(table: ComparisonTable, width: int | None = None) -> Table:
     lines = [_texts(row, table) for row in table.rows]
     columns = {heading: [line[heading] for line in lines] for heading in lines[0] if heading != "notes"}
     shown = fitting(columns, LEFT_OUT, width, {"verdict": 28})
-    grid = Table(
-        box=None,
-        pad_edge=False,
-        header_style="bold",
-        caption=left_out_at(columns, shown, "--format csv has all"),
-        caption_justify="left",
-    )
+    grid = bare_table(left_out_at(columns, shown, "--format csv has all"))
     for heading in shown:
         grid.add_column(heading, no_wrap=heading != "verdict")
     for line in lines:

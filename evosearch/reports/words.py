@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import assert_never
 
+from rich.table import Table
 from rich.text import Text
 
 from evosearch.evaluation import Measure
@@ -119,6 +120,11 @@ def left_out_at(columns: Mapping[str, Sequence[str]], shown: Sequence[str], wher
     """What is said below a table that does without some columns; `where`: what has them all."""
     missing = [heading for heading in columns if heading not in shown]
     return f"left out at this width: {', '.join(missing)}; {where}" if missing else None
+
+
+def bare_table(caption: str | None) -> Table:
+    """A terminal's table without lines, still without columns; `caption`: what is said below it."""
+    return Table(box=None, pad_edge=False, header_style="bold", caption=caption, caption_justify="left")
 
 
 def next_steps(label: str, *steps: tuple[str, str]) -> list[str]:

@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from evosearch.errors import SearchConflictError
 from evosearch.evaluation import Labels
+from evosearch.studies.intervals import Interval
 
 DRAWS = 10_000
 """Bootstrap draws of a table."""
@@ -37,8 +38,6 @@ PERMUTATIONS = 9_999
 AT_ONCE = 2**24
 """Weights that are held in memory together."""
 
-Interval: TypeAlias = tuple[float, float]
-"""Lower and upper end."""
 Verdict: TypeAlias = Literal["better", "worse", "no difference"]
 Figures: TypeAlias = npt.NDArray[np.float64]
 

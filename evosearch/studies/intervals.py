@@ -6,7 +6,7 @@ area under the ROC curve a percentile bootstrap over the images. Of other traini
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +27,8 @@ _MOST_WORK = 60_000_000
 _AT_ONCE = 500_000
 """Drawn images that are looked at together; tens of megabytes."""
 
-Interval = tuple[float, float]
+Interval: TypeAlias = tuple[float, float]
+"""Lower and upper end."""
 
 FIGURES = ("accuracy", "balanced_accuracy", "precision", "recall", "specificity", "f1", "auroc")
 """What has an interval."""
