@@ -83,14 +83,16 @@ docs: install ## Write what is generated: configs/schema.json, docs/reference.md
 	@$(BIN)/python -P -m evosearch.studies.protocol > docs/table
 	$(call into,docs/protocol.md,divergences,docs/table)
 
-results: install ## Run the three small studies on COVID-CT (40 minutes), or find them done, and write docs/results.md
-	@for kind in batchnorm ablation baselines; do $(BIN)/evosearch $$kind configs/studies/$${kind}_small.yaml; done
-	@$(BIN)/evosearch results batchnorm_small --format markdown > docs/table
-	$(call into,docs/results.md,batchnorm_small,docs/table)
-	@$(BIN)/evosearch results ablation_small --format markdown > docs/table
-	$(call into,docs/results.md,ablation_small,docs/table)
-	@$(BIN)/evosearch results baselines_small --format markdown > docs/table
-	$(call into,docs/results.md,baselines_small,docs/table)
+RESULTS ?= baselines_small ablation_small batchnorm_small ablation_pneumoniamnist batchnorm_kermany
+define result
+@$(BIN)/evosearch $(firstword $(subst _, ,$(1))) configs/studies/$(1).yaml
+@$(BIN)/evosearch results $(1) --format markdown > docs/table
+$(call into,docs/results.md,$(1),docs/table)
+
+endef
+
+results: install ## Run the small studies (RESULTS: which; an hour), or find them done, and write docs/results.md
+	$(foreach study,$(RESULTS),$(call result,$(study)))
 
 bench: install ## Measure driver, journal, replay and scheduler (half an hour); writes the tables of docs/benchmarks.md
 	@$(BIN)/python -P -m evosearch.bench | tee docs/table
