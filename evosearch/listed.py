@@ -3,6 +3,7 @@
 import hashlib
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,7 +19,7 @@ from evosearch.genome import Network, is_hand_made, parse_network, starting_from
 from evosearch.runtime import start_file
 from evosearch.search import FixedListSettings, ListedTrial, StrategySettings
 from evosearch.session import STARTS, SearchSession, artifact_store, configuration_of
-from evosearch.storage import ArtifactStore, Home, SearchRow, check_name
+from evosearch.storage import ArtifactStore, Home, SearchRow, check_name, user_path
 from workers import Unmeasured
 
 TRIALS = "strategy.trials"
@@ -171,11 +172,13 @@ def _digest(path: str, journaled: ListedTrial | None, place: str) -> str:
 
 
 def located(path: str) -> Path | None:
-    """The file that a path of weights means; None where there is none."""
+    """The file that a path of weights means; None where there is none, or its `~NAME` is of no user of this machine."""
     stored = os.environ.get("EVOSEARCH_DATA")
-    folders = [Path.cwd(), *([Path(stored).expanduser()] if stored else [])]
-    files = (folder / Path(path).expanduser() for folder in folders)
-    return next((file.resolve() for file in files if file.is_file()), None)
+    for folder in (str(Path.cwd()), *([stored] if stored else [])):
+        with suppress(InputError):
+            if (file := user_path(folder) / user_path(path)).is_file():
+                return file.resolve()
+    return None
 
 
 def digest_of(file: Path) -> str:

@@ -184,6 +184,9 @@ def test_weights_that_are_nowhere_or_none_are_refused_and_nothing_is_begun(home,
         ConfigError, match=r"there is no file of weights 'given\.safetensors'; a relative path"
     ):
         api.run(listed, home, executor="local")
+    abroad = listing(config, ListedTrial("vgg16", weights="~nobody-here/given.safetensors"))
+    with pytest.raises(ConfigError, match=r"there is no file of weights '~nobody-here/given\.safetensors'"):
+        api.run(abroad, home, executor="local")
     Path("given.safetensors").write_text("no weights")
     with pytest.raises(ConfigError, match="is no readable safetensors file of weights"):
         api.run(listed, home, executor="local")

@@ -4,7 +4,7 @@ A *source* comes by name: its settings read it. Its *listing* has the *items*: w
 *split* (train, validation, test); missing splits are *cut* from train. A file is *decoded* to the configured
 shape, or it is *bad* and named with its reason. The *key* is the hash of all decoded splits: two machines
 hold the same data when their keys are equal. The one rule: no other room reads an image file, and nothing is fetched unless `data.download` says so; environment,
-working directory and cache folder are arguments. May import `errors`, `registry`, `blueprint` and `evaluation`.
+working directory and cache folder are arguments. May import `blueprint`, `evaluation`, and what stands beside `errors`.
 """
 
 from evosearch.data.arrays import Dataset, SearchData, Split, content_key

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from evosearch.data.findings import Findings
 from evosearch.data.folders import counted
 from evosearch.data.headers import HEADER_WORDS
-from evosearch.data.hygiene import MOST_COMPARED
+from evosearch.data.hygiene import MOST_WHILE_LOADING
 from evosearch.data.listing import SPLITS
 
 SHORTCUT_BY_CHANCE = 0.01
@@ -108,7 +108,7 @@ def _conflicts(found: Findings) -> Iterator[Caveat]:
         f"{counted(found.conflict_count, 'pair')} of twins under different labels, first {one.name!r} of {one.split} "
         f"({one.label}) and {one.other_name!r} of {one.other_split} ({one.other_label}); where both show one thing, a label is "
         "wrong",
-        noted=sum(found.counts.values()) <= MOST_COMPARED,
+        noted=sum(found.counts.values()) <= MOST_WHILE_LOADING,
     )
 
 

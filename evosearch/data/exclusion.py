@@ -11,6 +11,9 @@ from evosearch.data.settings import Places
 from evosearch.data.sources import DataSettings
 from evosearch.data.twins import comparable, digests_of, has_twin, small_copies
 
+TWIN_FILES = "twins of validation or test"
+"""What the files that train loses are called among those that are not used."""
+
 
 def read_source(settings: DataSettings, places: Places) -> Gathered:
     """What `settings` read; where they say so, without twins.
@@ -45,9 +48,13 @@ def without_twins(gathered: Gathered) -> Gathered:
         f"{counted(int(left_out.sum()), 'image')} of train {'is' if left_out.sum() == 1 else 'are'} left out: {which} of "
         "validation or test (data.exclude_twins)"
     )
+    names, ignored = set(listing.names), dict(listing.ignored)
     listing = replace(listing, splits={**listing.splits, "train": items}, notes=(*listing.notes, note))
+    if unused := len(names.difference(listing.names)):
+        ignored[TWIN_FILES] = unused
+    listing = replace(listing, ignored=ignored)
     if not listing.bad:
-        require_every_class(listing)
+        require_every_class(listing, gathered.root)
     headers = gathered.headers
     return replace(
         gathered,

@@ -8,15 +8,19 @@ used but to count classes and to compare twins.
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from evosearch.data.arrays import Dataset, Split
 from evosearch.data.listing import SPLITS
 from evosearch.data.pairing import Pairing, pair_up
 from evosearch.data.shortcuts import BY_CHANCE, SplitShift, shortcut_on_validation, split_shifts
 from evosearch.data.twins import Twin
+from evosearch.evaluation import Images
+
+_Flags: TypeAlias = npt.NDArray[np.bool_]
 
 LEAST_SHIFT = 0.05
 """Share of images that would have to change class for two splits to have equal shares, from which on that is worth a word;
@@ -155,13 +159,14 @@ def _chance(shortcut: float, constant: float, count: int) -> float:
     return float(binomtest(round(shortcut * count), count, constant, alternative="greater").pvalue)
 
 
-def _is_constant(images: Any) -> Any:
+def _is_constant(images: Images) -> _Flags:
     """(N,): whether all pixels of each image (N, C, H, W) have one value."""
     flat = images.reshape(len(images), -1)
-    return (flat == flat[:, :1]).all(axis=1)
+    constant: _Flags = (flat == flat[:, :1]).all(axis=1)
+    return constant
 
 
-def _repeated(pairing: Pairing, constant: Any) -> tuple[tuple[Repeated, ...], tuple[Repeated, ...]]:
+def _repeated(pairing: Pairing, constant: _Flags) -> tuple[tuple[Repeated, ...], tuple[Repeated, ...]]:
     """Pictures of one value, and others that are there many times; the most frequent first."""
     plain, many = [], []
     for group, count in Counter(pairing.groups.tolist()).most_common():

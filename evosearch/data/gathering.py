@@ -84,7 +84,7 @@ def gather_files(
     except OSError as error:
         raise DataError(f"{error.filename!r} cannot be read: {error.strerror}") from error
     if not listing.bad:  # a missing image may be all that its class had
-        require_every_class(listing)
+        require_every_class(listing, root)
     check_memory(len(listing.names), keys.image, places.memory)
     trained = frozenset(item.name for item in listing.splits["train"])
     how = Decoding(keys.image, keys.max_image_pixels, window, trained, keys.neutral, places.neutral_side)
@@ -134,7 +134,7 @@ def gather_stored(
         for split, one in given.items()
     }
     listing = Listing(tuple(classes), _with_validation(items, keys), notes=notes)
-    require_every_class(listing)
+    require_every_class(listing, root)
     check_memory(sum(map(len, names.values())), keys.image, places.memory)
     images = np.concatenate([brought(one, keys.image) for one in given.values()])
     every = tuple(name for split in given for name in names[split])

@@ -15,7 +15,7 @@ from evosearch.data.folders import counted
 from evosearch.data.listing import SPLITS, Item, Listing, SplitName
 from evosearch.data.twins import LEAST_SIDE, Twin, digests_of, near_twins, small_copies
 
-MOST_COMPARED = 10_000
+MOST_WHILE_LOADING = 10_000
 """Among more pictures, likeness is not looked for here: each command that reads the data would wait for it. The audit does."""
 MOST_ALIKE = 10
 """So many pairs of nearly equal pictures are kept; of a camera that never moves, there may be millions."""
@@ -107,7 +107,7 @@ def _alike(
 ) -> tuple[tuple[Contradiction, ...], int | None]:
     """Pairs of near twins under different labels, the likest first, and how many there are."""
     pictures = [arrays[split].images for split in SPLITS]
-    if len(placed) > MOST_COMPARED or min(pictures[0].shape[2:]) < LEAST_SIDE:
+    if len(placed) > MOST_WHILE_LOADING or min(pictures[0].shape[2:]) < LEAST_SIDE:
         return (), None
     pairs = near_twins(small_copies(pictures))
     labels = np.array([item.label for _, item in placed], np.int64)

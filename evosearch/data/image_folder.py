@@ -151,7 +151,7 @@ def _class_folders(walk: Walk) -> tuple[Mapping[SplitName, tuple[Path, ...]], tu
     found = {split: walk.folders(by_split[split]) for split in SPLITS if split in by_split}
     if ambiguous and not found["train"]:  # its images are in it, as in a class
         raise DataError(ambiguous)
-    _require_same_classes(found)
+    _require_same_classes(walk.root, found)
     return found, (ambiguous,) if ambiguous else ()
 
 
@@ -167,7 +167,7 @@ def _ambiguity(root: Path, splits: list[Path], others: list[Path]) -> str:
     )
 
 
-def _require_same_classes(found: Mapping[SplitName, tuple[Path, ...]]) -> None:
+def _require_same_classes(root: Path, found: Mapping[SplitName, tuple[Path, ...]]) -> None:
     """Raise DataError, saying which side lacks which class, unless all splits have the same ones."""
     every = {folder.name for folders in found.values() for folder in folders}
     lacking = tuple(
@@ -177,6 +177,6 @@ def _require_same_classes(found: Mapping[SplitName, tuple[Path, ...]]) -> None:
     )
     if lacking:
         raise DataError(
-            f"the splits have different classes: {'; '.join(lacking)}; every split folder needs the same class folders",
+            f"the splits in {str(root)!r} have different classes: {'; '.join(lacking)}; every split folder needs the same class folders",
             lacking,
         )

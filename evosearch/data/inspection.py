@@ -11,6 +11,7 @@ from evosearch.data.audit import Audit, audit_data
 from evosearch.data.exclusion import read_source
 from evosearch.data.hygiene import Contradiction, Duplicate, examine
 from evosearch.data.listing import SPLITS, Listing, by_kind, repairs
+from evosearch.data.loading import positive_class
 from evosearch.data.reading import DecodedFiles, DeepFiles, deep_files
 from evosearch.data.settings import Places
 from evosearch.data.source import DataSettings
@@ -41,7 +42,8 @@ class FileCount:
     refused: int
     """Bad files, links that are not followed among them."""
     ignored: Mapping[str, int]
-    """How many of each kind: an ending that is not read, hidden, or an image in a place that is no class's."""
+    """How many of each kind: an ending that is not read, hidden, an image in a place that is no class's, or a twin that
+    train loses."""
 
     @property
     def every(self) -> int:
@@ -126,11 +128,12 @@ def inspect_data(
 ) -> DataReport:
     """Read everything that `load_dataset` would read and say what is there.
 
-    Raises ConfigError where there is no such folder, DataError where its layout cannot be understood or a
+    Raises ConfigError where there is no such folder or no such positive class, DataError where its layout cannot be understood or a
     class is missing from a split; bad files are reported, not raised.
     """
     gathered = read_source(settings, Places(env, cwd, cache))
     listing, arrays, shape = gathered.listing, gathered.arrays, settings.image
+    positive_class(getattr(settings, "positive", None), listing.classes)
     hygiene = examine(listing, arrays)
     key = None if listing.bad else content_key(tuple(arrays.values()), listing.classes)
     return DataReport(

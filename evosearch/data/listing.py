@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -124,14 +125,15 @@ class Listing:
         return tuple(sorted({item.name for items in self.splits.values() for item in items}))
 
 
-def require_every_class(listing: Listing) -> None:
-    """Raise DataError unless there are two classes and each has an image in every split."""
+def require_every_class(listing: Listing, root: Path | None = None) -> None:
+    """Raise DataError unless there are two classes and each has an image in every split. `root`: where the images are."""
+    where = "" if root is None else f" in {str(root)!r}"
     if len(listing.classes) < 2:
         raise DataError(
-            f"only one class ({listing.classes[0]!r}) was found; a classifier needs at least two: add images of another one "
-            "(where classes are folders, in its own)"
+            f"only one class ({listing.classes[0]!r}) was found{where}; a classifier needs at least two: add images of another "
+            "one (where classes are folders, in its own)"
             if listing.classes
-            else "no class was found; put the images of each class into a folder of its own"
+            else f"no class was found{where}; put the images of each class into a folder of its own"
         )
     lacking = []
     labels = {split: Counter(item.label for item in listing.splits[split]) for split in SPLITS}
@@ -144,7 +146,8 @@ def require_every_class(listing: Listing) -> None:
     if lacking:
         needed = "an image of every class" if listing.groups is None else "a group of every class"
         raise DataError(
-            f"{shortened(tuple(lacking))}; every split needs at least {needed}: add images", tuple(lacking)
+            f"{shortened(tuple(lacking))}; every split needs at least {needed}: add images{where}",
+            tuple(lacking),
         )
 
 

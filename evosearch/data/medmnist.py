@@ -26,6 +26,7 @@ from evosearch.evaluation import Labels
 _WORDS: dict[SplitName, str] = {"train": "train", "validation": "val", "test": "test"}
 _AGAIN = "; fetch the file again"
 _MOST_SIDE = 4096
+_MOST_LABEL = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ class MedMnistSettings(RootKeys, ImageKeys):
             with _judged(path):
                 arrays = _Arrays(path, file)
                 given = {split: arrays.split(word) for split, word in _WORDS.items()}
+                arrays.require_one_shape()
             labels = {word: given[split].labels for split, word in _WORDS.items()}
             return gather_stored(self, given, _classes(path, labels, self.classes), places, path)
 
@@ -92,6 +94,17 @@ class _Arrays:
     path: Path
     file: zipfile.ZipFile
 
+    def require_one_shape(self) -> None:
+        """Raise DataError unless the pictures of all splits have one shape: those of two sources would tell splits apart."""
+        first, *others = ((word, self._header(f"{word}_images")) for word in _WORDS.values())
+        for word, header in others:
+            if header.shape[1:] != first[1].shape[1:]:
+                raise self._wrong(
+                    f"{word}_images",
+                    header,
+                    f"pictures of one shape with {first[0]}_images, {first[1].shape[1:]}",
+                )
+
     def split(self, word: str) -> Stored:
         """Images and labels of a split.
 
@@ -119,8 +132,13 @@ class _Arrays:
 
     def _labels(self, name: str) -> Labels:
         with self._open(name) as stream:
-            values = npy.read_array(stream, allow_pickle=False)
-        return np.asarray(values).reshape(-1).astype(np.int64)  # beyond int64: negative, and refused as such
+            values = np.asarray(npy.read_array(stream, allow_pickle=False)).reshape(-1)
+        wrong = values[(values < 0) | (values > _MOST_LABEL)]
+        if len(wrong):
+            raise DataError(
+                f"{str(self.path)!r} has the label {int(wrong[0])} in {name}; classes are numbered from 0"
+            )
+        return values.astype(np.int64)
 
     def _chunks(self, name: str, header: _Header) -> Iterator[Pixels]:
         count, *row = header.shape
@@ -177,18 +195,17 @@ def _classes(path: Path, labels: dict[str, Labels], names: tuple[str, ...] | Non
     """The classes' names: those that are given, else their numbers.
 
     Raises:
-        DataError: labels are out of range, or a number in between has no image.
+        DataError: labels are beyond the names, or a number in between has no image.
     """
-    for word, some in labels.items():
-        wrong = some[(some < 0) | (some >= (len(names) if names else np.iinfo(np.int64).max))]
-        if len(wrong):
-            known = f", and data.classes names {len(names)}" if names else ""
-            raise DataError(
-                f"{str(path)!r} has the label {int(wrong[0])} in {word}_labels; classes are numbered from 0{known}"
-            )
-    found = np.unique(np.concatenate(list(labels.values())))
     if names is not None:
+        for word, some in labels.items():
+            if len(wrong := some[some >= len(names)]):
+                raise DataError(
+                    f"{str(path)!r} has the label {int(wrong[0])} in {word}_labels; classes are numbered from 0, and data.classes "
+                    f"names {len(names)}"
+                )
         return names
+    found = np.unique(np.concatenate(list(labels.values())))
     absent = next((number for number, label in enumerate(found) if number != label), None)
     if absent is not None:
         raise DataError(

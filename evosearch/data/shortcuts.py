@@ -30,7 +30,8 @@ BY_CHANCE = 0.001
 LEAST_AUROC = 0.6
 """Area from which on splits that are told apart are worth a word; 0.5 is chance."""
 
-_FOLDS = 5
+FOLDS = 5
+"""Parts of two splits, each judged by a forest that saw the others; of a split with fewer images nothing is asked."""
 
 _Rows = npt.NDArray[np.float64]
 
@@ -73,7 +74,7 @@ def split_shifts(headers: Mapping[str, Headers]) -> tuple[SplitShift, ...]:
     features = header_features(headers)
     if not _differ(features):
         return ()
-    large = [split for split in features if len(features[split]) >= _FOLDS]
+    large = [split for split in features if len(features[split]) >= FOLDS]
     shifts = [_shift(one, other, features) for one, other in combinations(large, 2)]
     return tuple(sorted(shifts, key=lambda shift: -shift.auroc))
 
@@ -99,7 +100,7 @@ def _shift(one: str, other: str, features: Mapping[str, _Rows]) -> SplitShift:
     some, others = (features[name][_drawn(len(features[name]), MOST_TOLD_APART)] for name in (one, other))
     rows = np.concatenate([some, others])
     is_other = np.repeat([0, 1], [len(some), len(others)])
-    folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=0)
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
     forest = _forest(TREES // 4, class_weight="balanced")
     scores = cross_val_predict(forest, rows, is_other, cv=folds, method="predict_proba")[:, 1]
     test = mannwhitneyu(scores[is_other == 1], scores[is_other == 0], alternative="greater")

@@ -36,7 +36,7 @@ class UnionSettings(ImageKeys, Generic[Part]):
     """Which source."""
     parts: Mapping[str, Part] = field(kw_only=True)
     """At least two sources, each under a name of its own and with its own keys, but for those that the union has: image_size,
-    channels, positive and neutral."""
+    channels, positive, neutral and exclude_twins."""
     classes: Mapping[str, Mapping[str, str]] = field(default_factory=dict, kw_only=True)
     """Of parts whose classes are called otherwise: what each is called here, {part: {its class: class}}. What is not in it
     keeps its name; afterwards all parts have equal classes, in the order of the first part."""

@@ -40,7 +40,7 @@ class TrainingSettings:
     weight_decay: float = 1e-8
     """L2 penalty (from the authors' released code)."""
     dropout: float = 0.5
-    """Rate after each hidden dense layer (from the authors' released code)."""
+    """Rate after each hidden dense layer of a chromosome (from the authors' released code); a hand-made network has its own."""
     normalize: Literal["unit", "standard", "imagenet"] = "unit"
     """unit: pixels / 255. standard: then minus the mean and by the deviation of each training channel. imagenet: minus the mean and by the deviation that torchvision's pre-trained networks were trained with; gray images take the averages over its three channels, where a network repeats them each copy its own channel's."""
     precision: Literal["fp32", "bf16"] = "fp32"

@@ -5,6 +5,8 @@ from textwrap import wrap
 
 from evosearch.data import Audit, DataReport, Twin
 from evosearch.data.findings import MANY
+from evosearch.data.shortcuts import FOLDS
+from evosearch.data.twins import ALIKE, DETAIL
 from evosearch.reports.words import counted
 
 _WIDTH = 80
@@ -70,7 +72,7 @@ def _where(splits: str) -> str:
 def _looked(audit: Audit) -> str:
     if audit.set_aside is None:
         return "near ones were not looked for among images so many or so small"
-    return f"{counted(audit.set_aside, 'further pair')} alike as wholes, not in detail"
+    return f"{counted(audit.set_aside, 'further pair')} alike as wholes (from {ALIKE:g}), not in detail (from {DETAIL:g})"
 
 
 def _pair(twin: Twin) -> str:
@@ -79,10 +81,11 @@ def _pair(twin: Twin) -> str:
 
 def _headers(audit: Audit) -> str:
     if audit.shortcut_validation is None:
-        return "there are no files"
+        return "no image has a file of its own"
     said = f"{audit.shortcut_validation:.1%} of validation, a constant answer {audit.constant_answer:.1%}"
     if not audit.split_shift:
-        return f"{said}; all are equal"
+        few = sum(count >= FOLDS for count in audit.counts.values()) < 2
+        return f"{said}; {'too few to tell splits apart' if few else 'all are equal'}"
     best = audit.split_shift[0]
     return f"{said}; they tell {best.one} from {best.other} with AUROC {best.auroc:.2f}"
 

@@ -131,13 +131,9 @@ def start_weights(place: str, network: Network, module: nn.Module) -> None:
     Raises:
         EvaluationError: there are none, or a tensor does not fit, see `evosearch.networks.start_from`.
     """
-    with _local(place, "a search keeps those it starts from where storage.artifacts is") as path:
-        try:
-            start_from(module, _read(path), outputs_of(network, module))
-        except EvaluationError as error:
-            raise EvaluationError(
-                f"'{network}' cannot start from the weights at '{place}': {error}; {_OTHERS}"
-            ) from None
+    kept = "a search keeps those it starts from where storage.artifacts is"
+    with _local(place, kept) as path, _named(network, place):
+        start_from(module, _read(path), outputs_of(network, module))
 
 
 def check_start(path: str, network: Network, module: nn.Module) -> None:
@@ -151,11 +147,18 @@ def check_start(path: str, network: Network, module: nn.Module) -> None:
             found = {name: _kind(file.get_slice(name)) for name in file.keys()}  # noqa: SIM118 - no mapping
     except (SafetensorError, OSError) as error:
         raise EvaluationError(f"'{path}' is no readable safetensors file ({error})") from error
-    try:
+    with _named(network, path):
         placed(found, kinds(module.state_dict()), outputs_of(network, module))
+
+
+@contextmanager
+def _named(network: Network, place: str) -> Iterator[None]:
+    """What does not fit is told with the network and the place of the weights."""
+    try:
+        yield
     except EvaluationError as error:
         raise EvaluationError(
-            f"'{network}' cannot start from the weights at '{path}': {error}; {_OTHERS}"
+            f"'{network}' cannot start from the weights at '{place}': {error}; {_OTHERS}"
         ) from None
 
 

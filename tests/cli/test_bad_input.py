@@ -202,10 +202,10 @@ def test_every_problem_of_a_configuration_has_a_line(command):
 
 
 def test_one_class_only_is_no_task(refused, write_pictures):
-    message = refused("run", write_pictures("cat").config)
-    assert (
-        message
-        == "only one class ('cat') was found; a classifier needs at least two: add images of another one (where classes are folders, in its own)"
+    made = write_pictures("cat")
+    assert refused("run", made.config) == (
+        f"only one class ('cat') was found in {str(made.root)!r}; a classifier needs at least two: add images of another one "
+        "(where classes are folders, in its own)"
     )
 
 

@@ -1,5 +1,6 @@
 """What is in validation or test is not trained on, where the configuration asks for that."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,7 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from evosearch.data import Dataset, ImageFolderSettings, audit_data, inspect_data, load_dataset
+from evosearch.data import (
+    Dataset,
+    ImageFolderSettings,
+    UnionSettings,
+    audit_data,
+    inspect_data,
+    load_dataset,
+)
 from evosearch.errors import DataError
 from tests.data.audited import scan
 
@@ -66,7 +74,28 @@ def test_with_it_train_loses_equal_images_and_near_twins_and_a_note_says_so(scan
 def test_the_command_counts_what_is_left(scans: Path) -> None:
     report = inspect_data(replace(SETTINGS, exclude_twins=True), env={}, cwd=scans.parent, cache=None)
     assert report.counts["train"] == {"cat": 10, "dog": 10}
+    assert report.files is not None
+    assert (report.files.used, report.files.ignored) == (36, {"twins of validation or test": 2})
+    assert report.files.every == sum(path.is_file() for path in scans.rglob("*"))
     assert report.key == loaded(scans, exclude_twins=True).key
+
+
+def test_a_union_leaves_out_what_any_of_its_parts_has_in_validation_or_test(scans: Path) -> None:
+    shutil.copytree(scans, scans.parent / "other")
+    for name in ("val", "test"):  # cut from train, so that it is judged on what the other part trains on
+        shutil.rmtree(scans / name)
+    parts = {"near": SETTINGS, "far": replace(SETTINGS, root="other")}
+    settings = UnionSettings(parts=parts, image_size=32, channels=1)
+    env = {"EVOSEARCH_DATA": str(scans.parent)}
+    before, after = (
+        load_dataset(replace(settings, exclude_twins=one), env=env, cwd=Path("/nowhere"), cache=None)
+        for one in (False, True)
+    )
+    leaked = audit_data(before, None).leaked
+    assert leaked["validation"] and leaked["test"]
+    assert audit_data(after, None).leaked == {"validation": 0, "test": 0}
+    assert any(name.startswith("far/") for name in set(before.names["train"]) - set(after.names["train"]))
+    assert after.test_parts == before.test_parts
 
 
 def test_among_small_images_only_equal_ones_are_left_out_and_the_note_says_so(scans: Path) -> None:

@@ -120,6 +120,6 @@ def test_of_very_many_the_likest_are_kept_and_all_are_counted(monkeypatch: pytes
 
 
 def test_among_too_many_likeness_is_not_looked_for_but_equality_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hygiene, "MOST_COMPARED", 2)
+    monkeypatch.setattr(hygiene, "MOST_WHILE_LOADING", 2)
     found = examined({"train": [(0, noise(1)), (1, noise(1)), (1, disturbed(noise(1)))]})
     assert (len(found.contradictions), found.alike, found.alike_count) == (1, (), None)

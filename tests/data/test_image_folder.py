@@ -81,7 +81,7 @@ def test_links_out_of_the_root_and_broken_links_are_problems_and_so_are_nested_f
         (["train/cat", "val/cat", "validation/cat"], "has 'val' and 'validation'; keep one of them"),
         (
             ["train/cat", "train/dog", "test/cat", "test/cow"],
-            "the splits have different classes: train lacks 'cow'; test lacks 'dog'; every split folder",
+            "' have different classes: train lacks 'cow'; test lacks 'dog'; every split folder",
         ),
     ],
 )
@@ -95,13 +95,17 @@ def test_split_folders_that_do_not_fit_are_refused(tmp_path: Path, folders: list
 @pytest.mark.parametrize(
     ("counts", "message"),
     [
-        ({}, "no class was found; put the images of each class into a folder of its own"),
+        ({}, "no class was found in '{root}'; put the images of each class into a folder of its own"),
         (
             {"cat": 9},
-            "only one class ('cat') was found; a classifier needs at least two: add images of another one (where classes are folders, in its own)",
+            "only one class ('cat') was found in '{root}'; a classifier needs at least two: add images of another one (where "
+            "classes are folders, in its own)",
         ),
         ({"cat": 9, "dog": 0}, "class 'dog' has 0 images, none of them in train and validation and test"),
-        ({"cat": 9, "dog": 2}, "class 'dog' has 2 images, none of them in validation; every split needs"),
+        (
+            {"cat": 9, "dog": 2},
+            "class 'dog' has 2 images, none of them in validation; every split needs at least an image of every class: add images in '{root}'",
+        ),
         (
             {"cat": 1, "dog": 9, "owl": 2},
             "class 'cat' has 1 image, none of them in validation and test; class 'owl' has 2 images, none of them in",
@@ -114,7 +118,7 @@ def test_too_few_classes_or_images_are_refused(
     (tmp_path / "pets").mkdir()
     for name, count in counts.items():
         write_images(tmp_path / "pets" / name, count)
-    with pytest.raises(DataError, match=re.escape(message)):
+    with pytest.raises(DataError, match=re.escape(message.format(root=tmp_path / "pets"))):
         load_dataset(SETTINGS, env={"EVOSEARCH_DATA": str(tmp_path)}, cwd=tmp_path, cache=None)
 
 

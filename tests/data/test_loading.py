@@ -12,6 +12,7 @@ from evosearch.data import (
     DataSettings,
     DigitsSettings,
     ImageFolderSettings,
+    inspect_data,
     load_dataset,
 )
 from evosearch.data.loading import positive_class
@@ -169,6 +170,15 @@ def test_a_positive_class_that_is_not_there_is_refused_with_those_that_are(chose
         ConfigError, match=rf"^data.positive is {chosen!r}; choose one of the classes 'cat', 'dog'"
     ):
         positive_class(chosen, ("cat", "dog"))
+
+
+def test_the_command_refuses_a_positive_class_that_is_not_there_as_a_search_does(pets: Path) -> None:
+    settings = ImageFolderSettings(root="pets", image_size=4, positive="zebra")
+    for read in (load_dataset, inspect_data):
+        with pytest.raises(
+            ConfigError, match=r"^data.positive is 'zebra'; choose one of the classes 'cat', 'dog'"
+        ):
+            read(settings, env={"EVOSEARCH_DATA": str(pets.parent)}, cwd=pets, cache=None)
 
 
 def test_of_several_classes_none_is_positive() -> None:

@@ -113,6 +113,10 @@ def test_what_is_in_it_is_reported(tmp_path: Path) -> None:
             "has val_images of shape (6, 28, 0) and type uint8; expected sides of 1 to 4096 pixels",
         ),
         (
+            {"val_images": np.zeros((6, 28, 28, 3), np.uint8)},
+            "has val_images of shape (6, 28, 28, 3) and type uint8; expected pictures of one shape with train_images, (28, 28)",
+        ),
+        (
             {"test_labels": np.zeros((8, 14), np.uint8)},
             "has 14 labels for each image in test_labels; a network here says one class of each image: take a set of one label",
         ),
@@ -133,7 +137,7 @@ def test_what_is_in_it_is_reported(tmp_path: Path) -> None:
         ),
         (
             {"val_labels": np.array([0, 1, 0, 1, 0, 2**63], np.uint64)},
-            "has the label -9223372036854775808 in val_labels; classes are numbered from 0",
+            "has the label 9223372036854775808 in val_labels; classes are numbered from 0",
         ),
         (
             {"val_labels": np.array([0, 1, 0, 1, 0, 3])},

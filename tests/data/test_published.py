@@ -237,7 +237,7 @@ def test_labels_without_a_class_and_classes_without_an_image_are_refused(tmp_pat
     (folder / "class_names.txt").write_text("\n".join([*NAMES10, "zebra"]))
     assert refusal(Stl10Settings(), tmp_path) == (
         "class 'zebra' has 0 images, none of them in train and validation and test; every split needs at least an image of "
-        "every class: add images"
+        f"every class: add images in '{folder}'"
     )
 
 

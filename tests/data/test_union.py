@@ -123,6 +123,7 @@ def test_different_classes_are_refused_in_one_line_that_names_both_parts(two: Pa
         ({"a": DigitsSettings(positive=0), "b": DigitsSettings()}, {}, "data.parts.a.positive is 0; it is a key of the"),
         ({"a": DigitsSettings(positive="1"), "b": DigitsSettings()}, {}, "data.parts.a.positive is 1; it is a key of the"),
         ({"a": DigitsSettings(), "b": ImageFolderSettings(root="x", neutral=True)}, {}, "data.parts.b.neutral is True; it"),
+        ({"a": DigitsSettings(exclude_twins=True), "b": DigitsSettings()}, {}, "data.parts.a.exclude_twins is True; it"),
         ({"a": DigitsSettings(), "b": DigitsSettings()}, {"classes": {"c": {}}}, "data.classes.c is of no part; parts are a, b"),
         ({"a": DigitsSettings(), "b": DigitsSettings()}, {"neutral": True}, "data.neutral is true, but the part 'data.parts.a'"),
     ],

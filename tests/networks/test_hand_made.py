@@ -3,10 +3,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torchvision import models
+from torchvision.ops import StochasticDepth
 
 from evosearch.blueprint import ImageShape
 from evosearch.genome import HAND_MADE, HandMade
-from evosearch.networks import build_hand_made, decode
+from evosearch.networks import build_hand_made, build_network, decode
 from evosearch.networks.hand_made import OUTPUTS, least_side
 
 PARAMETERS = {
@@ -107,6 +108,19 @@ def test_every_tensor_of_it_is_drawn(name: str) -> None:
     owners = {type(network.get_submodule(key.rpartition(".")[0])) for key in network.state_dict()}
     assert all(issubclass(owner, known) for owner in owners)
     assert not any(key for module in network.modules() for key in module._non_persistent_buffers_set)
+
+
+@pytest.mark.parametrize("name", HAND_MADE)
+def test_what_it_drops_is_its_own_affair_and_not_that_of_the_evolved_ones(name: str) -> None:
+    def rates(network: nn.Module) -> list[tuple[str, float]]:
+        kinds = nn.Dropout | StochasticDepth
+        return [(key, one.p) for key, one in network.named_modules() if isinstance(one, kinds)]
+
+    options = {"init_weights": False} if name == "inception_v3" else {}
+    with torch.device("meta"):
+        theirs = getattr(models, name)(**options)
+        ours = [build_network(HandMade(name), ImageShape(3, 32, 32), 2, rate) for rate in (0.0, 0.9)]
+    assert [rates(one) for one in ours] == [rates(theirs)] * 2
 
 
 def one_step(name: str, side: int) -> tuple[Tensor, ...]:

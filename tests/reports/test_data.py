@@ -124,7 +124,7 @@ def test_an_audit_is_told_the_worst_first_and_with_what_it_rests_on():
     ]
     assert lines[lines.index("  groups: 40") + 1 :] == [
         "  twins: 6 of train and test, 1 inside train; 1,918 further pairs alike as",
-        "    wholes, not in detail",
+        "    wholes (from 0.95), not in detail (from 0.9)",
         "    train cat/0.png (cat) ~ test cat/00.png (cat), 0.971 alike",
         "    train cat/1.png (cat) ~ test cat/10.png (cat), 0.971 alike",
         "    train cat/2.png (cat) ~ test cat/20.png (cat), 0.971 alike",
@@ -142,11 +142,15 @@ def test_an_audit_is_told_the_worst_first_and_with_what_it_rests_on():
 def test_what_was_not_looked_for_is_said():
     audit = replace(AUDIT, set_aside=None, twins=(), twin_counts={}, conflicts=(), conflict_count=0)
     lines = data_lines(replace(SOUND, audit=replace(audit, shortcut_validation=None, split_shift=())))
-    assert "  file headers alone: there are no files" in lines
+    assert "  file headers alone: no image has a file of its own" in lines
     both = " ".join(" ".join(lines).split())
     assert "twins: none; near ones were not looked for among images so many or so small" in both
-    lines = data_lines(replace(SOUND, audit=replace(audit, split_shift=())))
-    assert "80.0% of validation, a constant answer 60.0%; all are equal" in " ".join(" ".join(lines).split())
+    for counts, why in (
+        ({"train": 1206, "validation": 5, "test": 4}, "all are equal"),
+        ({"train": 1206, "validation": 4, "test": 4}, "too few to tell splits apart"),
+    ):
+        lines = data_lines(replace(SOUND, audit=replace(audit, split_shift=(), counts=counts)))
+        assert f"80.0% of validation, a constant answer 60.0%; {why}" in " ".join(" ".join(lines).split())
 
 
 def test_many_of_a_kind_are_one_line_and_what_is_missing_is_no_file():
