@@ -7,7 +7,13 @@ import pytest
 from evosearch.errors import ConfigError
 from evosearch.evaluation import TrainingSettings
 from evosearch.genome import SearchSpace
-from evosearch.search import EavlSettings, FixedListSettings, ListedTrial, RandomSearchSettings
+from evosearch.search import (
+    EavlSettings,
+    EvoCnnSettings,
+    FixedListSettings,
+    ListedTrial,
+    RandomSearchSettings,
+)
 from evosearch.studies import (
     AblationStudy,
     BaselinesStudy,
@@ -19,7 +25,7 @@ from evosearch.studies import (
     steps_of,
 )
 
-EVOLUTION = EavlSettings(population=8, generations=3, elites=2, immigrants=2, fitness="auroc")
+EVOLUTION = EavlSettings(population=8, generations=3, elites=2, immigrants=2, fitness="auroc", redraws=7)
 COMMON = Common(EVOLUTION, SearchSpace(), TrainingSettings(epochs=3))
 
 
@@ -59,7 +65,9 @@ def test_an_ablation_changes_one_thing_in_each_arm_and_leaves_the_budget():
     names = (
         "vgg16_bn",
         "random",
+        "evo_cnn",
         "eavl",
+        "eavl_no_balance",
         "eavl_no_immigrants",
         "eavl_batch_norm_everywhere",
         "eavl_proportional",
@@ -68,15 +76,20 @@ def test_an_ablation_changes_one_thing_in_each_arm_and_leaves_the_budget():
     found, everywhere = arms(step), replace(COMMON.space, batch_norm=1.0)
     assert found["vgg16_bn"].strategy == listed("vgg16_bn")
     assert found["random"].strategy == RandomSearchSettings(
-        evaluations=EVOLUTION.evaluations_in_all, fitness="auroc"
+        evaluations=EVOLUTION.evaluations_in_all, fitness="auroc", redraws=7
+    )
+    assert found["evo_cnn"].strategy == EvoCnnSettings(
+        population=8, generations=3, elites=2, immigrants=2, fitness="auroc", redraws=7
     )
     assert found["eavl"].strategy == EVOLUTION
+    assert found["eavl_no_balance"].strategy == replace(EVOLUTION, balance=False)
     assert found["eavl_no_immigrants"].strategy == replace(EVOLUTION, immigrants=0)
     assert found["eavl_proportional"].strategy == replace(EVOLUTION, selection="proportionate")
     assert found["eavl_batch_norm_everywhere"].strategy == EVOLUTION
     spaces = {name: arm.space for name, arm in found.items()}
     assert {name for name, space in spaces.items() if space == everywhere} == {
         "random",
+        "evo_cnn",
         "eavl_batch_norm_everywhere",
     }
     assert {arm.strategy.evaluations_in_all for name, arm in found.items() if name != "vgg16_bn"} == {
