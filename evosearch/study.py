@@ -43,6 +43,7 @@ from evosearch.studies import (
     compared,
     hardware_of,
     other_than_default,
+    versions_of,
 )
 
 DOUBTS = "doubts.json"
@@ -117,7 +118,7 @@ class Study:
             self.settings.seeds,
             self._budgets(members),
             begun.data_key if begun else "",
-            begun.environment if begun else {},
+            versions_of(self.home, map(self.name, members), self.config.final.epochs),
             hardware_of(self.home, map(self.name, members), self.config.final.epochs),
         )
 
@@ -180,8 +181,18 @@ class Study:
         return (
             f"of {epochs} each: {each}",
             f"final training: {final}, from {counted(self.final_seeds, 'seed')}",
+            *self._learning_rates,
             f"other than by default, which is the papers' where they say: {', '.join(self._narrowed) or 'nothing'}",
         )
+
+    @property
+    def _learning_rates(self) -> tuple[str, ...]:
+        """Of the optimizers that a study compares."""
+        match self.settings:
+            case BatchNormStudy(optimizers=optimizers, learning_rates=rates):
+                return (f"learning rates: {', '.join(f'{one} {rates.of(one):g}' for one in optimizers)}",)
+            case BaselinesStudy() | AblationStudy():
+                return ()
 
     @property
     def _narrowed(self) -> tuple[str, ...]:

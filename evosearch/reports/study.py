@@ -118,6 +118,7 @@ def _csv_facts(table: ComparisonTable) -> dict[str, Any]:
         "budgets": list(facts.budgets),
         "data_key": facts.data_key,
         "test_key": facts.test_key,
+        "numbering": facts.numbering,
         "versions": [" ".join(one) for one in facts.versions],
         "hardware": list(facts.hardware),
         "study_worker_seconds": facts.worker_seconds,
@@ -131,13 +132,13 @@ def comparison_markdown(table: ComparisonTable) -> str:
     bars = [lines[0].keys(), ["---"] * len(lines[0]), *(line.values() for line in lines)]
     return "\n".join(
         [
-            f"# {_inert(table.facts.name)}",
+            f"# {inert(table.facts.name)}",
             "",
-            *(f"- {_inert(line)}" for line in fact_lines(table)),
+            *(f"- {inert(line)}" for line in fact_lines(table)),
             "",
-            *(f"| {' | '.join(map(_inert, bar))} |" for bar in bars),
+            *(f"| {' | '.join(map(inert, bar))} |" for bar in bars),
             "",
-            *(f"- {_inert(line)}" for line in legend_lines(table)),
+            *(f"- {inert(line)}" for line in legend_lines(table)),
             "",
         ]
     )
@@ -170,7 +171,8 @@ def fact_lines(table: ComparisonTable) -> list[str]:
 
 def _facts(table: ComparisonTable, facts: StudyFacts) -> Iterator[str]:
     yield f"{facts.kind}, every arm held against {table.reference}"
-    yield f"seeds {', '.join(map(str, table.seeds))}; {counted(table.images, 'test image')} of {', '.join(facts.classes)}"
+    numbering = f" ({facts.numbering})" if facts.numbering else ""
+    yield f"seeds {', '.join(map(str, table.seeds))}{numbering}; {counted(table.images, 'test image')} of {', '.join(facts.classes)}"
     yield _named("budgets", facts.budgets)
     yield f"always answering the largest class reaches accuracy {table.constant:.4f}"
     if facts.shortcut is not None:
@@ -258,6 +260,6 @@ def _sizes(values: Sequence[int | None]) -> str:
 _MARKUP: Mapping[int, str] = str.maketrans({mark: f"\\{mark}" for mark in "\\|`*[]<"})
 
 
-def _inert(text: str) -> str:
+def inert(text: str) -> str:
     """One line in which nothing is Markdown."""
     return printable(text).translate(_MARKUP)

@@ -117,7 +117,7 @@ class Comparison:
     unpaired: tuple[int, ...]
     """Seeds that only one of them has; they count in its own figures and in no comparison."""
     difference: float
-    """Of the mean accuracies over these seeds."""
+    """Of the mean accuracies over these seeds, to which each search counts alike."""
     interval: Interval
     """95 % of the bootstrap draws of that difference lie here."""
     not_better: float
@@ -180,7 +180,7 @@ class ArmFigures:
     accuracies: tuple[float, ...]
     """Of each seed."""
     accuracy: float
-    """Their mean."""
+    """Their mean, to which each search counts alike."""
     deviation: float | None
     """Their sample standard deviation; None of one seed."""
     interval: Interval
@@ -240,7 +240,7 @@ def _figures(arm: Arm, reference: Arm, drawn: Figures, of_reference: Figures, se
         name=arm.name,
         seeds=arm.seeds,
         accuracies=tuple(accuracies.tolist()),
-        accuracy=float(accuracies.mean()),
+        accuracy=_mean(accuracies, arm.groups_of(arm.seeds)),
         deviation=float(accuracies.std(ddof=1)) if len(arm.seeds) > 1 else None,
         interval=_interval(_resampled_seeds(_means(drawn, arm.groups_of(arm.seeds)), seed)),
         comparison=None if arm is reference else _comparison(arm, reference, drawn, of_reference, seed),
@@ -265,7 +265,7 @@ def _comparison(
         seeds=seeds,
         independent=len(groups),
         unpaired=tuple(sorted({*arm.seeds, *reference.seeds} - set(seeds))),
-        difference=float(pairs.mean()),
+        difference=_mean(pairs.mean(axis=1), groups),
         interval=_interval(differences),
         not_better=float((differences <= _NOTHING).mean()),
         not_worse=float((differences >= -_NOTHING).mean()),
@@ -317,6 +317,11 @@ def _means(drawn: Figures, groups: Sequence[Sequence[int]]) -> Figures:
     if all(len(one) == 1 for one in groups):
         return drawn
     return np.stack([drawn[:, list(one)].mean(axis=1) for one in groups], axis=1)
+
+
+def _mean(values: Figures, groups: Sequence[Sequence[int]]) -> float:
+    """Of `values` (seeds,), those that belong together counted once: what the draws of the bootstrap lie around."""
+    return float(_means(values[None], groups).mean())
 
 
 def _resampled_seeds(drawn: Figures, seed: int) -> Figures:

@@ -67,6 +67,8 @@ class StudyFacts:
     """Accuracy on the same test images of what reads file headers alone, without one pixel; None: not measured."""
     caveats: tuple[str, ...] = ()
     """What the audit of the data found, a line each."""
+    numbering: str = ""
+    """How seeds are numbered where a search has several final trainings."""
 
 
 @dataclass(frozen=True)
@@ -173,8 +175,8 @@ def _row(arm: Arm, figures: ArmFigures, study: StudyFacts, facts: ArmFacts, refe
         figures=figures,
         f1=f1,
         auroc=auroc,
-        believed=_mean(arm.believed),
-        validation=_mean(arm.validation),
+        believed=mean_of_known(arm.believed),
+        validation=mean_of_known(arm.validation),
         facts=facts,
         notes=(*facts.notes, *_untrained(arm, facts), *_unpaired(arm, figures, reference)),
     )
@@ -199,7 +201,8 @@ def _metrics(arm: Arm, probabilities: npt.NDArray[np.float32], study: StudyFacts
     return classification_metrics(arm.labels, probabilities, study.classes, study.positive)
 
 
-def _mean(known: Sequence[float | None]) -> float | None:
+def mean_of_known(known: Sequence[float | None]) -> float | None:
+    """None where nothing is known."""
     values = [one for one in known if one is not None]
     return fmean(values) if values else None
 
@@ -212,7 +215,7 @@ def _untrained(arm: Arm, facts: ArmFacts) -> tuple[str, ...]:
     ]
     if not seeds:
         return ()
-    return (f"not trained: the training loss did not fall by a tenth ({_seeds(seeds)})",)
+    return (f"not trained: the training loss did not fall by a tenth ({named_seeds(seeds)})",)
 
 
 def _unpaired(arm: Arm, figures: ArmFigures, reference: str) -> tuple[str, ...]:
@@ -221,8 +224,9 @@ def _unpaired(arm: Arm, figures: ArmFigures, reference: str) -> tuple[str, ...]:
     if figures.comparison is None:
         return (f"not compared: no seed in common with {reference}",)
     left = figures.comparison.unpaired
-    return (f"compared without {_seeds(left)}, which only one of both has",) if left else ()
+    return (f"compared without {named_seeds(left)}, which only one of both has",) if left else ()
 
 
-def _seeds(seeds: Sequence[int]) -> str:
+def named_seeds(seeds: Sequence[int]) -> str:
+    """`seed 3`, `seeds 0, 1`."""
     return f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"

@@ -15,6 +15,8 @@ from evosearch.reports.study import (
     fact_lines,
     note_lines,
 )
+from evosearch.reports.study_table import study_markdown
+from evosearch.studies import ArmRow, MemberRecord, StudyTable
 from tests.studies.tables import STUDY, small_table
 
 
@@ -126,6 +128,36 @@ def test_the_picture_has_a_point_with_interval_for_each_arm(table, tmp_path):
     differences = [line.get_xdata()[0] for line in right.lines if line.get_marker() == "o"]
     assert differences == pytest.approx([table.rows[1].figures.comparison.difference])
     assert {line.get_label() for line in left.lines} >= {"largest class always", "file headers alone"}
+    assert right.get_visible()
+
+
+def legend(figure):
+    return [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def test_the_picture_names_each_colour_that_it_has(table):
+    assert legend(comparison_figure(table)) == [
+        "the reference",
+        "worse",
+        "not compared",
+        "each seed",
+        "largest class always",
+        "file headers alone",
+    ]
+
+
+def test_where_nothing_is_compared_no_differences_are_drawn(table):
+    figure = comparison_figure(replace(table, rows=table.rows[:1]))
+    assert legend(figure)[:2] == ["the reference", "each seed"]
+    assert not figure.axes[1].get_visible()
+
+
+def test_what_is_missing_is_no_markdown_either():
+    member = MemberRecord(0, "s/a-seed-0", "done", 1, ("<b>\n| it broke",), None, 0.0, (), ())
+    study = StudyTable("s", "baselines", (ArmRow("a", (member,)),), (0,), (), "", ())
+    title, _, missing, fingerprint, *_ = study_markdown(study, None).splitlines()
+    assert (title, missing) == ("# s", "- a: failed (seed 0): \\<b>\\\\n\\| it broke")
+    assert fingerprint.startswith("- fingerprint ")
 
 
 def test_the_picture_is_a_png(table, tmp_path):
