@@ -43,6 +43,7 @@ from evosearch.studies import (
     compared,
     hardware_of,
     other_than_default,
+    own_references,
     versions_of,
 )
 
@@ -124,7 +125,8 @@ class Study:
 
     def comparison(self, table: StudyTable) -> ComparisonTable | None:
         """Of the arms that were read, by the study's `table`; None before any was. Takes a few seconds."""
-        return compared(self.home, table, self.reference, self.config.seed, self._doubts)
+        own = own_references(self.settings, [row.arm for row in table.rows])
+        return compared(self.home, table, self.reference, self.config.seed, self._doubts, own)
 
     @property
     def _doubts(self) -> Doubts:
@@ -157,7 +159,7 @@ class Study:
 
     @property
     def reference(self) -> str:
-        """The arm that the others are held against: what was evolved, else the first; ORIGIN by Adam."""
+        """The arm that the others are held against, but for `own_references`: what was evolved, else the first; ORIGIN by Adam."""
         match self.settings:
             case BaselinesStudy(entries=entries):
                 named = [one.name or one.network for one in entries]

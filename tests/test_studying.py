@@ -258,6 +258,13 @@ def test_the_batch_norm_study_of_a_search_takes_its_configuration(home, config, 
     assert rows["origin-adam"].members[0].best.chromosome == best
     assert "learning rates: adam 0.0001, sgd 0.01" in study.table.budgets
     assert len(rows) in (4, 6), "a variant that the best is itself is trained once"
+    found = study.comparison(study.table)
+    held = {row.figures.name: row.figures.comparison for row in found.rows}
+    assert found.reference == "origin-adam"
+    assert {one.reference for name, one in held.items() if name.endswith("sgd") and "variant" in name} == {
+        "origin-sgd"
+    }
+    assert held["origin-sgd"].reference == "origin-adam"
     rates = {
         name: config_from_json(
             home.find_search(f"tiny-batchnorm/{name}-seed-1-final-1").configuration

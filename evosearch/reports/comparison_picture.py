@@ -38,7 +38,7 @@ def comparison_figure(table: ComparisonTable) -> "Figure":
     right.set_visible(any(row.figures.comparison for row in table.rows))
     for place, row in enumerate(table.rows):
         _draw_accuracy(left, place, row, _colour(row, table.reference))
-        _draw_difference(right, place, row)
+        _draw_difference(right, place, row, several=len(table.references) > 1)
     _draw_constants(left, table)
     right.axvline(0, color=REFERENCE, linewidth=1, linestyle=":")
     left.set_yticks(
@@ -46,7 +46,8 @@ def comparison_figure(table: ComparisonTable) -> "Figure":
     )
     left.set_ylim(len(table.rows) - 0.5, -0.5)
     left.set_xlabel(f"accuracy on {table.images:,} test images")
-    right.set_xlabel(f"difference to {_short(table.reference)}", parse_math=False)
+    other = _short(table.reference) if len(table.references) == 1 else "the arm that each is held against"
+    right.set_xlabel(f"difference to {other}", parse_math=False)
     for axes in (left, right):
         axes.grid(axis="x", alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
@@ -68,10 +69,23 @@ def _draw_accuracy(axes: "Axes", place: int, row: ComparisonRow, colour: str) ->
     _draw_point(axes, place, figures.accuracy, figures.interval, colour)
 
 
-def _draw_difference(axes: "Axes", place: int, row: ComparisonRow) -> None:
+def _draw_difference(axes: "Axes", place: int, row: ComparisonRow, *, several: bool) -> None:
+    """`several`: arms are held against different ones, so that each names its own."""
     found = row.figures.comparison
-    if found is not None:
-        _draw_point(axes, place, found.difference, found.interval, COLOURS[found.verdict])
+    if found is None:
+        return
+    _draw_point(axes, place, found.difference, found.interval, COLOURS[found.verdict])
+    if several:
+        axes.text(
+            1,
+            place - 0.15,
+            f"to {_short(found.reference)}",
+            transform=axes.get_yaxis_transform(),
+            ha="right",
+            fontsize=7,
+            color=UNPAIRED,
+            parse_math=False,
+        )
 
 
 def _draw_point(axes: "Axes", place: int, value: float, interval: Interval, colour: str) -> None:

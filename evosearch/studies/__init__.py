@@ -52,6 +52,7 @@ from evosearch.studies.steps import (
     Spent,
     Step,
     member_name,
+    own_references,
     steps_of,
 )
 from evosearch.studies.table import (
@@ -115,6 +116,7 @@ __all__ = [
     "listed_key",
     "member_name",
     "other_than_default",
+    "own_references",
     "positive_of",
     "predictions_of",
     "protocol_of",

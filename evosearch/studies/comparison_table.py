@@ -98,7 +98,7 @@ class ComparisonTable:
     facts: StudyFacts
     """Above the table."""
     reference: str
-    """The arm that all others are compared with."""
+    """The arm that the others are compared with, but for those that are held against another one."""
     images: int
     """Of the test split."""
     seeds: tuple[int, ...]
@@ -110,6 +110,12 @@ class ComparisonTable:
     rows: tuple[ComparisonRow, ...]
     """In the order in which the arms were given."""
 
+    @property
+    def references(self) -> tuple[str, ...]:
+        """All arms that some other is held against, in order."""
+        held = {row.figures.comparison.reference for row in self.rows if row.figures.comparison is not None}
+        return tuple(row.figures.name for row in self.rows if row.figures.name in {self.reference, *held})
+
 
 def comparison_table(
     arms: Sequence[Arm],
@@ -118,6 +124,7 @@ def comparison_table(
     study: StudyFacts,
     facts: Mapping[str, ArmFacts] | None = None,
     draws: int = DRAWS,
+    references: Mapping[str, str] | None = None,
 ) -> ComparisonTable:
     """Everything a study says of its arms; nothing in it is of another origin than these arguments.
 
@@ -128,13 +135,14 @@ def comparison_table(
         study: what stands above the table.
         facts: what else is known of an arm, by its name.
         draws: of the bootstrap.
+        references: as in `compare`.
 
     Raises:
         SearchConflictError: the arms were read on different test splits.
     """
     facts = facts or {}
     _check_facts(arms, facts)
-    figures = compare(arms, reference, seed, draws)
+    figures = compare(arms, reference, seed, draws, references)
     labels = arms[0].labels
     return ComparisonTable(
         facts=study,
@@ -144,7 +152,13 @@ def comparison_table(
         draws=draws,
         constant=max(float((labels == number).mean()) for number in range(len(study.classes))),
         rows=tuple(
-            _row(arm, found, study, facts.get(arm.name, ArmFacts()), reference)
+            _row(
+                arm,
+                found,
+                study,
+                facts.get(arm.name, ArmFacts()),
+                (references or {}).get(arm.name, reference),
+            )
             for arm, found in zip(arms, figures, strict=True)
         ),
     )

@@ -273,6 +273,24 @@ def _variants(study: BatchNormStudy, common: Common, origin: ListedTrial) -> lis
     ]
 
 
+def own_references(study: StudySettings, arms: Sequence[str]) -> Mapping[str, str]:
+    """Of `arms`, those of a batch-norm study that are held against another one than all the rest, and which: a variant against ORIGIN by
+    the same optimizer (from given weights too, where ORIGIN is), and ORIGIN from given weights against it from random ones.
+
+    >>> own_references(BatchNormStudy(network="C8 |"), ("origin-sgd", "variant1-sgd", "origin-adam"))
+    {'variant1-sgd': 'origin-sgd'}
+    """
+    if not isinstance(study, BatchNormStudy):
+        return {}
+    found = {}
+    for arm in arms:
+        which, _, optimizer = arm.rpartition("-")
+        alike = f"{ORIGIN}{which.removeprefix(which.partition('-')[0])}-{optimizer}"
+        if which != ORIGIN:
+            found[arm] = alike if alike in arms and alike != arm else f"{ORIGIN}-{optimizer}"
+    return found
+
+
 def _trained(study: BatchNormStudy, common: Common, optimizer: Optimizer) -> TrainingSettings:
     rate = study.learning_rates.of(optimizer)
     return replace(common.training, optimizer=optimizer, learning_rate=rate)

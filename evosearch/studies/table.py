@@ -299,7 +299,12 @@ class Doubts:
 
 
 def compared(
-    home: Home, table: StudyTable, reference: str, seed: int, doubts: Doubts
+    home: Home,
+    table: StudyTable,
+    reference: str,
+    seed: int,
+    doubts: Doubts,
+    references: Mapping[str, str],
 ) -> ComparisonTable | None:
     """The arms of a study against each other, by what their networks answered to each test image; None before any did.
 
@@ -309,6 +314,7 @@ def compared(
         reference: the arm that the others are held against; where it was not read yet, the first that was.
         seed: the study's, which the bootstrap draws from.
         doubts: what the audit of the images found.
+        references: as in `evosearch.studies.compare`; an arm whose own reference was not read yet is held against `reference`.
 
     Raises:
         SearchConflictError: they were read on different test splits.
@@ -340,6 +346,7 @@ def compared(
         seed,
         facts,
         {arm.name: _facts_of(row) for row, arm in found},
+        references={arm: other for arm, other in references.items() if {arm, other} <= {*names}},
     )
 
 

@@ -17,7 +17,7 @@ from evosearch.reports.study import (
 )
 from evosearch.reports.study_table import study_markdown
 from evosearch.studies import ArmRow, MemberRecord, StudyTable
-from tests.studies.tables import STUDY, small_table
+from tests.studies.tables import STUDY, crossed_table, small_table
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +129,31 @@ def test_the_picture_has_a_point_with_interval_for_each_arm(table, tmp_path):
     assert differences == pytest.approx([table.rows[1].figures.comparison.difference])
     assert {line.get_label() for line in left.lines} >= {"largest class always", "file headers alone"}
     assert right.get_visible()
+
+
+def test_where_arms_are_held_against_different_ones_each_names_its_own():
+    table = crossed_table()
+    assert table.references == ("origin-sgd", "origin-adam")
+    text = comparison_markdown(table)
+    assert (
+        "every arm held against the one that is named beside its difference, one of origin-sgd, origin-adam"
+        in text
+    )
+    assert "in which the arm is not better, or not worse, than the one that it is held against" in text
+    header, _, *rows = [line for line in text.splitlines() if line.startswith("| ")]
+    assert "| difference |" in header
+    differences = (
+        "-0.1000 to origin-adam",
+        "the reference",
+        "-0.2000 to origin-sgd",
+        "-0.0100 to origin-adam",
+    )
+    assert all(f"| {told} |" in row for told, row in zip(differences, rows, strict=True))
+    read = [line["reference"] for line in csv.DictReader(io.StringIO(comparison_csv(table)))]
+    assert read == ["origin-adam", "origin-adam", "origin-sgd", "origin-adam"]
+    _, right = comparison_figure(table).axes
+    assert [text.get_text() for text in right.texts] == ["to origin-adam", "to origin-sgd", "to origin-adam"]
+    assert right.get_xlabel() == "difference to the arm that each is held against"
 
 
 def legend(figure):

@@ -210,6 +210,18 @@ def test_networks_of_one_search_are_no_seeds_of_their_own():
     assert compared(*whole).independent == 3
 
 
+def test_an_arm_may_be_held_against_another_than_the_rest():
+    rng = np.random.default_rng(0)
+    arms = [drawn_arm(rng, name, 0.7, 3) for name in "abcd"]
+    figures = compare(arms, "a", 0, 500, {"d": "c"})
+    assert [one.comparison and one.comparison.reference for one in figures] == [None, "a", "a", "c"]
+    alone = compare(arms[2:], "c", 0, 500)[1].comparison
+    found = figures[3].comparison
+    assert (found.difference, found.interval, found.p) == (alone.difference, alone.interval, alone.p)
+    with pytest.raises(ValueError, match="'e' must be one of"):
+        compare(arms, "a", 0, 500, {"d": "e"})
+
+
 def test_each_search_counts_alike_however_many_of_its_networks_were_read():
     seeds, searches = (1, 2, 101), (0, 0, 1)
     first = arm_of("a", [np.arange(200) < count for count in (100, 100, 160)], seeds, searches=searches)

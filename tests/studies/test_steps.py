@@ -22,6 +22,7 @@ from evosearch.studies import (
     LearningRates,
     NamedNetwork,
     Spent,
+    own_references,
     steps_of,
 )
 
@@ -135,6 +136,22 @@ def test_origin_is_trained_with_batch_norm_everywhere_and_nowhere_by_each_optimi
     assert found["variant1-sgd"].training == replace(COMMON.training, optimizer="sgd", learning_rate=0.5)
     assert found["origin-adam"].training == replace(COMMON.training, optimizer="adam", learning_rate=1e-4)
     assert len(step.members({})) == 3 * 2 * 5
+
+
+def test_a_variant_is_held_against_origin_that_differs_by_its_batch_norms_alone():
+    study = BatchNormStudy(network="C8 B4 |", optimizers=("sgd", "adam"), weights=("o", "v"))
+    (step,) = steps_of(study, COMMON, {"origin": ListedTrial("C8 B4 |")})
+    assert own_references(study, list(arms(step))) == {
+        "origin-pretrained-sgd": "origin-sgd",
+        "origin-pretrained-adam": "origin-adam",
+        "variant1-sgd": "origin-sgd",
+        "variant1-adam": "origin-adam",
+        "variant1-pretrained-sgd": "origin-pretrained-sgd",
+        "variant1-pretrained-adam": "origin-pretrained-adam",
+        "variant2-sgd": "origin-sgd",
+        "variant2-adam": "origin-adam",
+    }
+    assert own_references(AblationStudy(), ("vgg16_bn", "eavl")) == {}
 
 
 @pytest.mark.parametrize(("origin", "left"), [("B8 B4 |", "variant2"), ("C8 |", "variant1")])
