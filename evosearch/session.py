@@ -60,6 +60,7 @@ from evosearch.studies import (
     FinalReader,
     best_reading,
     is_published,
+    positive_of,
     predictions_of,
     publish_winner,
     repeats_of_readings,
@@ -430,8 +431,8 @@ class SearchSession:
             return
         known = {_seed_of(one, repeats): kept for one in ended if (kept := found[one.key]) is not None}
         if known:
-            classes = (ended[-1].metrics or {})["classes"]
-            self._draw(name, self.folder / ROC, lambda file: draw_roc(name, known, classes, file))
+            classes, positive = positive_of(ended[-1].metrics or {})
+            self._draw(name, self.folder / ROC, lambda file: draw_roc(name, known, classes, file, positive))
 
     def draw_group(self) -> None:
         """Draw the members of its group together, as far as they have come."""

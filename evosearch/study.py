@@ -43,6 +43,8 @@ from evosearch.studies import (
     compared,
     hardware_of,
     other_than_default,
+    own_references,
+    versions_of,
 )
 
 DOUBTS = "doubts.json"
@@ -117,13 +119,14 @@ class Study:
             self.settings.seeds,
             self._budgets(members),
             begun.data_key if begun else "",
-            begun.environment if begun else {},
+            versions_of(self.home, map(self.name, members), self.config.final.epochs),
             hardware_of(self.home, map(self.name, members), self.config.final.epochs),
         )
 
     def comparison(self, table: StudyTable) -> ComparisonTable | None:
         """Of the arms that were read, by the study's `table`; None before any was. Takes a few seconds."""
-        return compared(self.home, table, self.reference, self.config.seed, self._doubts)
+        own = own_references(self.settings, [row.arm for row in table.rows])
+        return compared(self.home, table, self.reference, self.config.seed, self._doubts, own)
 
     @property
     def _doubts(self) -> Doubts:
@@ -156,7 +159,7 @@ class Study:
 
     @property
     def reference(self) -> str:
-        """The arm that the others are held against: what was evolved, else the first; ORIGIN by Adam."""
+        """The arm that the others are held against, but for `own_references`: what was evolved, else the first; ORIGIN by Adam."""
         match self.settings:
             case BaselinesStudy(entries=entries):
                 named = [one.name or one.network for one in entries]
@@ -180,8 +183,18 @@ class Study:
         return (
             f"of {epochs} each: {each}",
             f"final training: {final}, from {counted(self.final_seeds, 'seed')}",
+            *self._learning_rates,
             f"other than by default, which is the papers' where they say: {', '.join(self._narrowed) or 'nothing'}",
         )
+
+    @property
+    def _learning_rates(self) -> tuple[str, ...]:
+        """Of the optimizers that a study compares."""
+        match self.settings:
+            case BatchNormStudy(optimizers=optimizers, learning_rates=rates):
+                return (f"learning rates: {', '.join(f'{one} {rates.of(one):g}' for one in optimizers)}",)
+            case BaselinesStudy() | AblationStudy():
+                return ()
 
     @property
     def _narrowed(self) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,10 +11,10 @@ from safetensors.numpy import save_file
 from evosearch.config import config_from_json, load_config, read_config
 from evosearch.errors import ConfigError, SearchConflictError
 from evosearch.listed import digest_of
-from evosearch.reports import study_document, study_markdown
+from evosearch.reports import fact_lines, study_document, study_markdown
 from evosearch.search import FixedListSettings, ListedTrial
 from evosearch.session import SearchSession
-from evosearch.studies import NamedNetwork
+from evosearch.studies import NamedNetwork, versions_of
 from evosearch.studying import batchnorm_of, begun_study, is_study, open_study
 from evosearch.testing import FormulaEvaluator, Script, ScriptedPool
 from tests.finished_search import TINY, measure, script_workers
@@ -44,6 +45,10 @@ def baselines(home):
     return study_file(f"{{kind: baselines, seeds: [0, 1], networks: {NETWORKS}}}")
 
 
+def accuracies_of(row):
+    return [one.metric("accuracy") for one in row.members]
+
+
 def names_of(home):
     return [row.name for row in home.journal.searches()]
 
@@ -61,7 +66,7 @@ def test_a_study_is_ordinary_searches_and_their_retrainings(home, baselines, api
     assert [one.best.chromosome for one in rows["mine"].members] == ["C8 P | F4"] * 2
     for row in rows.values():
         read = [home.journal.test_readings(one.search) for one in row.members]
-        assert row.accuracies == tuple(one.metrics["accuracy"] for (one,) in read)
+        assert accuracies_of(row) == [one.metrics["accuracy"] for (one,) in read]
     assert study.table.finished
     assert not study.table.failed
 
@@ -71,7 +76,7 @@ def test_arms_are_compared_by_what_their_networks_answered_to_each_image(home, b
     found = study.comparison(study.table)
     assert (found.reference, found.seeds, found.images) == ("evolved", (0, 1), 359)
     for row, compared in zip(study.table.rows, found.rows, strict=True):
-        assert compared.figures.accuracies == pytest.approx(row.accuracies)
+        assert compared.figures.accuracies == pytest.approx(accuracies_of(row))
         assert compared.facts.depth == tuple(one.depth for one in row.members)
     assert found.rows[1].figures.comparison.seeds == (0, 1)
     assert "seeds were not tested" in found.rows[1].figures.comparison.sentence
@@ -251,7 +256,15 @@ def test_the_batch_norm_study_of_a_search_takes_its_configuration(home, config, 
     study = api.run_study(derived, home, source=source)
     rows = {row.arm: row for row in study.table.rows}
     assert rows["origin-adam"].members[0].best.chromosome == best
+    assert "learning rates: adam 0.0001, sgd 0.01" in study.table.budgets
     assert len(rows) in (4, 6), "a variant that the best is itself is trained once"
+    found = study.comparison(study.table)
+    held = {row.figures.name: row.figures.comparison for row in found.rows}
+    assert found.reference == "origin-adam"
+    assert {one.reference for name, one in held.items() if name.endswith("sgd") and "variant" in name} == {
+        "origin-sgd"
+    }
+    assert held["origin-sgd"].reference == "origin-adam"
     rates = {
         name: config_from_json(
             home.find_search(f"tiny-batchnorm/{name}-seed-1-final-1").configuration
@@ -303,6 +316,26 @@ def test_several_final_trainings_of_one_search_are_one_seed(home, baselines, api
     compared = found.rows[1].figures.comparison
     assert (compared.seeds, compared.independent) == ((1, 2, 3), 1)
     assert "seeds were not tested (1 search, 3 are needed)" in compared.sentence
+    told = "seeds 1, 2, 3 (302 would be the second final training of the search from seed 3); "
+    assert any(line.startswith(told) for line in fact_lines(found))
+
+
+def test_the_table_names_every_version_that_a_member_began_with(home, baselines, api, scripted):
+    study = api.run_study(baselines, home)
+    mixed = [
+        SimpleNamespace(name=name, environment={"device": "cpu", "torch": torch, "ray": "2"})
+        for name, torch in (("a", "1.0"), ("a/final-1", "1.0"), ("b", "1.1"))
+    ]
+    journal = SimpleNamespace(find={row.name: row for row in mixed}.get)
+    assert versions_of(SimpleNamespace(journal=journal), ("a", "b", "unbegun"), 1) == (
+        ("torch", "1.0 and 1.1"),
+        ("ray", "2"),
+    )
+    own = {
+        name: str(one) for name, one in home.find_search(MEMBERS[0]).environment.items() if name != "device"
+    }
+    assert own
+    assert dict(study.table.versions) == own
 
 
 def test_a_member_cannot_be_given_more_than_the_others_have(home, baselines, api, scripted):
@@ -353,6 +386,7 @@ def test_a_batch_norm_study_trains_origin_with_the_weights_that_it_was_found_wit
     texts = {row.arm: row.members[0].best.chromosome for row in study.table.rows}
     assert texts["origin-adam"] == "C8 B4 P | F4"
     assert texts["origin-pretrained-adam"] == f"C8 B4 P | F4 @ {digest}"
+    assert {row.members[0].depth for row in study.table.rows} == {3}, "weights change no depth"
     more, source = batchnorm_of("tiny", home, ["study.seeds=[0, 1]", "study.optimizers=[sgd, adam]"])
     rows = api.run_study(more, home, source=source).table.rows
     assert len(rows) == 2 * len(texts)

@@ -196,10 +196,10 @@ ASKED_FOR_ALONE = {
     "evosearch/retraining.py _retraining": {"FixedListSettings"},
     "evosearch/retraining.py _trained_by": {"FixedListSettings"},
     # a study that is about one kind of network or search, and refuses the others, or has nothing to say of them
+    "evosearch/studies/settings.py BatchNormStudy.objections": {"Chromosome"},
     "evosearch/studies/steps.py _evolution": {"EavlSettings"},
     "evosearch/studies/steps.py _variants": {"Pretrained", "Chromosome"},
     "evosearch/studies/steps.py with_batch_norm.gene": {"Conv"},
-    "evosearch/studies/table.py MemberRecord._chromosome": {"Masks", "Chromosome"},
     # a text form of its own beside that of the union it belongs to
     "evosearch/storage/journal/codec.py ": {"Chromosome"},
 }

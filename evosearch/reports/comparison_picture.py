@@ -1,6 +1,6 @@
 """A picture of a study: for each arm its accuracy with the interval, and its difference to the reference."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,15 +29,16 @@ def draw_comparison(table: ComparisonTable, file: Path) -> None:
 
 def comparison_figure(table: ComparisonTable) -> "Figure":
     """Left every arm's accuracy on the test images, a dot for the mean, small ones for each seed, with its interval and the
-    figures of what never looked at an image; right each one's difference to the reference.
+    figures of what never looked at an image; right, where anything is compared, each one's difference to the reference.
     """
     from matplotlib.figure import Figure  # noqa: PLC0415 - half a second that only pictures need
 
     figure = Figure(figsize=(11, 2.1 + 0.42 * len(table.rows)), dpi=120, layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
+    right.set_visible(any(row.figures.comparison for row in table.rows))
     for place, row in enumerate(table.rows):
         _draw_accuracy(left, place, row, _colour(row, table.reference))
-        _draw_difference(right, place, row)
+        _draw_difference(right, place, row, several=len(table.references) > 1)
     _draw_constants(left, table)
     right.axvline(0, color=REFERENCE, linewidth=1, linestyle=":")
     left.set_yticks(
@@ -45,7 +46,8 @@ def comparison_figure(table: ComparisonTable) -> "Figure":
     )
     left.set_ylim(len(table.rows) - 0.5, -0.5)
     left.set_xlabel(f"accuracy on {table.images:,} test images")
-    right.set_xlabel(f"difference to {_short(table.reference)}", parse_math=False)
+    other = _short(table.reference) if len(table.references) == 1 else "the arm that each is held against"
+    right.set_xlabel(f"difference to {other}", parse_math=False)
     for axes in (left, right):
         axes.grid(axis="x", alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
@@ -67,10 +69,23 @@ def _draw_accuracy(axes: "Axes", place: int, row: ComparisonRow, colour: str) ->
     _draw_point(axes, place, figures.accuracy, figures.interval, colour)
 
 
-def _draw_difference(axes: "Axes", place: int, row: ComparisonRow) -> None:
+def _draw_difference(axes: "Axes", place: int, row: ComparisonRow, *, several: bool) -> None:
+    """`several`: arms are held against different ones, so that each names its own."""
     found = row.figures.comparison
-    if found is not None:
-        _draw_point(axes, place, found.difference, found.interval, COLOURS[found.verdict])
+    if found is None:
+        return
+    _draw_point(axes, place, found.difference, found.interval, COLOURS[found.verdict])
+    if several:
+        axes.text(
+            1,
+            place - 0.15,
+            f"to {_short(found.reference)}",
+            transform=axes.get_yaxis_transform(),
+            ha="right",
+            fontsize=7,
+            color=UNPAIRED,
+            parse_math=False,
+        )
 
 
 def _draw_point(axes: "Axes", place: int, value: float, interval: Interval, colour: str) -> None:
@@ -89,20 +104,22 @@ def _draw_constants(axes: "Axes", table: ComparisonTable) -> None:
 def _add_legend(figure: "Figure", table: ComparisonTable) -> None:
     from matplotlib.lines import Line2D  # noqa: PLC0415 - likewise
 
-    found = {row.figures.comparison.verdict for row in table.rows if row.figures.comparison is not None}
-    words: Sequence[tuple[Verdict, str]] = (
-        ("better", "better"),
-        ("worse", "worse"),
-        ("no difference", "no difference beyond chance"),
-    )
+    found = {_colour(row, table.reference) for row in table.rows}
+    words = {
+        REFERENCE: "the reference",
+        COLOURS["better"]: "better",
+        COLOURS["worse"]: "worse",
+        COLOURS["no difference"]: "no difference beyond chance",
+        UNPAIRED: "not compared",
+    }
     points = [
-        Line2D([], [], color=COLOURS[verdict], marker="o", linewidth=2, label=word)
-        for verdict, word in words
-        if verdict in found
+        Line2D([], [], color=colour, marker="o", linewidth=2, label=word)
+        for colour, word in words.items()
+        if colour in found
     ]
     seeds = [Line2D([], [], color=SEED, marker="o", markersize=4, linewidth=0, label="each seed")]
     lines, _ = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles=[*points, *seeds, *lines], frameon=False, loc="outside lower center", ncols=6)
+    figure.legend(handles=[*points, *seeds, *lines], frameon=False, loc="outside lower center", ncols=5)
 
 
 def _short(name: str) -> str:

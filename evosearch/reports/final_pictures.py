@@ -31,9 +31,11 @@ def draw_learning(name: str, rows: Sequence[EvaluationRow], file: Path) -> None:
     save_figure(learning_figure(name, rows), file)
 
 
-def draw_roc(name: str, readings: Mapping[str, Predictions], classes: Sequence[str], file: Path) -> None:
+def draw_roc(
+    name: str, readings: Mapping[str, Predictions], classes: Sequence[str], file: Path, positive: int = 1
+) -> None:
     """Draw `roc_figure` to `file`, a PNG of 960 x 960 pixels."""
-    save_figure(roc_figure(name, readings, classes), file)
+    save_figure(roc_figure(name, readings, classes, positive), file)
 
 
 def learning_figure(name: str, rows: Sequence[EvaluationRow]) -> "Figure":
@@ -113,10 +115,12 @@ class _Curve:
         return cls(np.r_[0.0, _GRID], np.r_[0.0, true], float(np.mean([one.area for one in curves])))
 
 
-def roc_figure(name: str, readings: Mapping[str, Predictions], classes: Sequence[str]) -> "Figure":
+def roc_figure(
+    name: str, readings: Mapping[str, Predictions], classes: Sequence[str], positive: int = 1
+) -> "Figure":
     """The ROC curves of `readings` on the test images, by what tells them apart, with their areas.
 
-    Two classes: a curve for each reading, of either class against the other. Up to `MOST_CLASSES`: a colour for each class
+    Two classes: a curve for each reading, of the class `positive` against the other. Up to `MOST_CLASSES`: a colour for each class
     against the rest, a line for each reading, and the mean area. More: the mean over the classes, for each reading. A class
     without an image has none.
     """
@@ -124,14 +128,18 @@ def roc_figure(name: str, readings: Mapping[str, Predictions], classes: Sequence
 
     axes = Figure(figsize=(8, 8), dpi=120, layout="constrained").subplots()
     axes.set_title(f"ROC of {printable(name)}, {_counted_images(readings)}", parse_math=False)
+    of_two = f", positive: {_plain(classes[positive])}" if len(classes) == 2 else ""
     axes.set(
-        xlabel="false positive rate", ylabel="true positive rate", xlim=(-0.01, 1.01), ylim=(-0.01, 1.01)
+        xlabel=f"false positive rate{of_two}",
+        ylabel="true positive rate",
+        xlim=(-0.01, 1.01),
+        ylim=(-0.01, 1.01),
     )
     axes.set_aspect("equal")
     _plainly(axes)
     axes.plot([0, 1], [0, 1], color="#999999", linestyle=":", linewidth=1)
     by_class = 2 < len(classes) <= MOST_CLASSES
-    lines = _by_class(readings, classes) if by_class else _by_reading(readings, classes)
+    lines = _by_class(readings, classes) if by_class else _by_reading(readings, classes, positive)
     for place, (label, curves) in enumerate(lines):
         told = f"{label}: AUROC {np.mean([one.area for one in curves]):.4f}"
         for number, one in enumerate(curves):
@@ -142,11 +150,11 @@ def roc_figure(name: str, readings: Mapping[str, Predictions], classes: Sequence
 
 
 def _by_reading(
-    readings: Mapping[str, Predictions], classes: Sequence[str]
+    readings: Mapping[str, Predictions], classes: Sequence[str], positive: int
 ) -> Iterator[tuple[str, list[_Curve]]]:
-    """A curve for each reading: of the second class of two, else the mean of all."""
+    """A curve for each reading: of the positive class of two, else the mean of all."""
     for label, one in readings.items():
-        numbers = [1] if len(classes) == 2 else range(len(classes))
+        numbers = [positive] if len(classes) == 2 else range(len(classes))
         found = [curve for number in numbers if (curve := _curve_of(one, number))]
         if found:
             yield label, [found[0] if len(classes) == 2 else _Curve.mean(found)]

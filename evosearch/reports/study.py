@@ -52,7 +52,7 @@ def comparison_csv(table: ComparisonTable) -> str:
     complete. Several values are joined by "; ", what is unknown is empty.
     """
     text = io.StringIO()
-    lines = [_csv_values(row) | _csv_facts(table) for row in table.rows]
+    lines = [_csv_values(row) | _csv_facts(table) | _csv_reference(row, table) for row in table.rows]
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(lines[0])
     for line in lines:
@@ -110,7 +110,7 @@ def _csv_facts(table: ComparisonTable) -> dict[str, Any]:
     return {
         "study": facts.name,
         "kind": facts.kind,
-        "reference": table.reference,
+        "reference": None,  # each arm's own
         "images": table.images,
         "draws": table.draws,
         "constant": table.constant,
@@ -118,11 +118,17 @@ def _csv_facts(table: ComparisonTable) -> dict[str, Any]:
         "budgets": list(facts.budgets),
         "data_key": facts.data_key,
         "test_key": facts.test_key,
+        "numbering": facts.numbering,
         "versions": [" ".join(one) for one in facts.versions],
         "hardware": list(facts.hardware),
         "study_worker_seconds": facts.worker_seconds,
         "caveats": list(facts.caveats),
     }
+
+
+def _csv_reference(row: ComparisonRow, table: ComparisonTable) -> dict[str, Any]:
+    found = row.figures.comparison
+    return {"reference": table.reference if found is None else found.reference}
 
 
 def comparison_markdown(table: ComparisonTable) -> str:
@@ -131,13 +137,13 @@ def comparison_markdown(table: ComparisonTable) -> str:
     bars = [lines[0].keys(), ["---"] * len(lines[0]), *(line.values() for line in lines)]
     return "\n".join(
         [
-            f"# {_inert(table.facts.name)}",
+            f"# {inert(table.facts.name)}",
             "",
-            *(f"- {_inert(line)}" for line in fact_lines(table)),
+            *(f"- {inert(line)}" for line in fact_lines(table)),
             "",
-            *(f"| {' | '.join(map(_inert, bar))} |" for bar in bars),
+            *(f"| {' | '.join(map(inert, bar))} |" for bar in bars),
             "",
-            *(f"- {_inert(line)}" for line in legend_lines(table)),
+            *(f"- {inert(line)}" for line in legend_lines(table)),
             "",
         ]
     )
@@ -169,8 +175,10 @@ def fact_lines(table: ComparisonTable) -> list[str]:
 
 
 def _facts(table: ComparisonTable, facts: StudyFacts) -> Iterator[str]:
-    yield f"{facts.kind}, every arm held against {table.reference}"
-    yield f"seeds {', '.join(map(str, table.seeds))}; {counted(table.images, 'test image')} of {', '.join(facts.classes)}"
+    several = "the one that is named beside its difference, one of " if len(table.references) > 1 else ""
+    yield f"{facts.kind}, every arm held against {several}{', '.join(table.references)}"
+    numbering = f" ({facts.numbering})" if facts.numbering else ""
+    yield f"seeds {', '.join(map(str, table.seeds))}{numbering}; {counted(table.images, 'test image')} of {', '.join(facts.classes)}"
     yield _named("budgets", facts.budgets)
     yield f"always answering the largest class reaches accuracy {table.constant:.4f}"
     if facts.shortcut is not None:
@@ -190,11 +198,12 @@ def _named(what: str, values: Sequence[str]) -> str:
 
 def legend_lines(table: ComparisonTable) -> list[str]:
     """How the columns are read."""
+    held = table.reference if len(table.references) == 1 else "the one that it is held against"
     unread = any(reading > 1 for row in table.rows for reading in row.facts.readings)
     lines = [
         "accuracy: mean over the seeds ± their deviation; 95 %: of the bootstrap's draws, in which seeds and test images are "
         f"drawn together, with replacement, pairs kept ({table.draws:,} draws)",
-        f"not better / not worse: shares of these draws in which the arm is not better, or not worse, than {table.reference}",
+        f"not better / not worse: shares of these draws in which the arm is not better, or not worse, than {held}",
         "p (Holm): two-sided, over the test images with these very networks (McNemar's exact test for one pair, a permutation "
         "test for more), by Holm's method over the table",
         f"a difference is claimed where p is below 0.05, the interval leaves out 0, and, from {LEAST_SEEDS} seeds on, seeds agree "
@@ -208,6 +217,8 @@ def _texts(row: ComparisonRow, table: ComparisonTable) -> dict[str, str]:
     """Cells by heading."""
     figures, facts, found = row.figures, row.facts, row.figures.comparison
     deviation = "" if figures.deviation is None else f" ± {figures.deviation:.4f}"
+    uniform = len(table.references) == 1
+    whose = "" if uniform or found is None else f" to {found.reference}"
     return {
         "arm": figures.name,
         "seeds": str(len(figures.seeds)),
@@ -217,7 +228,9 @@ def _texts(row: ComparisonRow, table: ComparisonTable) -> dict[str, str]:
         "AUROC": _figure(row.auroc),
         "believed": _figure(row.believed),
         "validation": _figure(row.validation),
-        f"against {table.reference}": "" if found is None else f"{found.difference:+.4f}",
+        f"against {table.reference}" if uniform else "difference": ""
+        if found is None
+        else f"{found.difference:+.4f}{whose}",
         "95 % of it": "" if found is None else _span(found.interval, "+"),
         "not better / not worse": "" if found is None else f"{found.not_better:.4f} / {found.not_worse:.4f}",
         "p (Holm)": "" if found is None else _chance(found.p_holm),
@@ -258,6 +271,6 @@ def _sizes(values: Sequence[int | None]) -> str:
 _MARKUP: Mapping[int, str] = str.maketrans({mark: f"\\{mark}" for mark in "\\|`*[]<"})
 
 
-def _inert(text: str) -> str:
+def inert(text: str) -> str:
     """One line in which nothing is Markdown."""
     return printable(text).translate(_MARKUP)

@@ -11,10 +11,11 @@ from evosearch.reports.study import (
     comparison_grid,
     comparison_markdown,
     fact_lines,
+    inert,
     legend_lines,
     note_lines,
 )
-from evosearch.reports.words import cells
+from evosearch.reports.words import bare_table, cells
 from evosearch.studies import ArmRow, ComparisonTable, MemberRecord, StudyTable
 
 
@@ -68,15 +69,16 @@ def study_csv(comparison: ComparisonTable | None) -> str:
 
 def study_markdown(table: StudyTable, comparison: ComparisonTable | None) -> str:
     """As `comparison_markdown`, with what is missing."""
-    whole = f"# {table.name}\n\n" if comparison is None else comparison_markdown(comparison)
-    return whole + "\n".join([*(f"- {line}" for line in unread_lines(table)), ""])
+    whole = f"# {inert(table.name)}\n\n" if comparison is None else comparison_markdown(comparison)
+    return whole + "\n".join([*(f"- {inert(line)}" for line in unread_lines(table)), ""])
 
 
 def study_grid(table: StudyTable, comparison: ComparisonTable | None, width: int | None) -> Table:
     """The table for a terminal of `width` columns; None: of any."""
     if comparison is not None:
         return comparison_grid(comparison, width)
-    grid = Table("arm", box=None, pad_edge=False, header_style="bold")
+    grid = bare_table(None)
+    grid.add_column("arm")
     for row in table.rows:
         grid.add_row(*cells(row.arm))
     return grid

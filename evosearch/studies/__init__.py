@@ -15,7 +15,7 @@ from evosearch.studies.comparison_table import (
     is_trained,
 )
 from evosearch.studies.intervals import intervals_of, wilson
-from evosearch.studies.metrics import Metrics, classification_metrics
+from evosearch.studies.metrics import Metrics, classification_metrics, positive_of
 from evosearch.studies.narrowing import other_than_default
 from evosearch.studies.predictions import predictions_of
 from evosearch.studies.retraining import (
@@ -52,9 +52,19 @@ from evosearch.studies.steps import (
     Spent,
     Step,
     member_name,
+    own_references,
     steps_of,
 )
-from evosearch.studies.table import ArmRow, Doubts, MemberRecord, StudyTable, arm_rows, compared, hardware_of
+from evosearch.studies.table import (
+    ArmRow,
+    Doubts,
+    MemberRecord,
+    StudyTable,
+    arm_rows,
+    compared,
+    hardware_of,
+    versions_of,
+)
 from evosearch.studies.winner import best_reading, fetch_winner, is_published, publish_winner
 
 __all__ = [
@@ -106,6 +116,8 @@ __all__ = [
     "listed_key",
     "member_name",
     "other_than_default",
+    "own_references",
+    "positive_of",
     "predictions_of",
     "protocol_of",
     "publish_winner",
@@ -114,5 +126,6 @@ __all__ = [
     "retrainings",
     "steps_of",
     "trained_as",
+    "versions_of",
     "wilson",
 ]

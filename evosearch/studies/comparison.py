@@ -10,7 +10,7 @@ from seed to seed, in 10 by 3; in 2 of 100 with 5 seeds that differ by 2, in 3 w
 said that seeds were not tested.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from itertools import pairwise
@@ -117,7 +117,7 @@ class Comparison:
     unpaired: tuple[int, ...]
     """Seeds that only one of them has; they count in its own figures and in no comparison."""
     difference: float
-    """Of the mean accuracies over these seeds."""
+    """Of the mean accuracies over these seeds, to which each search counts alike."""
     interval: Interval
     """95 % of the bootstrap draws of that difference lie here."""
     not_better: float
@@ -180,7 +180,7 @@ class ArmFigures:
     accuracies: tuple[float, ...]
     """Of each seed."""
     accuracy: float
-    """Their mean."""
+    """Their mean, to which each search counts alike."""
     deviation: float | None
     """Their sample standard deviation; None of one seed."""
     interval: Interval
@@ -189,7 +189,13 @@ class ArmFigures:
     """None: it is the reference, or has no seed in common with it."""
 
 
-def compare(arms: Sequence[Arm], reference: str, seed: int, draws: int = DRAWS) -> tuple[ArmFigures, ...]:
+def compare(
+    arms: Sequence[Arm],
+    reference: str,
+    seed: int,
+    draws: int = DRAWS,
+    references: Mapping[str, str] | None = None,
+) -> tuple[ArmFigures, ...]:
     """Compare every arm with the one that is named `reference`, on the same test images; in the order given.
 
     Args:
@@ -197,6 +203,7 @@ def compare(arms: Sequence[Arm], reference: str, seed: int, draws: int = DRAWS) 
         reference: the name of one of them.
         seed: the study's, at least 0; all chance comes from it.
         draws: of the bootstrap.
+        references: of the arms that are held against another one than `reference`, that one's name.
 
     Raises:
         SearchConflictError: they were read on different test splits.
@@ -211,15 +218,19 @@ def compare(arms: Sequence[Arm], reference: str, seed: int, draws: int = DRAWS) 
     'better than plain; all 3 seeds agree, as chance alone lets them 25 times in 100'
     """
     by_name = {arm.name: arm for arm in arms}
-    if len(by_name) != len(arms) or reference not in by_name:
-        raise ValueError(f"{reference!r} must be one of {[arm.name for arm in arms]}, each name once")
+    others = {arm.name: reference for arm in arms} | dict(references or {})
+    for name in (reference, *others, *others.values()):
+        if len(by_name) != len(arms) or name not in by_name:
+            raise ValueError(f"{name!r} must be one of {[arm.name for arm in arms]}, each name once")
     for first, second in pairwise(arms):
         _check_same_images(first, second)
     drawn = _resampled_images(np.concatenate([arm.correct for arm in arms]), seed, draws)
     ends = np.cumsum([len(arm.seeds) for arm in arms])[:-1]
     accuracies = dict(zip(by_name, np.split(drawn, ends, axis=1), strict=True))
     figures = [
-        _figures(arm, by_name[reference], accuracies[arm.name], accuracies[reference], seed) for arm in arms
+        _figures(arm, by_name[other], accuracies[arm.name], accuracies[other], seed)
+        for arm in arms
+        for other in [others[arm.name]]
     ]
     return _with_holm(figures)
 
@@ -240,7 +251,7 @@ def _figures(arm: Arm, reference: Arm, drawn: Figures, of_reference: Figures, se
         name=arm.name,
         seeds=arm.seeds,
         accuracies=tuple(accuracies.tolist()),
-        accuracy=float(accuracies.mean()),
+        accuracy=_mean(accuracies, arm.groups_of(arm.seeds)),
         deviation=float(accuracies.std(ddof=1)) if len(arm.seeds) > 1 else None,
         interval=_interval(_resampled_seeds(_means(drawn, arm.groups_of(arm.seeds)), seed)),
         comparison=None if arm is reference else _comparison(arm, reference, drawn, of_reference, seed),
@@ -265,7 +276,7 @@ def _comparison(
         seeds=seeds,
         independent=len(groups),
         unpaired=tuple(sorted({*arm.seeds, *reference.seeds} - set(seeds))),
-        difference=float(pairs.mean()),
+        difference=_mean(pairs.mean(axis=1), groups),
         interval=_interval(differences),
         not_better=float((differences <= _NOTHING).mean()),
         not_worse=float((differences >= -_NOTHING).mean()),
@@ -317,6 +328,11 @@ def _means(drawn: Figures, groups: Sequence[Sequence[int]]) -> Figures:
     if all(len(one) == 1 for one in groups):
         return drawn
     return np.stack([drawn[:, list(one)].mean(axis=1) for one in groups], axis=1)
+
+
+def _mean(values: Figures, groups: Sequence[Sequence[int]]) -> float:
+    """Of `values` (seeds,), those that belong together counted once: what the draws of the bootstrap lie around."""
+    return float(_means(values[None], groups).mean())
 
 
 def _resampled_seeds(drawn: Figures, seed: int) -> Figures:

@@ -67,6 +67,8 @@ class StudyFacts:
     """Accuracy on the same test images of what reads file headers alone, without one pixel; None: not measured."""
     caveats: tuple[str, ...] = ()
     """What the audit of the data found, a line each."""
+    numbering: str = ""
+    """How seeds are numbered where a search has several final trainings."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ class ComparisonTable:
     facts: StudyFacts
     """Above the table."""
     reference: str
-    """The arm that all others are compared with."""
+    """The arm that the others are compared with, but for those that are held against another one."""
     images: int
     """Of the test split."""
     seeds: tuple[int, ...]
@@ -108,6 +110,12 @@ class ComparisonTable:
     rows: tuple[ComparisonRow, ...]
     """In the order in which the arms were given."""
 
+    @property
+    def references(self) -> tuple[str, ...]:
+        """All arms that some other is held against, in order."""
+        held = {row.figures.comparison.reference for row in self.rows if row.figures.comparison is not None}
+        return tuple(row.figures.name for row in self.rows if row.figures.name in {self.reference, *held})
+
 
 def comparison_table(
     arms: Sequence[Arm],
@@ -116,6 +124,7 @@ def comparison_table(
     study: StudyFacts,
     facts: Mapping[str, ArmFacts] | None = None,
     draws: int = DRAWS,
+    references: Mapping[str, str] | None = None,
 ) -> ComparisonTable:
     """Everything a study says of its arms; nothing in it is of another origin than these arguments.
 
@@ -126,13 +135,14 @@ def comparison_table(
         study: what stands above the table.
         facts: what else is known of an arm, by its name.
         draws: of the bootstrap.
+        references: as in `compare`.
 
     Raises:
         SearchConflictError: the arms were read on different test splits.
     """
     facts = facts or {}
     _check_facts(arms, facts)
-    figures = compare(arms, reference, seed, draws)
+    figures = compare(arms, reference, seed, draws, references)
     labels = arms[0].labels
     return ComparisonTable(
         facts=study,
@@ -142,7 +152,13 @@ def comparison_table(
         draws=draws,
         constant=max(float((labels == number).mean()) for number in range(len(study.classes))),
         rows=tuple(
-            _row(arm, found, study, facts.get(arm.name, ArmFacts()), reference)
+            _row(
+                arm,
+                found,
+                study,
+                facts.get(arm.name, ArmFacts()),
+                (references or {}).get(arm.name, reference),
+            )
             for arm, found in zip(arms, figures, strict=True)
         ),
     )
@@ -173,8 +189,8 @@ def _row(arm: Arm, figures: ArmFigures, study: StudyFacts, facts: ArmFacts, refe
         figures=figures,
         f1=f1,
         auroc=auroc,
-        believed=_mean(arm.believed),
-        validation=_mean(arm.validation),
+        believed=mean_of_known(arm.believed),
+        validation=mean_of_known(arm.validation),
         facts=facts,
         notes=(*facts.notes, *_untrained(arm, facts), *_unpaired(arm, figures, reference)),
     )
@@ -199,7 +215,8 @@ def _metrics(arm: Arm, probabilities: npt.NDArray[np.float32], study: StudyFacts
     return classification_metrics(arm.labels, probabilities, study.classes, study.positive)
 
 
-def _mean(known: Sequence[float | None]) -> float | None:
+def mean_of_known(known: Sequence[float | None]) -> float | None:
+    """None where nothing is known."""
     values = [one for one in known if one is not None]
     return fmean(values) if values else None
 
@@ -212,7 +229,7 @@ def _untrained(arm: Arm, facts: ArmFacts) -> tuple[str, ...]:
     ]
     if not seeds:
         return ()
-    return (f"not trained: the training loss did not fall by a tenth ({_seeds(seeds)})",)
+    return (f"not trained: the training loss did not fall by a tenth ({named_seeds(seeds)})",)
 
 
 def _unpaired(arm: Arm, figures: ArmFigures, reference: str) -> tuple[str, ...]:
@@ -221,8 +238,9 @@ def _unpaired(arm: Arm, figures: ArmFigures, reference: str) -> tuple[str, ...]:
     if figures.comparison is None:
         return (f"not compared: no seed in common with {reference}",)
     left = figures.comparison.unpaired
-    return (f"compared without {_seeds(left)}, which only one of both has",) if left else ()
+    return (f"compared without {named_seeds(left)}, which only one of both has",) if left else ()
 
 
-def _seeds(seeds: Sequence[int]) -> str:
+def named_seeds(seeds: Sequence[int]) -> str:
+    """`seed 3`, `seeds 0, 1`."""
     return f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"

@@ -1,5 +1,6 @@
 """How good a trained network is on the test images, by scikit-learn."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -45,6 +46,16 @@ class Metrics:
             "classes": list(self.classes),
             "confusion": [list(row) for row in self.confusion],
         }
+
+
+def positive_of(metrics: Mapping[str, Any]) -> tuple[tuple[str, ...], int]:
+    """The classes of journaled metrics, and the number of the positive one of two; the second where older versions said none.
+
+    >>> positive_of({"classes": ["COVID", "NORMAL"], "positive": "COVID"})
+    (('COVID', 'NORMAL'), 0)
+    """
+    classes = tuple(metrics["classes"])
+    return classes, classes.index(metrics["positive"]) if metrics.get("positive") in classes else 1
 
 
 def classification_metrics(

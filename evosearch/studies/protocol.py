@@ -178,7 +178,7 @@ DIVERGENCES = (
     Divergence(
         "initial weights of the output layer",
         "Kaiming's, of all layers",
-        '"Peer competitors", ablation studies',
+        "about Table 4, ablation studies",
         None,
         "as the text, though no ReLU follows the output layer: its logits begin larger than PyTorch's own weights would make them; "
         "biases are 0",
@@ -209,7 +209,7 @@ DIVERGENCES = (
     Divergence(
         "size and values of the images",
         "no preprocessing; the size is not said",
-        '"Parameter settings", "COVID-CT dataset"',
+        "abstract, ablation studies",
         None,
         "224 x 224 (8 x 8 for digits), values divided by 255",
         (("data.image_size", None), ("training.normalize", "unit"), ("training.augment", "none")),
@@ -249,7 +249,7 @@ DIVERGENCES = (
     ),
     Divergence(
         "ablation beyond the paper",
-        "random search, EVO-CNN and a network with batch norms only",
+        "random search, EVO-CNN and VGG16-BN",
         "ablation studies",
         None,
         "besides EAVL without balance, without immigrants, without the choice of batch norm (`space.batch_norm: 1`), and with parents "

@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from evosearch.errors import ConfigError, InvalidChromosomeError
 from evosearch.evaluation import Optimizer
-from evosearch.genome import HAND_MADE, parse_network
+from evosearch.genome import HAND_MADE, Chromosome, parse_network
 
 EVOLVED = "evolved"
 """In `study.networks`: the network that the file's own strategy finds."""
@@ -113,6 +113,15 @@ class BaselinesStudy(StudyKeys):
                 check_network(one, "study.networks")
         _refuse_twice("study.networks", [arm_of(one) for one in self.networks], "; give one another `name`")
 
+    def objections(self) -> Sequence[str]:
+        """Why no new study may have it, a line each."""
+        return [
+            f"study.networks has {EVOLVED} with the weights {one.weights!r}; what a search finds starts from random ones, so "
+            "leave `weights` out"
+            for one in self.entries
+            if one.network == EVOLVED and one.weights is not None
+        ]
+
     @property
     def entries(self) -> tuple[NamedNetwork, ...]:
         """The networks, each with its arm's name."""
@@ -213,11 +222,20 @@ class BatchNormStudy(StudyKeys):
                 f"study.weights holds {len(self.weights)} files; there are three networks, ORIGIN, VARIANT#1 and VARIANT#2"
             )
         if self.network is not None:
-            check_network(self.network, "study.network")
-            if self.network in (*HAND_MADE, EVOLVED):
+            if not self.network or self.network in (*HAND_MADE, EVOLVED):
                 raise ConfigError(
                     f"study.network is {self.network!r}; give a chromosome, `C8 B16 P | F32`, or the name of a search"
                 )
+            check_network(self.network, "study.network")
+
+    def objections(self) -> Sequence[str]:
+        """Why no new study may have it, a line each."""
+        origin = parse_network(self.network) if self.network is not None and is_text(self.network) else None
+        if not isinstance(origin, Chromosome) or origin.convolutions:
+            return ()
+        return [
+            f"study.network is {self.network!r}, without a convolution; give one that has a batch norm or may have one"
+        ]
 
 
 StudySettings: TypeAlias = BaselinesStudy | AblationStudy | BatchNormStudy

@@ -6,14 +6,15 @@ and is no list here. Each member is an ordinary search: the arm's strategy, spac
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from evosearch.errors import ConfigError, InvalidChromosomeError
-from evosearch.evaluation import TrainingSettings
+from evosearch.evaluation import Optimizer, TrainingSettings
 from evosearch.genome import Chromosome, Conv, HeadGene, Pretrained, SearchSpace, parse_network
 from evosearch.search import (
-    STRATEGIES,
     EavlSettings,
+    EvoCnnSettings,
+    EvolutionKeys,
     FixedListSettings,
     ListedTrial,
     RandomSearchSettings,
@@ -201,7 +202,7 @@ def _ablated(arm: AblationArm, common: Common) -> ArmPlan:
         case "random":
             raise AssertionError("it has a budget of its own")
         case "evo_cnn":
-            return ArmPlan(arm, _as_strategy("evo_cnn", evolution), everywhere, common.training)
+            return ArmPlan(arm, _in_static_space(evolution), everywhere, common.training)
         case "eavl_batch_norm_everywhere":
             return ArmPlan(arm, evolution, everywhere, common.training)
         case "eavl":
@@ -211,26 +212,14 @@ def _ablated(arm: AblationArm, common: Common) -> ArmPlan:
         case "eavl_proportional":
             changed = replace(evolution, selection="proportionate")
         case "eavl_no_balance":
-            changed = _with(evolution, arm, balance=False)
+            changed = replace(evolution, balance=False)
     return ArmPlan(arm, changed, common.space, common.training)
 
 
-def _with(evolution: EavlSettings, arm: AblationArm, **switches: Any) -> EavlSettings:
-    known = {one.name for one in fields(evolution)}
-    if missing := [one for one in switches if one not in known]:
-        raise ConfigError(
-            f"study.arms has {arm}, which this version cannot train: there is no strategy.{missing[0]}"
-        )
-    return replace(evolution, **switches)
-
-
-def _as_strategy(name: str, evolution: EavlSettings) -> StrategySettings:
-    """The strategy `name` with all that it has in common with the evolution."""
-    if name not in STRATEGIES.names:
-        raise ConfigError(f"study.arms has {name}, which this version does not have; leave it out")
-    kind = STRATEGIES.find(name)
-    shared = {one.name for one in fields(kind)} & {one.name for one in fields(evolution)} - {"name"}
-    return kind(**{key: getattr(evolution, key) for key in shared})
+def _in_static_space(evolution: EavlSettings) -> EvoCnnSettings:
+    """EVO-CNN with all that it has in common with the evolution."""
+    shared = {one.name for one in fields(EvolutionKeys)} - {"name"}
+    return EvoCnnSettings(**{key: getattr(evolution, key) for key in shared})
 
 
 # Batch norm.
@@ -284,6 +273,24 @@ def _variants(study: BatchNormStudy, common: Common, origin: ListedTrial) -> lis
     ]
 
 
-def _trained(study: BatchNormStudy, common: Common, optimizer: Any) -> TrainingSettings:
+def own_references(study: StudySettings, arms: Sequence[str]) -> Mapping[str, str]:
+    """Of `arms`, those of a batch-norm study that are held against another one than all the rest, and which: a variant against ORIGIN by
+    the same optimizer (from given weights too, where ORIGIN is), and ORIGIN from given weights against it from random ones.
+
+    >>> own_references(BatchNormStudy(network="C8 |"), ("origin-sgd", "variant1-sgd", "origin-adam"))
+    {'variant1-sgd': 'origin-sgd'}
+    """
+    if not isinstance(study, BatchNormStudy):
+        return {}
+    found = {}
+    for arm in arms:
+        which, _, optimizer = arm.rpartition("-")
+        alike = f"{ORIGIN}{which.removeprefix(which.partition('-')[0])}-{optimizer}"
+        if which != ORIGIN:
+            found[arm] = alike if alike in arms and alike != arm else f"{ORIGIN}-{optimizer}"
+    return found
+
+
+def _trained(study: BatchNormStudy, common: Common, optimizer: Optimizer) -> TrainingSettings:
     rate = study.learning_rates.of(optimizer)
     return replace(common.training, optimizer=optimizer, learning_rate=rate)

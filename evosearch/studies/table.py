@@ -7,16 +7,23 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean
 from typing import Any, Self
 
 import numpy as np
 
 from evosearch.evaluation import FinalSettings, Masks, evaluation_seed, parse_subject
-from evosearch.genome import Chromosome, SearchSpace, parse_network, weights_of
+from evosearch.genome import Chromosome, HandMade, Pretrained, SearchSpace, parse_network, weights_of
 from evosearch.storage import EvaluationRow, Home, SearchRow, TestReading
 from evosearch.studies.comparison import Arm
-from evosearch.studies.comparison_table import ArmFacts, ComparisonTable, StudyFacts, comparison_table
+from evosearch.studies.comparison_table import (
+    ArmFacts,
+    ComparisonTable,
+    StudyFacts,
+    comparison_table,
+    mean_of_known,
+    named_seeds,
+)
+from evosearch.studies.metrics import positive_of
 from evosearch.studies.predictions import predictions_of
 from evosearch.studies.retraining import final_name, reading_key
 from evosearch.studies.steps import MemberPlan
@@ -59,18 +66,16 @@ class MemberRecord:
     def metric(self, name: str) -> float | None:
         """A figure of its reading, the mean of several; None: not known."""
         found = [(one.metrics or {}).get(name) for one in self.read]
-        return _mean(one for one in found if isinstance(one, float | int))
+        return mean_of_known([one for one in found if isinstance(one, float | int)])
 
     @property
     def depth(self) -> int | None:
-        """Convolutions and dense layers of a chromosome; None of anything else."""
-        chromosome = self._chromosome
-        return None if chromosome is None else len(chromosome.convolutions) + len(chromosome.tail)
-
-    @property
-    def _chromosome(self) -> Chromosome | None:
-        found = None if self.best is None else parse_subject(self.best.chromosome)
-        return found if isinstance(found, Chromosome) and not isinstance(found, Masks) else None
+        """Convolutions and dense layers of a chromosome, whatever it starts from; None of anything else."""
+        match None if self.best is None else parse_subject(self.best.chromosome):
+            case (Chromosome() as found) | Pretrained(chromosome=found):
+                return len(found.convolutions) + len(found.tail)
+            case HandMade() | Masks() | None:
+                return None
 
 
 @dataclass(frozen=True)
@@ -93,15 +98,7 @@ class ArmRow:
         """By which a network is paired with those of other arms: the member's seed; of several final trainings a number that
         says which member and which of them, 302 for the second of seed 3.
         """
-        if (count := len(member.readings)) == 1:
-            return member.seed
-        step = 100 if count < 100 else 10_000
-        return step * member.seed + member.readings.index(reading) + 1
-
-    @property
-    def accuracies(self) -> tuple[float, ...]:
-        """On the test images, of the members that were read."""
-        return tuple(one for member in self.members if (one := member.metric("accuracy")) is not None)
+        return _numbered(member.seed, member.readings.index(reading) + 1, len(member.readings))
 
     @property
     def seconds(self) -> float:
@@ -113,12 +110,12 @@ class ArmRow:
         """What a reader has to know of it, a phrase each."""
         told = []
         if self.outside:
-            told.append(f"depth outside of the initial range ({_seeds(self.outside)})")
+            told.append(f"depth outside of the initial range ({named_seeds(self.outside)})")
         if seeds := [one.seed for one in self.members if one.failures]:
             last = next(one.failures[-1] for one in self.members if one.failures)
-            told.append(f"failed ({_seeds(seeds)}): {last}")
+            told.append(f"failed ({named_seeds(seeds)}): {last}")
         if seeds := [one.seed for one in self.members if not one.failures and not one.is_read]:
-            told.append(f"unfinished ({_seeds(seeds)})")
+            told.append(f"unfinished ({named_seeds(seeds)})")
         return tuple(told)
 
 
@@ -138,8 +135,8 @@ class StudyTable:
     """What each arm was allowed, a phrase each."""
     data_key: str
     """Hash of the images and their splits; empty before the first member has begun."""
-    environment: Mapping[str, Any]
-    """Versions and device of the first member."""
+    versions: tuple[tuple[str, str], ...]
+    """Of what all members computed with: name and version, several where they differ."""
     hardware: tuple[str, ...] = ()
     """Of the workers of all members, each kind once, sorted."""
 
@@ -196,10 +193,26 @@ def hardware_of(home: Home, names: Iterable[str], epochs: int) -> tuple[str, ...
     """What the members `names` and their retrainings for `epochs` computed on, each kind once, sorted; the kind of device where no
     worker said more, as in journals before workers did.
     """
-    each = [name for one in names for name in (one, final_name(one, epochs))]
-    rows = [row for name in each if (row := home.journal.find(name)) is not None]
+    rows = _rows_of(home, names, epochs)
     seen = {one for row in rows for one in home.journal.processors(row.name)}
     return tuple(sorted(seen or {str(one) for row in rows if (one := row.environment.get("device"))}))
+
+
+def versions_of(home: Home, names: Iterable[str], epochs: int) -> tuple[tuple[str, str], ...]:
+    """What the members `names` and their retrainings for `epochs` began with: name and version, and where some began with another
+    one, all of them.
+    """
+    found: dict[str, list[str]] = {}
+    for row in _rows_of(home, names, epochs):
+        for name, version in row.environment.items():
+            if name != "device" and str(version) not in found.setdefault(name, []):
+                found[name].append(str(version))
+    return tuple((name, " and ".join(versions)) for name, versions in found.items())
+
+
+def _rows_of(home: Home, names: Iterable[str], epochs: int) -> list[SearchRow]:
+    each = (name for one in names for name in (one, final_name(one, epochs)))
+    return [row for name in each if (row := home.journal.find(name)) is not None]
 
 
 def _outside(members: Sequence[MemberRecord], space: SearchSpace) -> tuple[int, ...]:
@@ -286,7 +299,12 @@ class Doubts:
 
 
 def compared(
-    home: Home, table: StudyTable, reference: str, seed: int, doubts: Doubts
+    home: Home,
+    table: StudyTable,
+    reference: str,
+    seed: int,
+    doubts: Doubts,
+    references: Mapping[str, str],
 ) -> ComparisonTable | None:
     """The arms of a study against each other, by what their networks answered to each test image; None before any did.
 
@@ -296,6 +314,7 @@ def compared(
         reference: the arm that the others are held against; where it was not read yet, the first that was.
         seed: the study's, which the bootstrap draws from.
         doubts: what the audit of the images found.
+        references: as in `evosearch.studies.compare`; an arm whose own reference was not read yet is held against `reference`.
 
     Raises:
         SearchConflictError: they were read on different test splits.
@@ -305,20 +324,21 @@ def compared(
         return None
     names = [arm.name for _, arm in found]
     known = next(one.metrics for row, _ in found for _, one in row.read if one.metrics is not None)
-    classes = tuple(known["classes"])
+    classes, positive = positive_of(known)
     facts = StudyFacts(
         name=table.name,
         kind=table.kind,
         classes=classes,
-        positive=classes.index(known["positive"]) if known.get("positive") in classes else 1,
+        positive=positive,
         budgets=table.budgets,
         data_key=table.data_key,
         test_key=found[0][1].test_key,
-        versions=tuple((name, str(one)) for name, one in table.environment.items() if name != "device"),
+        versions=table.versions,
         hardware=table.hardware,
         worker_seconds=table.seconds,
         shortcut=doubts.shortcut,
         caveats=doubts.caveats,
+        numbering=_numbering(table.rows),
     )
     return comparison_table(
         [arm for _, arm in found],
@@ -326,7 +346,21 @@ def compared(
         seed,
         facts,
         {arm.name: _facts_of(row) for row, arm in found},
+        references={arm: other for arm, other in references.items() if {arm, other} <= {*names}},
     )
+
+
+def _numbered(seed: int, training: int, trainings: int) -> int:
+    """The number of one of the final trainings, from 1, of the search from `seed`."""
+    return seed if trainings == 1 else (100 if trainings < 100 else 10_000) * seed + training
+
+
+def _numbering(rows: Sequence[ArmRow]) -> str:
+    """What is said of the numbers of networks where they are not the seeds of their searches."""
+    trainings = max(len(member.readings) for row in rows for member in row.members)
+    if trainings == 1:
+        return ""
+    return f"{_numbered(3, 2, trainings)} would be the second final training of the search from seed 3"
 
 
 def _answers(home: Home, row: ArmRow) -> Arm | None:
@@ -361,12 +395,3 @@ def _facts_of(row: ArmRow) -> ArmFacts:
         readings=tuple(one.place for _, one in row.read),
         notes=row.notes,
     )
-
-
-def _mean(values: Iterable[float]) -> float | None:
-    known = list(values)
-    return fmean(known) if known else None
-
-
-def _seeds(seeds: Sequence[int]) -> str:
-    return f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"

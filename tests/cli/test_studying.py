@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from evosearch.errors import CannotRunError
 from evosearch.evaluation import Failure, FailureKind, TrainingTask
 from evosearch.session import SearchSession
 from evosearch.testing import FormulaEvaluator
-from tests.finished_search import TINY, measure, script_workers
+from tests.finished_search import TINY, FailingPool, measure, script_workers
 
 STUDY = f"{TINY}study: {{kind: baselines, networks: [evolved, resnet18]}}\n"
 
@@ -103,6 +104,14 @@ def test_what_cannot_be_is_refused_in_one_line_and_nothing_is_begun(study, refus
         (("batchnorm", "nothing"), "there is no search 'nothing'"),
         (("baselines", "compare.yaml", "--set", "study.networks=[{network: resnet18, weights: w}]"),
          "study.networks: there is no file of weights 'w'"),
+        (("baselines", "compare.yaml", "--set", "study.networks=[{network: evolved, weights: w}]"),
+         "study.networks has evolved with the weights 'w'; what a search finds starts from random ones"),
+        (("batchnorm", "tiny", "--set", "study.network=P | F4"), "study.network is 'P | F4', without a convolution"),
+        (("batchnorm", "tiny", "--set", "study.kind=batch_norm"), 'study.kind is "batch_norm"; expected baselines, abl'),
+        (("ablation", "compare.yaml", "--set", "study={kind: ablation, arms: [eavl, dance]}"),
+         'study.arms[1] is "dance"; expected vgg16_bn, random'),
+        (("baselines", "compare.yaml", "--seeds", "1,1"), "--seeds 1,1: 1 is there twice"),
+        (("baselines", "compare.yaml", "--set", "study.seeds=[]"), "study.seeds holds 0 seeds"),
     ):  # fmt: skip
         assert told in refused(*arguments)
         assert "compare" not in study("status").out
@@ -119,6 +128,14 @@ def test_of_a_study_that_has_ended_nothing_else_is_taken(study, refused):
         (("baselines", "compare.yaml", "--set", "training.epochs=2"), "'compare' is a study of another configuration"),
     ):  # fmt: skip
         assert told in refused(*arguments)
+
+
+def test_a_search_that_has_not_finished_is_no_origin(study, refused, api):
+    with api.giving(make_pool=lambda *_: FailingPool(CannotRunError("the disk is full"))):
+        assert study("run", "tiny.yaml").status == 3
+    told = refused("batchnorm", "tiny")
+    assert told.endswith("study.network: 'tiny' is unfinished; `evosearch resume tiny` comes first")
+    assert "tiny-batchnorm" not in study("status").out
 
 
 class HandMadeFail(FormulaEvaluator):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PIL import Image
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import roc_auc_score, roc_curve
 
 from evosearch.reports import draw_learning, draw_roc
 from evosearch.reports.curve import MOST_NAMED
@@ -87,6 +87,15 @@ def test_of_two_classes_each_reading_is_a_line_with_its_area():
     _, first, _ = drawn(figure.axes[0])
     assert (first[0], first[-1]) == ((0, 0), (1, 1))
     assert figure.axes[0].get_title() == "ROC of pets/final-3, 60 test images, 2 networks"
+
+
+def test_of_two_classes_the_curve_is_of_the_positive_one():
+    one = answers(2)
+    for number, name in enumerate(("COVID", "NORMAL")):
+        (axes,) = roc_figure("pets/final-3", {"seed 1": one}, ["COVID", "NORMAL"], positive=number).axes
+        false, true, _ = roc_curve(one.labels == number, one.odds(number))
+        assert drawn(axes)[1] == list(zip(false, true, strict=True))
+        assert axes.get_xlabel() == f"false positive rate, positive: {name}"
 
 
 def test_of_some_classes_each_is_a_line_against_the_rest():

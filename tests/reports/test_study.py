@@ -15,7 +15,9 @@ from evosearch.reports.study import (
     fact_lines,
     note_lines,
 )
-from tests.studies.tables import STUDY, small_table
+from evosearch.reports.study_table import study_markdown
+from evosearch.studies import ArmRow, MemberRecord, StudyTable
+from tests.studies.tables import STUDY, crossed_table, small_table
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +128,61 @@ def test_the_picture_has_a_point_with_interval_for_each_arm(table, tmp_path):
     differences = [line.get_xdata()[0] for line in right.lines if line.get_marker() == "o"]
     assert differences == pytest.approx([table.rows[1].figures.comparison.difference])
     assert {line.get_label() for line in left.lines} >= {"largest class always", "file headers alone"}
+    assert right.get_visible()
+
+
+def test_where_arms_are_held_against_different_ones_each_names_its_own():
+    table = crossed_table()
+    assert table.references == ("origin-sgd", "origin-adam")
+    text = comparison_markdown(table)
+    assert (
+        "every arm held against the one that is named beside its difference, one of origin-sgd, origin-adam"
+        in text
+    )
+    assert "in which the arm is not better, or not worse, than the one that it is held against" in text
+    header, _, *rows = [line for line in text.splitlines() if line.startswith("| ")]
+    assert "| difference |" in header
+    differences = (
+        "-0.1000 to origin-adam",
+        "the reference",
+        "-0.2000 to origin-sgd",
+        "-0.0100 to origin-adam",
+    )
+    assert all(f"| {told} |" in row for told, row in zip(differences, rows, strict=True))
+    read = [line["reference"] for line in csv.DictReader(io.StringIO(comparison_csv(table)))]
+    assert read == ["origin-adam", "origin-adam", "origin-sgd", "origin-adam"]
+    _, right = comparison_figure(table).axes
+    assert [text.get_text() for text in right.texts] == ["to origin-adam", "to origin-sgd", "to origin-adam"]
+    assert right.get_xlabel() == "difference to the arm that each is held against"
+
+
+def legend(figure):
+    return [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def test_the_picture_names_each_colour_that_it_has(table):
+    assert legend(comparison_figure(table)) == [
+        "the reference",
+        "worse",
+        "not compared",
+        "each seed",
+        "largest class always",
+        "file headers alone",
+    ]
+
+
+def test_where_nothing_is_compared_no_differences_are_drawn(table):
+    figure = comparison_figure(replace(table, rows=table.rows[:1]))
+    assert legend(figure)[:2] == ["the reference", "each seed"]
+    assert not figure.axes[1].get_visible()
+
+
+def test_what_is_missing_is_no_markdown_either():
+    member = MemberRecord(0, "s/a-seed-0", "done", 1, ("<b>\n| it broke",), None, 0.0, (), ())
+    study = StudyTable("s", "baselines", (ArmRow("a", (member,)),), (0,), (), "", ())
+    title, _, missing, fingerprint, *_ = study_markdown(study, None).splitlines()
+    assert (title, missing) == ("# s", "- a: failed (seed 0): \\<b>\\\\n\\| it broke")
+    assert fingerprint.startswith("- fingerprint ")
 
 
 def test_the_picture_is_a_png(table, tmp_path):

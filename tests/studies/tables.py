@@ -39,6 +39,14 @@ def answering(name, rights, seeds, images=200, **more):
     return Arm(name, seeds, labels, predicted, probabilities, STUDY.test_key, **more)
 
 
+def crossed_table():
+    """Of a batch-norm study: each variant is held against ORIGIN by its own optimizer."""
+    rights = {"origin-sgd": 150, "origin-adam": 170, "variant1-sgd": 110, "variant1-adam": 168}
+    arms = [answering(name, (right, right + 2, right + 4), (0, 1, 2)) for name, right in rights.items()]
+    own = {"variant1-sgd": "origin-sgd", "variant1-adam": "origin-adam"}
+    return comparison_table(arms, "origin-adam", 0, STUDY, draws=500, references=own)
+
+
 def small_table(**changes):
     arms = [
         answering("evolved", (180, 176, 184), (0, 1, 2), believed=(0.9, None, 1.0), validation=(0.9,) * 3),

@@ -210,6 +210,29 @@ def test_networks_of_one_search_are_no_seeds_of_their_own():
     assert compared(*whole).independent == 3
 
 
+def test_an_arm_may_be_held_against_another_than_the_rest():
+    rng = np.random.default_rng(0)
+    arms = [drawn_arm(rng, name, 0.7, 3) for name in "abcd"]
+    figures = compare(arms, "a", 0, 500, {"d": "c"})
+    assert [one.comparison and one.comparison.reference for one in figures] == [None, "a", "a", "c"]
+    alone = compare(arms[2:], "c", 0, 500)[1].comparison
+    found = figures[3].comparison
+    assert (found.difference, found.interval, found.p) == (alone.difference, alone.interval, alone.p)
+    with pytest.raises(ValueError, match="'e' must be one of"):
+        compare(arms, "a", 0, 500, {"d": "e"})
+
+
+def test_each_search_counts_alike_however_many_of_its_networks_were_read():
+    seeds, searches = (1, 2, 101), (0, 0, 1)
+    first = arm_of("a", [np.arange(200) < count for count in (100, 100, 160)], seeds, searches=searches)
+    second = arm_of("b", [np.arange(200) < 100] * 3, seeds, searches=searches)
+    figures = compare([first, second], "b", seed=0, draws=2000)[0]
+    assert figures.accuracy == pytest.approx((0.5 + 0.8) / 2)
+    assert figures.comparison.difference == pytest.approx((0 + 0.3) / 2)
+    low, high = figures.comparison.interval
+    assert (low, high) == pytest.approx((0, 0.35), abs=0.03), "the draws lie around the figure"
+
+
 def test_networks_of_several_searches_are_drawn_by_search():
     rights = [np.arange(200) < count for count in (120, 120, 180, 180)]
     by_search = compare([arm_of("a", rights, searches=(0, 0, 1, 1))], "a", seed=0)[0]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from evosearch.config import config_from_json, config_to_json, read_config
+from evosearch.config import config_from_json, config_to_json, objections, read_config
 from evosearch.errors import ConfigError
 from evosearch.studies import BaselinesStudy, BatchNormStudy, NamedNetwork
 
@@ -13,6 +13,31 @@ study:
   seeds: [0, 1]
   networks: [evolved, resnet18, {network: "C8 P | F4", name: mine}, digits/seed-0]
 """
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        (
+            "study.networks=[{network: evolved, weights: w}]",
+            "study.networks has evolved with the weights 'w'; what a search finds starts from random ones",
+        ),
+        (
+            "study={kind: batchnorm, network: P | F4}",
+            "study.network is 'P | F4', without a convolution; give one",
+        ),
+    ],
+)
+def test_what_would_compare_nothing_is_no_new_study(read, override, told):
+    config = read(override)
+    (line,) = objections(config)
+    assert line.startswith(told)
+    assert config_from_json(config_to_json(config)) == config, "what is journaled is read for ever"
+
+
+@pytest.mark.parametrize("network", ["C8 |", "digits/seed-0", f"B8 | @ {64 * '0'}"])
+def test_a_batch_norm_study_may_be_of_any_network_with_a_convolution(read, network):
+    assert objections(read(f"study={{kind: batchnorm, network: '{network}'}}")) == ()
 
 
 @pytest.fixture
@@ -69,6 +94,7 @@ def test_each_optimizer_of_the_batch_norm_study_has_its_own_learning_rate(read):
         ("study={kind: ablation, random: 0}", "study.random is 0; it must be at least 1"),
         ("study={kind: ablation, random: seconds, arms: [random]}", 'study.random is "seconds", those of the arm'),
         ("study={kind: batchnorm, network: resnet18}", "study.network is 'resnet18'; give a chromosome"),
+        ("study={kind: batchnorm, network: ''}", "study.network is ''; give a chromosome"),
         ("study={kind: batchnorm, learning_rates: {adm: 1}}", "study.learning_rates.adm is unknown; did you mean adam?"),
         ("study={kind: batchnorm, learning_rates: {adam: 0}}", "study.learning_rates.adam is 0.0; it must be above"),
         ("study={kind: batchnorm, weights: [a, b, c, d]}", "study.weights holds 4 files; there are three networks"),

@@ -7,7 +7,13 @@ import pytest
 from evosearch.errors import ConfigError
 from evosearch.evaluation import TrainingSettings
 from evosearch.genome import SearchSpace
-from evosearch.search import EavlSettings, FixedListSettings, ListedTrial, RandomSearchSettings
+from evosearch.search import (
+    EavlSettings,
+    EvoCnnSettings,
+    FixedListSettings,
+    ListedTrial,
+    RandomSearchSettings,
+)
 from evosearch.studies import (
     AblationStudy,
     BaselinesStudy,
@@ -16,10 +22,11 @@ from evosearch.studies import (
     LearningRates,
     NamedNetwork,
     Spent,
+    own_references,
     steps_of,
 )
 
-EVOLUTION = EavlSettings(population=8, generations=3, elites=2, immigrants=2, fitness="auroc")
+EVOLUTION = EavlSettings(population=8, generations=3, elites=2, immigrants=2, fitness="auroc", redraws=7)
 COMMON = Common(EVOLUTION, SearchSpace(), TrainingSettings(epochs=3))
 
 
@@ -59,7 +66,9 @@ def test_an_ablation_changes_one_thing_in_each_arm_and_leaves_the_budget():
     names = (
         "vgg16_bn",
         "random",
+        "evo_cnn",
         "eavl",
+        "eavl_no_balance",
         "eavl_no_immigrants",
         "eavl_batch_norm_everywhere",
         "eavl_proportional",
@@ -68,15 +77,20 @@ def test_an_ablation_changes_one_thing_in_each_arm_and_leaves_the_budget():
     found, everywhere = arms(step), replace(COMMON.space, batch_norm=1.0)
     assert found["vgg16_bn"].strategy == listed("vgg16_bn")
     assert found["random"].strategy == RandomSearchSettings(
-        evaluations=EVOLUTION.evaluations_in_all, fitness="auroc"
+        evaluations=EVOLUTION.evaluations_in_all, fitness="auroc", redraws=7
+    )
+    assert found["evo_cnn"].strategy == EvoCnnSettings(
+        population=8, generations=3, elites=2, immigrants=2, fitness="auroc", redraws=7
     )
     assert found["eavl"].strategy == EVOLUTION
+    assert found["eavl_no_balance"].strategy == replace(EVOLUTION, balance=False)
     assert found["eavl_no_immigrants"].strategy == replace(EVOLUTION, immigrants=0)
     assert found["eavl_proportional"].strategy == replace(EVOLUTION, selection="proportionate")
     assert found["eavl_batch_norm_everywhere"].strategy == EVOLUTION
     spaces = {name: arm.space for name, arm in found.items()}
     assert {name for name, space in spaces.items() if space == everywhere} == {
         "random",
+        "evo_cnn",
         "eavl_batch_norm_everywhere",
     }
     assert {arm.strategy.evaluations_in_all for name, arm in found.items() if name != "vgg16_bn"} == {
@@ -122,6 +136,22 @@ def test_origin_is_trained_with_batch_norm_everywhere_and_nowhere_by_each_optimi
     assert found["variant1-sgd"].training == replace(COMMON.training, optimizer="sgd", learning_rate=0.5)
     assert found["origin-adam"].training == replace(COMMON.training, optimizer="adam", learning_rate=1e-4)
     assert len(step.members({})) == 3 * 2 * 5
+
+
+def test_a_variant_is_held_against_origin_that_differs_by_its_batch_norms_alone():
+    study = BatchNormStudy(network="C8 B4 |", optimizers=("sgd", "adam"), weights=("o", "v"))
+    (step,) = steps_of(study, COMMON, {"origin": ListedTrial("C8 B4 |")})
+    assert own_references(study, list(arms(step))) == {
+        "origin-pretrained-sgd": "origin-sgd",
+        "origin-pretrained-adam": "origin-adam",
+        "variant1-sgd": "origin-sgd",
+        "variant1-adam": "origin-adam",
+        "variant1-pretrained-sgd": "origin-pretrained-sgd",
+        "variant1-pretrained-adam": "origin-pretrained-adam",
+        "variant2-sgd": "origin-sgd",
+        "variant2-adam": "origin-adam",
+    }
+    assert own_references(AblationStudy(), ("vgg16_bn", "eavl")) == {}
 
 
 @pytest.mark.parametrize(("origin", "left"), [("B8 B4 |", "variant2"), ("C8 |", "variant1")])
