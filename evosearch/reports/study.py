@@ -11,7 +11,7 @@ from rich.table import Table
 from evosearch.printable import printable
 from evosearch.reports.results import csv_cell
 from evosearch.reports.words import bare_table, cells, counted, duration, fitting, left_out_at, scaled
-from evosearch.studies.comparison import LEAST_SEEDS, Comparison
+from evosearch.studies.comparison import LEAST_PERMUTED, LEAST_SEEDS, Comparison
 from evosearch.studies.comparison_table import ComparisonRow, ComparisonTable, StudyFacts
 from evosearch.studies.intervals import Interval
 
@@ -92,7 +92,6 @@ def _csv_comparison(found: Comparison | None) -> dict[str, Any]:
         "p",
         "p_holm",
         "seeds_p",
-        "seeds_least",
         "verdict",
         "sentence",
     )
@@ -206,8 +205,8 @@ def legend_lines(table: ComparisonTable) -> list[str]:
         f"not better / not worse: shares of these draws in which the arm is not better, or not worse, than {held}",
         "p (Holm): two-sided, over the test images with these very networks (McNemar's exact test for one pair, a permutation "
         "test for more), by Holm's method over the table",
-        f"a difference is claimed where p is below 0.05, the interval leaves out 0, and, from {LEAST_SEEDS} seeds on, seeds agree "
-        "(all of up to 5; of more, a permutation test below 0.05)",
+        f"a difference is claimed where p is below 0.05, the interval leaves out 0, and, from {LEAST_SEEDS} seeds on, that of a "
+        f"test over the seeds is too (a t-test of up to {LEAST_PERMUTED - 1} pairs, a permutation test of more)",
         "believed: what the search thought of its winners on the validation images; validation: of the networks that were read",
     ]
     return [*lines, "reading: above 1 the test split had been looked at before"] if unread else lines
