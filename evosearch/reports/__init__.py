@@ -47,6 +47,7 @@ from evosearch.reports.study import (
     legend_lines,
 )
 from evosearch.reports.study_table import (
+    failed_lines,
     study_csv,
     study_document,
     study_grid,
@@ -101,6 +102,7 @@ __all__ = [
     "epoch_figures",
     "estimate_cost",
     "fact_lines",
+    "failed_lines",
     "group_document",
     "group_lines",
     "is_unjudged",

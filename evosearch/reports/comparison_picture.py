@@ -45,7 +45,8 @@ def comparison_figure(table: ComparisonTable) -> "Figure":
     )
     left.set_ylim(len(table.rows) - 0.5, -0.5)
     left.set_xlabel(f"accuracy on {table.images:,} test images")
-    right.set_xlabel(f"difference to {_short(table.reference)}", parse_math=False)
+    against = f"difference to {_short(table.reference)}" if table.compares else "nothing to compare with"
+    right.set_xlabel(against, parse_math=False)
     for axes in (left, right):
         axes.grid(axis="x", alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)

@@ -11,6 +11,7 @@ from evosearch.studies.comparison_table import (
     ComparisonRow,
     ComparisonTable,
     StudyFacts,
+    UnreadArm,
     comparison_table,
     is_trained,
 )
@@ -29,6 +30,7 @@ from evosearch.studies.retraining import (
     repeats_of_readings,
     retrainings,
     trained_as,
+    trained_otherwise,
 )
 from evosearch.studies.settings import (
     EVOLVED,
@@ -54,7 +56,17 @@ from evosearch.studies.steps import (
     member_name,
     steps_of,
 )
-from evosearch.studies.table import ArmRow, Doubts, MemberRecord, StudyTable, arm_rows, compared, hardware_of
+from evosearch.studies.table import (
+    ArmRow,
+    Doubts,
+    MemberRecord,
+    StudyTable,
+    arm_rows,
+    compared,
+    hardware_of,
+    has_ended,
+    is_over,
+)
 from evosearch.studies.winner import best_reading, fetch_winner, is_published, publish_winner
 
 __all__ = [
@@ -88,6 +100,7 @@ __all__ = [
     "StudyKeys",
     "StudySettings",
     "StudyTable",
+    "UnreadArm",
     "arm_rows",
     "best_reading",
     "classification_metrics",
@@ -97,8 +110,10 @@ __all__ = [
     "fetch_winner",
     "final_name",
     "hardware_of",
+    "has_ended",
     "has_given_weights",
     "intervals_of",
+    "is_over",
     "is_published",
     "is_text",
     "is_trained",
@@ -114,5 +129,6 @@ __all__ = [
     "retrainings",
     "steps_of",
     "trained_as",
+    "trained_otherwise",
     "wilson",
 ]

@@ -186,15 +186,17 @@ class ArmFigures:
     interval: Interval
     """95 % of the bootstrap draws of the mean lie here: other seeds, where there are several, and other images."""
     comparison: Comparison | None
-    """None: it is the reference, or has no seed in common with it."""
+    """None: it is the reference, or has no seed in common with it, or the reference answered nothing."""
 
 
-def compare(arms: Sequence[Arm], reference: str, seed: int, draws: int = DRAWS) -> tuple[ArmFigures, ...]:
+def compare(
+    arms: Sequence[Arm], reference: str | None, seed: int, draws: int = DRAWS
+) -> tuple[ArmFigures, ...]:
     """Compare every arm with the one that is named `reference`, on the same test images; in the order given.
 
     Args:
         arms: at least one, each name once.
-        reference: the name of one of them.
+        reference: the name of one of them; None: nothing is compared.
         seed: the study's, at least 0; all chance comes from it.
         draws: of the bootstrap.
 
@@ -211,17 +213,24 @@ def compare(arms: Sequence[Arm], reference: str, seed: int, draws: int = DRAWS) 
     'better than plain; all 3 seeds agree, as chance alone lets them 25 times in 100'
     """
     by_name = {arm.name: arm for arm in arms}
-    if len(by_name) != len(arms) or reference not in by_name:
+    if len(by_name) != len(arms) or reference not in (None, *by_name):
         raise ValueError(f"{reference!r} must be one of {[arm.name for arm in arms]}, each name once")
     for first, second in pairwise(arms):
         _check_same_images(first, second)
     drawn = _resampled_images(np.concatenate([arm.correct for arm in arms]), seed, draws)
     ends = np.cumsum([len(arm.seeds) for arm in arms])[:-1]
     accuracies = dict(zip(by_name, np.split(drawn, ends, axis=1), strict=True))
-    figures = [
-        _figures(arm, by_name[reference], accuracies[arm.name], accuracies[reference], seed) for arm in arms
+    figures = [_figures(arm, accuracies[arm.name], seed) for arm in arms]
+    if reference is None:
+        return tuple(figures)
+    other, of_other = by_name[reference], accuracies[reference]
+    compared = [
+        replace(found, comparison=_comparison(arm, other, accuracies[arm.name], of_other, seed))
+        if arm is not other
+        else found
+        for arm, found in zip(arms, figures, strict=True)
     ]
-    return _with_holm(figures)
+    return _with_holm(compared)
 
 
 def _check_same_images(first: Arm, second: Arm) -> None:
@@ -233,8 +242,8 @@ def _check_same_images(first: Arm, second: Arm) -> None:
         )
 
 
-def _figures(arm: Arm, reference: Arm, drawn: Figures, of_reference: Figures, seed: int) -> ArmFigures:
-    """`drawn` and `of_reference`: (draws, seeds), the accuracies of both on other images."""
+def _figures(arm: Arm, drawn: Figures, seed: int) -> ArmFigures:
+    """Not compared yet. `drawn`: (draws, seeds), the accuracies on other images."""
     accuracies = arm.correct.mean(axis=1)
     return ArmFigures(
         name=arm.name,
@@ -243,13 +252,14 @@ def _figures(arm: Arm, reference: Arm, drawn: Figures, of_reference: Figures, se
         accuracy=float(accuracies.mean()),
         deviation=float(accuracies.std(ddof=1)) if len(arm.seeds) > 1 else None,
         interval=_interval(_resampled_seeds(_means(drawn, arm.groups_of(arm.seeds)), seed)),
-        comparison=None if arm is reference else _comparison(arm, reference, drawn, of_reference, seed),
+        comparison=None,
     )
 
 
 def _comparison(
     arm: Arm, reference: Arm, drawn: Figures, of_reference: Figures, seed: int
 ) -> Comparison | None:
+    """`drawn` and `of_reference`: as in `_figures`."""
     seeds = tuple(one for one in arm.seeds if one in reference.seeds)
     if not seeds:
         return None
