@@ -47,12 +47,14 @@ from evosearch.studies.settings import (
 )
 from evosearch.studies.steps import (
     ORIGIN,
+    ArmBudget,
     ArmPlan,
     Common,
     Ended,
     MemberPlan,
     Spent,
     Step,
+    budgets_of,
     member_name,
     steps_of,
 )
@@ -76,6 +78,7 @@ __all__ = [
     "STUDY_PARTS",
     "AblationStudy",
     "Arm",
+    "ArmBudget",
     "ArmFacts",
     "ArmFigures",
     "ArmPlan",
@@ -103,6 +106,7 @@ __all__ = [
     "UnreadArm",
     "arm_rows",
     "best_reading",
+    "budgets_of",
     "classification_metrics",
     "compare",
     "compared",
