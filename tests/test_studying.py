@@ -410,6 +410,24 @@ def test_killed_anywhere_a_study_with_an_arm_that_diverges_ends_with_the_same_ta
     assert [row.notes for row in study.table.rows] == [row.notes for row in whole.rows]
 
 
+def test_a_step_that_follows_from_an_arm_that_failed_is_trained_and_read(home, api, scripted):
+    pools = []
+
+    def make_pool(executor, settings, threads, factory, data, reach=None):
+        evaluator = FormulaEvaluator() if pools else Failing(hits=lambda task: "|" in str(task.network))
+        pools.append(ScriptedPool(evaluator(data, "cpu")))
+        return pools[-1]
+
+    api.give(make_pool=make_pool)
+    section = "{kind: ablation, arms: [eavl, random, vgg16_bn], random: seconds}"
+    table = api.run_study(study_file(section), home).table
+    assert [(row.arm, row.failed, len(row.read)) for row in table.rows] == [
+        ("eavl", True, 0),
+        ("random", False, 1),
+        ("vgg16_bn", False, 1),
+    ]
+
+
 def test_an_arm_whose_code_fails_is_tried_again_by_the_same_command(home, few, api, scripted):
     script_workers(api, Failing(hits=is_resnet, kind=FailureKind.ERROR))
     table = api.run_study(few, home).table
