@@ -13,15 +13,16 @@ from evosearch.config import (
 )
 from evosearch.data import DataReport, Dataset, inspect_data, load_dataset
 from evosearch.data.memory import available_memory
-from evosearch.errors import CannotRunError
+from evosearch.errors import CannotRunError, ConfigError, InvalidChromosomeError
 from evosearch.evaluation import TrainingTask, Trial
 from evosearch.listed import resolved, sized
-from evosearch.reports import Cost, Measured, estimate_cost, measured
+from evosearch.reports import Cost, Measured, StudyCost, estimate_cost, measured
 from evosearch.runtime import CONTEXT, Plan, WorkerPool
 from evosearch.session import (
     make_plan,
 )
 from evosearch.storage import home_folder
+from evosearch.studies import Common, budgets_of
 from workers import make_pool, measure_on, measure_sizes, time_trainings
 from workers.slots import count_cores, gpus_for, kind_of, plan_slots
 
@@ -73,6 +74,7 @@ def validate(
     cost = replace(
         estimate_cost(first, plan.strategy.evaluations, len(dataset.train), config.training),
         notes=dataset.notes,
+        study=_study_cost(config, source),
     )
     if not measure:
         return cost
@@ -80,6 +82,18 @@ def validate(
         return replace(cost, measured=_measured(config, dataset, plan, trials, make_pool))
     except (CannotRunError, OSError) as error:
         return replace(cost, unmeasured=str(error))
+
+
+def _study_cost(config: RunConfig, source: Document | None) -> StudyCost | None:
+    """What the file's study trains; None where it is no study's."""
+    if config.study is None:
+        return None
+    try:
+        arms = budgets_of(config.study, Common(config.strategy, config.space, config.training))
+    except (ConfigError, InvalidChromosomeError) as error:
+        place = f"{source.place(('study',))}: " if source else ""
+        raise type(error)(f"{place}{error}") from None
+    return StudyCost(arms, config.final.seeds, config.final.epochs)
 
 
 def _measured(

@@ -42,6 +42,7 @@ from evosearch.studies import (
     arm_rows,
     compared,
     hardware_of,
+    has_ended,
     other_than_default,
     own_references,
     versions_of,
@@ -261,9 +262,8 @@ class Study:
         return member.name(self.config.name)
 
     def is_done(self, member: MemberPlan) -> bool:
-        """Whether a member's search has ended."""
-        row = self.home.journal.find(self.name(member))
-        return row is not None and row.state == "done"
+        """Whether a member's search has ended, be it with nothing."""
+        return has_ended(self.home.journal.find(self.name(member)))
 
     def ended(self, members: Sequence[MemberPlan]) -> Ended:
         """What members that have ended took."""

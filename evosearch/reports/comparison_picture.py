@@ -47,7 +47,9 @@ def comparison_figure(table: ComparisonTable) -> "Figure":
     left.set_ylim(len(table.rows) - 0.5, -0.5)
     left.set_xlabel(f"accuracy on {table.images:,} test images")
     other = _short(table.reference) if len(table.references) == 1 else "the arm that each is held against"
-    right.set_xlabel(f"difference to {other}", parse_math=False)
+    right.set_xlabel(
+        f"difference to {other}" if table.compares else "nothing to compare with", parse_math=False
+    )
     for axes in (left, right):
         axes.grid(axis="x", alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)

@@ -12,7 +12,7 @@ from evosearch.printable import printable
 from evosearch.reports.results import csv_cell
 from evosearch.reports.words import bare_table, cells, counted, duration, fitting, left_out_at, scaled
 from evosearch.studies.comparison import LEAST_PERMUTED, LEAST_SEEDS, Comparison
-from evosearch.studies.comparison_table import ComparisonRow, ComparisonTable, StudyFacts
+from evosearch.studies.comparison_table import ComparisonRow, ComparisonTable, StudyFacts, UnreadArm
 from evosearch.studies.intervals import Interval
 
 LEFT_OUT = (
@@ -55,6 +55,10 @@ def comparison_csv(table: ComparisonTable) -> str:
     lines = [_csv_values(row) | _csv_facts(table) | _csv_reference(row, table) for row in table.rows]
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(lines[0])
+    for one in table.unread:
+        lines.append(
+            dict.fromkeys(lines[0]) | {"arm": one.name, "notes": list(one.notes)} | _csv_facts(table)
+        )
     for line in lines:
         writer.writerow(map(csv_cell, line.values()))
     return text.getvalue()
@@ -132,7 +136,7 @@ def _csv_reference(row: ComparisonRow, table: ComparisonTable) -> dict[str, Any]
 
 def comparison_markdown(table: ComparisonTable) -> str:
     """The table with its facts above it and how it is read below it."""
-    lines = [_texts(row, table) for row in table.rows]
+    lines = _all_texts(table)
     bars = [lines[0].keys(), ["---"] * len(lines[0]), *(line.values() for line in lines)]
     return "\n".join(
         [
@@ -152,7 +156,7 @@ def comparison_grid(table: ComparisonTable, width: int | None = None) -> Table:
     """The same rows for a terminal of `width` columns (None: of any); what a narrow one does without is named below. Notes
     are no column of it: `note_lines`.
     """
-    lines = [_texts(row, table) for row in table.rows]
+    lines = _all_texts(table)
     columns = {heading: [line[heading] for line in lines] for heading in lines[0] if heading != "notes"}
     shown = fitting(columns, LEFT_OUT, width, {"verdict": 28})
     grid = bare_table(left_out_at(columns, shown, "--format csv has all"))
@@ -165,7 +169,10 @@ def comparison_grid(table: ComparisonTable, width: int | None = None) -> Table:
 
 def note_lines(table: ComparisonTable) -> list[str]:
     """What a reader has to know of each arm, a line for each of which there is something: below a terminal's table."""
-    return [f"{row.figures.name}: {'; '.join(row.notes)}" for row in table.rows if row.notes]
+    noted = [(row.figures.name, row.notes) for row in table.rows] + [
+        (one.name, one.notes) for one in table.unread
+    ]
+    return [f"{name}: {'; '.join(notes)}" for name, notes in noted if notes]
 
 
 def fact_lines(table: ComparisonTable) -> list[str]:
@@ -174,8 +181,11 @@ def fact_lines(table: ComparisonTable) -> list[str]:
 
 
 def _facts(table: ComparisonTable, facts: StudyFacts) -> Iterator[str]:
-    several = "the one that is named beside its difference, one of " if len(table.references) > 1 else ""
-    yield f"{facts.kind}, every arm held against {several}{', '.join(table.references)}"
+    if table.compares:
+        several = "the one that is named beside its difference, one of " if len(table.references) > 1 else ""
+        yield f"{facts.kind}, every arm held against {several}{', '.join(table.references)}"
+    else:
+        yield f"{facts.kind}, no arm compared with another: {table.reference}, which all are held against, failed"
     numbering = f" ({facts.numbering})" if facts.numbering else ""
     yield f"seeds {', '.join(map(str, table.seeds))}{numbering}; {counted(table.images, 'test image')} of {', '.join(facts.classes)}"
     yield _named("budgets", facts.budgets)
@@ -199,17 +209,37 @@ def legend_lines(table: ComparisonTable) -> list[str]:
     """How the columns are read."""
     held = table.reference if len(table.references) == 1 else "the one that it is held against"
     unread = any(reading > 1 for row in table.rows for reading in row.facts.readings)
-    lines = [
-        "accuracy: mean over the seeds ± their deviation; 95 %: of the bootstrap's draws, in which seeds and test images are "
-        f"drawn together, with replacement, pairs kept ({table.draws:,} draws)",
+    compared = [
         f"not better / not worse: shares of these draws in which the arm is not better, or not worse, than {held}",
         "p (Holm): two-sided, over the test images with these very networks (McNemar's exact test for one pair, a permutation "
         "test for more), by Holm's method over the table",
         f"a difference is claimed where p is below 0.05, the interval leaves out 0, and, from {LEAST_SEEDS} seeds on, that of a "
         f"test over the seeds is too (a t-test of up to {LEAST_PERMUTED - 1} pairs, a permutation test of more)",
+    ]
+    lines = [
+        "accuracy: mean over the seeds ± their deviation; 95 %: of the bootstrap's draws, in which seeds and test images are "
+        f"drawn together, with replacement, pairs kept ({table.draws:,} draws)",
+        *(compared if table.compares else ()),
         "believed: what the search thought of its winners on the validation images; validation: of the networks that were read",
     ]
     return [*lines, "reading: above 1 the test split had been looked at before"] if unread else lines
+
+
+def _all_texts(table: ComparisonTable) -> list[dict[str, str]]:
+    """Cells by heading, of each line; what compares is left out where nothing does."""
+    lines = [_texts(row, table) for row in table.rows]
+    shown = [heading for heading in lines[0] if table.compares or heading not in _compared(table)]
+    lines += [dict.fromkeys(shown, "") | _unread_texts(one) for one in table.unread]
+    return [{heading: line[heading] for heading in shown} for line in lines]
+
+
+def _compared(table: ComparisonTable) -> tuple[str, ...]:
+    return f"against {table.reference}", "95 % of it", "not better / not worse", "p (Holm)"
+
+
+def _unread_texts(one: UnreadArm) -> dict[str, str]:
+    verdict = "failed" if one.failed else "not read yet"
+    return {"arm": one.name, "verdict": verdict, "notes": "; ".join(one.notes)}
 
 
 def _texts(row: ComparisonRow, table: ComparisonTable) -> dict[str, str]:

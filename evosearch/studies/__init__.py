@@ -11,6 +11,7 @@ from evosearch.studies.comparison_table import (
     ComparisonRow,
     ComparisonTable,
     StudyFacts,
+    UnreadArm,
     comparison_table,
     is_trained,
 )
@@ -29,6 +30,7 @@ from evosearch.studies.retraining import (
     repeats_of_readings,
     retrainings,
     trained_as,
+    trained_otherwise,
 )
 from evosearch.studies.settings import (
     EVOLVED,
@@ -45,12 +47,14 @@ from evosearch.studies.settings import (
 )
 from evosearch.studies.steps import (
     ORIGIN,
+    ArmBudget,
     ArmPlan,
     Common,
     Ended,
     MemberPlan,
     Spent,
     Step,
+    budgets_of,
     member_name,
     own_references,
     steps_of,
@@ -63,6 +67,8 @@ from evosearch.studies.table import (
     arm_rows,
     compared,
     hardware_of,
+    has_ended,
+    is_over,
     versions_of,
 )
 from evosearch.studies.winner import best_reading, fetch_winner, is_published, publish_winner
@@ -74,6 +80,7 @@ __all__ = [
     "STUDY_PARTS",
     "AblationStudy",
     "Arm",
+    "ArmBudget",
     "ArmFacts",
     "ArmFigures",
     "ArmPlan",
@@ -98,8 +105,10 @@ __all__ = [
     "StudyKeys",
     "StudySettings",
     "StudyTable",
+    "UnreadArm",
     "arm_rows",
     "best_reading",
+    "budgets_of",
     "classification_metrics",
     "compare",
     "compared",
@@ -107,8 +116,10 @@ __all__ = [
     "fetch_winner",
     "final_name",
     "hardware_of",
+    "has_ended",
     "has_given_weights",
     "intervals_of",
+    "is_over",
     "is_published",
     "is_text",
     "is_trained",
@@ -126,6 +137,7 @@ __all__ = [
     "retrainings",
     "steps_of",
     "trained_as",
+    "trained_otherwise",
     "versions_of",
     "wilson",
 ]

@@ -179,12 +179,12 @@ class ArmFigures:
     interval: Interval
     """95 % of the bootstrap draws of the mean lie here: other seeds, where there are several, and other images."""
     comparison: Comparison | None
-    """None: it is the reference, or has no seed in common with it."""
+    """None: it is the reference, or has no seed in common with it, or the reference answered nothing."""
 
 
 def compare(
     arms: Sequence[Arm],
-    reference: str,
+    reference: str | None,
     seed: int,
     draws: int = DRAWS,
     references: Mapping[str, str] | None = None,
@@ -193,7 +193,7 @@ def compare(
 
     Args:
         arms: at least one, each name once.
-        reference: the name of one of them.
+        reference: the name of one of them; None: nothing is compared.
         seed: the study's, at least 0; all chance comes from it.
         draws: of the bootstrap.
         references: of the arms that are held against another one than `reference`, that one's name.
@@ -212,20 +212,25 @@ def compare(
     """
     by_name = {arm.name: arm for arm in arms}
     others = {arm.name: reference for arm in arms} | dict(references or {})
-    for name in (reference, *others, *others.values()):
-        if len(by_name) != len(arms) or name not in by_name:
-            raise ValueError(f"{name!r} must be one of {[arm.name for arm in arms]}, each name once")
+    if len(by_name) != len(arms) or not {*others, *others.values()} <= {None, *by_name}:
+        raise ValueError(
+            f"references {sorted({str(one) for one in others.values()})} must be of {[arm.name for arm in arms]}, each name once"
+        )
     for first, second in pairwise(arms):
         _check_same_images(first, second)
     drawn = _resampled_images(np.concatenate([arm.correct for arm in arms]), seed, draws)
     ends = np.cumsum([len(arm.seeds) for arm in arms])[:-1]
     accuracies = dict(zip(by_name, np.split(drawn, ends, axis=1), strict=True))
-    figures = [
-        _figures(arm, by_name[other], accuracies[arm.name], accuracies[other], seed)
-        for arm in arms
-        for other in [others[arm.name]]
-    ]
-    return _with_holm(figures)
+    compared = []
+    for arm in arms:
+        found, other = _figures(arm, accuracies[arm.name], seed), others[arm.name]
+        if other is not None and other != arm.name:
+            of_other = accuracies[other]
+            found = replace(
+                found, comparison=_comparison(arm, by_name[other], accuracies[arm.name], of_other, seed)
+            )
+        compared.append(found)
+    return _with_holm(compared)
 
 
 def _check_same_images(first: Arm, second: Arm) -> None:
@@ -237,8 +242,8 @@ def _check_same_images(first: Arm, second: Arm) -> None:
         )
 
 
-def _figures(arm: Arm, reference: Arm, drawn: Figures, of_reference: Figures, seed: int) -> ArmFigures:
-    """`drawn` and `of_reference`: (draws, seeds), the accuracies of both on other images."""
+def _figures(arm: Arm, drawn: Figures, seed: int) -> ArmFigures:
+    """Not compared yet. `drawn`: (draws, seeds), the accuracies on other images."""
     accuracies = arm.correct.mean(axis=1)
     return ArmFigures(
         name=arm.name,
@@ -247,13 +252,14 @@ def _figures(arm: Arm, reference: Arm, drawn: Figures, of_reference: Figures, se
         accuracy=_mean(accuracies, arm.groups_of(arm.seeds)),
         deviation=float(accuracies.std(ddof=1)) if len(arm.seeds) > 1 else None,
         interval=_interval(_resampled_seeds(_means(drawn, arm.groups_of(arm.seeds)), seed)),
-        comparison=None if arm is reference else _comparison(arm, reference, drawn, of_reference, seed),
+        comparison=None,
     )
 
 
 def _comparison(
     arm: Arm, reference: Arm, drawn: Figures, of_reference: Figures, seed: int
 ) -> Comparison | None:
+    """`drawn` and `of_reference`: as in `_figures`."""
     seeds = tuple(one for one in arm.seeds if one in reference.seeds)
     if not seeds:
         return None

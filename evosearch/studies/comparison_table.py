@@ -92,13 +92,26 @@ class ComparisonRow:
 
 
 @dataclass(frozen=True)
+class UnreadArm:
+    """An arm of which no network has read the test split: a row without figures."""
+
+    name: str
+    """The arm's."""
+    failed: bool
+    """Whether none ever will."""
+    notes: tuple[str, ...]
+    """Why not, each a few words."""
+
+
+@dataclass(frozen=True)
 class ComparisonTable:
     """A study's result."""
 
     facts: StudyFacts
     """Above the table."""
     reference: str
-    """The arm that the others are compared with, but for those that are held against another one."""
+    """The arm that the others are compared with, but for those that are held against another one; where it is one of `unread`,
+    they are compared with none."""
     images: int
     """Of the test split."""
     seeds: tuple[int, ...]
@@ -109,6 +122,15 @@ class ComparisonTable:
     """Accuracy of always answering the class that most of these images are of."""
     rows: tuple[ComparisonRow, ...]
     """In the order in which the arms were given."""
+    unread: tuple[UnreadArm, ...] = ()
+    """Below them."""
+
+    @property
+    def compares(self) -> bool:
+        """Whether there are figures that others can be held against."""
+        return any(
+            row.figures.name == self.reference or row.figures.comparison is not None for row in self.rows
+        )
 
     @property
     def references(self) -> tuple[str, ...]:
@@ -125,24 +147,27 @@ def comparison_table(
     facts: Mapping[str, ArmFacts] | None = None,
     draws: int = DRAWS,
     references: Mapping[str, str] | None = None,
+    unread: Sequence[UnreadArm] = (),
 ) -> ComparisonTable:
     """Everything a study says of its arms; nothing in it is of another origin than these arguments.
 
     Args:
         arms: at least one; their order is the table's.
-        reference: the name of one of them.
+        reference: the name of one of them, or of an arm that was not read.
         seed: the study's, from which the bootstrap draws.
         study: what stands above the table.
         facts: what else is known of an arm, by its name.
         draws: of the bootstrap.
         references: as in `compare`.
+        unread: arms without figures.
 
     Raises:
         SearchConflictError: the arms were read on different test splits.
     """
     facts = facts or {}
     _check_facts(arms, facts)
-    figures = compare(arms, reference, seed, draws, references)
+    known = reference if reference in [arm.name for arm in arms] else None
+    figures = compare(arms, known, seed, draws, references)
     labels = arms[0].labels
     return ComparisonTable(
         facts=study,
@@ -152,15 +177,10 @@ def comparison_table(
         draws=draws,
         constant=max(float((labels == number).mean()) for number in range(len(study.classes))),
         rows=tuple(
-            _row(
-                arm,
-                found,
-                study,
-                facts.get(arm.name, ArmFacts()),
-                (references or {}).get(arm.name, reference),
-            )
+            _row(arm, found, study, facts.get(arm.name, ArmFacts()), (references or {}).get(arm.name, known))
             for arm, found in zip(arms, figures, strict=True)
         ),
+        unread=tuple(unread),
     )
 
 
@@ -183,7 +203,9 @@ def is_trained(losses: Sequence[float]) -> bool:
     return isfinite(losses[-1]) and losses[-1] <= (1 - LEAST_FALL) * losses[0]
 
 
-def _row(arm: Arm, figures: ArmFigures, study: StudyFacts, facts: ArmFacts, reference: str) -> ComparisonRow:
+def _row(
+    arm: Arm, figures: ArmFigures, study: StudyFacts, facts: ArmFacts, reference: str | None
+) -> ComparisonRow:
     f1, auroc = _measures(arm, study)
     return ComparisonRow(
         figures=figures,
@@ -232,8 +254,8 @@ def _untrained(arm: Arm, facts: ArmFacts) -> tuple[str, ...]:
     return (f"not trained: the training loss did not fall by a tenth ({named_seeds(seeds)})",)
 
 
-def _unpaired(arm: Arm, figures: ArmFigures, reference: str) -> tuple[str, ...]:
-    if arm.name == reference:
+def _unpaired(arm: Arm, figures: ArmFigures, reference: str | None) -> tuple[str, ...]:
+    if reference in (None, arm.name):
         return ()
     if figures.comparison is None:
         return (f"not compared: no seed in common with {reference}",)

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from evosearch.errors import ConfigError, InvalidChromosomeError
 from evosearch.evaluation import Optimizer, TrainingSettings
-from evosearch.genome import Chromosome, Conv, HeadGene, Pretrained, SearchSpace, parse_network
+from evosearch.genome import HAND_MADE, Chromosome, Conv, HeadGene, Pretrained, SearchSpace, parse_network
 from evosearch.search import (
     EavlSettings,
     EvoCnnSettings,
@@ -28,6 +28,7 @@ from evosearch.studies.settings import (
     BaselinesStudy,
     BatchNormStudy,
     StudySettings,
+    is_text,
 )
 
 
@@ -148,6 +149,48 @@ def _baselines(study: BaselinesStudy, common: Common, starts: Mapping[str, Liste
         for one in study.entries
         for arm in [one.name or one.network]
     ]
+
+
+@dataclass(frozen=True)
+class ArmBudget:
+    """What an arm is to train, as far as that is known before anything is."""
+
+    name: str
+    """The arm's."""
+    members: int
+    """One for each seed."""
+    trainings: int | None
+    """Of each member's search; None: they follow from a step that comes before."""
+    evolved: bool
+    """Whether its networks are found; else it is a list of one."""
+
+
+def budgets_of(study: StudySettings, common: Common) -> tuple[ArmBudget, ...]:
+    """The arms of a study with what each is to train; empty where they follow from the best of a search that is named, which is
+    looked up when the study begins.
+
+    Raises:
+        ConfigError: as `steps_of`.
+    """
+    starts: dict[str, ListedTrial] = {}
+    match study:
+        case BaselinesStudy(
+            entries=entries
+        ):  # how many trainings a list of one has does not depend on the network
+            starts = {one.name or one.network: ListedTrial(HAND_MADE[0]) for one in entries}
+        case BatchNormStudy(network=str(network)) if is_text(network):
+            starts = {ORIGIN: ListedTrial(network)}
+        case BatchNormStudy():
+            return ()
+        case AblationStudy():
+            pass
+    first, *later = steps_of(study, common, starts)
+    arms = {one.arm.name: one.arm.strategy for one in first.members({})}
+    found = [
+        ArmBudget(name, len(study.seeds), one.evaluations_in_all, not isinstance(one, FixedListSettings))
+        for name, one in arms.items()
+    ]
+    return (*found, *(ArmBudget("random", len(study.seeds), None, evolved=True) for _ in later))
 
 
 # Ablation.

@@ -13,12 +13,14 @@ import numpy as np
 
 from evosearch.evaluation import FinalSettings, Masks, evaluation_seed, parse_subject
 from evosearch.genome import Chromosome, HandMade, Pretrained, SearchSpace, parse_network, weights_of
+from evosearch.runtime import ALL_DIVERGED
 from evosearch.storage import EvaluationRow, Home, SearchRow, TestReading
 from evosearch.studies.comparison import Arm
 from evosearch.studies.comparison_table import (
     ArmFacts,
     ComparisonTable,
     StudyFacts,
+    UnreadArm,
     comparison_table,
     mean_of_known,
     named_seeds,
@@ -42,7 +44,7 @@ class MemberRecord:
     evaluations: int
     """Which have ended."""
     failures: tuple[str, ...]
-    """Why its retraining, or the last of its evaluations where none succeeded, failed; empty: it did not."""
+    """Why its retraining, or its search where that found nothing, failed; empty: it did not."""
     best: EvaluationRow | None
     """What the search chose; None: nothing yet."""
     seconds: float
@@ -99,6 +101,11 @@ class ArmRow:
         says which member and which of them, 302 for the second of seed 3.
         """
         return _numbered(member.seed, member.readings.index(reading) + 1, len(member.readings))
+
+    @property
+    def failed(self) -> bool:
+        """Whether nothing of it was read, nor ever will be."""
+        return not self.read and all(one.failures for one in self.members)
 
     @property
     def seconds(self) -> float:
@@ -220,24 +227,52 @@ def _outside(members: Sequence[MemberRecord], space: SearchSpace) -> tuple[int, 
     return tuple(one.seed for one in members if one.depth is not None and not least <= one.depth <= most)
 
 
+def is_over(row: SearchRow) -> bool:
+    """Whether a search stopped since all of its first generation diverged: trained again it would do so again."""
+    return row.state == "failed" and row.message.startswith(ALL_DIVERGED)
+
+
+def found_nothing(row: SearchRow) -> bool:
+    """Whether a search stopped of which nothing can be trained again: all of its first generation diverged, whatever became of
+    the next one's immigrants that were trained early, or no training in it succeeded.
+    """
+    return is_over(row) or (row.state == "failed" and not row.counts["done"])
+
+
+def has_ended(row: SearchRow | None) -> bool:
+    """Whether a search is done, or stopped with nothing; None: it has not begun."""
+    return row is not None and (row.state == "done" or found_nothing(row))
+
+
+def _reason(row: SearchRow) -> str:
+    """Why a search stopped that found nothing."""
+    if not is_over(row):
+        return row.message
+    return f"every training{' of the first generation' if row.generations > 1 else ''} diverged"
+
+
 def member_record(home: Home, name: str, seed: int, final: FinalSettings) -> MemberRecord:
     """What the journal knows of the member `name`, and of its retrainings as `final` asks for them."""
     journal = home.journal
     row = journal.find(name)
     if row is None:
         return MemberRecord(seed, name, "waiting", 0, (), None, 0.0, (), ())
-    searched, best = journal.evaluations(name), journal.best(name)
+    searched, best = journal.evaluations(name), None if found_nothing(row) else journal.best(name)
     keys = () if best is None else _wanted(best, final, seed)
     child = journal.find(final_name(name, final.epochs))
     retrained = {} if child is None else _retrained(home, child, seed, keys)
     read = {one.key: one for one in journal.test_readings(name) if one.metrics is not None}
     failed = [*retrained.values()] if best is not None else searched if row.state == "done" else []
+    stopped = [one for one in (row, child) if one is not None and found_nothing(one)]
     return MemberRecord(
         seed=seed,
         search=name,
         state=row.state,
         evaluations=sum(one.status in ("done", "failed") for one in searched),
-        failures=tuple(one.reasons[-1] for one in failed if one.status == "failed" and one.reasons),
+        failures=(
+            *(one.reasons[-1] for one in failed if one.status == "failed" and one.reasons),
+            *map(_reason, stopped),
+        ),
         best=best,
         seconds=sum(one.seconds for one in (*searched, *retrained.values())),
         losses=tuple(
@@ -311,7 +346,8 @@ def compared(
     Args:
         home: where they are.
         table: what the journal knows of them.
-        reference: the arm that the others are held against; where it was not read yet, the first that was.
+        reference: the arm that the others are held against; where it was not read yet, the first that was, and where it failed,
+            none.
         seed: the study's, which the bootstrap draws from.
         doubts: what the audit of the images found.
         references: as in `evosearch.studies.compare`; an arm whose own reference was not read yet is held against `reference`.
@@ -323,6 +359,8 @@ def compared(
     if not found:
         return None
     names = [arm.name for _, arm in found]
+    unread = [row for row in table.rows if not row.read]
+    kept = reference in names or any(row.arm == reference and row.failed for row in unread)
     known = next(one.metrics for row, _ in found for _, one in row.read if one.metrics is not None)
     classes, positive = positive_of(known)
     facts = StudyFacts(
@@ -342,11 +380,12 @@ def compared(
     )
     return comparison_table(
         [arm for _, arm in found],
-        reference if reference in names else names[0],
+        reference if kept else names[0],
         seed,
         facts,
         {arm.name: _facts_of(row) for row, arm in found},
         references={arm: other for arm, other in references.items() if {arm, other} <= {*names}},
+        unread=[UnreadArm(row.arm, row.failed, row.notes) for row in unread],
     )
 
 

@@ -1,7 +1,6 @@
 """Trained weights as safetensors files that describe themselves."""
 
 import json
-import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +17,7 @@ from evosearch.errors import EvaluationError
 from evosearch.evaluation import HandMadeRule
 from evosearch.genome import Network, is_hand_made
 from evosearch.networks.starting import TensorKind, kinds, outputs_of, placed, start_from
-from evosearch.permissions import make_folder, new_file
+from evosearch.permissions import whole_file
 from evosearch.training.batches import Normalization
 
 if TYPE_CHECKING:
@@ -52,14 +51,8 @@ def describe(
 def save_weights(path: Path, module: nn.Module, metadata: Mapping[str, str]) -> None:
     """Write the module's parameters and buffers to `path`; a reader sees the whole file or the one before."""
     tensors = {name: tensor.contiguous().cpu() for name, tensor in module.state_dict().items()}
-    make_folder(path.parent)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        new_file(temporary)
-        save_file(tensors, temporary, dict(metadata))
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_file(path) as unfinished:
+        save_file(tensors, unfinished, dict(metadata))
 
 
 def load_weights(path: Path, module: nn.Module) -> None:
