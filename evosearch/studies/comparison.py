@@ -212,10 +212,9 @@ def compare(
     """
     by_name = {arm.name: arm for arm in arms}
     others = {arm.name: reference for arm in arms} | dict(references or {})
-    if len(by_name) != len(arms) or not {*others, *others.values()} <= {None, *by_name}:
-        raise ValueError(
-            f"references {sorted({str(one) for one in others.values()})} must be of {[arm.name for arm in arms]}, each name once"
-        )
+    for name in (*others, *others.values()):
+        if len(by_name) != len(arms) or name not in (None, *by_name):
+            raise ValueError(f"{name!r} must be one of {[arm.name for arm in arms]}, each name once")
     for first, second in pairwise(arms):
         _check_same_images(first, second)
     drawn = _resampled_images(np.concatenate([arm.correct for arm in arms]), seed, draws)

@@ -76,11 +76,6 @@ class NamedNetwork:
         check_network(self.network, "study.networks")
         if self.name is not None:
             _check_arm(self.name)
-        if self.network == EVOLVED and self.weights is not None:
-            raise ConfigError(
-                f"study.networks gives {EVOLVED} the weights {self.weights!r}, but what is yet to be found starts from "
-                "random ones; leave them out, or name a finished search instead"
-            )
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,6 @@ def test_each_optimizer_of_the_batch_norm_study_has_its_own_learning_rate(read):
         ("study.networks=[]", "study.networks is empty; name a network"),
         ("study.networks=[resnet18, resnet18]", "study.networks has resnet18 twice; give one another `name`"),
         ("study.networks=[{network: resnet18, name: ../x}]", "study.networks has the name '../x'; use up to 40"),
-        ("study.networks=[{network: evolved, weights: w}]", "study.networks gives evolved the weights 'w', but what is yet"),
         ("study.seeds=[]", "study.seeds holds 0 seeds; it must be at least 1"),
         ("study.seeds=[1, 1]", "study.seeds has 1 twice; name each once"),
         ("study.seeds=[-1]", "study.seeds has -1; a seed is at least 0"),
