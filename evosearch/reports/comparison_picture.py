@@ -36,7 +36,7 @@ def comparison_figure(table: ComparisonTable) -> "Figure":
     figure = Figure(figsize=(11, 2.1 + 0.42 * len(table.rows)), dpi=120, layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
     for place, row in enumerate(table.rows):
-        _draw_accuracy(left, place, row, _colour(row, table.reference))
+        _draw_accuracy(left, place, row, _colour(row, table.references[row.figures.name]))
         _draw_difference(right, place, row)
     _draw_constants(left, table)
     right.axvline(0, color=REFERENCE, linewidth=1, linestyle=":")
@@ -45,7 +45,7 @@ def comparison_figure(table: ComparisonTable) -> "Figure":
     )
     left.set_ylim(len(table.rows) - 0.5, -0.5)
     left.set_xlabel(f"accuracy on {table.images:,} test images")
-    right.set_xlabel(f"difference to {_short(table.reference)}", parse_math=False)
+    right.set_xlabel(f"difference to {_short(table.reference or 'its reference')}", parse_math=False)
     for axes in (left, right):
         axes.grid(axis="x", alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)

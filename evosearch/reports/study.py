@@ -25,6 +25,7 @@ LEFT_OUT = (
     "believed",
     "AUROC",
     "F1",
+    "rate",
     "not better / not worse",
     "95 %",
     "seeds",
@@ -35,16 +36,25 @@ LEFT_OUT = (
 
 
 def comparison_document(table: ComparisonTable) -> dict[str, Any]:
-    """The whole table as JSON: the fields of `ComparisonTable`, and of each comparison also `verdict` and `sentence`."""
+    """The whole table as JSON: the fields of `ComparisonTable`, of each comparison also `verdict` and `sentence`, and as
+    `reference` the arm that all others are held against; null: each comparison names its own.
+    """
     rows = []
     for row in table.rows:
         found = row.figures.comparison
         document = asdict(row)
+        if not _has_rates(table):
+            del document["facts"]["rates"]
         if found is not None:
             document["figures"]["comparison"] |= {"verdict": found.verdict, "sentence": found.sentence}
         rows.append(document)
     facts = asdict(table.facts) | {"versions": dict(table.facts.versions)}
-    return asdict(table) | {"facts": facts, "rows": rows}
+    whole = asdict(table) | {"facts": facts, "rows": rows, "references": table.reference}
+    return {"reference" if key == "references" else key: value for key, value in whole.items()}
+
+
+def _has_rates(table: ComparisonTable) -> bool:
+    return any(row.facts.rates for row in table.rows)
 
 
 def comparison_csv(table: ComparisonTable) -> str:
@@ -52,7 +62,7 @@ def comparison_csv(table: ComparisonTable) -> str:
     complete. Several values are joined by "; ", what is unknown is empty.
     """
     text = io.StringIO()
-    lines = [_csv_values(row) | _csv_facts(table) for row in table.rows]
+    lines = [_csv_values(row, table) | _csv_facts(row, table) for row in table.rows]
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(lines[0])
     for line in lines:
@@ -60,7 +70,7 @@ def comparison_csv(table: ComparisonTable) -> str:
     return text.getvalue()
 
 
-def _csv_values(row: ComparisonRow) -> dict[str, Any]:
+def _csv_values(row: ComparisonRow, table: ComparisonTable) -> dict[str, Any]:
     figures, facts, found = row.figures, row.facts, row.figures.comparison
     return {
         "arm": figures.name,
@@ -79,6 +89,7 @@ def _csv_values(row: ComparisonRow) -> dict[str, Any]:
         "parameters": list(facts.parameters),
         "flops": list(facts.flops),
         "depth": list(facts.depth),
+        **({"rates": list(facts.rates)} if _has_rates(table) else {}),
         "readings": list(facts.readings),
         "notes": list(row.notes),
     }
@@ -105,12 +116,12 @@ def _csv_comparison(found: Comparison | None) -> dict[str, Any]:
     }
 
 
-def _csv_facts(table: ComparisonTable) -> dict[str, Any]:
+def _csv_facts(row: ComparisonRow, table: ComparisonTable) -> dict[str, Any]:
     facts = table.facts
     return {
         "study": facts.name,
         "kind": facts.kind,
-        "reference": table.reference,
+        "reference": table.references[row.figures.name],
         "images": table.images,
         "draws": table.draws,
         "constant": table.constant,
@@ -169,7 +180,8 @@ def fact_lines(table: ComparisonTable) -> list[str]:
 
 
 def _facts(table: ComparisonTable, facts: StudyFacts) -> Iterator[str]:
-    yield f"{facts.kind}, every arm held against {table.reference}"
+    several = ", ".join(dict.fromkeys(table.references.values()))
+    yield f"{facts.kind}, every arm held against {table.reference or f'that of its own network: {several}'}"
     yield f"seeds {', '.join(map(str, table.seeds))}; {counted(table.images, 'test image')} of {', '.join(facts.classes)}"
     yield _named("budgets", facts.budgets)
     yield f"always answering the largest class reaches accuracy {table.constant:.4f}"
@@ -194,13 +206,16 @@ def legend_lines(table: ComparisonTable) -> list[str]:
     lines = [
         "accuracy: mean over the seeds ± their deviation; 95 %: of the bootstrap's draws, in which seeds and test images are "
         f"drawn together, with replacement, pairs kept ({table.draws:,} draws)",
-        f"not better / not worse: shares of these draws in which the arm is not better, or not worse, than {table.reference}",
+        f"not better / not worse: shares of these draws in which the arm is not better, or not worse, than "
+        f"{table.reference or 'what it is held against'}",
         "p (Holm): two-sided, over the test images with these very networks (McNemar's exact test for one pair, a permutation "
         "test for more), by Holm's method over the table",
         f"a difference is claimed where p is below 0.05, the interval leaves out 0, and, from {LEAST_SEEDS} seeds on, seeds agree "
         "(all of up to 5; of more, a permutation test below 0.05)",
         "believed: what the search thought of its winners on the validation images; validation: of the networks that were read",
     ]
+    if _has_rates(table):
+        lines.append("rate: of the dropout before the class layer, of each seed where they differ")
     return [*lines, "reading: above 1 the test split had been looked at before"] if unread else lines
 
 
@@ -215,9 +230,10 @@ def _texts(row: ComparisonRow, table: ComparisonTable) -> dict[str, str]:
         "95 %": _span(figures.interval),
         "F1": f"{row.f1:.4f}",
         "AUROC": _figure(row.auroc),
+        **({"rate": _rates(facts.rates)} if _has_rates(table) else {}),
         "believed": _figure(row.believed),
         "validation": _figure(row.validation),
-        f"against {table.reference}": "" if found is None else f"{found.difference:+.4f}",
+        f"against {table.reference or 'its reference'}": "" if found is None else f"{found.difference:+.4f}",
         "95 % of it": "" if found is None else _span(found.interval, "+"),
         "not better / not worse": "" if found is None else f"{found.not_better:.4f} / {found.not_worse:.4f}",
         "p (Holm)": "" if found is None else _chance(found.p_holm),
@@ -234,7 +250,13 @@ def _texts(row: ComparisonRow, table: ComparisonTable) -> dict[str, str]:
 def _verdict(row: ComparisonRow, table: ComparisonTable) -> str:
     if row.figures.comparison is not None:
         return row.figures.comparison.sentence
-    return "the reference" if row.figures.name == table.reference else "not compared"
+    return "the reference" if table.references[row.figures.name] == row.figures.name else "not compared"
+
+
+def _rates(values: Sequence[float | None]) -> str:
+    """One figure where all are equal, else each seed's."""
+    texts = ["?" if one is None else f"{one:.3f}" for one in values]
+    return ", ".join(texts if len(set(texts)) > 1 else texts[:1])
 
 
 def _figure(value: float | None) -> str:

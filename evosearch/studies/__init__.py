@@ -5,7 +5,7 @@ a list of trainings for the one driver there is; test images leave it only after
 answered is compared in `comparison`, and told in a `ComparisonTable`.
 """
 
-from evosearch.studies.comparison import Arm, ArmFigures, Comparison, compare
+from evosearch.studies.comparison import Arm, ArmFigures, Comparison, Reference, compare
 from evosearch.studies.comparison_table import (
     ArmFacts,
     ComparisonRow,
@@ -14,9 +14,20 @@ from evosearch.studies.comparison_table import (
     comparison_table,
     is_trained,
 )
+from evosearch.studies.dropout import dropout_references, search_keys
 from evosearch.studies.intervals import intervals_of, wilson
 from evosearch.studies.metrics import Metrics, classification_metrics
 from evosearch.studies.narrowing import other_than_default
+from evosearch.studies.plans import (
+    ArmPlan,
+    Basis,
+    Common,
+    Ended,
+    MemberPlan,
+    Spent,
+    Step,
+    member_name,
+)
 from evosearch.studies.predictions import predictions_of
 from evosearch.studies.retraining import (
     FinalReader,
@@ -37,23 +48,17 @@ from evosearch.studies.settings import (
     AblationStudy,
     BaselinesStudy,
     BatchNormStudy,
+    DropoutArm,
+    DropoutStudy,
     LearningRates,
     NamedNetwork,
     StudyKeys,
     StudySettings,
+    arm_of,
+    dropout_arms,
     is_text,
 )
-from evosearch.studies.steps import (
-    ORIGIN,
-    ArmPlan,
-    Common,
-    Ended,
-    MemberPlan,
-    Spent,
-    Step,
-    member_name,
-    steps_of,
-)
+from evosearch.studies.steps import ORIGIN, arms_in_order, steps_of
 from evosearch.studies.table import ArmRow, Doubts, MemberRecord, StudyTable, arm_rows, compared, hardware_of
 from evosearch.studies.winner import best_reading, fetch_winner, is_published, publish_winner
 
@@ -69,12 +74,15 @@ __all__ = [
     "ArmPlan",
     "ArmRow",
     "BaselinesStudy",
+    "Basis",
     "BatchNormStudy",
     "Common",
     "Comparison",
     "ComparisonRow",
     "ComparisonTable",
     "Doubts",
+    "DropoutArm",
+    "DropoutStudy",
     "Ended",
     "FinalReader",
     "LearningRates",
@@ -82,18 +90,23 @@ __all__ = [
     "MemberRecord",
     "Metrics",
     "NamedNetwork",
+    "Reference",
     "Spent",
     "Step",
     "StudyFacts",
     "StudyKeys",
     "StudySettings",
     "StudyTable",
+    "arm_of",
     "arm_rows",
+    "arms_in_order",
     "best_reading",
     "classification_metrics",
     "compare",
     "compared",
     "comparison_table",
+    "dropout_arms",
+    "dropout_references",
     "fetch_winner",
     "final_name",
     "hardware_of",
@@ -112,6 +125,7 @@ __all__ = [
     "reading_key",
     "repeats_of_readings",
     "retrainings",
+    "search_keys",
     "steps_of",
     "trained_as",
     "wilson",

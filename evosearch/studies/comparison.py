@@ -10,7 +10,7 @@ from seed to seed, in 10 by 3; in 2 of 100 with 5 seeds that differ by 2, in 3 w
 said that seeds were not tested.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from itertools import pairwise
@@ -40,6 +40,8 @@ AT_ONCE = 2**24
 
 Verdict: TypeAlias = Literal["better", "worse", "no difference"]
 Figures: TypeAlias = npt.NDArray[np.float64]
+Reference: TypeAlias = str | Mapping[str, str]
+"""The arm that all others are held against; or for each arm, by name, the one that it is held against, itself for none."""
 
 
 class Purpose(IntEnum):
@@ -48,6 +50,7 @@ class Purpose(IntEnum):
     IMAGES = 101
     SEEDS = 102
     PERMUTATION = 103
+    RATE = 104
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,12 +192,32 @@ class ArmFigures:
     """None: it is the reference, or has no seed in common with it."""
 
 
-def compare(arms: Sequence[Arm], reference: str, seed: int, draws: int = DRAWS) -> tuple[ArmFigures, ...]:
-    """Compare every arm with the one that is named `reference`, on the same test images; in the order given.
+def references_of(arms: Sequence[Arm], reference: Reference) -> dict[str, str]:
+    """For each arm, by name, the name of that which it is held against.
+
+    Raises:
+        ValueError: an arm is there twice, or a reference is none of them.
+    """
+    names = [arm.name for arm in arms]
+    found = (
+        dict.fromkeys(names, reference)
+        if isinstance(reference, str)
+        else {one: reference[one] for one in names}
+    )
+    unknown = next((one for one in found.values() if one not in found), None)
+    if unknown is not None or len(found) != len(names):
+        raise ValueError(f"{unknown or reference!r} must be one of {names}, each name once")
+    return found
+
+
+def compare(
+    arms: Sequence[Arm], reference: Reference, seed: int, draws: int = DRAWS
+) -> tuple[ArmFigures, ...]:
+    """Compare every arm with its reference, on the same test images; in the order given.
 
     Args:
         arms: at least one, each name once.
-        reference: the name of one of them.
+        reference: of all, or of each.
         seed: the study's, at least 0; all chance comes from it.
         draws: of the bootstrap.
 
@@ -210,16 +233,17 @@ def compare(arms: Sequence[Arm], reference: str, seed: int, draws: int = DRAWS) 
     >>> better.comparison.sentence
     'better than plain; all 3 seeds agree, as chance alone lets them 25 times in 100'
     """
+    references = references_of(arms, reference)
     by_name = {arm.name: arm for arm in arms}
-    if len(by_name) != len(arms) or reference not in by_name:
-        raise ValueError(f"{reference!r} must be one of {[arm.name for arm in arms]}, each name once")
     for first, second in pairwise(arms):
         _check_same_images(first, second)
     drawn = _resampled_images(np.concatenate([arm.correct for arm in arms]), seed, draws)
     ends = np.cumsum([len(arm.seeds) for arm in arms])[:-1]
     accuracies = dict(zip(by_name, np.split(drawn, ends, axis=1), strict=True))
     figures = [
-        _figures(arm, by_name[reference], accuracies[arm.name], accuracies[reference], seed) for arm in arms
+        _figures(arm, by_name[against], accuracies[arm.name], accuracies[against], seed)
+        for arm in arms
+        for against in [references[arm.name]]
     ]
     return _with_holm(figures)
 

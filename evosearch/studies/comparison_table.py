@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from evosearch.studies.comparison import DRAWS, Arm, ArmFigures, compare
+from evosearch.studies.comparison import DRAWS, Arm, ArmFigures, Reference, compare, references_of
 from evosearch.studies.metrics import Metrics, classification_metrics
 
 Known: TypeAlias = tuple[int | None, ...]
@@ -37,6 +37,8 @@ class ArmFacts:
     """Which reading of the test split each figure is from, 1: the first of its search."""
     notes: tuple[str, ...] = ()
     """What else a reader has to know of this arm, each a few words."""
+    rates: tuple[float | None, ...] = ()
+    """Of dropout before the class layer, where the study is about it."""
 
 
 @dataclass(frozen=True)
@@ -95,8 +97,8 @@ class ComparisonTable:
 
     facts: StudyFacts
     """Above the table."""
-    reference: str
-    """The arm that all others are compared with."""
+    references: Mapping[str, str]
+    """By the name of each arm, that of the one that it is compared with; itself: it is a reference."""
     images: int
     """Of the test split."""
     seeds: tuple[int, ...]
@@ -108,10 +110,16 @@ class ComparisonTable:
     rows: tuple[ComparisonRow, ...]
     """In the order in which the arms were given."""
 
+    @property
+    def reference(self) -> str | None:
+        """The arm that all others are compared with; None: there are several."""
+        found = set(self.references.values())
+        return found.pop() if len(found) == 1 else None
+
 
 def comparison_table(
     arms: Sequence[Arm],
-    reference: str,
+    reference: Reference,
     seed: int,
     study: StudyFacts,
     facts: Mapping[str, ArmFacts] | None = None,
@@ -121,7 +129,7 @@ def comparison_table(
 
     Args:
         arms: at least one; their order is the table's.
-        reference: the name of one of them.
+        reference: of all, or of each.
         seed: the study's, from which the bootstrap draws.
         study: what stands above the table.
         facts: what else is known of an arm, by its name.
@@ -132,17 +140,18 @@ def comparison_table(
     """
     facts = facts or {}
     _check_facts(arms, facts)
+    references = references_of(arms, reference)
     figures = compare(arms, reference, seed, draws)
     labels = arms[0].labels
     return ComparisonTable(
         facts=study,
-        reference=reference,
+        references=references,
         images=len(labels),
         seeds=tuple(sorted({one for arm in arms for one in arm.seeds})),
         draws=draws,
         constant=max(float((labels == number).mean()) for number in range(len(study.classes))),
         rows=tuple(
-            _row(arm, found, study, facts.get(arm.name, ArmFacts()), reference)
+            _row(arm, found, study, facts.get(arm.name, ArmFacts()), references[arm.name])
             for arm, found in zip(arms, figures, strict=True)
         ),
     )
@@ -151,7 +160,7 @@ def comparison_table(
 def _check_facts(arms: Sequence[Arm], facts: Mapping[str, ArmFacts]) -> None:
     seeds = {arm.name: len(arm.seeds) for arm in arms}
     for name, one in facts.items():
-        for values in (one.parameters, one.flops, one.depth, one.losses, one.readings):
+        for values in (one.parameters, one.flops, one.depth, one.losses, one.readings, one.rates):
             if values and len(values) != seeds.get(name):
                 raise ValueError(f"facts of {name!r} hold {len(values)} values for {seeds.get(name)} seeds")
 

@@ -4,13 +4,13 @@ The steps of searches come first; the final one, in which the best of each membe
 and is no list here. Each member is an ordinary search: the arm's strategy, space and training, from one seed.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from typing import Any, TypeAlias
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from typing import Any
 
 from evosearch.errors import ConfigError, InvalidChromosomeError
 from evosearch.evaluation import TrainingSettings
-from evosearch.genome import Chromosome, Conv, HeadGene, Pretrained, SearchSpace, parse_network
+from evosearch.genome import Chromosome, Conv, HeadGene, Pretrained, parse_network
 from evosearch.search import (
     STRATEGIES,
     EavlSettings,
@@ -20,91 +20,20 @@ from evosearch.search import (
     StrategySettings,
     measure_of,
 )
+from evosearch.studies.dropout import dropout_arms_in_order, dropout_steps
+from evosearch.studies.plans import ArmPlan, Common, Ended, MemberPlan, Spent, Step
 from evosearch.studies.settings import (
     EVOLVED,
     AblationArm,
     AblationStudy,
     BaselinesStudy,
     BatchNormStudy,
+    DropoutStudy,
     StudySettings,
 )
 
-
-@dataclass(frozen=True)
-class ArmPlan:
-    """One row of the table: how its members search."""
-
-    name: str
-    """Unique within the study; part of its members' names."""
-    strategy: StrategySettings
-    """An evolution, a random search, or a list of one network."""
-    space: SearchSpace
-    """What a random network of it may look like."""
-    training: TrainingSettings
-    """How its candidates are trained."""
-
-
-@dataclass(frozen=True)
-class MemberPlan:
-    """An arm from one seed."""
-
-    arm: ArmPlan
-    """Which arm."""
-    seed: int
-    """The search's."""
-
-    def name(self, study: str) -> str:
-        """What the search is called.
-
-        >>> MemberPlan(ArmPlan("eavl", EavlSettings(), SearchSpace(), TrainingSettings()), 3).name("ablation")
-        'ablation/eavl-seed-3'
-        """
-        return member_name(study, self.arm.name, self.seed)
-
-
-@dataclass(frozen=True)
-class Spent:
-    """What a member that has ended took."""
-
-    seconds: float
-    """Of its workers, over all trainings."""
-    first: tuple[float, ...]
-    """Of each training of its first generation, which are random networks."""
-
-
-Ended: TypeAlias = Mapping[tuple[str, int], Spent]
-"""The members that have ended, by arm and seed."""
-
-
-@dataclass(frozen=True)
-class Step:
-    """Searches that are driven side by side."""
-
-    name: str
-    """In a word, for people."""
-    members: Callable[[Ended], tuple[MemberPlan, ...]]
-    """Its searches, given what ended in the steps before."""
-
-
-@dataclass(frozen=True)
-class Common:
-    """What the study's file says for all arms."""
-
-    strategy: StrategySettings
-    """Of what is evolved; what it goes by holds for every arm."""
-    space: SearchSpace
-    """See `ArmPlan`."""
-    training: TrainingSettings
-    """See `ArmPlan`."""
-
-
 ORIGIN = "origin"
 """What the arms of the batch-norm study's own network begin with."""
-
-
-def member_name(study: str, arm: str, seed: int) -> str:
-    """What the search of an arm from a seed is called."""
-    return f"{study}/{arm}-seed-{seed}"
 
 
 def steps_of(study: StudySettings, common: Common, starts: Mapping[str, ListedTrial]) -> tuple[Step, ...]:
@@ -126,6 +55,19 @@ def steps_of(study: StudySettings, common: Common, starts: Mapping[str, ListedTr
             return _ablation(study, common)
         case BatchNormStudy():
             return (_at_once("variants", _variants(study, common, starts[ORIGIN]), study.seeds),)
+        case DropoutStudy():
+            return dropout_steps(study, common, starts)
+
+
+def arms_in_order(study: StudySettings) -> tuple[str, ...]:
+    """The arms in the order of the table, where that is another than the one of the steps."""
+    match study:
+        case AblationStudy():
+            return study.arms
+        case DropoutStudy():
+            return dropout_arms_in_order(study)
+        case BaselinesStudy() | BatchNormStudy():
+            return ()
 
 
 def _at_once(name: str, arms: Sequence[ArmPlan], seeds: Sequence[int]) -> Step:
