@@ -5,6 +5,7 @@ kilobyte; images never travel with it (`data_key` names the arrays a worker alre
 the seam: the real one lives in `training/`, doubles in `testing/`.
 """
 
+from evosearch.evaluation.sample import held_out, sample_of
 from evosearch.evaluation.settings import (
     MOST_EPOCHS,
     MOST_THREADS,
@@ -104,9 +105,11 @@ __all__ = [
     "TrialTask",
     "Unwatched",
     "evaluation_seed",
+    "held_out",
     "is_out_of_memory",
     "judged_epoch",
     "network_of",
     "parse_subject",
+    "sample_of",
     "trial_key",
 ]

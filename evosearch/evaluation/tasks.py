@@ -193,6 +193,8 @@ class FeaturesTask:
     """File that they are left in, safetensors: a path, or a URL of an artifact store."""
     hand_made: HandMadeRule = "kaiming"
     """As in `TrainingTask`."""
+    start: str | None = None
+    """As in `TrainingTask`."""
 
 
 @dataclass(frozen=True)

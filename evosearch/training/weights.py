@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from evosearch.blueprint import ImageShape
 from evosearch.errors import EvaluationError
 from evosearch.evaluation import HandMadeRule
-from evosearch.genome import Network, is_hand_made
+from evosearch.genome import Network, is_hand_made, weights_of
 from evosearch.networks.starting import TensorKind, kinds, outputs_of, placed, start_from
 from evosearch.permissions import make_folder, new_file
 from evosearch.training.batches import Normalization
@@ -52,11 +52,18 @@ def describe(
 def save_weights(path: Path, module: nn.Module, metadata: Mapping[str, str]) -> None:
     """Write the module's parameters and buffers to `path`; a reader sees the whole file or the one before."""
     tensors = {name: tensor.contiguous().cpu() for name, tensor in module.state_dict().items()}
+    with _unfinished(path) as temporary:
+        save_file(tensors, temporary, dict(metadata))
+
+
+@contextmanager
+def _unfinished(path: Path) -> Iterator[Path]:
+    """A file to write to; it becomes `path` when that is done."""
     make_folder(path.parent)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
         new_file(temporary)
-        save_file(tensors, temporary, dict(metadata))
+        yield temporary
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -98,6 +105,27 @@ def keep_weights(place: str, module: nn.Module, metadata: Mapping[str, str]) -> 
         store.put(Path(folder, "weights"), name)
 
 
+def keep_bytes(place: str, content: bytes) -> None:
+    """Have `content` at a path or at a URL of an artifact store; a reader sees it whole, or what was there before."""
+    if "://" in place:
+        store, name = _store(place)
+        store.write_bytes(name, content)
+        return
+    with _unfinished(Path(place)) as temporary:
+        temporary.write_bytes(content)
+
+
+def fetch_bytes(place: str) -> bytes | None:
+    """What is at a path or at a URL of an artifact store; None: nothing."""
+    try:
+        if "://" not in place:
+            return Path(place).read_bytes()
+        store, name = _store(place)
+        return store.read_bytes(name)
+    except FileNotFoundError:
+        return None
+
+
 def fetch_weights(place: str, module: nn.Module) -> None:
     """As `load_weights`, from a path or from a URL of an artifact store."""
     with _local(place, _AGAIN) as path:
@@ -123,6 +151,16 @@ def _local(place: str, repair: str) -> Iterator[Path]:
         except FileNotFoundError as error:
             raise EvaluationError(f"there are no weights at '{store.place}/{name}'; {repair}") from error
         yield Path(folder, "weights")
+
+
+def check_given(network: Network, start: str | None) -> None:
+    """See that a training of `network` is told where the weights are that it starts from, if it starts from given ones.
+
+    Raises:
+        EvaluationError: it is not.
+    """
+    if weights_of(network) is not None and start is None:
+        raise EvaluationError(f"'{network}' starts from given weights, and the task does not say where")
 
 
 def start_weights(place: str, network: Network, module: nn.Module) -> None:
