@@ -16,6 +16,7 @@ from evosearch.evaluation import (
     EpochRecord,
     Failure,
     FailureKind,
+    FeaturesTask,
     MasksTask,
     Measures,
     Prediction,
@@ -153,7 +154,7 @@ class Trainer:
         match task:
             case TrainingTask():
                 return self.train(task, progress)
-            case MasksTask():
+            case FeaturesTask() | MasksTask():
                 raise EvaluationError("this worker trains networks; masks are trained by none yet")
             case PredictionTask():
                 return self.predict(task, progress)
