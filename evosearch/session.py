@@ -26,6 +26,7 @@ from evosearch.permissions import make_folder
 from evosearch.providers import DriveOptions, Executor
 from evosearch.reports import LEARNING, ROC, draw_evolution, draw_group, draw_learning, draw_roc
 from evosearch.runtime import (
+    FEATURES,
     RULES,
     Checkpointing,
     DriverState,
@@ -39,7 +40,14 @@ from evosearch.runtime import (
     replay,
     retried,
 )
-from evosearch.search import FixedListSettings, SearchContext, hand_made_rule, measure_of, sizes_of
+from evosearch.search import (
+    FixedListSettings,
+    SearchContext,
+    features_of,
+    hand_made_rule,
+    measure_of,
+    sizes_of,
+)
 from evosearch.storage import (
     ArtifactStore,
     Backup,
@@ -106,21 +114,29 @@ def artifact_store(home: Home, config: RunConfig) -> ArtifactStore:
     return ArtifactStore.of(config.storage.artifacts, home.folder)
 
 
+def kept_at(home: Home, config: RunConfig, name: str) -> str:
+    """Where workers leave what they are to keep of the search or group `name`: a folder, or the URL of an artifact store."""
+    store = artifact_store(home, config)
+    return store.within(name).url if store.is_remote else str(Path(store.url) / name)
+
+
 def make_plan(
     config: RunConfig,
     dataset: Dataset,
     generations: int | None = None,
     reader: SplitReader | None = None,
     starts: str | None = None,
+    kept_features: str | None = None,
 ) -> Plan:
     """The search of `config` on `dataset`, with `generations` in all where an extension made them more; `reader`: of a
-    retraining; `starts`: where the weights are that its networks start from.
+    retraining; `starts`: where the weights are that its networks start from; `kept_features`: as in `Plan`.
     """
     strategy = config.strategy if generations is None else config.strategy.with_generations(generations)
     problem = Problem(dataset.for_search().image, len(dataset.classes))
     context = SearchContext(config.space, problem, config.training, config.seed)
     about = (reader, measure_of(strategy), hand_made_rule(strategy), sizes_of(strategy), starts)
-    return Plan(config.name, strategy.make(context), context, dataset.key, *about)
+    features = (features_of(strategy), kept_features)
+    return Plan(config.name, strategy.make(context), context, dataset.key, *about, *features)
 
 
 def bring_back_lost(config: RunConfig, home: Home, options: DriveOptions) -> None:
@@ -195,7 +211,8 @@ class SearchSession:
     def plan(self, dataset: Dataset, generations: int | None) -> Plan:
         """The search as the driver runs it."""
         reader, starts = self._reader(dataset), f"{self._kept}/{STARTS}"
-        return make_plan(self.config, dataset, self.total(generations), reader, starts)
+        features = f"{kept_at(self.home, self.config, group_of(self.config.name))}/{FEATURES}"
+        return make_plan(self.config, dataset, self.total(generations), reader, starts, features)
 
     def _reader(self, dataset: Dataset) -> FinalReader | None:
         """Of a retraining: how its networks read the test split."""
@@ -320,6 +337,8 @@ class SearchSession:
         row = self.parent or self.row
         if row is None:
             self.config.training.check_images(len(dataset.train))
+            if (over := features_of(self.config.strategy)) is not None:
+                over.check_images(len(dataset.train), self.config.training)
         elif dataset.key != row.data_key:
             raise SearchConflictError(
                 f"the data of {row.name!r} have changed: their hash is {dataset.key} here, "
@@ -500,8 +519,7 @@ class SearchSession:
     @property
     def _kept(self) -> str:
         """Where workers leave what they are to keep."""
-        store = artifact_store(self.home, self.config)
-        return store.within(self.config.name).url if store.is_remote else str(self.folder)
+        return kept_at(self.home, self.config, self.config.name)
 
     @property
     def _has_curve(self) -> bool:

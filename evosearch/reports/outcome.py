@@ -7,7 +7,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from evosearch.errors import JournalError
-from evosearch.evaluation import HandMade, Masks, Pretrained, parse_subject
+from evosearch.evaluation import FeaturesOf, HandMade, Masks, Pretrained, parse_subject
 from evosearch.genome import Chromosome
 from evosearch.reports.words import (
     MEASURES,
@@ -101,7 +101,7 @@ def _in_words(subject: str, classes: int) -> list[str]:
             return [f"  In words: {describe(chromosome, classes)}"]
         case Pretrained(chromosome):
             return [f"  In words: {describe(chromosome, classes)}; it started from given weights"]
-        case HandMade() | Masks():
+        case HandMade() | FeaturesOf() | Masks():
             return []
 
 
