@@ -338,7 +338,15 @@ class SearchSession:
         if row is None:
             self.config.training.check_images(len(dataset.train))
             if (over := features_of(self.config.strategy)) is not None:
-                over.check_images(len(dataset.train), self.config.training)
+                section = "strategy" if self.config.study is None else "study"
+                about = (
+                    dataset.train.labels,
+                    dataset.classes,
+                    self.config.training,
+                    self.config.seed,
+                    section,
+                )
+                over.check_images(*about)
         elif dataset.key != row.data_key:
             raise SearchConflictError(
                 f"the data of {row.name!r} have changed: their hash is {dataset.key} here, "

@@ -191,6 +191,9 @@ class Study:
         for one in (one for one in members if one.arm.is_row):
             counts.setdefault(one.arm.name, []).append(one.arm.strategy.evaluations_in_all)
         by_arm = {arm: _between(found) for arm, found in counts.items()}
+        longer = {arm: by_arm[arm] for arm, found in counts.items() if max(found) > 1}
+        if longer and isinstance(self.settings, DropoutStudy):  # it has many arms
+            by_arm = {**longer, "every other arm": counted(1, "evaluation")}
         if len(by_arm) > 1 == len(set(by_arm.values())):
             by_arm = {"every arm": next(iter(by_arm.values()))}
         each = ", ".join(f"{arm} {found}" for arm, found in by_arm.items())
@@ -371,6 +374,8 @@ class Study:
                 path = ("weights", weights.index(file)) if file in weights else ("network",)
             case DropoutStudy():
                 path = ("networks",)
+            case _:
+                pass
         if not path:
             return TRIALS
         place = f"{self.source.place(('study', *path))}: " if self.source else ""

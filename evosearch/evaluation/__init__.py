@@ -5,7 +5,7 @@ kilobyte; images never travel with it (`data_key` names the arrays a worker alre
 the seam: the real one lives in `training/`, doubles in `testing/`.
 """
 
-from evosearch.evaluation.sample import held_out, sample_of
+from evosearch.evaluation.sample import check_sample_of, held_out, sample_of
 from evosearch.evaluation.settings import (
     MOST_EPOCHS,
     MOST_THREADS,
@@ -104,6 +104,7 @@ __all__ = [
     "TrialId",
     "TrialTask",
     "Unwatched",
+    "check_sample_of",
     "evaluation_seed",
     "held_out",
     "is_out_of_memory",

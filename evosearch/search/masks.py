@@ -20,6 +20,7 @@ from evosearch.evaluation import (
     Failure,
     FailureKind,
     FeaturesOf,
+    Labels,
     Losses,
     MaskRule,
     Masks,
@@ -28,6 +29,8 @@ from evosearch.evaluation import (
     TrainingSettings,
     Trial,
     TrialId,
+    check_sample_of,
+    evaluation_seed,
 )
 from evosearch.genome import Network, parse_network, weights_of
 from evosearch.search.context import Purpose, SearchContext, stream
@@ -132,23 +135,22 @@ class OverFeatures(SampleKeys):
             training, epochs=self.pretrain_epochs, class_dropout=self.beta, patience=None, fit="train"
         )
 
-    def check_images(self, images: int, training: TrainingSettings) -> None:
-        """See that there is a whole batch in the sample of so many training images.
+    def check_images(
+        self,
+        labels: Labels,
+        classes: Sequence[str],
+        training: TrainingSettings,
+        seed: int,
+        section: str = "strategy",
+    ) -> None:
+        """See that the sample of a search from `seed` has a whole batch, and images of each class; see `check_sample_of`. `section`:
+        whose key the share is.
 
         Raises:
-            ConfigError: there is none.
+            ConfigError: it has not.
         """
-        found = max(1, round(self.sample * images))  # as `FeaturesTask` says
-        if found < training.batch_size:
-            more = (
-                f"make it at least {-(-1000 * training.batch_size // max(1, images)) / 1000:g}, or "
-                if images >= training.batch_size
-                else ""
-            )
-            raise ConfigError(
-                f"strategy.sample is {self.sample}: {found} of {images} training images, fewer than training.batch_size = "
-                f"{training.batch_size}; {more}make training.batch_size smaller"
-            )
+        drawn = evaluation_seed(seed, self.subject.key)
+        check_sample_of(labels, classes, self.sample, training.batch_size, drawn, f"{section}.sample")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,6 @@
 """The genetic search for masks of a dropout layer (GA-Dropout), and the one trial that keeps its features."""
 
+import re
 from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
@@ -22,6 +23,8 @@ from evosearch.evaluation import (
     TrainingSettings,
     Trial,
     TrialId,
+    evaluation_seed,
+    sample_of,
 )
 from evosearch.genome import SearchSpace, parse_network
 from evosearch.search import (
@@ -405,17 +408,38 @@ def test_a_network_that_keeps_no_features_is_refused(network, said):
 
 
 def test_a_sample_below_a_batch_is_refused_with_the_least_that_is_not():
-    settings = FeaturesSettings(network="resnet18", sample=0.01)
+    settings, training = FeaturesSettings(network="resnet18", sample=0.01), TrainingSettings(batch_size=16)
     with pytest.raises(
         ConfigError,
         match=r"strategy.sample is 0.01: 4 of 425 .* = 16; make it at least 0.038, or make training",
     ):
-        settings.check_images(425, TrainingSettings(batch_size=16))
-    replace(settings, sample=0.038).check_images(425, TrainingSettings(batch_size=16))
+        settings.check_images(np.arange(425) % 2, "ab", training, seed=0)
+    replace(settings, sample=0.038).check_images(np.arange(425) % 2, "ab", training, seed=0)
     with pytest.raises(
         ConfigError, match=r"1 of 9 training images, .* = 16; make training.batch_size smaller"
     ):
-        settings.check_images(9, TrainingSettings(batch_size=16))
+        settings.check_images(np.arange(9) % 2, "ab", training, seed=0)
+
+
+def test_a_sample_that_lacks_a_class_is_refused_with_the_least_that_does_not():
+    labels = np.zeros(400, np.int64)
+    labels[7] = 1
+    settings, training = FeaturesSettings(network="resnet18", sample=0.1), TrainingSettings(batch_size=16)
+    seed = next(seed for seed in range(99) if not has_both(settings, labels, seed))
+    with pytest.raises(
+        ConfigError,
+        match=r"study\.sample is 0\.1: 40 of 400 .*, none of them of class 'b', which has 1; make it at least 0\.\d+, or take another",
+    ) as caught:
+        settings.check_images(labels, "ab", training, seed, "study")
+    least = float(re.search(r"at least (0\.\d+)", str(caught.value))[1])
+    replace(settings, sample=least).check_images(labels, "ab", training, seed)
+    with pytest.raises(ConfigError, match="none of them"):
+        replace(settings, sample=least - 1 / 400).check_images(labels, "ab", training, seed)
+
+
+def has_both(settings, labels, seed):
+    drawn = sample_of(len(labels), settings.sample, evaluation_seed(seed, settings.subject.key))
+    return labels[drawn].any()
 
 
 def test_losses_that_are_no_numbers_are_no_score():
