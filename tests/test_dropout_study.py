@@ -177,7 +177,7 @@ class DyingPool(ScriptedPool):
 def test_killed_anywhere_and_run_again_it_ends_with_the_same_table(home, api):
     config = study_file(FEW)
     whole = documents(api.run_study(config, home))
-    killed = replace(config, name="other")
+    killed = replace(config, name="killed")
 
     def make_pool(executor, settings, threads, factory, data, reach=None):
         return DyingPool(Priced()(data, "cpu"), waits=2)
@@ -186,7 +186,7 @@ def test_killed_anywhere_and_run_again_it_ends_with_the_same_table(home, api):
     with api.giving(make_pool=make_pool):
         while True:
             try:
-                study = api.run_study(killed, home) if deaths % 2 == 0 else api.resume_study("other", home)
+                study = api.run_study(killed, home) if deaths % 2 == 0 else api.resume_study("killed", home)
                 break
             except ZeroDivisionError:
                 deaths += 1
@@ -194,7 +194,7 @@ def test_killed_anywhere_and_run_again_it_ends_with_the_same_table(home, api):
     assert deaths > 4
     found = documents(study)
     assert found["fingerprint"] == whole["fingerprint"]
-    assert str(found).replace("other", "rates") == str(whole)
+    assert str(found).replace("killed", "rates") == str(whole)
 
 
 def test_more_seeds_networks_and_arms_extend_it_and_leave_what_there_is(home, api):
