@@ -13,15 +13,17 @@ from evosearch.config import (
 )
 from evosearch.data import DataReport, Dataset, inspect_data, load_dataset
 from evosearch.data.memory import available_memory
-from evosearch.errors import CannotRunError
-from evosearch.evaluation import TrainingTask, Trial
+from evosearch.errors import CannotRunError, ConfigError, InvalidChromosomeError
+from evosearch.evaluation import FeaturesOf, TrainingTask, Trial, check_sample_of, evaluation_seed
+from evosearch.genome import parse_network
 from evosearch.listed import resolved, sized
-from evosearch.reports import Cost, Measured, estimate_cost, measured
+from evosearch.reports import Cost, Measured, StudyCost, estimate_cost, measured
 from evosearch.runtime import CONTEXT, Plan, WorkerPool
 from evosearch.session import (
     make_plan,
 )
 from evosearch.storage import home_folder
+from evosearch.studies import Common, DropoutStudy, budgets_of, is_text
 from workers import make_pool, measure_on, measure_sizes, time_trainings
 from workers.slots import count_cores, gpus_for, kind_of, plan_slots
 
@@ -65,6 +67,7 @@ def validate(
     config = resolved(config, None, None, source)
     dataset = load_dataset(config.data, env=os.environ, cwd=Path.cwd(), cache=None)
     config.training.check_images(len(dataset.train))
+    _check_samples(config, dataset)
     problem = Problem(dataset.for_search().image, len(dataset.classes))
     config = replace(config, strategy=sized(config.strategy, problem, measure_sizes))
     plan = make_plan(config, dataset)
@@ -73,6 +76,7 @@ def validate(
     cost = replace(
         estimate_cost(first, plan.strategy.evaluations, len(dataset.train), config.training),
         notes=dataset.notes,
+        study=_study_cost(config, source),
     )
     if not measure:
         return cost
@@ -80,6 +84,31 @@ def validate(
         return replace(cost, measured=_measured(config, dataset, plan, trials, make_pool))
     except (CannotRunError, OSError) as error:
         return replace(cost, unmeasured=str(error))
+
+
+def _check_samples(config: RunConfig, dataset: Dataset) -> None:
+    """See that each search of a dropout study has the images that it needs; of networks that are named by a search the study sees to
+    that when it begins.
+    """
+    study, batch = config.study, config.training.batch_size
+    if not isinstance(study, DropoutStudy):
+        return
+    for network in filter(is_text, study.networks):
+        for seed in study.seeds:
+            drawn = evaluation_seed(seed, FeaturesOf(parse_network(network)).key)
+            check_sample_of(dataset.train.labels, dataset.classes, study.sample, batch, drawn, "study.sample")
+
+
+def _study_cost(config: RunConfig, source: Document | None) -> StudyCost | None:
+    """What the file's study trains; None where it is no study's."""
+    if config.study is None:
+        return None
+    try:
+        arms = budgets_of(config.study, Common(config.strategy, config.space, config.training))
+    except (ConfigError, InvalidChromosomeError) as error:
+        place = f"{source.place(('study',))}: " if source else ""
+        raise type(error)(f"{place}{error}") from None
+    return StudyCost(arms, config.final.seeds, config.final.epochs)
 
 
 def _measured(

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from evosearch.blueprint import Memory, training_memory
 from evosearch.data import Dataset
-from evosearch.errors import SearchConflictError
+from evosearch.errors import SearchConflictError, TooManyFailuresError
 from evosearch.listed import prepared
 from evosearch.runtime import (
     Fleet,
@@ -29,7 +29,13 @@ from workers import driver_trouble, train_on
 
 
 def drive_searches(sessions: Sequence[SearchSession], generations: int | None = None) -> tuple[Finished, ...]:
-    """Drive searches side by side to their ends; `generations` extends them."""
+    """Drive searches side by side to their ends; `generations` extends them.
+
+    Raises:
+        TooManyFailuresError: some stopped; the others have ended with all that they leave.
+        EvosearchError: as `evosearch.api.run`.
+    """
+    stopped: TooManyFailuresError | None = None
     with ExitStack() as stack:
         signals = stack.enter_context(StopSignals())
         if not all(one.is_done(generations) for one in sessions):
@@ -43,9 +49,15 @@ def drive_searches(sessions: Sequence[SearchSession], generations: int | None = 
             if one not in unfinished:
                 one.journal_what_changed(signals)
         if unfinished:
-            _drive(unfinished, dataset, generations, stack, signals)
-    ended = tuple(one.finished(dataset) for one in sessions)
+            try:
+                _drive(unfinished, dataset, generations, stack, signals)
+            except TooManyFailuresError as error:
+                stopped = error
+    done = [one for one in sessions if not stopped or one.home.find_search(one.config.name).state == "done"]
+    ended = tuple(one.finished(dataset) for one in done)
     sessions[0].draw_group()
+    if stopped:
+        raise stopped
     return ended
 
 

@@ -9,10 +9,14 @@ What is there is left as it is; `narrow` is for the one exception, copies of fil
 
 import os
 import stat
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from itertools import takewhile
 from pathlib import Path
+from secrets import token_hex
+
+UNFINISHED = ".part"
+"""What the name of a file ends with that is not written to its end."""
 
 _SHARED = stat.S_ISGID | stat.S_IWGRP
 
@@ -42,6 +46,24 @@ def new_file(file: Path) -> None:
         OSError: it cannot be made.
     """
     os.close(os.open(file, os.O_CREAT | os.O_WRONLY, file_mode(file.parent)))
+
+
+@contextmanager
+def whole_file(file: Path) -> Iterator[Path]:
+    """A path to write to, beside `file` and the writer's own; once that is done it becomes `file`, so that a reader sees the whole
+    of it or what was there before, and of two writers the last one's stands. Folders that are missing are made.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    make_folder(file.parent)
+    unfinished = file.with_name(f".{file.name}.{token_hex(8)}{UNFINISHED}")
+    try:
+        new_file(unfinished)
+        yield unfinished
+        unfinished.replace(file)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def narrow(file: Path) -> None:

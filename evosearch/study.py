@@ -47,6 +47,7 @@ from evosearch.studies import (
     compared,
     dropout_references,
     hardware_of,
+    has_ended,
     other_than_default,
     search_keys,
 )
@@ -296,9 +297,8 @@ class Study:
         return member.name(self.config.name)
 
     def is_done(self, member: MemberPlan) -> bool:
-        """Whether a member's search has ended."""
-        row = self.home.journal.find(self.name(member))
-        return row is not None and row.state == "done"
+        """Whether a member's search has ended, be it with nothing."""
+        return has_ended(self.home.journal.find(self.name(member)))
 
     def ended(self, members: Sequence[MemberPlan]) -> Ended:
         """What members that have ended took."""

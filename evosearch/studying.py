@@ -24,6 +24,7 @@ from evosearch.errors import (
     ConfigError,
     InvalidChromosomeError,
     SearchConflictError,
+    TooManyFailuresError,
 )
 from evosearch.listed import best_of
 from evosearch.providers import DriveOptions, Driving
@@ -43,6 +44,8 @@ from evosearch.studies import (
     MemberPlan,
     StudySettings,
     dropout_arms,
+    has_ended,
+    is_over,
     is_text,
     steps_of,
 )
@@ -156,7 +159,9 @@ def _as_begun(members: Sequence[SearchRow]) -> RunConfig | None:
     """The study's configuration, from its members: those of an extension have more seeds or arms than those before; None: they
     are no study's.
     """
-    found = [_study_of(row) for row in members if row.configuration.get("study")]
+    told = [row for row in members if row.configuration.get("study")]
+    # what may change since is not journaled with those that found nothing
+    found = [_study_of(row) for row in sorted(told, key=lambda row: row.state == "failed")]
     return max(found, key=lambda one: sum(map(len, _lists(section_of(one)).values())), default=None)
 
 
@@ -330,7 +335,13 @@ def _driven(study: Study, options: DriveOptions) -> Study:
 
 
 def _drive(sessions: Sequence[SearchSession], options: DriveOptions, what: str) -> None:
-    """Drive what is left of some searches: lists apart from others where these have time limits, which hold for all."""
+    """Drive what is left of some searches: lists apart from others where these have time limits, which hold for all. One that
+    stops since nothing in it succeeds is an arm that failed, and no reason to keep the others waiting.
+
+    Raises:
+        TooManyFailuresError: one stopped that has found something; the same command goes on with it.
+    """
+    sessions = [one for one in sessions if one.row is None or not is_over(one.row)]
     left = [one for one in sessions if not one.is_done(None)]
     if not left and not any(_changed(one) for one in sessions):
         return
@@ -341,7 +352,12 @@ def _drive(sessions: Sequence[SearchSession], options: DriveOptions, what: str) 
     kinds = (True, False) if limited else (None,)
     for kind in kinds:
         if some := [one for one in sessions if kind in (None, one.config.strategy.has_time_limits)]:
-            drive_searches(some)
+            try:
+                drive_searches(some)
+            except TooManyFailuresError as error:
+                if not all(has_ended(one.home.journal.find(one.config.name)) for one in some):
+                    raise
+                options.watcher.note(str(error))
 
 
 def _changed(session: SearchSession) -> bool:
@@ -355,7 +371,10 @@ def _changed(session: SearchSession) -> bool:
 def _retrain(study: Study, members: Sequence[MemberPlan], options: DriveOptions) -> None:
     """The final step of every member that found something, side by side."""
     names = [study.name(one) for one in members if one.arm.is_row]
-    found = [name for name in names if study.home.journal.best(name) is not None]
+    rows = map(study.home.find_search, names)
+    found = [
+        row.name for row in rows if row.state == "done" and study.home.journal.best(row.name) is not None
+    ]
     seeds, epochs = range(1, 1 + study.final_seeds), study.config.final.epochs
     prepared = [prepare_retraining(name, study.home, epochs, seeds, options) for name in found]
     if sessions := [one.session for one in prepared if one.session is not None]:

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from evosearch.config import load_config
-from evosearch.permissions import file_mode, is_open, make_folder, narrow, new_file
+from evosearch.permissions import file_mode, is_open, make_folder, narrow, new_file, whole_file
 from evosearch.runtime import DriverState, Plan, Silence
 from evosearch.storage import ArtifactStore, Event, open_home
 from evosearch.storage.journal import opening
@@ -178,3 +178,24 @@ def test_another_user_reads_neither_pictures_nor_journal(place, scripted, api):
                 list((place / folder).iterdir())
     finally:
         os.seteuid(0)
+
+
+def test_two_writers_of_one_file_never_meet_and_the_last_one_stands(place):
+    file = place / "made" / "roc.png"
+    with whole_file(file) as first, whole_file(file) as second:
+        first.write_text("first")
+        second.write_text("second")
+        assert not file.exists()
+    assert file.read_text() == "first"
+    assert [one.name for one in file.parent.iterdir()] == ["roc.png"]
+    assert modes(file.parent)[str(file)] == 0o600
+
+
+def test_a_writer_that_fails_leaves_the_file_as_it_was(place):
+    file = place / "roc.png"
+    file.write_text("before")
+    with pytest.raises(ZeroDivisionError), whole_file(file) as unfinished:
+        unfinished.write_text("half")
+        raise ZeroDivisionError
+    assert file.read_text() == "before"
+    assert not list(place.glob("*.part"))

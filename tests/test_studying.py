@@ -1,6 +1,7 @@
 """Studies as a whole: from a file to a table, on workers that a formula stands in for."""
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,10 @@ import pytest
 from safetensors.numpy import save_file
 
 from evosearch.config import config_from_json, load_config, read_config
-from evosearch.errors import ConfigError, SearchConflictError
+from evosearch.errors import ConfigError, SearchConflictError, TooManyFailuresError
+from evosearch.evaluation import Failure, FailureKind, TrainingTask
 from evosearch.listed import digest_of
-from evosearch.reports import study_document, study_markdown
+from evosearch.reports import study_csv, study_document, study_json, study_markdown, study_notes
 from evosearch.search import FixedListSettings, ListedTrial
 from evosearch.session import SearchSession
 from evosearch.studies import NamedNetwork
@@ -311,6 +313,159 @@ def test_a_member_cannot_be_given_more_than_the_others_have(home, baselines, api
         SearchConflictError, match="'compare/evolved-seed-0' is of the study 'compare', whose"
     ):
         api.resume("compare/evolved-seed-0", home, generations=5)
+
+
+# Arms that fail
+
+
+@pytest.fixture
+def few(baselines):
+    """One seed of each arm."""
+    return replace(baselines, study=replace(baselines.study, seeds=(0,)))
+
+
+@dataclass(frozen=True)
+class Failing(FormulaEvaluator):
+    """As the formula says, but for the trainings that `hits` names."""
+
+    hits: Callable[[TrainingTask], bool] = lambda _: False
+    kind: FailureKind = FailureKind.DIVERGED
+
+    def handle(self, task, *more):
+        if isinstance(task, TrainingTask) and self.hits(task):
+            return Failure(self.kind, "on purpose")
+        return super().handle(task, *more)
+
+
+def is_evolved(task):
+    return str(task.network) not in ("C8 P | F4", "resnet18")
+
+
+def is_resnet(task):
+    return str(task.network) == "resnet18"
+
+
+def trained(pools):
+    return [len(pool.submitted) for pool in pools]
+
+
+def test_an_arm_that_diverges_is_a_row_without_figures_and_the_others_are_read(
+    home, baselines, api, scripted
+):
+    pools = script_workers(api, Failing(hits=is_evolved))
+    more = replace(
+        baselines, study=replace(baselines.study, networks=("resnet18", *baselines.study.networks[::2]))
+    )
+    study = api.run_study(more, home)
+    rows = {row.arm: row for row in study.table.rows}
+    assert (rows["evolved"].failed, rows["evolved"].accuracies) == (True, ())
+    assert rows["evolved"].notes == ("failed (seeds 0, 1): every training of the first generation diverged",)
+    assert [len(rows[arm].accuracies) for arm in ("resnet18", "mine")] == [2, 2]
+    assert study.table.finished
+    assert [one.done for one in study.progress] == [6, 6]
+    before = trained(pools)
+    assert api.resume_study("compare", home).table == study.table
+    assert trained(pools) == before, "its journal is over"
+
+
+def test_where_the_reference_failed_nothing_is_compared_and_the_table_stands(home, baselines, api, scripted):
+    script_workers(api, Failing(hits=is_evolved))
+    study = api.run_study(baselines, home)
+    found = study.comparison(study.table)
+    assert (found.reference, found.compares) == ("evolved", False)
+    assert [(row.figures.name, row.figures.comparison) for row in found.rows] == [
+        ("resnet18", None),
+        ("mine", None),
+    ]
+    text = study_markdown(study.table, found)
+    assert "no arm compared with another: evolved, which all are held against, failed" in text
+    assert "against evolved" not in text
+    (line,) = [line for line in text.splitlines() if line.startswith("| evolved ")]
+    assert line.endswith("| failed (seeds 0, 1): every training of the first generation diverged |")
+    assert study_csv(found).splitlines()[3].startswith("evolved,,,")
+    told = study_notes(study.table, found)
+    assert "evolved: failed (seeds 0, 1): every training of the first generation diverged" in told
+    assert (home.folder / "compare" / "table.json").read_text() == study_json(study.table, found)
+
+
+def test_killed_anywhere_a_study_with_an_arm_that_diverges_ends_with_the_same_table(home, few, api, scripted):
+    script_workers(api, Failing(hits=is_evolved))
+    whole = api.run_study(few, home).table
+    killed = replace(few, name="killed")
+
+    def make_pool(executor, settings, threads, factory, data, reach=None):
+        return DyingPool(Failing(hits=is_evolved)(data, "cpu"), waits=3)
+
+    deaths = 0
+    with api.giving(make_pool=make_pool):
+        while True:
+            try:
+                study = api.run_study(killed, home) if deaths % 2 == 0 else api.resume_study("killed", home)
+                break
+            except ZeroDivisionError:
+                deaths += 1
+                assert deaths < 20
+    assert deaths > 2
+    assert study.table.fingerprint == whole.fingerprint
+    assert [row.notes for row in study.table.rows] == [row.notes for row in whole.rows]
+
+
+def test_a_step_that_follows_from_an_arm_that_failed_is_trained_and_read(home, api, scripted):
+    pools = []
+
+    def make_pool(executor, settings, threads, factory, data, reach=None):
+        evaluator = FormulaEvaluator() if pools else Failing(hits=lambda task: "|" in str(task.network))
+        pools.append(ScriptedPool(evaluator(data, "cpu")))
+        return pools[-1]
+
+    api.give(make_pool=make_pool)
+    section = "{kind: ablation, arms: [eavl, random, vgg16_bn], random: seconds}"
+    table = api.run_study(study_file(section), home).table
+    assert [(row.arm, row.failed, len(row.read)) for row in table.rows] == [
+        ("eavl", True, 0),
+        ("random", False, 1),
+        ("vgg16_bn", False, 1),
+    ]
+
+
+def test_an_arm_whose_code_fails_is_tried_again_by_the_same_command(home, few, api, scripted):
+    script_workers(api, Failing(hits=is_resnet, kind=FailureKind.ERROR))
+    table = api.run_study(few, home).table
+    assert [row.failed for row in table.rows] == [False, True, False]
+    assert "all ended as error; the last one: on purpose" in table.rows[1].notes[0]
+    script_workers(api)
+    assert api.run_study(few, home).table.failed == ()
+
+
+def test_a_final_training_that_fails_keeps_no_other_from_its_end(home, few, api, scripted, monkeypatch):
+    ended = []
+    monkeypatch.setattr(SearchSession, "publish_winner", lambda session, _: ended.append(session.config.name))
+    longer = replace(few, final=replace(few.final, epochs=2))
+    script_workers(
+        api, Failing(hits=lambda task: is_resnet(task) and task.settings.epochs == 2, kind=FailureKind.ERROR)
+    )
+    table = api.run_study(longer, home).table
+    assert [row.failed for row in table.rows] == [False, True, False]
+    assert table.finished
+    assert sorted(ended) == [f"compare/{arm}-seed-0-final-2" for arm in ("evolved", "mine")]
+
+
+def test_a_search_that_stops_with_a_best_ends_the_study_until_it_goes_on(home, few, api, scripted):
+    lost = dict.fromkeys([(1, attempt) for attempt in range(1, 6)], FailureKind.WORKER_LOST)
+    script_workers(api, script=Script(2, losses=lost))
+    with pytest.raises(TooManyFailuresError, match="candidate 1 lost its worker 5 times"):
+        api.run_study(few, home)
+    script_workers(api)
+    assert api.resume_study("compare", home).table.failed == ()
+
+
+def test_a_later_final_step_is_the_studys_though_a_member_that_failed_has_not_heard_of_it(
+    home, few, api, scripted
+):
+    script_workers(api, Failing(hits=is_evolved))
+    api.run_study(few, home)
+    api.run_study(replace(few, final=replace(few.final, epochs=2)), home)
+    assert open_study("compare", home).config.final.epochs == 2
 
 
 # Given weights

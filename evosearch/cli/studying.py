@@ -233,12 +233,12 @@ def _run(
 
 
 def end_study(study: "Study", home: "Home", *, as_json: bool) -> None:
-    """Print what a study that has ended came to.
+    """Print what a study that has ended came to; last, which arms failed.
 
     Raises:
-        TooManyFailuresError: some training failed; the table says which.
+        TooManyFailuresError: no arm was read.
     """
-    from evosearch.reports import study_document, study_grid, study_notes
+    from evosearch.reports import failed_lines, study_document, study_grid, study_notes
     from evosearch.reports.words import counted, next_steps
 
     table, name = study.table, study.config.name
@@ -257,10 +257,14 @@ def end_study(study: "Study", home: "Home", *, as_json: bool) -> None:
             (f"evosearch status {name}", "its members"),
         ):
             say(findable(line, home))
-    if failed := table.failed:
-        raise TooManyFailuresError(
-            f"{counted(len(failed), 'member')} of the study {name!r} failed ({', '.join(failed)}); the table says why"
-        )
+    if not (failed := table.failed):
+        return
+    told = f"{counted(len(failed), 'member')} of the study {name!r} failed"
+    if not any(row.read for row in table.rows):
+        raise TooManyFailuresError(f"{told} ({', '.join(failed)}), and no arm was read; the table says why")
+    tell(f"{told}:")
+    for line in failed_lines(table):
+        tell(f"  {line}")
 
 
 def add_to(app: typer.Typer) -> None:

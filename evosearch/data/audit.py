@@ -5,7 +5,6 @@ Nothing is left out of the data because of it. It is kept under the data's hash,
 
 import hashlib
 import json
-import tempfile
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -16,7 +15,7 @@ from evosearch.data.caveats import caveats_of
 from evosearch.data.findings import Findings, Repeated, ShareShift, find_all
 from evosearch.data.shortcuts import SplitShift
 from evosearch.data.twins import Twin
-from evosearch.permissions import make_folder, new_file
+from evosearch.permissions import whole_file
 
 AUDIT_VERSION = 1
 """Part of each kept audit's name: raise it whenever one could find, weigh or word anything else."""
@@ -109,10 +108,5 @@ def _file_name(dataset: Dataset) -> str:
 
 def _keep(made: Audit, path: Path) -> None:
     """Write by rename, so that no reader ever sees half a file; a full or read-only disk costs only the next one's time."""
-    with suppress(OSError):
-        make_folder(path.parent)
-        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-            whole = Path(folder) / path.name
-            new_file(whole)
-            whole.write_text(json.dumps(made.to_json()))
-            whole.replace(path)
+    with suppress(OSError), whole_file(path) as unfinished:
+        unfinished.write_text(json.dumps(made.to_json()))

@@ -5,7 +5,6 @@ A cache file is an .npz without pickles, written whole or not at all; one that i
 
 import contextlib
 import hashlib
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -15,7 +14,7 @@ import numpy as np
 
 from evosearch.data.decoding import DECODE_VERSION
 from evosearch.data.reading import DecodedFiles, Decoding, decode_files
-from evosearch.permissions import is_open, make_folder, narrow, new_file
+from evosearch.permissions import is_open, narrow, whole_file
 
 
 def decode_cached(
@@ -67,10 +66,6 @@ def _load(path: Path, shape: tuple[int, ...]) -> DecodedFiles | None:
 def _store(path: Path, decoded: DecodedFiles) -> None:
     """Write by rename, so that no reader ever sees half a file; a full or read-only disk costs only the cache."""
     with contextlib.suppress(OSError):
-        make_folder(path.parent)
-        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-            whole = Path(folder) / path.name
-            new_file(whole)
-            arrays: dict[str, Any] = {one.name: getattr(decoded, one.name) for one in fields(decoded)}
-            np.savez(whole, **arrays)
-            whole.replace(path)
+        arrays: dict[str, Any] = {one.name: getattr(decoded, one.name) for one in fields(decoded)}
+        with whole_file(path) as unfinished, unfinished.open("wb") as file:
+            np.savez(file, **arrays)

@@ -11,6 +11,7 @@ from evosearch.reports.cost import (
     Cost,
     Estimate,
     Measured,
+    StudyCost,
     cost_lines,
     estimate_cost,
     measured,
@@ -47,6 +48,7 @@ from evosearch.reports.study import (
     legend_lines,
 )
 from evosearch.reports.study_table import (
+    failed_lines,
     study_csv,
     study_document,
     study_grid,
@@ -78,6 +80,7 @@ __all__ = [
     "Measured",
     "MemberEvaluation",
     "SearchSnapshot",
+    "StudyCost",
     "best_first",
     "best_member",
     "cells",
@@ -101,6 +104,7 @@ __all__ = [
     "epoch_figures",
     "estimate_cost",
     "fact_lines",
+    "failed_lines",
     "group_document",
     "group_lines",
     "is_unjudged",

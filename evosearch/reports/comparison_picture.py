@@ -45,7 +45,10 @@ def comparison_figure(table: ComparisonTable) -> "Figure":
     )
     left.set_ylim(len(table.rows) - 0.5, -0.5)
     left.set_xlabel(f"accuracy on {table.images:,} test images")
-    right.set_xlabel(f"difference to {_short(table.reference or 'its reference')}", parse_math=False)
+    against = "nothing to compare with"
+    if table.compares:
+        against = f"difference to {_short(table.reference or 'its reference')}"
+    right.set_xlabel(against, parse_math=False)
     for axes in (left, right):
         axes.grid(axis="x", alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)

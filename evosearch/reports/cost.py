@@ -10,6 +10,7 @@ from evosearch.evaluation import TrainingSettings
 from evosearch.reports.words import counted, duration, scaled
 from evosearch.runtime import ENOUGH, Timings, Work
 from evosearch.storage import EvaluationRow, SearchRow
+from evosearch.studies import ArmBudget
 
 
 @dataclass(frozen=True)
@@ -156,6 +157,18 @@ def measured(
 
 
 @dataclass(frozen=True)
+class StudyCost:
+    """What the study of a file has to train."""
+
+    arms: tuple[ArmBudget, ...]
+    """Its arms, as far as they are known; empty: they follow from the best of a search that is named."""
+    final_seeds: int
+    """Final trainings of each member."""
+    final_epochs: int
+    """Of each of those."""
+
+
+@dataclass(frozen=True)
 class Cost:
     """A search's cost, estimated. What is over the first population may grow beyond it in later ones."""
 
@@ -179,6 +192,8 @@ class Cost:
     """Why it was not measured, where it should have been."""
     notes: tuple[str, ...] = ()
     """What is worth a word about the data, as a search says it when it begins."""
+    study: StudyCost | None = None
+    """Of a study's file, all that it trains; the other figures are of one search by the file's own strategy."""
 
     def to_json(self) -> dict[str, Any]:
         """JSON form, keys as the fields."""
@@ -216,7 +231,48 @@ def cost_lines(cost: Cost) -> list[str]:
         "  children may grow beyond it)",
         *(_measured_lines(cost.measured) if cost.measured else []),
         *([f"  not measured      {cost.unmeasured}"] if cost.unmeasured else []),
+        *(_study_lines(cost, cost.study) if cost.study else []),
     ]
+
+
+def _study_lines(cost: Cost, study: StudyCost) -> list[str]:
+    """What the whole study trains, and what of it is counted in hours: all above is of one search by the file's strategy."""
+    if not study.arms:
+        return [
+            "the study: not counted, since its arms follow from the best of the search that it names; above is one search by "
+            "the file's strategy"
+        ]
+    counts = [arm.members * (arm.trainings or 0) for arm in study.arms]
+    finals = sum(arm.members for arm in study.arms) * study.final_seeds
+    lines = [
+        f"the whole study: {counted(sum(counts), 'training')} of {counted(cost.epochs, 'epoch')}, then "
+        f"{counted(finals, 'final training')} of {counted(study.final_epochs, 'epoch')}; above is one search by the file's strategy",
+        *(f"  {arm.name}: {_arm_words(arm, cost, study)}" for arm in study.arms),
+    ]
+    if dear := [arm.name for arm in study.arms if arm.trainings is None]:
+        lines.append(
+            f"  ({', '.join(dear)}: as many as the evolution's worker-seconds pay for, which come on top)"
+        )
+    if cost.measured:
+        lines.append(
+            "  (times: as if each network were like the mean of the first population; those of listed"
+        )
+        lines.append("  networks were not measured and come on top)")
+    return lines
+
+
+def _arm_words(arm: ArmBudget, cost: Cost, study: StudyCost) -> str:
+    if arm.trainings is None:
+        return f"{counted(arm.members, 'search')}, not counted"
+    finals = f"{counted(arm.members * study.final_seeds, 'final training')}"
+    told = f"{arm.members} x {counted(arm.trainings, 'training')}, {finals}"
+    if cost.measured is None:
+        return told
+    if not arm.evolved:
+        return f"{told}, time not counted"
+    each = cost.measured.seconds.median / cost.trainings
+    final = each * study.final_epochs / cost.epochs * study.final_seeds
+    return f"{told}, about {duration(arm.members * (arm.trainings * each + final))}"
 
 
 def _measured_lines(found: Measured) -> list[str]:

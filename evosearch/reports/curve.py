@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evosearch.evaluation import Measure
-from evosearch.permissions import make_folder, new_file
+from evosearch.permissions import whole_file
 from evosearch.printable import printable
 from evosearch.reports.words import MEASURES
 from evosearch.storage import GenerationRow
@@ -159,8 +159,5 @@ def with_legend(axes: "Axes", columns: int = 5) -> "Figure":
 
 def save_figure(figure: "Figure", file: Path) -> None:
     """As a PNG that is there whole or not at all."""
-    make_folder(file.parent)
-    unfinished = file.with_suffix(".part")  # a picture that is there is whole
-    new_file(unfinished)
-    figure.savefig(unfinished, format="png")
-    unfinished.replace(file)
+    with whole_file(file) as unfinished:
+        figure.savefig(unfinished, format="png")

@@ -21,6 +21,7 @@ from evosearch.reports.words import (
     next_steps,
 )
 from evosearch.storage import EvaluationRow, SearchRow, TestReading
+from evosearch.studies import trained_otherwise
 
 
 def search_lines(
@@ -257,8 +258,11 @@ def readings_lines(readings: Sequence[TestReading]) -> list[str]:
 
 
 def reading_row(reading: TestReading) -> str:
-    """One reading in a line, below the search that it belongs to."""
-    what = f"candidate {reading.number}, {counted(reading.epochs, 'epoch')}, {count_of(reading)}"
+    """One reading in a line, below the search that it belongs to; with how its network was trained, where that is not by default:
+    `fit`, `patience`, and the beginning of the sha256 of the `weights` that it started from.
+    """
+    otherwise = "".join(f", {name} {one}" for name, one in trained_otherwise(reading.key).items())
+    what = f"candidate {reading.number}, {counted(reading.epochs, 'epoch')}{otherwise}, {count_of(reading)}"
     if reading.metrics is None:
         return f"{what}: begun, and never ended"
     return f"{what}: test accuracy {reading.metrics['accuracy']:.4f}"

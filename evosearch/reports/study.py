@@ -12,7 +12,7 @@ from evosearch.printable import printable
 from evosearch.reports.results import csv_cell
 from evosearch.reports.words import bare_table, cells, counted, duration, fitting, left_out_at, scaled
 from evosearch.studies.comparison import LEAST_SEEDS, Comparison
-from evosearch.studies.comparison_table import ComparisonRow, ComparisonTable, StudyFacts
+from evosearch.studies.comparison_table import ComparisonRow, ComparisonTable, StudyFacts, UnreadArm
 from evosearch.studies.intervals import Interval
 
 LEFT_OUT = (
@@ -62,9 +62,15 @@ def comparison_csv(table: ComparisonTable) -> str:
     complete. Several values are joined by "; ", what is unknown is empty.
     """
     text = io.StringIO()
-    lines = [_csv_values(row, table) | _csv_facts(row, table) for row in table.rows]
+    lines = [_csv_values(row, table) | _csv_facts(row.figures.name, table) for row in table.rows]
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(lines[0])
+    for one in table.unread:
+        lines.append(
+            dict.fromkeys(lines[0])
+            | {"arm": one.name, "notes": list(one.notes)}
+            | _csv_facts(one.name, table)
+        )
     for line in lines:
         writer.writerow(map(csv_cell, line.values()))
     return text.getvalue()
@@ -116,12 +122,12 @@ def _csv_comparison(found: Comparison | None) -> dict[str, Any]:
     }
 
 
-def _csv_facts(row: ComparisonRow, table: ComparisonTable) -> dict[str, Any]:
+def _csv_facts(arm: str, table: ComparisonTable) -> dict[str, Any]:
     facts = table.facts
     return {
         "study": facts.name,
         "kind": facts.kind,
-        "reference": table.references[row.figures.name],
+        "reference": table.references.get(arm),
         "images": table.images,
         "draws": table.draws,
         "constant": table.constant,
@@ -138,7 +144,7 @@ def _csv_facts(row: ComparisonRow, table: ComparisonTable) -> dict[str, Any]:
 
 def comparison_markdown(table: ComparisonTable) -> str:
     """The table with its facts above it and how it is read below it."""
-    lines = [_texts(row, table) for row in table.rows]
+    lines = _all_texts(table)
     bars = [lines[0].keys(), ["---"] * len(lines[0]), *(line.values() for line in lines)]
     return "\n".join(
         [
@@ -158,7 +164,7 @@ def comparison_grid(table: ComparisonTable, width: int | None = None) -> Table:
     """The same rows for a terminal of `width` columns (None: of any); what a narrow one does without is named below. Notes
     are no column of it: `note_lines`.
     """
-    lines = [_texts(row, table) for row in table.rows]
+    lines = _all_texts(table)
     columns = {heading: [line[heading] for line in lines] for heading in lines[0] if heading != "notes"}
     shown = fitting(columns, LEFT_OUT, width, {"verdict": 28})
     grid = bare_table(left_out_at(columns, shown, "--format csv has all"))
@@ -171,7 +177,10 @@ def comparison_grid(table: ComparisonTable, width: int | None = None) -> Table:
 
 def note_lines(table: ComparisonTable) -> list[str]:
     """What a reader has to know of each arm, a line for each of which there is something: below a terminal's table."""
-    return [f"{row.figures.name}: {'; '.join(row.notes)}" for row in table.rows if row.notes]
+    noted = [(row.figures.name, row.notes) for row in table.rows] + [
+        (one.name, one.notes) for one in table.unread
+    ]
+    return [f"{name}: {'; '.join(notes)}" for name, notes in noted if notes]
 
 
 def fact_lines(table: ComparisonTable) -> list[str]:
@@ -181,7 +190,10 @@ def fact_lines(table: ComparisonTable) -> list[str]:
 
 def _facts(table: ComparisonTable, facts: StudyFacts) -> Iterator[str]:
     several = ", ".join(dict.fromkeys(table.references.values()))
-    yield f"{facts.kind}, every arm held against {table.reference or f'that of its own network: {several}'}"
+    if table.compares:
+        yield f"{facts.kind}, every arm held against {table.reference or f'that of its own network: {several}'}"
+    else:
+        yield f"{facts.kind}, no arm compared with another: {several}, which all are held against, failed"
     yield f"seeds {', '.join(map(str, table.seeds))}; {counted(table.images, 'test image')} of {', '.join(facts.classes)}"
     yield _named("budgets", facts.budgets)
     yield f"always answering the largest class reaches accuracy {table.constant:.4f}"
@@ -203,20 +215,44 @@ def _named(what: str, values: Sequence[str]) -> str:
 def legend_lines(table: ComparisonTable) -> list[str]:
     """How the columns are read."""
     unread = any(reading > 1 for row in table.rows for reading in row.facts.readings)
-    lines = [
-        "accuracy: mean over the seeds ± their deviation; 95 %: of the bootstrap's draws, in which seeds and test images are "
-        f"drawn together, with replacement, pairs kept ({table.draws:,} draws)",
-        f"not better / not worse: shares of these draws in which the arm is not better, or not worse, than "
+    compared = [
+        "not better / not worse: shares of these draws in which the arm is not better, or not worse, than "
         f"{table.reference or 'what it is held against'}",
         "p (Holm): two-sided, over the test images with these very networks (McNemar's exact test for one pair, a permutation "
         "test for more), by Holm's method over the table",
         f"a difference is claimed where p is below 0.05, the interval leaves out 0, and, from {LEAST_SEEDS} seeds on, seeds agree "
         "(all of up to 5; of more, a permutation test below 0.05)",
+    ]
+    lines = [
+        "accuracy: mean over the seeds ± their deviation; 95 %: of the bootstrap's draws, in which seeds and test images are "
+        f"drawn together, with replacement, pairs kept ({table.draws:,} draws)",
+        *(compared if table.compares else ()),
         "believed: what the search thought of its winners on the validation images; validation: of the networks that were read",
     ]
     if _has_rates(table):
         lines.append("rate: of the dropout before the class layer, of each seed where they differ")
     return [*lines, "reading: above 1 the test split had been looked at before"] if unread else lines
+
+
+def _all_texts(table: ComparisonTable) -> list[dict[str, str]]:
+    """Cells by heading, of each line; what compares is left out where nothing does."""
+    lines = [_texts(row, table) for row in table.rows]
+    shown = [heading for heading in lines[0] if table.compares or heading not in _compared(table)]
+    lines += [dict.fromkeys(shown, "") | _unread_texts(one) for one in table.unread]
+    return [{heading: line[heading] for heading in shown} for line in lines]
+
+
+def _compared(table: ComparisonTable) -> tuple[str, ...]:
+    return _against(table), "95 % of it", "not better / not worse", "p (Holm)"
+
+
+def _against(table: ComparisonTable) -> str:
+    return f"against {table.reference or 'its reference'}"
+
+
+def _unread_texts(one: UnreadArm) -> dict[str, str]:
+    verdict = "failed" if one.failed else "not read yet"
+    return {"arm": one.name, "verdict": verdict, "notes": "; ".join(one.notes)}
 
 
 def _texts(row: ComparisonRow, table: ComparisonTable) -> dict[str, str]:
@@ -233,7 +269,7 @@ def _texts(row: ComparisonRow, table: ComparisonTable) -> dict[str, str]:
         **({"rate": _rates(facts.rates)} if _has_rates(table) else {}),
         "believed": _figure(row.believed),
         "validation": _figure(row.validation),
-        f"against {table.reference or 'its reference'}": "" if found is None else f"{found.difference:+.4f}",
+        _against(table): "" if found is None else f"{found.difference:+.4f}",
         "95 % of it": "" if found is None else _span(found.interval, "+"),
         "not better / not worse": "" if found is None else f"{found.not_better:.4f} / {found.not_worse:.4f}",
         "p (Holm)": "" if found is None else _chance(found.p_holm),

@@ -62,14 +62,15 @@ def study_json(table: StudyTable, comparison: ComparisonTable | None) -> str:
 
 
 def study_csv(comparison: ComparisonTable | None) -> str:
-    """As `comparison_csv`; a line for each arm that was read."""
+    """As `comparison_csv`."""
     return "arm\n" if comparison is None else comparison_csv(comparison)
 
 
 def study_markdown(table: StudyTable, comparison: ComparisonTable | None) -> str:
-    """As `comparison_markdown`, with what is missing."""
+    """As `comparison_markdown`; before anything was read, what is known of each arm."""
     whole = f"# {table.name}\n\n" if comparison is None else comparison_markdown(comparison)
-    return whole + "\n".join([*(f"- {line}" for line in unread_lines(table)), ""])
+    told = [*(unread_lines(table) if comparison is None else ()), fingerprint_line(table)]
+    return whole + "\n".join([*(f"- {line}" for line in told), ""])
 
 
 def study_grid(table: StudyTable, comparison: ComparisonTable | None, width: int | None) -> Table:
@@ -85,15 +86,31 @@ def study_grid(table: StudyTable, comparison: ComparisonTable | None, width: int
 def study_notes(table: StudyTable, comparison: ComparisonTable | None) -> list[str]:
     """What is said below the table, a line each."""
     if comparison is None:
-        return unread_lines(table)
-    return [*note_lines(comparison), *fact_lines(comparison), *legend_lines(comparison), *unread_lines(table)]
+        return [*unread_lines(table), fingerprint_line(table)]
+    return [
+        *note_lines(comparison),
+        *fact_lines(comparison),
+        *legend_lines(comparison),
+        fingerprint_line(table),
+    ]
 
 
 def unread_lines(table: StudyTable) -> list[str]:
-    """What the comparison lacks, and by what two runs of one study are compared."""
-    unread = [row for row in table.rows if not row.read]
+    """Why arms have no figures."""
     return [
         *(f"{row.arm}: {row.failure}" for row in table.bases if row.failure),
-        *(f"{row.arm}: {'; '.join(row.notes)}" for row in unread),
-        f"fingerprint {table.fingerprint}: equal where the same networks gave the same figures",
+        *(f"{row.arm}: {'; '.join(row.notes)}" for row in table.rows if not row.read),
+    ]
+
+
+def fingerprint_line(table: StudyTable) -> str:
+    """By what two runs of one study are compared."""
+    return f"fingerprint {table.fingerprint}: equal where the same networks gave the same figures"
+
+
+def failed_lines(table: StudyTable) -> list[str]:
+    """Arms of which something failed, with what is known of each, after the searches that they rest on."""
+    return [
+        *(f"{row.arm}: {row.failure}" for row in table.bases if row.failure),
+        *(f"{row.arm}: {'; '.join(row.notes)}" for row in table.rows if row.failure),
     ]

@@ -9,7 +9,7 @@ nowhere else; a `WorkerPool` has no policy. No ray, no torch in this room.
 from evosearch.runtime.driver import Logbook, Surroundings, drive, starting
 from evosearch.runtime.faults.policy import Policy, policy_of
 from evosearch.runtime.faults.stalls import StallDetector, TimeLimits
-from evosearch.runtime.machine.consequences import RULES, retried
+from evosearch.runtime.machine.consequences import ALL_DIVERGED, RULES, retried
 from evosearch.runtime.machine.fleet import Fleet, Member
 from evosearch.runtime.machine.fold import DriverState, bred_again, evolve, replay
 from evosearch.runtime.machine.plan import FEATURES, Plan, ReadingName, SplitReader, start_file
@@ -39,6 +39,7 @@ from evosearch.runtime.signals import StopSignals
 from evosearch.runtime.watcher import Silence, Watcher, Watchers
 
 __all__ = [
+    "ALL_DIVERGED",
     "CONTEXT",
     "ENOUGH",
     "FEATURES",

@@ -11,6 +11,7 @@ from evosearch.studies.comparison_table import (
     ComparisonRow,
     ComparisonTable,
     StudyFacts,
+    UnreadArm,
     comparison_table,
     is_trained,
 )
@@ -40,6 +41,7 @@ from evosearch.studies.retraining import (
     repeats_of_readings,
     retrainings,
     trained_as,
+    trained_otherwise,
 )
 from evosearch.studies.settings import (
     EVOLVED,
@@ -58,8 +60,18 @@ from evosearch.studies.settings import (
     dropout_arms,
     is_text,
 )
-from evosearch.studies.steps import ORIGIN, arms_in_order, steps_of
-from evosearch.studies.table import ArmRow, Doubts, MemberRecord, StudyTable, arm_rows, compared, hardware_of
+from evosearch.studies.steps import ORIGIN, ArmBudget, arms_in_order, budgets_of, steps_of
+from evosearch.studies.table import (
+    ArmRow,
+    Doubts,
+    MemberRecord,
+    StudyTable,
+    arm_rows,
+    compared,
+    hardware_of,
+    has_ended,
+    is_over,
+)
 from evosearch.studies.winner import best_reading, fetch_winner, is_published, publish_winner
 
 __all__ = [
@@ -69,6 +81,7 @@ __all__ = [
     "STUDY_PARTS",
     "AblationStudy",
     "Arm",
+    "ArmBudget",
     "ArmFacts",
     "ArmFigures",
     "ArmPlan",
@@ -97,10 +110,12 @@ __all__ = [
     "StudyKeys",
     "StudySettings",
     "StudyTable",
+    "UnreadArm",
     "arm_of",
     "arm_rows",
     "arms_in_order",
     "best_reading",
+    "budgets_of",
     "classification_metrics",
     "compare",
     "compared",
@@ -110,8 +125,10 @@ __all__ = [
     "fetch_winner",
     "final_name",
     "hardware_of",
+    "has_ended",
     "has_given_weights",
     "intervals_of",
+    "is_over",
     "is_published",
     "is_text",
     "is_trained",
@@ -128,5 +145,6 @@ __all__ = [
     "search_keys",
     "steps_of",
     "trained_as",
+    "trained_otherwise",
     "wilson",
 ]

@@ -189,25 +189,18 @@ class ArmFigures:
     interval: Interval
     """95 % of the bootstrap draws of the mean lie here: other seeds, where there are several, and other images."""
     comparison: Comparison | None
-    """None: it is the reference, or has no seed in common with it."""
+    """None: it is the reference, or has no seed in common with it, or the reference answered nothing."""
 
 
-def references_of(arms: Sequence[Arm], reference: Reference) -> dict[str, str]:
-    """For each arm, by name, the name of that which it is held against.
+def references_of(names: Sequence[str], reference: Reference) -> dict[str, str]:
+    """For each of `names` the name of the arm that it is held against; nothing for those of which `reference` says nothing.
 
-    Raises:
-        ValueError: an arm is there twice, or a reference is none of them.
+    >>> references_of(["a", "b"], "b"), references_of(["a", "b"], {"b": "b"})
+    ({'a': 'b', 'b': 'b'}, {'b': 'b'})
     """
-    names = [arm.name for arm in arms]
-    found = (
-        dict.fromkeys(names, reference)
-        if isinstance(reference, str)
-        else {one: reference[one] for one in names}
-    )
-    unknown = next((one for one in found.values() if one not in found), None)
-    if unknown is not None or len(found) != len(names):
-        raise ValueError(f"{unknown or reference!r} must be one of {names}, each name once")
-    return found
+    if isinstance(reference, str):
+        return dict.fromkeys(names, reference)
+    return {one: reference[one] for one in names if one in reference}
 
 
 def compare(
@@ -217,7 +210,7 @@ def compare(
 
     Args:
         arms: at least one, each name once.
-        reference: of all, or of each.
+        reference: of all, or of each; an arm of which it says nothing is not compared.
         seed: the study's, at least 0; all chance comes from it.
         draws: of the bootstrap.
 
@@ -233,19 +226,26 @@ def compare(
     >>> better.comparison.sentence
     'better than plain; all 3 seeds agree, as chance alone lets them 25 times in 100'
     """
-    references = references_of(arms, reference)
+    references = references_of([arm.name for arm in arms], reference)
     by_name = {arm.name: arm for arm in arms}
+    if len(by_name) != len(arms) or not {*references.values()} <= {*by_name}:
+        raise ValueError(f"{reference!r} must be one of {[arm.name for arm in arms]}, each name once")
     for first, second in pairwise(arms):
         _check_same_images(first, second)
     drawn = _resampled_images(np.concatenate([arm.correct for arm in arms]), seed, draws)
     ends = np.cumsum([len(arm.seeds) for arm in arms])[:-1]
     accuracies = dict(zip(by_name, np.split(drawn, ends, axis=1), strict=True))
-    figures = [
-        _figures(arm, by_name[against], accuracies[arm.name], accuracies[against], seed)
+    compared = [
+        replace(
+            _figures(arm, accuracies[arm.name], seed),
+            comparison=None
+            if against in (None, arm.name)
+            else _comparison(arm, by_name[against], accuracies[arm.name], accuracies[against], seed),
+        )
         for arm in arms
-        for against in [references[arm.name]]
+        for against in [references.get(arm.name)]
     ]
-    return _with_holm(figures)
+    return _with_holm(compared)
 
 
 def _check_same_images(first: Arm, second: Arm) -> None:
@@ -257,8 +257,8 @@ def _check_same_images(first: Arm, second: Arm) -> None:
         )
 
 
-def _figures(arm: Arm, reference: Arm, drawn: Figures, of_reference: Figures, seed: int) -> ArmFigures:
-    """`drawn` and `of_reference`: (draws, seeds), the accuracies of both on other images."""
+def _figures(arm: Arm, drawn: Figures, seed: int) -> ArmFigures:
+    """Not compared yet. `drawn`: (draws, seeds), the accuracies on other images."""
     accuracies = arm.correct.mean(axis=1)
     return ArmFigures(
         name=arm.name,
@@ -267,13 +267,14 @@ def _figures(arm: Arm, reference: Arm, drawn: Figures, of_reference: Figures, se
         accuracy=float(accuracies.mean()),
         deviation=float(accuracies.std(ddof=1)) if len(arm.seeds) > 1 else None,
         interval=_interval(_resampled_seeds(_means(drawn, arm.groups_of(arm.seeds)), seed)),
-        comparison=None if arm is reference else _comparison(arm, reference, drawn, of_reference, seed),
+        comparison=None,
     )
 
 
 def _comparison(
     arm: Arm, reference: Arm, drawn: Figures, of_reference: Figures, seed: int
 ) -> Comparison | None:
+    """`drawn` and `of_reference`: as in `_figures`."""
     seeds = tuple(one for one in arm.seeds if one in reference.seeds)
     if not seeds:
         return None

@@ -92,13 +92,26 @@ class ComparisonRow:
 
 
 @dataclass(frozen=True)
+class UnreadArm:
+    """An arm of which no network has read the test split: a row without figures."""
+
+    name: str
+    """The arm's."""
+    failed: bool
+    """Whether none ever will."""
+    notes: tuple[str, ...]
+    """Why not, each a few words."""
+
+
+@dataclass(frozen=True)
 class ComparisonTable:
     """A study's result."""
 
     facts: StudyFacts
     """Above the table."""
     references: Mapping[str, str]
-    """By the name of each arm, that of the one that it is compared with; itself: it is a reference."""
+    """By the name of an arm, that of the one that it is compared with, itself: it is a reference; with one of `unread` nothing is
+    compared."""
     images: int
     """Of the test split."""
     seeds: tuple[int, ...]
@@ -109,6 +122,13 @@ class ComparisonTable:
     """Accuracy of always answering the class that most of these images are of."""
     rows: tuple[ComparisonRow, ...]
     """In the order in which the arms were given."""
+    unread: tuple[UnreadArm, ...] = ()
+    """Below them."""
+
+    @property
+    def compares(self) -> bool:
+        """Whether a reference has figures that others can be held against."""
+        return any(row.figures.name in self.references.values() for row in self.rows)
 
     @property
     def reference(self) -> str | None:
@@ -124,24 +144,28 @@ def comparison_table(
     study: StudyFacts,
     facts: Mapping[str, ArmFacts] | None = None,
     draws: int = DRAWS,
+    unread: Sequence[UnreadArm] = (),
 ) -> ComparisonTable:
     """Everything a study says of its arms; nothing in it is of another origin than these arguments.
 
     Args:
         arms: at least one; their order is the table's.
-        reference: of all, or of each.
+        reference: of all, or of each; it may be an arm that was not read.
         seed: the study's, from which the bootstrap draws.
         study: what stands above the table.
         facts: what else is known of an arm, by its name.
         draws: of the bootstrap.
+        unread: arms without figures.
 
     Raises:
         SearchConflictError: the arms were read on different test splits.
     """
     facts = facts or {}
     _check_facts(arms, facts)
-    references = references_of(arms, reference)
-    figures = compare(arms, reference, seed, draws)
+    references = references_of([*(arm.name for arm in arms), *(one.name for one in unread)], reference)
+    read = {arm.name for arm in arms}
+    known = {arm: one for arm, one in references.items() if arm in read and one in read}
+    figures = compare(arms, known, seed, draws)
     labels = arms[0].labels
     return ComparisonTable(
         facts=study,
@@ -151,9 +175,10 @@ def comparison_table(
         draws=draws,
         constant=max(float((labels == number).mean()) for number in range(len(study.classes))),
         rows=tuple(
-            _row(arm, found, study, facts.get(arm.name, ArmFacts()), references[arm.name])
+            _row(arm, found, study, facts.get(arm.name, ArmFacts()), known.get(arm.name))
             for arm, found in zip(arms, figures, strict=True)
         ),
+        unread=tuple(unread),
     )
 
 
@@ -176,7 +201,9 @@ def is_trained(losses: Sequence[float]) -> bool:
     return isfinite(losses[-1]) and losses[-1] <= (1 - LEAST_FALL) * losses[0]
 
 
-def _row(arm: Arm, figures: ArmFigures, study: StudyFacts, facts: ArmFacts, reference: str) -> ComparisonRow:
+def _row(
+    arm: Arm, figures: ArmFigures, study: StudyFacts, facts: ArmFacts, reference: str | None
+) -> ComparisonRow:
     f1, auroc = _measures(arm, study)
     return ComparisonRow(
         figures=figures,
@@ -224,8 +251,8 @@ def _untrained(arm: Arm, facts: ArmFacts) -> tuple[str, ...]:
     return (f"not trained: the training loss did not fall by a tenth ({_seeds(seeds)})",)
 
 
-def _unpaired(arm: Arm, figures: ArmFigures, reference: str) -> tuple[str, ...]:
-    if arm.name == reference:
+def _unpaired(arm: Arm, figures: ArmFigures, reference: str | None) -> tuple[str, ...]:
+    if reference in (None, arm.name):
         return ()
     if figures.comparison is None:
         return (f"not compared: no seed in common with {reference}",)

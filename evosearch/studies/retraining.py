@@ -1,5 +1,6 @@
 """The final step: the best of a search trained again, and the test split read once by each network that comes of it."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
@@ -92,6 +93,24 @@ def protocol_of(reading: TestReading) -> tuple[str, str]:
 def has_given_weights(reading: TestReading) -> bool:
     """Whether the network that read started from given weights: what these were trained on, it may have seen."""
     return _FROM in reading.key
+
+
+_TRAINED = re.compile(
+    rf"-seed-\d+(?:-fit-(?P<fit>\w+))?(?:-patience-(?P<patience>\d+))?(?:{_FROM}(?P<weights>\w+))?$"
+)
+
+
+def trained_otherwise(key: str) -> Mapping[str, str]:
+    """By the key of a reading, in what its network was trained otherwise than by default: `fit`, `patience`, and `weights`, the
+    beginning of the sha256 of those that it started from.
+
+    >>> dict(trained_otherwise(reading_key(5, 30, 1, "train_validation", 9)))
+    {'fit': 'train_validation', 'patience': '9'}
+    >>> dict(trained_otherwise(reading_key(5, 30, 1, weights=64 * "a"))), dict(trained_otherwise(reading_key(5, 30, 1)))
+    ({'weights': 'aaaaaaaaaaaa'}, {})
+    """
+    found = _TRAINED.search(key)
+    return {} if found is None else {name: one for name, one in found.groupdict().items() if one is not None}
 
 
 def listed_key(one: ListedTrial, training: TrainingSettings, seed: int) -> str:

@@ -5,12 +5,12 @@ and is no list here. Each member is an ordinary search: the arm's strategy, spac
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from evosearch.errors import ConfigError, InvalidChromosomeError
 from evosearch.evaluation import TrainingSettings
-from evosearch.genome import Chromosome, Conv, HeadGene, Pretrained, parse_network
+from evosearch.genome import HAND_MADE, Chromosome, Conv, HeadGene, Pretrained, parse_network
 from evosearch.search import (
     STRATEGIES,
     EavlSettings,
@@ -30,6 +30,7 @@ from evosearch.studies.settings import (
     BatchNormStudy,
     DropoutStudy,
     StudySettings,
+    is_text,
 )
 
 ORIGIN = "origin"
@@ -89,6 +90,60 @@ def _baselines(study: BaselinesStudy, common: Common, starts: Mapping[str, Liste
         for one in study.entries
         for arm in [one.name or one.network]
     ]
+
+
+@dataclass(frozen=True)
+class ArmBudget:
+    """What an arm is to train, as far as that is known before anything is."""
+
+    name: str
+    """The arm's."""
+    members: int
+    """One for each seed."""
+    trainings: int | None
+    """Of each member's search; None: they follow from a step that comes before."""
+    evolved: bool
+    """Whether its networks are found; else it is a list of one."""
+
+
+def budgets_of(study: StudySettings, common: Common) -> tuple[ArmBudget, ...]:
+    """The arms of a study with what each is to train; empty where they follow from the best of a search that is named, which is
+    looked up when the study begins.
+
+    Raises:
+        ConfigError: as `steps_of`.
+    """
+    starts: dict[str, ListedTrial] = {}
+    match study:
+        case BaselinesStudy(
+            entries=entries
+        ):  # how many trainings a list of one has does not depend on the network
+            starts = {one.name or one.network: ListedTrial(HAND_MADE[0]) for one in entries}
+        case BatchNormStudy(network=str(network)) if is_text(network):
+            starts = {ORIGIN: ListedTrial(network)}
+        case BatchNormStudy():
+            return ()
+        case AblationStudy():
+            pass
+        case DropoutStudy():
+            return _dropout_budgets(study, common)
+    first, *later = steps_of(study, common, starts)
+    arms = {one.arm.name: one.arm.strategy for one in first.members({})}
+    found = [
+        ArmBudget(name, len(study.seeds), one.evaluations_in_all, not isinstance(one, FixedListSettings))
+        for name, one in arms.items()
+    ]
+    return (*found, *(ArmBudget("random", len(study.seeds), None, evolved=True) for _ in later))
+
+
+def _dropout_budgets(study: DropoutStudy, common: Common) -> tuple[ArmBudget, ...]:
+    """Its rows: each is one training for each seed, but for grids, which are as dear as the search for the rate."""
+    starts = {one: ListedTrial(one if is_text(one) else HAND_MADE[0]) for one in study.networks}
+    dropout_steps(study, common, starts)  # says what does not go together
+    return tuple(
+        ArmBudget(name, len(study.seeds), None if name.endswith("-grid") else 1, evolved=False)
+        for name in dropout_arms_in_order(study)
+    )
 
 
 # Ablation.

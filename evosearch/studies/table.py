@@ -14,9 +14,16 @@ import numpy as np
 
 from evosearch.evaluation import FinalSettings, Masks, evaluation_seed, parse_subject
 from evosearch.genome import Chromosome, SearchSpace, parse_network, weights_of
+from evosearch.runtime import ALL_DIVERGED
 from evosearch.storage import EvaluationRow, Home, SearchRow, TestReading
-from evosearch.studies.comparison import Arm, Reference
-from evosearch.studies.comparison_table import ArmFacts, ComparisonTable, StudyFacts, comparison_table
+from evosearch.studies.comparison import Arm, Reference, references_of
+from evosearch.studies.comparison_table import (
+    ArmFacts,
+    ComparisonTable,
+    StudyFacts,
+    UnreadArm,
+    comparison_table,
+)
 from evosearch.studies.plans import Basis, MemberPlan, member_name
 from evosearch.studies.predictions import predictions_of
 from evosearch.studies.retraining import final_name, reading_key
@@ -36,7 +43,7 @@ class MemberRecord:
     evaluations: int
     """Which have ended."""
     failures: tuple[str, ...]
-    """Why its retraining, or the last of its evaluations where none succeeded, failed; empty: it did not."""
+    """Why its retraining, or its search where that found nothing, failed; empty: it did not."""
     best: EvaluationRow | None
     """What the search chose; None: nothing yet."""
     seconds: float
@@ -102,6 +109,11 @@ class ArmRow:
             return member.seed
         step = 100 if count < 100 else 10_000
         return step * member.seed + member.readings.index(reading) + 1
+
+    @property
+    def failed(self) -> bool:
+        """Whether nothing of it was read, nor ever will be."""
+        return not self.read and all(one.failures for one in self.members)
 
     @property
     def accuracies(self) -> tuple[float, ...]:
@@ -244,24 +256,53 @@ def _outside(members: Sequence[MemberRecord], space: SearchSpace | None) -> tupl
     return tuple(one.seed for one in members if one.depth is not None and not least <= one.depth <= most)
 
 
+def is_over(row: SearchRow) -> bool:
+    """Whether a search stopped since all of its first generation diverged: trained again it would do so again."""
+    return row.state == "failed" and row.message.startswith(ALL_DIVERGED)
+
+
+def found_nothing(row: SearchRow) -> bool:
+    """Whether a search stopped of which nothing can be trained again: all of its first generation diverged, whatever became of
+    the next one's immigrants that were trained early, or no training in it succeeded.
+    """
+    return is_over(row) or (row.state == "failed" and not row.counts["done"])
+
+
+def has_ended(row: SearchRow | None) -> bool:
+    """Whether a search is done, or stopped with nothing; None: it has not begun."""
+    return row is not None and (row.state == "done" or found_nothing(row))
+
+
+def _reason(row: SearchRow) -> str:
+    """Why a search stopped that found nothing."""
+    if not is_over(row):
+        return row.message
+    return f"every training{' of the first generation' if row.generations > 1 else ''} diverged"
+
+
 def member_record(home: Home, name: str, seed: int, final: FinalSettings | None) -> MemberRecord:
     """What the journal knows of the member `name`, and of its retrainings as `final` asks for them; None: for none."""
     journal = home.journal
     row = journal.find(name)
     if row is None:
         return MemberRecord(seed, name, "waiting", 0, (), None, 0.0, (), ())
-    searched, best = journal.evaluations(name), journal.best(name) if final else None
+    searched = journal.evaluations(name)
+    best = None if final is None or found_nothing(row) else journal.best(name)
     keys = () if best is None or final is None else _wanted(best, final, seed)
     child = None if final is None else journal.find(final_name(name, final.epochs))
     retrained = {} if child is None else _retrained(home, child, seed, keys)
     read = {one.key: one for one in journal.test_readings(name) if one.metrics is not None}
     failed = [*retrained.values()] if best is not None else searched if row.state == "done" else []
+    stopped = [one for one in (row, child) if one is not None and found_nothing(one)]
     return MemberRecord(
         seed=seed,
         search=name,
         state=row.state,
         evaluations=sum(one.status in ("done", "failed") for one in searched),
-        failures=tuple(one.reasons[-1] for one in failed if one.status == "failed" and one.reasons),
+        failures=(
+            *(one.reasons[-1] for one in failed if one.status == "failed" and one.reasons),
+            *map(_reason, stopped),
+        ),
         best=best,
         seconds=sum(one.seconds for one in (*searched, *retrained.values())),
         losses=tuple(
@@ -339,7 +380,8 @@ def compared(
     Args:
         home: where they are.
         table: what the journal knows of them.
-        reference: the arm that the others are held against, or that of each; where it was not read yet, the first that was.
+        reference: the arm that the others are held against, or that of each; where it was not read yet, the first that was, and
+            where it failed, none.
         seed: the study's, which the bootstrap draws from.
         doubts: what the audit of the images found.
 
@@ -349,6 +391,8 @@ def compared(
     found = [(row, arm) for row in table.rows if (arm := _answers(home, row)) is not None]
     if not found:
         return None
+    unread = [row for row in table.rows if not row.read]
+    failed = [UnreadArm(row.arm, True, (row.failure,)) for row in table.bases if row.failure]
     known = next(one.metrics for row, _ in found for _, one in row.read if one.metrics is not None)
     classes = tuple(known["classes"])
     facts = StudyFacts(
@@ -367,18 +411,23 @@ def compared(
     )
     return comparison_table(
         [arm for _, arm in found],
-        _read_references([arm.name for _, arm in found], reference),
+        _references(table, reference),
         seed,
         facts,
         {arm.name: _facts_of(row, table.has_rates) for row, arm in found},
+        unread=[*(UnreadArm(row.arm, row.failed, row.notes) for row in unread), *failed],
     )
 
 
-def _read_references(read: Sequence[str], reference: Reference) -> dict[str, str]:
-    """For each arm that was read what it is held against: its reference, or the first that was read of those with the same one."""
-    wanted = {arm: reference if isinstance(reference, str) else reference[arm] for arm in read}
-    first = {one: next(arm for arm in read if wanted[arm] == one) for one in wanted.values()}
-    return {arm: one if one in wanted else first[one] for arm, one in wanted.items()}
+def _references(table: StudyTable, reference: Reference) -> dict[str, str]:
+    """For each arm what it is held against: its reference, also where that failed, or never came to be since what it rests on did;
+    while it was not read yet, the first that was of those with the same one.
+    """
+    wanted = references_of([row.arm for row in table.rows], reference)
+    waiting = {row.arm for row in table.rows if not row.read and not row.failed}
+    read = [row.arm for row in table.rows if row.read]
+    first = {one: next((arm for arm in read if wanted[arm] == one), one) for one in wanted.values()}
+    return {arm: first[one] if one in waiting else one for arm, one in wanted.items()}
 
 
 def _answers(home: Home, row: ArmRow) -> Arm | None:

@@ -11,7 +11,6 @@ import logging
 import re
 import shutil
 import time
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
@@ -27,7 +26,7 @@ from torch import Tensor
 from evosearch.errors import CannotRunError, EvaluationError
 from evosearch.evaluation import Checkpoint, EpochRecord, TrainingTask, is_out_of_memory
 from evosearch.genome import is_hand_made
-from evosearch.permissions import make_folder, new_file
+from evosearch.permissions import UNFINISHED, whole_file
 from evosearch.training.batches import ResidentData
 from evosearch.training.fit import Fit, FitState
 
@@ -207,16 +206,10 @@ class _Folder:
     @contextmanager
     def new(self, name: str) -> Iterator[Path]:
         """A path to write to; it becomes `name` when that is done."""
-        make_folder(self._path)
-        for left in self._path.glob(".*.part"):  # by one that was killed on the way
+        for left in self._path.glob(f".*{UNFINISHED}"):  # by one that was killed on the way
             left.unlink(missing_ok=True)
-        temporary = self._path / f".{name}.{uuid.uuid4().hex}.part"
-        try:
-            new_file(temporary)
-            yield temporary
-            temporary.replace(self._path / name)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with whole_file(self._path / name) as unfinished:
+            yield unfinished
 
     def remove(self, name: str) -> None:
         (self._path / name).unlink(missing_ok=True)

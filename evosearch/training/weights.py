@@ -1,7 +1,6 @@
 """Trained weights as safetensors files that describe themselves."""
 
 import json
-import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +17,7 @@ from evosearch.errors import EvaluationError
 from evosearch.evaluation import HandMadeRule
 from evosearch.genome import Network, is_hand_made, weights_of
 from evosearch.networks.starting import TensorKind, kinds, outputs_of, placed, start_from
-from evosearch.permissions import make_folder, new_file
+from evosearch.permissions import whole_file
 from evosearch.training.batches import Normalization
 
 if TYPE_CHECKING:
@@ -52,21 +51,8 @@ def describe(
 def save_weights(path: Path, module: nn.Module, metadata: Mapping[str, str]) -> None:
     """Write the module's parameters and buffers to `path`; a reader sees the whole file or the one before."""
     tensors = {name: tensor.contiguous().cpu() for name, tensor in module.state_dict().items()}
-    with _unfinished(path) as temporary:
-        save_file(tensors, temporary, dict(metadata))
-
-
-@contextmanager
-def _unfinished(path: Path) -> Iterator[Path]:
-    """A file to write to; it becomes `path` when that is done."""
-    make_folder(path.parent)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        new_file(temporary)
-        yield temporary
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_file(path) as unfinished:
+        save_file(tensors, unfinished, dict(metadata))
 
 
 def load_weights(path: Path, module: nn.Module) -> None:
@@ -111,7 +97,7 @@ def keep_bytes(place: str, content: bytes) -> None:
         store, name = _store(place)
         store.write_bytes(name, content)
         return
-    with _unfinished(Path(place)) as temporary:
+    with whole_file(Path(place)) as temporary:
         temporary.write_bytes(content)
 
 

@@ -12,7 +12,7 @@ from evosearch.data import DigitsSettings, load_dataset
 
 COST = {
     *("name", "valid", "trainings", "epochs", "steps", "parameters", "training_flops", "memory"),
-    *("total_flops", "measured", "unmeasured", "notes"),
+    *("total_flops", "measured", "unmeasured", "notes", "study"),
 }
 
 
@@ -266,6 +266,27 @@ def test_validate_as_json(command):
     assert (found["epochs"], found["steps"]) == (10, 180)
     for spread in ("parameters", "training_flops", "memory"):
         assert 0 < found[spread]["least"] <= found[spread]["median"] <= found[spread]["greatest"]
+
+
+def test_validate_tells_what_a_study_trains_arm_by_arm(command, refused):
+    study = "{kind: ablation, seeds: [0, 1], arms: [eavl, random, vgg16_bn], random: seconds}"
+    ended = command("validate", "tiny.yaml", "--no-probe", "--set", f"study={study}")
+    assert (ended.status, ended.err) == (0, "")
+    assert ended.out.splitlines()[-5:] == [
+        "the whole study: 16 trainings of 1 epoch, then 6 final trainings of 1 epoch; above is one search by the file's strategy",
+        "  eavl: 2 x 7 trainings, 2 final trainings",
+        "  vgg16_bn: 2 x 1 training, 2 final trainings",
+        "  random: 2 searches, not counted",
+        "  (random: as many as the evolution's worker-seconds pay for, which come on top)",
+    ]
+    named = command(
+        "validate", "tiny.yaml", "--no-probe", "--set", "study={kind: batchnorm, network: digits}"
+    )
+    assert named.out.splitlines()[-1].startswith(
+        "the study: not counted, since its arms follow from the best"
+    )
+    other = ("--set", "strategy={name: random}", "--set", "study={kind: ablation}")
+    assert "strategy.name is 'random'; an ablation takes" in refused("validate", "tiny.yaml", *other)
 
 
 def test_validate_refuses_a_space_that_holds_nothing_feasible(refused):

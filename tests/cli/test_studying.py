@@ -163,10 +163,23 @@ class HandMadeFail(FormulaEvaluator):
         return super().handle(task, *more)
 
 
-def test_a_network_that_fails_has_a_row_that_says_why_and_the_command_ends_with_5(study, api):
+def test_a_network_that_fails_has_a_row_that_says_why_and_the_last_lines_name_it(study, api):
     script_workers(api, HandMadeFail())
     ended = study("baselines", "compare.yaml")
-    assert ended.status == 5
+    assert ended.status == 0, ended
+    (row,) = [line for line in ended.out.splitlines() if line.startswith("resnet18 ")]
+    assert row.split() == ["resnet18", "failed"]
     assert "resnet18: failed (seed 0): " in ended.out
-    assert "1 member of the study 'compare' failed (compare/resnet18-seed-0); the table says why" in ended.err
+    assert ended.told[-2] == "1 member of the study 'compare' failed:"
+    assert ended.told[-1].startswith("  resnet18: failed (seed 0): ")
     assert study("results", "compare").status == 0
+
+
+def test_a_study_of_which_no_arm_was_read_ends_with_5(study, api):
+    script_workers(api, HandMadeFail())
+    ended = study("baselines", "compare.yaml", "--set", "study.networks=[resnet18]")
+    assert ended.status == 5
+    assert ended.told[-1].endswith(
+        "failed (compare/resnet18-seed-0), and no arm was read; the table says why"
+    )
+    assert "resnet18: failed (seed 0): " in ended.out

@@ -9,7 +9,9 @@ import pytest
 from evosearch.blueprint import ImageShape, Problem, blueprint_of, training_memory
 from evosearch.evaluation import TrainingSettings
 from evosearch.genome import parse
-from evosearch.reports import cost_lines, estimate_cost, measured
+from evosearch.reports import StudyCost, cost_lines, estimate_cost, measured
+from evosearch.reports.words import duration
+from evosearch.studies import ArmBudget
 
 IMAGE = ImageShape(1, 8, 8)
 SMALL, LARGE = (blueprint_of(parse(text), Problem(IMAGE, 2), 0.0) for text in ("C4 |", "C4 C8 | F16"))
@@ -86,6 +88,22 @@ def test_what_was_measured_is_told_in_hours_and_memory_with_what_there_is():
     assert cost_lines(replace(cost, measured=gpu))[-1] == (
         "  memory of GPU     2.0 GB for the largest network; 80.0 GB are there"
     )
+
+
+def test_of_a_study_the_hours_of_what_is_evolved_are_counted_arm_by_arm():
+    cost = estimate_cost([SMALL], 100, 100, TRAINING)
+    here = measured(WORKS, {0: 36.0}, 100, 1, **MEMORY)
+    each = here.seconds.median / 100
+    arms = (ArmBudget("evolved", 3, 100, evolved=True), ArmBudget("resnet18", 3, 1, evolved=False))
+    lines = cost_lines(replace(cost, measured=here, study=StudyCost(arms, 2, 50)))
+    start = next(place for place, line in enumerate(lines) if line.startswith("the whole study"))
+    assert lines[start].startswith(
+        "the whole study: 303 trainings of 10 epochs, then 12 final trainings of 50 epochs"
+    )
+    assert lines[start + 1] == (
+        f"  evolved: 3 x 100 trainings, 6 final trainings, about {duration(3 * (100 + 2 * 5) * each)}"
+    )
+    assert lines[start + 2] == "  resnet18: 3 x 1 training, 6 final trainings, time not counted"
 
 
 def test_why_nothing_was_measured_is_told():

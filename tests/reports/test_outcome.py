@@ -14,6 +14,7 @@ from evosearch.reports import (
     winner_lines,
 )
 from evosearch.storage import TestReading
+from evosearch.studies import reading_key
 from tests.reports.rows import DONE, SEARCH
 
 FOLDER = Path("/home/me/runs/pets")
@@ -258,3 +259,12 @@ def test_a_reading_in_a_line_says_which_of_how_many_it_is_and_whether_it_ended()
     assert reading_row(replace(READING, metrics=None)).endswith("for this search: begun, and never ended")
     only = replace(READING, place=1, total=1)
     assert "reading 1 of this test split" in reading_row(only)
+
+
+def test_a_reading_in_a_line_says_in_what_its_network_was_trained_otherwise_than_by_default():
+    key = reading_key(7, 30, 99, "train_validation", 9, 64 * "a")
+    assert reading_row(replace(READING, key=key)).startswith(
+        "candidate 7, 30 epochs, fit train_validation, patience 9, weights aaaaaaaaaaaa, reading 2 of 3 "
+    )
+    plain = replace(READING, key=reading_key(7, 30, 99))
+    assert reading_row(plain) == reading_row(READING)

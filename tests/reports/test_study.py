@@ -15,7 +15,8 @@ from evosearch.reports.study import (
     fact_lines,
     note_lines,
 )
-from tests.studies.tables import STUDY, small_table
+from evosearch.studies import UnreadArm, comparison_table
+from tests.studies.tables import STUDY, answering, small_table
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +59,35 @@ def test_markdown_has_one_line_for_each_arm_with_as_many_cells_as_headings(table
     assert "1, 2, 1" in rows[2]
     assert "134.3 M" in rows[3]
     assert "not compared" in rows[4]
+
+
+def test_an_arm_that_was_not_read_is_a_line_without_figures_in_every_form(table):
+    unread = (UnreadArm("resnet18", True, ("failed (seed 0): =1|2",)), UnreadArm("late", False, ()))
+    table = replace(table, unread=unread)
+    rows = [line for line in comparison_markdown(table).splitlines() if line.startswith("| ")]
+    assert [row.count("| ") for row in rows] == [rows[0].count("| ")] * 7
+    assert rows[5].startswith("| resnet18 |  |  |")
+    assert rows[5].endswith(" | failed (seed 0): =1\\|2 |")
+    assert "| not read yet |" in rows[6]
+    *_, failed, late = csv.DictReader(io.StringIO(comparison_csv(table)))
+    assert (failed["arm"], failed["accuracy"], failed["notes"]) == ("resnet18", "", "failed (seed 0): =1|2")
+    assert (late["arm"], late["study"]) == ("late", "small")
+    assert "resnet18" in shown(table, 80)
+    assert note_lines(table)[-1] == "resnet18: failed (seed 0): =1|2"
+
+
+def test_where_the_reference_has_no_figures_nothing_is_compared(table):
+    arms = [answering("vgg16_bn", (130, 128), (0, 1)), answering("far", (170,), (9,))]
+    table = comparison_table(
+        arms, "evolved", 0, STUDY, draws=50, unread=[UnreadArm("evolved", True, ("failed",))]
+    )
+    assert [(row.figures.comparison, row.notes) for row in table.rows] == [(None, ())] * 2
+    text = comparison_markdown(table)
+    assert "no arm compared with another: evolved, which all are held against, failed" in text
+    assert not any(word in text for word in ("against evolved", "p (Holm)", "not better"))
+    left, right = comparison_figure(table).axes
+    assert [label.get_text() for label in left.get_yticklabels()] == ["vgg16_bn", "far"]
+    assert right.get_xlabel() == "nothing to compare with"
 
 
 def test_names_are_no_markdown(table):

@@ -10,12 +10,14 @@ from evosearch.genome import SearchSpace
 from evosearch.search import EavlSettings, FixedListSettings, ListedTrial, RandomSearchSettings
 from evosearch.studies import (
     AblationStudy,
+    ArmBudget,
     BaselinesStudy,
     BatchNormStudy,
     Common,
     LearningRates,
     NamedNetwork,
     Spent,
+    budgets_of,
     steps_of,
 )
 
@@ -32,6 +34,24 @@ def arms(step, ended=None):
 
 def listed(network):
     return FixedListSettings(trials=(ListedTrial(network),), fitness="auroc")
+
+
+def test_what_is_to_be_trained_is_counted_before_anything_is_looked_up():
+    baselines = BaselinesStudy(seeds=(3, 5), networks=("evolved", "resnet18", "some-search"))
+    total = EVOLUTION.evaluations_in_all
+    assert budgets_of(baselines, COMMON) == (
+        ArmBudget("evolved", 2, total, evolved=True),
+        ArmBudget("resnet18", 2, 1, evolved=False),
+        ArmBudget("some-search", 2, 1, evolved=False),
+    )
+    ablation = AblationStudy(arms=("random", "eavl"), random="seconds")
+    assert [(one.name, one.trainings) for one in budgets_of(ablation, COMMON)] == [
+        ("eavl", total),
+        ("random", None),
+    ]
+    few = BatchNormStudy(network="C8 B4 |", seeds=(0,), optimizers=("adam",))
+    assert [one.name for one in budgets_of(few, COMMON)] == ["origin-adam", "variant1-adam", "variant2-adam"]
+    assert budgets_of(replace(few, network="some-search"), COMMON) == ()
 
 
 def test_baselines_train_every_network_from_every_seed_beside_the_files_own_evolution():

@@ -1,6 +1,6 @@
 """Where pictures, weights and backups are: a folder, or any store that fsspec knows by URL."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,10 +11,9 @@ from typing import Any, Self
 import fsspec
 
 from evosearch.errors import CannotRunError, InputError
-from evosearch.permissions import make_folder, new_file
+from evosearch.permissions import UNFINISHED, whole_file
 from evosearch.storage.urls import is_place, user_path, without_password
 
-_UNFINISHED = ".part"
 _FORMS = "write a folder, or a URL such as s3://bucket/folder"
 _WITHOUT_FOLDERS = ("s3:", "s3a:", "gs:", "gcs:", "az:", "abfs:", "abfss:")
 
@@ -114,7 +113,7 @@ class ArtifactStore:
             except FileNotFoundError:
                 return ()
         above = len(root.rstrip("/")) + 1
-        return tuple(sorted(path[above:] for path in found if not path.endswith(_UNFINISHED)))
+        return tuple(sorted(path[above:] for path in found if not path.endswith(UNFINISHED)))
 
     def age(self, name: str) -> float | None:
         """Seconds since `name` was written, by the store's own clock; None where the store does not say.
@@ -176,7 +175,8 @@ class ArtifactStore:
         with self._explained(missing=False):
             system, path = self._at(name)
             if not self.is_remote:
-                _write_whole(Path(path), lambda unfinished: write(system, unfinished))
+                with whole_file(Path(path)) as unfinished:
+                    write(system, str(unfinished))
                 return
             try:
                 write(system, path)
@@ -204,14 +204,6 @@ class ArtifactStore:
                 f"the artifact store {self.place} cannot be used ({told}); see to its rights and space, or set "
                 "storage.artifacts to another"
             ) from error
-
-
-def _write_whole(file: Path, write: Callable[[str], object]) -> None:
-    unfinished = file.with_name(f"{file.name}.{token_hex(4)}{_UNFINISHED}")
-    make_folder(file.parent)
-    new_file(unfinished)
-    write(str(unfinished))
-    unfinished.replace(file)
 
 
 def check_artifacts(artifacts: str) -> None:
