@@ -119,6 +119,19 @@ def test_dropout_prints_the_rates_and_its_searches_are_members(study):
     assert study("results", "rates/network-07476739-masks-seed-0").status == 0
 
 
+def test_a_sample_below_a_batch_is_refused_before_anything_is_trained(study):
+    for command in (
+        ("dropout", "compare.yaml", "--name", "rates"),
+        ("validate", "compare.yaml", "--no-probe"),
+    ):
+        ended = study(*command, "--set", RATES, "--set", "study.sample=0.01")
+        assert ended.status == 2
+        assert ended.told[-1].startswith(
+            "evosearch: study.sample is 0.01: 11 of 1078 training images, fewer than training.batch"
+        )
+    assert "rates" not in study("status").out
+
+
 def test_what_cannot_be_is_refused_in_one_line_and_nothing_is_begun(study, refused):
     study("run", "tiny.yaml")
     for arguments, told in (
@@ -132,7 +145,6 @@ def test_what_cannot_be_is_refused_in_one_line_and_nothing_is_begun(study, refus
          "strategy.name is 'random'; an ablation takes an evolution apart"),
         (("run", "compare.yaml", "--set", RATES), "study.kind is dropout: the file is a study's, which `evosearch dropout FILE`"),
         (("dropout", "compare.yaml"), "study.kind is baselines; `evosearch baselines compare.yaml` runs it"),
-        (("dropout", "compare.yaml", "--set", RATES, "--set", "study.sample=0.01"), "study.sample is 0.01: "),
         (("batchnorm", "nothing"), "there is no search 'nothing'"),
         (("baselines", "compare.yaml", "--set", "study.networks=[{network: resnet18, weights: w}]"),
          "study.networks: there is no file of weights 'w'"),
