@@ -18,6 +18,7 @@ from evosearch.evaluation import TrainingTask, Trial
 from evosearch.listed import resolved, sized
 from evosearch.reports import Cost, Measured, estimate_cost, measured
 from evosearch.runtime import CONTEXT, Plan, WorkerPool
+from evosearch.search import features_of
 from evosearch.session import (
     make_plan,
 )
@@ -68,14 +69,21 @@ def validate(
     problem = Problem(dataset.for_search().image, len(dataset.classes))
     config = replace(config, strategy=sized(config.strategy, problem, measure_sizes))
     plan = make_plan(config, dataset)
-    trials = [one for one in plan.strategy.ask(plan.strategy.start()) if plan.network_size(one)]
+    asked = plan.strategy.ask(plan.strategy.start())
+    trials = [one for one in asked if plan.network_size(one)]
     first = [size for trial in trials if (size := plan.network_size(trial))]
+    over = features_of(config.strategy)
+    images, training = len(dataset.train), config.training
+    if over is not None:
+        images, training = over.check_images(images, training), plan.settings(asked[0])
     cost = replace(
-        estimate_cost(first, plan.strategy.evaluations, len(dataset.train), config.training),
+        estimate_cost(first, plan.strategy.evaluations, images, training),
         notes=dataset.notes,
     )
     if not measure:
         return cost
+    if not first or over is not None:
+        return replace(cost, unmeasured="only whole trainings of networks are")
     try:
         return replace(cost, measured=_measured(config, dataset, plan, trials, make_pool))
     except (CannotRunError, OSError) as error:

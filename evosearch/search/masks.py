@@ -132,8 +132,10 @@ class OverFeatures(SampleKeys):
             training, epochs=self.pretrain_epochs, class_dropout=self.beta, patience=None, fit="train"
         )
 
-    def check_images(self, images: int, training: TrainingSettings) -> None:
+    def check_images(self, images: int, training: TrainingSettings) -> int:
         """See that there is a whole batch in the sample of so many training images.
+
+        Returns: how many images it has.
 
         Raises:
             ConfigError: there is none.
@@ -149,6 +151,7 @@ class OverFeatures(SampleKeys):
                 f"strategy.sample is {self.sample}: {found} of {images} training images, fewer than training.batch_size = "
                 f"{training.batch_size}; {more}make training.batch_size smaller"
             )
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)
