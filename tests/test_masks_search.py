@@ -1,14 +1,21 @@
 """A search for masks as a user runs it by hand: features first, then masks over them; what status and results say of both."""
 
 import json
+import re
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from evosearch.cli.panel import panel
+from evosearch.cli.progress import Lines
+from evosearch.cli.tally import Tallies
 from evosearch.config import load_config
 from evosearch.errors import ConfigError, SearchConflictError
 from evosearch.reports import search_lines
+from evosearch.runtime import Silence
 from tests.kept.homes import command
 
 FILE = """
@@ -121,3 +128,39 @@ def test_validate_tells_what_it_can(home, name):
     told = command("validate", f"{name}.yaml")
     assert ("parameters" in told) == (name == "features")
     assert ("2 epochs" if name == "features" else "21 trainings of 5 epochs") in told
+
+
+def test_lines_tell_the_lowest_loss_and_its_rate_as_generations_end(home, api, kept):
+    lines: list[str] = []
+    features = {"features": kept.kept.features, "units": kept.kept.units}
+    config = config_of("masks", **features, population=6, cycle=2)
+    ended = api.run(config, home, executor="local", watcher=Lines(lines.append, stamp=lambda: ""))
+    trained = [line for line in lines if " #" in line]
+    assert [line.partition(",")[0].strip() for line in trained] == ["#0 6 masks", "#1 3 masks", "#2 3 masks"]
+    done = [line for line in lines if "is done" in line]
+    assert len(done) == 2 and all(
+        re.search(r"done, lowest loss \d\.\d{4}, rate 0\.\d{3}  \|", line) for line in done
+    )
+    assert f"lowest loss {ended.best.loss:.4f}, rate" in lines[-1]
+
+
+def test_the_panel_shows_the_lowest_loss_and_no_vector(home, api, kept):
+    config = config_of("masks", features=kept.kept.features, units=kept.kept.units, population=6, cycle=1)
+    shown: list[str] = []
+
+    class Panel(Silence):
+        def __init__(self) -> None:
+            self.tallies = Tallies(lambda: 0.0)
+
+        def begin(self, plan, state) -> None:
+            self.tallies.begin(plan, state)
+
+        def observe(self, plan, state, facts) -> None:
+            self.tallies.by_name[plan.name].see(state, facts, 0.0)
+            console = Console(width=200, file=StringIO())
+            console.print(panel(self.tallies))
+            shown.append(console.file.getvalue())
+
+    api.run(config, home, executor="local", watcher=Panel())
+    assert re.search(r"lowest +loss 0\.\d{4}, rate 0\.\d{3}", shown[-1])
+    assert "6 masks of 24 units" in "".join(shown) and not re.search("[01]{24}", "".join(shown))
