@@ -19,6 +19,7 @@ from evosearch.genome import parse_network
 from evosearch.listed import resolved, sized
 from evosearch.reports import Cost, Measured, StudyCost, estimate_cost, measured
 from evosearch.runtime import CONTEXT, Plan, WorkerPool
+from evosearch.search import features_of
 from evosearch.session import (
     make_plan,
 )
@@ -71,15 +72,24 @@ def validate(
     problem = Problem(dataset.for_search().image, len(dataset.classes))
     config = replace(config, strategy=sized(config.strategy, problem, measure_sizes))
     plan = make_plan(config, dataset)
-    trials = [one for one in plan.strategy.ask(plan.strategy.start()) if plan.network_size(one)]
+    asked = plan.strategy.ask(plan.strategy.start())
+    trials = [one for one in asked if plan.network_size(one)]
     first = [size for trial in trials if (size := plan.network_size(trial))]
+    over = features_of(config.strategy)
+    images, training = len(dataset.train), config.training
+    if over is not None:
+        labels, classes = dataset.train.labels, dataset.classes
+        images = over.check_images(labels, classes, training, config.seed)
+        training = plan.settings(asked[0])
     cost = replace(
-        estimate_cost(first, plan.strategy.evaluations, len(dataset.train), config.training),
+        estimate_cost(first, plan.strategy.evaluations, images, training),
         notes=dataset.notes,
         study=_study_cost(config, source),
     )
     if not measure:
         return cost
+    if not first or over is not None:
+        return replace(cost, unmeasured="only whole trainings of networks are")
     try:
         return replace(cost, measured=_measured(config, dataset, plan, trials, make_pool))
     except (CannotRunError, OSError) as error:

@@ -94,6 +94,8 @@ class Finished:
     """The path or URL (without a password) where all its files are kept."""
     largest: tuple[str, float] | None = None
     """The class that most validation images are of, and their share of all, 0 to 1; None: not asked for."""
+    kept: EvaluationRow | None = None
+    """Of a search that keeps features: the trial that did; None where it failed, and of all others."""
 
 
 def artifact_folder(home: Home, config: RunConfig) -> Path:
@@ -439,8 +441,11 @@ class SearchSession:
         if "://" not in self.checkpointing.place:  # its driver may have been killed before it cleared them
             self.checkpointing.clear()
         row, place = self.home.find_search(name), artifact_place(self.home, self.config)
-        largest = dataset.largest_class
-        return Finished(row, journal.best(name), len(dataset.classes), self.folder, place, largest)
+        kept = None
+        if features_of(self.config.strategy) is not None:
+            kept = next((one for one in journal.evaluations(name) if one.features is not None), None)
+        about = (len(dataset.classes), self.folder, place, dataset.largest_class, kept)
+        return Finished(row, journal.best(name), *about)
 
     def draw_final(self) -> None:
         """Of a retraining: how its networks learned, and the ROC curves of those that have read the test split."""
@@ -531,9 +536,9 @@ class SearchSession:
 
     @property
     def _has_curve(self) -> bool:
-        """Whether there is anything to draw: a list within a study is one point."""
+        """Whether there is anything to draw: a list within a study is one point, and neither features nor masks have a fitness."""
         listed = self.config.study is not None and isinstance(self.config.strategy, FixedListSettings)
-        return self.parent is None and not listed
+        return self.parent is None and not listed and features_of(self.config.strategy) is None
 
     @property
     def _curve(self) -> Path:
@@ -544,6 +549,7 @@ class SearchSession:
         """Of a member of a group: where the picture of all is."""
         alone = self.parent is not None or group_of(self.config.name) == self.config.name
         alone = alone or self.config.study is not None  # whose members are no seeds of one search
+        alone = alone or features_of(self.config.strategy) is not None
         return None if alone else self.folder.parent / self._curve.name
 
     def prepare_folder(self) -> None:

@@ -104,8 +104,8 @@ class Lines:
             if text := _told(fact):
                 self._say(f"{prefix}{text}" if turned else f"{prefix}{text}  | {snapshot}")
         if turned:
-            fitness = _last_fitness(tally.plan, state, before)
-            self._say(f"{prefix}generation {before.generation} is done{_figures(fitness)}  | {snapshot}")
+            figures = _figures(_last_fitness(tally.plan, state, before)) or tally.lowest
+            self._say(f"{prefix}generation {before.generation} is done{figures}  | {snapshot}")
 
 
 class Display:
@@ -211,7 +211,7 @@ def _prefix(tallies: Tallies, tally: Tally) -> str:
 def _snapshot(tallies: Tallies, tally: Tally) -> str:
     done, size = tally.done_here
     at = "list" if tally.is_list else f"generation {tally.state.progress.generation}"
-    here = f"{at}: {done} of {size}{_figures(tally.fitness)}"
+    here = f"{at}: {done} of {size}{_figures(tally.fitness) or tally.lowest}"
     if tallies.several:  # what runs is known only once all members of a step were reported
         return f"{here} | {tallies.done} of {tallies.total} in all, {tallies.left}"
     return f"{here} | {tallies.done} of {tallies.total}, {tallies.running} running, {tallies.left}"

@@ -37,7 +37,7 @@ def _in_order_drawn(images: int, seed: int) -> Labels:
 
 def check_sample_of(
     labels: Labels, classes: Sequence[str], share: float, batch_size: int, seed: int, key: str
-) -> None:
+) -> int:
     """See that there is a whole batch in a sample, and an image of each class that the training images have.
 
     Args:
@@ -47,6 +47,8 @@ def check_sample_of(
         batch_size: images in a batch.
         seed: as in `sample_of`.
         key: what gives the share, in a file.
+
+    Returns: how many images it has.
 
     Raises:
         ConfigError: there is not; with the least share that has it.
@@ -65,6 +67,7 @@ def check_sample_of(
             f"{key} is {share:g}: {count} of {images} training images, none of them of class {classes[number]!r}, which has "
             f"{(labels == number).sum()}; make it at least {_share(first + 1, images)}, or take another seed"
         )
+    return count
 
 
 def _share(count: int, images: int) -> str:

@@ -142,15 +142,18 @@ class OverFeatures(SampleKeys):
         training: TrainingSettings,
         seed: int,
         section: str = "strategy",
-    ) -> None:
+    ) -> int:
         """See that the sample of a search from `seed` has a whole batch, and images of each class; see `check_sample_of`. `section`:
         whose key the share is.
+
+        Returns: how many images it has.
 
         Raises:
             ConfigError: it has not.
         """
         drawn = evaluation_seed(seed, self.subject.key)
-        check_sample_of(labels, classes, self.sample, training.batch_size, drawn, f"{section}.sample")
+        key = f"{section}.sample"
+        return check_sample_of(labels, classes, self.sample, training.batch_size, drawn, key)
 
 
 @dataclass(frozen=True, kw_only=True)
