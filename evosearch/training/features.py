@@ -23,10 +23,10 @@ from evosearch.evaluation import (
 )
 from evosearch.networks import class_layer_of
 from evosearch.training.batches import ResidentData
-from evosearch.training.fit import Fit
+from evosearch.training.fit import Fit, check_start
 from evosearch.training.numerics import numerics
 from evosearch.training.step import classify
-from evosearch.training.weights import check_given, fetch_bytes, keep_bytes
+from evosearch.training.weights import fetch_bytes, keep_bytes
 
 VALUES, LABELS = "features", "labels"
 """The tensors of the file."""
@@ -85,7 +85,7 @@ def kept_features(
 def _content(task: FeaturesTask, data: ResidentData, progress: Progress) -> tuple[bytes, int]:
     """The file, and its units. It has no metadata: safetensors writes these in any order."""
     data.check(task.data_key)
-    check_given(task.network, task.start)
+    check_start(task)
     sample = data.sampled(_positions(task, len(data.train.labels)))
     values = _values(_trained(task, sample, progress), sample, progress)
     if not values.isfinite().all():

@@ -37,11 +37,11 @@ from evosearch.genome import parse
 from evosearch.training.batches import ResidentData, batch_sizes
 from evosearch.training.checkpoints import Checkpoints
 from evosearch.training.features import keep_features
-from evosearch.training.fit import Fit
+from evosearch.training.fit import Fit, check_start
 from evosearch.training.masks import train_masks
 from evosearch.training.numerics import numerics
 from evosearch.training.step import classify, make_classifier
-from evosearch.training.weights import check_given, describe, fetch_weights, keep_weights
+from evosearch.training.weights import describe, fetch_weights, keep_weights
 
 Found = TypeVar("Found")
 Timed = TypeVar("Timed", Features, Losses)
@@ -237,7 +237,7 @@ class Trainer:
             return Failure(FailureKind.OUT_OF_MEMORY, f"{about} needs more memory than there is: {reason}")
 
     def _run(self, task: TrainingTask, progress: Progress, past: "_Past", start: float) -> None:
-        check_given(task.network, task.start)
+        check_start(task)
         checkpoints = Checkpoints.of(task, self._data.device.type, self._clock)
         fit = (checkpoints and checkpoints.resume(task, self._data)) or Fit(task, self._data)
         past.curve, past.seconds = fit.curve, fit.seconds

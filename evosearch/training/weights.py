@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from evosearch.blueprint import ImageShape
 from evosearch.errors import EvaluationError
 from evosearch.evaluation import HandMadeRule
-from evosearch.genome import Network, is_hand_made, weights_of
+from evosearch.genome import Network, is_hand_made
 from evosearch.networks.starting import TensorKind, kinds, outputs_of, placed, start_from
 from evosearch.permissions import whole_file
 from evosearch.training.batches import Normalization
@@ -137,16 +137,6 @@ def _local(place: str, repair: str) -> Iterator[Path]:
         except FileNotFoundError as error:
             raise EvaluationError(f"there are no weights at '{store.place}/{name}'; {repair}") from error
         yield Path(folder, "weights")
-
-
-def check_given(network: Network, start: str | None) -> None:
-    """See that a training of `network` is told where the weights are that it starts from, if it starts from given ones.
-
-    Raises:
-        EvaluationError: it is not.
-    """
-    if weights_of(network) is not None and start is None:
-        raise EvaluationError(f"'{network}' starts from given weights, and the task does not say where")
 
 
 def start_weights(place: str, network: Network, module: nn.Module) -> None:
