@@ -127,7 +127,7 @@ def test_a_sample_below_a_batch_is_refused_before_anything_is_trained(study):
         ended = study(*command, "--set", RATES, "--set", "study.sample=0.01")
         assert ended.status == 2
         assert ended.told[-1].startswith(
-            "evosearch: study.sample is 0.01: 11 of 1078 training images, fewer than training.batch"
+            "evosearch: study.sample is 0.01: 12 of 1151 training images, fewer than training.batch"
         )
     assert "rates" not in study("status").out
 
