@@ -14,15 +14,17 @@ from evosearch.config import (
 from evosearch.data import DataReport, Dataset, inspect_data, load_dataset
 from evosearch.data.memory import available_memory
 from evosearch.errors import CannotRunError, ConfigError, InvalidChromosomeError
-from evosearch.evaluation import TrainingTask, Trial
+from evosearch.evaluation import FeaturesOf, TrainingTask, Trial, check_sample_of, evaluation_seed
+from evosearch.genome import parse_network
 from evosearch.listed import resolved, sized
 from evosearch.reports import Cost, Measured, StudyCost, estimate_cost, measured
 from evosearch.runtime import CONTEXT, Plan, WorkerPool
+from evosearch.search import features_of
 from evosearch.session import (
     make_plan,
 )
 from evosearch.storage import home_folder
-from evosearch.studies import Common, budgets_of
+from evosearch.studies import Common, DropoutStudy, budgets_of, is_text
 from workers import make_pool, measure_on, measure_sizes, time_trainings
 from workers.slots import count_cores, gpus_for, kind_of, plan_slots
 
@@ -66,22 +68,45 @@ def validate(
     config = resolved(config, None, None, source)
     dataset = load_dataset(config.data, env=os.environ, cwd=Path.cwd(), cache=None)
     config.training.check_images(len(dataset.train))
+    _check_samples(config, dataset)
     problem = Problem(dataset.for_search().image, len(dataset.classes))
     config = replace(config, strategy=sized(config.strategy, problem, measure_sizes))
     plan = make_plan(config, dataset)
-    trials = [one for one in plan.strategy.ask(plan.strategy.start()) if plan.network_size(one)]
+    asked = plan.strategy.ask(plan.strategy.start())
+    trials = [one for one in asked if plan.network_size(one)]
     first = [size for trial in trials if (size := plan.network_size(trial))]
+    over = features_of(config.strategy)
+    images, training = len(dataset.train), config.training
+    if over is not None:
+        labels, classes = dataset.train.labels, dataset.classes
+        images = over.check_images(labels, classes, training, config.seed)
+        training = plan.settings(asked[0])
     cost = replace(
-        estimate_cost(first, plan.strategy.evaluations, len(dataset.train), config.training),
+        estimate_cost(first, plan.strategy.evaluations, images, training),
         notes=dataset.notes,
         study=_study_cost(config, source),
     )
     if not measure:
         return cost
+    if not first or over is not None:
+        return replace(cost, unmeasured="only whole trainings of networks are")
     try:
         return replace(cost, measured=_measured(config, dataset, plan, trials, make_pool))
     except (CannotRunError, OSError) as error:
         return replace(cost, unmeasured=str(error))
+
+
+def _check_samples(config: RunConfig, dataset: Dataset) -> None:
+    """See that each search of a dropout study has the images that it needs; of networks that are named by a search the study sees to
+    that when it begins.
+    """
+    study, batch = config.study, config.training.batch_size
+    if not isinstance(study, DropoutStudy):
+        return
+    for network in filter(is_text, study.networks):
+        for seed in study.seeds:
+            drawn = evaluation_seed(seed, FeaturesOf(parse_network(network)).key)
+            check_sample_of(dataset.train.labels, dataset.classes, study.sample, batch, drawn, "study.sample")
 
 
 def _study_cost(config: RunConfig, source: Document | None) -> StudyCost | None:

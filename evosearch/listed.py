@@ -17,7 +17,7 @@ from evosearch.errors import ConfigError, InputError, InvalidChromosomeError, Se
 from evosearch.evaluation import TrainingSettings
 from evosearch.genome import Network, is_hand_made, parse_network, starting_from, weights_of
 from evosearch.runtime import start_file
-from evosearch.search import FixedListSettings, ListedTrial, StrategySettings
+from evosearch.search import FixedListSettings, ListedTrial, StrategySettings, features_of
 from evosearch.session import STARTS, SearchSession, artifact_store, configuration_of
 from evosearch.storage import ArtifactStore, Home, SearchRow, check_name, user_path
 from workers import Unmeasured
@@ -116,6 +116,10 @@ def best_of(name: str, home: Home, key: str = TRIALS) -> tuple[str, str | None]:
     row, best = home.find_search(name), home.journal.best(name)
     if row.state != "done":
         raise SearchConflictError(f"{key}: {name!r} is unfinished; `evosearch resume {name}` comes first")
+    if features_of(configuration_of(row).strategy) is not None:
+        raise SearchConflictError(
+            f"{key}: {name!r} looks for a rate of dropout and has no network of its own; name another search"
+        )
     if best is None:
         raise SearchConflictError(
             f"{key}: no evaluation of {name!r} succeeded, so it has no best network; name another search"

@@ -13,7 +13,7 @@ from evosearch.evaluation import MOST_EPOCHS, TrainingSettings
 from evosearch.listed import imagenet_for, starting_at
 from evosearch.providers import DriveOptions, Driving, Executor
 from evosearch.reports import UNJUDGED, counted, is_unjudged
-from evosearch.search import FixedListSettings, ListedTrial, hand_made_rule, measure_of, sizes_of
+from evosearch.search import FixedListSettings, ListedTrial, features_of, hand_made_rule, measure_of, sizes_of
 from evosearch.session import (
     SearchSession,
     artifact_store,
@@ -120,6 +120,11 @@ def prepare_retraining(
     """What `retrain` drives, which see."""
     row, best = home.find_search(name), home.journal.best(name)
     check_parent(home, row, options.onlooker)
+    if features_of(configuration_of(row).strategy) is not None:
+        raise SearchConflictError(
+            f"{name!r} looks for a rate of dropout and has no network of its own to retrain; give training.class_dropout that rate "
+            "in a list"
+        )
     if best is None and row.counts["done"] and is_unjudged(row):
         raise SearchConflictError(f"{name!r} has no best to retrain: {UNJUDGED}")
     if best is None:

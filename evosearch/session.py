@@ -26,6 +26,7 @@ from evosearch.permissions import make_folder
 from evosearch.providers import DriveOptions, Executor
 from evosearch.reports import LEARNING, ROC, draw_evolution, draw_group, draw_learning, draw_roc
 from evosearch.runtime import (
+    FEATURES,
     RULES,
     Checkpointing,
     DriverState,
@@ -39,7 +40,14 @@ from evosearch.runtime import (
     replay,
     retried,
 )
-from evosearch.search import FixedListSettings, SearchContext, hand_made_rule, measure_of, sizes_of
+from evosearch.search import (
+    FixedListSettings,
+    SearchContext,
+    features_of,
+    hand_made_rule,
+    measure_of,
+    sizes_of,
+)
 from evosearch.storage import (
     ArtifactStore,
     Backup,
@@ -87,6 +95,8 @@ class Finished:
     """The path or URL (without a password) where all its files are kept."""
     largest: tuple[str, float] | None = None
     """The class that most validation images are of, and their share of all, 0 to 1; None: not asked for."""
+    kept: EvaluationRow | None = None
+    """Of a search that keeps features: the trial that did; None where it failed, and of all others."""
 
 
 def artifact_folder(home: Home, config: RunConfig) -> Path:
@@ -107,21 +117,29 @@ def artifact_store(home: Home, config: RunConfig) -> ArtifactStore:
     return ArtifactStore.of(config.storage.artifacts, home.folder)
 
 
+def kept_at(home: Home, config: RunConfig, name: str) -> str:
+    """Where workers leave what they are to keep of the search or group `name`: a folder, or the URL of an artifact store."""
+    store = artifact_store(home, config)
+    return store.within(name).url if store.is_remote else str(Path(store.url) / name)
+
+
 def make_plan(
     config: RunConfig,
     dataset: Dataset,
     generations: int | None = None,
     reader: SplitReader | None = None,
     starts: str | None = None,
+    kept_features: str | None = None,
 ) -> Plan:
     """The search of `config` on `dataset`, with `generations` in all where an extension made them more; `reader`: of a
-    retraining; `starts`: where the weights are that its networks start from.
+    retraining; `starts`: where the weights are that its networks start from; `kept_features`: as in `Plan`.
     """
     strategy = config.strategy if generations is None else config.strategy.with_generations(generations)
     problem = Problem(dataset.for_search().image, len(dataset.classes))
     context = SearchContext(config.space, problem, config.training, config.seed)
     about = (reader, measure_of(strategy), hand_made_rule(strategy), sizes_of(strategy), starts)
-    return Plan(config.name, strategy.make(context), context, dataset.key, *about)
+    features = (features_of(strategy), kept_features)
+    return Plan(config.name, strategy.make(context), context, dataset.key, *about, *features)
 
 
 def bring_back_lost(config: RunConfig, home: Home, options: DriveOptions) -> None:
@@ -196,7 +214,8 @@ class SearchSession:
     def plan(self, dataset: Dataset, generations: int | None) -> Plan:
         """The search as the driver runs it."""
         reader, starts = self._reader(dataset), f"{self._kept}/{STARTS}"
-        return make_plan(self.config, dataset, self.total(generations), reader, starts)
+        features = f"{kept_at(self.home, self.config, group_of(self.config.name))}/{FEATURES}"
+        return make_plan(self.config, dataset, self.total(generations), reader, starts, features)
 
     def _reader(self, dataset: Dataset) -> FinalReader | None:
         """Of a retraining: how its networks read the test split."""
@@ -321,6 +340,16 @@ class SearchSession:
         row = self.parent or self.row
         if row is None:
             self.config.training.check_images(len(dataset.train))
+            if (over := features_of(self.config.strategy)) is not None:
+                section = "strategy" if self.config.study is None else "study"
+                about = (
+                    dataset.train.labels,
+                    dataset.classes,
+                    self.config.training,
+                    self.config.seed,
+                    section,
+                )
+                over.check_images(*about)
         elif dataset.key != row.data_key:
             raise SearchConflictError(
                 f"the data of {row.name!r} have changed: their hash is {dataset.key} here, "
@@ -413,8 +442,11 @@ class SearchSession:
         if "://" not in self.checkpointing.place:  # its driver may have been killed before it cleared them
             self.checkpointing.clear()
         row, place = self.home.find_search(name), artifact_place(self.home, self.config)
-        largest = dataset.largest_class
-        return Finished(row, journal.best(name), len(dataset.classes), self.folder, place, largest)
+        kept = None
+        if features_of(self.config.strategy) is not None:
+            kept = next((one for one in journal.evaluations(name) if one.features is not None), None)
+        about = (len(dataset.classes), self.folder, place, dataset.largest_class, kept)
+        return Finished(row, journal.best(name), *about)
 
     def draw_final(self) -> None:
         """Of a retraining: how its networks learned, and the ROC curves of those that have read the test split."""
@@ -501,14 +533,13 @@ class SearchSession:
     @property
     def _kept(self) -> str:
         """Where workers leave what they are to keep."""
-        store = artifact_store(self.home, self.config)
-        return store.within(self.config.name).url if store.is_remote else str(self.folder)
+        return kept_at(self.home, self.config, self.config.name)
 
     @property
     def _has_curve(self) -> bool:
-        """Whether there is anything to draw: a list within a study is one point."""
+        """Whether there is anything to draw: a list within a study is one point, and neither features nor masks have a fitness."""
         listed = self.config.study is not None and isinstance(self.config.strategy, FixedListSettings)
-        return self.parent is None and not listed
+        return self.parent is None and not listed and features_of(self.config.strategy) is None
 
     @property
     def _curve(self) -> Path:
@@ -519,6 +550,7 @@ class SearchSession:
         """Of a member of a group: where the picture of all is."""
         alone = self.parent is not None or group_of(self.config.name) == self.config.name
         alone = alone or self.config.study is not None  # whose members are no seeds of one search
+        alone = alone or features_of(self.config.strategy) is not None
         return None if alone else self.folder.parent / self._curve.name
 
     def prepare_folder(self) -> None:

@@ -20,6 +20,7 @@ from evosearch.errors import (
     EvosearchError,
     SearchConflictError,
 )
+from evosearch.evaluation import Features, Losses, Masks, parse_subject
 from evosearch.listed import TRIALS, begun_with
 from evosearch.providers import DriveOptions
 from evosearch.reports import counted, draw_comparison, study_csv, study_json, study_markdown
@@ -33,18 +34,24 @@ from evosearch.studies import (
     BatchNormStudy,
     ComparisonTable,
     Doubts,
+    DropoutStudy,
     Ended,
     MemberPlan,
+    Reference,
     Spent,
     Step,
     StudySettings,
     StudyTable,
     arm_rows,
+    arms_in_order,
     compared,
+    dropout_references,
     hardware_of,
     has_ended,
     other_than_default,
     own_references,
+    references_of,
+    search_keys,
     versions_of,
 )
 
@@ -102,8 +109,7 @@ class Study:
                 break
             found += step.members(self.ended(found))
         order = {seed: place for place, seed in enumerate(self.settings.seeds)}
-        settings = self.settings
-        named = settings.arms if isinstance(settings, AblationStudy) else ()
+        named = arms_in_order(self.settings)
         arms = list(dict.fromkeys((*named, *(one.arm.name for one in found))))
         return tuple(sorted(found, key=lambda one: (arms.index(one.arm.name), order[one.seed])))
 
@@ -111,7 +117,16 @@ class Study:
     def table(self) -> StudyTable:
         """As far as it has come."""
         members = self.known
-        rows = arm_rows(self.home, self.config.name, members, self.config.final, self.config.space)
+        rows, bases = (
+            arm_rows(
+                self.home,
+                self.config.name,
+                [one for one in members if one.arm.is_row == wanted],
+                self.config.final,
+                None if isinstance(self.settings, DropoutStudy) else self.config.space,
+            )
+            for wanted in (True, False)
+        )
         begun = next(filter(None, (self.home.journal.find(self.name(one)) for one in members)), None)
         return StudyTable(
             self.config.name,
@@ -122,12 +137,14 @@ class Study:
             begun.data_key if begun else "",
             versions_of(self.home, map(self.name, members), self.config.final.epochs),
             hardware_of(self.home, map(self.name, members), self.config.final.epochs),
+            bases,
         )
 
     def comparison(self, table: StudyTable) -> ComparisonTable | None:
         """Of the arms that were read, by the study's `table`; None before any was. Takes a few seconds."""
-        own = own_references(self.settings, [row.arm for row in table.rows])
-        return compared(self.home, table, self.reference, self.config.seed, self._doubts, own)
+        arms = [row.arm for row in table.rows]
+        reference = references_of(arms, self.reference) | own_references(self.settings, arms)
+        return compared(self.home, table, reference, self.config.seed, self._doubts)
 
     @property
     def _doubts(self) -> Doubts:
@@ -159,8 +176,10 @@ class Study:
             options.watcher.note(f"the table lacks what the audit of the images would say: {error}")
 
     @property
-    def reference(self) -> str:
-        """The arm that the others are held against, but for `own_references`: what was evolved, else the first; ORIGIN by Adam."""
+    def reference(self) -> Reference:
+        """The arm that the others are held against: what was evolved, else the first; ORIGIN by Adam, but for
+        `own_references`; of each network of a dropout study the rate that was found.
+        """
         match self.settings:
             case BaselinesStudy(entries=entries):
                 named = [one.name or one.network for one in entries]
@@ -170,19 +189,25 @@ class Study:
                 return "eavl" if "eavl" in arms else arms[0]
             case BatchNormStudy(optimizers=optimizers):
                 return f"origin-{'adam' if 'adam' in optimizers else optimizers[0]}"
+            case DropoutStudy() as study:
+                return dropout_references(study)
 
     def _budgets(self, members: Sequence[MemberPlan]) -> tuple[str, ...]:
         counts: dict[str, list[int]] = {}
-        for one in members:
+        for one in (one for one in members if one.arm.is_row):
             counts.setdefault(one.arm.name, []).append(one.arm.strategy.evaluations_in_all)
         by_arm = {arm: _between(found) for arm, found in counts.items()}
+        longer = {arm: by_arm[arm] for arm, found in counts.items() if max(found) > 1}
+        if longer and isinstance(self.settings, DropoutStudy):  # it has many arms
+            by_arm = {**longer, "every other arm": counted(1, "evaluation")}
         if len(by_arm) > 1 == len(set(by_arm.values())):
             by_arm = {"every arm": next(iter(by_arm.values()))}
         each = ", ".join(f"{arm} {found}" for arm, found in by_arm.items())
         epochs = counted(self.config.training.epochs, "epoch")
         final = counted(self.config.final.epochs, "epoch")
         return (
-            f"of {epochs} each: {each}",
+            *self._searched,
+            f"of {epochs} each: {each or 'none yet'}",
             f"final training: {final}, from {counted(self.final_seeds, 'seed')}",
             *self._learning_rates,
             f"other than by default, which is the papers' where they say: {', '.join(self._narrowed) or 'nothing'}",
@@ -194,16 +219,40 @@ class Study:
         match self.settings:
             case BatchNormStudy(optimizers=optimizers, learning_rates=rates):
                 return (f"learning rates: {', '.join(f'{one} {rates.of(one):g}' for one in optimizers)}",)
-            case BaselinesStudy() | AblationStudy():
+            case BaselinesStudy() | AblationStudy() | DropoutStudy():
                 return ()
+
+    @property
+    def _searched(self) -> tuple[str, ...]:
+        """What each search for a rate was allowed."""
+        study = self.settings
+        if not isinstance(study, DropoutStudy):
+            return ()
+        return (
+            f"masks from each seed: {study.population} and {study.cycle} generations bred of them, of "
+            f"{counted(study.mask_epochs, 'epoch')} each on {study.sample:.0%} of the training images",
+        )
 
     @property
     def _narrowed(self) -> tuple[str, ...]:
         config = self.config
         shape, default = config.data.image, getattr(config.data, "default_image", config.data.image)
         images = () if shape == default else (f"images {_sides(shape)} ({_sides(default)})",)
-        sections = {one: getattr(config, one) for one in ("space", "strategy", "training", "final")}
-        return (*images, *other_than_default(sections))
+        used = (
+            ("training", "final")
+            if isinstance(self.settings, DropoutStudy)
+            else ("space", "strategy", "training", "final")
+        )
+        sections = {one: getattr(config, one) for one in used}
+        return (*images, *other_than_default(sections), *self._narrowed_search)
+
+    @property
+    def _narrowed_search(self) -> tuple[str, ...]:
+        """The keys of a dropout study's searches that differ from their defaults."""
+        study = self.settings
+        if not isinstance(study, DropoutStudy):
+            return ()
+        return other_than_default({"study": replace(DropoutStudy(), **search_keys(study))})
 
     @property
     def final_seeds(self) -> int:
@@ -255,7 +304,8 @@ class Study:
             known = done == len(members)
         read = [one for row in self.table.rows for one in row.members if one.is_read or one.failures]
         whole = all(one.total is not None for one in told)
-        return (*told, StepProgress("final training", len(read), len(found) if whole else None))
+        final = len([one for one in found if one.arm.is_row])
+        return (*told, StepProgress("final training", len(read), final if whole else None))
 
     def name(self, member: MemberPlan) -> str:
         """Of a member's search."""
@@ -272,7 +322,24 @@ class Study:
     def _spent(self, name: str) -> Spent:
         rows = self.home.journal.evaluations(name)
         first = tuple(row.seconds for row in rows if row.generation == 0 and not row.cached)
-        return Spent(sum(row.seconds for row in rows), first)
+        return Spent(
+            sum(row.seconds for row in rows),
+            first,
+            tuple(row.seconds for row in rows if row.status == "done" and not row.cached),
+            next(
+                (
+                    Features(row.features, row.units, row.seconds)
+                    for row in rows
+                    if row.features and row.units
+                ),
+                None,
+            ),
+            tuple(
+                (row.generation, masks, Losses(row.losses, row.seconds))
+                for row in rows
+                if row.losses and isinstance(masks := parse_subject(row.chromosome), Masks)
+            ),
+        )
 
     def session(self, member: MemberPlan, options: DriveOptions) -> SearchSession:
         """A member's search, new or as it was left; what may change is the study's.
@@ -320,6 +387,10 @@ class Study:
             case BatchNormStudy(weights=weights) if isinstance(config.strategy, FixedListSettings):
                 file = config.strategy.trials[0].weights
                 path = ("weights", weights.index(file)) if file in weights else ("network",)
+            case DropoutStudy():
+                path = ("networks",)
+            case _:
+                pass
         if not path:
             return TRIALS
         place = f"{self.source.place(('study', *path))}: " if self.source else ""

@@ -30,7 +30,7 @@ from evosearch.listed import best_of
 from evosearch.providers import DriveOptions, Driving
 from evosearch.reports import counted
 from evosearch.retraining import prepare_retraining, publish_again
-from evosearch.search import FixedListSettings, ListedTrial
+from evosearch.search import FixedListSettings, ListedTrial, OverFeatures
 from evosearch.session import SearchSession, bring_back_lost, configuration_of
 from evosearch.storage import Home, SearchRow, group_of
 from evosearch.studies import (
@@ -40,8 +40,10 @@ from evosearch.studies import (
     BaselinesStudy,
     BatchNormStudy,
     Common,
+    DropoutStudy,
     MemberPlan,
     StudySettings,
+    dropout_arms,
     has_ended,
     is_over,
     is_text,
@@ -172,6 +174,8 @@ def _lists(study: StudySettings) -> Mapping[str, tuple[object, ...]]:
             return {"seeds": study.seeds, "arms": study.arms}
         case BatchNormStudy():
             return {"seeds": study.seeds, "optimizers": study.optimizers}
+        case DropoutStudy():
+            return {"seeds": study.seeds, "networks": study.networks, "arms": study.arms}
 
 
 def _study_of(row: SearchRow) -> RunConfig:
@@ -221,10 +225,12 @@ def _shown(value: Any) -> str:
 def _study(home: Home, config: RunConfig, source: Document | None = None) -> Study:
     common = Common(config.strategy, config.space, config.training)
     members = home.members_of(config.name)
-    lists = _lists_begun(members)
+    settings = section_of(config)
+    # of a dropout study each seed has rates of its own
+    lists = {} if isinstance(settings, DropoutStudy) else _lists_begun(members)
     normalized = (source is not None and NORMALIZE in source.places) or any(map(_says_normalize, members))
     try:
-        steps = steps_of(section_of(config), common, _starts(config, home, lists))
+        steps = steps_of(settings, common, _starts(config, home, _networks_begun(members)))
     except (ConfigError, InvalidChromosomeError, SearchConflictError) as error:
         place = f"{source.place(('study',))}: " if source else ""
         raise type(error)(f"{place}{error}") from None
@@ -238,7 +244,7 @@ def _says_normalize(row: SearchRow) -> bool:
     return ".".join(NORMALIZE) in given
 
 
-def _starts(config: RunConfig, home: Home, lists: Mapping[str, SearchRow]) -> dict[str, ListedTrial]:
+def _starts(config: RunConfig, home: Home, begun: Mapping[str, ListedTrial]) -> dict[str, ListedTrial]:
     """Of each arm of networks that the study names, what it trains: what a member was begun with, since a search whose best that is
     may have been extended; else the network, or the best of the search.
     """
@@ -246,7 +252,7 @@ def _starts(config: RunConfig, home: Home, lists: Mapping[str, SearchRow]) -> di
         case BaselinesStudy():
             named = [(one.name or one.network, one.network) for one in study.entries]
             return {
-                arm: _start(network, (arm,), "study.networks", home, lists)
+                arm: _start(network, (arm,), "study.networks", home, begun)
                 for arm, network in named
                 if network != EVOLVED
             }
@@ -256,19 +262,20 @@ def _starts(config: RunConfig, home: Home, lists: Mapping[str, SearchRow]) -> di
             )
         case BatchNormStudy(network=str(network), optimizers=optimizers):
             arms = [f"{ORIGIN}{ending}-{one}" for ending in ("-pretrained", "") for one in optimizers]
-            return {ORIGIN: _start(network, arms, "study.network", home, lists)}
+            return {ORIGIN: _start(network, arms, "study.network", home, begun)}
+        case DropoutStudy(networks=networks):
+            return {one: _start(one, dropout_arms(one), "study.networks", home, begun) for one in networks}
         case _:
             return {}
 
 
 def _start(
-    network: str, arms: Sequence[str], key: str, home: Home, lists: Mapping[str, SearchRow]
+    network: str, arms: Sequence[str], key: str, home: Home, begun: Mapping[str, ListedTrial]
 ) -> ListedTrial:
     """What the first of `arms` that has begun trains; where none has, what `network` says, which `key` gives."""
-    for row in (lists[arm] for arm in arms if arm in lists):
-        strategy = configuration_of(row).strategy
-        if isinstance(strategy, FixedListSettings):
-            return ListedTrial(strategy.trials[0].network, weights=strategy.trials[0].weights)
+    for arm in arms:
+        if arm in begun:
+            return begun[arm]
     if is_text(network):
         return ListedTrial(network)
     if home.journal.find(network) is None:
@@ -281,12 +288,30 @@ def _start(
     return ListedTrial(text, weights=weights)
 
 
+def _networks_begun(members: Sequence[SearchRow]) -> dict[str, ListedTrial]:
+    """The network that the first member of each arm of one network trains, by the arm's name."""
+    found: dict[str, ListedTrial] = {}
+    for row in members:
+        match configuration_of(row).strategy:
+            case FixedListSettings(trials=(first, *_)):
+                found.setdefault(_arm_of(row), ListedTrial(first.network, weights=first.weights))
+            case OverFeatures(network=network):
+                found.setdefault(_arm_of(row), ListedTrial(network))
+            case _:
+                pass
+    return found
+
+
+def _arm_of(member: SearchRow) -> str:
+    return member.name.partition("/")[2].rpartition("-seed-")[0]
+
+
 def _lists_begun(members: Sequence[SearchRow]) -> dict[str, SearchRow]:
     """The first member of each arm that is a list, by the arm's name."""
     found: dict[str, SearchRow] = {}
     for row in members:
         if isinstance(configuration_of(row).strategy, FixedListSettings):
-            found.setdefault(row.name.partition("/")[2].rpartition("-seed-")[0], row)
+            found.setdefault(_arm_of(row), row)
     return found
 
 
@@ -345,7 +370,7 @@ def _changed(session: SearchSession) -> bool:
 
 def _retrain(study: Study, members: Sequence[MemberPlan], options: DriveOptions) -> None:
     """The final step of every member that found something, side by side."""
-    names = [study.name(one) for one in members]
+    names = [study.name(one) for one in members if one.arm.is_row]
     rows = map(study.home.find_search, names)
     found = [
         row.name for row in rows if row.state == "done" and study.home.journal.best(row.name) is not None

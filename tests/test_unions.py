@@ -21,6 +21,7 @@ from evosearch.data import SOURCES
 from evosearch.evaluation import (
     Candidate,
     FailureKind,
+    FeaturesOf,
     HandMade,
     Masks,
     Origin,
@@ -67,7 +68,12 @@ NETWORKS: list[Network] = [
     HandMade("resnet18"),
     HandMade("vgg16_bn", "0" * 64),
 ]
-SUBJECTS: list[Subject] = [*NETWORKS, Masks(("0110", "1111"))]
+SUBJECTS: list[Subject] = [
+    *NETWORKS,
+    *(FeaturesOf(network) for network in NETWORKS[:1]),
+    Masks(("0110", "1111")),
+    Masks(("01",), "0" * 64),
+]
 
 
 @pytest.mark.parametrize(
@@ -179,6 +185,13 @@ ASKED_FOR_ALONE = {
     # one kind of event that a reader looks for
     "evosearch/storage/journal/journal.py Journal.processors": {"ProcessorSeen"},
     "evosearch/storage/journal/readers.py processor_payloads": {"ProcessorSeen"},
+    # masks alone are never recalled, and are trained by the chance of their features; of features alone the images are few
+    "evosearch/runtime/machine/plan.py Plan.key": {"Masks"},
+    "evosearch/runtime/machine/plan.py Plan.seed": {"Masks"},
+    "evosearch/runtime/machine/plan.py Plan.size": {"FeaturesOf"},
+    # a generation of masks comes to losses, or fails
+    "evosearch/search/masks.py _told": {"Failure", "Losses"},
+    "evosearch/search/masks.py _score": {"FailureKind"},
     # a retraining is a list
     "evosearch/session.py SearchSession._reader": {"FixedListSettings"},
     "evosearch/studies/retraining.py trained_as": {"FixedListSettings"},
@@ -200,6 +213,8 @@ ASKED_FOR_ALONE = {
     "evosearch/studies/steps.py _evolution": {"EavlSettings"},
     "evosearch/studies/steps.py _variants": {"Pretrained", "Chromosome"},
     "evosearch/studies/steps.py with_batch_norm.gene": {"Conv"},
+    # the best mask is of masks
+    "evosearch/reports/masks.py found_mask": {"Masks"},
     # a text form of its own beside that of the union it belongs to
     "evosearch/storage/journal/codec.py ": {"Chromosome"},
 }

@@ -11,7 +11,7 @@ from rich.text import Text
 from evosearch.cli.tally import Tallies, Tally
 from evosearch.evaluation import TrialId
 from evosearch.printable import printable
-from evosearch.reports import MEASURES, cells
+from evosearch.reports import MEASURES, cells, in_short
 
 
 def panel(tallies: Tallies) -> RenderableType:
@@ -37,10 +37,12 @@ def _search(tallies: Tallies, tally: Tally) -> Table:
     if fitness := tally.fitness:
         by = "" if (measure := tally.plan.measure) == "accuracy" else f"   ({MEASURES[measure]})"
         table.add_row("fitness", f"best {max(fitness):.4f}   mean {fmean(fitness):.4f}{by}")
+    elif tally.lowest:
+        table.add_row("lowest", tally.lowest.removeprefix(", lowest "))
     if tally.history:
         table.add_row("best so far", "  ".join(f"{value:.3f}" for value in tally.history[-12:]))
     if best := state.progress.best:
-        table.add_row("chromosome", Text(str(best[0].subject), style="cyan"))
+        table.add_row("chromosome", Text(in_short(best[0].subject), style="cyan"))
     for worker, trial in sorted(state.running.items()):
         table.add_row(*cells(worker), _dim(_task(tallies, tally, trial)))
     return table
@@ -67,7 +69,7 @@ def _members(members: Iterable[Tally]) -> Table:
             "" if tally.is_list else f"{tally.state.progress.generation}, {done} of {size}",
             f"{tally.done} of {tally.total}",
             f"{best[1]:.4f}" if best else "",
-            Text(str(best[0].subject)) if best else "",
+            Text(tally.state.progress.note or in_short(best[0].subject)) if best else "",
         )
     return table
 
@@ -88,7 +90,7 @@ def _task(tallies: Tallies, tally: Tally, trial: TrialId) -> str:
     if (unread := tally.state.unread.get(trial)) is not None:
         return f"{trial}: reads the test split  {unread.trial.subject}"
     told = tallies.told(tally.plan.name, trial)
-    return f"{trial}: {told}{'  ' if told else ''}{tally.state.open[trial].trial.subject}"
+    return f"{trial}: {told}{'  ' if told else ''}{in_short(tally.state.open[trial].trial.subject)}"
 
 
 def _add_evaluations(table: Table, tallies: Tallies) -> None:

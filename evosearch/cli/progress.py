@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from math import isfinite
 from statistics import fmean
 from typing import assert_never
 
@@ -12,7 +13,7 @@ from rich.live import Live
 from evosearch.cli.output import tell
 from evosearch.cli.panel import panel
 from evosearch.cli.tally import Tallies, Tally
-from evosearch.evaluation import Losses, Measure, Measured, Success, Trial, TrialId
+from evosearch.evaluation import Features, Losses, Measure, Measured, Success, Trial, TrialId
 from evosearch.printable import printable
 from evosearch.reports import counted
 from evosearch.runtime import DriverState, Plan, Watcher
@@ -103,8 +104,8 @@ class Lines:
             if text := _told(fact):
                 self._say(f"{prefix}{text}" if turned else f"{prefix}{text}  | {snapshot}")
         if turned:
-            fitness = _last_fitness(tally.plan, state, before)
-            self._say(f"{prefix}generation {before.generation} is done{_figures(fitness)}  | {snapshot}")
+            figures = _figures(_last_fitness(tally.plan, state, before)) or tally.lowest
+            self._say(f"{prefix}generation {before.generation} is done{figures}  | {snapshot}")
 
 
 class Display:
@@ -188,7 +189,11 @@ def _result(success: Measured, measure: Measure) -> str:
             fitness = success.by(measure)
             return "unjudged" if fitness is None else f"{fitness:.4f}"
         case Losses(losses):
-            return f"lowest loss {min(losses):.4f}"
+            known = [loss for loss in losses if isfinite(loss)]
+            lowest = f"lowest loss {min(known):.4f}" if known else "no loss that is a number"
+            return f"{counted(len(losses), 'mask')}, {lowest}"
+        case Features(digest, units):
+            return f"features of {counted(units, 'unit')} kept, sha256 {digest[:12]}..."
     assert_never(success)
 
 
@@ -206,7 +211,7 @@ def _prefix(tallies: Tallies, tally: Tally) -> str:
 def _snapshot(tallies: Tallies, tally: Tally) -> str:
     done, size = tally.done_here
     at = "list" if tally.is_list else f"generation {tally.state.progress.generation}"
-    here = f"{at}: {done} of {size}{_figures(tally.fitness)}"
+    here = f"{at}: {done} of {size}{_figures(tally.fitness) or tally.lowest}"
     if tallies.several:  # what runs is known only once all members of a step were reported
         return f"{here} | {tallies.done} of {tallies.total} in all, {tallies.left}"
     return f"{here} | {tallies.done} of {tallies.total}, {tallies.running} running, {tallies.left}"

@@ -276,7 +276,8 @@ def _print_ended(name: str, ended: "Finished | tuple[Finished, ...]", home: "Hom
     if isinstance(ended, tuple):
         lines = group_lines(name, [(one.row, one.best) for one in ended], ended[0].folder.parent)
     else:
-        lines = search_lines(ended.row, ended.best, ended.classes, ended.folder, ended.place, ended.largest)
+        where = (ended.folder, ended.place)
+        lines = search_lines(ended.row, ended.best, ended.classes, *where, ended.largest, ended.kept)
     for line in lines:
         say(findable(line, home))
 

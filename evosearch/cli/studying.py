@@ -1,4 +1,4 @@
-"""`baselines`, `ablation` and `batchnorm`: the commands that compare; each goes on with what it began."""
+"""`baselines`, `ablation`, `batchnorm` and `dropout`: the commands that compare; each goes on with what it began."""
 
 import sys
 from collections.abc import Sequence
@@ -134,6 +134,27 @@ def batchnorm(
     _run(context, loaded, source, as_json, storage, executor, address, takeover)
 
 
+def dropout(
+    context: typer.Context,
+    config: CONFIG,
+    override: SET = None,
+    name: STUDY_NAME = None,
+    seeds: SEEDS = None,
+    as_json: JSON = False,
+    workers: WORKERS = None,
+    executor: EXECUTOR = None,
+    address: ADDRESS = None,
+    storage: STORAGE = None,
+    takeover: TAKEOVER = False,
+) -> None:
+    """Search networks' rate of dropout, and compare it with others.
+
+    By a genetic algorithm over masks, then trained; the same again goes on.
+    """
+    loaded, source = _read("dropout", config, override, name, seeds, workers)
+    _run(context, loaded, source, as_json, storage, executor, address, takeover)
+
+
 def is_file(name: str) -> bool:
     """Whether what may be a search's name is a configuration's file."""
     return name.endswith((".yaml", ".yml")) or Path(name).is_file()
@@ -248,5 +269,5 @@ def end_study(study: "Study", home: "Home", *, as_json: bool) -> None:
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands of this file."""
-    for command in (baselines, ablation, batchnorm):
+    for command in (baselines, ablation, batchnorm, dropout):
         app.command()(command)

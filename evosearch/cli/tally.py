@@ -108,6 +108,14 @@ class Tally:
         return sum(m.number in progress.scores for m in progress.members), len(progress.members)
 
     @property
+    def lowest(self) -> str:
+        """The lowest loss of all so far and what there is to say of it, where that is what the search goes by; else nothing."""
+        progress = self.state.progress
+        if progress.by != "loss" or progress.best is None:
+            return ""
+        return f", lowest loss {progress.best[1]:.4f}{f', {progress.note}' if progress.note else ''}"
+
+    @property
     def fitness(self) -> list[float]:
         """Fitness of this generation's members so far."""
         return self.state.progress.fitness

@@ -5,6 +5,7 @@ kilobyte; images never travel with it (`data_key` names the arrays a worker alre
 the seam: the real one lives in `training/`, doubles in `testing/`.
 """
 
+from evosearch.evaluation.sample import check_sample_of, held_out, sample_of
 from evosearch.evaluation.settings import (
     MOST_EPOCHS,
     MOST_THREADS,
@@ -21,9 +22,12 @@ from evosearch.evaluation.tasks import (
     Evaluator,
     Failure,
     FailureKind,
+    Features,
+    FeaturesTask,
     Images,
     Labels,
     Losses,
+    MaskRule,
     MasksTask,
     Measure,
     Measured,
@@ -43,6 +47,7 @@ from evosearch.evaluation.tasks import (
 )
 from evosearch.evaluation.trial import (
     Candidate,
+    FeaturesOf,
     Masks,
     Origin,
     Subject,
@@ -66,12 +71,16 @@ __all__ = [
     "Evaluator",
     "Failure",
     "FailureKind",
+    "Features",
+    "FeaturesOf",
+    "FeaturesTask",
     "FinalSettings",
     "HandMade",
     "HandMadeRule",
     "Images",
     "Labels",
     "Losses",
+    "MaskRule",
     "Masks",
     "MasksTask",
     "Measure",
@@ -95,10 +104,13 @@ __all__ = [
     "TrialId",
     "TrialTask",
     "Unwatched",
+    "check_sample_of",
     "evaluation_seed",
+    "held_out",
     "is_out_of_memory",
     "judged_epoch",
     "network_of",
     "parse_subject",
+    "sample_of",
     "trial_key",
 ]

@@ -57,6 +57,10 @@ class TrainingSettings:
     """Epochs without a new lowest validation loss after which a training ends; the weights of its lowest are kept and judged. null: it goes to its last epoch, which is judged."""
     fit: Literal["train", "train_validation"] = "train"
     """train: on the training images. train_validation: on the validation images too, so that nothing is left to judge by: for final trainings and lists."""
+    class_dropout: float | None = None
+    """Rate of the dropout before the class layer, of hand-made networks as of evolved ones; one that has none there gets it. null: as the network has it."""
+    dropout_units: Literal["uniform", "weighted"] = "uniform"
+    """Which units that dropout drops. uniform: each with the same chance. weighted: the weaker a unit's features are in the batch, the more often, the rate on average the same."""
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "threads"):
@@ -76,6 +80,15 @@ class TrainingSettings:
             )
         if not 0 <= self.dropout < 1:
             raise ConfigError(f"training.dropout is {self.dropout}; a rate lies between 0 and 1, 1 excluded")
+        if self.class_dropout is not None and not 0 <= self.class_dropout < 1:
+            raise ConfigError(
+                f"training.class_dropout is {self.class_dropout}; a rate lies between 0 and 1, 1 excluded; null leaves the "
+                "network as it is"
+            )
+        if self.dropout_units == "weighted" and self.class_dropout is None:
+            raise ConfigError(
+                "training.dropout_units is weighted, which is of the dropout before the class layer; give training.class_dropout"
+            )
         if self.patience is not None:
             check_patience("training", self.patience, self.fit)
 
@@ -116,7 +129,7 @@ class TrainingSettings:
         return (*epochs, f"training.batch_size is {self.batch_size}; it must be at most {MOST_BATCH:,}")
 
 
-_LATER = {"class_weights", "augment", "patience", "fit"}
+_LATER = {"class_weights", "augment", "patience", "fit", "class_dropout", "dropout_units"}
 """Keys that hashed settings of earlier versions do not have."""
 
 

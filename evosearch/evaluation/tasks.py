@@ -1,7 +1,7 @@
 """What a driver hands to a worker and what comes back: tasks, progress, results, and the kinds of failure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar, Literal, Protocol, TypeAlias
 
@@ -174,6 +174,43 @@ class TrainingTask:
 
 
 @dataclass(frozen=True)
+class FeaturesTask:
+    """Train a network briefly on a sample of the training images, and keep what enters its last dropout layer; comes to the
+    `Features`. It is also the recipe by which they are made again, to the same bits, where they were lost.
+    """
+
+    network: Network
+    """Whose features."""
+    settings: TrainingSettings
+    """How it is trained: for a few epochs, at the rate beta in `class_dropout`."""
+    data_key: str
+    """Names the data."""
+    seed: int
+    """All chance comes from it, the sample's too."""
+    share: float
+    """Of the training images in the sample, above 0 and up to 1."""
+    place: str
+    """File that they are left in, safetensors: a path, or a URL of an artifact store."""
+    hand_made: HandMadeRule = "kaiming"
+    """As in `TrainingTask`."""
+    start: str | None = None
+    """As in `TrainingTask`."""
+
+
+@dataclass(frozen=True)
+class MaskRule:
+    """How a mask is judged (GA-Dropout, equations 4 and 5; where the paper is silent, as it is read here)."""
+
+    beta: float = 0.5
+    """Rate of dropout that the search starts from, 0 to 1, 1 excluded."""
+    objective: Literal["train", "validation"] = "train"
+    """train: the sum over the epochs of the mean training loss. validation: of the mean loss over every fifth image of the
+    sample, which is then not trained on; a training loss favours keeping every unit."""
+    scale: Literal["beta", "kept"] = "beta"
+    """What kept features are multiplied by. beta: 1 / (1 - beta). kept: units / kept units."""
+
+
+@dataclass(frozen=True)
 class MasksTask:
     """Train the part behind a dropout layer once for each mask; comes to the `Losses` of all."""
 
@@ -184,7 +221,11 @@ class MasksTask:
     data_key: str
     """Names the data."""
     seed: int
-    """All chance comes from it."""
+    """All chance comes from it: the same for every generation, so that masks are compared by equal chance."""
+    features: FeaturesTask | None = None
+    """Where the features are, and how they are made again; None: of doubles, which need none."""
+    rule: MaskRule = field(default_factory=MaskRule)
+    """How each is judged."""
 
 
 @dataclass(frozen=True)
@@ -296,7 +337,21 @@ class Losses:
     """Wall time on the worker."""
 
 
-Measured: TypeAlias = Success | Losses
+@dataclass(frozen=True)
+class Features:
+    """Features that were kept."""
+
+    KIND: ClassVar = "Features"  # in journals
+
+    digest: str
+    """sha256 of the file, 64 hexadecimal digits."""
+    units: int
+    """Of the dropout layer: how long a mask is."""
+    seconds: float
+    """Wall time on the worker."""
+
+
+Measured: TypeAlias = Success | Losses | Features
 """What a trial came to that did not fail."""
 Outcome: TypeAlias = Measured | Failure
 
@@ -309,7 +364,7 @@ class Prediction:
     """(images, classes) float32, each row summing to 1."""
 
 
-TrialTask: TypeAlias = TrainingTask | MasksTask
+TrialTask: TypeAlias = TrainingTask | FeaturesTask | MasksTask
 """What makes a trial."""
 Task: TypeAlias = TrialTask | PredictionTask
 Result: TypeAlias = Outcome | Prediction

@@ -13,7 +13,29 @@ from evosearch.evaluation.settings import TrainingSettings
 from evosearch.genome import Chromosome, HandMade, Network, Operation, Pretrained, parse_network, words_of
 
 _BITS = re.compile("[01]+")
-_MASKS = "masks "
+_MASKS = re.compile(r"masks (?:of ([0-9a-f]{64}) )?([01 ]*)")
+_FEATURES = "features of "
+
+
+@dataclass(frozen=True)
+class FeaturesOf:
+    """What enters the last dropout layer of a network that is trained briefly: features of a sample of the training images
+    (GA-Dropout). How briefly, and on how many, the search says.
+
+    >>> str(FeaturesOf(parse_network("resnet18")))
+    'features of resnet18'
+    """
+
+    network: Network
+    """Whose."""
+
+    def __str__(self) -> str:
+        return f"{_FEATURES}{self.network}"
+
+    @cached_property
+    def key(self) -> str:
+        """Content key, as that of `Masks`."""
+        return hashlib.sha256(str(self).encode()).hexdigest()[:20]
 
 
 @dataclass(frozen=True)
@@ -26,6 +48,8 @@ class Masks:
 
     vectors: tuple[str, ...]
     """Each a text of 0 (drop) and 1 (keep), all of one length."""
+    features: str | None = None
+    """sha256 of the features that they are laid over, 64 hexadecimal digits; None: of doubles, which need none."""
 
     def __post_init__(self) -> None:
         lengths = {len(vector) for vector in self.vectors}
@@ -35,7 +59,8 @@ class Masks:
             )
 
     def __str__(self) -> str:
-        return _MASKS + " ".join(self.vectors)
+        of = "" if self.features is None else f"of {self.features} "
+        return f"masks {of}{' '.join(self.vectors)}"
 
     @cached_property
     def key(self) -> str:
@@ -43,7 +68,7 @@ class Masks:
         return hashlib.sha256(str(self).encode()).hexdigest()[:20]
 
 
-Subject: TypeAlias = Network | Masks
+Subject: TypeAlias = Network | FeaturesOf | Masks
 """What can be trialled. Each has a text form (`str`, `parse_subject`) and a content key."""
 
 
@@ -54,10 +79,12 @@ def parse_subject(text: str) -> Subject:
         InvalidChromosomeError: the text is of none.
 
     >>> parse_subject("masks 01 11")
-    Masks(vectors=('01', '11'))
+    Masks(vectors=('01', '11'), features=None)
     """
-    if text.startswith(_MASKS):
-        return Masks(tuple(text.removeprefix(_MASKS).split()))
+    if found := _MASKS.fullmatch(text):
+        return Masks(tuple(found[2].split()), found[1])
+    if text.startswith(_FEATURES):
+        return FeaturesOf(parse_network(text.removeprefix(_FEATURES)))
     return parse_network(text)
 
 
@@ -202,6 +229,8 @@ def network_of(subject: Subject) -> Network | None:
     match subject:
         case Chromosome() | Pretrained() | HandMade():
             return subject
+        case FeaturesOf(network):
+            return network
         case Masks():
             return None
     assert_never(subject)

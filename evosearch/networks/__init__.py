@@ -5,6 +5,7 @@ position in the blueprint is a position in the network; a hand-made network is t
 no training; it may import `errors`, `genome`, `blueprint` and `evaluation`, and torch.
 """
 
+from evosearch.networks.class_dropout import class_layer_of, drop_before_classes
 from evosearch.networks.decode import build, build_network, decode, initialise
 from evosearch.networks.first_version import build_as_first
 from evosearch.networks.hand_made import build_hand_made
@@ -15,7 +16,9 @@ __all__ = [
     "build_as_first",
     "build_hand_made",
     "build_network",
+    "class_layer_of",
     "decode",
+    "drop_before_classes",
     "initialise",
     "start_from",
 ]

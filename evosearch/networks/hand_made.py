@@ -38,7 +38,9 @@ OUTPUTS = {
     "vgg16": ("classifier.6",),
     "vgg16_bn": ("classifier.6",),
 }
-"""The layers whose outputs are logits, by network: with another number of classes they are others."""
+"""The layers whose outputs are logits, by network, its own before that of an auxiliary head: with another number of classes they
+are others.
+"""
 
 
 def least_side(name: str) -> int:

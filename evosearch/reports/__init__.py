@@ -22,6 +22,7 @@ from evosearch.reports.curve import draw_evolution, draw_group
 from evosearch.reports.data import data_lines
 from evosearch.reports.final_pictures import LEARNING, ROC, draw_learning, draw_roc
 from evosearch.reports.group import MeanDeviation, best_member, group_document, group_lines, snapshots_spread
+from evosearch.reports.masks import found_mask, in_short, mask_words
 from evosearch.reports.outcome import (
     count_of,
     reading_document,
@@ -105,11 +106,14 @@ __all__ = [
     "estimate_cost",
     "fact_lines",
     "failed_lines",
+    "found_mask",
     "group_document",
     "group_lines",
+    "in_short",
     "is_unjudged",
     "last_heard",
     "legend_lines",
+    "mask_words",
     "measured",
     "reading_document",
     "reading_lines",

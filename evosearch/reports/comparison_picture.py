@@ -37,8 +37,8 @@ def comparison_figure(table: ComparisonTable) -> "Figure":
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
     right.set_visible(any(row.figures.comparison for row in table.rows))
     for place, row in enumerate(table.rows):
-        _draw_accuracy(left, place, row, _colour(row, table.reference))
-        _draw_difference(right, place, row, several=len(table.references) > 1)
+        _draw_accuracy(left, place, row, _colour(row, table.references[row.figures.name]))
+        _draw_difference(right, place, row, several=table.reference is None)
     _draw_constants(left, table)
     right.axvline(0, color=REFERENCE, linewidth=1, linestyle=":")
     left.set_yticks(
@@ -46,7 +46,7 @@ def comparison_figure(table: ComparisonTable) -> "Figure":
     )
     left.set_ylim(len(table.rows) - 0.5, -0.5)
     left.set_xlabel(f"accuracy on {table.images:,} test images")
-    other = _short(table.reference) if len(table.references) == 1 else "the arm that each is held against"
+    other = "the arm that each is held against" if table.reference is None else _short(table.reference)
     right.set_xlabel(
         f"difference to {other}" if table.compares else "nothing to compare with", parse_math=False
     )
@@ -106,7 +106,7 @@ def _draw_constants(axes: "Axes", table: ComparisonTable) -> None:
 def _add_legend(figure: "Figure", table: ComparisonTable) -> None:
     from matplotlib.lines import Line2D  # noqa: PLC0415 - likewise
 
-    found = {_colour(row, table.reference) for row in table.rows}
+    found = {_colour(row, table.references[row.figures.name]) for row in table.rows}
     words = {
         REFERENCE: "the reference",
         COLOURS["better"]: "better",

@@ -117,6 +117,11 @@ class Spread:
         """The spread of `values`, at least one."""
         return cls(min(values), median(values), max(values))
 
+    @classmethod
+    def known(cls, values: Sequence[float]) -> "Spread | None":
+        """The spread of `values`; None where there are none."""
+        return cls.of(values) if values else None
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -178,11 +183,11 @@ class Cost:
     """Of each training."""
     steps: int
     """Optimizer steps of each training."""
-    parameters: Spread
-    """Trainable numbers of a network, over the first population."""
-    training_flops: Spread
+    parameters: Spread | None
+    """Trainable numbers of a network, over the first population; None here and below where no network's size is known before it is built."""
+    training_flops: Spread | None
     """Of one training, forward and backward, over the first population."""
-    memory: Spread
+    memory: Spread | None
     """Bytes of one training step, over the first population."""
     total_flops: float
     """Trainings times the mean of one."""
@@ -212,10 +217,10 @@ def estimate_cost(
         trainings=trainings,
         epochs=epochs,
         steps=steps * epochs,
-        parameters=Spread.of([b.parameters for b in sizes]),
-        training_flops=Spread.of(flops),
-        memory=Spread.of([training_memory(b, batch_size, training.optimizer).total for b in sizes]),
-        total_flops=trainings * sum(flops) / len(flops),
+        parameters=Spread.known([b.parameters for b in sizes]),
+        training_flops=Spread.known(flops),
+        memory=Spread.known([training_memory(b, batch_size, training.optimizer).total for b in sizes]),
+        total_flops=trainings * sum(flops) / len(flops) if flops else 0.0,
     )
 
 
@@ -223,15 +228,23 @@ def cost_lines(cost: Cost) -> list[str]:
     """The estimate for a person."""
     return [
         f"{counted(cost.trainings, 'training')} of {counted(cost.epochs, 'epoch')}, {counted(cost.steps, 'step')} each",
+        *_size_lines(cost),
+        *(_measured_lines(cost.measured) if cost.measured else []),
+        *([f"  not measured      {cost.unmeasured}"] if cost.unmeasured else []),
+        *(_study_lines(cost, cost.study) if cost.study else []),
+    ]
+
+
+def _size_lines(cost: Cost) -> list[str]:
+    if cost.parameters is None or cost.memory is None or cost.training_flops is None:
+        return ["  what each takes is not known before it begins"]
+    return [
         f"  parameters        {_three(cost.parameters, '')}",
         f"  memory per step   {_three(cost.memory, 'B')}",
         f"  one training      {_three(cost.training_flops, 'FLOP')}",
         f"  the whole search  {scaled(cost.total_flops, 'FLOP')}",
         "  (least / median / greatest over the first population;",
         "  children may grow beyond it)",
-        *(_measured_lines(cost.measured) if cost.measured else []),
-        *([f"  not measured      {cost.unmeasured}"] if cost.unmeasured else []),
-        *(_study_lines(cost, cost.study) if cost.study else []),
     ]
 
 
@@ -249,8 +262,10 @@ def _study_lines(cost: Cost, study: StudyCost) -> list[str]:
         f"{counted(finals, 'final training')} of {counted(study.final_epochs, 'epoch')}; above is one search by the file's strategy",
         *(f"  {arm.name}: {_arm_words(arm, cost, study)}" for arm in study.arms),
     ]
-    if any(arm.trainings is None for arm in study.arms):
-        lines.append("  (random: as many as the evolution's worker-seconds pay for, which come on top)")
+    if dear := [arm.name for arm in study.arms if arm.trainings is None]:
+        lines.append(
+            f"  ({', '.join(dear)}: as many as the evolution's worker-seconds pay for, which come on top)"
+        )
     if cost.measured:
         lines.append(
             "  (times: as if each network were like the mean of the first population; those of listed"

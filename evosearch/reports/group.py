@@ -6,6 +6,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any, Self
 
+from evosearch.reports.masks import found_mask, mask_words
 from evosearch.reports.status import SearchSnapshot, status_document
 from evosearch.reports.words import UNJUDGED, counted, ended, is_unjudged, next_steps
 from evosearch.storage import EvaluationRow, SearchRow
@@ -105,6 +106,8 @@ def group_lines(
 def _best(row: SearchRow, best: EvaluationRow | None) -> str:
     if best is None and row.counts.get("done") and is_unjudged(row):
         return f"no best: {UNJUDGED}"
+    if (mask := found_mask(best)) is not None:
+        return mask_words(mask)
     if best is None or best.fitness is None:
         return "no evaluation succeeded"
     return f"{best.fitness:.4f}  {best.chromosome}"

@@ -7,8 +7,9 @@ from statistics import fmean, stdev
 from typing import Any
 
 from evosearch.errors import JournalError
-from evosearch.evaluation import HandMade, Masks, Pretrained, parse_subject
+from evosearch.evaluation import FeaturesOf, HandMade, Masks, Pretrained, parse_subject
 from evosearch.genome import Chromosome
+from evosearch.reports.masks import found_mask, mask_words
 from evosearch.reports.words import (
     MEASURES,
     UNJUDGED,
@@ -31,17 +32,27 @@ def search_lines(
     folder: Path,
     place: str,
     largest: tuple[str, float] | None = None,
+    kept: EvaluationRow | None = None,
 ) -> list[str]:
     """The end of a search: how much was done, the best chromosome in words, and where everything is.
 
     `classes`: how many the data have. `folder`: of the curve, on this machine; `place`: the path or URL of all its files.
-    `largest`: the class that most validation images are of, and their share of all; None: not known.
+    `largest`: the class that most validation images are of, and their share of all; None: not known. `kept`: the trial that kept
+    features, of a search for these.
     """
     done, failed = row.counts.get("done", 0), row.counts.get("failed", 0)
     lines = [
         f"{row.name}: done, {counted(row.generations, 'generation')}, {ended(done + failed, row.recalled, failed)} "
         f"in {duration(row.seconds)}"
     ]
+    if kept is not None:
+        words = f"{counted(kept.units or 0, 'unit')}, sha256 {kept.features}"
+        return [*lines, "", f"Features  {words}, of {kept.chromosome.removeprefix('features of ')}"]
+    if (mask := found_mask(best)) is not None:
+        each = next_steps(
+            "Next  ", (f"evosearch results {row.name} --format json", "every mask with its loss")
+        )
+        return [*lines, "", f"Best  {mask_words(mask)}", *each]
     if best is None and done and is_unjudged(row):
         return [*lines, f"No best: {UNJUDGED}; `evosearch results {row.name} --format json` has every curve"]
     if best is None or best.fitness is None:
@@ -102,7 +113,7 @@ def _in_words(subject: str, classes: int) -> list[str]:
             return [f"  In words: {describe(chromosome, classes)}"]
         case Pretrained(chromosome):
             return [f"  In words: {describe(chromosome, classes)}; it started from given weights"]
-        case HandMade() | Masks():
+        case HandMade() | FeaturesOf() | Masks():
             return []
 
 

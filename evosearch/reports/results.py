@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeVar
 from rich.table import Table
 
 from evosearch.printable import printable
+from evosearch.reports.masks import subject_words
 from evosearch.reports.words import bare_table, cells, fitting, left_out_at
 from evosearch.storage import EvaluationRow
 
@@ -58,8 +59,13 @@ AnyRow = TypeVar("AnyRow", bound=EvaluationRow)
 
 
 def best_first(rows: Sequence[AnyRow]) -> list[AnyRow]:
-    """By fitness, ties to the lower number; what has none comes last, by number."""
-    return sorted(rows, key=lambda row: (row.fitness is None, -(row.fitness or 0.0), row.number))
+    """By fitness, or by the lowest loss of masks, ties to the lower number; what has neither comes last, by number."""
+
+    def place(row: AnyRow) -> tuple[bool, float, int]:
+        figure = row.loss if row.fitness is None else -row.fitness
+        return figure is None, figure or 0.0, row.number
+
+    return sorted(rows, key=place)
 
 
 def results_document(rows: Sequence[EvaluationRow], *, grouped: bool = False) -> list[dict[str, Any]]:
@@ -67,7 +73,8 @@ def results_document(rows: Sequence[EvaluationRow], *, grouped: bool = False) ->
 
     `fitness`: by what the search goes by. `operations`: what `operators` says in words, as data; None where an older version
     kept words only. `flops`: forward, one image. `curve`: [training loss, validation accuracy] of each epoch of the last attempt, as
-    far as the rows were read with it, and `epochs` the same with its names and the `validation_loss` where it is known. `grouped`: the rows are `MemberEvaluation`s, and `search` is named too.
+    far as the rows were read with it, and `epochs` the same with its names and the `validation_loss` where it is known. Of masks there are `losses`, in their order, and the
+    lowest as `loss`; of kept features their sha256 as `features`, and the `units`. `grouped`: the rows are `MemberEvaluation`s, and `search` is named too.
     """
     return [
         _values(row, grouped)
@@ -76,6 +83,8 @@ def results_document(rows: Sequence[EvaluationRow], *, grouped: bool = False) ->
             "curve": [[*map(_finite, epoch)] for epoch in row.curve],
             "epochs": _epochs(row),
         }
+        | ({"losses": [*map(_finite, row.losses)], "loss": row.loss} if row.losses else {})
+        | ({"features": row.features, "units": row.units} if row.features else {})
         for row in rows
     ]
 
@@ -187,11 +196,13 @@ def _cells(row: EvaluationRow) -> tuple[str, ...]:
         "" if row.flops is None else f"{row.flops / 1e6:.1f}",
         "recalled" if row.cached else f"{row.seconds:.1f}",
         row.worker or "",
-        row.chromosome,
+        subject_words(row),
     )
 
 
 def _verdict(row: EvaluationRow) -> str:
     if row.fitness is not None:
         return f"{row.fitness:.4f}"
+    if row.loss is not None:
+        return f"loss {row.loss:.4f}"
     return row.failure or row.status

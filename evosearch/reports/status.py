@@ -12,6 +12,7 @@ from evosearch.errors import PluginError
 from evosearch.evaluation import Measure
 from evosearch.reports.confirmation import Confirmation, confirmation_lines, confirmation_of
 from evosearch.reports.cost import Estimate, search_left
+from evosearch.reports.masks import found_mask, mask_words
 from evosearch.reports.outcome import best_figure, reading_row
 from evosearch.reports.words import (
     MEASURES,
@@ -135,7 +136,7 @@ def last_heard(row: SearchRow, host: str, now: float) -> str:
 def status_document(snapshot: SearchSnapshot) -> dict[str, Any]:
     """The JSON document of `status NAME --json`; its keys are stable."""
     row, best, left = snapshot.row, snapshot.best, snapshot.seconds_left
-    confirmed = snapshot.confirmation
+    confirmed, mask = snapshot.confirmation, found_mask(best)
     return {
         "name": row.name,
         "state": snapshot.state,
@@ -148,7 +149,13 @@ def status_document(snapshot: SearchSnapshot) -> dict[str, Any]:
             "total": snapshot.total,
             "recalled": row.recalled,
         },
-        "best": best and {"number": best.number, "chromosome": best.chromosome, "fitness": best.fitness},
+        "best": best
+        and {
+            "number": best.number,
+            "chromosome": best.chromosome,
+            "fitness": best.fitness,
+            **({} if mask is None else {"mask": mask.vector, "loss": mask.loss, "rate": mask.rate}),
+        },
         "seconds": round(row.seconds, 1),
         "heartbeat": round(row.heartbeat, 3),
         "estimated_seconds_left": None if left is None else round(left, 1),
@@ -197,6 +204,8 @@ def status_lines(snapshot: SearchSnapshot) -> list[str]:
         figure = f"{best.fitness:.4f}" if measure_of(row) == "accuracy" else best_figure(row, best)
         lines.append(f"  best         {figure}, candidate {best.candidate}: {best.chromosome}")
     lines += (f"  training     {_training_line(training)}" for training in snapshot.trainings)
+    if (mask := found_mask(best)) is not None:
+        lines.append(f"  best         {mask_words(mask)}")
     for child in snapshot.children:
         lines.append(f"  retraining   {_child_line(child)}")
         lines += (f"               {_training_line(training)}" for training in child.trainings)
@@ -268,11 +277,17 @@ def _cells(snapshot: SearchSnapshot) -> tuple[str, ...]:
         "-" if _is_list(row) else f"{row.generation if row.generation >= 0 else '-'}/{row.generations - 1}",
         f"{snapshot.done}/{_known(snapshot.total)}",
         str(snapshot.running),
-        f"{best.fitness:.4f}" if best is not None else "",
+        _figure(best),
         _clock(row.seconds),
         _clock(left) if snapshot.state == "running" and left is not None else "",
         _failed(row),
     )
+
+
+def _figure(best: EvaluationRow | None) -> str:
+    if best is None or best.fitness is not None:
+        return "" if best is None else f"{best.fitness:.4f}"
+    return "" if best.loss is None else f"loss {best.loss:.4f}"
 
 
 def _clock(seconds: float) -> str:

@@ -25,6 +25,7 @@ LEFT_OUT = (
     "believed",
     "AUROC",
     "F1",
+    "rate",
     "not better / not worse",
     "95 %",
     "seeds",
@@ -35,16 +36,25 @@ LEFT_OUT = (
 
 
 def comparison_document(table: ComparisonTable) -> dict[str, Any]:
-    """The whole table as JSON: the fields of `ComparisonTable`, and of each comparison also `verdict` and `sentence`."""
+    """The whole table as JSON: the fields of `ComparisonTable`, of each comparison also `verdict` and `sentence`, and as
+    `reference` the arm that all others are held against; null: each comparison names its own.
+    """
     rows = []
     for row in table.rows:
         found = row.figures.comparison
         document = asdict(row)
+        if not _has_rates(table):
+            del document["facts"]["rates"]
         if found is not None:
             document["figures"]["comparison"] |= {"verdict": found.verdict, "sentence": found.sentence}
         rows.append(document)
     facts = asdict(table.facts) | {"versions": dict(table.facts.versions)}
-    return asdict(table) | {"facts": facts, "rows": rows}
+    whole = asdict(table) | {"facts": facts, "rows": rows, "references": table.reference}
+    return {"reference" if key == "references" else key: value for key, value in whole.items()}
+
+
+def _has_rates(table: ComparisonTable) -> bool:
+    return any(row.facts.rates for row in table.rows)
 
 
 def comparison_csv(table: ComparisonTable) -> str:
@@ -52,19 +62,21 @@ def comparison_csv(table: ComparisonTable) -> str:
     complete. Several values are joined by "; ", what is unknown is empty.
     """
     text = io.StringIO()
-    lines = [_csv_values(row) | _csv_facts(table) | _csv_reference(row, table) for row in table.rows]
+    lines = [_csv_values(row, table) | _csv_facts(row.figures.name, table) for row in table.rows]
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(lines[0])
     for one in table.unread:
         lines.append(
-            dict.fromkeys(lines[0]) | {"arm": one.name, "notes": list(one.notes)} | _csv_facts(table)
+            dict.fromkeys(lines[0])
+            | {"arm": one.name, "notes": list(one.notes)}
+            | _csv_facts(one.name, table)
         )
     for line in lines:
         writer.writerow(map(csv_cell, line.values()))
     return text.getvalue()
 
 
-def _csv_values(row: ComparisonRow) -> dict[str, Any]:
+def _csv_values(row: ComparisonRow, table: ComparisonTable) -> dict[str, Any]:
     figures, facts, found = row.figures, row.facts, row.figures.comparison
     return {
         "arm": figures.name,
@@ -83,6 +95,7 @@ def _csv_values(row: ComparisonRow) -> dict[str, Any]:
         "parameters": list(facts.parameters),
         "flops": list(facts.flops),
         "depth": list(facts.depth),
+        **({"rates": list(facts.rates)} if _has_rates(table) else {}),
         "readings": list(facts.readings),
         "notes": list(row.notes),
     }
@@ -108,12 +121,12 @@ def _csv_comparison(found: Comparison | None) -> dict[str, Any]:
     }
 
 
-def _csv_facts(table: ComparisonTable) -> dict[str, Any]:
+def _csv_facts(arm: str, table: ComparisonTable) -> dict[str, Any]:
     facts = table.facts
     return {
         "study": facts.name,
         "kind": facts.kind,
-        "reference": None,  # each arm's own
+        "reference": table.references.get(arm),
         "images": table.images,
         "draws": table.draws,
         "constant": table.constant,
@@ -127,11 +140,6 @@ def _csv_facts(table: ComparisonTable) -> dict[str, Any]:
         "study_worker_seconds": facts.worker_seconds,
         "caveats": list(facts.caveats),
     }
-
-
-def _csv_reference(row: ComparisonRow, table: ComparisonTable) -> dict[str, Any]:
-    found = row.figures.comparison
-    return {"reference": table.reference if found is None else found.reference}
 
 
 def comparison_markdown(table: ComparisonTable) -> str:
@@ -181,11 +189,12 @@ def fact_lines(table: ComparisonTable) -> list[str]:
 
 
 def _facts(table: ComparisonTable, facts: StudyFacts) -> Iterator[str]:
+    several = ", ".join(dict.fromkeys(table.references.values()))
     if table.compares:
-        several = "the one that is named beside its difference, one of " if len(table.references) > 1 else ""
-        yield f"{facts.kind}, every arm held against {several}{', '.join(table.references)}"
+        held = table.reference or f"the one that is named beside its difference, one of {several}"
+        yield f"{facts.kind}, every arm held against {held}"
     else:
-        yield f"{facts.kind}, no arm compared with another: {table.reference}, which all are held against, failed"
+        yield f"{facts.kind}, no arm compared with another: {several}, which all are held against, failed"
     numbering = f" ({facts.numbering})" if facts.numbering else ""
     yield f"seeds {', '.join(map(str, table.seeds))}{numbering}; {counted(table.images, 'test image')} of {', '.join(facts.classes)}"
     yield _named("budgets", facts.budgets)
@@ -207,10 +216,10 @@ def _named(what: str, values: Sequence[str]) -> str:
 
 def legend_lines(table: ComparisonTable) -> list[str]:
     """How the columns are read."""
-    held = table.reference if len(table.references) == 1 else "the one that it is held against"
     unread = any(reading > 1 for row in table.rows for reading in row.facts.readings)
     compared = [
-        f"not better / not worse: shares of these draws in which the arm is not better, or not worse, than {held}",
+        "not better / not worse: shares of these draws in which the arm is not better, or not worse, than "
+        f"{table.reference or 'the one that it is held against'}",
         "p (Holm): two-sided, over the test images with these very networks (McNemar's exact test for one pair, a permutation "
         "test for more), by Holm's method over the table",
         f"a difference is claimed where p is below 0.05, the interval leaves out 0, and, from {LEAST_SEEDS} seeds on, that of a "
@@ -222,6 +231,8 @@ def legend_lines(table: ComparisonTable) -> list[str]:
         *(compared if table.compares else ()),
         "believed: what the search thought of its winners on the validation images; validation: of the networks that were read",
     ]
+    if _has_rates(table):
+        lines.append("rate: of the dropout before the class layer, of each seed where they differ")
     return [*lines, "reading: above 1 the test split had been looked at before"] if unread else lines
 
 
@@ -234,7 +245,11 @@ def _all_texts(table: ComparisonTable) -> list[dict[str, str]]:
 
 
 def _compared(table: ComparisonTable) -> tuple[str, ...]:
-    return f"against {table.reference}", "95 % of it", "not better / not worse", "p (Holm)"
+    return _against(table), "95 % of it", "not better / not worse", "p (Holm)"
+
+
+def _against(table: ComparisonTable) -> str:
+    return f"against {table.reference or 'its reference'}"
 
 
 def _unread_texts(one: UnreadArm) -> dict[str, str]:
@@ -246,8 +261,7 @@ def _texts(row: ComparisonRow, table: ComparisonTable) -> dict[str, str]:
     """Cells by heading."""
     figures, facts, found = row.figures, row.facts, row.figures.comparison
     deviation = "" if figures.deviation is None else f" ± {figures.deviation:.4f}"
-    uniform = len(table.references) == 1
-    whose = "" if uniform or found is None else f" to {found.reference}"
+    whose = "" if table.reference or found is None else f" to {found.reference}"
     return {
         "arm": figures.name,
         "seeds": str(len(figures.seeds)),
@@ -255,11 +269,10 @@ def _texts(row: ComparisonRow, table: ComparisonTable) -> dict[str, str]:
         "95 %": _span(figures.interval),
         "F1": f"{row.f1:.4f}",
         "AUROC": _figure(row.auroc),
+        **({"rate": _rates(facts.rates)} if _has_rates(table) else {}),
         "believed": _figure(row.believed),
         "validation": _figure(row.validation),
-        f"against {table.reference}" if uniform else "difference": ""
-        if found is None
-        else f"{found.difference:+.4f}{whose}",
+        _against(table): "" if found is None else f"{found.difference:+.4f}{whose}",
         "95 % of it": "" if found is None else _span(found.interval, "+"),
         "not better / not worse": "" if found is None else f"{found.not_better:.4f} / {found.not_worse:.4f}",
         "p (Holm)": "" if found is None else _chance(found.p_holm),
@@ -276,7 +289,13 @@ def _texts(row: ComparisonRow, table: ComparisonTable) -> dict[str, str]:
 def _verdict(row: ComparisonRow, table: ComparisonTable) -> str:
     if row.figures.comparison is not None:
         return row.figures.comparison.sentence
-    return "the reference" if row.figures.name == table.reference else "not compared"
+    return "the reference" if table.references[row.figures.name] == row.figures.name else "not compared"
+
+
+def _rates(values: Sequence[float | None]) -> str:
+    """One figure where all are equal, else each seed's."""
+    texts = ["?" if one is None else f"{one:.3f}" for one in values]
+    return ", ".join(texts if len(set(texts)) > 1 else texts[:1])
 
 
 def _figure(value: float | None) -> str:

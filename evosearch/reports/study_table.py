@@ -27,13 +27,13 @@ def study_document(table: StudyTable, comparison: ComparisonTable | None) -> dic
         "finished": table.finished,
         "fingerprint": table.fingerprint,
         "seeds": list(table.seeds),
-        "arms": [_arm_document(row) for row in table.rows],
+        "arms": [_arm_document(row, table.has_rates) for row in table.rows],
         "comparison": comparison and comparison_document(comparison),
     }
 
 
-def _arm_document(row: ArmRow) -> dict[str, Any]:
-    members = [_member_document(one) for one in row.members]
+def _arm_document(row: ArmRow, with_rates: bool) -> dict[str, Any]:
+    members = [_member_document(one) | ({"rate": one.rate} if with_rates else {}) for one in row.members]
     return {"arm": row.arm, "notes": list(row.notes), "members": members}
 
 
@@ -52,7 +52,7 @@ def _member_document(one: MemberRecord) -> dict[str, Any]:
         "believed_accuracy": best and best.accuracy,
         **{key: one.metric(key) for key in ("validation_accuracy", "accuracy", "f1", "auroc")},
         "readings": [f"{reading.place} of {reading.total}" for reading in one.read],
-        "worker_seconds": round(one.seconds, 1),
+        "worker_seconds": round(one.seconds + one.basis_seconds, 1),
         "failures": list(one.failures),
     }
 
@@ -99,7 +99,10 @@ def study_notes(table: StudyTable, comparison: ComparisonTable | None) -> list[s
 
 def unread_lines(table: StudyTable) -> list[str]:
     """Why arms have no figures."""
-    return [f"{row.arm}: {'; '.join(row.notes)}" for row in table.rows if not row.read]
+    return [
+        *(f"{row.arm}: {row.failure}" for row in table.bases if row.failure),
+        *(f"{row.arm}: {'; '.join(row.notes)}" for row in table.rows if not row.read),
+    ]
 
 
 def fingerprint_line(table: StudyTable) -> str:
@@ -108,7 +111,8 @@ def fingerprint_line(table: StudyTable) -> str:
 
 
 def failed_lines(table: StudyTable) -> list[str]:
-    """Arms of which something failed, with what is known of each."""
+    """Arms of which something failed, with what is known of each, after the searches that they rest on."""
     return [
-        f"{row.arm}: {'; '.join(row.notes)}" for row in table.rows if any(one.failures for one in row.members)
+        *(f"{row.arm}: {row.failure}" for row in table.bases if row.failure),
+        *(f"{row.arm}: {'; '.join(row.notes)}" for row in table.rows if row.failure),
     ]

@@ -12,7 +12,7 @@ from evosearch.runtime.faults.stalls import StallDetector, TimeLimits
 from evosearch.runtime.machine.consequences import ALL_DIVERGED, RULES, retried
 from evosearch.runtime.machine.fleet import Fleet, Member
 from evosearch.runtime.machine.fold import DriverState, bred_again, evolve, replay
-from evosearch.runtime.machine.plan import Plan, ReadingName, SplitReader, start_file
+from evosearch.runtime.machine.plan import FEATURES, Plan, ReadingName, SplitReader, start_file
 from evosearch.runtime.machine.step import Assign, Begun, Exclude, Record, StopAsked, step
 from evosearch.runtime.pool import (
     PoolChanged,
@@ -42,6 +42,7 @@ __all__ = [
     "ALL_DIVERGED",
     "CONTEXT",
     "ENOUGH",
+    "FEATURES",
     "MOST_PER_GPU",
     "RULES",
     "Assign",

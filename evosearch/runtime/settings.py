@@ -12,7 +12,15 @@ from typing import Literal, TypeAlias, assert_never
 from evosearch.blueprint import Memory
 from evosearch.data import SearchData
 from evosearch.errors import CannotRunError, ConfigError
-from evosearch.evaluation import Checkpoint, Evaluator, MasksTask, TrainingTask, TrialTask, trial_key
+from evosearch.evaluation import (
+    Checkpoint,
+    Evaluator,
+    FeaturesTask,
+    MasksTask,
+    TrainingTask,
+    TrialTask,
+    trial_key,
+)
 from evosearch.storage import ArtifactStore
 
 EvaluatorFactory: TypeAlias = Callable[[SearchData, str], Evaluator]
@@ -127,7 +135,7 @@ class Checkpointing:
                 epochs = ceil(task.last_epoch / TENTHS) if self.listed else None
                 kept = Checkpoint(self.place, _key(task), epochs, self.minutes, attempt > 1)
                 return replace(task, checkpoint=kept)
-            case TrainingTask() | MasksTask():
+            case TrainingTask() | FeaturesTask() | MasksTask():
                 return task
         assert_never(task)
 

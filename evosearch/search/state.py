@@ -2,9 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import assert_never
+from math import isfinite
+from typing import Literal, assert_never
 
-from evosearch.evaluation import Candidate, Failure, FailureKind, Losses, Measure, Outcome, Success, TrialId
+from evosearch.evaluation import (
+    Candidate,
+    Failure,
+    FailureKind,
+    Features,
+    Losses,
+    Measure,
+    Outcome,
+    Success,
+    TrialId,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +31,7 @@ class Score:
     objectives: Mapping[str, float] = field(default_factory=dict, hash=False)
     """Further figures by name, in the strategy's own units."""
     unjudged: bool = False
-    """It succeeded without a fitness: the images to judge by were trained on too."""
+    """It succeeded without a fitness: the images to judge by were trained on too, or there was nothing to judge."""
 
     def __post_init__(self) -> None:
         succeeded = self.fitness is not None or bool(self.objectives) or self.unjudged
@@ -33,13 +44,18 @@ class Score:
 
 
 def score_of(outcome: Outcome, measure: Measure = "accuracy") -> Score:
-    """The score of a candidate that is trained once: its fitness by `measure`, its lowest loss, or how it failed. Trained on what would judge it, it has neither."""
+    """The score of a candidate that is trained once: its fitness by `measure`, its lowest loss, or how it failed; diverged where
+    no loss is a number. Trained on what would judge it, or kept as features, it has none of these.
+    """
     match outcome:
         case Success():
             fitness = outcome.by(measure)
             return Score(fitness=fitness, unjudged=fitness is None)
         case Losses(losses):
-            return Score(objectives={"loss": min(losses)})
+            known = [loss for loss in losses if isfinite(loss)]
+            return Score(objectives={"loss": min(known)}) if known else Score(failure=FailureKind.DIVERGED)
+        case Features():
+            return Score(unjudged=True)
         case Failure(kind):
             return Score(failure=kind)
     assert_never(outcome)
@@ -62,11 +78,15 @@ class SearchProgress:
     early.
     """
     best: tuple[Candidate, float] | None = None
-    """The strategy's verdict so far, with its fitness; None until something succeeded."""
+    """The strategy's verdict so far, with its fitness, or what else it goes `by`; None until something succeeded."""
     best_before: tuple[Candidate, float] | None = None
     """The same as the generation began."""
     may_grow: bool = False
     """Members and trials may still come to this generation, as they do where a list is made longer."""
+    by: Literal["fitness", "loss"] = "fitness"
+    """What the best has most of, or least: losses are the better the lower they are."""
+    note: str = ""
+    """What else there is to say of the best, in a few words."""
 
     @property
     def fitness(self) -> list[float]:

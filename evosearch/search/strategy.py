@@ -10,6 +10,7 @@ from evosearch.search.context import SearchContext
 from evosearch.search.eavl import EavlSettings
 from evosearch.search.evo_cnn import EvoCnnSettings
 from evosearch.search.fixed_list import FixedListSettings
+from evosearch.search.masks import FeaturesSettings, MasksSettings, OverFeatures
 from evosearch.search.random_search import RandomSearchSettings
 from evosearch.search.state import SearchProgress
 
@@ -90,6 +91,11 @@ def sizes_of(settings: object) -> Mapping[str, NetworkSize]:
     return sizes
 
 
+def features_of(settings: object) -> OverFeatures | None:
+    """The settings themselves, where their trials make features or rest on them; None everywhere else."""
+    return settings if isinstance(settings, OverFeatures) else None
+
+
 class StrategySettings(Protocol):
     """What the settings of a strategy do besides holding its keys: they make it, extend it and count it.
 
@@ -135,7 +141,14 @@ class StrategySettings(Protocol):
 STRATEGIES = Registry[StrategySettings](
     "strategy",
     "evosearch.strategies",
-    [EavlSettings, RandomSearchSettings, EvoCnnSettings, FixedListSettings],
+    [
+        EavlSettings,
+        RandomSearchSettings,
+        EvoCnnSettings,
+        FixedListSettings,
+        FeaturesSettings,
+        MasksSettings,
+    ],
     StrategySettings,
 )
 """Every strategy there is."""

@@ -11,8 +11,8 @@ _SEGMENT = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 _KEPT = re.compile(r"final|journal|(lock|released)-\d+|evolution\.(png|part)")
 """What a search's own folder holds, where a member of a group would be."""
 
-_OF_RETRAININGS = re.compile(r"[^/]+/((.+-)?final-\d+|checkpoints)")
-"""What retrainings are called, and where a search keeps its checkpoints."""
+_OF_RETRAININGS = re.compile(r"[^/]+/((.+-)?final-\d+|checkpoints|features)")
+"""What retrainings are called, where a search keeps its checkpoints, and a group its features."""
 
 MOST = 100
 """Characters of a name that a user gives."""
@@ -53,12 +53,14 @@ def check_new_name(name: str) -> None:
     """See that a user's new search may have this name; `check_name` is what every name was always held to.
 
     Raises:
-        InputError: it is too long, or a retraining of another search would be called so, or its checkpoints' folder.
+        InputError: it is too long, or a retraining of another search would be called so, or the folder of its checkpoints or
+            features.
     """
     check_name(name)
     if _OF_RETRAININGS.fullmatch(name):
         raise InputError(
-            f"{name!r} cannot name a search: retrainings of {name.partition('/')[0]!r} or its checkpoints are called so; "
+            f"{name!r} cannot name a search: retrainings of {name.partition('/')[0]!r}, its checkpoints or features are called "
+            "so; "
             "take another"
         )
 

@@ -5,7 +5,7 @@ a list of trainings for the one driver there is; test images leave it only after
 answered is compared in `comparison`, and told in a `ComparisonTable`.
 """
 
-from evosearch.studies.comparison import Arm, ArmFigures, Comparison, compare
+from evosearch.studies.comparison import Arm, ArmFigures, Comparison, Reference, compare, references_of
 from evosearch.studies.comparison_table import (
     ArmFacts,
     ComparisonRow,
@@ -15,9 +15,20 @@ from evosearch.studies.comparison_table import (
     comparison_table,
     is_trained,
 )
+from evosearch.studies.dropout import dropout_references, search_keys
 from evosearch.studies.intervals import intervals_of, wilson
 from evosearch.studies.metrics import Metrics, classification_metrics, positive_of
 from evosearch.studies.narrowing import other_than_default
+from evosearch.studies.plans import (
+    ArmPlan,
+    Basis,
+    Common,
+    Ended,
+    MemberPlan,
+    Spent,
+    Step,
+    member_name,
+)
 from evosearch.studies.predictions import predictions_of
 from evosearch.studies.retraining import (
     FinalReader,
@@ -39,26 +50,17 @@ from evosearch.studies.settings import (
     AblationStudy,
     BaselinesStudy,
     BatchNormStudy,
+    DropoutArm,
+    DropoutStudy,
     LearningRates,
     NamedNetwork,
     StudyKeys,
     StudySettings,
+    arm_of,
+    dropout_arms,
     is_text,
 )
-from evosearch.studies.steps import (
-    ORIGIN,
-    ArmBudget,
-    ArmPlan,
-    Common,
-    Ended,
-    MemberPlan,
-    Spent,
-    Step,
-    budgets_of,
-    member_name,
-    own_references,
-    steps_of,
-)
+from evosearch.studies.steps import ORIGIN, ArmBudget, arms_in_order, budgets_of, own_references, steps_of
 from evosearch.studies.table import (
     ArmRow,
     Doubts,
@@ -86,12 +88,15 @@ __all__ = [
     "ArmPlan",
     "ArmRow",
     "BaselinesStudy",
+    "Basis",
     "BatchNormStudy",
     "Common",
     "Comparison",
     "ComparisonRow",
     "ComparisonTable",
     "Doubts",
+    "DropoutArm",
+    "DropoutStudy",
     "Ended",
     "FinalReader",
     "LearningRates",
@@ -99,6 +104,7 @@ __all__ = [
     "MemberRecord",
     "Metrics",
     "NamedNetwork",
+    "Reference",
     "Spent",
     "Step",
     "StudyFacts",
@@ -106,13 +112,17 @@ __all__ = [
     "StudySettings",
     "StudyTable",
     "UnreadArm",
+    "arm_of",
     "arm_rows",
+    "arms_in_order",
     "best_reading",
     "budgets_of",
     "classification_metrics",
     "compare",
     "compared",
     "comparison_table",
+    "dropout_arms",
+    "dropout_references",
     "fetch_winner",
     "final_name",
     "hardware_of",
@@ -133,8 +143,10 @@ __all__ = [
     "protocol_of",
     "publish_winner",
     "reading_key",
+    "references_of",
     "repeats_of_readings",
     "retrainings",
+    "search_keys",
     "steps_of",
     "trained_as",
     "trained_otherwise",

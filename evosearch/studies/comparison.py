@@ -42,6 +42,8 @@ AT_ONCE = 2**24
 
 Verdict: TypeAlias = Literal["better", "worse", "no difference"]
 Figures: TypeAlias = npt.NDArray[np.float64]
+Reference: TypeAlias = str | Mapping[str, str]
+"""The arm that all others are held against; or for each arm, by name, the one that it is held against, itself for none."""
 
 
 class Purpose(IntEnum):
@@ -50,6 +52,7 @@ class Purpose(IntEnum):
     IMAGES = 101
     SEEDS = 102
     PERMUTATION = 103
+    RATE = 104
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,21 +185,27 @@ class ArmFigures:
     """None: it is the reference, or has no seed in common with it, or the reference answered nothing."""
 
 
+def references_of(names: Sequence[str], reference: Reference) -> dict[str, str]:
+    """For each of `names` the name of the arm that it is held against; nothing for those of which `reference` says nothing.
+
+    >>> references_of(["a", "b"], "b"), references_of(["a", "b"], {"b": "b"})
+    ({'a': 'b', 'b': 'b'}, {'b': 'b'})
+    """
+    if isinstance(reference, str):
+        return dict.fromkeys(names, reference)
+    return {one: reference[one] for one in names if one in reference}
+
+
 def compare(
-    arms: Sequence[Arm],
-    reference: str | None,
-    seed: int,
-    draws: int = DRAWS,
-    references: Mapping[str, str] | None = None,
+    arms: Sequence[Arm], reference: Reference, seed: int, draws: int = DRAWS
 ) -> tuple[ArmFigures, ...]:
-    """Compare every arm with the one that is named `reference`, on the same test images; in the order given.
+    """Compare every arm with its reference, on the same test images; in the order given.
 
     Args:
         arms: at least one, each name once.
-        reference: the name of one of them; None: nothing is compared.
+        reference: of all, or of each; an arm of which it says nothing is not compared.
         seed: the study's, at least 0; all chance comes from it.
         draws: of the bootstrap.
-        references: of the arms that are held against another one than `reference`, that one's name.
 
     Raises:
         SearchConflictError: they were read on different test splits.
@@ -210,25 +219,25 @@ def compare(
     >>> better.comparison.sentence
     'better than plain'
     """
+    references = references_of([arm.name for arm in arms], reference)
     by_name = {arm.name: arm for arm in arms}
-    others = {arm.name: reference for arm in arms} | dict(references or {})
-    for name in (*others, *others.values()):
-        if len(by_name) != len(arms) or name not in (None, *by_name):
-            raise ValueError(f"{name!r} must be one of {[arm.name for arm in arms]}, each name once")
+    if len(by_name) != len(arms) or not {*references.values()} <= {*by_name}:
+        raise ValueError(f"{reference!r} must be one of {[arm.name for arm in arms]}, each name once")
     for first, second in pairwise(arms):
         _check_same_images(first, second)
     drawn = _resampled_images(np.concatenate([arm.correct for arm in arms]), seed, draws)
     ends = np.cumsum([len(arm.seeds) for arm in arms])[:-1]
     accuracies = dict(zip(by_name, np.split(drawn, ends, axis=1), strict=True))
-    compared = []
-    for arm in arms:
-        found, other = _figures(arm, accuracies[arm.name], seed), others[arm.name]
-        if other is not None and other != arm.name:
-            of_other = accuracies[other]
-            found = replace(
-                found, comparison=_comparison(arm, by_name[other], accuracies[arm.name], of_other, seed)
-            )
-        compared.append(found)
+    compared = [
+        replace(
+            _figures(arm, accuracies[arm.name], seed),
+            comparison=None
+            if against in (None, arm.name)
+            else _comparison(arm, by_name[against], accuracies[arm.name], accuracies[against], seed),
+        )
+        for arm in arms
+        for against in [references.get(arm.name)]
+    ]
     return _with_holm(compared)
 
 

@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from evosearch.studies.comparison import DRAWS, Arm, ArmFigures, compare
+from evosearch.studies.comparison import DRAWS, Arm, ArmFigures, Reference, compare, references_of
 from evosearch.studies.metrics import Metrics, classification_metrics
 
 Known: TypeAlias = tuple[int | None, ...]
@@ -37,6 +37,8 @@ class ArmFacts:
     """Which reading of the test split each figure is from, 1: the first of its search."""
     notes: tuple[str, ...] = ()
     """What else a reader has to know of this arm, each a few words."""
+    rates: tuple[float | None, ...] = ()
+    """Of dropout before the class layer, where the study is about it."""
 
 
 @dataclass(frozen=True)
@@ -109,9 +111,9 @@ class ComparisonTable:
 
     facts: StudyFacts
     """Above the table."""
-    reference: str
-    """The arm that the others are compared with, but for those that are held against another one; where it is one of `unread`,
-    they are compared with none."""
+    references: Mapping[str, str]
+    """By the name of an arm, that of the one that it is compared with, itself: it is a reference; with one of `unread` nothing is
+    compared."""
     images: int
     """Of the test split."""
     seeds: tuple[int, ...]
@@ -127,38 +129,34 @@ class ComparisonTable:
 
     @property
     def compares(self) -> bool:
-        """Whether there are figures that others can be held against."""
-        return any(
-            row.figures.name == self.reference or row.figures.comparison is not None for row in self.rows
-        )
+        """Whether a reference has figures that others can be held against."""
+        return any(row.figures.name in self.references.values() for row in self.rows)
 
     @property
-    def references(self) -> tuple[str, ...]:
-        """All arms that some other is held against, in order."""
-        held = {row.figures.comparison.reference for row in self.rows if row.figures.comparison is not None}
-        return tuple(row.figures.name for row in self.rows if row.figures.name in {self.reference, *held})
+    def reference(self) -> str | None:
+        """The arm that all others are compared with; None: there are several."""
+        found = set(self.references.values())
+        return found.pop() if len(found) == 1 else None
 
 
 def comparison_table(
     arms: Sequence[Arm],
-    reference: str,
+    reference: Reference,
     seed: int,
     study: StudyFacts,
     facts: Mapping[str, ArmFacts] | None = None,
     draws: int = DRAWS,
-    references: Mapping[str, str] | None = None,
     unread: Sequence[UnreadArm] = (),
 ) -> ComparisonTable:
     """Everything a study says of its arms; nothing in it is of another origin than these arguments.
 
     Args:
         arms: at least one; their order is the table's.
-        reference: the name of one of them, or of an arm that was not read.
+        reference: of all, or of each; it may be an arm that was not read.
         seed: the study's, from which the bootstrap draws.
         study: what stands above the table.
         facts: what else is known of an arm, by its name.
         draws: of the bootstrap.
-        references: as in `compare`.
         unread: arms without figures.
 
     Raises:
@@ -166,18 +164,20 @@ def comparison_table(
     """
     facts = facts or {}
     _check_facts(arms, facts)
-    known = reference if reference in [arm.name for arm in arms] else None
-    figures = compare(arms, known, seed, draws, references)
+    references = references_of([*(arm.name for arm in arms), *(one.name for one in unread)], reference)
+    read = {arm.name for arm in arms}
+    known = {arm: one for arm, one in references.items() if arm in read and one in read}
+    figures = compare(arms, known, seed, draws)
     labels = arms[0].labels
     return ComparisonTable(
         facts=study,
-        reference=reference,
+        references=references,
         images=len(labels),
         seeds=tuple(sorted({one for arm in arms for one in arm.seeds})),
         draws=draws,
         constant=max(float((labels == number).mean()) for number in range(len(study.classes))),
         rows=tuple(
-            _row(arm, found, study, facts.get(arm.name, ArmFacts()), (references or {}).get(arm.name, known))
+            _row(arm, found, study, facts.get(arm.name, ArmFacts()), known.get(arm.name))
             for arm, found in zip(arms, figures, strict=True)
         ),
         unread=tuple(unread),
@@ -187,7 +187,7 @@ def comparison_table(
 def _check_facts(arms: Sequence[Arm], facts: Mapping[str, ArmFacts]) -> None:
     seeds = {arm.name: len(arm.seeds) for arm in arms}
     for name, one in facts.items():
-        for values in (one.parameters, one.flops, one.depth, one.losses, one.readings):
+        for values in (one.parameters, one.flops, one.depth, one.losses, one.readings, one.rates):
             if values and len(values) != seeds.get(name):
                 raise ValueError(f"facts of {name!r} hold {len(values)} values for {seeds.get(name)} seeds")
 

@@ -13,6 +13,8 @@ from typing import Any
 from evosearch.studies.narrowing import as_yaml
 
 EAVL = "Gong et al., Complex & Intelligent Systems, 2021, doi 10.1007/s40747-021-00513-8"
+GA_DROPOUT = "medRxiv 2020.04.21.20072637, doi 10.1101/2020.04.21.20072637"
+"""Its rules are those whose place begins with its short name, GA-Dropout."""
 
 
 @dataclass(frozen=True)
@@ -264,13 +266,117 @@ DIVERGENCES = (
         "keys of the study: Adam and RMSprop 1e-4, SGD 1e-2, Adadelta 1.0, since at 1e-4 SGD and Adadelta do not train; what did not "
         "train is marked in every table",
     ),
+    Divergence(
+        "the dropout that is searched",
+        "the Dropout module, often after a convolution layer; its place in InceptionV3 and ResNet-152, which has none, is not said",
+        "GA-Dropout, equation 3",
+        None,
+        "what enters the class layer, of every network: its units, or the channels where the class layer is a convolution; a "
+        "dropout that is there already gives way to it, and others keep their own rate",
+        (("training.class_dropout", None), ("training.dropout", 0.5)),
+    ),
+    Divergence(
+        "what is trained for each vector",
+        "training on a small number of randomly selected training samples",
+        "GA-Dropout, steps 1 and 3",
+        None,
+        "the network is trained once, at the preset rate, on the sample, and the features that enter the class layer are kept; for each "
+        "vector the class layer alone is trained over them, for so many epochs, all vectors from the same seed",
+        (("study.beta", 0.5), ("study.sample", 0.1), ("study.pretrain_epochs", 5), ("study.mask_epochs", 5)),
+    ),
+    Divergence(
+        "the objective",
+        "the sum of the losses of a training on the sample",
+        "GA-Dropout, equation 4",
+        None,
+        "the sum of the mean training losses of the epochs, as the text, which favours keeping every unit; or of those on every fifth "
+        "image of the sample, which is then not trained on",
+        (("study.objective", "train"),),
+    ),
+    Divergence(
+        "the fixed weight",
+        "a weight greater than ten times the objective is the fitness, to expand differences",
+        "GA-Dropout, equation 5",
+        None,
+        "as the text; it cancels in the roulette",
+        (("study.weight", 11.0),),
+    ),
+    Divergence(
+        "scale of the kept units",
+        "multiplied by 1 - p, preset to 1 - beta",
+        "GA-Dropout, equation 3",
+        None,
+        "multiplied by 1 / (1 - beta) while they are trained, as dropout is built today, or by units / kept units with `kept`",
+        (("study.scale", "beta"),),
+    ),
+    Divergence(
+        "the first population",
+        "n vectors with different scales",
+        "GA-Dropout, step 2",
+        None,
+        "30 vectors whose shares of zeros lie evenly between two, in places drawn at random; one unit at least is kept",
+        (("study.population", 30), ("study.shares", (0.1, 0.9))),
+    ),
+    Divergence(
+        "the roulette",
+        "selects the dominant population; smaller is better",
+        "GA-Dropout, step 4",
+        None,
+        "in proportion to worst - fitness, without replacement, all equal: each alike; the selected stay, with their losses, and are "
+        "the parents of all others; nothing is trained twice",
+        (("study.selected", 0.5),),
+    ),
+    Divergence(
+        "gene exchange and mutation",
+        "no operator and no chance is given",
+        "GA-Dropout, step 5",
+        None,
+        "one-point crossover of a pair drawn evenly, else a copy of one; then each bit flips by a chance of 1 / units",
+        (("study.crossover", 0.9), ("study.mutation", None)),
+    ),
+    Divergence(
+        "the breeding cycle",
+        "a number of iterations that is not said",
+        "GA-Dropout, steps 1 and 6",
+        None,
+        "20 generations bred of the first",
+        (("study.cycle", 20),),
+    ),
+    Divergence(
+        "the end of a training",
+        "stops by itself when the loss rebounds or falls slowly",
+        "GA-Dropout, experiments",
+        None,
+        "early stopping on the validation loss where the file says so, as the shipped ones do; the weights of the lowest are kept",
+        (("final.patience", None), ("training.patience", None)),
+    ),
+    Divergence(
+        "what the rate is held against",
+        "0.5, generally",
+        "GA-Dropout, equation 3",
+        None,
+        "0.5, no dropout, a grid of as many rates as the search would have paid for, the best of as many masks drawn at random, the best of "
+        "the first generation, and a rate drawn evenly; weighted dropout where it is asked for",
+        (("study.fixed", 0.5), ("training.dropout_units", "uniform")),
+    ),
+    Divergence(
+        "random flips and cuts of COVID-CT",
+        "used to expand the amount of data",
+        "GA-Dropout, data sets",
+        None,
+        "mirrored left to right by a chance of one half, and moved by up to an eighth of the sides, at each step anew",
+        (("training.augment", "none"),),
+    ),
 )
-"""All of them, from fitness to the final training. Source: the paper's text and its authors' released code."""
+"""All of them, from fitness to the final training, then those of GA-Dropout. Source: the papers' texts, and the released code of the first
+one's authors."""
 
 
 def protocol_lines(width: int = 80) -> Iterator[str]:
     """The table for a terminal of `width` columns: a block for each rule."""
-    yield from textwrap.wrap(f"Rules of {EAVL}, as evosearch reads them.", width)
+    yield from textwrap.wrap(
+        f"Rules of {EAVL}, and of GA-Dropout, {GA_DROPOUT}, as evosearch reads them.", width
+    )
     for one in DIVERGENCES:
         yield ""
         yield one.rule

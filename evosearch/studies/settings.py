@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeAlias, get_args
 from evosearch.errors import ConfigError, InvalidChromosomeError
 from evosearch.evaluation import Optimizer
 from evosearch.genome import HAND_MADE, Chromosome, parse_network
+from evosearch.search import BreedingKeys, SampleKeys, check_breeding, check_sample
 
 EVOLVED = "evolved"
 """In `study.networks`: the network that the file's own strategy finds."""
@@ -35,6 +36,15 @@ AblationArm: TypeAlias = Literal[
     "eavl_proportional",
 ]
 """What an ablation can compare."""
+
+DropoutArm: TypeAlias = Literal["ga", "fixed", "none", "grid", "random", "first", "uniform", "weighted"]
+"""What a dropout study can compare: how the rate of a network's dropout is chosen."""
+
+FEATURES, MASKS, RANDOM_MASKS = "features", "masks", "random-masks"
+"""What the searches are called that these arms rest on."""
+
+SEARCHED: frozenset[DropoutArm] = frozenset({"ga", "first", "weighted", "grid"})
+"""Of these those that need the genetic search: for its rate, or for what it cost."""
 
 OPTIMIZERS: tuple[Optimizer, ...] = get_args(Optimizer)
 """All there are."""
@@ -233,13 +243,72 @@ class BatchNormStudy(StudyKeys):
         ]
 
 
-StudySettings: TypeAlias = BaselinesStudy | AblationStudy | BatchNormStudy
+@dataclass(frozen=True, kw_only=True)
+class DropoutStudy(BreedingKeys, SampleKeys, StudyKeys):
+    """Does a genetic search find a better rate of dropout? For each network its own search, and the network trained with the rate
+    that was found beside others (GA-Dropout).
+    """
+
+    kind: Literal["dropout"] = "dropout"
+    """Which study."""
+    networks: tuple[str, ...] = ("inception_v3", "resnet152")
+    """Whose dropout before the class layer is searched: hand-made networks' names, chromosomes as text, or names of finished
+    searches for their best."""
+    arms: tuple[DropoutArm, ...] = ("ga", "fixed", "none", "grid", "random", "first", "uniform")
+    """Rates that each network is trained with. ga: of the best mask of the genetic search. fixed: `study.fixed`. none: 0. grid: the
+    best by validation of rates evenly between 0 and 1, as many as the worker-seconds of ga pay for. random: of the best of as
+    many masks drawn at random. first: of the best mask of the search's first generation. uniform: drawn evenly from 0 to 1, so
+    that the search did nothing. weighted: as ga, units dropped by weight (`training.dropout_units`)."""
+    fixed: float = 0.5
+    """Rate of the arm fixed."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_sample(self, "study")
+        check_breeding(self, "study")
+        if not 0 <= self.fixed < 1:
+            raise ConfigError(f"study.fixed is {self.fixed}; a rate lies between 0 and 1, 1 excluded")
+        if not self.arms:
+            raise ConfigError("study.arms is empty; name an arm, for instance ga")
+        _refuse_twice("study.arms", self.arms)
+        if self.arms == ("grid",):
+            raise ConfigError(
+                "study.arms has grid alone, which is as dear as ga and takes a training's price from the other arms; add ga"
+            )
+        if not self.networks:
+            raise ConfigError("study.networks is empty; name a network, for instance resnet18")
+        for one in self.networks:
+            if one == EVOLVED:
+                raise ConfigError(
+                    f"study.networks has {EVOLVED}, but a dropout study evolves no network; name a finished search for its best"
+                )
+            check_network(one, "study.networks", also="")
+        _refuse_twice("study.networks", [arm_of(one) for one in self.networks])
+        names = [name for one in self.networks for name in dropout_arms(one)]
+        for name in _repeated(names):
+            raise ConfigError(
+                f"study.networks has two networks of which arms would be called {name}; name one of them otherwise, for instance a "
+                "chromosome by its text"
+            )
+
+
+def dropout_arms(network: str) -> tuple[str, ...]:
+    """What the arms of a network of a dropout study are called, those of its searches first.
+
+    >>> dropout_arms("resnet18")[:4]
+    ('resnet18-features', 'resnet18-masks', 'resnet18-random-masks', 'resnet18-ga')
+    """
+    return tuple(f"{arm_of(network)}-{one}" for one in (FEATURES, MASKS, RANDOM_MASKS, *get_args(DropoutArm)))
+
+
+StudySettings: TypeAlias = BaselinesStudy | AblationStudy | BatchNormStudy | DropoutStudy
 """A study's section, told apart by `kind`."""
 
 STUDIES: Mapping[str, type[StudySettings]] = {
     "baselines": BaselinesStudy,
     "ablation": AblationStudy,
     "batchnorm": BatchNormStudy,
+    "dropout": DropoutStudy,
 }
 """By kind, which is also the command's name."""
 
@@ -256,8 +325,8 @@ def is_text(network: str) -> bool:
     return "|" in network or network.partition(" ")[0] in HAND_MADE
 
 
-def check_network(network: str, key: str) -> None:
-    """See that an element of `key` can be a network's text form, or the name of a search.
+def check_network(network: str, key: str, also: str = f"{EVOLVED}, ") -> None:
+    """See that an element of `key` can be a network's text form, or the name of a search. `also`: what else it may be, in words.
 
     Raises:
         ConfigError: it is neither.
@@ -270,7 +339,7 @@ def check_network(network: str, key: str) -> None:
         raise ConfigError(f"{key}: {error}") from None
     if not re.fullmatch(r"[A-Za-z0-9_/.-]+", network):
         raise ConfigError(
-            f"{key} has {network!r}; give {EVOLVED}, a chromosome (`C8 P | F4`), the name of a search, or one of "
+            f"{key} has {network!r}; give {also}a chromosome (`C8 P | F4`), the name of a search, or one of "
             f"{', '.join(HAND_MADE)}"
         )
 

@@ -4,13 +4,12 @@ The steps of searches come first; the final one, in which the best of each membe
 and is no list here. Each member is an ordinary search: the arm's strategy, space and training, from one seed.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import TypeAlias
 
 from evosearch.errors import ConfigError, InvalidChromosomeError
 from evosearch.evaluation import Optimizer, TrainingSettings
-from evosearch.genome import HAND_MADE, Chromosome, Conv, HeadGene, Pretrained, SearchSpace, parse_network
+from evosearch.genome import HAND_MADE, Chromosome, Conv, HeadGene, Pretrained, parse_network
 from evosearch.search import (
     EavlSettings,
     EvoCnnSettings,
@@ -18,95 +17,23 @@ from evosearch.search import (
     FixedListSettings,
     ListedTrial,
     RandomSearchSettings,
-    StrategySettings,
     measure_of,
 )
+from evosearch.studies.dropout import dropout_arms_in_order, dropout_steps
+from evosearch.studies.plans import ArmPlan, Common, Ended, MemberPlan, Spent, Step
 from evosearch.studies.settings import (
     EVOLVED,
     AblationArm,
     AblationStudy,
     BaselinesStudy,
     BatchNormStudy,
+    DropoutStudy,
     StudySettings,
     is_text,
 )
 
-
-@dataclass(frozen=True)
-class ArmPlan:
-    """One row of the table: how its members search."""
-
-    name: str
-    """Unique within the study; part of its members' names."""
-    strategy: StrategySettings
-    """An evolution, a random search, or a list of one network."""
-    space: SearchSpace
-    """What a random network of it may look like."""
-    training: TrainingSettings
-    """How its candidates are trained."""
-
-
-@dataclass(frozen=True)
-class MemberPlan:
-    """An arm from one seed."""
-
-    arm: ArmPlan
-    """Which arm."""
-    seed: int
-    """The search's."""
-
-    def name(self, study: str) -> str:
-        """What the search is called.
-
-        >>> MemberPlan(ArmPlan("eavl", EavlSettings(), SearchSpace(), TrainingSettings()), 3).name("ablation")
-        'ablation/eavl-seed-3'
-        """
-        return member_name(study, self.arm.name, self.seed)
-
-
-@dataclass(frozen=True)
-class Spent:
-    """What a member that has ended took."""
-
-    seconds: float
-    """Of its workers, over all trainings."""
-    first: tuple[float, ...]
-    """Of each training of its first generation, which are random networks."""
-
-
-Ended: TypeAlias = Mapping[tuple[str, int], Spent]
-"""The members that have ended, by arm and seed."""
-
-
-@dataclass(frozen=True)
-class Step:
-    """Searches that are driven side by side."""
-
-    name: str
-    """In a word, for people."""
-    members: Callable[[Ended], tuple[MemberPlan, ...]]
-    """Its searches, given what ended in the steps before."""
-
-
-@dataclass(frozen=True)
-class Common:
-    """What the study's file says for all arms."""
-
-    strategy: StrategySettings
-    """Of what is evolved; what it goes by holds for every arm."""
-    space: SearchSpace
-    """See `ArmPlan`."""
-    training: TrainingSettings
-    """See `ArmPlan`."""
-
-
 ORIGIN = "origin"
 """What the arms of the batch-norm study's own network begin with."""
-
-
-def member_name(study: str, arm: str, seed: int) -> str:
-    """What the search of an arm from a seed is called."""
-    return f"{study}/{arm}-seed-{seed}"
 
 
 def steps_of(study: StudySettings, common: Common, starts: Mapping[str, ListedTrial]) -> tuple[Step, ...]:
@@ -128,6 +55,19 @@ def steps_of(study: StudySettings, common: Common, starts: Mapping[str, ListedTr
             return _ablation(study, common)
         case BatchNormStudy():
             return (_at_once("variants", _variants(study, common, starts[ORIGIN]), study.seeds),)
+        case DropoutStudy():
+            return dropout_steps(study, common, starts)
+
+
+def arms_in_order(study: StudySettings) -> tuple[str, ...]:
+    """The arms in the order of the table, where that is another than the one of the steps."""
+    match study:
+        case AblationStudy():
+            return study.arms
+        case DropoutStudy():
+            return dropout_arms_in_order(study)
+        case BaselinesStudy() | BatchNormStudy():
+            return ()
 
 
 def _at_once(name: str, arms: Sequence[ArmPlan], seeds: Sequence[int]) -> Step:
@@ -184,6 +124,8 @@ def budgets_of(study: StudySettings, common: Common) -> tuple[ArmBudget, ...]:
             return ()
         case AblationStudy():
             pass
+        case DropoutStudy():
+            return _dropout_budgets(study, common)
     first, *later = steps_of(study, common, starts)
     arms = {one.arm.name: one.arm.strategy for one in first.members({})}
     found = [
@@ -191,6 +133,16 @@ def budgets_of(study: StudySettings, common: Common) -> tuple[ArmBudget, ...]:
         for name, one in arms.items()
     ]
     return (*found, *(ArmBudget("random", len(study.seeds), None, evolved=True) for _ in later))
+
+
+def _dropout_budgets(study: DropoutStudy, common: Common) -> tuple[ArmBudget, ...]:
+    """Its rows: each is one training for each seed, but for grids, which are as dear as the search for the rate."""
+    starts = {one: ListedTrial(one if is_text(one) else HAND_MADE[0]) for one in study.networks}
+    dropout_steps(study, common, starts)  # says what does not go together
+    return tuple(
+        ArmBudget(name, len(study.seeds), None if name.endswith("-grid") else 1, evolved=False)
+        for name in dropout_arms_in_order(study)
+    )
 
 
 # Ablation.

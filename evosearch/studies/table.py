@@ -6,16 +6,16 @@ A study can be looked at while it runs: compared are the arms of which a network
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 
-from evosearch.evaluation import FinalSettings, Masks, evaluation_seed, parse_subject
+from evosearch.evaluation import FeaturesOf, FinalSettings, Masks, evaluation_seed, parse_subject
 from evosearch.genome import Chromosome, HandMade, Pretrained, SearchSpace, parse_network, weights_of
 from evosearch.runtime import ALL_DIVERGED
 from evosearch.storage import EvaluationRow, Home, SearchRow, TestReading
-from evosearch.studies.comparison import Arm
+from evosearch.studies.comparison import Arm, Reference, references_of
 from evosearch.studies.comparison_table import (
     ArmFacts,
     ComparisonTable,
@@ -26,9 +26,10 @@ from evosearch.studies.comparison_table import (
     named_seeds,
 )
 from evosearch.studies.metrics import positive_of
+from evosearch.studies.plans import Basis, MemberPlan, member_name
 from evosearch.studies.predictions import predictions_of
 from evosearch.studies.retraining import final_name, reading_key
-from evosearch.studies.steps import MemberPlan
+from evosearch.studies.settings import DropoutStudy
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,10 @@ class MemberRecord:
     readings: tuple[TestReading | None, ...]
     """Of the test split, that ended: of each final training that the study asks for, in order; None: not yet. What somebody
     has trained of this member besides is none of them."""
+    basis_seconds: float = 0.0
+    """Of the workers of the searches that it rests on."""
+    rate: float | None = None
+    """Of the dropout before the class layer of its best; None: as the network has it."""
 
     @property
     def read(self) -> tuple[TestReading, ...]:
@@ -76,7 +81,7 @@ class MemberRecord:
         match None if self.best is None else parse_subject(self.best.chromosome):
             case (Chromosome() as found) | Pretrained(chromosome=found):
                 return len(found.convolutions) + len(found.tail)
-            case HandMade() | Masks() | None:
+            case HandMade() | FeaturesOf() | Masks() | None:
                 return None
 
 
@@ -109,8 +114,16 @@ class ArmRow:
 
     @property
     def seconds(self) -> float:
-        """Of its workers."""
-        return sum(one.seconds for one in self.members)
+        """Of its workers, and of those of the searches that it rests on."""
+        return sum(one.seconds + one.basis_seconds for one in self.members)
+
+    @property
+    def failure(self) -> str | None:
+        """Which seeds failed and why the last of them did, in a phrase; None: none."""
+        failed = [one for one in self.members if one.failures]
+        if not failed:
+            return None
+        return f"failed ({named_seeds([one.seed for one in failed])}): {failed[0].failures[-1]}"
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -118,9 +131,8 @@ class ArmRow:
         told = []
         if self.outside:
             told.append(f"depth outside of the initial range ({named_seeds(self.outside)})")
-        if seeds := [one.seed for one in self.members if one.failures]:
-            last = next(one.failures[-1] for one in self.members if one.failures)
-            told.append(f"failed ({named_seeds(seeds)}): {last}")
+        if self.failure:
+            told.append(self.failure)
         if seeds := [one.seed for one in self.members if not one.failures and not one.is_read]:
             told.append(f"unfinished ({named_seeds(seeds)})")
         return tuple(told)
@@ -146,27 +158,42 @@ class StudyTable:
     """Of what all members computed with: name and version, several where they differ."""
     hardware: tuple[str, ...] = ()
     """Of the workers of all members, each kind once, sorted."""
+    bases: tuple[ArmRow, ...] = ()
+    """The searches that rows rest on, which are none themselves."""
 
     @property
     def finished(self) -> bool:
         """Whether every member was read, or failed."""
-        return all(one.is_read or one.failures for row in self.rows for one in row.members)
+        read = all(one.is_read or one.failures for row in self.rows for one in row.members)
+        return read and all(one.state == "done" or one.failures for row in self.bases for one in row.members)
 
     @property
     def failed(self) -> tuple[str, ...]:
         """Names of the searches of which something failed."""
-        return tuple(one.search for row in self.rows for one in row.members if one.failures)
+        return tuple(one.search for row in (*self.bases, *self.rows) for one in row.members if one.failures)
 
     @property
     def seconds(self) -> float:
         """Of all workers."""
-        return sum(row.seconds for row in self.rows)
+        return sum(one.seconds for row in (*self.bases, *self.rows) for one in row.members)
+
+    @property
+    def has_rates(self) -> bool:
+        """Whether its arms differ by the rate of dropout."""
+        return self.kind == DropoutStudy.kind
 
     @property
     def fingerprint(self) -> str:
         """Equal where the same networks gave the same figures, whatever that took: 16 hexadecimal digits."""
         told = [
-            [row.arm, one.seed, one.best and one.best.chromosome, one.best and one.best.fitness, *_read(one)]
+            [
+                row.arm,
+                one.seed,
+                one.best and one.best.chromosome,
+                one.best and one.best.fitness,
+                *([one.rate] if self.has_rates else []),
+                *_read(one),
+            ]
             for row in self.rows
             for one in row.members
         ]
@@ -179,7 +206,7 @@ def _read(member: MemberRecord) -> list[Any]:
 
 
 def arm_rows(
-    home: Home, study: str, members: Sequence[MemberPlan], final: FinalSettings, space: SearchSpace
+    home: Home, study: str, members: Sequence[MemberPlan], final: FinalSettings, space: SearchSpace | None
 ) -> tuple[ArmRow, ...]:
     """The rows of a study, in the order of its members.
 
@@ -188,12 +215,20 @@ def arm_rows(
         study: its name.
         members: those that are known.
         final: the final trainings that are asked for.
-        space: the initial one, that depths are measured by.
+        space: the initial one, that depths are measured by; None: no network of the study was drawn from it.
     """
     arms: dict[str, list[MemberRecord]] = {}
     for one in members:
-        arms.setdefault(one.arm.name, []).append(member_record(home, one.name(study), one.seed, final))
+        record = member_record(home, one.name(study), one.seed, final if one.arm.is_row else None)
+        bases = sum(_basis_seconds(home, study, basis, one.seed) for basis in one.arm.bases)
+        arms.setdefault(one.arm.name, []).append(replace(record, basis_seconds=bases))
     return tuple(ArmRow(arm, tuple(found), _outside(found, space)) for arm, found in arms.items())
+
+
+def _basis_seconds(home: Home, study: str, basis: Basis, seed: int) -> float:
+    name = member_name(study, basis.arm, seed)
+    rows = home.journal.evaluations(name) if home.journal.find(name) else ()
+    return sum(row.seconds for row in rows if row.generation == 0 or not basis.first)
 
 
 def hardware_of(home: Home, names: Iterable[str], epochs: int) -> tuple[str, ...]:
@@ -222,7 +257,9 @@ def _rows_of(home: Home, names: Iterable[str], epochs: int) -> list[SearchRow]:
     return [row for name in each if (row := home.journal.find(name)) is not None]
 
 
-def _outside(members: Sequence[MemberRecord], space: SearchSpace) -> tuple[int, ...]:
+def _outside(members: Sequence[MemberRecord], space: SearchSpace | None) -> tuple[int, ...]:
+    if space is None:
+        return ()
     least, most = (space.convolutions[end] + space.dense[end] for end in (0, 1))
     return tuple(one.seed for one in members if one.depth is not None and not least <= one.depth <= most)
 
@@ -251,15 +288,16 @@ def _reason(row: SearchRow) -> str:
     return f"every training{' of the first generation' if row.generations > 1 else ''} diverged"
 
 
-def member_record(home: Home, name: str, seed: int, final: FinalSettings) -> MemberRecord:
-    """What the journal knows of the member `name`, and of its retrainings as `final` asks for them."""
+def member_record(home: Home, name: str, seed: int, final: FinalSettings | None) -> MemberRecord:
+    """What the journal knows of the member `name`, and of its retrainings as `final` asks for them; None: for none."""
     journal = home.journal
     row = journal.find(name)
     if row is None:
         return MemberRecord(seed, name, "waiting", 0, (), None, 0.0, (), ())
-    searched, best = journal.evaluations(name), None if found_nothing(row) else journal.best(name)
-    keys = () if best is None else _wanted(best, final, seed)
-    child = journal.find(final_name(name, final.epochs))
+    searched = journal.evaluations(name)
+    best = None if final is None or found_nothing(row) else journal.best(name)
+    keys = () if best is None or final is None else _wanted(best, final, seed)
+    child = None if final is None else journal.find(final_name(name, final.epochs))
     retrained = {} if child is None else _retrained(home, child, seed, keys)
     read = {one.key: one for one in journal.test_readings(name) if one.metrics is not None}
     failed = [*retrained.values()] if best is not None else searched if row.state == "done" else []
@@ -279,7 +317,16 @@ def member_record(home: Home, name: str, seed: int, final: FinalSettings) -> Mem
             tuple(loss for loss, *_ in retrained[key].curve or ()) if key in retrained else () for key in keys
         ),
         readings=tuple(read.get(key) for key in keys),
+        rate=None if best is None else _rate(row, best),
     )
+
+
+def _rate(row: SearchRow, best: EvaluationRow) -> float | None:
+    """Of the dropout before the class layer in what a search found, as its trial or the search says."""
+    trials = row.configuration["strategy"].get("trials")
+    settings = trials[best.number].get("settings") if trials else None
+    rate: float | None = (settings or row.configuration["training"]).get("class_dropout")
+    return rate
 
 
 def _wanted(best: EvaluationRow, final: FinalSettings, seed: int) -> tuple[str, ...]:
@@ -334,23 +381,17 @@ class Doubts:
 
 
 def compared(
-    home: Home,
-    table: StudyTable,
-    reference: str,
-    seed: int,
-    doubts: Doubts,
-    references: Mapping[str, str],
+    home: Home, table: StudyTable, reference: Reference, seed: int, doubts: Doubts
 ) -> ComparisonTable | None:
     """The arms of a study against each other, by what their networks answered to each test image; None before any did.
 
     Args:
         home: where they are.
         table: what the journal knows of them.
-        reference: the arm that the others are held against; where it was not read yet, the first that was, and where it failed,
-            none.
+        reference: the arm that the others are held against, or that of each; where it was not read yet, the first that was, and
+            where it failed, none.
         seed: the study's, which the bootstrap draws from.
         doubts: what the audit of the images found.
-        references: as in `evosearch.studies.compare`; an arm whose own reference was not read yet is held against `reference`.
 
     Raises:
         SearchConflictError: they were read on different test splits.
@@ -358,9 +399,8 @@ def compared(
     found = [(row, arm) for row in table.rows if (arm := _answers(home, row)) is not None]
     if not found:
         return None
-    names = [arm.name for _, arm in found]
     unread = [row for row in table.rows if not row.read]
-    kept = reference in names or any(row.arm == reference and row.failed for row in unread)
+    failed = [UnreadArm(row.arm, True, (row.failure,)) for row in table.bases if row.failure]
     known = next(one.metrics for row, _ in found for _, one in row.read if one.metrics is not None)
     classes, positive = positive_of(known)
     facts = StudyFacts(
@@ -380,13 +420,23 @@ def compared(
     )
     return comparison_table(
         [arm for _, arm in found],
-        reference if kept else names[0],
+        _references(table, reference),
         seed,
         facts,
-        {arm.name: _facts_of(row) for row, arm in found},
-        references={arm: other for arm, other in references.items() if {arm, other} <= {*names}},
-        unread=[UnreadArm(row.arm, row.failed, row.notes) for row in unread],
+        {arm.name: _facts_of(row, table.has_rates) for row, arm in found},
+        unread=[*(UnreadArm(row.arm, row.failed, row.notes) for row in unread), *failed],
     )
+
+
+def _references(table: StudyTable, reference: Reference) -> dict[str, str]:
+    """For each arm what it is held against: its reference, also where that failed, or never came to be since what it rests on did;
+    while it was not read yet, the first that was of those with the same one.
+    """
+    wanted = references_of([row.arm for row in table.rows], reference)
+    waiting = {row.arm for row in table.rows if not row.read and not row.failed}
+    read = [row.arm for row in table.rows if row.read]
+    first = {one: next((arm for arm in read if wanted[arm] == one), one) for one in wanted.values()}
+    return {arm: first[one] if one in waiting else one for arm, one in wanted.items()}
 
 
 def _numbered(seed: int, training: int, trainings: int) -> int:
@@ -422,7 +472,7 @@ def _answers(home: Home, row: ArmRow) -> Arm | None:
     )
 
 
-def _facts_of(row: ArmRow) -> ArmFacts:
+def _facts_of(row: ArmRow, with_rates: bool) -> ArmFacts:
     members = [member for member, _ in row.read]
     bests = [member.best for member in members]
     return ArmFacts(
@@ -433,4 +483,5 @@ def _facts_of(row: ArmRow) -> ArmFacts:
         losses=tuple(member.losses[member.readings.index(one)] for member, one in row.read),
         readings=tuple(one.place for _, one in row.read),
         notes=row.notes,
+        rates=tuple(one.rate for one in members) if with_rates else (),
     )

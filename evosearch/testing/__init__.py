@@ -13,8 +13,10 @@ from evosearch.testing.evaluators import (
     LeakingEvaluator,
     RaisingEvaluator,
     Victims,
+    formula_features,
     formula_fitness,
     formula_loss,
+    formula_mask,
 )
 from evosearch.testing.pools import Script, ScriptedPool
 from evosearch.testing.strategies import BitBreeder, LaggedStrategy
@@ -31,6 +33,8 @@ __all__ = [
     "Script",
     "ScriptedPool",
     "Victims",
+    "formula_features",
     "formula_fitness",
     "formula_loss",
+    "formula_mask",
 ]

@@ -21,6 +21,9 @@ from evosearch.evaluation import (
     Evaluator,
     Failure,
     FailureKind,
+    Features,
+    FeaturesOf,
+    FeaturesTask,
     HandMade,
     Losses,
     MasksTask,
@@ -61,7 +64,11 @@ class FormulaEvaluator:
                 record = EpochRecord(1 - fitness, judged)
                 _pretend(self.seconds, record, progress)
                 return Success(judged, self.seconds, (record,))
+            case FeaturesTask():
+                _pretend(self.seconds, EpochRecord(0.5, None), progress)
+                return formula_features(task, self.seconds)
             case MasksTask(masks):
+                _pretend(self.seconds, EpochRecord(0.5, None), progress)
                 return Losses(tuple(formula_loss(mask, task.seed) for mask in masks.vectors), self.seconds)
             case PredictionTask():
                 return self._predict(task)
@@ -93,10 +100,32 @@ def formula_fitness(network: Network, seed: int) -> float:
     return 0.75 * depth + 0.25 * int.from_bytes(digest[:4], "big") / 2**32
 
 
+FORMULA_UNITS = 24
+"""Of the layer that kept features pretend to enter."""
+
+
+def formula_features(task: FeaturesTask, seconds: float = 0.0) -> Features:
+    """The same everywhere: a digest of all that decides what is kept. Nothing is written."""
+    about = (task.network, task.settings.identity(), task.data_key, task.seed, task.share, task.hand_made)
+    return Features(hashlib.sha256(repr(about).encode()).hexdigest(), FORMULA_UNITS, seconds)
+
+
+def formula_mask(seed: int, units: int) -> str:
+    """The mask that `formula_loss` is lowest for: every third unit is dropped, and whatever else the seed says."""
+    digest = hashlib.sha256(f"{units}/{seed}".encode()).digest()
+    return "".join(
+        "0" if place % 3 == digest[0] % 3 or digest[place % 32] < 16 else "1" for place in range(units)
+    )
+
+
 def formula_loss(mask: str, seed: int) -> float:
-    """0 to 1, the same everywhere: smaller with each unit that is kept, and by hash of mask and seed."""
+    """0 to 1.05, the same everywhere: the share of units in which it differs from `formula_mask`, and a little by hash of mask and
+    seed.
+    """
+    wanted = formula_mask(seed, len(mask))
+    differing = sum(one != other for one, other in zip(mask, wanted, strict=True))
     digest = hashlib.sha256(f"{mask}/{seed}".encode()).digest()
-    return 0.75 * mask.count("0") / len(mask) + 0.25 * int.from_bytes(digest[:4], "big") / 2**32
+    return differing / len(mask) + 0.05 * int.from_bytes(digest[:4], "big") / 2**32
 
 
 @dataclass(frozen=True)
@@ -130,6 +159,8 @@ def _subject(task: Task) -> Subject:
     match task:
         case TrainingTask() | PredictionTask():
             return task.network
+        case FeaturesTask():
+            return FeaturesOf(task.network)
         case MasksTask():
             return task.masks
     assert_never(task)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from evosearch.data import SearchData, Split
 from evosearch.errors import EvaluationError
-from evosearch.evaluation import Images, Network, TrainingSettings
+from evosearch.evaluation import Images, Labels, Network, TrainingSettings
 from evosearch.genome import is_hand_made
 
 
@@ -174,6 +174,15 @@ class ResidentData:
             return None
         weights = balanced(self.trained_on(settings).labels.cpu().numpy(), len(self.classes))
         return torch.tensor(weights, dtype=torch.float32, device=self.device)
+
+    def sampled(self, positions: Labels) -> "ResidentData":
+        """The training images at `positions` (n,) int64 alone, as if there were no others, and no validation images."""
+        rows = torch.from_numpy(positions).to(self.device)
+        images, labels = (
+            one.index_select(0, rows).cpu().numpy() for one in (self.train.images, self.train.labels)
+        )
+        splits = Split(images, labels), Split(images[:0], labels[:0])
+        return ResidentData(SearchData(*splits, self.classes, self.key, self.positive), self.device)
 
     @cached_property
     def _standard(self) -> Normalization:

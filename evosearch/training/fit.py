@@ -10,15 +10,17 @@ import torch
 from torch import Tensor, nn, optim
 from torch.nn import functional
 
-from evosearch.errors import DivergedError
+from evosearch.errors import DivergedError, EvaluationError
 from evosearch.evaluation import (
     UNWATCHED,
     EpochRecord,
+    FeaturesTask,
     Measures,
     Progress,
     TrainingTask,
     judged_epoch,
 )
+from evosearch.genome import weights_of
 from evosearch.training.augmentation import drawn_moves
 from evosearch.training.batches import ResidentData, batch_sizes, epoch_order
 from evosearch.training.measures import measures_of
@@ -313,6 +315,16 @@ class Fit:
         elif self._judged == len(self.curve) - 1:
             self._logits = logits
             self._best = {name: tensor.clone() for name, tensor in self.network.module.state_dict().items()}
+
+
+def check_start(task: TrainingTask | FeaturesTask) -> None:
+    """See that `task` says where the weights are that its network starts from, if it starts from given ones.
+
+    Raises:
+        EvaluationError: it does not.
+    """
+    if weights_of(task.network) is not None and task.start is None:
+        raise EvaluationError(f"'{task.network}' starts from given weights, and the task does not say where")
 
 
 def _restore_optimizer(optimizer: optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:

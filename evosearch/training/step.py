@@ -11,7 +11,7 @@ from torch import Tensor, nn, optim
 from torch.nn import functional
 
 from evosearch.evaluation import UNWATCHED, HandMadeRule, Network, Progress, TrainingSettings
-from evosearch.networks import decode
+from evosearch.networks import decode, drop_before_classes
 from evosearch.training.augmentation import moved
 from evosearch.training.batches import Resident, ResidentData, Scale
 from evosearch.training.weights import start_weights
@@ -77,6 +77,8 @@ def make_classifier(
     module = decode(network, data.image, len(data.classes), settings.dropout, generator, rule)
     if start is not None and generator is not None:
         start_weights(start, network, module)
+    if settings.class_dropout is not None:
+        drop_before_classes(network, module, settings.class_dropout, settings.dropout_units)
     module.to(data.device, memory_format=torch.channels_last)  # type: ignore[call-overload] # torch has no such overload
     return Classifier(
         module, Scale(data.normalization(settings, network), data.device), settings.precision == "bf16"

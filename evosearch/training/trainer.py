@@ -4,8 +4,9 @@ or GPU is found before the first evaluation.
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import assert_never
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TypeVar, assert_never
 
 import torch
 
@@ -16,6 +17,9 @@ from evosearch.evaluation import (
     EpochRecord,
     Failure,
     FailureKind,
+    Features,
+    FeaturesTask,
+    Losses,
     MasksTask,
     Measures,
     Prediction,
@@ -29,13 +33,18 @@ from evosearch.evaluation import (
     is_out_of_memory,
     judged_epoch,
 )
-from evosearch.genome import parse, weights_of
+from evosearch.genome import parse
 from evosearch.training.batches import ResidentData, batch_sizes
 from evosearch.training.checkpoints import Checkpoints
-from evosearch.training.fit import Fit
+from evosearch.training.features import keep_features
+from evosearch.training.fit import Fit, check_start
+from evosearch.training.masks import train_masks
 from evosearch.training.numerics import numerics
 from evosearch.training.step import classify, make_classifier
 from evosearch.training.weights import describe, fetch_weights, keep_weights
+
+Found = TypeVar("Found")
+Timed = TypeVar("Timed", Features, Losses)
 
 BACKWARD = 2
 """The backward pass costs about twice the forward one: gradients for weights and for inputs."""
@@ -148,13 +157,18 @@ class Trainer:
         """Those of the training that ended last: its result is safe once another task comes."""
 
     def handle(self, task: Task, progress: Progress = UNWATCHED) -> Result:
-        """Train, or classify: see `train` and `predict`."""
+        """Train, keep features, train masks over them, or classify: see `train`, `keep_features`, `train_masks`, `predict`. What
+        diverges or finds no memory is a `Failure` as of `train`.
+        """
         self._remove_outdated()
         match task:
             case TrainingTask():
                 return self.train(task, progress)
+            case FeaturesTask():
+                about = f"'{task.network}'"
+                return self._timed(about, partial(keep_features, task, self._data, progress))
             case MasksTask():
-                raise EvaluationError("this worker trains networks; masks are trained by none yet")
+                return self._timed("the training of masks", partial(train_masks, task, self._data, progress))
             case PredictionTask():
                 return self.predict(task, progress)
         assert_never(task)
@@ -173,13 +187,10 @@ class Trainer:
         """
         self._data.check(task.data_key)
         past, start = _Past(), self._clock()
-        failed = self._attempt(task, progress, past, start)
-        # only now is everything that the attempt held free
-        if self._data.device.type == "cuda":
-            torch.cuda.empty_cache()
+        failed = self._attempt(f"'{task.network}'", lambda: self._run(task, progress, past, start))
         seconds, curve = past.seconds + self._clock() - start, tuple(past.curve)
         if failed:
-            return Failure(*failed, seconds, curve)
+            return replace(failed, seconds=seconds, curve=curve)
         judged = curve[judged_epoch(curve, task.settings.patience)]
         return Success(judged.accuracy, seconds, curve, past.measures)
 
@@ -201,25 +212,32 @@ class Trainer:
             logits = classify(network, images, task.settings.batch_size, progress)
             return Prediction(logits.softmax(1).cpu().numpy())
 
-    def _attempt(
-        self, task: TrainingTask, progress: Progress, past: "_Past", start: float
-    ) -> tuple[FailureKind, str] | None:
+    def _timed(self, about: str, run: Callable[[], Timed]) -> Timed | Failure:
+        start = self._clock()
+        found = self._attempt(about, run)
+        return replace(found, seconds=self._clock() - start)
+
+    def _attempt(self, about: str, run: Callable[[], Found]) -> Found | Failure:
+        """What `run` comes to; how it failed, where it diverged or found no memory."""
+        failed = self._tried(about, run)
+        # only now is everything that the attempt held free
+        if self._data.device.type == "cuda":
+            torch.cuda.empty_cache()
+        return failed
+
+    def _tried(self, about: str, run: Callable[[], Found]) -> Found | Failure:
         try:
-            self._run(task, progress, past, start)
+            return run()
         except DivergedError as error:
-            return FailureKind.DIVERGED, str(error)
+            return Failure(FailureKind.DIVERGED, str(error))
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
             reason = (str(error) or "MemoryError").splitlines()[0]
-            return FailureKind.OUT_OF_MEMORY, f"'{task.network}' needs more memory than there is: {reason}"
-        return None
+            return Failure(FailureKind.OUT_OF_MEMORY, f"{about} needs more memory than there is: {reason}")
 
     def _run(self, task: TrainingTask, progress: Progress, past: "_Past", start: float) -> None:
-        if weights_of(task.network) is not None and task.start is None:
-            raise EvaluationError(
-                f"'{task.network}' starts from given weights, and the task does not say where"
-            )
+        check_start(task)
         checkpoints = Checkpoints.of(task, self._data.device.type, self._clock)
         fit = (checkpoints and checkpoints.resume(task, self._data)) or Fit(task, self._data)
         past.curve, past.seconds = fit.curve, fit.seconds

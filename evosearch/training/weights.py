@@ -91,6 +91,27 @@ def keep_weights(place: str, module: nn.Module, metadata: Mapping[str, str]) -> 
         store.put(Path(folder, "weights"), name)
 
 
+def keep_bytes(place: str, content: bytes) -> None:
+    """Have `content` at a path or at a URL of an artifact store; a reader sees it whole, or what was there before."""
+    if "://" in place:
+        store, name = _store(place)
+        store.write_bytes(name, content)
+        return
+    with whole_file(Path(place)) as temporary:
+        temporary.write_bytes(content)
+
+
+def fetch_bytes(place: str) -> bytes | None:
+    """What is at a path or at a URL of an artifact store; None: nothing."""
+    try:
+        if "://" not in place:
+            return Path(place).read_bytes()
+        store, name = _store(place)
+        return store.read_bytes(name)
+    except FileNotFoundError:
+        return None
+
+
 def fetch_weights(place: str, module: nn.Module) -> None:
     """As `load_weights`, from a path or from a URL of an artifact store."""
     with _local(place, _AGAIN) as path:

@@ -47,6 +47,7 @@ OPTIONS = {
     "baselines": {"CONFIG", *STUDY},
     "ablation": {"CONFIG", *STUDY},
     "batchnorm": {"NAME", "--weights", *STUDY},
+    "dropout": {"CONFIG", *STUDY},
     "status": {"NAME", "--json", "--storage", "--address"},
     "results": {"NAME", "--format", "--top", "--breed-again", "--storage", "--address"},
     "data": {"CONFIG", "--example", "--set", "--json"},

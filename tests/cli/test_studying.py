@@ -1,4 +1,4 @@
-"""`baselines`, `ablation` and `batchnorm`, and what other commands say of a study."""
+"""`baselines`, `ablation`, `batchnorm` and `dropout`, and what other commands say of a study."""
 
 import json
 from pathlib import Path
@@ -90,6 +90,49 @@ def test_the_batch_norm_study_is_named_after_its_search(study):
     assert document["arms"][0]["arm"] == "origin-adam"
 
 
+RATES = (
+    "study={kind: dropout, networks: [C8 P | F4], arms: [ga, fixed], sample: 0.3, population: 4, cycle: 1}"
+)
+
+
+def test_dropout_prints_the_rates_and_its_searches_are_members(study):
+    arguments = ("dropout", "compare.yaml", "--set", RATES, "--name", "rates")
+    ended = study(*arguments, "--json")
+    assert ended.status == 0, ended
+    document = json.loads(ended.out)
+    assert [
+        (one["arm"], [member["rate"] is None for member in one["members"]]) for one in document["arms"]
+    ] == [
+        ("network-07476739-ga", [False]),
+        ("network-07476739-fixed", [False]),
+    ]
+    status = json.loads(study("status", "rates", "--json").out)
+    assert [one["name"] for one in status["steps"]] == ["features", "masks", "networks", "final training"]
+    assert {"rates/network-07476739-features-seed-0", "rates/network-07476739-masks-seed-0"} <= {
+        one["name"] for one in status["members"]
+    }
+    assert (
+        study("status", "rates").status
+        == study("results", "rates").status
+        == study("resume", "rates").status
+        == 0
+    )
+    assert study("results", "rates/network-07476739-masks-seed-0").status == 0
+
+
+def test_a_sample_below_a_batch_is_refused_before_anything_is_trained(study):
+    for command in (
+        ("dropout", "compare.yaml", "--name", "rates"),
+        ("validate", "compare.yaml", "--no-probe"),
+    ):
+        ended = study(*command, "--set", RATES, "--set", "study.sample=0.01")
+        assert ended.status == 2
+        assert ended.told[-1].startswith(
+            "evosearch: study.sample is 0.01: 12 of 1151 training images, fewer than training.batch"
+        )
+    assert "rates" not in study("status").out
+
+
 def test_what_cannot_be_is_refused_in_one_line_and_nothing_is_begun(study, refused):
     study("run", "tiny.yaml")
     for arguments, told in (
@@ -101,6 +144,8 @@ def test_what_cannot_be_is_refused_in_one_line_and_nothing_is_begun(study, refus
         (("baselines", "compare.yaml", "--address", "http://head:8265"), "is a job server; `evosearch submit` with it"),
         (("ablation", "compare.yaml", "--set", "study={kind: ablation}", "--set", "strategy={name: random}"),
          "strategy.name is 'random'; an ablation takes an evolution apart"),
+        (("run", "compare.yaml", "--set", RATES), "study.kind is dropout: the file is a study's, which `evosearch dropout FILE`"),
+        (("dropout", "compare.yaml"), "study.kind is baselines; `evosearch baselines compare.yaml` runs it"),
         (("batchnorm", "nothing"), "there is no search 'nothing'"),
         (("baselines", "compare.yaml", "--set", "study.networks=[{network: resnet18, weights: w}]"),
          "study.networks: there is no file of weights 'w'"),

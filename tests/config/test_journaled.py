@@ -35,6 +35,8 @@ SINCE: dict[str, object] = {
     "training.augment": "none",
     "training.patience": None,
     "training.fit": "train",
+    "training.class_dropout": None,
+    "training.dropout_units": "uniform",
     "data.exclude_twins": False,
 }
 """Every key that came after version 0.1.0, with what a journal without it means: a new key has its line here."""

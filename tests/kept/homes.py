@@ -89,7 +89,7 @@ class MeasuringEvaluator:
     def handle(self, task: Task, progress: Progress = UNWATCHED) -> Result:
         """As the formula, with figures that follow from its fitness."""
         result = self.inner.handle(task, progress)
-        if not isinstance(result, Success):
+        if not isinstance(result, Success) or result.fitness is None:
             return result
         fitness = result.fitness
         undefined = "no image of class circle" if fitness < 0.3 else None
@@ -122,6 +122,9 @@ DOUBLES: Mapping[str, Double] = {
     "judged": Double(Script(workers=1, processors=("a kind of CPU",)), MeasuringEvaluator()),
     "halted": Double(Script(workers=2, processors=("a kind of CPU", "another")), MeasuringEvaluator()),
     "named": Double(Script(workers=2), MeasuringEvaluator()),
+    "weighed": Double(Script(workers=1), MeasuringEvaluator()),
+    "unbalanced": Double(Script(workers=2, shuffle=5), MeasuringEvaluator()),
+    "patient": Double(Script(workers=2), MeasuringEvaluator()),
 }
 """Every kept home."""
 
@@ -131,7 +134,10 @@ SCHEMA_2 = frozenset({"bred", "paused", "readings", "listed"})
 SCHEMA_3 = frozenset({"judged", "halted", "named"})
 """Those that the last version of journal schema 3 wrote."""
 
-ONE_GENERATION = frozenset({"random", "listed", "named"})
+SCHEMA_4 = frozenset({"weighed", "unbalanced", "patient"})
+"""Those that the last version of journal schema 4 wrote."""
+
+ONE_GENERATION = frozenset({"random", "listed", "named", "patient"})
 """Those that no generation can be added to."""
 
 

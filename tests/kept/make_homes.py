@@ -1,8 +1,8 @@
 """Writes the kept homes, with the code of the version they are of: how they came about, and how one more would be made.
 
 Run by hand, once, in a worktree of a commit that `HOMES` names, with its own environment, this folder copied there as it
-was when its homes came (at 399d9e8 for be918b5, at 0299f95 for 72148b8, at the commit that brought `judged` for
-350e1dd; what it imports has moved since):
+was when its homes came (at 399d9e8 for be918b5, at 0299f95 for 72148b8, at 18046e2 for 350e1dd, at the commit that brought
+`weighed` for 582f5ec; what it imports has moved since):
 
     git worktree add ../old 72148b8 && cd ../old && git checkout 0299f95 -- tests/kept && make install
     .venv/bin/python -m tests.kept.make_homes NAME…
@@ -252,6 +252,58 @@ def named(maker: Maker) -> None:
         wiring.run(maker.config(), home, executor="local")
 
 
+def weighed(maker: Maker) -> None:
+    """Finished, an evolution in a static space whose classes are weighed and whose images are mirrored; retrained from two
+    seeds; the driver of a longer retraining was killed when the test split was about to be read.
+    """
+    maker.write_config(
+        COVID,
+        seed="16",
+        strategy="{name: evo_cnn, population: 6, generations: 3, elites: 1, immigrants: 2}",
+        training="{epochs: 2, batch_size: 4, class_weights: balanced, augment: flip, normalize: imagenet}",
+    )
+    with maker.home() as home:
+        wiring.run(maker.config(), home, executor="local")
+        wiring.retrain("weighed", home, seeds=(1, 2))
+        with maker.killed_before_reading():
+            wiring.retrain("weighed", home, epochs=RETRAINED[1])
+
+
+def unbalanced(maker: Maker) -> None:
+    """Killed in generation 1, EAVL without its balance."""
+    maker.write_config(
+        SHAPES,
+        seed="17",
+        strategy=f"{EAVL[:-1]}, balance: false}}",
+        training="{epochs: 3, batch_size: 8, augment: flip_crop}",
+    )
+    with maker.home() as home, maker.killed(lambda now: now.has_done(2, generation=1)):
+        wiring.run(maker.config(), home, executor="local")
+
+
+def patient(maker: Maker) -> None:
+    """A list whose trainings may end early, or are on the validation images too; hand-made networks, measured; killed half-way."""
+    trials = (
+        *(
+            "{network: C8 P | F12}",
+            "{network: resnet18}",
+            "{network: vgg16, settings: {epochs: 4, patience: 2}}",
+        ),
+        *(
+            "{network: C8 P | F12, settings: {epochs: 3, fit: train_validation}}",
+            "{network: resnet18, repeat: 1}",
+        ),
+    )
+    maker.write_config(
+        SHAPES,
+        seed="18",
+        strategy=f"{{name: list, trials: [{', '.join(trials)}]}}",
+        training="{epochs: 3, batch_size: 8, patience: 1}",
+    )
+    with maker.home() as home, maker.killed(lambda now: now.has_done(2, generation=0)):
+        wiring.run(maker.config(), home, executor="local")
+
+
 HOMES: Mapping[str, Sequence[Callable[[Maker], None]]] = {
     "be918b5": (
         *(digits, covid_ct, image_folder, group, extended, stopped),
@@ -259,8 +311,9 @@ HOMES: Mapping[str, Sequence[Callable[[Maker], None]]] = {
     ),
     "72148b8": (bred, paused, readings, listed),
     "350e1dd": (judged, halted, named),
+    "582f5ec": (weighed, unbalanced, patient),
 }
-"""By the commit whose code writes them: the first version, and the last ones of journal schemas 2 and 3."""
+"""By the commit whose code writes them: the first version, and the last ones of journal schemas 2, 3 and 4."""
 
 
 # What comes of them

@@ -19,7 +19,7 @@ from evosearch.errors import InterruptedSearchError, TooManyFailuresError
 from evosearch.runtime import StopSignals
 from evosearch.storage import EvaluationRow, Home, SearchRow, open_home
 from evosearch.testing import ScriptedPool
-from tests.finished_search import Api
+from tests.finished_search import Api, measure
 from tests.kept.homes import FOLDER, Double
 from tests.storage.postgres_server import find_programs
 
@@ -209,7 +209,8 @@ def doubled(double: Double) -> Iterator[None]:
     ) -> Any:
         return ScriptedPool(double.evaluator(data, "cpu"), double.script)
 
-    with wiring.giving(make_pool=make_pool, versions=lambda: {"evosearch": "kept"}):
+    versions = {"evosearch": "kept"}
+    with wiring.giving(make_pool=make_pool, versions=lambda: versions, measure_sizes=measure):
         yield
 
 

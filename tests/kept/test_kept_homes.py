@@ -24,6 +24,7 @@ from tests.kept.homes import (
     REWORDED,
     SCHEMA_2,
     SCHEMA_3,
+    SCHEMA_4,
     KeptHome,
     events_of,
     facts,
@@ -247,7 +248,8 @@ def test_between_them_they_hold_candidates_of_every_operator_and_so_does_one_of_
 
 @pytest.mark.parametrize("name", sorted(DOUBLES.keys() - {"postgres"}))
 def test_each_has_the_schema_of_the_version_that_wrote_it(name):
-    schema = 3 if name in SCHEMA_3 else 2 if name in SCHEMA_2 else 1
+    schemas = {4: SCHEMA_4, 3: SCHEMA_3, 2: SCHEMA_2}
+    schema = next((number for number, names in schemas.items() if name in names), 1)
     assert rows_of_all("SELECT schema FROM meta", name) == [(schema,)]
 
 

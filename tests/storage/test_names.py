@@ -41,11 +41,11 @@ def test_a_name_that_only_resembles_one_of_those_is_kept(name: str) -> None:
     assert check_name(name) == name
 
 
-@pytest.mark.parametrize("name", ["s/final-30", "s/seed-3-final-30", "s/checkpoints"])
+@pytest.mark.parametrize("name", ["s/final-30", "s/seed-3-final-30", "s/checkpoints", "s/features"])
 def test_what_retrainings_and_checkpoints_are_called_no_new_search_is(name: str) -> None:
     assert check_name(name) == name  # the first version allowed it
     with pytest.raises(
-        InputError, match=f"'{name}' cannot name a search: retrainings of 's' or its checkpoints"
+        InputError, match=f"'{name}' cannot name a search: retrainings of 's', its checkpoints or features"
     ):
         check_new_name(name)
 

@@ -248,3 +248,13 @@ def test_networks_of_several_searches_are_drawn_by_search():
     by_network = compare([arm_of("a", rights)], "a", seed=0)[0]
     assert by_search.accuracy == by_network.accuracy
     assert by_search.interval[1] - by_search.interval[0] > by_network.interval[1] - by_network.interval[0]
+
+
+def test_each_arm_may_be_held_against_another():
+    arms = [arm_of(name, [[1, 1, 1, 0]]) for name in "abcd"]
+    found = compare(arms, {"a": "b", "b": "b", "c": "d", "d": "d"}, seed=0, draws=50)
+    assert [one.comparison and one.comparison.reference for one in found] == ["b", None, "d", None]
+    alone = compare(arms, {"a": "b", "b": "b"}, seed=0, draws=50)
+    assert [one.comparison and one.comparison.reference for one in alone] == ["b", None, None, None]
+    with pytest.raises(ValueError, match="must be one of"):
+        compare(arms, {"a": "x"}, seed=0)

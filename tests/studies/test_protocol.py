@@ -11,6 +11,7 @@ def default_of(key):
     schema = config_schema()
     section, _, name = key.partition(".")
     field = schema["properties"][section]
+    field = next((one for one in field.get("anyOf", []) if "oneOf" in one), field)  # of a section or null
     for option in field.get("oneOf", [field]):
         properties = schema["$defs"][option["$ref"].rpartition("/")[2]]["properties"]
         if name in properties:

@@ -88,6 +88,20 @@ def test_a_network_with_stochastic_depth_goes_on_from_where_it_was_saved(
     assert_same(stepped(restored, 3).state(), stepped(Fit(task, resident), 6).state())
 
 
+@pytest.mark.parametrize("text", [ALL_LAYERS, "squeezenet1_1", "resnet18"])
+@pytest.mark.parametrize("units", ["uniform", "weighted"])
+def test_one_that_drops_before_its_class_layer_goes_on_from_where_it_was_saved(
+    resident: ResidentData, ask: Ask, text: str, units: str
+) -> None:
+    task = ask(text, class_dropout=0.6, dropout_units=units, learning_rate=1e-3)
+    saved = stepped(Fit(task, resident), 3).state()
+    torch.rand(5)
+    restored = stepped(Fit.restore(task, resident, saved), 3).state()
+    assert_same(restored, stepped(Fit(task, resident), 6).state())
+    other = stepped(Fit(replace(task, settings=replace(task.settings, class_dropout=0.2)), resident), 6)
+    assert not torch.equal(other.state().tensors["loss_sum"], restored.tensors["loss_sum"])
+
+
 @pytest.mark.parametrize("optimizer", ["adam", "sgd", "adadelta", "rmsprop"])
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_restored_training_ends_bit_for_bit_as_an_undisturbed_one(

@@ -1,5 +1,5 @@
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -11,7 +11,7 @@ from evosearch.blueprint import Problem, blueprint_of
 from evosearch.data import SearchData
 from evosearch.evaluation import TrainingSettings
 from evosearch.genome import parse
-from evosearch.networks import build, initialise
+from evosearch.networks import build, drop_before_classes, initialise
 from evosearch.training.batches import Resident, Scale, unit
 from evosearch.training.step import Classifier, classify, make_optimizer, train_step
 
@@ -147,6 +147,19 @@ def test_nor_does_a_step_wait_with_class_weights_and_augmentation(data: SearchDa
         for _ in range(2):
             train_step(network, kept, split, torch.arange(4), torch.zeros(()).double(), moves, weights)
     assert {"gather", "nll_loss_forward"} <= recorder.ran
+    assert not recorder.ran & {"_local_scalar_dense", "nonzero", "masked_select", "equal"}
+
+
+@pytest.mark.parametrize("units", ["uniform", "weighted"])
+def test_nor_does_dropout_before_the_class_layer_whichever_units_it_drops(
+    data: SearchData, units: Literal["uniform", "weighted"]
+) -> None:
+    network, split = prepared(data)
+    drop_before_classes(parse("C6 B8 P | F8"), network.module.train(), 0.5, units)
+    kept = make_optimizer(network.module.parameters(), TrainingSettings())
+    with Recorder() as recorder:
+        train_step(network, kept, split, torch.arange(4), torch.zeros(()).double())
+    assert ("bernoulli_" if units == "uniform" else "rand_like") in recorder.ran
     assert not recorder.ran & {"_local_scalar_dense", "nonzero", "masked_select", "equal"}
 
 

@@ -29,6 +29,7 @@ from evosearch.evaluation import (
 )
 from evosearch.genome import parse
 from evosearch.training import Trainer, step
+from evosearch.training.trained import TrainedNetwork
 
 Ask = Callable[..., TrainingTask]
 
@@ -93,7 +94,7 @@ def test_a_fresh_process_gives_the_very_same_bits(data: SearchData, ask: Ask) ->
     "setting",
     [
         *("seed", "learning_rate", "dropout", "normalize", "precision", "batch_size"),
-        *("class_weights", "augment", "fit"),
+        *("class_weights", "augment", "fit", "class_dropout"),
     ],
 )
 def test_what_a_request_asks_for_reaches_the_training(data: SearchData, ask: Ask, setting: str) -> None:
@@ -107,6 +108,7 @@ def test_what_a_request_asks_for_reaches_the_training(data: SearchData, ask: Ask
         "class_weights": "balanced",
         "augment": "flip",
         "fit": "train_validation",
+        "class_dropout": 0.1,
     }
     worker = Trainer(data)
     assert timeless(worker.handle(ask(**{setting: other[setting]}))) != timeless(worker.handle(ask()))
@@ -332,6 +334,31 @@ def test_saved_weights_predict_what_the_training_measured(
     assert (found.argmax(axis=1) == data.validation.labels).mean() == outcome.fitness
     losses = -np.log(found[np.arange(10), data.validation.labels])
     assert outcome.curve[-1].validation_loss == pytest.approx(losses.mean(), rel=1e-5)
+
+
+@pytest.mark.parametrize("text", ["C6 B8 P | F8", "C6 B8 P |", "squeezenet1_1"])
+@pytest.mark.parametrize("units", ["uniform", "weighted"])
+def test_weights_trained_with_dropout_before_the_class_layer_are_any_networks(
+    data: SearchData, device: str, ask: Ask, tmp_path: Path, text: str, units: str
+) -> None:
+    weights, how = str(tmp_path / "w"), {"epochs": 2, "learning_rate": 1e-3}
+    task = ask(text, weights=weights, class_dropout=0.6, dropout_units=units, **how)
+    outcome = Trainer(data, device).handle(task)
+    assert isinstance(outcome, Success)
+    found = Trainer(data, device).handle(kept(task, data.validation)).probabilities
+    assert (found.argmax(axis=1) == data.validation.labels).mean() == outcome.fitness
+    without = Trainer(data, device).handle(kept(ask(text, weights=weights, **how), data.validation))
+    assert (found == without.probabilities).all()
+    loaded = TrainedNetwork.load(Path(weights), task.settings.dropout)
+    alone = loaded(torch.tensor(data.validation.images)).softmax(1).detach().numpy()
+    assert alone == pytest.approx(found, abs=1e-5)
+
+
+def test_the_rate_that_a_network_has_anyway_changes_no_bit_and_no_other_draw(
+    data: SearchData, device: str, ask: Ask
+) -> None:
+    outcomes = [Trainer(data, device).handle(ask(dropout=0.4, class_dropout=rate)) for rate in (None, 0.4)]
+    assert outcomes[0].curve == outcomes[1].curve
 
 
 def test_predictions_need_the_right_data_images_and_network(

@@ -4,7 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import assert_never
 
-from evosearch.evaluation import FailureKind, MasksTask, PredictionTask, Task, TrainingTask, TrialId
+from evosearch.evaluation import (
+    FailureKind,
+    FeaturesTask,
+    MasksTask,
+    PredictionTask,
+    Task,
+    TrainingTask,
+    TrialId,
+)
 from evosearch.runtime.pool import (
     PoolChanged,
     PoolEvent,
@@ -31,6 +39,8 @@ class LiveTrainings:
         match task:
             case TrainingTask():
                 kept[worker] = search, LiveCurve(trial, task.last_epoch, ())
+            case FeaturesTask():
+                kept[worker] = search, LiveCurve(trial, task.settings.epochs, ())
             case MasksTask() | PredictionTask():
                 pass
         return LiveTrainings(kept)

@@ -2,7 +2,17 @@
 
 from collections.abc import Iterator
 
-from evosearch.evaluation import Failure, FailureKind, Losses, Prediction, Result, Success, Trial, TrialId
+from evosearch.evaluation import (
+    Failure,
+    FailureKind,
+    Features,
+    Losses,
+    Prediction,
+    Result,
+    Success,
+    Trial,
+    TrialId,
+)
 from evosearch.runtime.faults.policy import (
     FIRST_ERRORS,
     REOPENED,
@@ -56,7 +66,7 @@ def _came_to(
 ) -> Iterator[Event]:
     trial, attempt = ticket.trial, ticket.attempt
     match result:
-        case Success() | Losses():
+        case Success() | Losses() | Features():
             left = weights = None
             if plan.reader and isinstance(result, Success):
                 weights = plan.reader.weights(plan, state.open[trial].trial, term, attempt)

@@ -5,7 +5,17 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar, assert_never
 
 from evosearch.errors import JournalError
-from evosearch.evaluation import Failure, FailureKind, Losses, Measured, Outcome, Success, Trial, TrialId
+from evosearch.evaluation import (
+    Failure,
+    FailureKind,
+    Features,
+    Losses,
+    Measured,
+    Outcome,
+    Success,
+    Trial,
+    TrialId,
+)
 from evosearch.genome import Operation
 from evosearch.runtime.machine.plan import Plan, Size
 from evosearch.runtime.scheduling.costs import Timings
@@ -257,6 +267,8 @@ def without_details(success: Measured) -> Measured:
             return Success(fitness, 0.0, measures=measures)
         case Losses(losses):
             return Losses(losses, 0.0)
+        case Features(digest, units):
+            return Features(digest, units, 0.0)
     assert_never(success)
 
 

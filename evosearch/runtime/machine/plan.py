@@ -1,11 +1,14 @@
 """What a driver knows of its search that never changes: how trials become tasks, and what they cost."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, assert_never
 
 from evosearch.blueprint import NetworkSize, Problem, size_of, training_memory
 from evosearch.evaluation import (
+    FeaturesOf,
+    FeaturesTask,
     HandMade,
     HandMadeRule,
     Masks,
@@ -24,7 +27,7 @@ from evosearch.evaluation import (
 )
 from evosearch.genome import Chromosome, Pretrained, weights_of
 from evosearch.runtime.scheduling.costs import Work, work_of
-from evosearch.search import AnyStrategy, SearchContext
+from evosearch.search import AnyStrategy, OverFeatures, SearchContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,10 @@ class SplitReader(Protocol):
         ...
 
 
+FEATURES = "features"
+"""Folder of a group's own where the features are that its searches keep."""
+
+
 def start_file(digest: str) -> str:
     """What the file of weights with this sha256 is called."""
     return f"{digest}.safetensors"
@@ -118,6 +125,10 @@ class Plan:
     """Of networks that only building them tells how big they are, by their texts."""
     starts: str | None = None
     """Where the weights are that networks start from, files named by their sha256: a folder, or the URL of an artifact store."""
+    features: OverFeatures | None = None
+    """Of a search that keeps features, or of masks over them: whose they are, and how they are made."""
+    kept_features: str | None = None
+    """Where kept features are, the same for all searches of a group: a folder, or the URL of an artifact store."""
 
     @property
     def problem(self) -> Problem:
@@ -134,14 +145,20 @@ class Plan:
         return trial.settings or self.training
 
     def seed(self, trial: Trial) -> int:
-        """Of the evaluation; it depends on what is trained, not on its number."""
-        return evaluation_seed(self.context.seed, trial.subject.key, trial.repeat)
+        """Of the evaluation; it depends on what is trained, not on its number. Of masks it is that of the features which they are
+        laid over: those of every generation are trained by equal chance, so that their losses can be compared.
+        """
+        subject = trial.subject
+        same = subject.features if isinstance(subject, Masks) else None
+        return evaluation_seed(self.context.seed, same or subject.key, trial.repeat)
 
     def key(self, trial: Trial) -> str:
         """Equal for trials that train the same."""
         settings = self.settings(trial)
         until = settings.epochs if trial.until is None else trial.until
-        return trial_key(trial.subject, settings, self.seed(trial), self.data_key, until)
+        key = trial_key(trial.subject, settings, self.seed(trial), self.data_key, until)
+        # A loss belongs to the generation that the mask was trained in: none is recalled.
+        return f"{key}/{trial.number}" if isinstance(trial.subject, Masks) else key
 
     def task(self, trial: Trial, term: int = 0, attempt: int = 1) -> TrialTask:
         """What a worker is to do for `trial`; `term` and `attempt` name what it leaves behind."""
@@ -151,9 +168,32 @@ class Plan:
                 kept, start = self._weights(trial, term, attempt), self._start(weights_of(subject))
                 how = (kept, trial.until, None, start, self.hand_made)
                 return TrainingTask(subject, settings, self.data_key, seed, *how)
-            case Masks():
+            case FeaturesOf():
+                return self._recipe(self._over_features)
+            case Masks(features=None):
                 return MasksTask(subject, settings, self.data_key, seed)
+            case Masks():
+                over = self._over_features
+                return MasksTask(subject, settings, self.data_key, seed, self._recipe(over), over.rule)
         assert_never(subject)
+
+    @property
+    def _over_features(self) -> OverFeatures:
+        if self.features is None:
+            raise TypeError(f"nothing says how the features are made that {self.name!r} asks for")
+        return self.features
+
+    def _recipe(self, over: OverFeatures) -> FeaturesTask:
+        """How the features are made, which is the same in the search that keeps them and in those of masks over them. The file is
+        named by all that decides its content.
+        """
+        settings, subject = over.pretraining(self.training), over.subject
+        seed = evaluation_seed(self.context.seed, subject.key)
+        key = trial_key(subject, settings, seed, self.data_key, settings.epochs)
+        name = hashlib.sha256(f"{key}/{over.sample!r}/{self.hand_made}".encode()).hexdigest()[:32]
+        place = f"{self.kept_features or FEATURES}/{name}.safetensors"
+        about = (self.data_key, seed, over.sample, place, self.hand_made)
+        return FeaturesTask(subject.network, settings, *about)
 
     def _weights(self, trial: Trial, term: int, attempt: int) -> str | None:
         if self.reader is None:
@@ -178,4 +218,8 @@ class Plan:
         size, settings = self.network_size(trial), self.settings(trial)
         if size is None:
             return None
-        return Size(work_of(size), training_memory(size, settings.batch_size, settings.optimizer).total)
+        work, peak = work_of(size), training_memory(size, settings.batch_size, settings.optimizer).total
+        if isinstance(trial.subject, FeaturesOf):  # of fewer images and epochs than the trainings beside it
+            part = self._over_features.sample * settings.epochs / self.training.epochs
+            work = tuple(part * value for value in work)
+        return Size(work, peak)

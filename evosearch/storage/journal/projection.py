@@ -4,11 +4,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
+from math import isfinite
 from typing import assert_never
 
 from sqlalchemy import Connection, Delete, Executable, Update, delete, exists, insert, literal, select, update
 
-from evosearch.evaluation import Candidate, EpochRecord, Failure, Losses, Measure, Success, TrialId
+from evosearch.evaluation import Candidate, EpochRecord, Failure, Features, Losses, Measure, Success, TrialId
 from evosearch.storage.journal.codec import operations_to_json
 from evosearch.storage.journal.events import (
     Born,
@@ -173,12 +174,18 @@ def _finished(event: Finished, place: EventPosition) -> Statements:
         case Success(curve=curve):
             figures = _figures(event.success, event.measure)
             ended = _evaluation(place, event.trial).values(**done, **figures, curve=_curve(curve))
-        case Losses():
-            ended = _evaluation(place, event.trial).values(**done)
+        case Losses(losses):
+            lowest = min((loss for loss in losses if isfinite(loss)), default=None)
+            ended = _evaluation(place, event.trial).values(**done, losses=json.dumps(losses), loss=lowest)
+        case Features(digest, units):
+            ended = _evaluation(place, event.trial).values(**done, features=digest, units=units)
         case _:
             assert_never(event.success)
     return [ended, _forgotten(place, event.trial)]
 
+
+_OF_OTHERS = ("losses", "loss", "features", "units")
+"""The columns of what is no training of a network."""
 
 _FIGURES = ("fitness", "accuracy", "balanced_accuracy", "f1", "auroc")
 
@@ -227,7 +234,7 @@ def _reason(place: EventPosition, trial: TrialId, what: str, failure: Failure) -
 
 
 def _reopened(event: Reopened, place: EventPosition) -> Statements:
-    again = {"status": "waiting", "failure": None, **dict.fromkeys(_FIGURES)}
+    again = {"status": "waiting", "failure": None, **dict.fromkeys((*_FIGURES, *_OF_OTHERS))}
     whole = (
         evaluations.c.search == place.search,
         evaluations.c.number.in_(event.numbers),

@@ -98,7 +98,7 @@ def _finite(value: float) -> float:
     return value
 
 
-_NUMBERS = ("fitness", "seconds", "accuracy", "balanced_accuracy", "f1", "auroc")
+_NUMBERS = ("fitness", "seconds", "accuracy", "balanced_accuracy", "f1", "auroc", "loss")
 
 
 def heartbeats(connection: Connection) -> dict[str, Heartbeat]:
@@ -144,15 +144,16 @@ def evaluation_rows(connection: Connection, search: int, *, with_curve: bool) ->
 
 
 def best_row(connection: Connection, search: int) -> EvaluationRow | None:
-    """The best candidate by the newest verdict, of its trials the fittest; without one, as in journals of the first
-    version, the highest fitness, of equals the lowest number.
+    """The best candidate by the newest verdict, of its trials the fittest, or the one of the lowest loss where masks are trained;
+    without a verdict, as in journals of the first version, the highest fitness, of equals the lowest number.
     """
     verdict = connection.execute(select(searches.c.best).where(searches.c.id == search)).scalar_one()
-    query = select(evaluations).where(evaluations.c.search == search, evaluations.c.fitness.is_not(None))
+    known = or_(evaluations.c.fitness.is_not(None), evaluations.c.loss.is_not(None))
+    query = select(evaluations).where(evaluations.c.search == search, known)
     if verdict is not None:
         query = query.where(evaluations.c.candidate == verdict)
-    highest = query.order_by(evaluations.c.fitness.desc(), evaluations.c.number).limit(1)
-    row = connection.execute(highest).one_or_none()
+    order = evaluations.c.fitness.desc(), evaluations.c.loss, evaluations.c.number
+    row = connection.execute(query.order_by(*order).limit(1)).one_or_none()
     if row is None:
         return None
     return _evaluation_row(row, _reasons(connection, search, reasons.c.number == row.number))
@@ -190,6 +191,7 @@ def _evaluation_row(row: Row[Any], told: Mapping[tuple[int, int], Sequence[str]]
             "curve": tuple((loss, accuracy) for loss, accuracy, _ in curve),
             "validation_losses": () if set(losses) == {None} else losses,
             "operations": plain["operations"] and tuple(json.loads(plain["operations"])),
+            "losses": tuple(map(float, json.loads(plain["losses"] or "[]"))),
         }
     )
 

@@ -133,6 +133,14 @@ class EvaluationRow:
     """
     validation_losses: tuple[float | None, ...] = ()
     """Of each epoch of `curve`; empty where none is known, as of a search's, which keeps no weights."""
+    losses: tuple[float, ...] = ()
+    """Of each mask that it trained, in their order; empty where it trained none."""
+    loss: float | None = None
+    """The lowest of them that is a number."""
+    features: str | None = None
+    """sha256 of the features that it kept; None where it kept none."""
+    units: int | None = None
+    """Of the layer that they enter."""
 
 
 @dataclass(frozen=True)

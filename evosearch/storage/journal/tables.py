@@ -26,7 +26,7 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-SCHEMA = 4
+SCHEMA = 5
 """Version of the tables and events; a journal of a higher one is refused, one of a lower one is upgraded by who writes to it."""
 
 metadata = MetaData()
@@ -129,6 +129,10 @@ evaluations = Table(
     Column("balanced_accuracy", Float),
     Column("f1", Float),
     Column("auroc", Float),
+    Column("losses", Text),  # JSON, of each mask in order; NULL: no masks were trained
+    Column("loss", Float),  # the lowest of them that is a number
+    Column("features", Text),  # sha256 of what was kept; NULL: nothing was
+    Column("units", Integer),  # of the layer that it enters
     Column("failure", Text),
     Column("parameters", BigInteger),
     Column("flops", BigInteger),

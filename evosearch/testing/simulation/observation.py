@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields
 from statistics import fmean
 from typing import Any, TypeAlias
 
-from evosearch.evaluation import Candidate, Failure, Losses, Measured, Success, TrialId
+from evosearch.evaluation import Candidate, Failure, Features, Losses, Measured, Success, TrialId
 from evosearch.storage import (
     Born,
     Completed,
@@ -34,7 +34,7 @@ from evosearch.storage import (
 )
 
 Score: TypeAlias = float | tuple[float, ...] | str
-"""A fitness, losses, or the kind of a failure."""
+"""A fitness, losses, the sha256 of features, or the kind of a failure."""
 
 
 class BrokenPromiseError(AssertionError):
@@ -123,6 +123,8 @@ def _score(outcome: Measured | Failure) -> Score:
             return "unjudged" if fitness is None else fitness
         case Losses(losses):
             return losses
+        case Features(digest):
+            return digest
         case Failure(kind):
             return kind.value
 

@@ -10,6 +10,8 @@ from evosearch.evaluation import (
     EpochRecord,
     Failure,
     FailureKind,
+    FeaturesTask,
+    Losses,
     MasksTask,
     PredictionTask,
     Result,
@@ -18,6 +20,7 @@ from evosearch.evaluation import (
     TrainingTask,
 )
 from evosearch.runtime import PoolEvent, TaskDone, Ticket, Worker, WorkerJoined, WorkerLeft, WorkerProgressed
+from evosearch.testing.evaluators import formula_features, formula_loss
 from evosearch.testing.simulation.machines import Cluster
 from evosearch.testing.simulation.observation import BrokenPromiseError
 from evosearch.testing.simulation.scenario import Scenario, Troubles
@@ -279,8 +282,10 @@ class VirtualPool:
                 if read is None:
                     return Failure(FailureKind.ERROR, f"there are no weights at {task.weights}", 0.1)
                 return prediction_of(read[1])
-            case MasksTask():
-                raise TypeError("no masks are trained here")
+            case FeaturesTask():
+                return formula_features(task, 0.1)
+            case MasksTask(masks):
+                return Losses(tuple(formula_loss(mask, task.seed) for mask in masks.vectors), 0.1)
         assert_never(task)
 
     # How attempts end

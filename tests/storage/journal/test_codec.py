@@ -16,6 +16,7 @@ from evosearch.evaluation import (
     EpochRecord,
     Failure,
     FailureKind,
+    FeaturesOf,
     HandMade,
     Masks,
     Measures,
@@ -42,7 +43,12 @@ CHROMOSOMES = st.builds(
 SUBJECTS = (
     CHROMOSOMES
     | st.sampled_from([HandMade("resnet18"), HandMade("vgg16_bn", "0" * 64)])
-    | st.builds(Masks, st.lists(st.text("01", min_size=3, max_size=3), min_size=1).map(tuple))
+    | st.builds(FeaturesOf, CHROMOSOMES)
+    | st.builds(
+        Masks,
+        st.lists(st.text("01", min_size=3, max_size=3), min_size=1).map(tuple),
+        st.none() | st.just("ab" * 32),
+    )
 )
 
 MEASURES = st.builds(Measures, st.floats(0, 1), st.floats(0, 1), st.floats(0, 1)) | st.builds(
