@@ -23,7 +23,8 @@ STUDIES = {
     "baselines": "{kind: baselines, networks: [evolved, squeezenet1_1, {network: C8 P | F8, name: mine}]}",
     "ablation": "{kind: ablation, arms: [random, eavl, eavl_proportional], random: 4}",
     "batchnorm": "{kind: batchnorm, network: C8 B8 P | F8, seeds: [0], optimizers: [sgd, adam]}",
-    "dropout": "{kind: dropout, networks: [squeezenet1_1, C8 P | F8], arms: [ga, fixed, random, weighted], sample: 0.3, "
+    # no grid: how many trainings it has is measured
+    "dropout": "{kind: dropout, networks: [C8 P | F8], arms: [ga, fixed, random, first, weighted], sample: 0.3, "
     "pretrain_epochs: 1, population: 4, cycle: 2, mask_epochs: 2}",
 }
 
