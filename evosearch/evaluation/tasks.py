@@ -175,8 +175,9 @@ class TrainingTask:
 
 @dataclass(frozen=True)
 class FeaturesTask:
-    """Train a network briefly on a sample of the training images, and keep what enters its last dropout layer; comes to the
-    `Features`. It is also the recipe by which they are made again, to the same bits, where they were lost.
+    """Train a network briefly on a sample of the training images, and keep what enters its class layer, and that layer's weight
+    and bias, from which masks go on; comes to the `Features`. It is also the recipe by which all that is made again, to the same
+    bits, where it was lost.
     """
 
     network: Network
@@ -205,14 +206,14 @@ class MaskRule:
     """Rate of dropout that the search starts from, 0 to 1, 1 excluded."""
     objective: Literal["train", "validation"] = "train"
     """train: the sum over the epochs of the mean training loss. validation: of the mean loss over every fifth image of the
-    sample, which is then not trained on; a training loss favours keeping every unit."""
+    sample, which no mask is then trained on, though the network was; a training loss favours keeping every unit."""
     scale: Literal["beta", "kept"] = "beta"
     """What kept features are multiplied by. beta: 1 / (1 - beta). kept: units / kept units."""
 
 
 @dataclass(frozen=True)
 class MasksTask:
-    """Train the part behind a dropout layer once for each mask; comes to the `Losses` of all."""
+    """Go on with the training of the class layer once for each mask of what enters it; comes to the `Losses` of all."""
 
     masks: Masks
     """Which outputs of that layer each training keeps."""
@@ -221,7 +222,9 @@ class MasksTask:
     data_key: str
     """Names the data."""
     seed: int
-    """All chance comes from it: the same for every generation, so that masks are compared by equal chance."""
+    """Of the order of the images, all the chance that there is: the same for every generation, so that masks are compared by
+    equal chance.
+    """
     features: FeaturesTask | None = None
     """Where the features are, and how they are made again; None: of doubles, which need none."""
     rule: MaskRule = field(default_factory=MaskRule)

@@ -79,9 +79,9 @@ class BreedingKeys:
     weight: float = 11.0
     """Fixed weight above ten that makes a fitness of a loss (equation 5); it cancels in roulette, and is kept for the record."""
     mask_epochs: int = 5
-    """Passes over the sample by which the part behind the layer is trained for each vector."""
+    """Passes over the sample by which the class layer is trained further for each vector, from where the features' training left it."""
     objective: Literal["train", "validation"] = "train"
-    """train: the sum over the epochs of the mean training loss. validation: of the mean loss over every fifth image of the sample, which is then not trained on; a training loss favours keeping every unit."""
+    """train: the sum over the epochs of the mean training loss. validation: of the mean loss over every fifth image of the sample, which no mask is then trained on, though the network was; a training loss favours keeping every unit."""
     scale: Literal["beta", "kept"] = "beta"
     """What kept features are multiplied by. beta: 1 / (1 - beta). kept: units / kept units."""
 

@@ -281,7 +281,8 @@ DIVERGENCES = (
         "GA-Dropout, steps 1 and 3",
         None,
         "the network is trained once, at the preset rate, on the sample, and the features that enter the class layer are kept; for each "
-        "vector the class layer alone is trained over them, for so many epochs, all vectors from the same seed",
+        "vector that layer alone is trained further over them, from where it was left, for so many epochs, all in the same order of "
+        "images",
         (("study.beta", 0.5), ("study.sample", 0.1), ("study.pretrain_epochs", 5), ("study.mask_epochs", 5)),
     ),
     Divergence(
@@ -290,7 +291,7 @@ DIVERGENCES = (
         "GA-Dropout, equation 4",
         None,
         "the sum of the mean training losses of the epochs, as the text, which favours keeping every unit; or of those on every fifth "
-        "image of the sample, which is then not trained on",
+        "image of the sample, which no vector is then trained on, though the network was",
         (("study.objective", "train"),),
     ),
     Divergence(

@@ -1,5 +1,5 @@
-"""What enters the class layer of a network that was trained briefly on a sample of the training images (GA-Dropout): kept as a
-file with a digest, and made again to the same bits where it was lost.
+"""What enters the class layer of a network that was trained briefly on a sample of the training images (GA-Dropout), and that layer
+as it was trained: kept as a file with a digest, and made again to the same bits where it was lost.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ from evosearch.training.numerics import numerics
 from evosearch.training.step import classify
 from evosearch.training.weights import fetch_bytes, keep_bytes
 
-VALUES, LABELS = "features", "labels"
+VALUES, LABELS, WEIGHT, BIAS = "features", "labels", "weight", "bias"
 """The tensors of the file."""
 
 
@@ -40,11 +40,15 @@ class KeptFeatures:
     """(n, units) float32, what enters a linear class layer; (n, channels, pixels), what enters a convolution."""
     labels: Tensor
     """(n,) int64."""
+    weight: Tensor
+    """(classes, units) float32, of the class layer as it was trained; those of a convolution's one pixel."""
+    bias: Tensor
+    """(classes,) float32, of the same."""
 
 
 def keep_features(task: FeaturesTask, data: ResidentData, progress: Progress = UNWATCHED) -> Features:
     """Train `task.network` on the sample, and leave at `task.place` what enters its class layer then, in evaluation mode and so
-    before any of it is dropped. `seconds` are not measured here.
+    before any of it is dropped, and the layer's weight and bias. `seconds` are not measured here.
 
     The sample is all that there is to it: `training.normalize: standard` and class weights are of its images. It trains for all
     its epochs, on all of the sample, and nothing is validated.
@@ -52,7 +56,7 @@ def keep_features(task: FeaturesTask, data: ResidentData, progress: Progress = U
     Raises:
         EvaluationError: the task names other data, a sample below a batch, or given weights without saying where.
         InvalidChromosomeError: the chromosome needs repair first.
-        DivergedError: the training loss or a feature is not finite.
+        DivergedError: the training loss, a feature, or a weight of the class layer is not finite.
     """
     content, units = _content(task, data, progress)
     keep_bytes(task.place, content)
@@ -79,7 +83,7 @@ def kept_features(
             )
         keep_bytes(task.place, content)
     tensors = load(content)
-    return KeptFeatures(tensors[VALUES], tensors[LABELS])
+    return KeptFeatures(tensors[VALUES], tensors[LABELS], tensors[WEIGHT], tensors[BIAS])
 
 
 def _content(task: FeaturesTask, data: ResidentData, progress: Progress) -> tuple[bytes, int]:
@@ -87,13 +91,18 @@ def _content(task: FeaturesTask, data: ResidentData, progress: Progress) -> tupl
     data.check(task.data_key)
     check_start(task)
     sample = data.sampled(_positions(task, len(data.train.labels)))
-    values = _values(_trained(task, sample, progress), sample, progress)
-    if not values.isfinite().all():
+    fit = _trained(task, sample, progress)
+    layer = class_layer_of(task.network, fit.network.module)
+    values = _values(fit, layer, sample, progress)
+    trained = layer.state_dict()
+    weight, bias = trained[WEIGHT].cpu().flatten(1).contiguous(), trained[BIAS].cpu()
+    tensors = {VALUES: values, LABELS: sample.train.labels.cpu(), WEIGHT: weight, BIAS: bias}
+    if not all(tensor.isfinite().all() for tensor in tensors.values()):
         raise DivergedError(
-            f"a feature of '{task.network}' is not finite after {task.settings.epochs} epochs"
+            f"a feature of '{task.network}', or a weight of its class layer, is not finite after "
+            f"{task.settings.epochs} epochs"
         )
-    content = save({VALUES: values, LABELS: sample.train.labels.cpu()})
-    return content, values.shape[1]
+    return save(tensors), values.shape[1]
 
 
 def _positions(task: FeaturesTask, images: int) -> Labels:
@@ -117,9 +126,8 @@ def _trained(task: FeaturesTask, sample: ResidentData, progress: Progress) -> Fi
     return fit
 
 
-def _values(fit: Fit, sample: ResidentData, progress: Progress) -> Tensor:
+def _values(fit: Fit, layer: nn.Module, sample: ResidentData, progress: Progress) -> Tensor:
     """What enters the class layer: (n, units) or (n, channels, pixels) float32, on the CPU."""
-    layer = class_layer_of(fit.task.network, fit.network.module)
     with numerics(fit.task.settings), _inputs_of(layer) as found:
         classify(fit.network, sample.train.images, fit.task.settings.batch_size, progress)
     values = torch.cat(found)

@@ -41,7 +41,8 @@ MOST_NUMBERS = 2**25
 def train_masks(task: MasksTask, data: ResidentData, progress: Progress = UNWATCHED) -> Losses:
     """Train the class layer behind each mask of `task`, and tell the loss of each. `seconds` are not measured here.
 
-    All start from the same weights, Kaiming's of the task's seed, and see the images in the same order. Of `task.settings` they
+    The network exists, and a mask is laid over it: all start from the class layer as the features' training left it, weight and
+    bias, go on with it, and see the images in the same order, the one chance that is the task's. Of `task.settings` they
     take epochs, batch size, optimizer with learning rate and weight decay, class weights (of the images that are trained on;
     losses are told unweighted) and numerics. In a convolutional class layer a unit is a channel, and the logits are the means
     of the rectified pixels, as in SqueezeNet.
@@ -113,11 +114,13 @@ class _Sample:
 
 
 class _Layers:
-    """The class layer behind each of `masks` (masks, units), as `scaled` made them; all start from `start` (classes, units)."""
+    """The class layer behind each of `masks` (masks, units), as `scaled` made them; all start from `weight` (classes, units) and
+    `bias` (classes,).
+    """
 
-    def __init__(self, masks: Tensor, start: Tensor, convolution: bool, bf16: bool) -> None:
-        self.weights = nn.Parameter(start.repeat(len(masks), 1, 1))
-        self.biases = nn.Parameter(torch.zeros(self.weights.shape[:2], device=start.device))
+    def __init__(self, masks: Tensor, weight: Tensor, bias: Tensor, convolution: bool, bf16: bool) -> None:
+        self.weights = nn.Parameter(weight.repeat(len(masks), 1, 1))
+        self.biases = nn.Parameter(bias.repeat(len(masks), 1))
         self._masks, self._convolution, self._bf16 = masks, convolution, bf16
 
     def losses(self, batch: _Sample) -> Tensor:
@@ -145,8 +148,10 @@ class _Training:
     """How they are trained."""
     seed: int
     """Of the order of the images."""
-    start: Tensor
-    """(classes, units): the weights that all start from."""
+    weight: Tensor
+    """(classes, units): of the class layer that all start from."""
+    bias: Tensor
+    """(classes,): of the same."""
     convolution: bool
     """Whether the class layer is one."""
     trained: _Sample
@@ -158,22 +163,20 @@ class _Training:
     def of(cls, task: MasksTask, kept: KeptFeatures, data: ResidentData) -> "_Training":
         sample = _Sample.of(kept, data.device)
         trained, held = sample.divided() if task.rule.objective == "validation" else (sample, None)
-        start = torch.empty(len(data.classes), kept.values.shape[1])
-        generator = torch.Generator().manual_seed(task.seed)
-        nn.init.kaiming_normal_(start, nonlinearity="relu", generator=generator)
-        convolution = kept.values.dim() > 2
-        return cls(task.settings, task.seed, start.to(data.device), convolution, trained, held)
+        weight, bias = kept.weight.to(data.device), kept.bias.to(data.device)
+        return cls(task.settings, task.seed, weight, bias, kept.values.dim() > 2, trained, held)
 
     @property
     def most_masks(self) -> int:
         """How many are trained at once."""
-        classes, units = self.start.shape
+        classes, units = self.weight.shape
         pixels = (self.settings.batch_size + 1) * self.trained.features.shape[1]
         return max(1, MOST_NUMBERS // (classes * max(units, pixels)))
 
     def losses(self, masks: Tensor, progress: Progress) -> list[float]:
         """The loss of each of `masks`; not finite where a training diverged."""
-        layers = _Layers(masks, self.start, self.convolution, self.settings.precision == "bf16")
+        bf16 = self.settings.precision == "bf16"
+        layers = _Layers(masks, self.weight, self.bias, self.convolution, bf16)
         optimizer = make_optimizer((layers.weights, layers.biases), self.settings)
         total = torch.zeros(len(masks), dtype=torch.float64, device=masks.device)
         for epoch in range(1, self.settings.epochs + 1):
@@ -190,8 +193,8 @@ class _Training:
     ) -> Tensor:
         """Mean training loss behind each mask: (masks,) float64."""
         images, counts = len(self.trained.labels), self._class_weights()
-        order = torch.from_numpy(epoch_order(images, self.seed, epoch)).to(self.start.device)
-        summed = torch.zeros(len(layers.weights), dtype=torch.float64, device=self.start.device)
+        order = torch.from_numpy(epoch_order(images, self.seed, epoch)).to(self.weight.device)
+        summed = torch.zeros(len(layers.weights), dtype=torch.float64, device=self.weight.device)
         for rows in torch.split(order, batch_sizes(images, self.settings.batch_size)):
             batch = self.trained.at(rows)
             each, weights = layers.losses(batch), counts[batch.labels]
@@ -204,17 +207,17 @@ class _Training:
 
     def _class_weights(self) -> Tensor:
         """What an image of each class counts: (classes,)."""
-        classes = len(self.start)
+        classes = len(self.weight)
         if self.settings.class_weights == "none":
-            return torch.ones(classes, device=self.start.device)
+            return torch.ones(classes, device=self.weight.device)
         weights = balanced(self.trained.labels.cpu().numpy(), classes)
-        return torch.tensor(weights, dtype=torch.float32, device=self.start.device)
+        return torch.tensor(weights, dtype=torch.float32, device=self.weight.device)
 
     @torch.inference_mode()
     def _validated(self, layers: _Layers, held: _Sample, progress: Progress) -> Tensor:
         """Mean loss over those held out behind each mask: (masks,) float64."""
-        summed = torch.zeros(len(layers.weights), dtype=torch.float64, device=self.start.device)
-        rows = torch.arange(len(held.labels), device=self.start.device)
+        summed = torch.zeros(len(layers.weights), dtype=torch.float64, device=self.weight.device)
+        rows = torch.arange(len(held.labels), device=self.weight.device)
         for part in torch.split(rows, self.settings.batch_size):
             summed += layers.losses(held.at(part)).sum(0)
             progress.step()

@@ -22,7 +22,7 @@ from evosearch.evaluation import (
     TrainingTask,
     sample_of,
 )
-from evosearch.training import Trainer
+from evosearch.training import Trainer, features
 from evosearch.training.batches import ResidentData
 from evosearch.training.features import keep_features, kept_features
 from evosearch.training.fit import Fit
@@ -79,6 +79,9 @@ def test_they_are_what_the_trained_network_has_before_its_class_layer_of_the_sam
         pixels = fit.network.scale(alone.train.images)
         entering = torch.nn.Sequential(*list(module)[:-1])(pixels)
     torch.testing.assert_close(kept["features"], entering.cpu())
+    classes = list(module)[-1]
+    torch.testing.assert_close(kept["weight"], classes.weight.detach().cpu())
+    torch.testing.assert_close(kept["bias"], classes.bias.detach().cpu())
 
 
 @pytest.mark.parametrize(
@@ -95,8 +98,12 @@ def test_units_are_those_of_a_linear_class_layer_or_the_channels_of_a_convolutio
 ) -> None:
     task = recipe(text, epochs=1, learning_rate=1e-4)
     found = keep_features(task, resident)
-    assert load(Path(task.place).read_bytes())["features"].shape == shape
+    kept = kept_features(task, found.digest, resident)
+    assert kept.values.shape == shape
     assert found.units == shape[1]
+    assert kept.weight.shape == (len(resident.classes), found.units)
+    assert kept.bias.shape == (len(resident.classes),)
+    assert kept.weight.dtype == kept.bias.dtype == torch.float32
 
 
 def test_made_twice_or_after_they_were_lost_they_are_the_same_file(
@@ -141,6 +148,8 @@ def test_what_is_missing_or_another_is_made_again(
     assert digest_at(task.place) == digest
     assert found.values.equal(sound["features"])
     assert found.labels.equal(sound["labels"])
+    assert found.weight.equal(sound["weight"])
+    assert found.bias.equal(sound["bias"])
     progress.reset_mock()
     kept_features(task, digest, resident, progress)
     assert not progress.step.called
@@ -200,6 +209,25 @@ def test_a_training_that_diverges_leaves_nothing(data: SearchData, recipe: Recip
     assert isinstance(found, Failure)
     assert found.kind is FailureKind.DIVERGED
     assert "the training loss became nan in epoch 1 of 2" in found.message
+    assert not Path(task.place).exists()
+
+
+@pytest.mark.parametrize("name", ["weight", "bias"])
+def test_a_class_layer_that_its_last_step_made_infinite_leaves_nothing(
+    data: SearchData, recipe: Recipe, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    def harmed(_: Fit, layer: torch.nn.Module, *__: object) -> torch.Tensor:
+        layer.get_parameter(name).data[0] = torch.inf
+        return torch.zeros(14, 8)
+
+    monkeypatch.setattr(features, "_values", harmed)
+    task = recipe()
+    found = Trainer(data).handle(task)
+    assert isinstance(found, Failure)
+    assert found.kind is FailureKind.DIVERGED
+    assert found.message == (
+        "a feature of 'C6 B8 P | F8', or a weight of its class layer, is not finite after 2 epochs"
+    )
     assert not Path(task.place).exists()
 
 

@@ -49,13 +49,21 @@ def drawn(*pixels: int) -> tuple[Tensor, Tensor]:
     return values, labels
 
 
+def left() -> dict[str, Tensor]:
+    """The class layer as the features' training left it: some way towards what it has to learn."""
+    generator = torch.Generator().manual_seed(1)
+    weight = torch.randn(2, UNITS, generator=generator) / 2
+    weight[1, :TELLING] += 0.5
+    return {"weight": weight, "bias": torch.tensor([0.5, 0.25])}
+
+
 @pytest.fixture
 def ask(tmp_path: Path) -> Callable[..., MasksTask]:
-    """A task over drawn features, which are kept as if a network had them; keywords change settings or rule."""
+    """A task over drawn features and a drawn class layer, which are kept as if a network had them; keywords change settings or rule."""
 
     def made(*vectors: str, pixels: tuple[int, ...] = (), **how: object) -> MasksTask:
         values, labels = drawn(*pixels)
-        content = save({"features": values, "labels": labels})
+        content = save({"features": values, "labels": labels, **left()})
         place = tmp_path / f"features-{len(pixels)}"
         place.write_bytes(content)
         settings = TrainingSettings(epochs=3, batch_size=7, learning_rate=1e-2)
@@ -76,13 +84,11 @@ VECTORS = (ALL, WITHOUT, "10" * (UNITS // 2), "0" * (UNITS - 1) + "1")
 
 
 def plainly(task: MasksTask, values: Tensor, labels: Tensor, held: Tensor | None = None) -> float:
-    """The loss of a class layer that is trained on features in a plain loop."""
+    """The loss of the class layer that was kept, trained further on features in a plain loop."""
     convolution = values.dim() > 2
     layer: nn.Module = nn.Conv2d(UNITS, 2, 1) if convolution else nn.Linear(UNITS, 2)
-    nn.init.kaiming_normal_(
-        layer.weight, nonlinearity="relu", generator=torch.Generator().manual_seed(task.seed)
-    )
-    nn.init.zeros_(layer.bias)
+    kept = left()
+    layer.load_state_dict({**kept, "weight": kept["weight"].reshape(layer.weight.shape)})
 
     def losses(rows: Tensor) -> Tensor:
         logits = layer(values[rows].unsqueeze(3) if convolution else values[rows])
@@ -179,6 +185,15 @@ def test_what_a_task_asks_for_reaches_the_training(
     )
 
 
+@pytest.mark.parametrize("pixels", [(), (5,)])
+def test_the_seed_is_of_the_order_of_the_images_alone(
+    resident: ResidentData, ask: Ask, pixels: tuple[int, ...]
+) -> None:
+    whole = ask(*VECTORS, pixels=pixels, batch_size=IMAGES)
+    found, other = (train_masks(replace(whole, seed=seed), resident).losses for seed in (7, 8))
+    assert found == pytest.approx(other, rel=1e-5)
+
+
 def test_class_weights_are_of_the_images_that_are_trained_on_and_losses_are_told_without_them(
     resident: ResidentData, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -202,7 +217,7 @@ def test_a_mask_that_diverges_has_the_highest_loss_and_the_others_never_notice(
     place = Path(task.features.place)
     values[:, -1] = 3e38 / UNITS  # finite, and scaled by the number of units infinite
     values[:, -1] *= 2
-    content = save({"features": values, "labels": load(place.read_bytes())["labels"]})
+    content = save({**load(place.read_bytes()), "features": values})
     place.write_bytes(content)
     digest = features._digest(content)
     found = train_masks(
