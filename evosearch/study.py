@@ -143,7 +143,7 @@ class Study:
     def comparison(self, table: StudyTable) -> ComparisonTable | None:
         """Of the arms that were read, by the study's `table`; None before any was. Takes a few seconds."""
         arms = [row.arm for row in table.rows]
-        reference = references_of(arms, self.reference) | own_references(self.settings, arms)
+        reference = {**references_of(arms, self.reference), **own_references(self.settings, arms)}
         return compared(self.home, table, reference, self.config.seed, self._doubts)
 
     @property

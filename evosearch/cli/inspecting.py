@@ -63,7 +63,7 @@ def validate(
     as_json: JSON = False,
     probe: PROBE = True,
 ) -> None:
-    """Check a configuration with its data; print what its search, or its study, would cost."""
+    """Check a configuration with its data; print what it would cost."""
     from evosearch import api
     from evosearch.config import read_config
     from evosearch.reports import cost_lines

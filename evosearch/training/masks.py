@@ -29,10 +29,8 @@ from evosearch.training.features import KeptFeatures, kept_features
 from evosearch.training.numerics import numerics
 from evosearch.training.step import make_optimizer
 
-LOSS_OF_DIVERGED = 1e300
-"""Loss of a mask whose training diverged: above every other, and finite, also if it is multiplied, as journals need it. The other
-masks of its generation never notice.
-"""
+LOSS_OF_DIVERGED = math.inf
+"""Loss of a mask whose training diverged, which has no rank then. The other masks of its generation never notice."""
 
 MOST_NUMBERS = 2**25
 """Of a tensor that grows with the masks, 128 MiB; more masks are trained in parts, one after another."""

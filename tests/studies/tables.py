@@ -43,8 +43,8 @@ def crossed_table():
     """Of a batch-norm study: each variant is held against ORIGIN by its own optimizer."""
     rights = {"origin-sgd": 150, "origin-adam": 170, "variant1-sgd": 110, "variant1-adam": 168}
     arms = [answering(name, (right, right + 2, right + 4), (0, 1, 2)) for name, right in rights.items()]
-    own = {"variant1-sgd": "origin-sgd", "variant1-adam": "origin-adam"}
-    return comparison_table(arms, "origin-adam", 0, STUDY, draws=500, references=own)
+    references = dict.fromkeys(rights, "origin-adam") | {"variant1-sgd": "origin-sgd"}
+    return comparison_table(arms, references, 0, STUDY, draws=500)
 
 
 def small_table(**changes):

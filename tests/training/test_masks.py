@@ -1,6 +1,5 @@
 """The class layer behind a dropout layer, trained once for each of many masks at once."""
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -225,7 +224,6 @@ def test_a_mask_that_diverges_has_the_highest_loss_and_the_others_never_notice(
     ).losses
     alone = train_masks(replace(task, masks=Masks((WITHOUT[:-1] + "0",), digest)), resident).losses
     assert found[1] == LOSS_OF_DIVERGED
-    assert math.isfinite(11 * LOSS_OF_DIVERGED)
     assert found[0] == pytest.approx(alone[0], rel=1e-5)
     assert found[0] < 10
 
