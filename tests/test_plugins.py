@@ -100,7 +100,7 @@ def test_the_schema_and_the_reference_have_their_keys_with_their_meaning(evosear
     [
         (
             "strategy.name=lader",
-            'strategy.name is "lader"; expected eavl, random, evo_cnn, list or ladder (of evosearch-example 1.0); did you mean ladder?',
+            'strategy.name is "lader"; expected eavl, random, evo_cnn, list, features, masks or ladder (of evosearch-example 1.0); did you mean ladder?',
         ),
         (
             "data.name=mnist",

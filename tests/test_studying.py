@@ -262,7 +262,7 @@ def test_the_batch_norm_study_of_a_search_takes_its_configuration(home, config, 
     assert len(rows) in (4, 6), "a variant that the best is itself is trained once"
     found = study.comparison(study.table)
     held = {row.figures.name: row.figures.comparison for row in found.rows}
-    assert found.reference == "origin-adam"
+    assert found.references["origin-adam"] == "origin-adam"
     assert {one.reference for name, one in held.items() if name.endswith("sgd") and "variant" in name} == {
         "origin-sgd"
     }

@@ -21,7 +21,7 @@ def sample_of(images: int, share: float, seed: int) -> Labels:
     `share`: above 0 and up to 1. `seed`: of the `FeaturesTask`.
 
     >>> sample_of(40, 0.1, seed=7).tolist()
-    [0, 1, 2, 3]
+    [1, 3, 5, 13]
     """
     return np.sort(_in_order_drawn(images, seed)[: _count(images, share)])
 

@@ -49,6 +49,7 @@ class MemberPlan:
     def name(self, study: str) -> str:
         """What the search is called.
 
+        >>> from evosearch.search import EavlSettings
         >>> MemberPlan(ArmPlan("eavl", EavlSettings(), SearchSpace(), TrainingSettings()), 3).name("ablation")
         'ablation/eavl-seed-3'
         """
