@@ -147,7 +147,10 @@ def test_each_networks_arms_are_compared_with_its_own_ga_and_rates_are_a_column(
         f"{network}-{arm}": None if arm == "ga" else f"{network}-ga" for network in NETWORKS for arm in ARMS
     }
     text = study_markdown(ended.table, comparison)
-    assert "dropout, every arm held against the one that is named beside its difference, one of resnet18-ga, network-07476739-ga" in text
+    assert (
+        "dropout, every arm held against the one that is named beside its difference, one of resnet18-ga, network-07476739-ga"
+        in text
+    )
     assert (
         "of 1 epoch each: resnet18-grid 3 evaluations, network-07476739-grid 3 evaluations, every other arm 1"
         in text

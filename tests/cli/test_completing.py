@@ -73,7 +73,11 @@ def test_examples_are_offered():
 
 
 def test_keys_are_offered_as_set_takes_them():
-    assert complete("validate", "--set", "strategy.p") == ["strategy.phi=", "strategy.population=", "strategy.pretrain_epochs="]
+    assert complete("validate", "--set", "strategy.p") == [
+        "strategy.phi=",
+        "strategy.population=",
+        "strategy.pretrain_epochs=",
+    ]
     everything = complete("run", "--set", "")
     assert {"seed=", "data.root=", "strategy.evaluations=", "final.epochs="} <= set(everything)
     assert len(everything) == len(set(everything))

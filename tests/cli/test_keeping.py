@@ -139,7 +139,9 @@ def test_at_a_terminal_the_name_is_asked_for(own_finished, monkeypatch, typed, s
 
 
 def test_what_is_driven_is_not_deleted(own_finished):
-    lock = FileLocks(Path("runs/tiny").resolve()).acquire(1)
+    with closing(sqlite3.connect("runs/journal.db")) as journal:
+        (term,) = journal.execute("select term from searches where name = 'tiny'").fetchone()
+    lock = FileLocks(Path("runs/tiny").resolve()).acquire(term)
     ended = own_finished("delete", "tiny", "--yes")
     lock.release(driven=True)
     assert ended.status == 4
