@@ -31,7 +31,7 @@ BUSY = "ray::WorkerActor.run"
 Seen = TypeVar("Seen")
 
 
-def until(look: Callable[[], Seen], what: str, seconds: float = 30.0) -> Seen:
+def until(look: Callable[[], Seen], what: str, seconds: float = 90.0) -> Seen:
     """What `look` returns as soon as it is true.
 
     Raises:
@@ -153,9 +153,9 @@ class Arena:
         """No worker that any search of this cluster ever had is alive, on whichever node it was.
 
         Raises:
-            TimeoutError: some are, 15 seconds after their driver has ended.
+            TimeoutError: some are, 45 seconds after their driver has ended; it takes a few on a quiet machine.
         """
-        until(lambda: not self._survivors(), f"no worker is left: {self._survivors()}", 15)
+        until(lambda: not self._survivors(), f"no worker is left: {self._survivors()}", 45)
 
     def _survivors(self) -> list[psutil.Process]:
         logs = Path(self.cluster.head_node.get_logs_dir_path())

@@ -14,7 +14,7 @@ from tests.chaos.arena import Arena
 from tests.chaos.missing import cannot_run
 from tests.chaos.searches import Search
 
-pytestmark = [pytest.mark.chaos, pytest.mark.ray, pytest.mark.timeout(60, func_only=True)]
+pytestmark = [pytest.mark.chaos, pytest.mark.ray, pytest.mark.timeout(240, func_only=True)]
 
 
 @pytest.fixture

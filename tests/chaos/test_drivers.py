@@ -15,7 +15,7 @@ from tests.chaos.searches import Driver, Search
 
 Instant = Literal["imports", "opened", "holds"]
 
-pytestmark = [pytest.mark.chaos, pytest.mark.ray, pytest.mark.timeout(60, func_only=True)]
+pytestmark = [pytest.mark.chaos, pytest.mark.ray, pytest.mark.timeout(240, func_only=True)]
 
 AT_WORK = 15
 """So many kills come while evaluations run."""
@@ -54,7 +54,7 @@ def _kill(driver: Driver) -> None:
     assert driver.process.returncode == -signal.SIGKILL
 
 
-@pytest.mark.timeout(240, func_only=True)
+@pytest.mark.timeout(580, func_only=True)
 def test_a_search_whose_driver_is_killed_twenty_times_ends_as_the_undisturbed_one(
     arena: Arena, tmp_path: Path
 ) -> None:

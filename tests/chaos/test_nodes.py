@@ -12,7 +12,7 @@ from tests.chaos.arena import BUSY, Arena, until
 from tests.chaos.evaluators import TracingEvaluator, traces
 from tests.chaos.searches import Search
 
-pytestmark = [pytest.mark.chaos, pytest.mark.ray, pytest.mark.timeout(60, func_only=True)]
+pytestmark = [pytest.mark.chaos, pytest.mark.ray, pytest.mark.timeout(240, func_only=True)]
 
 
 def _node_of(worker: str) -> str:
