@@ -252,10 +252,16 @@ def test_where_features_fail_the_other_arms_are_trained_and_the_table_says_why(h
 @pytest.mark.parametrize(
     ("section", "told"),
     [
-        ("{kind: dropout, networks: [resnet19]}", r"study\.networks has the network 'resnet19', which is no hand-made"),
-        ("{kind: dropout, networks: [resnet18], sample: 0.01}", r"study\.sample is 0\.01: \d+ of 1,?\d+ training images"),
+        (
+            "{kind: dropout, networks: [resnet19]}",
+            r"study\.networks has the network 'resnet19', which is no hand-made",
+        ),
+        (
+            "{kind: dropout, networks: [resnet18], sample: 0.01}",
+            r"study\.sample is 0\.01: \d+ of 1,?\d+ training images",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_is_refused_before_anything_is_trained(home, api, section, told):
     study_file(section)
     read, source = read_config(Path("rates.yaml"))

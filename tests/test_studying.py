@@ -169,10 +169,13 @@ def test_other_keys_are_refused_by_name(home, baselines, api, scripted):
     api.run_study(baselines, home)
     for changed, told in (
         ({"training": replace(baselines.training, epochs=2)}, "training.epochs: 2 here, 1 in the journal"),
-        ({"study": replace(baselines.study, seeds=(0,))}, r"study.seeds: \[0\] here, \[0, 1\] in the journal"),
+        (
+            {"study": replace(baselines.study, seeds=(0,))},
+            r"study.seeds: \[0\] here, \[0, 1\] in the journal",
+        ),
         ({"study": replace(baselines.study, networks=("mine",))}, r"study.networks: \['mine'\] here"),
         ({"strategy": replace(baselines.strategy, generations=3)}, "strategy.generations: 3 here, 2 in"),
-    ):  # fmt: skip
+    ):
         with pytest.raises(
             SearchConflictError, match=f"'compare' is a study of another configuration: {told}"
         ):

@@ -136,28 +136,64 @@ def test_a_sample_below_a_batch_is_refused_before_anything_is_trained(study):
 def test_what_cannot_be_is_refused_in_one_line_and_nothing_is_begun(study, refused):
     study("run", "tiny.yaml")
     for arguments, told in (
-        (("run", "compare.yaml"), "study.kind is baselines: the file is a study's, which `evosearch baselines FILE`"),
+        (
+            ("run", "compare.yaml"),
+            "study.kind is baselines: the file is a study's, which `evosearch baselines FILE`",
+        ),
         (("ablation", "compare.yaml"), "study.kind is baselines; `evosearch baselines compare.yaml` runs it"),
-        (("batchnorm", "compare.yaml"), "study.kind is baselines; `evosearch baselines compare.yaml` runs it"),
+        (
+            ("batchnorm", "compare.yaml"),
+            "study.kind is baselines; `evosearch baselines compare.yaml` runs it",
+        ),
         (("baselines", "tiny.yaml"), "tiny.yaml has no section study; add `study: {kind: baselines}`, or"),
-        (("baselines", "compare.yaml", "--set", "study.networks=[resnet19]"), "has the network 'resnet19', which is no"),
-        (("baselines", "compare.yaml", "--address", "http://head:8265"), "is a job server; `evosearch submit` with it"),
-        (("ablation", "compare.yaml", "--set", "study={kind: ablation}", "--set", "strategy={name: random}"),
-         "strategy.name is 'random'; an ablation takes an evolution apart"),
-        (("run", "compare.yaml", "--set", RATES), "study.kind is dropout: the file is a study's, which `evosearch dropout FILE`"),
+        (
+            ("baselines", "compare.yaml", "--set", "study.networks=[resnet19]"),
+            "has the network 'resnet19', which is no",
+        ),
+        (
+            ("baselines", "compare.yaml", "--address", "http://head:8265"),
+            "is a job server; `evosearch submit` with it",
+        ),
+        (
+            (
+                "ablation",
+                "compare.yaml",
+                "--set",
+                "study={kind: ablation}",
+                "--set",
+                "strategy={name: random}",
+            ),
+            "strategy.name is 'random'; an ablation takes an evolution apart",
+        ),
+        (
+            ("run", "compare.yaml", "--set", RATES),
+            "study.kind is dropout: the file is a study's, which `evosearch dropout FILE`",
+        ),
         (("dropout", "compare.yaml"), "study.kind is baselines; `evosearch baselines compare.yaml` runs it"),
         (("batchnorm", "nothing"), "there is no search 'nothing'"),
-        (("baselines", "compare.yaml", "--set", "study.networks=[{network: resnet18, weights: w}]"),
-         "study.networks: there is no file of weights 'w'"),
-        (("baselines", "compare.yaml", "--set", "study.networks=[{network: evolved, weights: w}]"),
-         "study.networks has evolved with the weights 'w'; what a search finds starts from random ones"),
-        (("batchnorm", "tiny", "--set", "study.network=P | F4"), "study.network is 'P | F4', without a convolution"),
-        (("batchnorm", "tiny", "--set", "study.kind=batch_norm"), 'study.kind is "batch_norm"; expected baselines, abl'),
-        (("ablation", "compare.yaml", "--set", "study={kind: ablation, arms: [eavl, dance]}"),
-         'study.arms[1] is "dance"; expected vgg16_bn, random'),
+        (
+            ("baselines", "compare.yaml", "--set", "study.networks=[{network: resnet18, weights: w}]"),
+            "study.networks: there is no file of weights 'w'",
+        ),
+        (
+            ("baselines", "compare.yaml", "--set", "study.networks=[{network: evolved, weights: w}]"),
+            "study.networks has evolved with the weights 'w'; what a search finds starts from random ones",
+        ),
+        (
+            ("batchnorm", "tiny", "--set", "study.network=P | F4"),
+            "study.network is 'P | F4', without a convolution",
+        ),
+        (
+            ("batchnorm", "tiny", "--set", "study.kind=batch_norm"),
+            'study.kind is "batch_norm"; expected baselines, abl',
+        ),
+        (
+            ("ablation", "compare.yaml", "--set", "study={kind: ablation, arms: [eavl, dance]}"),
+            'study.arms[1] is "dance"; expected vgg16_bn, random',
+        ),
         (("baselines", "compare.yaml", "--seeds", "1,1"), "--seeds 1,1: 1 is there twice"),
         (("baselines", "compare.yaml", "--set", "study.seeds=[]"), "study.seeds holds 0 seeds"),
-    ):  # fmt: skip
+    ):
         assert told in refused(*arguments)
         assert "compare" not in study("status").out
 
@@ -166,12 +202,24 @@ def test_of_a_study_that_has_ended_nothing_else_is_taken(study, refused):
     study("run", "tiny.yaml")
     study("baselines", "compare.yaml")
     for arguments, told in (
-        (("results", "compare", "--top", "1"), "--top 1 is of one search's chromosomes, and 'compare' is a study"),
-        (("results", "tiny", "--format", "markdown"), "--format markdown is of a study's table, and 'tiny' is none"),
-        (("resume", "compare", "--generations", "5"), "--generations 5: 'compare' is a study, whose searches"),
+        (
+            ("results", "compare", "--top", "1"),
+            "--top 1 is of one search's chromosomes, and 'compare' is a study",
+        ),
+        (
+            ("results", "tiny", "--format", "markdown"),
+            "--format markdown is of a study's table, and 'tiny' is none",
+        ),
+        (
+            ("resume", "compare", "--generations", "5"),
+            "--generations 5: 'compare' is a study, whose searches",
+        ),
         (("batchnorm", "compare"), "'compare' is a group of 2 members; name one"),
-        (("baselines", "compare.yaml", "--set", "training.epochs=2"), "'compare' is a study of another configuration"),
-    ):  # fmt: skip
+        (
+            ("baselines", "compare.yaml", "--set", "training.epochs=2"),
+            "'compare' is a study of another configuration",
+        ),
+    ):
         assert told in refused(*arguments)
 
 

@@ -52,22 +52,40 @@ def test_a_union_reads_back_from_its_json_form_and_a_missing_key_of_a_part_means
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("data.parts.numbers={}", "data.parts.numbers.name is missing; say which source the part is of: digits,"),
-        ("data.parts.numbers={name: digit}", "data.parts.numbers.name is \"digit\"; expected digits, covid_ct"),
-        ("data.parts.numbers={name: union, parts: {}}", "data.parts.numbers.name is 'union'; a part is no union"),
+        (
+            "data.parts.numbers={}",
+            "data.parts.numbers.name is missing; say which source the part is of: digits,",
+        ),
+        ("data.parts.numbers={name: digit}", 'data.parts.numbers.name is "digit"; expected digits, covid_ct'),
+        (
+            "data.parts.numbers={name: union, parts: {}}",
+            "data.parts.numbers.name is 'union'; a part is no union",
+        ),
         ("data.parts.mine.root=5", "data.parts.mine.root is 5; expected text"),
-        ("data.parts.mine.image_size=3", "data.parts.mine.image_size is 3; it must lie between 4 and 4096 pixels"),
-        ("data.parts.mine.image_size=9", "data.parts.mine.image_size is 9, but the union's is 8; leave it out"),
+        (
+            "data.parts.mine.image_size=3",
+            "data.parts.mine.image_size is 3; it must lie between 4 and 4096 pixels",
+        ),
+        (
+            "data.parts.mine.image_size=9",
+            "data.parts.mine.image_size is 9, but the union's is 8; leave it out",
+        ),
         ("data.parts.mine.roots=x", "data.parts.mine.roots is unknown; did you mean root?"),
         ("data.parts.theirs.rote=x", "data.parts.theirs.rote is unknown; did you mean root?"),
         ("data.parts.theirs={name: covid_ct}", "data.parts.theirs.root is missing; add it"),
-        ("data.parts=[digits]", "data.parts is [\"digits\"]; expected keys and values below it, or leave it out"),
+        (
+            "data.parts=[digits]",
+            'data.parts is ["digits"]; expected keys and values below it, or leave it out',
+        ),
         ("data.parts={}", "data.parts has 0 parts; a union is of at least two"),
         ("data.parts.mine=7", "data.parts.mine is 7; expected keys and values below it"),
         ("data.classes.yours={a: b}", "data.classes.yours is of no part; parts are mine, theirs, numbers"),
-        ("data.root=x", "data.root is unknown; it belongs to data.name covid_ct; known here are name, image_size"),
+        (
+            "data.root=x",
+            "data.root is unknown; it belongs to data.name covid_ct; known here are name, image_size",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong_with_a_part_is_one_line_with_its_key(write, given, message):
     with pytest.raises(ConfigError) as caught:
         load_config(write(TWO), [given])

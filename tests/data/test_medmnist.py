@@ -102,8 +102,14 @@ def test_what_is_in_it_is_reported(tmp_path: Path) -> None:
             {"train_images": np.zeros((12, 784), np.uint8)},
             "has train_images of shape (12, 784) and type uint8; expected (N, height, width) or (N, height, width, 3) of uint8",
         ),
-        ({"val_images": np.zeros((6, 28, 28, 28), np.uint8)}, "has val_images of shape (6, 28, 28, 28) and type uint8; exp"),
-        ({"val_images": np.zeros((6, 28, 28))}, "has val_images of shape (6, 28, 28) and type float64; expected"),
+        (
+            {"val_images": np.zeros((6, 28, 28, 28), np.uint8)},
+            "has val_images of shape (6, 28, 28, 28) and type uint8; exp",
+        ),
+        (
+            {"val_images": np.zeros((6, 28, 28))},
+            "has val_images of shape (6, 28, 28) and type float64; expected",
+        ),
         (
             {"val_images": np.asfortranarray(np.zeros((6, 28, 28), np.uint8))},
             "has val_images of shape (6, 28, 28) and type uint8, column by column; expected",
@@ -124,8 +130,14 @@ def test_what_is_in_it_is_reported(tmp_path: Path) -> None:
             {"test_labels": np.zeros((7, 1), np.uint8)},
             "has test_labels of shape (7, 1) and type uint8; expected one whole number for each of 8 images",
         ),
-        ({"test_labels": np.zeros(8)}, "has test_labels of shape (8,) and type float64; expected one whole number"),
-        ({"test_labels": np.array(["a"] * 8)}, "has test_labels of shape (8,) and type <U1; expected one whole number"),
+        (
+            {"test_labels": np.zeros(8)},
+            "has test_labels of shape (8,) and type float64; expected one whole number",
+        ),
+        (
+            {"test_labels": np.array(["a"] * 8)},
+            "has test_labels of shape (8,) and type <U1; expected one whole number",
+        ),
         (
             {"val_labels": np.array([{}] * 6)},
             "holds pickled objects in val_labels, which are never read: they may run anything; save it as an array of whole "
@@ -148,10 +160,19 @@ def test_what_is_in_it_is_reported(tmp_path: Path) -> None:
             "class '2' has 1 image, none of them in train and test; every split needs at least an image of every class: add "
             "images",
         ),
-        ({"test_images": np.zeros((0, 28, 28), np.uint8), "test_labels": np.zeros((0, 1), np.uint8)}, "class '0' has 9 images"),
-        ({word: np.zeros((count, 1), int) for word, count in (("train_labels", 12), ("val_labels", 6), ("test_labels", 8))}, "only one class ('0') was found"),
+        (
+            {"test_images": np.zeros((0, 28, 28), np.uint8), "test_labels": np.zeros((0, 1), np.uint8)},
+            "class '0' has 9 images",
+        ),
+        (
+            {
+                word: np.zeros((count, 1), int)
+                for word, count in (("train_labels", 12), ("val_labels", 6), ("test_labels", 8))
+            },
+            "only one class ('0') was found",
+        ),
     ],
-)  # fmt: skip
+)
 def test_arrays_of_another_form_are_refused_by_name(
     tmp_path: Path, other: dict[str, Any], message: str
 ) -> None:

@@ -118,16 +118,48 @@ def test_different_classes_are_refused_in_one_line_that_names_both_parts(two: Pa
         ({}, {}, "data.parts has 0 parts; a union is of at least two"),
         ({"a": DigitsSettings()}, {}, "data.parts has 1 part; a union is of at least two: add one"),
         ({"a/b": DigitsSettings(), "c": DigitsSettings()}, {}, "data.parts has a part called 'a/b'; images'"),
-        ({"a": DigitsSettings(image_size=9), "b": DigitsSettings()}, {}, "data.parts.a.image_size is 9, but the union's is 8;"),
-        ({"a": DigitsSettings(), "b": DigitsSettings(channels=3)}, {}, "data.parts.b.channels is 3, but the union's is 1;"),
-        ({"a": DigitsSettings(positive=0), "b": DigitsSettings()}, {}, "data.parts.a.positive is 0; it is a key of the"),
-        ({"a": DigitsSettings(positive="1"), "b": DigitsSettings()}, {}, "data.parts.a.positive is 1; it is a key of the"),
-        ({"a": DigitsSettings(), "b": ImageFolderSettings(root="x", neutral=True)}, {}, "data.parts.b.neutral is True; it"),
-        ({"a": DigitsSettings(exclude_twins=True), "b": DigitsSettings()}, {}, "data.parts.a.exclude_twins is True; it"),
-        ({"a": DigitsSettings(), "b": DigitsSettings()}, {"classes": {"c": {}}}, "data.classes.c is of no part; parts are a, b"),
-        ({"a": DigitsSettings(), "b": DigitsSettings()}, {"neutral": True}, "data.neutral is true, but the part 'data.parts.a'"),
+        (
+            {"a": DigitsSettings(image_size=9), "b": DigitsSettings()},
+            {},
+            "data.parts.a.image_size is 9, but the union's is 8;",
+        ),
+        (
+            {"a": DigitsSettings(), "b": DigitsSettings(channels=3)},
+            {},
+            "data.parts.b.channels is 3, but the union's is 1;",
+        ),
+        (
+            {"a": DigitsSettings(positive=0), "b": DigitsSettings()},
+            {},
+            "data.parts.a.positive is 0; it is a key of the",
+        ),
+        (
+            {"a": DigitsSettings(positive="1"), "b": DigitsSettings()},
+            {},
+            "data.parts.a.positive is 1; it is a key of the",
+        ),
+        (
+            {"a": DigitsSettings(), "b": ImageFolderSettings(root="x", neutral=True)},
+            {},
+            "data.parts.b.neutral is True; it",
+        ),
+        (
+            {"a": DigitsSettings(exclude_twins=True), "b": DigitsSettings()},
+            {},
+            "data.parts.a.exclude_twins is True; it",
+        ),
+        (
+            {"a": DigitsSettings(), "b": DigitsSettings()},
+            {"classes": {"c": {}}},
+            "data.classes.c is of no part; parts are a, b",
+        ),
+        (
+            {"a": DigitsSettings(), "b": DigitsSettings()},
+            {"neutral": True},
+            "data.neutral is true, but the part 'data.parts.a'",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_union_that_cannot_be_is_refused_by_its_key(
     parts: dict[str, DataSettings], given: Any, message: str
 ) -> None:

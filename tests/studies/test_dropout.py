@@ -15,17 +15,20 @@ DIGEST = "ab" * 32
 COMMON = Common(EavlSettings(fitness="auroc"), SearchSpace(), TrainingSettings(epochs=3))
 MINE = "C8 P | F4"
 ALL = ("ga", "fixed", "none", "grid", "random", "first", "uniform", "weighted")
-FOUND = Spent(6.0, (), (6.0,), features=Features(DIGEST, 4, 6.0))
+KEPT = Spent(6.0, (), (6.0,), features=Features(DIGEST, 4, 6.0))
 GENETIC = Spent(
     8.0,
     (),
     (5.0, 3.0),
-    masks=((0, Masks(("0111", "0011"), DIGEST), Losses((0.5, 0.75), 5.0)), (1, Masks(("0001",), DIGEST), Losses((0.25,), 3.0))),
-)  # fmt: skip
+    masks=(
+        (0, Masks(("0111", "0011"), DIGEST), Losses((0.5, 0.75), 5.0)),
+        (1, Masks(("0001",), DIGEST), Losses((0.25,), 3.0)),
+    ),
+)
 RANDOM = Spent(8.0, (), masks=((0, Masks(("0011",), DIGEST), Losses((0.5,), 8.0)),))
 TRAINED = Spent(2.0, (2.0,), (2.0,))
 SEARCHED = {
-    ("resnet18-features", 5): FOUND,
+    ("resnet18-features", 5): KEPT,
     ("resnet18-masks", 5): GENETIC,
     ("resnet18-random-masks", 5): RANDOM,
 }
@@ -60,10 +63,17 @@ def test_features_come_first_of_each_network_from_each_seed():
 
 def test_masks_are_bred_over_the_features_that_were_kept_and_drawn_beside_them():
     asked = study(population=7, cycle=3, shares=(0.2, 0.8), objective="validation", sample=0.3)
-    found = arms(steps(asked)["masks"], {("resnet18-features", 5): FOUND})
+    found = arms(steps(asked)["masks"], {("resnet18-features", 5): KEPT})
     genetic = MasksSettings(
-        network="resnet18", features=DIGEST, units=4, sample=0.3, population=7, cycle=3, shares=(0.2, 0.8), objective="validation"
-    )  # fmt: skip
+        network="resnet18",
+        features=DIGEST,
+        units=4,
+        sample=0.3,
+        population=7,
+        cycle=3,
+        shares=(0.2, 0.8),
+        objective="validation",
+    )
     assert {name: arm.strategy for name, arm in found.items()} == {
         "resnet18-masks": genetic,
         "resnet18-random-masks": replace(genetic, breeding="random"),
@@ -154,7 +164,7 @@ def test_what_no_arm_rests_on_is_not_searched(asked, expected):
 
 
 def test_only_the_searches_are_begun_that_arms_rest_on():
-    kept = {("resnet18-features", 5): FOUND}
+    kept = {("resnet18-features", 5): KEPT}
     assert set(arms(steps(study(arms=("random",)))["masks"], kept)) == {"resnet18-random-masks"}
     assert set(arms(steps(study(arms=("fixed", "grid")))["masks"], kept)) == {"resnet18-masks"}
 
