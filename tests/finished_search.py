@@ -128,3 +128,41 @@ def hold_late(monkeypatch, what):
         return hold(session, *arguments)
 
     monkeypatch.setattr(SearchSession, "hold", late)
+
+
+class DyingPool(ScriptedPool):
+    """One whose driver is killed at the n-th time that it waits."""
+
+    def __init__(self, evaluator, waits):
+        super().__init__(evaluator)
+        self._waits = waits
+
+    def poll(self, timeout):
+        self._waits -= 1
+        if self._waits < 0:
+            raise ZeroDivisionError("killed")
+        return super().poll(timeout)
+
+
+def killed_to_its_end(api, home, config, evaluator, *, waits, least, most=20):
+    """The study `config`, whose driver dies at each wait after `waits` of them, and is run or resumed again until it ends.
+
+    `least`, `most`: deaths that it takes.
+    """
+
+    def make_pool(executor, settings, threads, factory, data, reach=None):
+        return DyingPool(evaluator(data, "cpu"), waits=waits)
+
+    deaths = 0
+    with api.giving(make_pool=make_pool):
+        while True:
+            try:
+                study = (
+                    api.run_study(config, home) if deaths % 2 == 0 else api.resume_study(config.name, home)
+                )
+                break
+            except ZeroDivisionError:
+                deaths += 1
+                assert deaths < most
+    assert deaths >= least
+    return study

@@ -14,8 +14,8 @@ from evosearch.session import SearchSession
 from evosearch.storage import open_home
 from evosearch.studies.dropout import grid_of, uniform_rate
 from evosearch.studying import begun_study, open_study
-from evosearch.testing import FormulaEvaluator, ScriptedPool
-from tests.finished_search import TINY, Api, measure, script_workers
+from evosearch.testing import FormulaEvaluator
+from tests.finished_search import TINY, Api, killed_to_its_end, measure, script_workers
 
 BRED = "sample: 0.3, population: 4, cycle: 2"
 SECTION = f"{{kind: dropout, networks: [resnet18, C8 P | F4], {BRED}, arms: [ga, fixed, none, grid, random, first, uniform]}}"
@@ -163,38 +163,11 @@ def test_each_networks_arms_are_compared_with_its_own_ga_and_rates_are_a_column(
     assert "depth outside" not in text, "no network was drawn from the initial range"
 
 
-class DyingPool(ScriptedPool):
-    """One whose driver is killed at the n-th time that it waits."""
-
-    def __init__(self, evaluator, waits):
-        super().__init__(evaluator)
-        self._waits = waits
-
-    def poll(self, timeout):
-        self._waits -= 1
-        if self._waits < 0:
-            raise ZeroDivisionError("killed")
-        return super().poll(timeout)
-
-
 def test_killed_anywhere_and_run_again_it_ends_with_the_same_table(home, api):
     config = study_file(FEW)
     whole = documents(api.run_study(config, home))
     killed = replace(config, name="killed")
-
-    def make_pool(executor, settings, threads, factory, data, reach=None):
-        return DyingPool(Priced()(data, "cpu"), waits=2)
-
-    deaths = 0
-    with api.giving(make_pool=make_pool):
-        while True:
-            try:
-                study = api.run_study(killed, home) if deaths % 2 == 0 else api.resume_study("killed", home)
-                break
-            except ZeroDivisionError:
-                deaths += 1
-                assert deaths < 40
-    assert deaths > 4
+    study = killed_to_its_end(api, home, killed, Priced(), waits=2, least=5, most=40)
     found = documents(study)
     assert found["fingerprint"] == whole["fingerprint"]
     assert str(found).replace("killed", "rates") == str(whole)

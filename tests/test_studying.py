@@ -19,7 +19,7 @@ from evosearch.session import SearchSession
 from evosearch.studies import NamedNetwork, versions_of
 from evosearch.studying import batchnorm_of, begun_study, is_study, open_study
 from evosearch.testing import FormulaEvaluator, Script, ScriptedPool
-from tests.finished_search import TINY, measure, script_workers
+from tests.finished_search import TINY, DyingPool, killed_to_its_end, measure, script_workers
 
 NETWORKS = "[evolved, resnet18, {network: 'C8 P | F4', name: mine}]"
 
@@ -119,38 +119,11 @@ def test_a_finished_study_leaves_its_table_beside_its_members(home, baselines, a
     assert f'"fingerprint": "{table.fingerprint}"' in (home.folder / "compare" / "table.json").read_text()
 
 
-class DyingPool(ScriptedPool):
-    """One whose driver is killed at the n-th time that it waits."""
-
-    def __init__(self, evaluator, waits):
-        super().__init__(evaluator)
-        self._waits = waits
-
-    def poll(self, timeout):
-        self._waits -= 1
-        if self._waits < 0:
-            raise ZeroDivisionError("killed")
-        return super().poll(timeout)
-
-
 def test_killed_anywhere_and_run_again_a_study_ends_with_the_same_table(home, baselines, api, scripted):
     undisturbed = api.run_study(baselines, home)
     whole = study_document(undisturbed.table, undisturbed.comparison(undisturbed.table))
     killed = replace(baselines, name="killed")
-
-    def make_pool(executor, settings, threads, factory, data, reach=None):
-        return DyingPool(FormulaEvaluator()(data, "cpu"), waits=6)
-
-    deaths = 0
-    with api.giving(make_pool=make_pool):
-        while True:
-            try:
-                study = api.run_study(killed, home) if deaths % 2 == 0 else api.resume_study("killed", home)
-                break
-            except ZeroDivisionError:
-                deaths += 1
-                assert deaths < 20
-    assert deaths > 2
+    study = killed_to_its_end(api, home, killed, FormulaEvaluator(), waits=6, least=3)
     found = study_document(study.table, study.comparison(study.table))
     assert found["fingerprint"] == whole["fingerprint"]
     assert str(found).replace("killed", "compare") == str(whole)
@@ -428,20 +401,7 @@ def test_killed_anywhere_a_study_with_an_arm_that_diverges_ends_with_the_same_ta
     script_workers(api, Failing(hits=is_evolved))
     whole = api.run_study(few, home).table
     killed = replace(few, name="killed")
-
-    def make_pool(executor, settings, threads, factory, data, reach=None):
-        return DyingPool(Failing(hits=is_evolved)(data, "cpu"), waits=3)
-
-    deaths = 0
-    with api.giving(make_pool=make_pool):
-        while True:
-            try:
-                study = api.run_study(killed, home) if deaths % 2 == 0 else api.resume_study("killed", home)
-                break
-            except ZeroDivisionError:
-                deaths += 1
-                assert deaths < 20
-    assert deaths > 2
+    study = killed_to_its_end(api, home, killed, Failing(hits=is_evolved), waits=3, least=3)
     assert study.table.fingerprint == whole.fingerprint
     assert [row.notes for row in study.table.rows] == [row.notes for row in whole.rows]
 

@@ -1,7 +1,7 @@
 """`baselines`, `ablation`, `batchnorm` and `dropout`: the commands that compare; each goes on with what it began."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -60,46 +60,52 @@ WEIGHTS = Annotated[
 ]
 
 
-def baselines(
-    context: typer.Context,
-    config: CONFIG,
-    override: SET = None,
-    name: STUDY_NAME = None,
-    seeds: SEEDS = None,
-    as_json: JSON = False,
-    workers: WORKERS = None,
-    executor: EXECUTOR = None,
-    address: ADDRESS = None,
-    storage: STORAGE = None,
-    takeover: TAKEOVER = False,
-) -> None:
+def _of_file(kind: str, told: str) -> Callable[..., None]:
+    """The command `kind`, which runs a file's study of that kind; `told`: its help."""
+
+    def command(
+        context: typer.Context,
+        config: CONFIG,
+        override: SET = None,
+        name: STUDY_NAME = None,
+        seeds: SEEDS = None,
+        as_json: JSON = False,
+        workers: WORKERS = None,
+        executor: EXECUTOR = None,
+        address: ADDRESS = None,
+        storage: STORAGE = None,
+        takeover: TAKEOVER = False,
+    ) -> None:
+        loaded, source = _read(kind, config, override, name, seeds, workers)
+        _run(context, loaded, source, as_json, storage, executor, address, takeover)
+
+    command.__name__, command.__doc__ = kind, told
+    return command
+
+
+baselines = _of_file(
+    "baselines",
     """Compare the evolved network with hand-made ones.
 
     On the same data, budget and seeds; the same again goes on.
-    """
-    loaded, source = _read("baselines", config, override, name, seeds, workers)
-    _run(context, loaded, source, as_json, storage, executor, address, takeover)
+    """,
+)
 
-
-def ablation(
-    context: typer.Context,
-    config: CONFIG,
-    override: SET = None,
-    name: STUDY_NAME = None,
-    seeds: SEEDS = None,
-    as_json: JSON = False,
-    workers: WORKERS = None,
-    executor: EXECUTOR = None,
-    address: ADDRESS = None,
-    storage: STORAGE = None,
-    takeover: TAKEOVER = False,
-) -> None:
+ablation = _of_file(
+    "ablation",
     """Compare the evolution with searches that lack a part of it.
 
     With equal budgets; the same again goes on.
-    """
-    loaded, source = _read("ablation", config, override, name, seeds, workers)
-    _run(context, loaded, source, as_json, storage, executor, address, takeover)
+    """,
+)
+
+dropout = _of_file(
+    "dropout",
+    """Search networks' rate of dropout, and compare it with others.
+
+    By a genetic algorithm over masks, then trained; the same again goes on.
+    """,
+)
 
 
 def batchnorm(
@@ -131,27 +137,6 @@ def batchnorm(
         with opened(storage) as home:
             words = _overrides(overrides, seeds, workers)
             loaded, source = batchnorm_of(name, home, words, called)
-    _run(context, loaded, source, as_json, storage, executor, address, takeover)
-
-
-def dropout(
-    context: typer.Context,
-    config: CONFIG,
-    override: SET = None,
-    name: STUDY_NAME = None,
-    seeds: SEEDS = None,
-    as_json: JSON = False,
-    workers: WORKERS = None,
-    executor: EXECUTOR = None,
-    address: ADDRESS = None,
-    storage: STORAGE = None,
-    takeover: TAKEOVER = False,
-) -> None:
-    """Search networks' rate of dropout, and compare it with others.
-
-    By a genetic algorithm over masks, then trained; the same again goes on.
-    """
-    loaded, source = _read("dropout", config, override, name, seeds, workers)
     _run(context, loaded, source, as_json, storage, executor, address, takeover)
 
 

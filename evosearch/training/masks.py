@@ -123,9 +123,8 @@ class _Layers:
 
     def losses(self, batch: _Sample) -> Tensor:
         """Cross-entropy of each image behind each mask: (B, masks) float32."""
-        logits = self._logits(batch.features).flatten(
-            0, 1
-        )  # as of so many images: a loss of three sides is not reproducible
+        # as of so many images: a loss of three sides is not reproducible
+        logits = self._logits(batch.features).flatten(0, 1)
         labels = batch.labels.repeat_interleave(len(self._masks))
         return functional.cross_entropy(logits, labels, reduction="none").view(-1, len(self._masks))
 
