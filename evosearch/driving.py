@@ -140,7 +140,7 @@ def _check_space(sessions: Sequence[SearchSession], plans: Sequence[Plan]) -> No
     folders = {one.folder for one in sessions} | ({journal.parent} if journal else set())
     checkpoints = 0
     if sessions[0].checkpointing.leaves_any:
-        slots = _workers(sessions).count or os.cpu_count() or 1
+        slots = _workers(sessions).count or _most_workers(sessions) or os.cpu_count() or 1
         checkpoints = checkpoint_room((one for plan in plans for one in _first_memories(plan)), slots)
     check_space(sorted(folders), sum(plan.strategy.evaluations for plan in plans) - ended, checkpoints)
 
@@ -154,16 +154,20 @@ def _first_memories(plan: Plan) -> Iterator[Memory]:
 
 
 def _workers(sessions: Sequence[SearchSession]) -> WorkerSettings:
-    """The workers that they share. Time limits are of a search's candidates: what is listed has none but hanging, and
-    asks for no more workers than it has trainings left.
-    """
+    """The workers that they share. Time limits are of a search's candidates: what is listed has none but hanging."""
     first = next((one for one in sessions if one.row), sessions[0])
     workers = first.config.workers
-    if all(one.config.strategy.has_time_limits for one in sessions):
-        return workers
-    trainings = max(1, sum(one.to_train for one in sessions))
-    count = trainings if workers.count is None else min(workers.count, trainings)
-    return replace(workers, count=count, soft_seconds=None, hard_seconds=None)
+    return workers if _are_searches(sessions) else replace(workers, soft_seconds=None, hard_seconds=None)
+
+
+def _most_workers(sessions: Sequence[SearchSession]) -> int | None:
+    """What is listed has no work for more workers than trainings are left; None: no bound is known."""
+    return None if _are_searches(sessions) else max(1, sum(one.to_train for one in sessions))
+
+
+def _are_searches(sessions: Sequence[SearchSession]) -> bool:
+    """Whether all of them choose what to train next."""
+    return all(one.config.strategy.has_time_limits for one in sessions)
 
 
 def _open_pool(
@@ -183,7 +187,13 @@ def _open_pool(
         stack.callback(mark.remove)
         reach = mark.find_problem
     pool = first.options.providers.make_pool(
-        first.executor, workers, training.threads, train_on, dataset.for_search(), reach
+        first.executor,
+        workers,
+        training.threads,
+        train_on,
+        dataset.for_search(),
+        reach,
+        _most_workers(sessions),
     )
     stack.callback(pool.close)
     watcher = first.options.watcher

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Literal, Self, TypedDict, Unpack, get_args
 
 from evosearch.blueprint import NetworkSize
@@ -27,7 +27,16 @@ Executor = Literal["ray", "local"]
 def versions() -> dict[str, str]:
     """Of what changes numerics, journaled with a search."""
     packages = ("evosearch", "torch", "torchvision", "ray", "numpy", "pillow", "scikit-learn")
-    return {"python": platform.python_version(), **{package: version(package) for package in packages}}
+    return {"python": platform.python_version(), **{package: _version(package) for package in packages}}
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except (
+        PackageNotFoundError
+    ):  # processes of this machine work without ray, so a copy of the project may lack it
+        return "not installed"
 
 
 @dataclass(frozen=True)

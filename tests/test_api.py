@@ -201,14 +201,14 @@ def test_numerics_stay_those_of_the_device_a_search_began_on(home, config, scrip
     api.retrain("tiny", home)
     assert config.workers.device == "auto"
     assert [workers.device for _, workers, *_ in asked] == ["cpu", "cpu"]
-    assert [workers.count for _, workers, *_ in asked] == [1, 1]
+    assert [(workers.count, most) for _, workers, *_, most in asked] == [(1, None), (1, 1)]
     assert [threads for _, _, threads, *_ in asked] == [1, 1]
 
 
 def test_workers_get_no_test_images(home, config, monkeypatch, api):
     given = []
 
-    def make_pool(executor, workers, threads, factory, data, reach=None):
+    def make_pool(executor, workers, threads, factory, data, reach=None, most=None):
         given.append(data)
         raise KeyboardInterrupt
 
@@ -688,7 +688,7 @@ def test_a_store_that_does_not_give_back_is_found_before_anything_is_journaled(
 def test_workers_find_the_drivers_mark_until_the_pool_closes(home, config, tmp_path, monkeypatch, api):
     found = []
 
-    def make_pool(executor, settings, threads, factory, data, reach=None):
+    def make_pool(executor, settings, threads, factory, data, reach=None, most=None):
         found.append(pickle.loads(pickle.dumps(reach))())
         return ScriptedPool(FormulaEvaluator())
 

@@ -516,11 +516,11 @@ def test_time_limits_of_a_search_do_not_hold(searched, config, monkeypatch, api)
 def test_no_more_workers_are_asked_for_than_there_are_trainings_left(searched, config, monkeypatch, api):
     api.run(replace(config, workers=replace(config.workers, count=8)), searched)
     counts, make_pool = [], api.providers.make_pool
-    api.give(make_pool=lambda *given: counts.append(given[1].count) or make_pool(*given))
+    api.give(make_pool=lambda *given: counts.append((given[1].count, given[-1])) or make_pool(*given))
     api.retrain("tiny", searched)
     api.retrain("tiny", searched, seeds=(1, 2, 3, 4))
     api.retrain("tiny", searched, seeds=tuple(range(1, 21)))
-    assert counts == [1, 3, 8]
+    assert counts == [(8, 1), (8, 3), (8, 16)], "settings hold still, and a pool starts no more than has work"
 
 
 def test_each_training_leaves_a_checkpoint_at_each_tenth_and_goes_on_from_it_after_a_kill(

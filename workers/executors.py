@@ -1,5 +1,6 @@
 """The pool for an executor, and the evaluator of its workers; ray and torch are imported only where they are used."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from evosearch.data import SearchData
@@ -32,6 +33,7 @@ def make_pool(
     factory: "EvaluatorFactory",
     data: "SearchData",
     reach: "Reach | None" = None,
+    most: int | None = None,
 ) -> "WorkerPool":
     """A pool that has not been started; close it even if its start fails.
 
@@ -42,6 +44,7 @@ def make_pool(
         factory: makes the evaluator in each worker.
         data: what every worker holds.
         reach: says on each node of a cluster whether the artifact store can be reached from there.
+        most: for more workers than this there is no work, whatever the settings and devices hold; None: for any number.
 
     Raises:
         CannotRunError: this machine does not hold the workers; of a cluster, `start` says so.
@@ -49,10 +52,12 @@ def make_pool(
     if executor == "ray":
         from workers.ray_pool.pool import RayPool
 
+        if most is not None:
+            settings = replace(settings, count=min(most, settings.count or most))
         return RayPool(factory, data, settings, threads, reach)
     from workers.process_pool.pool import ProcessPool
     from workers.slots import count_cores, gpus_for, plan_slots
     from workers.worker.service import Upkeep
 
-    slots = plan_slots(settings, threads, gpus_for(settings.device), count_cores())
+    slots = plan_slots(settings, threads, gpus_for(settings.device), count_cores())[:most]
     return ProcessPool(factory, data, slots, Upkeep.of(settings))

@@ -205,7 +205,13 @@ def doubled(double: Double) -> Iterator[None]:
     """No worker is a process: `double` stands in."""
 
     def make_pool(
-        executor: Any, settings: Any, threads: Any, factory: Any, data: Any, reach: Any = None
+        executor: Any,
+        settings: Any,
+        threads: Any,
+        factory: Any,
+        data: Any,
+        reach: Any = None,
+        most: Any = None,
     ) -> Any:
         return ScriptedPool(double.evaluator(data, "cpu"), double.script)
 

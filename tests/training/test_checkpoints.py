@@ -106,12 +106,12 @@ def test_a_training_goes_on_from_its_newest_checkpoint_to_the_same_end(
 
 
 def test_the_epochs_before_a_checkpoint_are_told_as_it_goes_on(
-    data: SearchData, task: TrainingTask, undisturbed: Success
+    data: SearchData, task: TrainingTask, device: str, undisturbed: Success
 ) -> None:
-    killed_at(3 * BATCHES + 2, data, task)
+    killed_at(3 * BATCHES + 2, data, task, device)
     progress = Until(1)
     with pytest.raises(Killed):
-        Trainer(data).handle(task, progress)
+        Trainer(data, device).handle(task, progress)
     assert tuple(progress.epochs) == undisturbed.curve[:3]
 
 
@@ -126,29 +126,29 @@ def test_the_two_newest_are_left_until_another_task_comes(
 
 
 def test_one_that_ended_before_its_result_was_safe_is_not_trained_again(
-    data: SearchData, task: TrainingTask, undisturbed: Success, tmp_path: Path
+    data: SearchData, task: TrainingTask, device: str, undisturbed: Success, tmp_path: Path
 ) -> None:
-    Trainer(data).handle(task)
-    outcome, batches, _ = trained(data, task)
+    Trainer(data, device).handle(task)
+    outcome, batches, _ = trained(data, task, device)
     assert batches == VALIDATED, "for what it came to besides its accuracy"
     assert outcome.measures is not None
     assert_ends_as(undisturbed, outcome, tmp_path)
 
 
 def test_a_restored_training_has_the_curve_and_the_seconds_of_before(
-    data: SearchData, task: TrainingTask, undisturbed: Success
+    data: SearchData, task: TrainingTask, device: str, undisturbed: Success
 ) -> None:
     seconds = iter(range(1000))
     clock: Callable[[], float] = lambda: float(next(seconds))  # noqa: E731 - a clock is no more
     with pytest.raises(Killed):
-        Trainer(data, clock=clock).handle(task, Until(2 * BATCHES + 1))
+        Trainer(data, device, clock=clock).handle(task, Until(2 * BATCHES + 1))
     kept = read_state(
-        Path(task.checkpoint.place, "key", "epoch-000002.safetensors"), fingerprint(task, "cpu")
+        Path(task.checkpoint.place, "key", "epoch-000002.safetensors"), fingerprint(task, device)
     ).seconds
     assert kept > 0
     stood = iter([10.0, 17.5])
     ended = replace(task, until=2)
-    outcome = Trainer(data, clock=lambda: next(stood, 17.5)).handle(ended)
+    outcome = Trainer(data, device, clock=lambda: next(stood, 17.5)).handle(ended)
     assert outcome.seconds == kept + 7.5
     assert outcome.curve == undisturbed.curve[:2]
 
@@ -176,25 +176,26 @@ def make_unreadable(path: Path) -> None:
 def test_a_damaged_checkpoint_means_the_one_before(
     data: SearchData,
     task: TrainingTask,
+    device: str,
     undisturbed: Success,
     folder: Path,
     tmp_path: Path,
     damage: Callable[[Path], None],
 ) -> None:
-    killed_at(4 * BATCHES + 2, data, task)
+    killed_at(4 * BATCHES + 2, data, task, device)
     damage(folder / "epoch-000004.safetensors")
-    outcome, batches, _ = trained(data, task)
+    outcome, batches, _ = trained(data, task, device)
     assert batches == (EPOCHS - 3) * BATCHES
     assert_ends_as(undisturbed, outcome, tmp_path)
 
 
 def test_where_all_are_damaged_it_begins_anew(
-    data: SearchData, task: TrainingTask, undisturbed: Success, folder: Path, tmp_path: Path
+    data: SearchData, task: TrainingTask, device: str, undisturbed: Success, folder: Path, tmp_path: Path
 ) -> None:
-    killed_at(4 * BATCHES + 2, data, task)
+    killed_at(4 * BATCHES + 2, data, task, device)
     for path in folder.iterdir():
         cut(path)
-    outcome, batches, _ = trained(data, task)
+    outcome, batches, _ = trained(data, task, device)
     assert batches == EPOCHS * BATCHES
     assert_ends_as(undisturbed, outcome, tmp_path)
 
@@ -226,13 +227,13 @@ def test_a_checkpoint_of_another_training_is_never_continued(
 
 
 def test_one_that_goes_beyond_the_end_is_passed_over(
-    data: SearchData, task: TrainingTask, undisturbed: Success
+    data: SearchData, task: TrainingTask, device: str, undisturbed: Success
 ) -> None:
-    killed_at(4 * BATCHES + 2, data, task)
-    outcome, batches, _ = trained(data, replace(task, until=3))
+    killed_at(4 * BATCHES + 2, data, task, device)
+    outcome, batches, _ = trained(data, replace(task, until=3), device)
     assert batches == VALIDATED
     assert outcome.curve == undisturbed.curve[:3]
-    outcome, batches, _ = trained(data, replace(task, until=2))
+    outcome, batches, _ = trained(data, replace(task, until=2), device)
     assert batches == 2 * BATCHES
     assert outcome.curve == undisturbed.curve[:2]
 
@@ -277,13 +278,14 @@ def test_they_come_every_so_many_epochs_or_minutes(
 def test_what_cannot_be_kept_is_told_once_and_ends_nothing(
     data: SearchData,
     task: TrainingTask,
+    device: str,
     undisturbed: Success,
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     (tmp_path / "checkpoints").write_text("a file where a folder should be")
     with caplog.at_level(logging.WARNING):
-        outcome, _, _ = trained(data, task)
+        outcome, _, _ = trained(data, task, device)
     assert_ends_as(undisturbed, outcome, tmp_path)
     told = [record.getMessage() for record in caplog.records if "could be kept" in record.getMessage()]
     assert len(told) == 1
@@ -293,6 +295,7 @@ def test_what_cannot_be_kept_is_told_once_and_ends_nothing(
 def test_memory_that_is_missing_for_a_checkpoint_is_not_held_against_the_network(
     data: SearchData,
     task: TrainingTask,
+    device: str,
     undisturbed: Success,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -301,7 +304,7 @@ def test_memory_that_is_missing_for_a_checkpoint_is_not_held_against_the_network
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
 
     monkeypatch.setattr(Fit, "state", fails)
-    outcome, _, _ = trained(data, task)
+    outcome, _, _ = trained(data, task, device)
     assert_ends_as(undisturbed, outcome, tmp_path)
 
 
@@ -321,14 +324,14 @@ def test_what_a_killed_writer_left_is_swept_by_the_next(
 
 
 def test_they_may_lie_in_an_artifact_store(
-    data: SearchData, task: TrainingTask, ask: Ask, undisturbed: Success, tmp_path: Path
+    data: SearchData, task: TrainingTask, ask: Ask, device: str, undisturbed: Success, tmp_path: Path
 ) -> None:
     task = replace(task, checkpoint=replace(task.checkpoint, place=f"{make_bucket(tmp_path)}/tiny"))
-    killed_at(3 * BATCHES + 2, data, task)
+    killed_at(3 * BATCHES + 2, data, task, device)
     left = tmp_path / "bucket" / "tiny" / "key"
     assert names(left) == ["epoch-000002.safetensors", "epoch-000003.safetensors"]
     cut(left / "epoch-000003.safetensors")
-    worker, progress = Trainer(data), Until()
+    worker, progress = Trainer(data, device), Until()
     outcome = worker.handle(task, progress)
     assert progress.batches == (EPOCHS - 2) * BATCHES
     assert_ends_as(undisturbed, outcome, tmp_path)

@@ -25,6 +25,22 @@ def test_a_machine_without_a_gpu_refuses_device_cuda(monkeypatch: pytest.MonkeyP
         make_pool("local", WorkerSettings(device="cuda"), 1, FormulaEvaluator(), tiny_data())
 
 
+@pytest.mark.parametrize(("gpus", "held"), [(1, 3), (0, 4)])
+def test_there_are_no_more_workers_than_have_work_and_no_more_than_devices_hold(
+    monkeypatch: pytest.MonkeyPatch, gpus: int, held: int
+) -> None:
+    monkeypatch.setattr("workers.slots.gpus_for", lambda device: gpus)
+    monkeypatch.setattr("workers.slots.count_cores", lambda: 4)
+
+    monkeypatch.setattr("workers.process_pool.pool.ProcessPool", lambda factory, data, slots, upkeep: slots)
+
+    def slots(most: int | None) -> int:
+        settings = WorkerSettings(per_gpu=3)
+        return len(make_pool("local", settings, 1, FormulaEvaluator(), tiny_data(), most=most))
+
+    assert [slots(most) for most in (None, 18, 2)] == [held, held, 2]
+
+
 @pytest.mark.parametrize("module", ["workers", "workers.process_pool.pool", "workers.ray_pool.pool"])
 def test_a_driver_loads_neither_torch_nor_ray_before_it_starts_a_pool(module: str) -> None:
     code = f"import sys, {module}; sys.exit(bool({{'torch', 'ray'}} & set(sys.modules)))"
