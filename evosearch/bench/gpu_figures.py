@@ -162,7 +162,8 @@ def steps(sizes: tuple[int, ...], work: Workload, report: Report) -> None:
                     report.failed(f"step of '{network}', {size} px, {mode}", error)
                 release(work)
             for (what, unit), values in found.items():
-                report.add(Measure(f"{what}, {size} px", str(mode), tuple(values), unit, note=note))
+                fine = what.startswith("capture of") or not mode.deterministic
+                report.add(Measure(f"{what}, {size} px", str(mode), tuple(values), unit, note=note, detail=fine))
 
 
 def _step(
