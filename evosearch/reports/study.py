@@ -11,7 +11,7 @@ from rich.table import Table
 from evosearch.printable import printable
 from evosearch.reports.results import csv_cell
 from evosearch.reports.words import bare_table, cells, counted, duration, fitting, left_out_at, scaled
-from evosearch.studies.comparison import LEAST_PERMUTED, LEAST_SEEDS, Comparison
+from evosearch.studies.comparison import LEAST_PERMUTED, LEAST_SEEDS, ArmFigures, Comparison
 from evosearch.studies.comparison_table import ComparisonRow, ComparisonTable, StudyFacts, UnreadArm
 from evosearch.studies.intervals import Interval
 
@@ -264,7 +264,7 @@ def _texts(row: ComparisonRow, table: ComparisonTable) -> dict[str, str]:
     whose = "" if table.reference or found is None else f" to {found.reference}"
     return {
         "arm": figures.name,
-        "seeds": str(len(figures.seeds)),
+        "seeds": _seeds(figures),
         "accuracy": f"{figures.accuracy:.4f}{deviation}",
         "95 %": _span(figures.interval),
         "F1": f"{row.f1:.4f}",
@@ -284,6 +284,14 @@ def _texts(row: ComparisonRow, table: ComparisonTable) -> dict[str, str]:
         "reading": ", ".join(map(str, facts.readings)),
         "notes": "; ".join(row.notes),
     }
+
+
+def _seeds(figures: ArmFigures) -> str:
+    """How many networks, and of how many searches where they are fewer."""
+    networks, searches = len(figures.seeds), figures.independent
+    if searches == networks:
+        return str(networks)
+    return f"{networks} of {searches} {'search' if searches == 1 else 'searches'}"
 
 
 def _verdict(row: ComparisonRow, table: ComparisonTable) -> str:

@@ -173,6 +173,8 @@ class ArmFigures:
     """The arm's."""
     seeds: tuple[int, ...]
     """Of its networks."""
+    independent: int
+    """How many of them say something of seeds: those of one search are one."""
     accuracies: tuple[float, ...]
     """Of each seed."""
     accuracy: float
@@ -256,6 +258,7 @@ def _figures(arm: Arm, drawn: Figures, seed: int) -> ArmFigures:
     return ArmFigures(
         name=arm.name,
         seeds=arm.seeds,
+        independent=len(arm.groups_of(arm.seeds)),
         accuracies=tuple(accuracies.tolist()),
         accuracy=_mean(accuracies, arm.groups_of(arm.seeds)),
         deviation=float(accuracies.std(ddof=1)) if len(arm.seeds) > 1 else None,

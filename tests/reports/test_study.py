@@ -62,6 +62,17 @@ def test_markdown_has_one_line_for_each_arm_with_as_many_cells_as_headings(table
     assert "not compared" in rows[4]
 
 
+def test_the_networks_of_a_search_are_told_from_searches():
+    arms = [
+        replace(answering("eavl", (180, 176, 184), (1, 2, 101)), searches=(0, 0, 1)),
+        replace(answering("random", (130, 128), (1, 2)), searches=(0, 0)),
+        answering("vgg16_bn", (130, 128), (1, 2)),
+    ]
+    markdown = comparison_markdown(comparison_table(arms, "eavl", 0, STUDY, draws=500))
+    cells = [line.split(" | ")[1] for line in markdown.splitlines() if line.startswith("| ")]
+    assert cells[2:] == ["3 of 2 searches", "2 of 1 search", "2"]
+
+
 def test_an_arm_that_was_not_read_is_a_line_without_figures_in_every_form(table):
     unread = (UnreadArm("resnet18", True, ("failed (seed 0): =1|2",)), UnreadArm("late", False, ()))
     table = replace(table, unread=unread)
