@@ -14,7 +14,7 @@ from evosearch.config import (
     RunConfig,
     config_to_json,
 )
-from evosearch.data import audit_data, shortcut_on_test
+from evosearch.data import audit_data, pixels_on_test, shortcut_on_test
 from evosearch.errors import (
     CannotRunError,
     EvosearchError,
@@ -161,8 +161,8 @@ class Study:
             return Doubts()
 
     def keep_doubts(self, options: DriveOptions) -> None:
-        """Keep what the audit of the images finds, and what file headers alone reach on the test images: only now, since that
-        tells of the test split. What hinders it is a note.
+        """Keep what the audit of the images finds, and what file headers alone and statistics of the pixels alone reach on
+        the test images: only now, since that tells of the test split. What hinders it is a note.
         """
         if self._doubts != Doubts():
             return
@@ -170,7 +170,8 @@ class Study:
         load = options.providers.load_dataset
         try:
             dataset = load(self.config.data, env=os.environ, cwd=Path.cwd(), cache=cache, begun=True)
-            found = Doubts(audit_data(dataset, cache).caveats, shortcut_on_test(dataset))
+            caveats = audit_data(dataset, cache).caveats
+            found = Doubts(caveats, shortcut_on_test(dataset), pixels_on_test(dataset))
             self._store.write_bytes(DOUBTS, json.dumps(asdict(found)).encode())
         except (OSError, EvosearchError) as error:
             options.watcher.note(f"the table lacks what the audit of the images would say: {error}")

@@ -1,5 +1,6 @@
 """Studies as a whole: from a file to a table, on workers that a formula stands in for."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -117,6 +118,31 @@ def test_a_finished_study_leaves_its_table_beside_its_members(home, baselines, a
     assert (home.folder / "compare" / "table.csv").read_text().count("\n") == 1 + 3
     assert (home.folder / "compare" / "table.png").read_bytes().startswith(b"\x89PNG")
     assert f'"fingerprint": "{table.fingerprint}"' in (home.folder / "compare" / "table.json").read_text()
+
+
+def test_what_statistics_of_the_pixels_reach_on_test_is_first_said_by_the_table(
+    home, baselines, api, scripted, monkeypatch
+):
+    asked = []
+
+    def on_test(dataset):
+        searches = home.journal.searches()
+        asked.append([row.name for row in searches if "final" in row.name and row.state == "done"])
+        return 0.4321
+
+    monkeypatch.setattr("evosearch.study.pixels_on_test", on_test)
+    study = api.run_study(baselines, home)
+    assert asked == [[f"{name}-final-1" for name in MEMBERS]], "once, after all were read"
+    told = "ten statistics of the pixels alone reach accuracy 0.4321 on the same test images"
+    assert told in fact_lines(study.comparison(study.table))
+    table, kept = home.folder / "compare" / "table.md", home.folder / "compare" / "doubts.json"
+    assert told in table.read_text()
+    older = {name: value for name, value in json.loads(kept.read_text()).items() if name != "pixels"}
+    kept.write_text(json.dumps(older))
+    again = open_study("compare", home)
+    lines = fact_lines(again.comparison(again.table))
+    assert not any("pixels alone reach" in line for line in lines)
+    assert any(line.startswith("caveat: ten statistics of the pixels alone") for line in lines)
 
 
 def test_killed_anywhere_and_run_again_a_study_ends_with_the_same_table(home, baselines, api, scripted):

@@ -21,7 +21,7 @@ from evosearch.data.kermany import KermanySettings
 from evosearch.data.loading import load_dataset
 from evosearch.data.medmnist import MedMnistSettings
 from evosearch.data.settings import CutKeys, FileKeys, ImageKeys, Places, RootKeys, ValidationKeys
-from evosearch.data.shortcuts import SplitShift, shortcut_on_test
+from evosearch.data.shortcuts import SplitShift, pixels_on_test, shortcut_on_test
 from evosearch.data.source import DataSettings
 from evosearch.data.sources import SOURCES
 from evosearch.data.stl10 import Stl10Settings
@@ -69,6 +69,7 @@ __all__ = [
     "inspect_data",
     "kept_audit",
     "load_dataset",
+    "pixels_on_test",
     "shortcut_on_test",
     "sources_in",
 ]

@@ -12,13 +12,14 @@ from typing import Any
 
 from evosearch.data.arrays import Dataset
 from evosearch.data.caveats import caveats_of
-from evosearch.data.findings import Findings, Repeated, ShareShift, find_all
+from evosearch.data.findings import Findings, Repeated, ShareShift, find_all, with_pixels
 from evosearch.data.shortcuts import SplitShift
 from evosearch.data.twins import Twin
 from evosearch.permissions import whole_file
 
 AUDIT_VERSION = 1
-"""Part of each kept audit's name: raise it whenever one could find, weigh or word anything else."""
+"""Part of each kept audit's name: raise it whenever one could find, weigh or word anything else. What a later version
+only adds is None in an older one's, and added by `audit_data`."""
 QUICK = 10_000
 """So many images are audited by whoever begins a search with them, which takes seconds; of more, only what is kept is told."""
 
@@ -43,14 +44,19 @@ _TWINS, _REPEATED = ("twins", "conflicts"), ("constant_images", "repeated")
 
 
 def audit_data(dataset: Dataset, cache: Path | None) -> Audit:
-    """The audit of `dataset`, from the folder `cache` where it is kept there, else kept there; None: it is made anew."""
+    """The whole audit of `dataset`, from the folder `cache` where it is kept there, else kept there; None: it is made anew. To one
+    that lacks statistics of the pixels (`first_look`'s, or an older version's) they are added.
+    """
     kept = kept_audit(dataset, cache)
-    if kept is not None:
+    if kept is not None and kept.pixels_validation is not None:
         return kept
-    found = find_all(dataset)
+    return _made(with_pixels(kept or find_all(dataset), dataset), dataset, cache)
+
+
+def _made(found: Findings, dataset: Dataset, cache: Path | None) -> Audit:
     every = caveats_of(found)
     made = Audit(
-        **{one.name: getattr(found, one.name) for one in fields(found)},
+        **{one.name: getattr(found, one.name) for one in fields(Findings)},
         caveats=tuple(one.text for one in every),
         unsaid=tuple(one.text for one in every if not one.noted),
     )
@@ -71,24 +77,26 @@ def kept_audit(dataset: Dataset, cache: Path | None) -> Audit | None:
 
 def first_look(dataset: Dataset, cache: Path | None, most: int = 2) -> tuple[str, ...]:
     """The `most` worst caveats that loading the data does not tell, for whoever begins a search, and how many more there are;
-    nothing where there are none. Of more than `QUICK` images whose audit is not kept: which command makes it.
+    nothing where there are none. Statistics of the pixels are neither made nor told: they tell the classes of most pictures a
+    little, and of ten thousand of these it takes seconds more. Of more than `QUICK` images whose audit is not kept: which command makes it.
     """
     known = kept_audit(dataset, cache)
     count = sum(len(split) for split in (dataset.train, dataset.validation, dataset.test))
     if known is None and count > QUICK:
         return (f"{count:,} images are not audited yet; `evosearch data CONFIG` does so, once",)
-    unsaid = (known or audit_data(dataset, cache)).unsaid
+    unsaid = (known or _made(find_all(dataset), dataset, cache)).unsaid
     more = len(unsaid) - most
     return (*unsaid[:most], *([f"`evosearch data CONFIG` has {more} more to say"] if more > 0 else []))
 
 
 def audit_from_json(found: dict[str, Any]) -> Audit:
-    """What `to_json` made.
+    """What `to_json` made, of this version or of one that knew no statistics of the pixels.
 
     Raises:
         KeyError: a field is missing.
         TypeError: a field is no such value, or there are others.
     """
+    found = {"pixels_validation": None, "pixels_chance": None} | found
     made = {one.name: found[one.name] for one in fields(Audit)}
     made |= {name: tuple(Twin(**one) for one in found[name]) for name in _TWINS}
     made |= {name: tuple(Repeated(**one) for one in found[name]) for name in _REPEATED}

@@ -1,7 +1,8 @@
 """The audit in plain sentences, the worst first.
 
 The worst is what may move accuracy most: the share of a split's images that have a twin in train, what headers alone give
-beyond a constant answer, how far classes are shifted, how far above chance splits are told apart.
+beyond a constant answer and half of what statistics of the pixels do, how far classes are shifted, how far above chance splits
+are told apart.
 """
 
 from collections.abc import Iterator
@@ -12,9 +13,10 @@ from evosearch.data.folders import counted
 from evosearch.data.headers import HEADER_WORDS
 from evosearch.data.hygiene import MOST_WHILE_LOADING
 from evosearch.data.listing import SPLITS
+from evosearch.data.pixel_statistics import STATISTICS_WORDS
 
 SHORTCUT_BY_CHANCE = 0.01
-"""Probability below which headers are taken to know more than a constant answer does."""
+"""Probability below which headers, or statistics of the pixels, are taken to know more than a constant answer does."""
 
 
 class Caveat(NamedTuple):
@@ -25,13 +27,14 @@ class Caveat(NamedTuple):
     text: str
     """For a person."""
     noted: bool = False
-    """Whether whoever loads the data is told so without an audit."""
+    """Whether whoever begins a search is not told: loading the data says so, or only the audit of a command knows it."""
 
 
 def caveats_of(found: Findings) -> tuple[Caveat, ...]:
     """One for each kind of thing that was found, the worst first."""
     every = (
         *_shortcut(found),
+        *_pixels(found),
         *_split_shift(found),
         *_share_shift(found),
         *_leaked(found),
@@ -50,6 +53,19 @@ def _shortcut(found: Findings) -> Iterator[Caveat]:
         accuracy - found.constant_answer,
         f"file headers alone ({HEADER_WORDS}) are right on {accuracy:.1%} of validation, a constant answer on "
         f"{found.constant_answer:.1%}: a network can learn where pictures come from instead of what they show",
+    )
+
+
+def _pixels(found: Findings) -> Iterator[Caveat]:
+    accuracy, chance = found.pixels_validation, found.pixels_chance
+    if accuracy is None or chance is None or chance >= SHORTCUT_BY_CHANCE:
+        return
+    yield Caveat(
+        (accuracy - found.constant_answer)
+        / 2,  # what is shown may have such statistics too, as headers never do
+        f"ten statistics of the pixels alone ({STATISTICS_WORDS}) are right on {accuracy:.1%} of validation, a constant answer "
+        f"on {found.constant_answer:.1%}: a network that does no better need not have seen what pictures show",
+        noted=True,
     )
 
 

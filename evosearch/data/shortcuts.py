@@ -1,8 +1,9 @@
-"""What file headers alone give away: the class, without one pixel, and the split.
+"""What gives a class away without what a picture shows: file headers alone, and ten plain statistics of the pixels.
 
-Where they give the class, a network can do so too: sizes and coding leave their marks in the pixels, and what is learned from
-these is no medicine. Where they tell the splits apart, these are not from one source, and a figure on one says little of
-another. The test split's labels are used by `shortcut_on_test` alone.
+Where headers give the class, a network can do so too: sizes and coding leave their marks in the pixels, and what is learned from
+these is no medicine. Brightness and sharpness may come from the source as well, or from what is shown; a network that does no
+better than they need not have seen more. Where headers tell the splits apart, these are not from one source, and a figure on
+one says little of another. The test split's labels are used by `shortcut_on_test` and `pixels_on_test` alone.
 """
 
 from collections.abc import Mapping
@@ -13,8 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from evosearch.data.arrays import Dataset
+from evosearch.data.arrays import Dataset, Split
 from evosearch.data.headers import Headers, header_features
+from evosearch.data.pixel_statistics import pixel_statistics
 from evosearch.errors import DataError
 
 TREES = 200
@@ -67,6 +69,18 @@ def shortcut_on_test(dataset: Dataset) -> float | None:
     return _shortcut(dataset, "test")
 
 
+def pixels_on_validation(dataset: Dataset) -> float:
+    """Accuracy on validation of the same forest, which saw ten statistics of each image of train (`pixel_statistics`), as
+    networks get it. Nothing of the test split is used.
+    """
+    return _by_pixels(dataset, dataset.validation)
+
+
+def pixels_on_test(dataset: Dataset) -> float:
+    """The same accuracy on the test split, whose labels it reads: as `shortcut_on_test`, for the tables of studies alone."""
+    return _by_pixels(dataset, dataset.test)
+
+
 def split_shifts(headers: Mapping[str, Headers]) -> tuple[SplitShift, ...]:
     """For each two splits how well headers tell them apart, the best told first; nothing where all headers are equal, and
     nothing of a split with fewer images than there are parts to try (5).
@@ -77,6 +91,13 @@ def split_shifts(headers: Mapping[str, Headers]) -> tuple[SplitShift, ...]:
     large = [split for split in features if len(features[split]) >= FOLDS]
     shifts = [_shift(one, other, features) for one, other in combinations(large, 2)]
     return tuple(sorted(shifts, key=lambda shift: -shift.auroc))
+
+
+def _by_pixels(dataset: Dataset, asked: Split) -> float:
+    rows = _drawn(len(dataset.train), MOST_LEARNED)
+    learned = pixel_statistics(dataset.train.images, rows)
+    forest = _forest(TREES).fit(learned, dataset.train.labels[rows])
+    return float(forest.score(pixel_statistics(asked.images), asked.labels))
 
 
 def _shortcut(dataset: Dataset, split: str) -> float | None:

@@ -14,10 +14,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-REFERENCE, UNPAIRED, SEED, SHORTCUT = "#222222", "#8C8C8C", "#B8B8B8", "#F58518"
+REFERENCE, UNPAIRED, SEED = "#222222", "#8C8C8C", "#B8B8B8"
+SHORTCUT, PIXELS = "#F58518", "#B279A2"
 COLOURS: Mapping[Verdict, str] = {"better": "#54A24B", "worse": "#E45756", "no difference": "#4C78A8"}
 """Of an arm, by how it compares with the reference."""
 
+ONE_LINE = 1 / 200
+"""Lines nearer to each other than this share of the axis would hide one another: three pixels."""
 MOST_LETTERS = 28
 """Of an arm's name; a longer one loses its middle."""
 
@@ -29,7 +32,7 @@ def draw_comparison(table: ComparisonTable, file: Path) -> None:
 
 def comparison_figure(table: ComparisonTable) -> "Figure":
     """Left every arm's accuracy on the test images, a dot for the mean, small ones for each seed, with its interval and the
-    figures of what never looked at an image; right, where anything is compared, each one's difference to the reference.
+    figures of what never looked at what an image shows; right, where anything is compared, each one's difference to the reference.
     """
     from matplotlib.figure import Figure  # noqa: PLC0415 - half a second that only pictures need
 
@@ -96,11 +99,22 @@ def _draw_point(axes: "Axes", place: int, value: float, interval: Interval, colo
 
 
 def _draw_constants(axes: "Axes", table: ComparisonTable) -> None:
-    axes.axvline(table.constant, color=SEED, linewidth=1.2, linestyle="--", label="largest class always")
-    if table.facts.shortcut is not None:
-        axes.axvline(
-            table.facts.shortcut, color=SHORTCUT, linewidth=1.2, linestyle="--", label="file headers alone"
-        )
+    """A dashed line for each; those that would hide one another are one, with all their names and the last one's colour."""
+    facts = table.facts
+    every = [
+        ("largest class always", table.constant, SEED),
+        ("file headers alone", facts.shortcut, SHORTCUT),
+        ("ten pixel statistics alone", facts.pixels, PIXELS),
+    ]
+    known = [(name, value, colour) for name, value, colour in every if value is not None]
+    ends = [*axes.get_xlim(), *(value for _, value, _ in known)]
+    near = ONE_LINE * (max(ends) - min(ends))
+    while known:
+        _, place, _ = known[0]
+        together = [one for one in known if abs(one[1] - place) <= near]
+        known = [one for one in known if one not in together]
+        names = ",\n".join(name for name, _, _ in together)
+        axes.axvline(place, color=together[-1][2], linewidth=1.2, linestyle="--", label=names)
 
 
 def _add_legend(figure: "Figure", table: ComparisonTable) -> None:

@@ -59,6 +59,7 @@ def _audit_lines(audit: Audit) -> list[str]:
         f"  twins under different labels: {audit.conflict_count:,}",
         *_shortened(map(_pair, audit.conflicts)),
         *_wrapped(f"file headers alone: {_headers(audit)}"),
+        *_pixel_lines(audit),
         f"  images of one colour: {sum(one.copies for one in audit.constant_images):,}; "
         f"pictures that are there {MANY} times or more: {len(audit.repeated):,}",
     ]
@@ -88,6 +89,15 @@ def _headers(audit: Audit) -> str:
         return f"{said}; {'too few to tell splits apart' if few else 'all are equal'}"
     best = audit.split_shift[0]
     return f"{said}; they tell {best.one} from {best.other} with AUROC {best.auroc:.2f}"
+
+
+def _pixel_lines(audit: Audit) -> list[str]:
+    if audit.pixels_validation is None:
+        return []
+    return _wrapped(
+        f"ten statistics of the pixels alone: {audit.pixels_validation:.1%} of validation, a constant answer "
+        f"{audit.constant_answer:.1%}"
+    )
 
 
 def _found_lines(report: DataReport) -> list[str]:

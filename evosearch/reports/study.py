@@ -131,6 +131,7 @@ def _csv_facts(arm: str, table: ComparisonTable) -> dict[str, Any]:
         "draws": table.draws,
         "constant": table.constant,
         "shortcut": facts.shortcut,
+        "pixels": facts.pixels,
         "budgets": list(facts.budgets),
         "data_key": facts.data_key,
         "test_key": facts.test_key,
@@ -201,6 +202,8 @@ def _facts(table: ComparisonTable, facts: StudyFacts) -> Iterator[str]:
     yield f"always answering the largest class reaches accuracy {table.constant:.4f}"
     if facts.shortcut is not None:
         yield f"file headers alone, without one pixel, reach accuracy {facts.shortcut:.4f} on the same test images"
+    if facts.pixels is not None:
+        yield f"ten statistics of the pixels alone reach accuracy {facts.pixels:.4f} on the same test images"
     yield from (f"caveat: {line}" for line in facts.caveats)
     if facts.data_key or facts.test_key:
         yield f"data {facts.data_key[:20] or 'unknown'}, test split {facts.test_key[:20] or 'unknown'}"

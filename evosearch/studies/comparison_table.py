@@ -67,6 +67,8 @@ class StudyFacts:
     """Of the whole study; None: not known."""
     shortcut: float | None = None
     """Accuracy on the same test images of what reads file headers alone, without one pixel; None: not measured."""
+    pixels: float | None = None
+    """The same of what reads ten statistics of each image alone; None: not measured."""
     caveats: tuple[str, ...] = ()
     """What the audit of the data found, a line each."""
     numbering: str = ""

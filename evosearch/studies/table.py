@@ -373,11 +373,13 @@ class Doubts:
     """A line each."""
     shortcut: float | None = None
     """Accuracy that file headers alone reach on the test images; None: not measured, or images are no files."""
+    pixels: float | None = None
+    """Accuracy that ten statistics of the pixels alone reach on them; None: not measured, as in versions that knew none."""
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Self:
         """From its JSON form."""
-        return cls(tuple(map(str, document["caveats"])), document["shortcut"])
+        return cls(tuple(map(str, document["caveats"])), document["shortcut"], document.get("pixels"))
 
 
 def compared(
@@ -415,6 +417,7 @@ def compared(
         hardware=table.hardware,
         worker_seconds=table.seconds,
         shortcut=doubts.shortcut,
+        pixels=doubts.pixels,
         caveats=doubts.caveats,
         numbering=_numbering(table.rows),
     )

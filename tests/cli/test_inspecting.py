@@ -26,7 +26,11 @@ def test_data_for_a_person_are_splits_classes_and_a_hash(command):
     ended = command("data", "tiny.yaml")
     assert (ended.status, ended.err) == (0, "")
     lines = ended.out.splitlines()
-    assert lines[:2] == ["digits", "  images as 1 x 8 x 8"]
+    assert lines[0] == "digits"
+    assert [line for line in lines if line.startswith("  ! ")] == [
+        "  ! ten statistics of the pixels alone (brightness, contrast, sharpness, border)"
+    ]
+    assert lines[lines.index("") + 1] == "  images as 1 x 8 x 8"
     total = next(line.split() for line in lines if line.startswith("  all "))
     assert sum(map(int, total[1:])) == 1797
     key = load_dataset(DigitsSettings(), env={}, cwd=Path.cwd(), cache=None).key
@@ -139,8 +143,8 @@ def test_one_image_under_two_labels_is_told_and_the_data_are_good(command, pictu
 
 def test_the_second_call_decodes_and_audits_nothing_and_says_the_same(command, pictures, monkeypatch):
     first = command("data", pictures.config)
-    for place, name in (("evosearch.data.cache", "decode_files"), ("evosearch.data.audit", "find_all")):
-        monkeypatch.delattr(f"{place}.{name}")
+    for name in ("cache.decode_files", "audit.find_all", "audit.with_pixels"):
+        monkeypatch.delattr(f"evosearch.data.{name}")
     assert command("data", pictures.config) == first
     kept = sorted(path.name.partition("-")[0] for path in Path("runs/cache").iterdir())
     assert kept == ["audit", "images"]

@@ -206,9 +206,14 @@ def test_of_very_many_images_only_what_is_kept_is_told(
     assert first_look(dataset, tmp_path) == made.unsaid
 
 
-def test_digits_have_no_headers_and_nothing_is_wrong_with_them(tmp_path: Path) -> None:
+def test_digits_have_no_headers_and_nothing_is_wrong_with_them_but_that_ten_statistics_tell_some(
+    tmp_path: Path,
+) -> None:
     made = audit_data(load_dataset(DigitsSettings(), env={}, cwd=tmp_path, cache=None), None)
-    assert (made.shortcut_validation, made.split_shift, made.caveats) == (None, (), ())
+    assert (made.shortcut_validation, made.split_shift, made.unsaid) == (None, (), ())
+    assert made.pixels_validation == pytest.approx(0.61, abs=0.03)
+    (caveat,) = made.caveats
+    assert caveat.startswith("ten statistics of the pixels alone")
 
 
 def test_the_real_covid_ct_has_shortcuts_shifts_and_two_conflicts() -> None:

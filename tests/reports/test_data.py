@@ -94,6 +94,8 @@ AUDIT = Audit(
     shortcut_validation=0.8,
     constant_answer=0.6,
     shortcut_chance=0.337,
+    pixels_validation=0.4,
+    pixels_chance=0.9,
     split_shift=(SplitShift("train", "test", 0.8414, 1e-9), SplitShift("train", "validation", 0.5, 0.5)),
     constant_images=(Repeated("train", "cat/3.png", 2), Repeated("test", "cat/2.png", 1)),
     repeated=(Repeated("train", "cat/6.png", 9),),
@@ -133,6 +135,8 @@ def test_an_audit_is_told_the_worst_first_and_with_what_it_rests_on():
         "    train cat/7.png (cat) = test hippopotamus/8.png (hippopotamus)",
         "  file headers alone: 80.0% of validation, a constant answer 60.0%; they tell",
         "    train from test with AUROC 0.84",
+        "  ten statistics of the pixels alone: 40.0% of validation, a constant answer",
+        "    60.0%",
         "  images of one colour: 3; pictures that are there 5 times or more: 1",
         "  note: a note",
         "  bad files: 0",
@@ -151,6 +155,11 @@ def test_what_was_not_looked_for_is_said():
     ):
         lines = data_lines(replace(SOUND, audit=replace(audit, split_shift=(), counts=counts)))
         assert f"80.0% of validation, a constant answer 60.0%; {why}" in " ".join(" ".join(lines).split())
+
+
+def test_an_audit_that_lacks_statistics_of_the_pixels_has_no_line_for_them():
+    lines = data_lines(replace(SOUND, audit=replace(AUDIT, pixels_validation=None, pixels_chance=None)))
+    assert not [line for line in lines if "statistics" in line]
 
 
 def test_many_of_a_kind_are_one_line_and_what_is_missing_is_no_file():

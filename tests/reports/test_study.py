@@ -33,6 +33,7 @@ def test_the_facts_name_everything_that_a_figure_needs(table):
         "8 evaluations of 2 epochs, retrained for 4 epochs",
         "largest class reaches accuracy 0.5000",
         "file headers alone, without one pixel, reach accuracy 0.8500 on the same test images",
+        "ten statistics of the pixels alone reach accuracy 0.7000 on the same test images",
         "caveat: 2 images are in train and test",
         "data d4d4d4d4d4d4d4d4d4d4, test split 7e7e7e7e7e7e7e7e7e7e",
         "evosearch 0.2.0, torch 2.11",
@@ -43,9 +44,13 @@ def test_the_facts_name_everything_that_a_figure_needs(table):
 
 
 def test_what_is_not_known_is_left_out(table):
-    bare = replace(STUDY, budgets=(), shortcut=None, caveats=(), hardware=(), worker_seconds=None)
+    bare = replace(
+        STUDY, budgets=(), shortcut=None, pixels=None, caveats=(), hardware=(), worker_seconds=None
+    )
     text = "\n".join(fact_lines(replace(table, facts=bare)))
-    assert not any(word in text for word in ("budgets", "headers", "caveat", "hardware", "of workers"))
+    assert not any(
+        word in text for word in ("budgets", "headers", "pixels", "caveat", "hardware", "of workers")
+    )
 
 
 def test_markdown_has_one_line_for_each_arm_with_as_many_cells_as_headings(table):
@@ -117,7 +122,8 @@ def test_csv_has_a_complete_line_for_each_arm(table):
     assert float(vgg["not_better"]) == 1
     assert float(vgg["difference"]) == table.rows[1].figures.comparison.difference
     for line in (evolved, vgg, far):
-        assert (line["shortcut"], line["test_key"], line["draws"]) == ("0.85", "7e" * 32, "500")
+        assert (line["shortcut"], line["pixels"], line["test_key"]) == ("0.85", "0.7", "7e" * 32)
+        assert line["draws"] == "500"
         assert line["versions"] == "evosearch 0.2.0; torch 2.11"
 
 
@@ -130,7 +136,7 @@ def test_json_has_every_figure_and_the_verdict(table):
     assert found["sentence"].startswith("worse than evolved")
     assert found["p_holm"] == table.rows[1].figures.comparison.p_holm
     assert document["facts"]["versions"] == {"evosearch": "0.2.0", "torch": "2.11"}
-    assert document["facts"]["shortcut"] == 0.85
+    assert (document["facts"]["shortcut"], document["facts"]["pixels"]) == (0.85, 0.7)
 
 
 def shown(table, width):
@@ -167,7 +173,12 @@ def test_the_picture_has_a_point_with_interval_for_each_arm(table, tmp_path):
     assert spans == [row.figures.interval for row in table.rows]
     differences = [line.get_xdata()[0] for line in right.lines if line.get_marker() == "o"]
     assert differences == pytest.approx([table.rows[1].figures.comparison.difference])
-    assert {line.get_label() for line in left.lines} >= {"largest class always", "file headers alone"}
+    dashed = {line.get_label(): line.get_xdata()[0] for line in left.lines if line.get_linestyle() == "--"}
+    assert dashed == {
+        "largest class always": 0.5,
+        "file headers alone": 0.85,
+        "ten pixel statistics alone": 0.7,
+    }
     assert right.get_visible()
 
 
@@ -208,7 +219,25 @@ def test_the_picture_names_each_colour_that_it_has(table):
         "each seed",
         "largest class always",
         "file headers alone",
+        "ten pixel statistics alone",
     ]
+
+
+@pytest.mark.parametrize(
+    ("shortcut", "pixels", "told"),
+    [
+        (0.5, 0.7, ["largest class always,\nfile headers alone", "ten pixel statistics alone"]),
+        (0.501, 0.4995, ["largest class always,\nfile headers alone,\nten pixel statistics alone"]),
+        (0.85, 0.5, ["largest class always,\nten pixel statistics alone", "file headers alone"]),
+        (0.52, None, ["largest class always", "file headers alone"]),
+        (None, None, ["largest class always"]),
+    ],
+)
+def test_lines_that_would_hide_one_another_are_one_with_all_their_names(table, shortcut, pixels, told):
+    figure = comparison_figure(replace(table, facts=replace(STUDY, shortcut=shortcut, pixels=pixels)))
+    left, _ = figure.axes
+    assert [line.get_label() for line in left.lines if line.get_linestyle() == "--"] == told
+    assert legend(figure)[4:] == told
 
 
 def test_where_nothing_is_compared_no_differences_are_drawn(table):
