@@ -131,7 +131,8 @@ def _values(fit: Fit, layer: nn.Module, sample: ResidentData, progress: Progress
     with numerics(fit.task.settings), _inputs_of(layer) as found:
         classify(fit.network, sample.train.images, fit.task.settings.batch_size, progress)
     values = torch.cat(found)
-    return values.flatten(2) if values.dim() > 2 else values
+    # a file of tensors takes none whose channels are last, as those of a convolution's inputs are
+    return (values.flatten(2) if values.dim() > 2 else values).contiguous()
 
 
 @contextmanager

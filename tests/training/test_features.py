@@ -106,6 +106,21 @@ def test_units_are_those_of_a_linear_class_layer_or_the_channels_of_a_convolutio
     assert kept.weight.dtype == kept.bias.dtype == torch.float32
 
 
+def test_of_a_convolution_each_channel_has_its_pixels_in_a_row(
+    data: SearchData, device: str, recipe: Recipe
+) -> None:
+    def larger(split: Split) -> Split:
+        return replace(split, images=split.images.repeat(8, axis=2).repeat(8, axis=3))
+
+    resident = ResidentData(
+        replace(data, train=larger(data.train), validation=larger(data.validation)), torch.device(device)
+    )
+    task = recipe("squeezenet1_1", epochs=1, learning_rate=1e-4)
+    kept = kept_features(task, keep_features(task, resident).digest, resident)
+    assert kept.values.shape == (14, 512, 9)
+    assert kept.values.is_contiguous()
+
+
 def test_made_twice_or_after_they_were_lost_they_are_the_same_file(
     data: SearchData, device: str, recipe: Recipe
 ) -> None:
