@@ -467,7 +467,7 @@ def test_other_epochs_are_another_reading(command, scripted):
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        (["final.threshold=best"], "final.threshold is 'best'"),
+        (["final.threshold=best"], 'final.threshold is "best"; expected half or validation'),
         (["final.positive_share=1.0"], "final.positive_share is 1.0; it must be above 0 and below 1"),
         (
             ["final.threshold=validation", "final.fit=train_validation"],
