@@ -24,7 +24,7 @@ from evosearch.session import (
     make_plan,
 )
 from evosearch.storage import home_folder
-from evosearch.studies import Common, DropoutStudy, budgets_of, is_text
+from evosearch.studies import Common, DropoutStudy, budgets_of, check_threshold, is_text
 from workers import make_pool, measure_on, measure_sizes, time_trainings
 from workers.slots import count_cores, gpus_for, kind_of, plan_slots
 
@@ -68,6 +68,7 @@ def validate(
     config = resolved(config, None, None, source)
     dataset = load_dataset(config.data, env=os.environ, cwd=Path.cwd(), cache=None)
     config.training.check_images(len(dataset.train))
+    check_threshold(config.final, dataset)
     _check_samples(config, dataset)
     problem = Problem(dataset.for_search().image, len(dataset.classes))
     config = replace(config, strategy=sized(config.strategy, problem, measure_sizes))

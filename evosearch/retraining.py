@@ -134,7 +134,7 @@ def prepare_retraining(
         config.final.training(_trained_by(config, best.number)), epochs=epochs or config.final.epochs
     )
     repeats = range(1, config.final.seeds + 1) if seeds is None else seeds
-    wanted = retrainings(best.chromosome, best.candidate, repeats)
+    wanted = retrainings(best.chromosome, best.candidate, repeats, config.final)
     sizes = sizes_of(config.strategy)
     wanted = tuple(replace(one, size=sizes.get(one.network)) for one in wanted)
     if weights is not None:

@@ -67,6 +67,7 @@ from evosearch.storage import (
 from evosearch.studies import (
     FinalReader,
     best_reading,
+    check_threshold,
     is_published,
     positive_of,
     predictions_of,
@@ -222,7 +223,6 @@ class SearchSession:
         strategy = self.config.strategy
         if self.parent is None or not isinstance(strategy, FixedListSettings):
             return None
-        sources = tuple(trial.source for trial in strategy.trials)
         # A folder too: a worker that does not find the driver's mark there gets no work.
         shared = self.config.storage.artifacts is not None
         return FinalReader(
@@ -230,11 +230,13 @@ class SearchSession:
             dataset.classes,
             self._kept,
             shared,
-            sources,
+            strategy.trials,
             dataset.positive,
             measure_of(strategy),
             dataset.test_key,
             dataset.test_parts,
+            dataset.train.labels,
+            dataset.validation.labels,
         )
 
     @property
@@ -338,6 +340,8 @@ class SearchSession:
     def check_data(self, dataset: Dataset) -> None:
         """See that they are what the search began with, or that one can begin with them."""
         row = self.parent or self.row
+        if self.row is None or self.parent is not None:
+            check_threshold(self.config.final, dataset)
         if row is None:
             self.config.training.check_images(len(dataset.train))
             if (over := features_of(self.config.strategy)) is not None:

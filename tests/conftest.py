@@ -3,8 +3,10 @@
 import os
 import secrets
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import settings
 
@@ -45,6 +47,23 @@ def api():
 def scripted(api):
     """No worker is a process: fitness comes from a formula. Holds the pools that were made."""
     return script_workers(api)
+
+
+@pytest.fixture
+def two_classes(api):
+    """The digits, told apart as below five and not."""
+    load = api.providers.load_dataset
+
+    def halved(*arguments, **named):
+        whole = load(*arguments, **named)
+        splits = {
+            name: replace(split, labels=(split.labels >= 5).astype(np.int64))
+            for name in ("train", "validation", "test")
+            for split in [getattr(whole, name)]
+        }
+        return replace(whole, classes=("low", "high"), **splits)
+
+    api.give(load_dataset=halved)
 
 
 @pytest.fixture

@@ -125,6 +125,60 @@ def test_early_stopping_without_images_to_see_it_by_is_refused():
             FinalSettings(seeds=seeds)
 
 
+CHOSEN = [({"threshold": "validation"}, "-threshold-validation"), ({"positive_share": 0.2}, "-share-0.2")]
+
+
+@pytest.mark.usefixtures("two_classes")
+@pytest.mark.parametrize(("final", "suffix"), CHOSEN, ids=["validation", "share"])
+def test_another_threshold_is_another_reading_in_the_same_list(home, config, scripted, api, final, suffix):
+    api.run(config, home, executor="local")
+    (plain,) = api.retrain("tiny", home)
+    api.run(with_final(config, **final), home)
+    (other,) = api.retrain("tiny", home)
+    assert (other.search, other.key) == (plain.search, plain.key + suffix)
+    assert other.metrics["threshold"] != 0.5
+    assert other.metrics["accuracy"] != plain.metrics["accuracy"]
+    assert other.metrics["auroc"] == plain.metrics["auroc"]
+    kept = predictions_of(home, other)
+    assert (kept.predicted == kept.labels).mean() == other.metrics["accuracy"]
+    assert (kept.probabilities == predictions_of(home, plain).probabilities).all()
+    assert api.retrain("tiny", home) == (other,)
+    api.run(config, home)
+    assert [one.key for one in api.retrain("tiny", home)] == [plain.key]
+
+
+@pytest.mark.usefixtures("two_classes", "scripted")
+@pytest.mark.parametrize(("final", "_suffix"), CHOSEN, ids=["validation", "share"])
+def test_killed_before_it_is_read_it_has_the_threshold_that_it_would_have_had(
+    home, config, tmp_path, api, final, _suffix
+):
+    api.run(with_final(config, **final), home, executor="local")
+    folder = shutil.copytree(home.folder, tmp_path / "killed")
+    (undisturbed,) = api.retrain("tiny", home)
+    with open_home(None, env={"EVOSEARCH_HOME": str(folder)}, cwd=tmp_path, create=False) as killed:
+        dying = api.giving(make_pool=lambda *_: FailingPool(KeyboardInterrupt))
+        with dying, pytest.raises(KeyboardInterrupt):
+            api.retrain("tiny", killed)
+        api.resume("tiny/final-1", killed)
+        (reading,) = api.retrain("tiny", killed)
+    assert reading.metrics == undisturbed.metrics
+
+
+@pytest.mark.parametrize(("final", "_suffix"), CHOSEN, ids=["validation", "share"])
+def test_a_threshold_of_ten_classes_is_refused_before_anything_is_trained(
+    home, config, scripted, api, final, _suffix
+):
+    asked = with_final(config, **final)
+    told = r"but there are 10 classes: a threshold is of two; leave the key out$"
+    with pytest.raises(ConfigError, match=told):
+        api.run(asked, home, executor="local")
+    assert home.journal.searches() == ()
+    api.run(config, home, executor="local")
+    api.run(asked, home)
+    with pytest.raises(ConfigError, match=told):
+        api.retrain("tiny", home)
+
+
 def test_what_was_answered_is_kept_with_the_labels_under_the_key_of_the_test_split(searched, config, api):
     (reading,) = api.retrain("tiny", searched)
     dataset = load_dataset(config.data, env={}, cwd=Path.cwd(), cache=None)

@@ -86,6 +86,35 @@ def test_arms_are_compared_by_what_their_networks_answered_to_each_image(home, b
     assert found.rows[1].facts.parameters[0] > 11_000_000, "measured before it was trained"
 
 
+@pytest.mark.usefixtures("two_classes")
+def test_a_threshold_is_chosen_for_every_network_of_a_study_and_its_table_says_so(
+    home, baselines, api, scripted
+):
+    plain = api.run_study(baselines, home)
+    before = study_document(plain.table, plain.comparison(plain.table))
+    assert "threshold" not in study_csv(plain.comparison(plain.table))
+    asked = replace(baselines, final=replace(baselines.final, threshold="validation"))
+    study = api.run_study(asked, home)
+    found = study.comparison(study.table)
+    document = study_document(study.table, found)
+    assert study.table.finished
+    for row, compared in zip(study.table.rows, found.rows, strict=True):
+        metrics = [one.metrics for member in row.members for one in member.read]
+        assert [one["threshold_by"] for one in metrics] == ["validation"] * 2
+        assert compared.facts.thresholds == tuple(one["threshold"] for one in metrics)
+        assert compared.figures.accuracies == pytest.approx([one["accuracy"] for one in metrics])
+    for arm, known, row in zip(document["arms"], before["arms"], study.table.rows, strict=True):
+        assert [one["thresholds"] for one in arm["members"]] == [
+            [one.metrics["threshold"] for one in member.read] for member in row.members
+        ]
+        assert all("thresholds" not in one for one in known["members"])
+    assert any("final.threshold validation (half)" in line for line in fact_lines(found))
+    assert "thresholds" in study_csv(found).splitlines()[0]
+    assert found.rows[0].auroc == plain.comparison(plain.table).rows[0].auroc
+    assert document["fingerprint"] != before["fingerprint"]
+    assert api.run_study(baselines, home).table.fingerprint == before["fingerprint"]
+
+
 def test_the_whole_study_is_journaled_with_each_of_its_searches(home, baselines, api, scripted):
     api.run_study(baselines, home)
     for name in names_of(home):

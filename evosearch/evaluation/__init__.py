@@ -13,6 +13,7 @@ from evosearch.evaluation.settings import (
     FinalSettings,
     HandMadeRule,
     Optimizer,
+    Threshold,
     TrainingSettings,
 )
 from evosearch.evaluation.tasks import (
@@ -98,6 +99,7 @@ __all__ = [
     "Subject",
     "Success",
     "Task",
+    "Threshold",
     "TrainingSettings",
     "TrainingTask",
     "Trial",

@@ -150,6 +150,10 @@ def check_patience(section: str, patience: int, fit: str) -> None:
         )
 
 
+Threshold = Literal["half", "validation"]
+"""Above which probability of the positive class of two a trained network answers it."""
+
+
 @dataclass(frozen=True)
 class FinalSettings:
     """How the best network is trained again after the search. Each field is a key under `final`."""
@@ -162,6 +166,10 @@ class FinalSettings:
     """As `training.fit`, in its place: train_validation trains on the validation images too, so that these say nothing of the network any more."""
     patience: int | None = None
     """As `training.patience`, in its place: epochs without a new lowest validation loss after which a training ends, with the weights of the lowest. null: it goes to its last epoch."""
+    threshold: Threshold = "half"
+    """Of two classes, the probability of the positive one above which a trained network answers it on the test images. half: the more probable class is answered. validation: the one of the best balanced accuracy on the validation images, by the network itself; of equally good ones the nearest to one half."""
+    positive_share: float | None = None
+    """Share of positive images, above 0 and below 1, where the networks are to be used, as far as it is known without the test images; the probabilities of two classes are corrected from the share that was trained on to it before the more probable class is answered. null: they stay as they are."""
 
     def __post_init__(self) -> None:
         if self.epochs < 1:
@@ -172,6 +180,25 @@ class FinalSettings:
             )
         if self.patience is not None:
             check_patience("final", self.patience, self.fit)
+        if self.positive_share is not None and not 0 < self.positive_share < 1:
+            raise ConfigError(
+                f"final.positive_share is {self.positive_share}; it must be above 0 and below 1, or null for none"
+            )
+        if self.threshold == "validation":
+            self._check_chosen()
+
+    def _check_chosen(self) -> None:
+        """See that the validation images can choose the threshold."""
+        if self.fit != "train":
+            raise ConfigError(
+                f"final.threshold is validation while final.fit is {self.fit}: no image is left to choose it by; leave one of "
+                "the two out"
+            )
+        if self.positive_share is not None:
+            raise ConfigError(
+                f"final.threshold is validation while final.positive_share is {self.positive_share}: each says above which "
+                "probability an answer is positive; leave one of the two out"
+            )
 
     def training(self, training: TrainingSettings) -> TrainingSettings:
         """How a network is trained that was trained by `training` in the search."""

@@ -247,6 +247,8 @@ class PredictionTask:
     """(N, C, H, W) uint8."""
     hand_made: HandMadeRule = "kaiming"
     """As in `TrainingTask`."""
+    with_validation: bool = False
+    """Whether it classifies the validation images too, which every worker has."""
 
 
 Measure = Literal["accuracy", "balanced_accuracy", "f1", "auroc"]
@@ -365,6 +367,8 @@ class Prediction:
 
     probabilities: npt.NDArray[np.float32]
     """(images, classes) float32, each row summing to 1."""
+    validation: npt.NDArray[np.float32] | None = None
+    """The same of the validation images, in their order; None: not asked for."""
 
 
 TrialTask: TypeAlias = TrainingTask | FeaturesTask | MasksTask

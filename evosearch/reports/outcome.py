@@ -181,8 +181,9 @@ def _reading_lines(name: str, reading: TestReading, metrics: Mapping[str, Any], 
         f"  AUROC              {auroc}{between('auroc')}",
         *([INTERVALS] if intervals else []),
         *_whose(len(metrics["classes"]), metrics.get("positive"), "specificity" in metrics),
+        *_threshold(reading, metrics),
         f"  always answering the largest class would reach accuracy {constant:.4f}",
-        f"  {_validated(metrics['validation_accuracy'])}",
+        f"  {_validated(metrics)}",
         "",
         *_confusion(metrics["classes"], confusion),
         *_parts(metrics.get("parts", {})),
@@ -221,10 +222,12 @@ def _epochs(reading: TestReading, metrics: Mapping[str, Any]) -> str:
     return f"{most}, by the weights of epoch {metrics['judged_epoch']}"
 
 
-def _validated(accuracy: float | None) -> str:
+def _validated(metrics: Mapping[str, Any]) -> str:
+    accuracy = metrics["validation_accuracy"]
     if accuracy is None:
         return f"no validation accuracy: {UNJUDGED}"
-    return f"validation accuracy of the same network: {accuracy:.4f}"
+    where = "" if metrics.get("threshold") is None else ", where the more probable class is answered"
+    return f"validation accuracy of the same network: {accuracy:.4f}{where}"
 
 
 def _whose(classes: int, positive: str | None, with_specificity: bool) -> list[str]:
@@ -233,6 +236,17 @@ def _whose(classes: int, positive: str | None, with_specificity: bool) -> list[s
     if classes > 2:
         return [f"  {what} are means over the classes"]
     return [] if positive is None else [f"  {what} are of the class {positive}"]
+
+
+def _threshold(reading: TestReading, metrics: Mapping[str, Any]) -> list[str]:
+    """Above which probability of the positive class its network answered it, and by what that was chosen; nothing of one half."""
+    if metrics.get("threshold") is None:
+        return []
+    share = trained_otherwise(reading.key).get("positive_share")
+    chosen = (
+        "chosen on the validation images" if share is None else f"for a share of {share} of positive images"
+    )
+    return [f"  {metrics['positive']} is answered above the probability {metrics['threshold']:.4g}, {chosen}"]
 
 
 def _balanced_accuracy(confusion: Sequence[Sequence[int]]) -> float:
@@ -269,14 +283,16 @@ def readings_lines(readings: Sequence[TestReading]) -> list[str]:
 
 
 def reading_row(reading: TestReading) -> str:
-    """One reading in a line, below the search that it belongs to; with how its network was trained, where that is not by default:
-    `fit`, `patience`, and the beginning of the sha256 of the `weights` that it started from.
+    """One reading in a line, below the search that it belongs to; with how its network was trained and answered, where that is not by
+    default: `fit`, `patience`, `threshold`, `positive_share`, and the beginning of the sha256 of the `weights` that it started from.
     """
     otherwise = "".join(f", {name} {one}" for name, one in trained_otherwise(reading.key).items())
     what = f"candidate {reading.number}, {counted(reading.epochs, 'epoch')}{otherwise}, {count_of(reading)}"
     if reading.metrics is None:
         return f"{what}: begun, and never ended"
-    return f"{what}: test accuracy {reading.metrics['accuracy']:.4f}"
+    threshold = reading.metrics.get("threshold")
+    above = "" if threshold is None else f" above {threshold:.4g}"
+    return f"{what}: test accuracy {reading.metrics['accuracy']:.4f}{above}"
 
 
 def _confusion(classes: Sequence[str], confusion: Sequence[Sequence[int]]) -> list[str]:

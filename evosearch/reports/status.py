@@ -171,6 +171,7 @@ def status_document(snapshot: SearchSnapshot) -> dict[str, Any]:
 
 def _reading_document(reading: TestReading) -> dict[str, Any]:
     accuracy = None if reading.metrics is None else reading.metrics["accuracy"]
+    chosen = ("threshold", "threshold_by")
     return {
         "search": reading.search,
         "number": reading.number,
@@ -179,6 +180,7 @@ def _reading_document(reading: TestReading) -> dict[str, Any]:
         "reading": reading.place,
         "readings": reading.total,
         "accuracy": accuracy,
+        **{key: reading.metrics[key] for key in chosen if reading.metrics and key in reading.metrics},
     }
 
 

@@ -45,12 +45,18 @@ def comparison_document(table: ComparisonTable) -> dict[str, Any]:
         document = asdict(row)
         if not _has_rates(table):
             del document["facts"]["rates"]
+        if not _has_thresholds(table):
+            del document["facts"]["thresholds"]
         if found is not None:
             document["figures"]["comparison"] |= {"verdict": found.verdict, "sentence": found.sentence}
         rows.append(document)
     facts = asdict(table.facts) | {"versions": dict(table.facts.versions)}
     whole = asdict(table) | {"facts": facts, "rows": rows, "references": table.reference}
     return {"reference" if key == "references" else key: value for key, value in whole.items()}
+
+
+def _has_thresholds(table: ComparisonTable) -> bool:
+    return any(row.facts.thresholds for row in table.rows)
 
 
 def _has_rates(table: ComparisonTable) -> bool:
@@ -97,6 +103,7 @@ def _csv_values(row: ComparisonRow, table: ComparisonTable) -> dict[str, Any]:
         "depth": list(facts.depth),
         **({"rates": list(facts.rates)} if _has_rates(table) else {}),
         "readings": list(facts.readings),
+        **({"thresholds": list(facts.thresholds)} if _has_thresholds(table) else {}),
         "notes": list(row.notes),
     }
 

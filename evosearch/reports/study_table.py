@@ -52,9 +52,16 @@ def _member_document(one: MemberRecord) -> dict[str, Any]:
         "believed_accuracy": best and best.accuracy,
         **{key: one.metric(key) for key in ("validation_accuracy", "accuracy", "f1", "auroc")},
         "readings": [f"{reading.place} of {reading.total}" for reading in one.read],
+        **_thresholds(one),
         "worker_seconds": round(one.seconds + one.basis_seconds, 1),
         "failures": list(one.failures),
     }
+
+
+def _thresholds(one: MemberRecord) -> dict[str, Any]:
+    """Above which probability of the positive class each network that was read answered it; nothing where none was chosen."""
+    found = [(reading.metrics or {}).get("threshold") for reading in one.read]
+    return {"thresholds": found} if set(found) - {None} else {}
 
 
 def study_json(table: StudyTable, comparison: ComparisonTable | None) -> str:

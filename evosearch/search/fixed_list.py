@@ -15,6 +15,7 @@ from evosearch.evaluation import (
     Measure,
     Origin,
     Outcome,
+    Threshold,
     TrainingSettings,
     Trial,
     TrialId,
@@ -39,6 +40,10 @@ class ListedTrial:
     """How it is trained. None: as `training` says."""
     source: int | None = None
     """Number of the candidate of another search that it trains again. None: it comes from nowhere else."""
+    threshold: Threshold = "half"
+    """As `final.threshold`, of a training again."""
+    positive_share: float | None = None
+    """As `final.positive_share`, of a training again."""
     weights: str | None = field(default=None, compare=False)
     """safetensors file of the weights that it starts from, with torchvision's names, or a winner.safetensors for the same chromosome; a relative path is looked for in the working directory, then under $EVOSEARCH_DATA. When the list is begun the file is kept with the search, and its sha256 becomes part of `network`; from then on the path is a hint. null: random weights."""
     best_of: str | None = field(default=None, compare=False)

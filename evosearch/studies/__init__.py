@@ -73,6 +73,7 @@ from evosearch.studies.table import (
     is_over,
     versions_of,
 )
+from evosearch.studies.thresholds import answers, best_threshold, check_threshold, threshold_for_share
 from evosearch.studies.winner import best_reading, fetch_winner, is_published, publish_winner
 
 __all__ = [
@@ -112,11 +113,14 @@ __all__ = [
     "StudySettings",
     "StudyTable",
     "UnreadArm",
+    "answers",
     "arm_of",
     "arm_rows",
     "arms_in_order",
     "best_reading",
+    "best_threshold",
     "budgets_of",
+    "check_threshold",
     "classification_metrics",
     "compare",
     "compared",
@@ -148,6 +152,7 @@ __all__ = [
     "retrainings",
     "search_keys",
     "steps_of",
+    "threshold_for_share",
     "trained_as",
     "trained_otherwise",
     "versions_of",

@@ -39,6 +39,8 @@ class ArmFacts:
     """What else a reader has to know of this arm, each a few words."""
     rates: tuple[float | None, ...] = ()
     """Of dropout before the class layer, where the study is about it."""
+    thresholds: tuple[float | None, ...] = ()
+    """Above which probability of the positive class each network answered it; empty where all answered the most probable class."""
 
 
 @dataclass(frozen=True)
@@ -189,7 +191,15 @@ def comparison_table(
 def _check_facts(arms: Sequence[Arm], facts: Mapping[str, ArmFacts]) -> None:
     seeds = {arm.name: len(arm.seeds) for arm in arms}
     for name, one in facts.items():
-        for values in (one.parameters, one.flops, one.depth, one.losses, one.readings, one.rates):
+        for values in (
+            one.parameters,
+            one.flops,
+            one.depth,
+            one.losses,
+            one.readings,
+            one.rates,
+            one.thresholds,
+        ):
             if values and len(values) != seeds.get(name):
                 raise ValueError(f"facts of {name!r} hold {len(values)} values for {seeds.get(name)} seeds")
 

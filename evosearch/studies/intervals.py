@@ -67,7 +67,11 @@ def _share(part: npt.NDArray[Any], whole: npt.NDArray[Any]) -> npt.NDArray[np.fl
 
 
 def intervals_of(
-    labels: Labels, probabilities: npt.NDArray[np.float32], positive: int, seed: int
+    labels: Labels,
+    probabilities: npt.NDArray[np.float32],
+    positive: int,
+    seed: int,
+    predicted: Labels | None = None,
 ) -> dict[str, Interval | None]:
     """The interval of each of `FIGURES`; None where it is undefined: a share of no images, or an AUROC that most draws lack.
 
@@ -76,9 +80,10 @@ def intervals_of(
         probabilities: (N, K) of each class.
         positive: number of the positive class of two.
         seed: of the draws, 0 or above.
+        predicted: (N,) the classes that were answered; None: the most probable ones.
     """
     classes = probabilities.shape[1]
-    predicted = probabilities.argmax(axis=1)
+    predicted = probabilities.argmax(axis=1) if predicted is None else predicted
     drawn = [*_drawn(labels, predicted, probabilities, positive, seed)]
     together = {name: np.concatenate([one[name] for one in drawn]) for name in FIGURES}
     found = {name: _percentiles(values) for name, values in together.items()}

@@ -59,18 +59,22 @@ def positive_of(metrics: Mapping[str, Any]) -> tuple[tuple[str, ...], int]:
 
 
 def classification_metrics(
-    labels: Labels, probabilities: npt.NDArray[np.float32], classes: tuple[str, ...], positive: int = 1
+    labels: Labels,
+    probabilities: npt.NDArray[np.float32],
+    classes: tuple[str, ...],
+    positive: int = 1,
+    predicted: Labels | None = None,
 ) -> Metrics:
     """Compare `labels` (N,) with class `probabilities` (N, K), whose columns are `classes` in order; `positive`: the number
-    of the positive class of two.
+    of the positive class of two; `predicted` (N,): the classes that were answered, None: the most probable ones, the first of
+    equal ones. The AUROC goes by the probabilities.
 
-    The predicted class is the most probable one, the first of equal ones. A precision or recall over no
-    images counts 0. Source: GA-Dropout, for the choice of metrics.
+    A precision or recall over no images counts 0. Source: GA-Dropout, for the choice of metrics.
     """
     # half a second and 60 MB that search workers never need
     from sklearn.metrics import confusion_matrix, precision_recall_fscore_support  # noqa: PLC0415 - only here
 
-    predicted = probabilities.argmax(axis=1)
+    predicted = probabilities.argmax(axis=1) if predicted is None else predicted
     numbers = np.arange(len(classes))
     precision, recall, f1, _ = precision_recall_fscore_support(
         labels,

@@ -232,6 +232,15 @@ DIVERGENCES = (
         (("final.epochs", 1000), ("final.fit", "train"), ("final.patience", None)),
     ),
     Divergence(
+        "the class that is answered",
+        "not said",
+        '"Parameter settings"',
+        None,
+        "the more probable one; of two classes, once a key says so, the positive one above a probability that is chosen on the "
+        "validation images, or by a share of positive images that is known beforehand, and never on the test images",
+        (("final.threshold", "half"), ("final.positive_share", None)),
+    ),
+    Divergence(
         "random search, the competitor",
         "1000 architectures, a batch norm after every convolution",
         "ablation studies",

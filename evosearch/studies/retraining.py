@@ -10,12 +10,16 @@ import numpy as np
 import numpy.typing as npt
 
 from evosearch.data import Split
+from evosearch.errors import EvaluationError
 from evosearch.evaluation import (
+    FinalSettings,
     HandMadeRule,
+    Labels,
     Measure,
     Prediction,
     PredictionTask,
     Success,
+    Threshold,
     TrainingSettings,
     Trial,
     evaluation_seed,
@@ -28,6 +32,7 @@ from evosearch.search import FixedListSettings, ListedTrial
 from evosearch.storage import TestReading, pack
 from evosearch.studies.intervals import draws_for, intervals_of
 from evosearch.studies.metrics import classification_metrics
+from evosearch.studies.thresholds import answers, best_threshold, threshold_for_share
 
 
 def final_name(parent: str, epochs: int) -> str:
@@ -39,9 +44,19 @@ def final_name(parent: str, epochs: int) -> str:
     return f"{parent}{'-' if '/' in parent else '/'}final-{epochs}"
 
 
-def retrainings(network: str, number: int, repeats: Sequence[int]) -> tuple[ListedTrial, ...]:
-    """The trainings of candidate `number`, a network's text form, one for each of `repeats`."""
-    return tuple(ListedTrial(network, repeat, source=number) for repeat in repeats)
+def retrainings(
+    network: str, number: int, repeats: Sequence[int], final: FinalSettings | None = None
+) -> tuple[ListedTrial, ...]:
+    """The trainings of candidate `number`, a network's text form, one for each of `repeats`. `final`: how they are to answer; None: by
+    default.
+    """
+    how = final or FinalSettings()
+    return tuple(
+        ListedTrial(
+            network, repeat, source=number, threshold=how.threshold, positive_share=how.positive_share
+        )
+        for repeat in repeats
+    )
 
 
 def lengthened(
@@ -70,19 +85,27 @@ def reading_key(
     fit: Literal["train", "train_validation"] = "train",
     patience: int | None = None,
     weights: str | None = None,
+    threshold: Threshold = "half",
+    positive_share: float | None = None,
 ) -> str:
     """Names a reading: candidate, epochs and seed; the first version's form, so that what it read is found; and how it was
-    trained where that is not as the first version did. `weights`: sha256 of those that it started from.
+    trained and answers where that is not as the first version did. `weights`: sha256 of those that it started from.
 
     >>> reading_key(5, 30, 1), reading_key(5, 30, 1, patience=9)
     ('candidate-5-epochs-30-seed-1', 'candidate-5-epochs-30-seed-1-patience-9')
-    >>> reading_key(5, 30, 1, weights=64 * "a")
-    'candidate-5-epochs-30-seed-1-from-aaaaaaaaaaaa'
+    >>> reading_key(5, 30, 1, weights=64 * "a"), reading_key(5, 30, 1, threshold="validation")
+    ('candidate-5-epochs-30-seed-1-from-aaaaaaaaaaaa', 'candidate-5-epochs-30-seed-1-threshold-validation')
     """
     on = "" if fit == "train" else f"-fit-{fit}"
     early = "" if patience is None else f"-patience-{patience}"
     start = "" if weights is None else f"{_FROM}{weights[:12]}"
-    return f"candidate-{number}-epochs-{epochs}-seed-{seed}{on}{early}{start}"
+    return f"candidate-{number}-epochs-{epochs}-seed-{seed}{on}{early}{_answering(threshold, positive_share)}{start}"
+
+
+def _answering(threshold: Threshold, positive_share: float | None) -> str:
+    """In the key of a reading: how its network answers, where that is not with the more probable class."""
+    chosen = "" if threshold == "half" else f"-threshold-{threshold}"
+    return chosen if positive_share is None else f"{chosen}-share-{positive_share}"
 
 
 def protocol_of(reading: TestReading) -> tuple[str, str]:
@@ -96,16 +119,19 @@ def has_given_weights(reading: TestReading) -> bool:
 
 
 _TRAINED = re.compile(
-    rf"-seed-\d+(?:-fit-(?P<fit>\w+))?(?:-patience-(?P<patience>\d+))?(?:{_FROM}(?P<weights>\w+))?$"
+    rf"-seed-\d+(?:-fit-(?P<fit>\w+))?(?:-patience-(?P<patience>\d+))?(?:-threshold-(?P<threshold>\w+))?"
+    rf"(?:-share-(?P<positive_share>[\d.e-]+))?(?:{_FROM}(?P<weights>\w+))?$"
 )
 
 
 def trained_otherwise(key: str) -> Mapping[str, str]:
-    """By the key of a reading, in what its network was trained otherwise than by default: `fit`, `patience`, and `weights`, the
-    beginning of the sha256 of those that it started from.
+    """By the key of a reading, in what its network was trained or answered otherwise than by default: `fit`, `patience`, `threshold`,
+    `positive_share`, and `weights`, the beginning of the sha256 of those that it started from.
 
     >>> dict(trained_otherwise(reading_key(5, 30, 1, "train_validation", 9)))
     {'fit': 'train_validation', 'patience': '9'}
+    >>> dict(trained_otherwise(reading_key(5, 30, 1, positive_share=0.1, weights=64 * "a")))
+    {'positive_share': '0.1', 'weights': 'aaaaaaaaaaaa'}
     >>> dict(trained_otherwise(reading_key(5, 30, 1, weights=64 * "a"))), dict(trained_otherwise(reading_key(5, 30, 1)))
     ({'weights': 'aaaaaaaaaaaa'}, {})
     """
@@ -118,7 +144,14 @@ def listed_key(one: ListedTrial, training: TrainingSettings, seed: int) -> str:
     network = parse_network(one.network)
     drawn = evaluation_seed(seed, network.key, one.repeat)
     return reading_key(
-        one.source or 0, training.epochs, drawn, training.fit, training.patience, weights_of(network)
+        one.source or 0,
+        training.epochs,
+        drawn,
+        training.fit,
+        training.patience,
+        weights_of(network),
+        one.threshold,
+        one.positive_share,
     )
 
 
@@ -156,9 +189,9 @@ class FinalReader:
     """The search's own, a path or the URL of an artifact store."""
     shared: bool
     """As in `SplitReader`."""
-    sources: Sequence[int | None]
-    """By trial number, the candidate in the parent search that it trains again; None: the trial's own
-    candidate.
+    listed: Sequence[ListedTrial]
+    """By trial number, what the retraining's list says of it: among others the candidate in the parent search that it trains again
+    (none: the trial's own candidate), and how its network answers.
     """
     positive: int = 1
     """Number of the class that figures of two classes are of."""
@@ -168,15 +201,20 @@ class FinalReader:
     """As in `evosearch.data.Dataset`."""
     parts: tuple[tuple[str, int], ...] = ()
     """`Dataset.test_parts`."""
+    train_labels: Labels | None = None
+    """Of the training images, which the share of positive ones is counted on; None: no network's answers rest on it."""
+    validation_labels: Labels | None = None
+    """Of the validation images, likewise, and thresholds are chosen by."""
 
     def name(self, plan: Plan, trial: Trial) -> ReadingName:
-        """By candidate of the parent, epochs and seed, and how it is trained."""
-        source, how, seed = self.sources[trial.number], plan.settings(trial), plan.seed(trial)
-        number = trial.candidate.number if source is None else source
+        """By candidate of the parent, epochs and seed, how it is trained, and how its network answers."""
+        one, how, seed = self.listed[trial.number], plan.settings(trial), plan.seed(trial)
+        number = trial.candidate.number if one.source is None else one.source
         network = network_of(trial.subject)
         weights = None if network is None else weights_of(network)
-        key = reading_key(number, how.epochs, seed, how.fit, how.patience, weights)
-        return ReadingName(key, number, how.epochs, seed)
+        answering = one.threshold, one.positive_share
+        key = reading_key(number, how.epochs, seed, how.fit, how.patience, weights, *answering)
+        return ReadingName(key, number, how.epochs, seed, _answering(*answering))
 
     def weights(self, plan: Plan, trial: Trial, term: int, attempt: int) -> str:
         """In a folder of the reading's name."""
@@ -188,41 +226,83 @@ class FinalReader:
         return f"{self.folder}/{weights}"
 
     def task(self, plan: Plan, trial: Trial, weights: str) -> PredictionTask:
-        """All images of the split, in order."""
+        """All images of the split, in order; where the network's threshold is chosen by the validation images, these too."""
         network = network_of(trial.subject)
         if network is None:
             raise TypeError(f"'{trial.subject}' is no network, so it reads nothing")
         settings, place = plan.settings(trial), self.place(weights)
-        return PredictionTask(network, settings, plan.data_key, place, self.test.images, plan.hand_made)
+        chosen = self.listed[trial.number].threshold == "validation"
+        about = (self.test.images, plan.hand_made, chosen)
+        return PredictionTask(network, settings, plan.data_key, place, *about)
 
     def measure(
         self, plan: Plan, trial: Trial, trained: Success, prediction: Prediction
     ) -> Mapping[str, Any]:
         """The metrics with their intervals, of all images and of each part of the split where it has several, and what the
         same network came to on the validation images; `validation_fitness` where the search goes by another measure than
-        the accuracy; after how many epochs a training ended that may end early, and of which one its weights are.
+        the accuracy; after how many epochs a training ended that may end early, and of which one its weights are; `threshold` and
+        by what it was chosen (`threshold_by`) where it was.
         """
         seed, patience = plan.seed(trial), plan.settings(trial).patience
+        threshold = self.threshold(plan, trial, prediction)
+        predicted = answers(prediction.probabilities, self.positive, threshold)
         by = {} if self.fitness == "accuracy" else {"validation_fitness": trained.by(self.fitness)}
         parts = {
-            name: self._figures(prediction.probabilities, images, seed) for name, images in self._parts()
+            name: self._figures(prediction.probabilities, predicted, images, seed)
+            for name, images in self._parts()
         }
         return {
-            **self._figures(prediction.probabilities, slice(None), seed),
+            **self._figures(prediction.probabilities, predicted, slice(None), seed),
             "validation_accuracy": trained.fitness,
             **by,
             "seconds": trained.seconds,
             **({"parts": parts} if parts else {}),
             **(_early_end(trained, patience) if patience is not None and trained.curve else {}),
+            **({} if threshold is None else self._chosen(trial, threshold)),
         }
 
-    def _figures(self, probabilities: npt.NDArray[np.float32], images: slice, seed: int) -> dict[str, Any]:
-        labels, answers = self.test.labels[images], probabilities[images]
-        intervals = intervals_of(labels, answers, self.positive, seed)
+    def _chosen(self, trial: Trial, threshold: float) -> dict[str, Any]:
+        by = "validation" if self.listed[trial.number].threshold == "validation" else "positive_share"
+        return {"threshold": threshold, "threshold_by": by}
+
+    def threshold(self, plan: Plan, trial: Trial, prediction: Prediction) -> float | None:
+        """Above which probability of the positive class the network of `trial` answers it; None: it answers the most probable class.
+        No test image decides it.
+
+        Raises:
+            EvaluationError: the worker did not classify the validation images that are to choose it.
+        """
+        one, how = self.listed[trial.number], plan.settings(trial)
+        if one.threshold == "validation":
+            known, asked = self.validation_labels, prediction.validation
+            if known is None or asked is None or len(known) != len(asked):
+                raise EvaluationError(
+                    f"the threshold of trial {trial.id} is chosen on {0 if known is None else len(known)} validation images, of which "
+                    f"the worker classified {0 if asked is None else len(asked)}"
+                )
+            return best_threshold(known, asked, self.positive)
+        if one.positive_share is None:
+            return None
+        return threshold_for_share(self._trained_share(how), one.positive_share)
+
+    def _trained_share(self, how: TrainingSettings) -> float:
+        """Of positive images in what the loss of a training `how` counts."""
+        if how.class_weights == "balanced":
+            return 0.5
+        splits = (self.train_labels,) if how.validates else (self.train_labels, self.validation_labels)
+        labels = np.concatenate([one for one in splits if one is not None])
+        return float((labels == self.positive).mean())
+
+    def _figures(
+        self, probabilities: npt.NDArray[np.float32], predicted: Labels, images: slice, seed: int
+    ) -> dict[str, Any]:
+        labels, shares, answered = self.test.labels[images], probabilities[images], predicted[images]
+        intervals = intervals_of(labels, shares, self.positive, seed, answered)
+        found = classification_metrics(labels, shares, self.classes, self.positive, answered)
         return {
-            **classification_metrics(labels, answers, self.classes, self.positive).to_json(),
-            "intervals": {name: found and list(found) for name, found in intervals.items()},
-            "draws": draws_for(*answers.shape),
+            **found.to_json(),
+            "intervals": {name: one and list(one) for name, one in intervals.items()},
+            "draws": draws_for(*shares.shape),
         }
 
     def _parts(self) -> Iterator[tuple[str, slice]]:
@@ -231,6 +311,10 @@ class FinalReader:
             yield name, slice(begin, begin + count)
             begin += count
 
-    def keep(self, prediction: Prediction) -> Mapping[str, Any]:
-        """With the labels, so that readings can be compared image by image without the images."""
-        return pack(self.test.labels, prediction)
+    def keep(self, plan: Plan, trial: Trial, prediction: Prediction) -> Mapping[str, Any]:
+        """With the labels, so that readings can be compared image by image without the images; the probabilities are the network's
+        own.
+        """
+        threshold = self.threshold(plan, trial, prediction)
+        predicted = answers(prediction.probabilities, self.positive, threshold)
+        return pack(self.test.labels, prediction, predicted)

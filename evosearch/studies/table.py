@@ -340,6 +340,8 @@ def _wanted(best: EvaluationRow, final: FinalSettings, seed: int) -> tuple[str, 
             final.fit,
             final.patience,
             weights_of(network),
+            final.threshold,
+            final.positive_share,
         )
         for repeat in range(1, final.seeds + 1)
     )
@@ -359,6 +361,8 @@ def _retrained(home: Home, child: SearchRow, seed: int, keys: Sequence[str]) -> 
             how.get("fit", "train"),
             how.get("patience"),
             weights_of(network),
+            trial.get("threshold", "half"),
+            trial.get("positive_share"),
         )
         if key in keys:
             found[key] = one
@@ -478,6 +482,7 @@ def _answers(home: Home, row: ArmRow) -> Arm | None:
 def _facts_of(row: ArmRow, with_rates: bool) -> ArmFacts:
     members = [member for member, _ in row.read]
     bests = [member.best for member in members]
+    thresholds = tuple((one.metrics or {}).get("threshold") for _, one in row.read)
     return ArmFacts(
         parameters=tuple(one.parameters if one else None for one in bests),
         flops=tuple(one.flops if one else None for one in bests),
@@ -487,4 +492,5 @@ def _facts_of(row: ArmRow, with_rates: bool) -> ArmFacts:
         readings=tuple(one.place for _, one in row.read),
         notes=row.notes,
         rates=tuple(one.rate for one in members) if with_rates else (),
+        thresholds=thresholds if set(thresholds) - {None} else (),
     )

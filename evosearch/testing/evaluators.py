@@ -47,14 +47,15 @@ EPOCH_SECONDS = 0.25
 @dataclass(frozen=True)
 class FormulaEvaluator:
     """Fitness without training: `formula_fitness`. `seconds`: how long each evaluation pretends to take, with steps
-    and epochs on its way.
+    and epochs on its way. `classes` and `validation`: how many classes and validation images there are; a worker's data say so.
     """
 
     seconds: float = 0.0
     classes: int = 2
+    validation: int = 0
 
     def __call__(self, data: SearchData, _device: str) -> Evaluator:
-        return replace(self, classes=len(data.classes))
+        return replace(self, classes=len(data.classes), validation=len(data.validation))
 
     def handle(self, task: Task, progress: Progress = UNWATCHED) -> Result:
         match task:
@@ -76,7 +77,8 @@ class FormulaEvaluator:
 
     def _predict(self, task: PredictionTask) -> Prediction:
         rng = np.random.default_rng(int(task.network.key, 16))
-        return Prediction(rng.dirichlet(np.ones(self.classes), len(task.images)).astype(np.float32))
+        counts = (len(task.images), self.validation) if task.with_validation else (len(task.images),)
+        return Prediction(*(rng.dirichlet(np.ones(self.classes), one).astype(np.float32) for one in counts))
 
 
 def _pretend(seconds: float, record: EpochRecord, progress: Progress) -> None:

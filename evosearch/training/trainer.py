@@ -195,7 +195,7 @@ class Trainer:
         return Success(judged.accuracy, seconds, curve, past.measures)
 
     def predict(self, task: PredictionTask, progress: Progress = UNWATCHED) -> Prediction:
-        """Class probabilities of `task.images`, softmax in fp32.
+        """Class probabilities of `task.images`, softmax in fp32, and of the validation images where they are asked for.
 
         Raises:
             EvaluationError: other data than this worker holds, images of another shape than them, or no
@@ -209,8 +209,13 @@ class Trainer:
             network = make_classifier(task.network, task.settings, self._data, rule=task.hand_made)
             fetch_weights(task.weights, network.module)
             images = torch.tensor(task.images, device=self._data.device)
-            logits = classify(network, images, task.settings.batch_size, progress)
-            return Prediction(logits.softmax(1).cpu().numpy())
+            both = (images, self._data.validation.images) if task.with_validation else (images,)
+            return Prediction(
+                *(
+                    classify(network, one, task.settings.batch_size, progress).softmax(1).cpu().numpy()
+                    for one in both
+                )
+            )
 
     def _timed(self, about: str, run: Callable[[], Timed]) -> Timed | Failure:
         start = self._clock()

@@ -463,6 +463,27 @@ def test_other_epochs_are_another_reading(command, scripted):
     assert one["weights"] != two["weights"]
 
 
+@pytest.mark.parametrize("command_of", ["run", "validate"])
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (["final.threshold=best"], 'final.threshold is "best"; expected half or validation'),
+        (["final.positive_share=1.0"], "final.positive_share is 1.0; it must be above 0 and below 1"),
+        (
+            ["final.threshold=validation", "final.fit=train_validation"],
+            "final.threshold is validation while final.fit",
+        ),
+        (["final.threshold=validation"], "final.threshold is validation, but there are 10 classes"),
+    ],
+    ids=["word", "share", "no validation", "classes"],
+)
+def test_a_threshold_that_nothing_can_choose_is_refused_in_one_line(
+    refused, scripted, command_of, given, told
+):
+    overrides = [part for one in given for part in ("--set", one)]
+    assert told in refused(command_of, "tiny.yaml", *overrides)
+
+
 def test_an_unfinished_search_cannot_be_retrained(command, refused, monkeypatch, api):
     script_workers(api, Disturbed(3, interrupt))
     command("run", "tiny.yaml")

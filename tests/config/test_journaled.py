@@ -31,6 +31,8 @@ SINCE: dict[str, object] = {
     "final.seeds": 1,
     "final.fit": "train",
     "final.patience": None,
+    "final.threshold": "half",
+    "final.positive_share": None,
     "training.class_weights": "none",
     "training.augment": "none",
     "training.patience": None,

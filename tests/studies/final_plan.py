@@ -26,5 +26,5 @@ def final_plan(*repeats, epochs=30, shared=False, seed=0) -> Plan:
     training = replace(searched.training, epochs=epochs)
     context = replace(searched.context, training=training)
     settings = FixedListSettings(trials=retrainings(NETWORK, 5, repeats))
-    reader = FinalReader(TEST, ("no", "yes"), "/home/small", shared, [5] * len(repeats), test_key="test")
+    reader = FinalReader(TEST, ("no", "yes"), "/home/small", shared, settings.trials, test_key="test")
     return Plan("small/final", settings.make(context), context, "data", reader)

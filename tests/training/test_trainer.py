@@ -336,6 +336,20 @@ def test_saved_weights_predict_what_the_training_measured(
     assert outcome.curve[-1].validation_loss == pytest.approx(losses.mean(), rel=1e-5)
 
 
+def test_the_validation_images_are_classified_beside_others_to_the_same_bits(
+    data: SearchData, device: str, ask: Ask, tmp_path: Path
+) -> None:
+    task = ask(weights=str(tmp_path / "best.safetensors"), batch_size=4)
+    trainer = Trainer(data, device)
+    trainer.handle(task)
+    few = Split(data.validation.images[:7], data.validation.labels[:7])
+    alone = trainer.handle(kept(task, few))
+    both = trainer.handle(replace(kept(task, few), with_validation=True))
+    assert alone.validation is None
+    assert (both.probabilities == alone.probabilities).all()
+    assert (both.validation == trainer.handle(kept(task, data.validation)).probabilities).all()
+
+
 @pytest.mark.parametrize("text", ["C6 B8 P | F8", "C6 B8 P |", "squeezenet1_1"])
 @pytest.mark.parametrize("units", ["uniform", "weighted"])
 def test_weights_trained_with_dropout_before_the_class_layer_are_any_networks(

@@ -188,7 +188,7 @@ def _read(
     one = state.unread[trial]
     reader = plan.reader
     metrics = reader.measure(plan, one.trial, one.success, prediction)
-    key, kept = reader.name(plan, one.trial).key, reader.keep(prediction)
+    key, kept = reader.name(plan, one.trial).key, reader.keep(plan, one.trial, prediction)
     yield TestRead(key, metrics, one.weights, kept, trial, worker.name, reader.test_key)
 
 

@@ -52,6 +52,9 @@ class ReadingName:
     """Of its training."""
     seed: int
     """Of its training."""
+    answering: str = ""
+    """How the network answers, where that is not with the more probable class: trainings that differ by it alone are two, since
+    each reads once."""
 
 
 class SplitReader(Protocol):
@@ -84,8 +87,8 @@ class SplitReader(Protocol):
         """What the reading of `trial` gave, as plain JSON values; its training's seed is that of what is drawn by chance."""
         ...
 
-    def keep(self, prediction: Prediction) -> Mapping[str, Any]:
-        """The prediction as `TestRead` has it."""
+    def keep(self, plan: "Plan", trial: Trial, prediction: Prediction) -> Mapping[str, Any]:
+        """The prediction by `trial` as `TestRead` has it."""
         ...
 
     @property
@@ -157,6 +160,8 @@ class Plan:
         settings = self.settings(trial)
         until = settings.epochs if trial.until is None else trial.until
         key = trial_key(trial.subject, settings, self.seed(trial), self.data_key, until)
+        if self.reader is not None and (answering := self.reader.name(self, trial).answering):
+            return f"{key}/{answering}"
         # A loss belongs to the generation that the mask was trained in: none is recalled.
         return f"{key}/{trial.number}" if isinstance(trial.subject, Masks) else key
 

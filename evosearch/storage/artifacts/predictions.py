@@ -29,7 +29,8 @@ class Predictions:
     labels: Labels
     """(N,) int64: the true classes."""
     predicted: Labels
-    """(N,) int64: the most probable class, by the probabilities before they were shortened."""
+    """(N,) int64: the class that was answered, by the probabilities before they were shortened: the most probable one, where no
+    threshold was chosen."""
     probabilities: npt.NDArray[np.float16]
     """(N, K) float16: of each class, as kept."""
     test_key: str
@@ -56,17 +57,19 @@ class Predictions:
         return odds
 
 
-def pack(labels: Labels, prediction: Prediction) -> Mapping[str, Any]:
+def pack(labels: Labels, prediction: Prediction, predicted: Labels | None = None) -> Mapping[str, Any]:
     """Answers to images of `labels` (N,) in their JSON form: `images` N, `classes` K, and as base64 of zlib of little-endian
-    numbers `labels` and `predicted` (N,) uint16 and `float16` (N, K), row by row.
+    numbers `labels` and `predicted` (N,) uint16 and `float16` (N, K), row by row. `predicted`: the classes that were answered (N,);
+    None: the most probable ones.
     """
     probabilities = prediction.probabilities
+    answered = probabilities.argmax(axis=1) if predicted is None else predicted
     images, classes = probabilities.shape
     return {
         "images": images,
         "classes": classes,
         "labels": _packed(labels, "<u2"),
-        "predicted": _packed(probabilities.argmax(axis=1), "<u2"),
+        "predicted": _packed(answered, "<u2"),
         "float16": _packed(probabilities, "<f2"),
     }
 

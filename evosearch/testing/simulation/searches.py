@@ -216,7 +216,7 @@ class _Reader:
         told = {"validation": trained.fitness, "test": float(prediction.probabilities[0, 0])}
         return {**told, "seed": plan.seed(trial)}
 
-    def keep(self, prediction: Prediction) -> Mapping[str, Any]:
+    def keep(self, _plan: Plan, _trial: Trial, prediction: Prediction) -> Mapping[str, Any]:
         return pack(np.zeros(3, np.int64), prediction)
 
     @property
