@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+import evosearch
 from evosearch.config import load_config
-from evosearch.errors import SearchConflictError
+from evosearch.errors import InputError, SearchConflictError
 from evosearch.evaluation import Failure, FailureKind, PredictionTask, TrainingTask
 from evosearch.reports import study_document
 from evosearch.search import FixedListSettings, ListedTrial
@@ -195,6 +196,15 @@ def test_a_copy_brings_no_file_but_documents_of_its_own_searches(home, finished_
         before = set(tmp_path.rglob("*"))
         bring_in(other, read(stack, tmp_path / "copy.db"), "compare")
     assert not [one for one in set(tmp_path.rglob("*")) - before if one.is_file() and one.suffix != ""]
+
+
+def test_a_script_reads_a_published_copy_and_goes_on_with_none(home, finished_study, tmp_path):
+    publish_copy(home, "compare", tmp_path / "copy.xz")
+    search = evosearch.open("compare/mine-seed-0", str(tmp_path / "copy.xz"))
+    (reading,) = search.readings
+    assert len(search.predictions(reading).labels) == 359
+    with pytest.raises(InputError, match=r"copy\.xz is a compressed copy, which status and results read"):
+        search.retrain(epochs=2)
 
 
 def test_a_search_that_is_there_already_is_never_replaced(home, finished_study, tmp_path, api):
