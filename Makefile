@@ -83,15 +83,18 @@ docs: install ## Write what is generated: configs/schema.json, docs/reference.md
 	@$(BIN)/python -P -m evosearch.studies.protocol > docs/table
 	$(call into,docs/protocol.md,divergences,docs/table)
 
-RESULTS ?= baselines_small ablation_small batchnorm_small ablation_pneumoniamnist batchnorm_kermany
+# A study whose journal is committed (`evosearch backup NAME docs/results/NAME.db.xz --publish`) is not run again.
+COMMITTED := $(patsubst docs/results/%.db.xz,%,$(wildcard docs/results/*.db.xz))
+RESULTS ?= $(sort $(COMMITTED) baselines_small ablation_small batchnorm_small ablation_pneumoniamnist batchnorm_kermany)
 define result
-@$(BIN)/evosearch $(firstword $(subst _, ,$(1))) configs/studies/$(1).yaml
-@$(BIN)/evosearch results $(1) --format markdown > docs/table
+$(if $(filter $(1),$(COMMITTED)),,@$(BIN)/evosearch $(firstword $(subst _, ,$(1))) configs/studies/$(1).yaml)
+@$(BIN)/evosearch results $(1) --format markdown \
+	$(if $(filter $(1),$(COMMITTED)),--storage docs/results/$(1).db.xz) > docs/table
 $(call into,docs/results.md,$(1),docs/table)
 
 endef
 
-results: install ## Run the small studies (RESULTS: which; an hour), or find them done, and write docs/results.md
+results: install ## Write docs/results.md from docs/results/*.db.xz; small studies without one are run (RESULTS: which; an hour)
 	$(foreach study,$(RESULTS),$(call result,$(study)))
 
 bench: install ## Measure driver, journal, replay and scheduler (half an hour); writes the tables of docs/benchmarks.md

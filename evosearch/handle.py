@@ -94,7 +94,7 @@ class SearchHandle:
 
     def resume(self, generations: int | None = None, **how: Unpack[Driving]) -> "SearchHandle":
         """Go on where it stopped, to `generations` generations in all where given; as `evosearch.api.resume`."""
-        with self._home() as home:
+        with self._home(reads=False) as home:
             api.resume(self.name, home, generations=generations, **how)
         return self
 
@@ -106,7 +106,7 @@ class SearchHandle:
         **how: Unpack[Driving],
     ) -> tuple[TestReading, ...]:
         """Train the best again and read the test split once per network; as `evosearch.api.retrain`."""
-        with self._home() as home:
+        with self._home(reads=False) as home:
             return api.retrain(self.name, home, epochs=epochs, seeds=seeds, weights=weights, **how)
 
     def load_network(self) -> "TrainedNetwork":
@@ -145,8 +145,8 @@ class SearchHandle:
                 known.get("neutral_side"),
             )
 
-    def _home(self) -> AbstractContextManager[Home]:
-        return open_home(self.storage, env=os.environ, cwd=Path.cwd(), create=False)
+    def _home(self, *, reads: bool = True) -> AbstractContextManager[Home]:
+        return open_home(self.storage, env=os.environ, cwd=Path.cwd(), create=False, reads=reads)
 
 
 def _most_pixels(data: Mapping[str, Any]) -> int:
@@ -192,13 +192,13 @@ def run(config: RunConfig | str | Path, storage: str | None = None, **how: Unpac
 
 
 def open(name: str, storage: str | None = None) -> SearchHandle:  # noqa: A001 - as in `evosearch.open("digits")`
-    """The search `name` of a journal, finished or not. `storage`: as in `run`.
+    """The search `name` of a journal, finished or not. `storage`: as in `run`; of a compressed copy, `FILE.xz`, nothing goes on.
 
     Raises:
         SearchConflictError: there is no such search, or it is a group; the message lists what there is.
         JournalError: there is no journal.
     """
-    with open_home(storage, env=os.environ, cwd=Path.cwd(), create=False) as home:
+    with open_home(storage, env=os.environ, cwd=Path.cwd(), create=False, reads=True) as home:
         if members := home.members_of(name):
             raise SearchConflictError(
                 f"{name!r} is a group; open one of its members: {', '.join(row.name for row in members)}"

@@ -70,7 +70,8 @@ def retrain(
     prepared = prepare_retraining(name, home, epochs, seeds, options, weights)
     if prepared.session is None:
         options.watcher.note("recorded earlier: each network reads the test split once")
-        publish_again(home, prepared, options)
+        if not publish_again(home, prepared, options):
+            options.watcher.note(weights_are_elsewhere([name]))
         return prepared.readings(home)
     prepared.announce()
     drive_searches([prepared.session])
@@ -149,9 +150,11 @@ def prepare_retraining(
     return PreparedRetraining(name, keys, best.candidate, session, trials)
 
 
-def publish_again(home: Home, prepared: PreparedRetraining, options: DriveOptions) -> None:
+def publish_again(home: Home, prepared: PreparedRetraining, options: DriveOptions) -> bool:
     """The winner of a retraining that was read before, where another's files are there or none: its driver may have been
     killed before it left them. It is the search itself where the first version read the test split.
+
+    Returns: whether its weights are there; not where the journal alone has come from another machine.
     """
     parent = home.find_search(prepared.name)
     row = home.find_search(prepared.readings(home)[0].search)
@@ -160,15 +163,28 @@ def publish_again(home: Home, prepared: PreparedRetraining, options: DriveOption
     if row.parent is not None:
         session.draw_final()
     best = session.winner
-    if best is None or is_published(artifact_store(home, config).within(parent.name), best):
-        return
+    store = artifact_store(home, config)
+    if best is None or is_published(store.within(parent.name), best):
+        return True
     try:
+        if not store.within(row.name).exists(best.weights or ""):
+            return False
         dataset = session.load(begun=True)
         session.check_data(dataset)
     except EvosearchError as error:  # the record is what was asked for, and needs no images
         options.watcher.note(f"no winner.safetensors could be left: {error}")
-        return
+        return True
     session.publish_winner(dataset)
+    return True
+
+
+def weights_are_elsewhere(names: Sequence[str]) -> str:
+    """What to say of searches whose best was trained where its weights are, and not here."""
+    which = names[0] if len(names) == 1 else f"{counted(len(names), 'search')}, {names[0]!r} first,"
+    return (
+        f"the trained weights of {which} are not on this machine, so there is no winner.safetensors; `evosearch retrain "
+        f"{names[0]}` with other --epochs or --seeds leaves new ones"
+    )
 
 
 def check_trained(home: Home, name: str, wanted: Sequence[ListedTrial] | None = None) -> None:

@@ -29,7 +29,7 @@ from evosearch.errors import (
 from evosearch.listed import best_of
 from evosearch.providers import DriveOptions, Driving
 from evosearch.reports import counted
-from evosearch.retraining import prepare_retraining, publish_again
+from evosearch.retraining import prepare_retraining, publish_again, weights_are_elsewhere
 from evosearch.search import FixedListSettings, ListedTrial, OverFeatures
 from evosearch.session import SearchSession, bring_back_lost, configuration_of
 from evosearch.storage import Home, SearchRow, group_of
@@ -383,6 +383,6 @@ def _retrain(study: Study, members: Sequence[MemberPlan], options: DriveOptions)
             options,
             f"{study.config.name}: final training, {counted(len(sessions), 'network')} for {counted(epochs, 'epoch')} each",
         )
-    for one in prepared:
-        if one.session is None:
-            publish_again(study.home, one, options)
+    read_before = [one for one in prepared if one.session is None]
+    if lost := [one.name for one in read_before if not publish_again(study.home, one, options)]:
+        options.watcher.note(weights_are_elsewhere(lost))

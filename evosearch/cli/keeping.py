@@ -1,5 +1,6 @@
 """`upgrade`, `delete` and `backup`: what is done with a journal, or with a search in it, as a whole."""
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +17,19 @@ if TYPE_CHECKING:
     from evosearch.storage import Home, SearchRow
 
 YES = Annotated[bool, typer.Option("--yes", help="Do not ask; needed where there is no terminal to ask on.")]
-COPY = Annotated[Path, typer.Argument(metavar="FILE", help="The copy; a file that exists is left as it is.")]
+COPY = Annotated[
+    Path,
+    typer.Argument(
+        metavar="FILE", help="The copy, compressed if it ends in .xz; a file that exists is left as it is."
+    ),
+]
+PUBLISH = Annotated[
+    bool,
+    typer.Option(
+        "--publish",
+        help="Only NAME and what belongs to it, and nothing that names a machine or a path; FILE ends in .xz.",
+    ),
+]
 
 
 def upgrade(storage: STORAGE = None) -> None:
@@ -73,21 +86,28 @@ def _ask(name: str, home: "Home", lines: "Sequence[str]") -> None:
         raise InputError(f"that is not {name!r}; nothing is deleted")
 
 
-def backup(name: SEARCH_OR_GROUP, file: COPY, storage: STORAGE = None) -> None:
+def backup(name: SEARCH_OR_GROUP, file: COPY, publish: PUBLISH = False, storage: STORAGE = None) -> None:
     """Keep a copy of the whole journal that NAME is in.
 
     As it is now; its driver may go on meanwhile. A plain copy of the file would lack what was written last. Pictures and weights are not in it.
     """
     from evosearch.reports import counted
-    from evosearch.storage import save_copy
+    from evosearch.storage import publish_copy, save_copy
+    from evosearch.study import DOUBTS
 
-    with opened(storage) as home:
+    with opened(storage, reads=True) as home:
         if not home.members_of(name):
             home.find_search(name)
-        save_copy(home.journal, file)
-        searches = len(home.journal.searches())
-    say(f"{file} is a copy of the journal {home.journal.place}, with {counted(searches, 'search')}")
-    say(f"Look at it  evosearch status --storage {file}")
+        if publish:
+            data = os.environ.get("EVOSEARCH_DATA")
+            copied = publish_copy(home, name, file, data=Path(data) if data else None, beside=(DOUBTS,))
+            of, searches = f"{name} and what belongs to it", len(copied)
+        else:
+            save_copy(home.journal, file)
+            of, searches = f"the journal {home.journal.place}", len(home.journal.searches())
+    say(f"{file} is a copy of {of}, with {counted(searches, 'search')}")
+    say(f"Look at it  evosearch status {f'{name} ' if publish else ''}--storage {file}")
+    say(f"Go on       evosearch resume {name} --from {file}")
     say(f"Not in it   pictures and weights: {home.folder}")
 
 

@@ -24,12 +24,16 @@ _COMMAND = re.compile(
 
 @contextmanager
 def opened(
-    storage: str | None, *, create: bool = False, note: Callable[[str], None] = tell
+    storage: str | None,
+    *,
+    create: bool = False,
+    note: Callable[[str], None] = tell,
+    reads: bool = False,
 ) -> "Iterator[Home]":
     """As `open_home`, in this process's environment; further commands in the text of an error find its journal too."""
     from evosearch.storage import open_home
 
-    with open_home(storage, env=os.environ, cwd=Path.cwd(), create=create, note=note) as home:
+    with open_home(storage, env=os.environ, cwd=Path.cwd(), create=create, note=note, reads=reads) as home:
         try:
             yield home
         except EvosearchError as error:

@@ -57,7 +57,7 @@ def status(
 
     if address is not None:
         run_on_head(address, "status", name, {"--json": as_json, "--storage": storage})
-    with opened(storage) as home:
+    with opened(storage, reads=True) as home:
         members = () if name is None else home.members_of(name)
         rows = _on_their_own(home) if name is None else members or (home.find_search(name),)
         snapshots = [SearchSnapshot.of(home, row, socket.gethostname(), time.time()) for row in rows]
@@ -106,7 +106,7 @@ def results(
         results_table,
     )
 
-    with opened(storage) as home:
+    with opened(storage, reads=True) as home:
         if _print_table(name, home, form, top, breed_again):
             return
         members = home.members_of(name)

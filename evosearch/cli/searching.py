@@ -1,5 +1,6 @@
 """`run`, `resume` and `retrain`: the commands that train."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -60,6 +61,14 @@ WEIGHTS = Annotated[
         help="Start from these weights, such as another search's winner.safetensors of the same chromosome.",
     ),
 ]
+FROM = Annotated[
+    Path | None,
+    typer.Option(
+        "--from",
+        metavar="FILE",
+        help="Bring NAME in first, from this copy (`evosearch backup`), into a journal that lacks it.",
+    ),
+]
 SEARCH_NAME = Annotated[
     str | None, typer.Option("--name", help="Name of the search. Default: the file's stem.")
 ]
@@ -112,6 +121,7 @@ def resume(
     context: typer.Context,
     name: SEARCH_OR_GROUP,
     generations: GENERATIONS = None,
+    copy: FROM = None,
     executor: EXECUTOR = None,
     address: ADDRESS_OR_SERVER = None,
     storage: STORAGE = None,
@@ -119,6 +129,10 @@ def resume(
 ) -> None:
     """Go on with a search or group; --generations extends it."""
     if is_job_server(address):
+        if copy is not None:
+            raise InputError(
+                f"--from {copy} is a file of this machine, and --address runs the command on the head; bring it in there"
+            )
         options = {"--generations": generations, "--executor": executor}
         run_on_head(address, "resume", name, {**options, "--storage": storage, "--takeover": takeover})
     from evosearch import api
@@ -126,6 +140,8 @@ def resume(
     from evosearch.cli.studying import end_study
     from evosearch.studying import is_study
 
+    if copy is not None:
+        _bring_in(copy, name, storage)
     with opened(storage) as home:
         _tell_where(home)
         with show_progress() as watcher:
@@ -152,6 +168,20 @@ def resume(
         _print_readings(ended.row.parent, read, home, as_json=False, several=True)
         _say_winner(ended.row.parent, home)
         api.check_trained(home, name)
+
+
+def _bring_in(file: Path, name: str, storage: str | None) -> None:
+    from evosearch.reports import counted
+    from evosearch.storage import bring_in, open_home
+
+    with open_home(str(file), env=os.environ, cwd=Path.cwd(), create=False, reads=True) as copy:
+        if not copy.members_of(name):
+            copy.find_search(name)  # before a home is made for it
+        with opened(storage, create=True) as home:
+            came = bring_in(home, copy, name)
+            tell(
+                f"{name!r} was brought into {home.journal.place} from {file}: {counted(len(came), 'search')}"
+            )
 
 
 def retrain(

@@ -16,6 +16,7 @@ from evosearch.storage.artifacts.predictions import Predictions, pack, unpack
 from evosearch.storage.artifacts.probe import StoreProbe
 from evosearch.storage.artifacts.store import ArtifactStore
 from evosearch.storage.backups.backup import Backup, save_copy
+from evosearch.storage.backups.publishing import bring_in, publish_copy
 from evosearch.storage.backups.restoring import bring_back
 from evosearch.storage.disks import check_space
 from evosearch.storage.holding.holder import Held, Onlooker, current_state, take
@@ -112,6 +113,7 @@ __all__ = [
     "TestReadingFailed",
     "VerdictReached",
     "bring_back",
+    "bring_in",
     "check_name",
     "check_new_name",
     "check_space",
@@ -127,6 +129,7 @@ __all__ = [
     "operations_to_json",
     "pack",
     "parse_place",
+    "publish_copy",
     "save_copy",
     "search_names",
     "take",

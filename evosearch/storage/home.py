@@ -1,17 +1,20 @@
 """Where searches are: a journal, and one folder with a folder of its own for each search's files."""
 
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Self
 
 from sqlalchemy import URL, select
 
-from evosearch.errors import SearchConflictError
+from evosearch.errors import EvosearchError, InputError, SearchConflictError
+from evosearch.permissions import whole_file
 from evosearch.storage.artifacts.store import ArtifactStore
+from evosearch.storage.backups.compressed import decompress, is_compressed
 from evosearch.storage.holding.holder import Onlooker, current_state, undriven
 from evosearch.storage.journal.journal import Journal
 from evosearch.storage.journal.opening import open_journal, parse_place
@@ -36,12 +39,15 @@ class Home:
     """What the user should know of it, one line each."""
     is_default: bool = True
     """It is found without `--storage`."""
+    forget: Callable[[], None] = lambda: None
+    """Removes what is there for as long as it is open."""
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.journal.close()
+        self.forget()
 
     def folder_of(self, name: str) -> Path:
         """The search's own folder, absolute: its locks, pictures and weights."""
@@ -100,6 +106,7 @@ def open_home(
     cwd: Path,
     create: bool,
     note: Callable[[str], None] = lambda _: None,
+    reads: bool = False,
 ) -> Home:
     """The home whose journal is `storage`, a file or SQLAlchemy URL; None: `journal.db` in the default folder.
 
@@ -112,17 +119,66 @@ def open_home(
         cwd: the working directory.
         create: whether a journal that is not there is made.
         note: called with a line where a journal of an older version is upgraded, which its first write does.
+        reads: nothing is going to be written, so that a compressed journal will do, `FILE.xz`.
 
     Raises:
         JournalError: there is no journal (unless `create`), or this version cannot read it.
+        InputError: it is a compressed one, and something may be written.
         CannotRunError: it cannot be reached.
     """
     default = default_folder(env, cwd)
     place = parse_place(default / "journal.db" if storage is None else storage)
+    if isinstance(place, Path) and is_compressed(place):
+        if not reads:
+            raise InputError(
+                f"{place} is a compressed copy, which status and results read; to go on from it: "
+                f"`evosearch resume NAME --from {place}`"
+            )
+        return _open_compressed(real_path(place), note)
     folder = home_folder(storage, env=env, cwd=cwd)
     journal = open_journal(place, must_exist=not create, cache=folder / "cache", note=note)
     is_default = journal.file == (default / "journal.db").resolve()
     return Home(folder, journal, (journal.advice,) if journal.advice else (), is_default)
+
+
+def _open_compressed(file: Path, note: Callable[[str], None]) -> Home:
+    """A home of its own, which is gone when it is closed, with the journal in `file` and the files that it brings."""
+    folder = TemporaryDirectory(prefix="evosearch-")
+    copy = Path(folder.name).resolve() / "journal.db"
+    try:
+        decompress(file, copy)
+        journal = open_journal(copy, must_exist=True, note=note)
+        try:
+            journal.check()
+            journal.place = str(file)
+            for name, content in unpacked_files(journal):
+                target = (copy.parent / name).resolve()
+                if target.is_relative_to(copy.parent) and not target.exists():
+                    with whole_file(target) as unfinished:
+                        unfinished.write_bytes(content)
+        except BaseException:
+            journal.close()
+            raise
+    except BaseException as error:
+        folder.cleanup()
+        if isinstance(error, EvosearchError):
+            error.args = (str(error).replace(str(copy), str(file)), *error.args[1:])
+        raise
+    return Home(copy.parent, journal, is_default=False, forget=folder.cleanup)
+
+
+def unpacked_files(journal: Journal) -> Sequence[tuple[str, bytes]]:
+    """The files that a published journal brings, by their names in a home; none of any other journal."""
+    if journal.file is None:
+        return ()
+    with closing(sqlite3.connect(f"{journal.file.as_uri()}?mode=ro", uri=True)) as connection:
+        try:
+            found = connection.execute("SELECT name, content FROM files ORDER BY name").fetchall()
+        except sqlite3.Error:  # no published one
+            return ()
+    return [
+        (name, content) for name, content in found if isinstance(name, str) and isinstance(content, bytes)
+    ]
 
 
 def home_folder(storage: str | None, *, env: Mapping[str, str], cwd: Path) -> Path:

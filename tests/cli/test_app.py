@@ -28,7 +28,7 @@ OPTIONS = {
         *("CONFIG", "--example", "--set", "--name", "--seeds", "--workers"),
         *("--executor", "--address", "--storage", "--takeover"),
     },
-    "resume": {"NAME", "--generations", "--executor", "--address", "--storage", "--takeover"},
+    "resume": {"NAME", "--generations", "--from", "--executor", "--address", "--storage", "--takeover"},
     "submit": {
         *("CONFIG|retrain|batchnorm", "NAME", "--epochs"),
         "--set",
@@ -54,7 +54,7 @@ OPTIONS = {
     "validate": {"CONFIG", "--example", "--set", "--json", "--probe"},
     "upgrade": {"--storage"},
     "delete": {"NAME", "--yes", "--storage"},
-    "backup": {"NAME", "FILE", "--storage"},
+    "backup": {"NAME", "FILE", "--publish", "--storage"},
     "bench": set(),
     "explain": set(),
 }

@@ -8,7 +8,8 @@ import os
 import socket
 import sqlite3
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Thread
@@ -17,6 +18,7 @@ from evosearch.errors import CannotRunError, EvosearchError, InputError, Journal
 from evosearch.permissions import new_file
 from evosearch.storage.artifacts.store import ArtifactStore
 from evosearch.storage.backups.backup_folder import HolderRecord, Position, Shelf
+from evosearch.storage.backups.compressed import compress, is_compressed
 from evosearch.storage.journal.journal import Journal
 from evosearch.storage.journal.sqlite import publish
 
@@ -138,6 +140,8 @@ def _copy(file: Path, copy: Path) -> None:
 def save_copy(journal: Journal, to: Path) -> None:
     """Keep a whole copy of a journal, as it is at one instant, as the new file `to`; who writes to it is not kept waiting.
 
+    It is compressed where the name `to` ends in `.xz`.
+
     Raises:
         InputError: something is at `to`, its folder is not there, or the journal is on a server.
         JournalError: the journal is damaged.
@@ -147,21 +151,36 @@ def save_copy(journal: Journal, to: Path) -> None:
         raise InputError(
             f"the journal {journal.place} is on a server, which copies it: pg_dump --dbname={journal.place} --file={to}"
         )
+    with new_copy(journal, to) as copy:
+        new_file(copy)
+        _copy(journal.file, copy)
+
+
+@contextmanager
+def new_copy(journal: Journal, to: Path) -> Iterator[Path]:
+    """A path where a copy of `journal`, or of a part of it, is to be made; once that is done and found whole, it becomes the new
+    file `to`, compressed where its name says so.
+
+    Raises:
+        InputError, JournalError, CannotRunError: as `save_copy`.
+    """
     if os.path.lexists(to):
         raise InputError(f"{to} exists and is left as it is; name another file")
     if not to.parent.is_dir():
         raise InputError(f"{to.parent} is no folder that exists; make it, or name another file")
     try:
         with TemporaryDirectory(dir=to.parent, prefix=".evosearch-backup-") as folder:
-            copy = Path(folder, "journal.db")
-            new_file(copy)
-            _copy(journal.file, copy)
+            copy = Path(folder, "journal.db").resolve()
+            yield copy
             with closing(sqlite3.connect(copy)) as copied:
                 found = copied.execute("PRAGMA quick_check(1)").fetchone()[0]
             if found != "ok":
                 raise JournalError(
                     f"the journal {journal.place} is damaged ({found}); restore it from a copy"
                 )
+            if is_compressed(to):
+                compress(copy, copy.with_name("journal.xz"))
+                copy = copy.with_name("journal.xz")
             publish(copy, to)
     except (OSError, sqlite3.Error) as error:
         raise CannotRunError(

@@ -3,7 +3,7 @@
 The source may be of an older schema: what its tables lack means what the columns' own defaults say.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from sqlalchemy import (
@@ -21,6 +21,7 @@ from sqlalchemy import (
     update,
 )
 
+from evosearch.errors import SearchConflictError
 from evosearch.storage.journal.tables import READER_COLUMNS, READER_TABLES, drivers, events, searches
 from evosearch.storage.journal.upgrade import rebuild
 
@@ -28,6 +29,14 @@ _BATCH = 1000
 
 Mark: TypeAlias = tuple[object, ...]
 """What distinguishes a search from what it was, and from one of another journal: its truth, and its newest event's time."""
+
+Change: TypeAlias = Callable[[str, Mapping[str, Any]], Mapping[str, Any]]
+"""What becomes of a row of a truth table on its way, by the table's name."""
+
+
+def unchanged(_: str, row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Every row stays as it is."""
+    return row
 
 
 def adopt(source: Connection, to: Connection, name: str, journal: str) -> None:
@@ -40,6 +49,26 @@ def adopt(source: Connection, to: Connection, name: str, journal: str) -> None:
         there = to.execute(query).one_or_none()
         if there is None or (there.term, there.sequence) < (row["term"], row["sequence"]):
             _copy(source, to, row, journal)
+
+
+def add(
+    source: Connection, to: Connection, names: Collection[str], journal: str, change: Change = unchanged
+) -> None:
+    """Copy the searches `names`, of which `to` has none, in their order. `journal`: as in `adopt`.
+
+    Raises:
+        SearchConflictError: `to` has one of them.
+    """
+    rows = _searches(source, searches.c.name.in_(names))
+    there = to.scalars(
+        select(searches.c.name).where(searches.c.name.in_([row["name"] for row in rows]))
+    ).all()
+    if there:
+        raise SearchConflictError(
+            f"a search named {min(there)!r} has come to be there; take another home for it"
+        )
+    for row in rows:
+        _copy(source, to, row, journal, change)
 
 
 def follow(source: Connection, to: Connection, journal: str) -> None:
@@ -78,7 +107,9 @@ def _searches(source: Connection, *conditions: ColumnElement[bool]) -> Sequence[
     return source.execute(select(*columns).where(*conditions).order_by(searches.c.id)).mappings().all()
 
 
-def _copy(source: Connection, to: Connection, row: RowMapping, journal: str) -> None:
+def _copy(
+    source: Connection, to: Connection, row: RowMapping, journal: str, change: Change = unchanged
+) -> None:
     truth = {key: value for key, value in row.items() if key != "id"}
     there = to.scalar(select(searches.c.id).where(searches.c.name == row["name"]))
     if there is None:
@@ -87,15 +118,22 @@ def _copy(source: Connection, to: Connection, row: RowMapping, journal: str) -> 
         to.execute(update(searches).where(searches.c.id == there).values(truth))
     search = _id(to, row["name"])
     for table in (events, drivers):
-        _copy_table(source, to, table, row["id"], search)
+        _copy_table(source, to, table, row["id"], search, change)
     rebuild(to, search, journal)
 
 
-def _copy_table(source: Connection, to: Connection, table: Table, search: int, as_search: int) -> None:
+def _copy_table(
+    source: Connection,
+    to: Connection,
+    table: Table,
+    search: int,
+    as_search: int,
+    change: Change = unchanged,
+) -> None:
     to.execute(delete(table).where(table.c.search == as_search))
-    found = source.execute(select(*_columns(source, table)).where(table.c.search == search)).mappings()
-    for batch in found.partitions(_BATCH):
-        to.execute(insert(table), [{**one, "search": as_search} for one in batch])
+    query = select(*_columns(source, table)).where(table.c.search == search).order_by(*table.primary_key)
+    for batch in source.execute(query).mappings().partitions(_BATCH):
+        to.execute(insert(table), [{**change(table.name, dict(one)), "search": as_search} for one in batch])
 
 
 def remove(connection: Connection, name: str) -> None:

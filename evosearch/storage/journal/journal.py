@@ -1,6 +1,6 @@
 """The journal: every fact of every search, in SQL, and what readers ask of them."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
@@ -13,7 +13,7 @@ from evosearch.errors import JournalError, SearchConflictError, StaleTermError
 from evosearch.storage.backups.rescue import Written
 from evosearch.storage.holding.locks import Locks
 from evosearch.storage.journal import readers
-from evosearch.storage.journal.adoption import adopt, remove
+from evosearch.storage.journal.adoption import Change, add, adopt, remove, unchanged
 from evosearch.storage.journal.codec import decode, encode
 from evosearch.storage.journal.database import Database
 from evosearch.storage.journal.events import (
@@ -169,6 +169,15 @@ class Journal:
         """
         with self._writing() as connection, other._reading() as source:
             adopt(source, connection, name, f"the journal {other.place}")
+
+    def add(self, other: "Journal", names: Collection[str], change: Change = unchanged) -> None:
+        """Take the searches `names` from `other`, in one transaction. `change`: what becomes of each row on its way.
+
+        Raises:
+            SearchConflictError: one of them is here.
+        """
+        with self._writing() as connection, other._reading() as source:
+            add(source, connection, names, f"the journal {other.place}", change)
 
     def delete(self, terms: Mapping[str, int]) -> None:
         """Remove searches with all their events, in one transaction; their names are free again. The one exception to
