@@ -163,7 +163,9 @@ def steps(sizes: tuple[int, ...], work: Workload, report: Report) -> None:
                 release(work)
             for (what, unit), values in found.items():
                 fine = what.startswith("capture of") or not mode.deterministic
-                report.add(Measure(f"{what}, {size} px", str(mode), tuple(values), unit, note=note, detail=fine))
+                report.add(
+                    Measure(f"{what}, {size} px", str(mode), tuple(values), unit, note=note, detail=fine)
+                )
 
 
 def _step(
