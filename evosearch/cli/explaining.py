@@ -114,7 +114,7 @@ def _arms(name: str, home: "Home") -> "Sequence[ArmSelection]":
     found = [ArmSelection.of(arm, searches) for arm, searches in arms.items() if searches]
     if not found:
         raise InputError(
-            f"nothing of {name!r} has been evaluated yet; wait for its first results, see `evosearch status {name}`"
+            f"nothing of {name!r} has been evaluated with success yet; see `evosearch status {name}`"
         )
     return found
 

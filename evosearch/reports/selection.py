@@ -10,6 +10,7 @@ from evosearch.reports.study import inert
 from evosearch.reports.words import bare_table, cells
 from evosearch.studies import (
     ArmSelection,
+    Figure,
     FigureName,
     MeanOfSearches,
     SelectionFigures,
@@ -37,7 +38,9 @@ _WORDS: Mapping[FigureName, tuple[str, str]] = {
     "luck": ("  best of n draws of noise alone", "+.4f"),
     "selected": ("parents over population, in deviations", "+.2f"),
     "response": ("children over population, likewise", "+.2f"),
+    "beats": ("  pairs in which a child is better", ".0%"),
     "heritability": ("children's correlation with parents", "+.2f"),
+    "by_rank": ("  by ranks", "+.2f"),
     "slope": ("  slope", "+.2f"),
     "distinct": ("distinct chromosomes, last generation", ".0%"),
     "distance": ("  genes by which two of them differ", ".1f"),
@@ -98,12 +101,19 @@ def selection_parts(
 
 
 def _figures(one: SelectionFigures) -> Part:
+    told = {key: one.figures[key] for key in _WORDS if key not in _BY_ORIGIN}
     rows = [
-        (_WORDS[key][0], _shown(key, figure.value), str(figure.n), chance(figure.p))
-        for key, figure in one.figures.items()
+        (_WORDS[key][0], _shown(key, figure.value), str(figure.n), _doubt(key, figure))
+        for key, figure in told.items()
         if figure.value is not None
     ]
-    return Part(("", "value", "n", "chance"), tuple(rows))
+    return Part(("", "value", "n", "chance or 95 %"), tuple(rows))
+
+
+def _doubt(key: FigureName, figure: Figure) -> str:
+    if figure.interval is None:
+        return chance(figure.p)
+    return " to ".join(_shown(key, end) for end in figure.interval)
 
 
 def _shown(key: FigureName, value: float | None, form: str = "") -> str:
@@ -210,20 +220,24 @@ def _missing(arm: ArmSelection) -> list[str]:
 
 def _notes(one: SelectionFigures) -> list[str]:
     """Where no value is, by reason; what does not apply to the search at all is said once."""
-    reasons: dict[str, list[str]] = {}
-    applied = {
-        key: figure for key, figure in one.figures.items() if not (one.missing and key in _OF_CHILDREN)
-    }
-    for key, figure in applied.items():
-        if figure.value is None:
-            reasons.setdefault(figure.why, []).append(_WORDS[key][0].strip())
     lines = [f"Not applicable: {one.missing}."] if one.missing else []
-    return [*lines, *(f"Not known: {', '.join(names)} ({why})." for why, names in reasons.items())]
+    if not one.done:
+        return [*lines, "Nothing has a fitness."]
+    reasons: dict[str, list[str]] = {}
+    for key in _WORDS:
+        figure = one.figures[key]
+        if figure.value is None and key not in _BY_ORIGIN and not (one.missing and key in _OF_CHILDREN):
+            reasons.setdefault(figure.why, []).append(_WORDS[key][0].strip())
+    return [*lines, *(f"Not known: {'; '.join(names)} ({why})." for why, names in reasons.items())]
 
+
+_BY_ORIGIN: frozenset[FigureName] = frozenset({"children_elite", "immigrants_elite"})
+"""The table of origins has them where one search is shown."""
 
 _OF_CHILDREN: frozenset[FigureName] = frozenset(
-    {"selected", "response", "heritability", "slope", "parents", "children_elite", "immigrants_elite"}
+    {"selected", "response", "beats", "heritability", "by_rank", "slope", "parents", *_BY_ORIGIN}
 )
+"""What there is none of without children."""
 
 
 def selection_markdown(arms: Sequence[ArmSelection], *, name: str, grouped: bool) -> str:

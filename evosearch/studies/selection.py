@@ -39,7 +39,9 @@ FigureName: TypeAlias = Literal[
     "luck",
     "selected",
     "response",
+    "beats",
     "heritability",
+    "by_rank",
     "slope",
     "distinct",
     "distance",
@@ -66,6 +68,8 @@ class Figure:
     """Two-sided, against no difference or no correlation; None where nothing is tested."""
     why: str = ""
     """Why there is no value, in words."""
+    interval: tuple[float, float] | None = None
+    """95 % of the noise, by the chi-square distribution, and of what follows from it; None of other figures."""
 
 
 @dataclass(frozen=True)
@@ -219,12 +223,10 @@ def _missing(evaluations: Sequence[EvaluationRow]) -> str:
     if any(one.origin == Origin.CROSSOVER for one in evaluations):
         return ""
     if any(one.losses for one in evaluations):
-        return (
-            "masks over one network, by loss: noise, depth, selection and diversity of networks do not apply"
-        )
+        return "masks over one network, which go by their loss: no figure here applies"
     if any(one.origin == Origin.LISTED for one in evaluations):
-        return "a list of trials: nothing is selected, so selection, diversity and depth do not apply"
-    return "no children yet, or a random search: selection, response, heritability and parents do not apply"
+        return "a list of trials: nothing is selected, so selection, response, heritability and parents do not apply"
+    return "no children, as in a random search: selection, response, heritability and parents do not apply"
 
 
 # Noise
@@ -264,7 +266,7 @@ def _noise(
     bulk = few if not whole else Figure(_pooled(map(_bulk, whole)), members)
     noise, fresh_mean = Figure(None, len(fresh), why=_unrepeated(len(fresh))), _mean(fresh, _unrepeated(0))
     if len(fresh) > 1:
-        noise = Figure(float(np.std(fresh, ddof=1)), len(fresh))
+        noise = _deviation(fresh)
     believed = _mean([] if best is None or best.fitness is None else [best.fitness], "nothing has a fitness")
     optimism, luck = Figure(None, len(fresh), why=fresh_mean.why), Figure(None, trained, why=noise.why)
     if believed.value is not None and fresh_mean.value is not None:
@@ -298,12 +300,24 @@ def _bulk(values: Values) -> float:
     return float(iqr(values, scale="normal"))
 
 
+def _deviation(values: Sequence[float]) -> Figure:
+    """The sample's, of two at least, with the interval that draws of a normal distribution give it."""
+    from scipy.stats import chi2  # noqa: PLC0415 - see above
+
+    found, free = float(np.std(values, ddof=1)), len(values) - 1
+    low, high = found * np.sqrt(free / chi2.ppf([1 - LEVEL / 2, LEVEL / 2], free))
+    return Figure(found, len(values), interval=(float(low), float(high)))
+
+
 def _own(noise: Figure, spread: Figure) -> Figure:
     if noise.value is None or spread.value is None:
         return Figure(None, spread.n, why=noise.why or spread.why)
     if not spread.value:
         return Figure(None, spread.n, why="all members of a generation have one fitness")
-    return Figure(max(0.0, 1 - (noise.value / spread.value) ** 2), spread.n)
+    own, low, high = (
+        max(0.0, 1 - (one / spread.value) ** 2) for one in (noise.value, *(noise.interval or ())[::-1])
+    )
+    return Figure(own, noise.n, interval=(low, high))
 
 
 def best_of_normal(n: int) -> float:
@@ -396,6 +410,8 @@ class _Place:
         ]
         self.born = np.array([child for child, _ in both])
         self.bred_from = np.array([parents for _, parents in both])
+        middle = np.median(self.values) if len(self.values) else 0.0
+        self.above, self.born_above = self.values - middle, self.born - middle
         self.selected = self.standard(np.array(places))
         self.responded = self.standard(self.born)
         self.texts = [by_number[one].chromosome for one in members if one in by_number]
@@ -423,7 +439,11 @@ class _Place:
 
 
 def _pressure(bred: Sequence[_Place]) -> dict[FigureName, Figure]:
-    """Selection differential and response, each the mean over all of whom it is, whatever their generation."""
+    """Selection differential and response, each the mean over all of whom it is, whatever their generation; and how often a
+    child beats a member of its parents' population, which a few networks that did not train at all cannot decide.
+    """
+    from scipy.stats import mannwhitneyu  # noqa: PLC0415 - see above
+
     selected, responded = (
         _joined([getattr(one, name) for one in bred]) for name in ("selected", "responded")
     )
@@ -431,33 +451,51 @@ def _pressure(bred: Sequence[_Place]) -> dict[FigureName, Figure]:
     population = _joined([one.standard(one.values) for one in bred])
     if len(responded) >= LEAST and len(population) >= LEAST:
         response = Figure(response.value, response.n, _welch(responded, population))
-    return {"selected": _mean(selected, "no parents were chosen"), "response": response}
+    children, members = (_joined([getattr(one, name) for one in bred]) for name in ("born_above", "above"))
+    beats = Figure(None, len(children), why="no child was trained")
+    if len(children) and len(members):
+        found = mannwhitneyu(children, members)
+        p = float(found.pvalue) if len(children) >= LEAST else None
+        beats = Figure(float(found.statistic) / (len(children) * len(members)), len(children), p)
+    return {"selected": _mean(selected, "no parents were chosen"), "response": response, "beats": beats}
 
 
 def _inheritance(bred: Sequence[_Place]) -> dict[FigureName, Figure]:
     """Correlation and slope of children's fitness with their parents' mean within generations: both as they differ from the
-    means of their generation, so that a population which gets better by and by is not taken for inheritance.
+    means of their generation, so that a population which gets better by and by is not taken for inheritance. `by_rank`: the same
+    of the ranks within generations.
     """
-    from scipy.stats import beta, linregress  # noqa: PLC0415 - see above
+    from scipy.stats import linregress, rankdata  # noqa: PLC0415 - see above
 
     some = [one for one in bred if len(one.born) > 1]
     children, parents = (
         _joined([_centred(getattr(one, name)) for one in some]) for name in ("born", "bred_from")
     )
-    free = len(children) - len(some) - 1
-    why = f"{len(children)} trained children in generations of two at least"
+    free, n = len(children) - len(some) - 1, len(children)
+    none = ""
     if free < 2:
-        return dict.fromkeys(("heritability", "slope"), Figure(None, len(children), why=why))  # type: ignore[arg-type] # literals
-    if np.allclose(children, 0) or np.allclose(parents, 0):
-        why = "all children, or all pairs of parents, have one fitness"
-        return dict.fromkeys(("heritability", "slope"), Figure(None, len(children), why=why))  # type: ignore[arg-type] # literals
-    line = linregress(parents, children)
-    # As for any r, but with a degree of freedom less for each further generation's mean.
-    chance = 2 * beta(free / 2, free / 2, loc=-1, scale=2).sf(abs(line.rvalue))
+        none = f"{n} trained children in generations of two at least, too few"
+    elif np.allclose(children, 0) or np.allclose(parents, 0):
+        none = "all children, or all pairs of parents, have one fitness"
+    if none:
+        without = Figure(None, n, why=none)
+        return {"heritability": without, "by_rank": without, "slope": without}
+    ranks = [
+        _joined([_centred(rankdata(getattr(one, name))) for one in some]) for name in ("born", "bred_from")
+    ]
+    line, ranked = linregress(parents, children), linregress(*ranks).rvalue
     return {
-        "heritability": Figure(float(line.rvalue), len(children), float(chance)),
-        "slope": Figure(float(line.slope), len(children), float(chance)),
+        "heritability": Figure(float(line.rvalue), n, _chance_of(line.rvalue, free)),
+        "by_rank": Figure(float(ranked), n, _chance_of(ranked, free)),
+        "slope": Figure(float(line.slope), n, _chance_of(line.rvalue, free)),
     }
+
+
+def _chance_of(correlation: float, free: int) -> float:
+    """P of a correlation, as for any of `free` + 2 pairs: each generation's mean has cost a degree of freedom."""
+    from scipy.stats import beta  # noqa: PLC0415 - see above
+
+    return float(min(1.0, 2 * beta(free / 2, free / 2, loc=-1, scale=2).sf(abs(correlation))))
 
 
 def _centred(values: Values) -> Values:
@@ -576,11 +614,10 @@ def _depth(trained: Sequence[EvaluationRow], space: object) -> dict[FigureName, 
             within[
                 all(low <= depth <= high for depth, (low, high) in zip(depths, bounds, strict=True))
             ].append(row.fitness)
-    inside, outside = (_mean(within[where], "there is none") for where in (True, False))
+    inside, outside = (_mean(within[where], "no such network was trained") for where in (True, False))
     fewest = min(inside.n, outside.n)
-    depth = Figure(
-        None, fewest, why=f"{inside.n} networks within and {outside.n} outside; {LEAST} of each are needed"
-    )
+    few = f"{inside.n} and {outside.n} such networks were trained; {LEAST} of each are needed"
+    depth = Figure(None, fewest, why=few if fewest else "no such network was trained")
     if fewest >= LEAST and inside.value is not None and outside.value is not None:
         depth = Figure(outside.value - inside.value, fewest, _welch(within[False], within[True]))
     return {"inside": inside, "outside": outside, "depth": depth}

@@ -88,77 +88,121 @@ def chance(p: float | None) -> str:
 
 def search_sentences(one: SelectionFigures) -> list[str]:
     """What follows from the figures of one search, four sentences at most."""
+    own, bulk = (_shown_share(one.figures[name]) for name in ("own", "own_bulk"))
+    optimism, luck = (one.figures[name].value for name in ("optimism", "luck"))
     found = [
-        _of_response(one),
-        _of_noise(one.figures["own"].value, one.figures["own_bulk"].value, one),
+        _of_response(one.figures),
+        _of_noise(own, bulk, [one]),
         _of_winner(one),
+        _of_depth(one.figures) or _of_optimism(optimism, luck, [one]),
     ]
-    return [sentence for sentence in (*found, _of_depth(one.figures)) if sentence][:4]
+    return [sentence for sentence in found if sentence]
 
 
-def _of_response(one: SelectionFigures) -> str:
-    selected, response, inherited = (one.figures[name] for name in ("selected", "response", "heritability"))
-    if selected.value is None or response.value is None or response.p is None:
+def _of_response(figures: Mapping[FigureName, Figure]) -> str:
+    selected, response, beats = (figures[name] for name in ("selected", "response", "beats"))
+    if selected.value is None or response.value is None or beats.value is None:
         return ""
     told = (
-        f"response {response.value:+.2f} of {selected.value:.2f} deviations selected ({chance(response.p)})"
+        f"response {response.value:+.2f} of {selected.value:.2f} deviations selected ({chance(response.p)}), "
+        f"and a child beats a member of it in {beats.value:.0%} of pairs ({chance(beats.p)})"
     )
-    return _response_words(_sign(response), told) + _inherited_words(
-        None if inherited.p is None else _sign(inherited) > 0,
-        "" if inherited.value is None else f"{inherited.value:.2f} ({chance(inherited.p)}, n {inherited.n})",
+    if response.p is None or beats.p is None:
+        return f"Children are too few to be judged: {told}."
+    inherited = [figures[name] for name in ("heritability", "by_rank")]
+    return _response_words(_sign(response), _sign(beats, 0.5), told) + _inherited_words(
+        [_sign(one) for one in inherited if one.value is not None],
+        " and by ranks ".join(
+            f"{one.value:.2f} ({chance(one.p)})" for one in inherited if one.value is not None
+        ),
     )
 
 
-def _sign(figure: Figure) -> int:
+def _sign(figure: Figure, middle: float = 0.0) -> int:
     """Of a difference or correlation that is more than chance; else 0."""
     if figure.value is None or figure.p is None or figure.p >= LEVEL:
         return 0
-    return 1 if figure.value > 0 else -1
+    return 1 if figure.value > middle else -1
 
 
-def _response_words(sign: int, told: str) -> str:
+def _sign_of(mean: MeanOfSearches, middle: float = 0.0) -> int:
+    """Likewise of a mean whose interval leaves `middle` out."""
+    if mean.interval is None or mean.interval[0] <= middle <= mean.interval[1]:
+        return 0
+    return 1 if mean.interval[0] > middle else -1
+
+
+def _response_words(in_mean: int, mostly: int, told: str) -> str:
     words = {1: "better than", 0: "not measurably better or worse than", -1: "worse than"}
-    return f"Children are {words[sign]} the population that they were bred from: {told}"
+    if in_mean == -mostly != 0:
+        judged = f"mostly {words[mostly]}, and in the mean {words[in_mean]}"
+    else:
+        judged = words[in_mean or mostly]
+    return f"Children are {judged} the population that they were bred from: {told}"
 
 
-def _inherited_words(takes_after: bool | None, told: str) -> str:
-    if takes_after is None:
+def _inherited_words(signs: Sequence[int], told: str) -> str:
+    if not signs:
         return "."
-    return f"; they {'take' if takes_after else 'do not measurably take'} after their parents: correlation {told}."
+    takes = "take" if max(signs) > 0 else "do not measurably take"
+    return f"; they {takes} after their parents: correlation {told}."
 
 
-def _of_noise(own: float | None, bulk: float | None, *searches: SelectionFigures) -> str:
-    if own is None or bulk is None:
-        return f"How much of the spread is noise is not known: {next(one.figures['own'].why for one in searches)}."
+def _shown_share(one: Figure | MeanOfSearches) -> str:
+    """A share in words, with the doubt that there is about it; nothing where it is not known."""
+    if one.value is None:
+        return ""
+    if isinstance(one, MeanOfSearches):
+        return f"{one.value:.0%}" + ("" if one.deviation is None else f" ± {one.deviation:.0%}")
+    return f"{one.value:.0%}" + _over(one, ".0%")
+
+
+def _of_noise(own: str, bulk: str, searches: Sequence[SelectionFigures]) -> str:
+    if not own or not bulk:
+        return f"How much of the spread is noise is not known: {searches[0].figures['own'].why}."
+    return (
+        f"{_given(searches)}t most {own} of the variance in a generation is the networks' own, "
+        f"and {bulk} in its bulk, without the few that are far off; the rest is noise of training."
+    )
+
+
+def _given(searches: Sequence[SelectionFigures]) -> str:
+    """The noise may have been measured on other trainings than those that selection saw."""
     epochs = {(one.epochs, one.final_epochs) for one in searches if one.final_epochs is not None}
     otherwise = next(((search, final) for search, final in epochs if search != final), None)
-    # Else the noise was measured on other trainings than those that selection saw.
-    given = f"If {otherwise[0]} epochs are as noisy as the winner's {otherwise[1]}, at" if otherwise else "At"
-    return (
-        f"{given} least {1 - own:.0%} of the variance in a generation is noise of training, "
-        f"and {1 - bulk:.0%} in its bulk, without the few that are far off."
-    )
+    return f"If {otherwise[0]} epochs are as noisy as the winner's {otherwise[1]}, a" if otherwise else "A"
 
 
 def _of_winner(one: SelectionFigures) -> str:
     winner = one.winner
-    if winner is None:
+    if winner is None or not one.is_bred:
         return ""
-    if winner.origin in ("initial", "immigrant") and one.is_bred:
-        return f"The winner was drawn at random ({winner.origin}, generation {winner.generation}): no operator made it."
-    if winner.before is not None and winner.origin != "immigrant":
-        kind = "a balanced child" if winner.origin == "balanced" else "a child"
-        noise, gain = one.figures["noise"].value, winner.fitness - winner.before
-        beside = (
-            ""
-            if noise is None
-            else f", {'less' if gain < noise else 'more'} than one deviation of noise ({noise:.4f})"
+    if winner.before is None or winner.origin == "immigrant":
+        return (
+            f"The winner was drawn at random ({winner.origin}, generation {winner.generation}): "
+            "no operator made it."
         )
-        return f"The winner is {kind} of generation {winner.generation}, {gain:+.4f} to the best before it{beside}."
-    optimism, luck = one.figures["optimism"].value, one.figures["luck"].value
-    if optimism is None or luck is None or one.epochs != one.final_epochs:
+    kind = "a balanced child" if winner.origin == "balanced" else "a child"
+    noise, gain = one.figures["noise"].value, winner.fitness - winner.before
+    size = (
+        ""
+        if noise is None
+        else f", {'less' if gain < noise else 'more'} than a deviation of noise ({noise:.4f})"
+    )
+    return (
+        f"The winner is {kind}, of generation {winner.generation}, {gain:+.4f} to the best before it{size}."
+    )
+
+
+def _of_optimism(optimism: float | None, luck: float | None, searches: Sequence[SelectionFigures]) -> str:
+    if optimism is None or luck is None:
         return ""
-    return f"The winner was believed {optimism:+.4f} against its fresh trainings; noise alone would give {luck:+.4f} at most."
+    alike = all(one.epochs == one.final_epochs for one in searches if one.final_epochs is not None)
+    other = "" if alike else ", which had other epochs"
+    return (
+        f"The winner's fitness is {abs(optimism):.4f} {'above' if optimism >= 0 else 'below'} that of its fresh "
+        f"trainings{other}; were all networks equal, the best of as many would seem {luck:.4f} too good by noise alone."
+    )
 
 
 def _of_depth(figures: Mapping[FigureName, Figure]) -> str:
@@ -173,37 +217,42 @@ def _of_depth(figures: Mapping[FigureName, Figure]) -> str:
 
 
 def arm_sentences(arm: ArmSelection) -> list[str]:
-    """What follows from the means of one arm."""
+    """What follows from the means of one arm, four sentences at most."""
     if len(arm.searches) == 1:
         return search_sentences(arm.searches[0])
-    means = arm.means
+    means, searches = arm.means, arm.searches
     found = [
         _arm_response(means),
-        _of_noise(means["own"].value, means["own_bulk"].value, *arm.searches),
+        _of_noise(_shown_share(means["own"]), _shown_share(means["own_bulk"]), searches),
         _arm_winners(arm),
+        _of_optimism(means["optimism"].value, means["luck"].value, searches),
     ]
     return [one for one in found if one]
 
 
 def _arm_response(means: Mapping[FigureName, MeanOfSearches]) -> str:
-    selected, response, inherited = (means[name] for name in ("selected", "response", "heritability"))
-    if selected.value is None or response.value is None:
+    selected, response, beats = (means[name] for name in ("selected", "response", "beats"))
+    if selected.value is None or response.value is None or beats.value is None:
         return ""
-    told = f"response {response.value:+.2f}{_over(response)} of {selected.value:.2f} deviations selected"
-    if response.interval is None:
-        return f"With {response.n} searches nothing is claimed of children: {told}."
-    low, high = response.interval
-    after = None if inherited.interval is None else inherited.interval[0] > 0
-    words = _response_words(1 if low > 0 else -1 if high < 0 else 0, told)
-    return words + _inherited_words(
-        after, "" if inherited.value is None else f"{inherited.value:.2f}{_over(inherited)}"
+    told = (
+        f"response {response.value:+.2f}{_over(response, '+.2f')} of {selected.value:.2f} deviations selected, "
+        f"and a child beats a member of it in {beats.value:.0%} of pairs{_over(beats, '.0%')}"
+    )
+    if min(response.n, beats.n) < LEAST:
+        return f"{response.n} searches are too few to judge children: {told}."
+    inherited = [one for name in ("heritability", "by_rank") if (one := means[name]).value is not None]
+    return _response_words(_sign_of(response), _sign_of(beats, 0.5), told) + _inherited_words(
+        list(map(_sign_of, inherited)),
+        " and by ranks ".join(f"{one.value:.2f}{_over(one, '+.2f')}" for one in inherited),
     )
 
 
-def _over(one: MeanOfSearches) -> str:
-    if one.interval is None:
-        return ""
-    return f" (95 % {one.interval[0]:+.2f} to {one.interval[1]:+.2f} over {one.n} searches)"
+def _over(one: Figure | MeanOfSearches, form: str) -> str:
+    return (
+        ""
+        if one.interval is None
+        else " (95 % {} to {})".format(*(format(end, form) for end in one.interval))
+    )
 
 
 def _arm_winners(arm: ArmSelection) -> str:
@@ -229,12 +278,22 @@ def _beside(arm: ArmSelection, rival: ArmSelection) -> Iterator[str]:
         for one in (arm, rival)
     )
     if min(len(ours), len(theirs)) >= LEAST:
-        p = float(ttest_ind(ours, theirs, equal_var=False).pvalue)
+        p = (
+            None
+            if np.ptp(ours) == np.ptp(theirs) == 0
+            else float(ttest_ind(ours, theirs, equal_var=False).pvalue)
+        )
         difference = float(np.mean(ours) - np.mean(theirs))
-        words = "not measurably better or worse" if p >= LEVEL else "better" if difference > 0 else "worse"
+        words = (
+            "not measurably better or worse"
+            if p is None or p >= LEVEL
+            else "better"
+            if difference > 0
+            else "worse"
+        )
         yield (
             f"Trained afresh, winners of {arm.name} are {words} than those of {rival.name} on the validation images: "
-            f"{difference:+.4f} ({chance(p)}, n {len(ours)} and {len(theirs)} searches)."
+            f"{difference:+.4f} ({chance(p) or 'not tested'}, n {len(ours)} and {len(theirs)} searches){_believed(arm, rival)}."
         )
     else:
         yield (
@@ -249,3 +308,8 @@ def _beside(arm: ArmSelection, rival: ArmSelection) -> Iterator[str]:
             f"{rival.name} draws from another space than {arm.name} ({'; '.join(differing)}): "
             "a difference between them is not selection's alone."
         )
+
+
+def _believed(arm: ArmSelection, rival: ArmSelection) -> str:
+    ours, theirs = (one.means["believed"].value for one in (arm, rival))
+    return "" if ours is None or theirs is None else f"; in the searches they seemed {ours - theirs:+.4f}"
