@@ -123,8 +123,16 @@ def _rows(name: str, home: "Home") -> "Mapping[str, Sequence[SearchRow]]":
     from evosearch.studying import is_study, open_study
 
     members = home.members_of(name)
-    if not members or not is_study(name, home):
-        return {name: members or (home.find_search(name),)}
+    if not members:
+        row = home.find_search(name)
+        if row.parent is not None:
+            raise InputError(
+                f"{name!r} trains the best of {row.parent!r} again, and selects nothing; "
+                f"write evosearch explain search {row.parent}"
+            )
+        return {name: [row]}
+    if not is_study(name, home):
+        return {name: members}
     rows: dict[str, list[SearchRow]] = {}
     by_name = {row.name: row for row in members}
     for one in open_study(name, home).known:

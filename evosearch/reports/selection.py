@@ -7,7 +7,7 @@ from typing import Any
 from rich.table import Table
 
 from evosearch.reports.study import inert
-from evosearch.reports.words import bare_table, cells
+from evosearch.reports.words import bare_table, cells, counted
 from evosearch.studies import (
     ArmSelection,
     Figure,
@@ -27,28 +27,27 @@ MOST_GENERATIONS = 5
 """Lines of generations for a terminal: the first, the last and some between; JSON has all."""
 
 _WORDS: Mapping[FigureName, tuple[str, str]] = {
-    "noise": ("deviation of one network's trainings", ".4f"),
+    "noise": ("deviation of fresh trainings", ".4f"),
     "spread": ("deviation within generations", ".4f"),
     "bulk": ("  of their bulk (by quartiles)", ".4f"),
-    "own": ("variance that is networks' own, at most", ".0%"),
+    "own": ("variance of networks' own, at most", ".0%"),
     "own_bulk": ("  in the bulk", ".0%"),
     "believed": ("winner's fitness in the search", ".4f"),
     "fresh": ("  of its fresh trainings", ".4f"),
     "optimism": ("  believed too high by", "+.4f"),
     "luck": ("  best of n draws of noise alone", "+.4f"),
-    "selected": ("parents over population, in deviations", "+.2f"),
-    "response": ("children over population, likewise", "+.2f"),
-    "beats": ("  pairs in which a child is better", ".0%"),
-    "heritability": ("children's correlation with parents", "+.2f"),
+    "selected": ("parents above population (sd)", "+.2f"),
+    "response": ("children above population (sd)", "+.2f"),
+    "beats": ("  pairs where the child is better", ".0%"),
+    "heritability": ("correlation of child and parents", "+.2f"),
     "by_rank": ("  by ranks", "+.2f"),
-    "slope": ("  slope", "+.2f"),
-    "distinct": ("distinct chromosomes, last generation", ".0%"),
-    "distance": ("  genes by which two of them differ", ".1f"),
+    "distinct": ("distinct chromosomes at the end", ".0%"),
+    "distance": ("  genes two of them differ by", ".1f"),
     "parents": ("parents in effect, each generation", ".1f"),
     "recalled": ("evaluations that were remembered", ".0%"),
     "children_elite": ("children that became elites", ".0%"),
     "immigrants_elite": ("immigrants that became elites", ".0%"),
-    "inside": ("fitness at depths of random networks", ".4f"),
+    "inside": ("fitness at random networks' depths", ".4f"),
     "outside": ("  at other depths", ".4f"),
     "depth": ("  difference", "+.4f"),
 }
@@ -96,12 +95,13 @@ def selection_parts(
     if not grouped:
         one = arms[0].searches[0]
         return [part for part in (_figures(one), _generations(one), _origins(one)) if part.rows]
-    size = at_once or len(arms)
-    return [_means(arms[first : first + size]) for first in range(0, len(arms), size)]
+    searched = [arm for arm in arms if arm.is_search]
+    size = at_once or max(1, len(searched))
+    return [_means(searched[first : first + size]) for first in range(0, len(searched), size)]
 
 
 def _figures(one: SelectionFigures) -> Part:
-    told = {key: one.figures[key] for key in _WORDS if key not in _BY_ORIGIN}
+    told = {key: one.figures[key] for key in _WORDS if key not in _BY_ORIGIN and _applies(key, one)}
     rows = [
         (_WORDS[key][0], _shown(key, figure.value), str(figure.n), _doubt(key, figure))
         for key, figure in told.items()
@@ -170,7 +170,7 @@ def _origins(one: SelectionFigures) -> Part:
                 f"{row.became_elite} of {row.could}" if row.could else "",
                 f"{row.places} of {row.of_places}" if row.of_places else "",
             )
-            for row in one.origins
+            for row in (one.origins if one.is_search else ())
         ),
     )
 
@@ -192,7 +192,7 @@ def selection_grid(part: Part) -> Table:
 def selection_title(arms: Sequence[ArmSelection], *, name: str, grouped: bool) -> str:
     """The first line."""
     if grouped:
-        return f"{name}: {sum(len(arm.searches) for arm in arms)} searches, {len(arms)} arm{'s' * (len(arms) > 1)}"
+        return f"{name}: {counted(sum(len(arm.searches) for arm in arms), 'search')}, {counted(len(arms), 'arm')}"
     one = arms[0].searches[0]
     winner = one.winner
     told = (
@@ -200,7 +200,7 @@ def selection_title(arms: Sequence[ArmSelection], *, name: str, grouped: bool) -
         if winner is None
         else f"; winner {winner.candidate}, {winner.origin}, generation {winner.generation}"
     )
-    return f"{name}: {one.state}, {one.strategy}, {one.done} evaluations with a fitness{told}"
+    return f"{name}: {one.state}, {one.strategy}, {counted(one.done, 'evaluation')} with a fitness{told}"
 
 
 def selection_lines(arms: Sequence[ArmSelection], *, grouped: bool) -> list[str]:
@@ -208,14 +208,25 @@ def selection_lines(arms: Sequence[ArmSelection], *, grouped: bool) -> list[str]
     if not grouped:
         one = arms[0].searches[0]
         return [*_notes(one), *search_sentences(one)]
-    found = []
+    found = [
+        f"{arm.name}: {line}"
+        for arm in arms
+        if arm.is_search
+        for line in (*_missing(arm), *arm_sentences(arm))
+    ]
+    others: dict[str, list[str]] = {}
     for arm in arms:
-        found += [f"{arm.name}: {line}" for line in (*_missing(arm), *arm_sentences(arm))]
-    return [*found, *against_random(arms)]
+        if not arm.is_search:
+            others.setdefault(arm.searches[0].missing, []).append(arm.name)
+    return [
+        *found,
+        *against_random(arms),
+        *(f"Left out: {', '.join(names)} ({why})." for why, names in others.items()),
+    ]
 
 
 def _missing(arm: ArmSelection) -> list[str]:
-    return list(dict.fromkeys(one.missing for one in arm.searches if one.missing))
+    return [f"{one}." for one in dict.fromkeys(one.missing for one in arm.searches if one.missing)]
 
 
 def _notes(one: SelectionFigures) -> list[str]:
@@ -223,13 +234,23 @@ def _notes(one: SelectionFigures) -> list[str]:
     lines = [f"Not applicable: {one.missing}."] if one.missing else []
     if not one.done:
         return [*lines, "Nothing has a fitness."]
+    said = one.figures["own"].why if one.is_search else ""  # a sentence says it
     reasons: dict[str, list[str]] = {}
     for key in _WORDS:
         figure = one.figures[key]
-        if figure.value is None and key not in _BY_ORIGIN and not (one.missing and key in _OF_CHILDREN):
+        if figure.value is None and figure.why != said and key not in _BY_ORIGIN and _applies(key, one):
             reasons.setdefault(figure.why, []).append(_WORDS[key][0].strip())
     return [*lines, *(f"Not known: {'; '.join(names)} ({why})." for why, names in reasons.items())]
 
+
+def _applies(key: FigureName, one: SelectionFigures) -> bool:
+    if not one.is_search:
+        return key in _OF_ANY
+    return not one.missing or key not in _OF_CHILDREN
+
+
+_OF_ANY: frozenset[FigureName] = frozenset({"noise", "believed", "fresh", "optimism", "luck", "recalled"})
+"""What there is of a list too."""
 
 _BY_ORIGIN: frozenset[FigureName] = frozenset({"children_elite", "immigrants_elite"})
 """The table of origins has them where one search is shown."""

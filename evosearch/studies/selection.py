@@ -9,6 +9,7 @@ of a network, and is left out wherever children are held against parents.
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -166,6 +167,8 @@ class SelectionFigures:
     """None where nothing has a fitness."""
     missing: str = ""
     """What does not apply to this search, in words."""
+    is_search: bool = True
+    """Whether networks were looked for: not in a list of trials, nor where masks are."""
 
     @property
     def is_bred(self) -> bool:
@@ -194,11 +197,12 @@ def selection_figures(
     fresh, epochs = _fresh(row, best, readings)
     bred = _Bred.of(evaluations, generations)
     figures: dict[FigureName, Figure] = {
-        **_noise(fresh, [one.fitness for one in generations], len(trained), best),
+        **_noise(row.name, fresh, [one.fitness for one in generations], len(trained), best),
         **bred.figures,
         "recalled": _share(len(known) - len(trained), len(known), "nothing has a fitness yet"),
         **_depth(trained, row.configuration.get("space")),
     }
+    is_search = not any(one.origin == Origin.LISTED or one.losses for one in evaluations)
     training, strategy = row.configuration.get("training"), row.configuration.get("strategy")
     searched = training.get("epochs") if isinstance(training, Mapping) else None
     name = strategy.get("name") if isinstance(strategy, Mapping) else None
@@ -215,18 +219,19 @@ def selection_figures(
         generations=bred.rows,
         origins=bred.origins,
         winner=bred.winner(best),
-        missing=_missing(evaluations),
+        missing=_missing(evaluations, is_search),
+        is_search=is_search,
     )
 
 
-def _missing(evaluations: Sequence[EvaluationRow]) -> str:
+def _missing(evaluations: Sequence[EvaluationRow], is_search: bool) -> str:
+    if any(one.losses for one in evaluations):
+        return "masks over one network go by their loss, and no figure here is of them"
+    if not is_search:
+        return "in a list of trials nothing is selected; only noise is told"
     if any(one.origin == Origin.CROSSOVER for one in evaluations):
         return ""
-    if any(one.losses for one in evaluations):
-        return "masks over one network, which go by their loss: no figure here applies"
-    if any(one.origin == Origin.LISTED for one in evaluations):
-        return "a list of trials: nothing is selected, so selection, response, heritability and parents do not apply"
-    return "no children, as in a random search: selection, response, heritability and parents do not apply"
+    return "without children, as in a random search, there is no selection, response, heritability or parents"
 
 
 # Noise
@@ -254,6 +259,7 @@ def _fresh(
 
 
 def _noise(
+    name: str,
     fresh: Sequence[float],
     populations: Sequence[Sequence[float]],
     trained: int,
@@ -264,7 +270,10 @@ def _noise(
     few = Figure(None, members, why=f"no generation has {LEAST} fitness values")
     spread = few if not whole else Figure(_pooled(one.std(ddof=1) for one in whole), members)
     bulk = few if not whole else Figure(_pooled(map(_bulk, whole)), members)
-    noise, fresh_mean = Figure(None, len(fresh), why=_unrepeated(len(fresh))), _mean(fresh, _unrepeated(0))
+    noise, fresh_mean = (
+        Figure(None, len(fresh), why=_unrepeated(name, len(fresh))),
+        _mean(fresh, _unrepeated(name, 0)),
+    )
     if len(fresh) > 1:
         noise = _deviation(fresh)
     believed = _mean([] if best is None or best.fitness is None else [best.fitness], "nothing has a fitness")
@@ -286,8 +295,9 @@ def _noise(
     }
 
 
-def _unrepeated(trainings: int) -> str:
-    return f"the winner was trained afresh {'once' if trainings else 'never'}; `evosearch retrain NAME --seeds 1..5` does"
+def _unrepeated(name: str, trainings: int) -> str:
+    found = "trained afresh only once" if trainings else "never trained afresh"
+    return f"the winner was {found}; `evosearch retrain {name} --seeds 1..5` does"
 
 
 def _pooled(deviations: Iterable[float]) -> float:
@@ -421,7 +431,7 @@ class _Place:
         spread = self.values.std() if len(self.values) > 1 else 0.0
         return (values - self.values.mean()) / spread if spread > 0 else np.array([])
 
-    @property
+    @cached_property
     def figures(self) -> GenerationFigures:
         """For a reader."""
         shares = np.array(list(self.chosen.values())) / max(1, self.chosen.total())
@@ -473,7 +483,7 @@ def _inheritance(bred: Sequence[_Place]) -> dict[FigureName, Figure]:
     )
     free, n = len(children) - len(some) - 1, len(children)
     none = ""
-    if free < 2:
+    if free < LEAST:
         none = f"{n} trained children in generations of two at least, too few"
     elif np.allclose(children, 0) or np.allclose(parents, 0):
         none = "all children, or all pairs of parents, have one fitness"
@@ -525,10 +535,12 @@ def mean_distance(texts: Sequence[str]) -> float | None:
     >>> mean_distance(["C8 P | F4", "B9 P P | F5"]), mean_distance(["C8 P |"])
     (3.0, None)
     """
-    from scipy.spatial.distance import pdist  # noqa: PLC0415 - see above
-
-    counts = [_genes(one) for text in texts if (one := _chromosome(text)) is not None]
-    return float(pdist(np.array(counts, np.float64), "cityblock").mean()) if len(counts) > 1 else None
+    counts = np.sort([_genes(one) for text in texts if (one := _chromosome(text)) is not None], axis=0)
+    n = len(counts)
+    if n < 2:
+        return None
+    # Of the sorted values of a gene's kind, the i-th is the higher one in i pairs and the lower one in n - 1 - i.
+    return float((2 * np.arange(n) - n + 1) @ counts.sum(axis=1) / (n * (n - 1) / 2))
 
 
 def _chromosome(text: str) -> Chromosome | None:

@@ -13,8 +13,22 @@ import numpy as np
 
 from evosearch.studies.selection import LEAST, LEVEL, Figure, FigureName, SelectionFigures
 
+FIGURES: tuple[FigureName, ...] = get_args(FigureName)
+
 RANDOM = "random"
 """The strategy that an evolution has to win over."""
+
+_BOUNDS: Mapping[FigureName, tuple[float, float]] = {
+    "own": (0, 1),
+    "own_bulk": (0, 1),
+    "beats": (0, 1),
+    "heritability": (-1, 1),
+    "by_rank": (-1, 1),
+    "distinct": (0, 1),
+    "recalled": (0, 1),
+    "children_elite": (0, 1),
+    "immigrants_elite": (0, 1),
+}
 
 _SPACE = ("convolutions", "channels", "batch_norm", "poolings", "dense", "units")
 
@@ -35,8 +49,10 @@ class MeanOfSearches:
     """Why there is no value, as the first search says."""
 
     @classmethod
-    def of(cls, figures: Sequence[Figure]) -> "MeanOfSearches":
-        """Of the same figure of several searches, one at least."""
+    def of(
+        cls, figures: Sequence[Figure], bounds: tuple[float, float] = (-np.inf, np.inf)
+    ) -> "MeanOfSearches":
+        """Of the same figure of several searches, one at least; `bounds`: what it cannot leave."""
         from scipy.stats import sem, t  # noqa: PLC0415 - most of a second that only this needs
 
         known = [one.value for one in figures if one.value is not None]
@@ -47,7 +63,7 @@ class MeanOfSearches:
         interval = None
         if len(known) >= LEAST and deviation:
             low, high = t.interval(1 - LEVEL, len(known) - 1, loc=mean, scale=sem(known))
-            interval = float(low), float(high)
+            interval = float(max(low, bounds[0])), float(min(high, bounds[1]))
         return cls(mean, deviation, len(known), interval)
 
 
@@ -66,10 +82,17 @@ class ArmSelection:
     def of(cls, name: str, searches: Sequence[SelectionFigures]) -> "ArmSelection":
         """Of one search at least."""
         means = {
-            one: MeanOfSearches.of([search.figures[one] for search in searches])
-            for one in get_args(FigureName)
+            one: MeanOfSearches.of(
+                [search.figures[one] for search in searches], _BOUNDS.get(one, (-np.inf, np.inf))
+            )
+            for one in FIGURES
         }
         return cls(name, tuple(searches), means)
+
+    @property
+    def is_search(self) -> bool:
+        """Whether networks were looked for."""
+        return any(one.is_search for one in self.searches)
 
     @property
     def is_random(self) -> bool:
@@ -87,7 +110,9 @@ def chance(p: float | None) -> str:
 
 
 def search_sentences(one: SelectionFigures) -> list[str]:
-    """What follows from the figures of one search, four sentences at most."""
+    """What follows from the figures of one search, four sentences at most; of what is no search, nothing."""
+    if not one.is_search:
+        return []
     own, bulk = (_shown_share(one.figures[name]) for name in ("own", "own_bulk"))
     optimism, luck = (one.figures[name].value for name in ("optimism", "luck"))
     found = [
@@ -218,7 +243,7 @@ def _of_depth(figures: Mapping[FigureName, Figure]) -> str:
 
 def arm_sentences(arm: ArmSelection) -> list[str]:
     """What follows from the means of one arm, four sentences at most."""
-    if len(arm.searches) == 1:
+    if len(arm.searches) == 1 or not arm.is_search:
         return search_sentences(arm.searches[0])
     means, searches = arm.means, arm.searches
     found = [
