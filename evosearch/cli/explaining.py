@@ -124,13 +124,13 @@ def _rows(name: str, home: "Home") -> "Mapping[str, Sequence[SearchRow]]":
 
     members = home.members_of(name)
     if not members:
-        row = home.find_search(name)
-        if row.parent is not None:
+        alone = home.find_search(name)
+        if alone.parent is not None:
             raise InputError(
-                f"{name!r} trains the best of {row.parent!r} again, and selects nothing; "
-                f"write evosearch explain search {row.parent}"
+                f"{name!r} trains the best of {alone.parent!r} again, and selects nothing; "
+                f"write evosearch explain search {alone.parent}"
             )
-        return {name: [row]}
+        return {name: [alone]}
     if not is_study(name, home):
         return {name: members}
     rows: dict[str, list[SearchRow]] = {}
