@@ -212,6 +212,7 @@ ASKED_FOR_ALONE = {
     "evosearch/retraining.py _trained_by": {"FixedListSettings"},
     # a study that is about one kind of network or search, and refuses the others, or has nothing to say of them
     "evosearch/studies/settings.py BatchNormStudy.objections": {"Chromosome"},
+    "evosearch/studies/selection.py _chromosome": {"Chromosome"},
     "evosearch/studies/steps.py _evolution": {"EavlSettings"},
     "evosearch/studies/steps.py _variants": {"Pretrained", "Chromosome"},
     "evosearch/studies/steps.py with_batch_norm.gene": {"Conv"},

@@ -39,6 +39,14 @@ from evosearch.reports.results import (
     results_document,
     results_table,
 )
+from evosearch.reports.selection import (
+    selection_document,
+    selection_grid,
+    selection_lines,
+    selection_markdown,
+    selection_parts,
+    selection_title,
+)
 from evosearch.reports.status import SearchSnapshot, last_heard, status_document, status_lines, status_table
 from evosearch.reports.study import (
     comparison_csv,
@@ -124,6 +132,12 @@ __all__ = [
     "results_table",
     "search_left",
     "search_lines",
+    "selection_document",
+    "selection_grid",
+    "selection_lines",
+    "selection_markdown",
+    "selection_parts",
+    "selection_title",
     "snapshots_spread",
     "status_document",
     "status_lines",

@@ -262,6 +262,7 @@ def test_a_journal_that_cannot_be_read_is_refused_by_every_command_and_left_as_i
         ("retrain", "tiny"),
         ("status",),
         ("results", "tiny"),
+        ("explain", "search", "tiny"),
     ):
         assert refused(*command).startswith(f"{journal}{reason}")
     assert journal.read_bytes() == spoiled

@@ -53,6 +53,7 @@ def complete(*words, shell="bash", **environment):
         (("retrain", "ca"), ["cars", "cats"]),
         (("retrain", "dogs"), ["dogs/seed-0", "dogs/seed-1"]),
         (("results", "d"), ["dogs", "dogs/seed-0", "dogs/seed-1"]),
+        (("explain", "search", "d"), ["dogs", "dogs/seed-0", "dogs/seed-1"]),
         (("status", ""), ["cars", "cats", "dogs", "dogs/seed-0", "dogs/seed-1"]),
         (("resume", "x"), []),
     ],

@@ -68,6 +68,8 @@ COMMANDS = [
     ("status", "tiny", "--json"),
     ("results", "tiny"),
     ("results", "tiny", "--format", "json"),
+    ("explain", "search", "tiny"),
+    ("explain", "search", "tiny", "--json"),
     ("resume", "tiny", "--generations", "3"),
     ("retrain", "tiny"),
 ]

@@ -170,7 +170,14 @@ def test_a_command_that_takes_a_forged_search_ends_in_one_line(forged):
 
 
 def test_a_name_that_is_nowhere_and_an_option_that_is_none(hostile):
-    for arguments in (("status", EVIL), ("results", EVIL), ("run", EVIL), (EVIL,), ("status", f"--{EVIL}")):
+    for arguments in (
+        ("status", EVIL),
+        ("results", EVIL),
+        ("explain", "search", EVIL),
+        ("run", EVIL),
+        (EVIL,),
+        ("status", f"--{EVIL}"),
+    ):
         ended = hostile(*arguments)
         assert (ended.status, ended.out) == (2, ""), arguments
         assert len(ended.err.splitlines()) == 1
