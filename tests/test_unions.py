@@ -164,6 +164,7 @@ ASKED_FOR_ALONE = {
     # readings alone have answers to images
     "evosearch/storage/journal/journal.py Journal.test_predictions": {"TestRead"},
     "evosearch/storage/journal/readers.py test_read_payloads": {"TestRead"},
+    "evosearch/storage/backups/publishing.py _predictions": {"TestRead"},
     "evosearch/storage/holding/logbook.py JournalLogbook._in_few_bytes": {"TestRead"},
     "evosearch/cli/tally.py Tally.see": {"Finished"},
     "evosearch/runtime/driver.py _Loop._tell_who_is_there": {"WorkerJoined", "WorkerLeft"},
