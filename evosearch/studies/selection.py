@@ -172,8 +172,8 @@ class SelectionFigures:
 
     @property
     def is_bred(self) -> bool:
-        """Whether it has children."""
-        return any(one.origin == Origin.CROSSOVER for one in self.origins)
+        """Whether networks in it have children."""
+        return self.is_search and any(one.origin == Origin.CROSSOVER for one in self.origins)
 
 
 def selection_figures(

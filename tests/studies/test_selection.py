@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from evosearch.reports import selection_lines, selection_parts
 from evosearch.search import Origin
 from evosearch.storage import GenerationRow, TestReading
 from evosearch.studies import ArmSelection, against_random, arm_sentences, search_sentences, selection_figures
@@ -220,6 +221,21 @@ def test_where_there_is_too_little_words_stand_in_place_of_numbers():
 def test_a_search_of_which_nothing_is_known_is_read_too():
     found = selection_figures(replace(SEARCH, configuration={"space": [1], "strategy": 7}), [], [], [], None)
     assert all(figure.value is None and figure.why for figure in found.figures.values())
+
+
+def test_masks_say_that_nothing_here_is_of_them():
+    rows = [
+        replace(born(0, 0, None, chromosome="masks 01 11"), losses=(0.5, 0.4), loss=0.4),
+        replace(born(1, 1, None, chromosome="masks 01 10", parents=(0, 0)), losses=(0.3,), loss=0.3),
+    ]
+    generations = [GenerationRow(number, (number,), None, None, None) for number in (0, 1)]
+    found = selection_figures(searched("masks"), rows, generations, [], rows[1])
+    masks = [ArmSelection.of("masks", [found])]
+    assert selection_parts(masks, grouped=False) == []
+    assert selection_lines(masks, grouped=False) == [
+        "Not applicable: masks over one network go by their loss, and no figure here is of them.",
+        "Nothing has a fitness.",
+    ]
 
 
 def arm(name, strategy, offset, *, spread=0.001, seeds=3, **space):
