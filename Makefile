@@ -87,11 +87,16 @@ docs: install ## Write what is generated: configs/schema.json, docs/reference.md
 COMMITTED := $(patsubst docs/results/%.db.xz,%,$(wildcard docs/results/*.db.xz))
 RESULTS ?= $(sort $(COMMITTED) baselines_small ablation_small batchnorm_small ablation_pneumoniamnist batchnorm_kermany)
 define result
-$(if $(filter $(1),$(COMMITTED)),,@$(BIN)/evosearch $(firstword $(subst _, ,$(1))) configs/studies/$(1).yaml)
+$(if $(filter $(1),$(COMMITTED)),,@$(BIN)/evosearch $(shell sed -n 's/^  kind: //p' configs/studies/$(1).yaml) configs/studies/$(1).yaml)
 @$(BIN)/evosearch results $(1) --format markdown \
 	$(if $(filter $(1),$(COMMITTED)),--storage docs/results/$(1).db.xz) > docs/table
 $(call into,docs/results.md,$(1),docs/table)
+$(if $(filter $(1),$(COMMITTED)),$(if $(shell grep -x '<!-- why $(1) -->' docs/results.md),$(call why,$(1))))
 
+endef
+define why
+@$(BIN)/evosearch explain search $(1) --format markdown --storage docs/results/$(1).db.xz > docs/table
+$(call into,docs/results.md,why $(1),docs/table)
 endef
 
 results: install ## Write docs/results.md from docs/results/*.db.xz; small studies without one are run (RESULTS: which; an hour)

@@ -203,7 +203,9 @@ def test_a_script_reads_a_published_copy_and_goes_on_with_none(home, finished_st
     search = evosearch.open("compare/mine-seed-0", str(tmp_path / "copy.xz"))
     (reading,) = search.readings
     assert len(search.predictions(reading).labels) == 359
-    with pytest.raises(InputError, match=r"copy\.xz is a compressed copy, which status and results read"):
+    with pytest.raises(
+        InputError, match=r"copy\.xz is a compressed copy, which status, results and explain read"
+    ):
         search.retrain(epochs=2)
 
 

@@ -71,7 +71,7 @@ def search(
         selection_title,
     )
 
-    with opened(storage) as home:
+    with opened(storage, reads=True) as home:
         grouped = bool(home.members_of(name))
         arms = _arms(name, home)
     if as_json:

@@ -131,7 +131,7 @@ def open_home(
     if isinstance(place, Path) and is_compressed(place):
         if not reads:
             raise InputError(
-                f"{place} is a compressed copy, which status and results read; to go on from it: "
+                f"{place} is a compressed copy, which status, results and explain read; to go on from it: "
                 f"`evosearch resume NAME --from {place}`"
             )
         return _open_compressed(real_path(place), note)

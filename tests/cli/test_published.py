@@ -52,7 +52,7 @@ def test_a_published_study_is_read_from_its_file_and_goes_on_in_another_home(pub
 def test_a_compressed_journal_is_only_read(published, refused, arguments):
     before = Path("compare.db.xz").read_bytes()
     assert refused(*arguments, "--storage", "compare.db.xz") == (
-        "compare.db.xz is a compressed copy, which status and results read; to go on from it: `evosearch resume NAME --from "
+        "compare.db.xz is a compressed copy, which status, results and explain read; to go on from it: `evosearch resume NAME --from "
         "compare.db.xz`"
     )
     assert Path("compare.db.xz").read_bytes() == before
@@ -128,15 +128,18 @@ def test_a_journal_of_an_older_schema_is_compressed_published_read_and_brought_i
 
 
 def unlike(page: str, folder: Path, command) -> list[str]:
-    """The studies with a journal in `folder` whose section of `page` is not what `results` prints from it."""
+    """The sections of `page` that are not what `results`, or `explain search`, prints from a journal in `folder`."""
     found = []
     for file in sorted(folder.glob("*.db.xz")):
         name = file.name.removesuffix(".db.xz")
-        section = re.search(f"<!-- {name} -->\n(.*?)<!-- end of {name} -->", page, re.DOTALL)
-        printed = command("results", name, "--format", "markdown", "--storage", file)
-        assert (printed.status, printed.err) == (0, "")
-        if section is None or section[1] != printed.out:
-            found.append(name)
+        for section, words in ((name, ("results",)), (f"why {name}", ("explain", "search"))):
+            written = re.search(f"<!-- {section} -->\n(.*?)<!-- end of {section} -->", page, re.DOTALL)
+            if written is None and section != name:
+                continue
+            printed = command(*words, name, "--format", "markdown", "--storage", file)
+            assert (printed.status, printed.err) == (0, "")
+            if written is None or written[1] != printed.out:
+                found.append(section)
     return found
 
 
@@ -158,4 +161,6 @@ def test_a_figure_that_is_edited_by_hand_does_not_pass(published):
     figure = re.search(r"\| 0\.(\d{4})", table)
     assert figure is not None
     assert unlike(page.replace(figure[1], "9999"), Path(), published) == ["compare"]
+    why = "<!-- why compare -->\nno reason\n<!-- end of why compare -->\n"
+    assert unlike(page + why, Path(), published) == ["why compare"]
     assert unlike("# Results\n", Path(), published) == ["compare"]
