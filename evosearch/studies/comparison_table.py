@@ -94,7 +94,7 @@ class ComparisonRow:
     facts: ArmFacts
     """Sizes, cost, readings."""
     notes: tuple[str, ...]
-    """Of `facts`, and what was noticed here: what was not trained, what has no pair."""
+    """Of `facts`, and what was noticed here: what was not trained, what answers one class only, what has no pair."""
 
 
 @dataclass(frozen=True)
@@ -226,7 +226,12 @@ def _row(
         believed=mean_of_known(arm.believed),
         validation=mean_of_known(arm.validation),
         facts=facts,
-        notes=(*facts.notes, *_untrained(arm, facts), *_unpaired(arm, figures, reference)),
+        notes=(
+            *facts.notes,
+            *_untrained(arm, facts),
+            *_constant(arm),
+            *_unpaired(arm, figures, reference),
+        ),
     )
 
 
@@ -264,6 +269,17 @@ def _untrained(arm: Arm, facts: ArmFacts) -> tuple[str, ...]:
     if not seeds:
         return ()
     return (f"not trained: the training loss did not fall by a tenth ({named_seeds(seeds)})",)
+
+
+def _constant(arm: Arm) -> tuple[str, ...]:
+    """Seeds whose network answers every test image alike, though the images are of several classes: it tells nothing apart, whatever
+    its loss did.
+    """
+    if (arm.labels == arm.labels[0]).all():
+        return ()
+    alike = (arm.predicted == arm.predicted[:, :1]).all(axis=1)
+    seeds = [seed for seed, one in zip(arm.seeds, alike, strict=True) if one]
+    return (f"answers one class only ({named_seeds(seeds)})",) if seeds else ()
 
 
 def _unpaired(arm: Arm, figures: ArmFigures, reference: str | None) -> tuple[str, ...]:

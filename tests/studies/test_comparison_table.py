@@ -41,6 +41,17 @@ def test_what_was_not_trained_or_not_paired_is_noted(table):
     ]
 
 
+def test_a_network_that_answers_one_class_only_is_noted_after_one_epoch_too():
+    labels = np.arange(8) % 2
+    predicted = np.stack([np.zeros(8, np.int64), 1 - labels, np.ones(8, np.int64)])
+    arm = Arm("a", (0, 1, 4), labels, predicted)
+    facts = {"a": ArmFacts(losses=((0.7,),) * 3)}
+    (row,) = comparison_table([arm], "a", 0, STUDY, facts, draws=20).rows
+    assert row.notes == ("answers one class only (seeds 0, 4)",)
+    (row,) = comparison_table([replace(arm, labels=np.zeros(8, np.int64))], "a", 0, STUDY, draws=20).rows
+    assert row.notes == (), "where all images are of one class there is no other to answer"
+
+
 @pytest.mark.parametrize(
     ("losses", "trained"),
     [
