@@ -151,6 +151,12 @@ def test_a_terminal_of_80_columns_has_accuracy_difference_and_verdict(table):
         assert part in text
 
 
+def test_no_terminal_shows_p_without_the_interval_of_the_difference(table):
+    headings = [shown(table, width).splitlines()[0] for width in range(80, 240)]
+    assert not [line for line in headings if "p (Holm)" in line and "95 % of it" not in line]
+    assert any("95 % of it" in line and "p (Holm)" not in line for line in headings)
+
+
 def test_notes_are_lines_of_their_own_which_no_terminal_leaves_out(table):
     assert any("evolved: deeper than any initial one; not trained" in line for line in note_lines(table))
     assert any(line.startswith("far: not compared") for line in note_lines(table))
