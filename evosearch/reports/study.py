@@ -142,6 +142,7 @@ def _csv_facts(arm: str, table: ComparisonTable) -> dict[str, Any]:
         "budgets": list(facts.budgets),
         "data_key": facts.data_key,
         "test_key": facts.test_key,
+        "test_readings": facts.test_readings or None,
         "numbering": facts.numbering,
         "versions": [" ".join(one) for one in facts.versions],
         "hardware": list(facts.hardware),
@@ -214,6 +215,9 @@ def _facts(table: ComparisonTable, facts: StudyFacts) -> Iterator[str]:
     yield from (f"caveat: {line}" for line in facts.caveats)
     if facts.data_key or facts.test_key:
         yield f"data {facts.data_key[:20] or 'unknown'}, test split {facts.test_key[:20] or 'unknown'}"
+    if facts.test_readings > table.shown_readings:
+        shown = f"{table.shown_readings} of these readings {'is' if table.shown_readings == 1 else 'are'} in this table"
+        yield f"this test split was read {facts.test_readings} times for these searches; {shown}"
     yield _named("versions", [" ".join(one) for one in facts.versions])
     yield _named("hardware", facts.hardware)
     if facts.worker_seconds is not None:

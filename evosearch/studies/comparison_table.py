@@ -61,6 +61,9 @@ class StudyFacts:
     """Hash of all images and their splits."""
     test_key: str = ""
     """Hash of the test split alone."""
+    test_readings: int = 0
+    """How many networks of these searches have read that very split, with whatever final keys; more than the rows show where some of
+    them are in no row. 0: not known."""
     versions: tuple[tuple[str, str], ...] = ()
     """Of what was computed with: name and version."""
     hardware: tuple[str, ...] = ()
@@ -130,6 +133,11 @@ class ComparisonTable:
     """In the order in which the arms were given."""
     unread: tuple[UnreadArm, ...] = ()
     """Below them."""
+
+    @property
+    def shown_readings(self) -> int:
+        """How many readings of the test split its figures are of."""
+        return sum(len(row.figures.seeds) for row in self.rows)
 
     @property
     def compares(self) -> bool:

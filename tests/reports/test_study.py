@@ -43,6 +43,17 @@ def test_the_facts_name_everything_that_a_figure_needs(table):
         assert what in text
 
 
+def test_readings_of_the_same_test_split_that_the_table_does_not_show_are_told(table):
+    def told(readings):
+        facts = replace(STUDY, test_readings=readings)
+        return [line for line in fact_lines(replace(table, facts=facts)) if "was read" in line]
+
+    assert told(9) == [
+        "this test split was read 9 times for these searches; 6 of these readings are in this table"
+    ]
+    assert (told(6), told(0)) == ([], [])
+
+
 def test_what_is_not_known_is_left_out(table):
     bare = replace(
         STUDY, budgets=(), shortcut=None, pixels=None, caveats=(), hardware=(), worker_seconds=None
