@@ -81,6 +81,7 @@ def test_arms_are_compared_by_what_their_networks_answered_to_each_image(home, b
     for row, compared in zip(study.table.rows, found.rows, strict=True):
         assert compared.figures.accuracies == pytest.approx(accuracies_of(row))
         assert compared.facts.depth == tuple(one.depth for one in row.members)
+        assert compared.facts.networks == tuple(one.best.chromosome for one in row.members)
     assert found.rows[1].figures.comparison.seeds == (0, 1)
     assert "seeds were not tested" in found.rows[1].figures.comparison.sentence
     assert found.rows[1].facts.parameters[0] > 11_000_000, "measured before it was trained"

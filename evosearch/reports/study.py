@@ -12,7 +12,13 @@ from evosearch.printable import printable
 from evosearch.reports.results import csv_cell
 from evosearch.reports.words import bare_table, cells, counted, duration, fitting, left_out_at, scaled
 from evosearch.studies.comparison import LEAST_PERMUTED, LEAST_SEEDS, ArmFigures, Comparison
-from evosearch.studies.comparison_table import ComparisonRow, ComparisonTable, StudyFacts, UnreadArm
+from evosearch.studies.comparison_table import (
+    ComparisonRow,
+    ComparisonTable,
+    StudyFacts,
+    UnreadArm,
+    named_seeds,
+)
 from evosearch.studies.intervals import Interval
 
 LEFT_OUT = (
@@ -98,6 +104,7 @@ def _csv_values(row: ComparisonRow, table: ComparisonTable) -> dict[str, Any]:
         "validation": row.validation,
         **_csv_comparison(found),
         "worker_seconds": facts.worker_seconds,
+        "networks": list(facts.networks),
         "parameters": list(facts.parameters),
         "flops": list(facts.flops),
         "depth": list(facts.depth),
@@ -163,7 +170,7 @@ def comparison_markdown(table: ComparisonTable) -> str:
             "",
             *(f"| {' | '.join(map(inert, bar))} |" for bar in bars),
             "",
-            *(f"- {inert(line)}" for line in legend_lines(table)),
+            *(f"- {inert(line)}" for line in (*legend_lines(table), *network_lines(table))),
             "",
         ]
     )
@@ -190,6 +197,20 @@ def note_lines(table: ComparisonTable) -> list[str]:
         (one.name, one.notes) for one in table.unread
     ]
     return [f"{name}: {'; '.join(notes)}" for name, notes in noted if notes]
+
+
+def network_lines(table: ComparisonTable) -> list[str]:
+    """What the networks of each arm are, a line for each one; nothing of an arm that has the very name of its network."""
+    lines = []
+    for row in table.rows:
+        seeds: dict[str, list[int]] = {}
+        for seed, network in zip(row.figures.seeds, row.facts.networks, strict=False):
+            seeds.setdefault(network or "not known", []).append(seed)
+        for network, those in seeds.items():
+            if network != row.figures.name:
+                which = f" ({named_seeds(those)})" if len(seeds) > 1 else ""
+                lines.append(f"network of {row.figures.name}{which}: {network}")
+    return lines
 
 
 def fact_lines(table: ComparisonTable) -> list[str]:

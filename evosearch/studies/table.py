@@ -491,6 +491,7 @@ def _facts_of(row: ArmRow, with_rates: bool) -> ArmFacts:
     bests = [member.best for member in members]
     thresholds = tuple((one.metrics or {}).get("threshold") for _, one in row.read)
     return ArmFacts(
+        networks=tuple(one.chromosome if one else None for one in bests),
         parameters=tuple(one.parameters if one else None for one in bests),
         flops=tuple(one.flops if one else None for one in bests),
         depth=tuple(one.depth for one in members),

@@ -16,7 +16,7 @@ from evosearch.reports.study import (
     note_lines,
 )
 from evosearch.reports.study_table import study_markdown
-from evosearch.studies import ArmRow, MemberRecord, StudyTable, UnreadArm, comparison_table
+from evosearch.studies import ArmFacts, ArmRow, MemberRecord, StudyTable, UnreadArm, comparison_table
 from tests.studies.tables import STUDY, answering, crossed_table, small_table
 
 
@@ -122,6 +122,25 @@ def test_names_are_no_markdown(table):
     text = comparison_markdown(replace(table, facts=replace(STUDY, name="a|b\n[x](y)")))
     assert text.startswith("# a\\|b\\\\n\\[x\\](y)\n")
     assert "=71\\|0" in text
+
+
+def test_the_networks_are_named_below_the_table_and_in_no_terminal():
+    facts = {
+        "evolved": ArmFacts(networks=("C8 P | F4", "C4 | F8", "C8 P | F4")),
+        "vgg16_bn": ArmFacts(networks=("vgg16_bn",) * 2),
+        "far": ArmFacts(networks=("C2 | F2",)),
+    }
+    table = small_table(facts=facts)
+    lines = comparison_markdown(table).splitlines()
+    assert [line for line in lines if line.startswith("- network")] == [
+        "- network of evolved (seeds 0, 2): C8 P \\| F4",
+        "- network of evolved (seed 1): C4 \\| F8",
+        "- network of far: C2 \\| F2",
+    ]
+    assert "C8 P" not in shown(table, 400)
+    evolved, *_ = csv.DictReader(io.StringIO(comparison_csv(table)))
+    assert evolved["networks"] == "C8 P | F4; C4 | F8; C8 P | F4"
+    assert comparison_document(table)["rows"][1]["facts"]["networks"] == ("vgg16_bn",) * 2
 
 
 def test_csv_has_a_complete_line_for_each_arm(table):
