@@ -81,6 +81,7 @@ def test_arms_are_compared_by_what_their_networks_answered_to_each_image(home, b
     for row, compared in zip(study.table.rows, found.rows, strict=True):
         assert compared.figures.accuracies == pytest.approx(accuracies_of(row))
         assert compared.facts.depth == tuple(one.depth for one in row.members)
+        assert compared.facts.networks == tuple(one.best.chromosome for one in row.members)
     assert found.rows[1].figures.comparison.seeds == (0, 1)
     assert "seeds were not tested" in found.rows[1].figures.comparison.sentence
     assert found.rows[1].facts.parameters[0] > 11_000_000, "measured before it was trained"
@@ -321,19 +322,25 @@ def test_a_table_can_be_seen_while_its_study_runs(home, baselines, api, scripted
     assert "unfinished (seeds 0, 1)" in study_markdown(study.table, study.comparison(study.table))
 
 
-def test_what_is_trained_of_a_member_besides_changes_no_table(home, baselines, api, scripted):
-    before = api.run_study(baselines, home)
+def test_what_is_trained_of_a_member_besides_changes_no_figure_and_is_counted(home, baselines, api, scripted):
+    study = api.run_study(baselines, home)
+    whole = study_document(study.table, study.comparison(study.table))
     api.retrain("compare/mine-seed-0", home, seeds=(1, 2, 3))
-    after = open_study("compare", home)
-    assert study_document(after.table, after.comparison(after.table)) == study_document(
-        before.table, before.comparison(before.table)
-    )
+    study = open_study("compare", home)
+    found = study_document(study.table, study.comparison(study.table))
+    readings = [one["comparison"]["facts"].pop("test_readings") for one in (whole, found)]
+    assert readings == [6, 8], "the first of the three was read already"
+    counts = [one["arms"][2]["members"][0].pop("readings") for one in (whole, found)]
+    assert counts == [["1 of 1"], ["1 of 3"]]
+    assert found == whole, "the fingerprint too"
 
 
 def test_of_another_final_step_the_earlier_one_is_no_part(home, baselines, api, scripted):
     api.run_study(baselines, home)
     final = replace(baselines.final, fit="train_validation")
     study = api.run_study(replace(baselines, final=final), home)
+    told = "this test split was read 12 times for these searches; 6 of these readings are in this table"
+    assert told in fact_lines(study.comparison(study.table))
     assert study.comparison(study.table).seeds == (0, 1)
     assert study.comparison(study.table).rows[2].validation is None, (
         "these networks were trained on the validation images"

@@ -12,7 +12,13 @@ from evosearch.printable import printable
 from evosearch.reports.results import csv_cell
 from evosearch.reports.words import bare_table, cells, counted, duration, fitting, left_out_at, scaled
 from evosearch.studies.comparison import LEAST_PERMUTED, LEAST_SEEDS, ArmFigures, Comparison
-from evosearch.studies.comparison_table import ComparisonRow, ComparisonTable, StudyFacts, UnreadArm
+from evosearch.studies.comparison_table import (
+    ComparisonRow,
+    ComparisonTable,
+    StudyFacts,
+    UnreadArm,
+    named_seeds,
+)
 from evosearch.studies.intervals import Interval
 
 LEFT_OUT = (
@@ -29,10 +35,10 @@ LEFT_OUT = (
     "not better / not worse",
     "95 %",
     "seeds",
-    "95 % of it",
     "p (Holm)",
+    "95 % of it",
 )
-"""What a narrow terminal does without, first to last."""
+"""What a narrow terminal does without, first to last; no p stands without the interval beside it, without which it is read as a claim."""
 
 
 def comparison_document(table: ComparisonTable) -> dict[str, Any]:
@@ -98,6 +104,7 @@ def _csv_values(row: ComparisonRow, table: ComparisonTable) -> dict[str, Any]:
         "validation": row.validation,
         **_csv_comparison(found),
         "worker_seconds": facts.worker_seconds,
+        "networks": list(facts.networks),
         "parameters": list(facts.parameters),
         "flops": list(facts.flops),
         "depth": list(facts.depth),
@@ -142,6 +149,7 @@ def _csv_facts(arm: str, table: ComparisonTable) -> dict[str, Any]:
         "budgets": list(facts.budgets),
         "data_key": facts.data_key,
         "test_key": facts.test_key,
+        "test_readings": facts.test_readings or None,
         "numbering": facts.numbering,
         "versions": [" ".join(one) for one in facts.versions],
         "hardware": list(facts.hardware),
@@ -162,7 +170,7 @@ def comparison_markdown(table: ComparisonTable) -> str:
             "",
             *(f"| {' | '.join(map(inert, bar))} |" for bar in bars),
             "",
-            *(f"- {inert(line)}" for line in legend_lines(table)),
+            *(f"- {inert(line)}" for line in (*legend_lines(table), *network_lines(table))),
             "",
         ]
     )
@@ -191,6 +199,20 @@ def note_lines(table: ComparisonTable) -> list[str]:
     return [f"{name}: {'; '.join(notes)}" for name, notes in noted if notes]
 
 
+def network_lines(table: ComparisonTable) -> list[str]:
+    """What the networks of each arm are, a line for each one; nothing of an arm that has the very name of its network."""
+    lines = []
+    for row in table.rows:
+        seeds: dict[str, list[int]] = {}
+        for seed, network in zip(row.figures.seeds, row.facts.networks, strict=False):
+            seeds.setdefault(network or "not known", []).append(seed)
+        for network, those in seeds.items():
+            if network != row.figures.name:
+                which = f" ({named_seeds(those)})" if len(seeds) > 1 else ""
+                lines.append(f"network of {row.figures.name}{which}: {network}")
+    return lines
+
+
 def fact_lines(table: ComparisonTable) -> list[str]:
     """What a study was made with, a line each; what is not known is left out."""
     return [line for line in _facts(table, table.facts) if line]
@@ -214,6 +236,9 @@ def _facts(table: ComparisonTable, facts: StudyFacts) -> Iterator[str]:
     yield from (f"caveat: {line}" for line in facts.caveats)
     if facts.data_key or facts.test_key:
         yield f"data {facts.data_key[:20] or 'unknown'}, test split {facts.test_key[:20] or 'unknown'}"
+    if facts.test_readings > table.shown_readings:
+        shown = f"{table.shown_readings} of these readings {'is' if table.shown_readings == 1 else 'are'} in this table"
+        yield f"this test split was read {facts.test_readings} times for these searches; {shown}"
     yield _named("versions", [" ".join(one) for one in facts.versions])
     yield _named("hardware", facts.hardware)
     if facts.worker_seconds is not None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from statistics import fmean
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,8 @@ LEAST_FALL = 0.1
 class ArmFacts:
     """What is known of an arm besides its answers. Of several networks: a value for each seed, in the order of its seeds."""
 
+    networks: tuple[str | None, ...] = ()
+    """As text: a chromosome, or the name of one that people made; None: not known."""
     parameters: Known = ()
     """Trainable numbers of its network."""
     flops: Known = ()
@@ -61,6 +63,9 @@ class StudyFacts:
     """Hash of all images and their splits."""
     test_key: str = ""
     """Hash of the test split alone."""
+    test_readings: int = 0
+    """How many networks of these searches have read that very split, with whatever final keys; more than the rows show where some of
+    them are in no row. 0: not known."""
     versions: tuple[tuple[str, str], ...] = ()
     """Of what was computed with: name and version."""
     hardware: tuple[str, ...] = ()
@@ -94,7 +99,8 @@ class ComparisonRow:
     facts: ArmFacts
     """Sizes, cost, readings."""
     notes: tuple[str, ...]
-    """Of `facts`, and what was noticed here: what was not trained, what has no pair."""
+    """Of `facts`, and what was noticed here: what was not trained, what answers one class only, what has no pair, what has the
+    networks of its reference."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +136,11 @@ class ComparisonTable:
     """In the order in which the arms were given."""
     unread: tuple[UnreadArm, ...] = ()
     """Below them."""
+
+    @property
+    def shown_readings(self) -> int:
+        """How many readings of the test split its figures are of."""
+        return sum(len(row.figures.seeds) for row in self.rows)
 
     @property
     def compares(self) -> bool:
@@ -172,6 +183,7 @@ def comparison_table(
     read = {arm.name for arm in arms}
     known = {arm: one for arm, one in references.items() if arm in read and one in read}
     figures = compare(arms, known, seed, draws)
+    networks = {arm.name: _networks_of(arm, facts.get(arm.name, ArmFacts())) for arm in arms}
     labels = arms[0].labels
     return ComparisonTable(
         facts=study,
@@ -181,7 +193,7 @@ def comparison_table(
         draws=draws,
         constant=max(float((labels == number).mean()) for number in range(len(study.classes))),
         rows=tuple(
-            _row(arm, found, study, facts.get(arm.name, ArmFacts()), known.get(arm.name))
+            _row(arm, found, study, facts.get(arm.name, ArmFacts()), known.get(arm.name), networks)
             for arm, found in zip(arms, figures, strict=True)
         ),
         unread=tuple(unread),
@@ -192,6 +204,7 @@ def _check_facts(arms: Sequence[Arm], facts: Mapping[str, ArmFacts]) -> None:
     seeds = {arm.name: len(arm.seeds) for arm in arms}
     for name, one in facts.items():
         for values in (
+            one.networks,
             one.parameters,
             one.flops,
             one.depth,
@@ -216,7 +229,12 @@ def is_trained(losses: Sequence[float]) -> bool:
 
 
 def _row(
-    arm: Arm, figures: ArmFigures, study: StudyFacts, facts: ArmFacts, reference: str | None
+    arm: Arm,
+    figures: ArmFigures,
+    study: StudyFacts,
+    facts: ArmFacts,
+    reference: str | None,
+    networks: Mapping[str, Mapping[int, Any]],
 ) -> ComparisonRow:
     f1, auroc = _measures(arm, study)
     return ComparisonRow(
@@ -226,7 +244,13 @@ def _row(
         believed=mean_of_known(arm.believed),
         validation=mean_of_known(arm.validation),
         facts=facts,
-        notes=(*facts.notes, *_untrained(arm, facts), *_unpaired(arm, figures, reference)),
+        notes=(
+            *facts.notes,
+            *_untrained(arm, facts),
+            *_constant(arm),
+            *_unpaired(arm, figures, reference),
+            *_same(networks[arm.name], figures, networks),
+        ),
     )
 
 
@@ -264,6 +288,36 @@ def _untrained(arm: Arm, facts: ArmFacts) -> tuple[str, ...]:
     if not seeds:
         return ()
     return (f"not trained: the training loss did not fall by a tenth ({named_seeds(seeds)})",)
+
+
+def _constant(arm: Arm) -> tuple[str, ...]:
+    """Seeds whose network answers every test image alike, though the images are of several classes: it tells nothing apart, whatever
+    its loss did.
+    """
+    if (arm.labels == arm.labels[0]).all():
+        return ()
+    alike = (arm.predicted == arm.predicted[:, :1]).all(axis=1)
+    seeds = [seed for seed, one in zip(arm.seeds, alike, strict=True) if one]
+    return (f"answers one class only ({named_seeds(seeds)})",) if seeds else ()
+
+
+def _networks_of(arm: Arm, facts: ArmFacts) -> dict[int, tuple[str | None, float | None]]:
+    """By seed the network, with the dropout before its class layer where the study is about that: it is another network then."""
+    rates = facts.rates or (None,) * len(facts.networks)
+    return dict(zip(arm.seeds, zip(facts.networks, rates, strict=True), strict=False))
+
+
+def _same(
+    own: Mapping[int, Any], figures: ArmFigures, networks: Mapping[str, Mapping[int, Any]]
+) -> tuple[str, ...]:
+    """Where nothing but the training can make the difference."""
+    found = figures.comparison
+    if found is None or not own:
+        return ()
+    other = networks[found.reference]
+    if any(own[seed][0] is None or own[seed] != other.get(seed) for seed in found.seeds):
+        return ()
+    return (f"the same network{'s' * (len(found.seeds) > 1)} as {found.reference}",)
 
 
 def _unpaired(arm: Arm, figures: ArmFigures, reference: str | None) -> tuple[str, ...]:

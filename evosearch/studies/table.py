@@ -59,6 +59,9 @@ class MemberRecord:
     """Of the workers of the searches that it rests on."""
     rate: float | None = None
     """Of the dropout before the class layer of its best; None: as the network has it."""
+    test_keys: tuple[str | None, ...] = ()
+    """Hash of the test split of each reading of the search and all its retrainings that ended, `readings` and any other; None: not
+    known."""
 
     @property
     def read(self) -> tuple[TestReading, ...]:
@@ -318,6 +321,7 @@ def member_record(home: Home, name: str, seed: int, final: FinalSettings | None)
         ),
         readings=tuple(read.get(key) for key in keys),
         rate=None if best is None else _rate(row, best),
+        test_keys=tuple(one.test_key for one in read.values()),
     )
 
 
@@ -407,6 +411,8 @@ def compared(
         return None
     unread = [row for row in table.rows if not row.read]
     failed = [UnreadArm(row.arm, True, (row.failure,)) for row in table.bases if row.failure]
+    test_key = found[0][1].test_key
+    tested = [key for row in table.rows for member in row.members for key in member.test_keys]
     known = next(one.metrics for row, _ in found for _, one in row.read if one.metrics is not None)
     classes, positive = positive_of(known)
     facts = StudyFacts(
@@ -416,7 +422,8 @@ def compared(
         positive=positive,
         budgets=table.budgets,
         data_key=table.data_key,
-        test_key=found[0][1].test_key,
+        test_key=test_key,
+        test_readings=tested.count(test_key),
         versions=table.versions,
         hardware=table.hardware,
         worker_seconds=table.seconds,
@@ -484,6 +491,7 @@ def _facts_of(row: ArmRow, with_rates: bool) -> ArmFacts:
     bests = [member.best for member in members]
     thresholds = tuple((one.metrics or {}).get("threshold") for _, one in row.read)
     return ArmFacts(
+        networks=tuple(one.chromosome if one else None for one in bests),
         parameters=tuple(one.parameters if one else None for one in bests),
         flops=tuple(one.flops if one else None for one in bests),
         depth=tuple(one.depth for one in members),

@@ -16,7 +16,7 @@ from evosearch.reports.study import (
     note_lines,
 )
 from evosearch.reports.study_table import study_markdown
-from evosearch.studies import ArmRow, MemberRecord, StudyTable, UnreadArm, comparison_table
+from evosearch.studies import ArmFacts, ArmRow, MemberRecord, StudyTable, UnreadArm, comparison_table
 from tests.studies.tables import STUDY, answering, crossed_table, small_table
 
 
@@ -41,6 +41,17 @@ def test_the_facts_name_everything_that_a_figure_needs(table):
         "1 h 01 min of workers in all",
     ):
         assert what in text
+
+
+def test_readings_of_the_same_test_split_that_the_table_does_not_show_are_told(table):
+    def told(readings):
+        facts = replace(STUDY, test_readings=readings)
+        return [line for line in fact_lines(replace(table, facts=facts)) if "was read" in line]
+
+    assert told(9) == [
+        "this test split was read 9 times for these searches; 6 of these readings are in this table"
+    ]
+    assert (told(6), told(0)) == ([], [])
 
 
 def test_what_is_not_known_is_left_out(table):
@@ -113,6 +124,25 @@ def test_names_are_no_markdown(table):
     assert "=71\\|0" in text
 
 
+def test_the_networks_are_named_below_the_table_and_in_no_terminal():
+    facts = {
+        "evolved": ArmFacts(networks=("C8 P | F4", "C4 | F8", "C8 P | F4")),
+        "vgg16_bn": ArmFacts(networks=("vgg16_bn",) * 2),
+        "far": ArmFacts(networks=("C2 | F2",)),
+    }
+    table = small_table(facts=facts)
+    lines = comparison_markdown(table).splitlines()
+    assert [line for line in lines if line.startswith("- network")] == [
+        "- network of evolved (seeds 0, 2): C8 P \\| F4",
+        "- network of evolved (seed 1): C4 \\| F8",
+        "- network of far: C2 \\| F2",
+    ]
+    assert "C8 P" not in shown(table, 400)
+    evolved, *_ = csv.DictReader(io.StringIO(comparison_csv(table)))
+    assert evolved["networks"] == "C8 P | F4; C4 | F8; C8 P | F4"
+    assert comparison_document(table)["rows"][1]["facts"]["networks"] == ("vgg16_bn",) * 2
+
+
 def test_csv_has_a_complete_line_for_each_arm(table):
     evolved, vgg, far = csv.DictReader(io.StringIO(comparison_csv(table)))
     assert float(evolved["accuracy"]) == pytest.approx(0.9)
@@ -149,6 +179,12 @@ def test_a_terminal_of_80_columns_has_accuracy_difference_and_verdict(table):
     text = shown(table, 80)
     for part in ("0.9000 ± 0.0200", "-0.24", "worse than evolved; seeds", "left out at this width"):
         assert part in text
+
+
+def test_no_terminal_shows_p_without_the_interval_of_the_difference(table):
+    headings = [shown(table, width).splitlines()[0] for width in range(80, 240)]
+    assert not [line for line in headings if "p (Holm)" in line and "95 % of it" not in line]
+    assert any("95 % of it" in line and "p (Holm)" not in line for line in headings)
 
 
 def test_notes_are_lines_of_their_own_which_no_terminal_leaves_out(table):

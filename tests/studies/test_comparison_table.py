@@ -41,6 +41,42 @@ def test_what_was_not_trained_or_not_paired_is_noted(table):
     ]
 
 
+def test_a_network_that_answers_one_class_only_is_noted_after_one_epoch_too():
+    labels = np.arange(8) % 2
+    predicted = np.stack([np.zeros(8, np.int64), 1 - labels, np.ones(8, np.int64)])
+    arm = Arm("a", (0, 1, 4), labels, predicted)
+    facts = {"a": ArmFacts(losses=((0.7,),) * 3)}
+    (row,) = comparison_table([arm], "a", 0, STUDY, facts, draws=20).rows
+    assert row.notes == ("answers one class only (seeds 0, 4)",)
+    (row,) = comparison_table([replace(arm, labels=np.zeros(8, np.int64))], "a", 0, STUDY, draws=20).rows
+    assert row.notes == (), "where all images are of one class there is no other to answer"
+
+
+def notes_of(networks, rates=()):
+    """Of an arm with `networks` against one with A, B, C from seeds 0, 1, 2."""
+    arms = [answering("first", (80, 82, 84), (0, 1, 2)), answering("second", (70, 75), (1, 2))]
+    facts = {
+        "first": ArmFacts(networks=("A", "B", "C"), rates=(0.5,) * 3 if rates else ()),
+        "second": ArmFacts(networks=networks, rates=rates),
+    }
+    return comparison_table(arms, "first", 0, STUDY, facts, draws=20).rows[1].notes[1:]
+
+
+@pytest.mark.parametrize(
+    ("networks", "rates", "notes"),
+    [
+        (("B", "C"), (), ("the same networks as first",)),
+        (("B", "C"), (0.5, 0.5), ("the same networks as first",)),
+        (("B", "C"), (0.5, 0.1), ()),
+        (("B", "A"), (), ()),
+        ((None, None), (), ()),
+        ((), (), ()),
+    ],
+)
+def test_an_arm_that_has_the_networks_of_its_reference_says_so(networks, rates, notes):
+    assert notes_of(networks, rates) == notes
+
+
 @pytest.mark.parametrize(
     ("losses", "trained"),
     [
