@@ -519,9 +519,11 @@ class SearchSession:
         store = artifact_store(self.home, config)
         try:
             child = self.home.find_search(name)
-            publish_winner(
+            replaced = publish_winner(
                 self.parent, child, best, told, dataset.window, store, neutral_side=dataset.neutral_side
             )
+            if replaced is not None:
+                self.options.watcher.note(replaced)
         except (OSError, CannotRunError) as error:
             retry = f"`evosearch retrain {self.parent.name}`"
             self.options.watcher.note(
