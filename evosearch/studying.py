@@ -104,8 +104,9 @@ def batchnorm_of(
         ConfigError: an override is wrong.
     """
     if members := home.members_of(name):
+        kind = "study" if is_study(name, home) else "group"
         raise SearchConflictError(
-            f"{name!r} is a group of {counted(len(members), 'member')}; name one, for instance "
+            f"{name!r} is a {kind} of {counted(len(members), 'member')}; name one, for instance "
             f"`evosearch batchnorm {members[0].name}`"
         )
     values = config_to_json(replace(configuration_of(home.find_search(name)), study=None))

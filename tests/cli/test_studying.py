@@ -279,7 +279,7 @@ def test_of_a_study_that_has_ended_nothing_else_is_taken(study, refused):
             ("resume", "compare", "--generations", "5"),
             "--generations 5: 'compare' is a study, whose searches",
         ),
-        (("batchnorm", "compare"), "'compare' is a group of 2 members; name one"),
+        (("batchnorm", "compare"), "'compare' is a study of 2 members; name one"),
         (
             ("baselines", "compare.yaml", "--set", "training.epochs=2"),
             "'compare' is a study of another configuration",
