@@ -23,8 +23,9 @@ from evosearch.search import features_of
 from evosearch.session import (
     make_plan,
 )
-from evosearch.storage import home_folder
+from evosearch.storage import Home, home_folder
 from evosearch.studies import Common, DropoutStudy, budgets_of, check_threshold, is_text
+from evosearch.studying import check_study
 from workers import make_pool, measure_on, measure_sizes, time_trainings
 from workers.slots import count_cores, gpus_for, kind_of, plan_slots
 
@@ -48,6 +49,7 @@ def validate(
     config: RunConfig,
     source: Document | None = None,
     *,
+    home: Home | None = None,
     measure: bool = False,
     make_pool: Callable[..., WorkerPool] = make_pool,
 ) -> Cost:
@@ -56,6 +58,7 @@ def validate(
     Args:
         config: the search.
         source: what it was read from.
+        home: where searches are looked up that a study names; None: nowhere, as `StudyCost.unchecked` says.
         measure: train a few steps of some of the first networks on this machine, which takes up to half a minute, and
             tell hours and memory; where that cannot be, `Cost.unmeasured` says why.
         make_pool: as `workers.make_pool`.
@@ -71,6 +74,7 @@ def validate(
     check_threshold(config.final, dataset)
     _check_samples(config, dataset)
     problem = Problem(dataset.for_search().image, len(dataset.classes))
+    unchecked = check_study(config, home, source, problem, measure_sizes) if config.study else ()
     config = replace(config, strategy=sized(config.strategy, problem, measure_sizes))
     plan = make_plan(config, dataset)
     asked = plan.strategy.ask(plan.strategy.start())
@@ -85,7 +89,7 @@ def validate(
     cost = replace(
         estimate_cost(first, plan.strategy.evaluations, images, training),
         notes=dataset.notes,
-        study=_study_cost(config, source),
+        study=_study_cost(config, source, unchecked),
     )
     if not measure:
         return cost
@@ -110,7 +114,7 @@ def _check_samples(config: RunConfig, dataset: Dataset) -> None:
             check_sample_of(dataset.train.labels, dataset.classes, study.sample, batch, drawn, "study.sample")
 
 
-def _study_cost(config: RunConfig, source: Document | None) -> StudyCost | None:
+def _study_cost(config: RunConfig, source: Document | None, unchecked: tuple[str, ...]) -> StudyCost | None:
     """What the file's study trains; None where it is no study's."""
     if config.study is None:
         return None
@@ -119,7 +123,7 @@ def _study_cost(config: RunConfig, source: Document | None) -> StudyCost | None:
     except (ConfigError, InvalidChromosomeError) as error:
         place = f"{source.place(('study',))}: " if source else ""
         raise type(error)(f"{place}{error}") from None
-    return StudyCost(arms, config.final.seeds, config.final.epochs)
+    return StudyCost(arms, config.final.seeds, config.final.epochs, unchecked)
 
 
 def _measured(

@@ -100,6 +100,10 @@ class Finished:
     """Of a search that keeps features: the trial that did; None where it failed, and of all others."""
 
 
+WHERE = ("root", "beside", "download", "follow_links")
+"""Keys under `data` that say where images are found, and not which."""
+
+
 def artifact_folder(home: Home, config: RunConfig) -> Path:
     """Where the search's pictures and weights are on this machine: its folder in the home, or below
     `storage.artifacts`; where that is a URL, pictures are drawn in the home and copied there.
@@ -355,6 +359,16 @@ class SearchSession:
                 )
                 over.check_images(*about)
         elif dataset.key != row.data_key:
+            here, journal = (config_to_json(one)["data"] for one in (self.config, configuration_of(row)))
+            different = [
+                f"data.{key}: {here.get(key)} here, {journal.get(key)} in the journal"
+                for key in {**here, **journal}
+                if here.get(key) != journal.get(key) and key not in WHERE
+            ]
+            if different:
+                raise SearchConflictError(
+                    f"{row.name!r} was begun on other data: {'; '.join(different)}; take these values, or another --name"
+                )
             raise SearchConflictError(
                 f"the data of {row.name!r} have changed: their hash is {dataset.key} here, "
                 f"{row.data_key} in the journal; bring the images back, or take another --name"
@@ -519,9 +533,11 @@ class SearchSession:
         store = artifact_store(self.home, config)
         try:
             child = self.home.find_search(name)
-            publish_winner(
+            replaced = publish_winner(
                 self.parent, child, best, told, dataset.window, store, neutral_side=dataset.neutral_side
             )
+            if replaced is not None:
+                self.options.watcher.note(replaced)
         except (OSError, CannotRunError) as error:
             retry = f"`evosearch retrain {self.parent.name}`"
             self.options.watcher.note(

@@ -24,7 +24,7 @@ from evosearch.evaluation import Features, Losses, Masks, parse_subject
 from evosearch.listed import TRIALS, begun_with
 from evosearch.providers import DriveOptions
 from evosearch.reports import counted, draw_comparison, study_csv, study_json, study_markdown
-from evosearch.search import FixedListSettings
+from evosearch.search import FixedListSettings, StrategySettings
 from evosearch.session import SearchSession, artifact_store, at_address, configuration_of
 from evosearch.storage import ArtifactStore, Home, SearchRow
 from evosearch.studies import (
@@ -374,28 +374,9 @@ class Study:
             self.home,
             options,
             None,
-            key=self._key(arm, config),
+            key=arm_key(self.settings, arm, config.strategy, self.source),
             normalized=strategy is not None or self.normalized,
         )
-
-    def _key(self, arm: str, config: RunConfig) -> str:
-        """Words for the key that gives an arm its network or its weights, with their place."""
-        path: tuple[str | int, ...] = ()
-        match self.settings:
-            case BaselinesStudy(entries=entries):
-                places = {one.name: place for place, one in enumerate(entries) if one.network != EVOLVED}
-                path = ("networks", places[arm], "weights") if arm in places else path
-            case BatchNormStudy(weights=weights) if isinstance(config.strategy, FixedListSettings):
-                file = config.strategy.trials[0].weights
-                path = ("weights", weights.index(file)) if file in weights else ("network",)
-            case DropoutStudy():
-                path = ("networks",)
-            case _:
-                pass
-        if not path:
-            return TRIALS
-        place = f"{self.source.place(('study', *path))}: " if self.source else ""
-        return f"{place}study.{path[0]}"
 
     def configuration(self, member: MemberPlan) -> RunConfig:
         """Of a member: the study's, with what is its own; the study's own words stand in it."""
@@ -411,6 +392,26 @@ class Study:
             training=arm.training,
             study=study,
         )
+
+
+def arm_key(study: StudySettings, arm: str, strategy: StrategySettings, source: Document | None) -> str:
+    """Words for the key that gives an arm its network or its weights, with their place."""
+    path: tuple[str | int, ...] = ()
+    match study:
+        case BaselinesStudy(entries=entries):
+            places = {one.name: place for place, one in enumerate(entries) if one.network != EVOLVED}
+            path = ("networks", places[arm], "weights") if arm in places else path
+        case BatchNormStudy(weights=weights) if isinstance(strategy, FixedListSettings):
+            file = strategy.trials[0].weights
+            path = ("weights", weights.index(file)) if file in weights else ("network",)
+        case DropoutStudy():
+            path = ("networks",)
+        case _:
+            pass
+    if not path:
+        return TRIALS
+    place = f"{source.place(('study', *path))}: " if source else ""
+    return f"{place}study.{path[0]}"
 
 
 def _between(counts: Sequence[int]) -> str:

@@ -9,6 +9,7 @@ from dataclasses import asdict, replace
 from typing import Any, Unpack
 
 from evosearch.beginning import note_all
+from evosearch.blueprint import Problem
 from evosearch.config import (
     Document,
     RunConfig,
@@ -26,7 +27,7 @@ from evosearch.errors import (
     SearchConflictError,
     TooManyFailuresError,
 )
-from evosearch.listed import best_of
+from evosearch.listed import Measure, best_of, resolved, sized
 from evosearch.providers import DriveOptions, Driving
 from evosearch.reports import counted
 from evosearch.retraining import prepare_retraining, publish_again, weights_are_elsewhere
@@ -42,6 +43,7 @@ from evosearch.studies import (
     Common,
     DropoutStudy,
     MemberPlan,
+    Step,
     StudySettings,
     dropout_arms,
     has_ended,
@@ -49,7 +51,10 @@ from evosearch.studies import (
     is_text,
     steps_of,
 )
-from evosearch.study import GIVEN, NORMALIZE, Study, section_of
+from evosearch.study import GIVEN, NORMALIZE, Study, arm_key, section_of
+
+STAND_IN = ListedTrial("C8 |")
+"""For the best of a search that is not looked up; what a study asks of any chromosome can be told of it."""
 
 
 def run_study(
@@ -99,8 +104,9 @@ def batchnorm_of(
         ConfigError: an override is wrong.
     """
     if members := home.members_of(name):
+        kind = "study" if is_study(name, home) else "group"
         raise SearchConflictError(
-            f"{name!r} is a group of {counted(len(members), 'member')}; name one, for instance "
+            f"{name!r} is a {kind} of {counted(len(members), 'member')}; name one, for instance "
             f"`evosearch batchnorm {members[0].name}`"
         )
     values = config_to_json(replace(configuration_of(home.find_search(name)), study=None))
@@ -222,19 +228,77 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:59]}…"
 
 
+def check_study(
+    config: RunConfig, home: Home | None, source: Document | None, problem: Problem, measure: Measure
+) -> tuple[str, ...]:
+    """See that the networks of a study are what it could begin with, as `run_study` does: that they are there, and that the weights fit
+    that they start from. Arms that have begun keep what they have.
+
+    Args:
+        config: the study.
+        home: where searches are looked up that it names; None: nowhere.
+        source: what `config` was read from.
+        problem: what its networks are for.
+        measure: as `workers.measure_sizes`.
+
+    Returns: the searches that were not looked up.
+
+    Raises:
+        EvosearchError: as `run_study`.
+    """
+    settings = section_of(config)
+    begun = _networks_begun(home.members_of(config.name)) if home else {}
+    unknown = {} if home else _searches_named(settings)
+    steps = _steps(config, home, begun, source)
+    if isinstance(settings, DropoutStudy) or (unknown and isinstance(settings, BatchNormStudy)):
+        return tuple(unknown.values())  # no arm's network is known, or none starts from weights
+    normalized = source is not None and NORMALIZE in source.places
+    trials: list[ListedTrial] = []
+    for name, arm in {one.arm.name: one.arm for one in steps[0].members({})}.items():
+        if name not in begun and name not in unknown:
+            key = arm_key(settings, name, arm.strategy, source)
+            own = replace(config, strategy=arm.strategy, training=arm.training)
+            strategy = resolved(own, home, None, None, key=key, normalized=normalized).strategy
+            trials += strategy.trials if isinstance(strategy, FixedListSettings) else ()
+    if trials:
+        sized(FixedListSettings(trials=tuple(trials)), problem, measure)
+    return tuple(unknown.values())
+
+
+def _searches_named(study: StudySettings) -> dict[str, str]:
+    """The searches that a study names for their best, by the arm of each, or by themselves."""
+    match study:
+        case BaselinesStudy(entries=entries):
+            named = {one.name or one.network: one.network for one in entries if one.network != EVOLVED}
+        case BatchNormStudy(network=network):
+            named = {network: network} if network else {}
+        case DropoutStudy(networks=networks):
+            named = {one: one for one in networks}
+        case AblationStudy():
+            named = {}
+    return {arm: network for arm, network in named.items() if not is_text(network)}
+
+
 def _study(home: Home, config: RunConfig, source: Document | None = None) -> Study:
-    common = Common(config.strategy, config.space, config.training)
     members = home.members_of(config.name)
     settings = section_of(config)
     # of a dropout study each seed has rates of its own
     lists = {} if isinstance(settings, DropoutStudy) else _lists_begun(members)
     normalized = (source is not None and NORMALIZE in source.places) or any(map(_says_normalize, members))
+    return Study(
+        home, config, _steps(config, home, _networks_begun(members), source), lists, normalized, source
+    )
+
+
+def _steps(
+    config: RunConfig, home: Home | None, begun: Mapping[str, ListedTrial], source: Document | None
+) -> tuple[Step, ...]:
+    common = Common(config.strategy, config.space, config.training)
     try:
-        steps = steps_of(settings, common, _starts(config, home, _networks_begun(members)))
+        return steps_of(section_of(config), common, _starts(config, home, begun))
     except (ConfigError, InvalidChromosomeError, SearchConflictError) as error:
         place = f"{source.place(('study',))}: " if source else ""
         raise type(error)(f"{place}{error}") from None
-    return Study(home, config, steps, lists, normalized, source)
 
 
 def _says_normalize(row: SearchRow) -> bool:
@@ -244,9 +308,9 @@ def _says_normalize(row: SearchRow) -> bool:
     return ".".join(NORMALIZE) in given
 
 
-def _starts(config: RunConfig, home: Home, begun: Mapping[str, ListedTrial]) -> dict[str, ListedTrial]:
+def _starts(config: RunConfig, home: Home | None, begun: Mapping[str, ListedTrial]) -> dict[str, ListedTrial]:
     """Of each arm of networks that the study names, what it trains: what a member was begun with, since a search whose best that is
-    may have been extended; else the network, or the best of the search.
+    may have been extended; else the network, or the best of the search; without a home `STAND_IN` for that.
     """
     match study := section_of(config):
         case BaselinesStudy():
@@ -270,7 +334,7 @@ def _starts(config: RunConfig, home: Home, begun: Mapping[str, ListedTrial]) -> 
 
 
 def _start(
-    network: str, arms: Sequence[str], key: str, home: Home, begun: Mapping[str, ListedTrial]
+    network: str, arms: Sequence[str], key: str, home: Home | None, begun: Mapping[str, ListedTrial]
 ) -> ListedTrial:
     """What the first of `arms` that has begun trains; where none has, what `network` says, which `key` gives."""
     for arm in arms:
@@ -278,6 +342,8 @@ def _start(
             return begun[arm]
     if is_text(network):
         return ListedTrial(network)
+    if home is None:
+        return STAND_IN
     if home.journal.find(network) is None:
         members = "".join(f"; {one.name} is a member of that group" for one in home.members_of(network)[:1])
         raise ConfigError(

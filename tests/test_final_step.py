@@ -758,6 +758,20 @@ def test_a_look_at_an_older_retraining_takes_nothing_from_the_winner_of_a_newer_
     assert winner_of(searched)["retraining"] == "tiny/final-3"
 
 
+def test_a_winner_that_another_retraining_replaces_is_told_of(searched, api):
+    script_workers(api, LEAVING)
+    first, second = Notes(), Notes()
+    (before,) = api.retrain("tiny", searched, epochs=3, seeds=(1,), watcher=first)
+    (after,) = api.retrain("tiny", searched, epochs=2, seeds=(1,), watcher=second)
+    earlier, now = (f"{one.metrics['validation_accuracy']:.4f}" for one in (before, after))
+    told = (
+        f"winner.safetensors of 'tiny' was that of 'tiny/final-3' (accuracy on validation {earlier}), and is now that of "
+        f"'tiny/final-2' (accuracy on validation {now})"
+    )
+    assert told in second.lines
+    assert not [line for line in first.lines if "was that of" in line]
+
+
 def test_a_winner_is_of_the_best_candidate_whatever_was_retrained_before_an_extension(searched, api):
     script_workers(api, LEAVING)
     (first,) = api.retrain("tiny", searched, seeds=(1,))

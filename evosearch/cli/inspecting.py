@@ -1,16 +1,21 @@
 """`data` and `validate`: the commands that check before anything is trained."""
 
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from evosearch.cli.examples import chosen_file
+from evosearch.cli.opening import opened
 from evosearch.cli.options import CONFIG_OR_EXAMPLE, EXAMPLE, JSON, SET
 from evosearch.cli.output import print_json, say, tell
-from evosearch.errors import DataError
+from evosearch.errors import CannotRunError, DataError, JournalError
 
 if TYPE_CHECKING:
-    from evosearch.config import Document
+    from collections.abc import Iterator
+
+    from evosearch.config import Document, RunConfig
+    from evosearch.storage import Home
 
 
 def data(
@@ -71,15 +76,34 @@ def validate(
     file = chosen_file(config, example)
     loaded, source = read_config(file, override or [])
     _tell_notes(source)
-    cost = api.validate(loaded, source, measure=probe)
+    loaded.storage.check()
+    with _home_of_study(loaded) as (home, why):
+        cost = api.validate(loaded, source, home=home, measure=probe)
     for note in cost.notes:
         tell(f"data: {note}")
+    if cost.study and (names := cost.study.unchecked):
+        tell(
+            f"note: unchecked: the study names {', '.join(map(repr, names))} for the best of a search; {why}"
+        )
     if as_json:
         print_json({"name": loaded.name, "valid": True, **cost.to_json()})
         return
     say(f"{file}: valid")
     for line in cost_lines(cost):
         say(line)
+
+
+@contextmanager
+def _home_of_study(config: "RunConfig") -> "Iterator[tuple[Home | None, str]]":
+    """The home in which a study's searches are looked up, or why there is none."""
+    home, why = None, ""
+    with ExitStack() as stack:
+        if config.study is not None:
+            try:
+                home = stack.enter_context(opened(config.storage.journal, reads=True))
+            except (JournalError, CannotRunError) as error:
+                why = str(error)
+        yield home, why
 
 
 def _tell_notes(source: "Document") -> None:

@@ -291,11 +291,13 @@ def _tell_where(home: "Home") -> None:
 
 def _refuse_group(name: str, home: "Home") -> None:
     from evosearch.reports import best_member, counted
+    from evosearch.studying import is_study
 
     if members := home.members_of(name):
         best = best_member((row, home.journal.best(row.name)) for row in members) or members[0]
+        kind = "study" if is_study(name, home) else "group"
         raise SearchConflictError(
-            f"{name!r} is a group of {counted(len(members), 'member')}; name one, for instance "
+            f"{name!r} is a {kind} of {counted(len(members), 'member')}; name one, for instance "
             f"`evosearch retrain {best.name}`"
         )
 

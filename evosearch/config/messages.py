@@ -128,7 +128,9 @@ def _walk(location: tuple[str | int, ...], values: Any) -> tuple[KeyPath, Any]:
 def _repair(path: KeyPath, values: dict[str, Any]) -> str:
     key = str(path[-1])
     known = _known_keys(path[:-1], values)
-    for option in section_types(str(path[0])) if len(path) > 1 else ():
+    # what else a section may be knows no keys of a part of it
+    part = path[0] == "study" and len(path) > 2
+    for option in section_types(str(path[0])) if len(path) > 1 and not part else ():
         if key in (field.name for field in fields(option)):
             tag = "kind" if path[0] == "study" else "name"
             return f"it belongs to {path[0]}.{tag} {getattr(option, tag)}; known here are {', '.join(known)}"

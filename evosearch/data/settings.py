@@ -154,6 +154,11 @@ def locate_root(root: str, beside: str | None, places: Places, *, repair: str = 
     for place in tried:
         if place.is_dir():
             return place.resolve()
+    for place in tried:
+        if place.is_file():
+            raise ConfigError(
+                f"data.root is {root!r}, but {str(place)!r} is a file; name a folder, as this source wants{repair}"
+            )
     raise _not_there(f"data.root is {root!r}, but there is no such folder", tried, repair)
 
 
@@ -193,6 +198,8 @@ def _stored(places: Places) -> Path:
 
 
 def _not_there(what: str, tried: list[Path], repair: str = "") -> ConfigError:
+    if len(tried) == 1:  # wherever it is looked for, an absolute path means the same
+        return ConfigError(f"{what} at {str(tried[0])!r}; name one that is there{repair}")
     return ConfigError(
         f"{what}; tried {', '.join(repr(str(one)) for one in tried)}; set EVOSEARCH_DATA to the folder that holds it, or "
         f"write an absolute path{repair}"

@@ -171,6 +171,8 @@ class StudyCost:
     """Final trainings of each member."""
     final_epochs: int
     """Of each of those."""
+    unchecked: tuple[str, ...] = ()
+    """Searches that it names and that were not looked up."""
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,11 @@ from evosearch.storage.journal.journal import Journal
 from evosearch.storage.journal.opening import open_journal, parse_place
 from evosearch.storage.journal.rows import SearchRow, SearchStatus
 from evosearch.storage.journal.tables import searches
-from evosearch.storage.names import members_of
+from evosearch.storage.names import group_of, members_of
 from evosearch.storage.urls import files_folder, real_path, user_folder, user_path, without_password
+
+MOST_LISTED = 10
+"""Names that a message lists at most."""
 
 
 @dataclass(frozen=True)
@@ -61,11 +64,19 @@ class Home:
         """
         row = self.journal.find(name)
         if row is None:
-            others = ", ".join(sorted(other.name for other in self.journal.searches())) or "none at all"
             raise SearchConflictError(
-                f"there is no search {without_password(name)!r} in {self.journal.place}; it holds {others}"
+                f"there is no search {without_password(name)!r} in {self.journal.place}; it holds {self._held(name)}"
             )
         return row
+
+    def _held(self, name: str) -> str:
+        """What there is in place of `name`, in words: members of its group, else searches, groups and studies by themselves."""
+        rows = [row for row in self.journal.searches() if row.parent is None]
+        members = [row.name for row in members_of(group_of(name), rows)]
+        names = members or sorted({group_of(row.name) for row in rows})
+        more = len(names) - MOST_LISTED
+        told = ", ".join(names[:MOST_LISTED]) or "none at all"
+        return f"{told} and {more} more, which `evosearch status` lists" if more > 0 else told
 
     def store_of(self, row: SearchRow) -> ArtifactStore:
         """Where the files of all searches are, as `row` is journaled, also where nothing else of its configuration can be

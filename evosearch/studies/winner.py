@@ -74,7 +74,7 @@ def publish_winner(
     window: tuple[float, float] | None,
     store: ArtifactStore,
     neutral_side: int | None = None,
-) -> None:
+) -> str | None:
     """Copy the network of `reading` to the folder of `parent`, first its weights, then what is known of them; each is there
     in full or not at all.
 
@@ -87,6 +87,8 @@ def publish_winner(
         store: of all searches.
         neutral_side: as in `evosearch.data.Dataset`.
 
+    Returns: which network of another retraining stood there before, and by what it was replaced, in words; None: none did.
+
     Raises:
         FileNotFoundError: the weights cannot be reached from here.
         CannotRunError: a store cannot be used.
@@ -97,8 +99,28 @@ def publish_winner(
         digest = hashlib.sha256(copy.read_bytes()).hexdigest()
         known = winner_document(parent, child, reading, training, window, digest, neutral_side)
         document.write_text(json.dumps(known, indent=2) + "\n")
+        replaced = _replaced(store.within(parent.name), known)
         store.within(parent.name).put(copy, WINNER_WEIGHTS)
         store.within(parent.name).put(document, WINNER_DOCUMENT)
+    return replaced
+
+
+def _replaced(store: ArtifactStore, known: Mapping[str, Any]) -> str | None:
+    """That what `known` tells of takes the place of the winner of another retraining, where there is one."""
+    try:
+        before = json.loads(store.read_bytes(WINNER_DOCUMENT))
+        if before["retraining"] == known["retraining"]:
+            return None
+        earlier, now = (f"{one['retraining']!r} ({_judged(one['metrics'])})" for one in (before, known))
+    except (OSError, CannotRunError, ValueError, KeyError, TypeError, AttributeError):
+        return None  # absent, or damaged, which is what this repairs
+    return f"{WINNER_WEIGHTS} of {known['search']!r} was that of {earlier}, and is now that of {now}"
+
+
+def _judged(metrics: Mapping[str, Any]) -> str:
+    accuracy = metrics.get("validation_accuracy")
+    known = isinstance(accuracy, float | int)
+    return f"accuracy on validation {accuracy:.4f}" if known else "not judged on validation"
 
 
 def is_published(store: ArtifactStore, reading: TestReading | None = None) -> bool:

@@ -255,8 +255,9 @@ def test_top_of_a_group_is_taken_over_all_its_members_and_leaves_the_figures_alo
 
 
 @pytest.mark.parametrize("reader", ["status", "results"])
-def test_an_unknown_name_is_answered_with_the_members_there_are(group, refused, reader):
-    assert refused(reader, "tinny").endswith("; it holds other, tiny/seed-10, tiny/seed-2")
+def test_an_unknown_name_is_answered_with_the_groups_or_the_members_there_are(group, refused, reader):
+    assert refused(reader, "tinny").endswith("; it holds other, tiny")
+    assert refused(reader, "tiny/seed-3").endswith("; it holds tiny/seed-2, tiny/seed-10")
 
 
 @pytest.mark.parametrize("form", ["table", "csv"])

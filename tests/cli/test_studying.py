@@ -3,13 +3,16 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from evosearch.errors import CannotRunError
 from evosearch.evaluation import Failure, FailureKind, TrainingTask
 from evosearch.session import SearchSession
 from evosearch.testing import FormulaEvaluator
 from tests.finished_search import TINY, FailingPool, measure, script_workers
+from workers import measure_sizes
 
 STUDY = f"{TINY}study: {{kind: baselines, networks: [evolved, resnet18]}}\n"
 
@@ -133,6 +136,68 @@ def test_a_sample_below_a_batch_is_refused_before_anything_is_trained(study):
     assert "rates" not in study("status").out
 
 
+@pytest.mark.parametrize(
+    ("verb", "section", "told"),
+    [
+        (
+            "baselines",
+            "{kind: baselines, networks: [evolved, resnet19]}",
+            "has the network 'resnet19', which is",
+        ),
+        (
+            "baselines",
+            "{kind: baselines, networks: [{network: squeezenet1_1, weights: nothere.safetensors}]}",
+            "there is no file of weights 'nothere.safetensors'",
+        ),
+        (
+            "baselines",
+            "{kind: baselines, networks: [{network: C8 |, weights: other.safetensors}]}",
+            "it does not fit: other is not in the network",
+        ),
+        (
+            "batchnorm",
+            "{kind: batchnorm, network: nosuch}",
+            "study.network has the network 'nosuch', which is",
+        ),
+        ("batchnorm", "{kind: batchnorm}", "study.network is missing; give a chromosome"),
+        (
+            "batchnorm",
+            "{kind: batchnorm, network: C8 |, weights: [gone]}",
+            "there is no file of weights 'gone'",
+        ),
+        (
+            "dropout",
+            "{kind: dropout, networks: [nosuch]}",
+            "study.networks has the network 'nosuch', which is",
+        ),
+    ],
+)
+def test_validate_refuses_a_study_in_the_words_of_its_command(study, refused, api, verb, section, told):
+    study("run", "tiny.yaml")
+    save_file({"other": np.zeros(3, np.float32)}, "other.safetensors")
+    api.give(measure_sizes=measure_sizes)
+    given = ("compare.yaml", "--set", f"study={section}")
+    message = refused("validate", *given)
+    assert told in message
+    ended = study(verb, *given)
+    assert (ended.status, ended.told[-1]) == (2, f"evosearch: {message}")
+
+
+def test_validate_says_which_search_it_could_not_look_up_and_looks_where_there_is_a_home(study):
+    networks = ("--set", "study.networks=[tiny, {network: nosuch, name: other}, resnet18]", "--no-probe")
+    ended = study("validate", "compare.yaml", *networks)
+    assert ended.status == 0
+    assert ended.told[0].startswith(
+        "note: unchecked: the study names 'tiny', 'nosuch' for the best of a search; there is no journal at "
+    )
+    assert "  other: 1 x 1 training, 1 final training" in ended.out.splitlines()
+    study("run", "tiny.yaml")
+    ended = study("validate", "compare.yaml", *networks)
+    assert "study.networks has the network 'nosuch', which is no hand-made one" in ended.told[0]
+    known = study("validate", "compare.yaml", "--set", "study.networks=[tiny]", "--no-probe", "--json")
+    assert (known.status, known.told, json.loads(known.out)["study"]["unchecked"]) == (0, [], [])
+
+
 def test_what_cannot_be_is_refused_in_one_line_and_nothing_is_begun(study, refused):
     study("run", "tiny.yaml")
     for arguments, told in (
@@ -214,7 +279,7 @@ def test_of_a_study_that_has_ended_nothing_else_is_taken(study, refused):
             ("resume", "compare", "--generations", "5"),
             "--generations 5: 'compare' is a study, whose searches",
         ),
-        (("batchnorm", "compare"), "'compare' is a group of 2 members; name one"),
+        (("batchnorm", "compare"), "'compare' is a study of 2 members; name one"),
         (
             ("baselines", "compare.yaml", "--set", "training.epochs=2"),
             "'compare' is a study of another configuration",

@@ -42,6 +42,10 @@ def refusal(write):
             "data.test_fracton is unknown; known are name, image_size, channels, positive, exclude_twins, root, beside, follow_links",
         ),
         ("strategy: {evaluations: 8}", "strategy.evaluations is unknown; it belongs to strategy.name random"),
+        (
+            "study: {kind: baselines, networks: [{network: resnet18, weight: x}]}",
+            "study.networks[0].weight is unknown; did you mean weights?",
+        ),
         ("'a\\nb': 1", r"known are name, data, seed"),
     ],
 )

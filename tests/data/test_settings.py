@@ -77,6 +77,23 @@ def test_a_relative_root_lies_beside_the_file_then_here_then_below_evosearch_dat
     )
 
 
+def test_a_root_that_is_a_file_or_an_absolute_one_that_is_absent_is_told_so(tmp_path: Path) -> None:
+    file, absent = tmp_path / "stored/pets", tmp_path / "absent"
+    file.parent.mkdir()
+    file.touch()
+    for root in ("pets", str(file)):
+        with pytest.raises(ConfigError) as caught:
+            found(root, tmp_path, EVOSEARCH_DATA=str(file.parent))
+        assert str(caught.value).startswith(
+            f"data.root is {root!r}, but {str(file)!r} is a file; name a folder"
+        )
+    with pytest.raises(ConfigError) as caught:
+        found(str(absent), tmp_path)
+    text = str(absent)
+    expected = f"data.root is {text!r}, but there is no such folder at {text!r}; name one that is there"
+    assert str(caught.value) == expected
+
+
 def test_a_search_that_began_before_there_was_beside_finds_what_it_found_then(tmp_path: Path) -> None:
     for place in ("pets", "data/pets"):
         (tmp_path / place).mkdir(parents=True)

@@ -181,7 +181,7 @@ def test_what_is_wrong_with_a_part_is_said_with_its_name(two: Path) -> None:
         load(union(two))
     shutil.rmtree(two / "far")
     with pytest.raises(
-        ConfigError, match=r"^data.parts.far.root is '.*/far', but there is no such folder; tried"
+        ConfigError, match=r"^data.parts.far.root is '.*/far', but there is no such folder at '/.*/far'; name"
     ):
         load(union(two))
 

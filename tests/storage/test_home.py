@@ -143,6 +143,13 @@ def test_a_search_that_is_not_there_is_answered_with_those_that_are(tmp_path):
             home.journal.create_search(name, CREATED, 1.0)
         with pytest.raises(SearchConflictError, match=r"it holds digits, pets$"):
             home.find_search("x")
+        for number in range(10):
+            for member in ("a", "b"):
+                home.journal.create_search(f"group{number}/{member}", CREATED, 1.0)
+        with pytest.raises(
+            SearchConflictError, match=r"it holds digits, group0, .*, group8 and 2 more, which"
+        ):
+            home.find_search("x")
 
 
 def test_a_home_that_was_moved_opens_as_it_was(tmp_path):

@@ -94,7 +94,14 @@ class _Line:
 
     def send(self, message: Told) -> None:
         with self._sending:
+            self._tell(message)
+
+    def _tell(self, message: Told) -> None:
+        """Whoever holds the lock sends; ends the process, without a word, where the driver is gone before `listen` saw it."""
+        try:
             self._channel.send(message)
+        except ConnectionError:
+            os._exit(1)
 
     def serve(self, service: Service, ready: Ready) -> None:
         """Run one task after another, for ever."""
@@ -109,7 +116,7 @@ class _Line:
             reply = service.run(task)
             with self._sending:
                 self._since = None
-                self._channel.send(reply)
+                self._tell(reply)
 
     def listen(self) -> None:
         """Take tasks and questions; ends the process when the channel ends."""
@@ -132,7 +139,7 @@ class _Line:
                 pulse = service.pulse()
                 long = self._since is not None and time.monotonic() - self._since >= PULSE_SECONDS
                 if long and pulse > self._told:
-                    self._channel.send(Pulse(service.news()))
+                    self._tell(Pulse(service.news()))
                 self._told = max(pulse, self._told)
 
 

@@ -1,9 +1,12 @@
 import errno
 import operator
 import os
+import pickle
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import closing
 from pathlib import Path
@@ -190,6 +193,20 @@ def test_the_workers_of_a_killed_driver_are_gone_at_once_though_they_train() -> 
         driver.kill()
     _, alive = psutil.wait_procs(workers, timeout=5)
     assert not alive
+
+
+def test_a_worker_whose_driver_is_gone_ends_without_a_word_also_where_it_notices_by_sending() -> None:
+    here, there = socket.socketpair()
+    with here, there, tempfile.TemporaryFile() as payload:
+        pickle.dump((FormulaEvaluator(), tiny_data(), Upkeep.of(WorkerSettings())), payload)
+        payload.flush()
+        here.shutdown(socket.SHUT_RD)  # sending is refused, and yet nobody who listens is told
+        descriptors = (there.fileno(), payload.fileno())
+        program = process_pool.PROGRAM.format(*descriptors, "cpu")
+        ended = subprocess.run(
+            (sys.executable, "-c", program), pass_fds=descriptors, capture_output=True, text=True, check=False
+        )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (1, "", "")
 
 
 def test_a_slot_that_cannot_start_is_given_up_with_a_word_while_another_works(tmp_path: Path) -> None:
