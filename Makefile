@@ -41,7 +41,7 @@ run: install ## A search on scikit-learn's digits, on this machine, in under 3 m
 PLAIN := not ray and not studies and not chaos and not network
 
 test: install ## All tests but studies, chaos and network
-	@$(BIN)/python -m pytest -m "$(PLAIN)" --numprocesses 2 --dist loadfile
+	@$(BIN)/python -m pytest -m "$(PLAIN)" --numprocesses 2 --dist loadfile --no-loadscope-reorder
 	@$(BIN)/python -m pytest -m "ray and not studies and not chaos and not network"
 
 test-fast: install ## Tests that start neither Ray nor a long search

@@ -106,9 +106,13 @@ KIND = "kind"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Which kinds each test is of, by its marks; told with its report, which may come from another process."""
+    """Which kinds each test is of, by its marks; told with its report, which may come from another process. Files with slow tests
+    come first, so that in the end no process waits for another's.
+    """
     for item in items:
         item.user_properties += [(KIND, kind) for kind in KINDS if item.get_closest_marker(kind)]
+    long = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in long)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
