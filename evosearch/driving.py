@@ -140,7 +140,8 @@ def _check_space(sessions: Sequence[SearchSession], plans: Sequence[Plan]) -> No
     folders = {one.folder for one in sessions} | ({journal.parent} if journal else set())
     checkpoints = 0
     if sessions[0].checkpointing.leaves_any:
-        slots = _workers(sessions).count or _most_workers(sessions) or os.cpu_count() or 1
+        bounds = [one for one in (_workers(sessions).count, _most_workers(sessions)) if one is not None]
+        slots = min(bounds, default=os.cpu_count() or 1)
         checkpoints = checkpoint_room((one for plan in plans for one in _first_memories(plan)), slots)
     check_space(sorted(folders), sum(plan.strategy.evaluations for plan in plans) - ended, checkpoints)
 

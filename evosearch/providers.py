@@ -33,9 +33,8 @@ def versions() -> dict[str, str]:
 def _version(package: str) -> str:
     try:
         return version(package)
-    except (
-        PackageNotFoundError
-    ):  # processes of this machine work without ray, so a copy of the project may lack it
+    except PackageNotFoundError:
+        # processes of this machine work without ray, so a copy of the project may lack it
         return "not installed"
 
 

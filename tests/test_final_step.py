@@ -577,6 +577,17 @@ def test_no_more_workers_are_asked_for_than_there_are_trainings_left(searched, c
     assert counts == [(8, 1), (8, 3), (8, 16)], "settings hold still, and a pool starts no more than has work"
 
 
+def test_room_for_checkpoints_is_wanted_of_no_more_workers_than_have_work(searched, config, monkeypatch, api):
+    api.run(replace(config, workers=replace(config.workers, count=8)), searched)
+    wanted = []
+    monkeypatch.setattr(
+        "evosearch.driving.checkpoint_room", lambda memories, slots: wanted.append(slots) or 0
+    )
+    api.retrain("tiny", searched)
+    api.retrain("tiny", searched, seeds=tuple(range(1, 21)))
+    assert wanted == [1, 8]
+
+
 def test_each_training_leaves_a_checkpoint_at_each_tenth_and_goes_on_from_it_after_a_kill(
     searched, monkeypatch, api
 ):
