@@ -668,9 +668,9 @@ def test_a_driver_elsewhere_that_lives_is_respected_and_one_that_was_superseded_
     monkeypatch.setattr(JournalLogbook, "beat", come)
     monkeypatch.setattr("evosearch.runtime.driver.HEARTBEAT_SECONDS", 0.0)
     monkeypatch.setattr("evosearch.storage.backups.backup.EVERY_SECONDS", 0.0)
-    with pytest.raises(StaleTermError, match="'tiny' was taken over by a driver on second"):
+    with pytest.raises(StaleTermError, match="'tiny' was taken over by a driver on second") as stopped:
         api.run(remote, home)
-    assert ends == ["done"]
+    assert ends == ["done"], stopped.value.__context__  # what went wrong over there, if anything
     assert api.run(remote, home).row == elsewhere.find_search("tiny")
 
 

@@ -15,6 +15,7 @@ from evosearch.api import Finished
 from evosearch.evaluation import FailureKind
 from evosearch.storage import DriverStarted, Home, open_home, take
 from evosearch.testing import FailingEvaluator, FormulaEvaluator, Script, Victims
+from tests.bucket import make_bucket
 from tests.cli.conftest import STAMP, WAITS
 from tests.finished_search import EVALUATIONS, TINY, script_workers
 from tests.reports.rows import DONE, SEARCH
@@ -154,7 +155,7 @@ def test_pictures_and_weights_lie_where_storage_artifacts_says(command, scripted
 
 
 def test_with_a_remote_store_the_place_of_the_weights_is_its_url(command, scripted, tmp_path):
-    store = f"bucket://{tmp_path}/store"
+    store = make_bucket(tmp_path)
     ended = command("run", "tiny.yaml", "--set", f"storage.artifacts={store}")
     assert f"Evolution curve  {tmp_path / 'runs' / 'tiny' / 'evolution.png'}\n" in ended.out
     assert f"Everything else  {store}/tiny\n" in ended.out
