@@ -48,6 +48,7 @@ from evosearch.studies import (
     dropout_references,
     hardware_of,
     has_ended,
+    once_arm,
     other_than_default,
     own_references,
     references_of,
@@ -400,6 +401,7 @@ def arm_key(study: StudySettings, arm: str, strategy: StrategySettings, source: 
     match study:
         case BaselinesStudy(entries=entries):
             places = {one.name: place for place, one in enumerate(entries) if one.network != EVOLVED}
+            places |= {once_arm(name): place for name, place in places.items() if name}
             path = ("networks", places[arm], "weights") if arm in places else path
         case BatchNormStudy(weights=weights) if isinstance(strategy, FixedListSettings):
             file = strategy.trials[0].weights

@@ -49,6 +49,7 @@ from evosearch.studies import (
     has_ended,
     is_over,
     is_text,
+    once_arm,
     steps_of,
 )
 from evosearch.study import GIVEN, NORMALIZE, Study, arm_key, section_of
@@ -249,13 +250,14 @@ def check_study(
     settings = section_of(config)
     begun = _networks_begun(home.members_of(config.name)) if home else {}
     unknown = {} if home else _searches_named(settings)
+    unknown_arms = {*unknown, *map(once_arm, unknown)}
     steps = _steps(config, home, begun, source)
     if isinstance(settings, DropoutStudy) or (unknown and isinstance(settings, BatchNormStudy)):
         return tuple(unknown.values())  # no arm's network is known, or none starts from weights
     normalized = source is not None and NORMALIZE in source.places
     trials: list[ListedTrial] = []
     for name, arm in {one.arm.name: one.arm for one in steps[0].members({})}.items():
-        if name not in begun and name not in unknown:
+        if name not in begun and name not in unknown_arms:
             key = arm_key(settings, name, arm.strategy, source)
             own = replace(config, strategy=arm.strategy, training=arm.training)
             strategy = resolved(own, home, None, None, key=key, normalized=normalized).strategy
@@ -282,8 +284,10 @@ def _searches_named(study: StudySettings) -> dict[str, str]:
 def _study(home: Home, config: RunConfig, source: Document | None = None) -> Study:
     members = home.members_of(config.name)
     settings = section_of(config)
-    # of a dropout study each seed has rates of its own
-    lists = {} if isinstance(settings, DropoutStudy) else _lists_begun(members)
+    own = isinstance(settings, DropoutStudy) or (
+        isinstance(settings, BaselinesStudy) and settings.given == "seconds"
+    )
+    lists = {} if own else _lists_begun(members)  # then each seed has rates of its own
     normalized = (source is not None and NORMALIZE in source.places) or any(map(_says_normalize, members))
     return Study(
         home, config, _steps(config, home, _networks_begun(members), source), lists, normalized, source
@@ -316,7 +320,7 @@ def _starts(config: RunConfig, home: Home | None, begun: Mapping[str, ListedTria
         case BaselinesStudy():
             named = [(one.name or one.network, one.network) for one in study.entries]
             return {
-                arm: _start(network, (arm,), "study.networks", home, begun)
+                arm: _start(network, (arm, once_arm(arm)), "study.networks", home, begun)
                 for arm, network in named
                 if network != EVOLVED
             }

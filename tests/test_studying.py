@@ -18,6 +18,7 @@ from evosearch.reports import fact_lines, study_csv, study_document, study_json,
 from evosearch.search import FixedListSettings, ListedTrial
 from evosearch.session import SearchSession
 from evosearch.studies import NamedNetwork, versions_of
+from evosearch.studies.steps import learning_rates
 from evosearch.studying import batchnorm_of, begun_study, is_study, open_study
 from evosearch.testing import FormulaEvaluator, Script, ScriptedPool
 from tests.finished_search import TINY, DyingPool, killed_to_its_end, measure, script_workers
@@ -274,6 +275,54 @@ def test_a_budget_that_differs_by_seed_is_told_with_both_ends(home, api, scripte
     first, second = (one for one in study.known if one.arm.name == "random")
     dearer = replace(first, arm=replace(first.arm, strategy=replace(first.arm.strategy, evaluations=9)))
     assert "random 7 to 9 evaluations" in study._budgets((dearer, second))[0]
+
+
+@dataclass(frozen=True)
+class Priced(FormulaEvaluator):
+    """An evolved network costs 2 seconds, a given one 3; that is the better the larger its learning rate."""
+
+    def handle(self, task, *more):
+        result = super().handle(task, *more)
+        if not isinstance(task, TrainingTask):
+            return result
+        if is_evolved(task):
+            return replace(result, seconds=2.0)
+        return replace(result, fitness=1 - 1 / (2 + 1e4 * task.settings.learning_rate), seconds=3.0)
+
+
+@pytest.fixture
+def as_dear(home):
+    return study_file(f"{{kind: baselines, given: seconds, networks: {NETWORKS}}}")
+
+
+def test_given_networks_get_the_worker_seconds_of_the_evolution(home, as_dear, api, scripted):
+    script_workers(api, Priced())
+    study = api.run_study(as_dear, home)
+    rows = {row.arm: row for row in study.table.rows}
+    assert {arm: row.members[0].evaluations for arm, row in rows.items()} == {
+        "evolved": 7,
+        "resnet18": 3,
+        "mine": 3,
+    }, "one of the seven was known, so that six were paid for"
+    assert [row.arm for row in study.table.bases] == ["resnet18-once", "mine-once"]
+    final = 3.0
+    assert rows["resnet18"].seconds == 3.0 + 3 * 3.0 + final, "the first training is its own too"
+    best = max(learning_rates(as_dear.training.learning_rate, 3))
+    assert rows["resnet18"].notes == (f"learning rate, chosen on validation: {best:g}",)
+    retrained = config_from_json(home.find_search("compare/resnet18-seed-0-final-1").configuration)
+    assert retrained.training.learning_rate == best, "with the rate that won"
+    assert [one.done for one in study.progress] == [3, 2, 3]
+
+
+def test_killed_anywhere_a_study_of_equal_worker_seconds_ends_with_the_same_table(
+    home, as_dear, api, scripted
+):
+    script_workers(api, Priced())
+    whole = api.run_study(as_dear, home).table
+    killed = replace(as_dear, name="killed")
+    study = killed_to_its_end(api, home, killed, Priced(), waits=6, least=3)
+    assert study.table.fingerprint == whole.fingerprint
+    assert [row.notes for row in study.table.rows] == [row.notes for row in whole.rows]
 
 
 def test_a_table_says_in_what_its_study_was_narrowed(home):

@@ -76,6 +76,7 @@ from evosearch.studies.settings import (
     arm_of,
     dropout_arms,
     is_text,
+    once_arm,
 )
 from evosearch.studies.steps import ORIGIN, ArmBudget, arms_in_order, budgets_of, own_references, steps_of
 from evosearch.studies.table import (
@@ -168,6 +169,7 @@ __all__ = [
     "lengthened",
     "listed_key",
     "member_name",
+    "once_arm",
     "other_than_default",
     "own_references",
     "positive_of",

@@ -108,6 +108,10 @@ class BaselinesStudy(StudyKeys):
     )
     """What is compared: `evolved` (what the file's own strategy finds), a hand-made network's name, a chromosome as text, or
     the name of a finished search for its best; or keys `network`, `name` and `weights`."""
+    given: Literal["once", "seconds"] = "once"
+    """Budget of every network but `evolved`. once: one training, at `training.learning_rate`. seconds: as many as the worker-seconds of
+    the search for `evolved` pay for, each at another learning rate between a tenth and ten times that; the best by validation is
+    trained again."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -117,6 +121,23 @@ class BaselinesStudy(StudyKeys):
             if isinstance(one, str):
                 check_network(one, "study.networks")
         _refuse_twice("study.networks", [arm_of(one) for one in self.networks], "; give one another `name`")
+        if self.given == "seconds":
+            if self.evolved is None:
+                raise ConfigError(
+                    f'study.given is "seconds", those of the search for {EVOLVED}, which study.networks lacks; add it'
+                )
+            names = [one.name or one.network for one in self.entries]
+            for name in names:
+                if once_arm(name) in names:
+                    raise ConfigError(
+                        f"study.networks has {once_arm(name)}, which is what the first training of {name} is called; give it "
+                        "another `name`"
+                    )
+
+    @property
+    def evolved(self) -> str | None:
+        """What the arm of the first network that is searched for is called; None: there is none."""
+        return next((one.name for one in self.entries if one.network == EVOLVED), None)
 
     def objections(self) -> Sequence[str]:
         """Why no new study may have it, a line each."""
@@ -314,6 +335,15 @@ STUDIES: Mapping[str, type[StudySettings]] = {
 
 STUDY_PARTS: Mapping[str, type] = {"networks": NamedNetwork, "learning_rates": LearningRates}
 """What has keys inside of a study's section, by key."""
+
+
+def once_arm(arm: str) -> str:
+    """What the one training is called by which a baselines study finds out what a network of `arm` costs.
+
+    >>> once_arm("resnet18")
+    'resnet18-once'
+    """
+    return f"{arm}-once"
 
 
 def is_text(network: str) -> bool:

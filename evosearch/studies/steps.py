@@ -19,8 +19,8 @@ from evosearch.search import (
     RandomSearchSettings,
     measure_of,
 )
-from evosearch.studies.dropout import dropout_arms_in_order, dropout_steps
-from evosearch.studies.plans import ArmPlan, Common, Ended, MemberPlan, Spent, Step
+from evosearch.studies.dropout import MOST_OF_GRID, dropout_arms_in_order, dropout_steps
+from evosearch.studies.plans import ArmPlan, Basis, Common, Ended, MemberPlan, Spent, Step
 from evosearch.studies.settings import (
     EVOLVED,
     AblationArm,
@@ -30,6 +30,7 @@ from evosearch.studies.settings import (
     DropoutStudy,
     StudySettings,
     is_text,
+    once_arm,
 )
 
 ORIGIN = "origin"
@@ -50,7 +51,7 @@ def steps_of(study: StudySettings, common: Common, starts: Mapping[str, ListedTr
     """
     match study:
         case BaselinesStudy():
-            return (_at_once("networks", _baselines(study, common, starts), study.seeds),)
+            return _baselines(study, common, starts)
         case AblationStudy():
             return _ablation(study, common)
         case BatchNormStudy():
@@ -66,7 +67,9 @@ def arms_in_order(study: StudySettings) -> tuple[str, ...]:
             return study.arms
         case DropoutStudy():
             return dropout_arms_in_order(study)
-        case BaselinesStudy() | BatchNormStudy():
+        case BaselinesStudy():
+            return tuple(one.name or one.network for one in study.entries)
+        case BatchNormStudy():
             return ()
 
 
@@ -81,14 +84,63 @@ def _listed(name: str, start: ListedTrial, common: Common) -> ArmPlan:
     return ArmPlan(name, strategy, common.space, common.training)
 
 
-def _baselines(study: BaselinesStudy, common: Common, starts: Mapping[str, ListedTrial]) -> list[ArmPlan]:
-    return [
-        ArmPlan(one.name or EVOLVED, common.strategy, common.space, common.training)
-        if one.network == EVOLVED
-        else _listed(arm, replace(starts[arm], weights=one.weights or starts[arm].weights), common)
-        for one in study.entries
-        for arm in [one.name or one.network]
-    ]
+# Baselines.
+
+
+def _baselines(study: BaselinesStudy, common: Common, starts: Mapping[str, ListedTrial]) -> tuple[Step, ...]:
+    evolved, given, trials = list[ArmPlan](), list[ArmPlan](), dict[str, ListedTrial]()
+    for one in study.entries:
+        arm = one.name or one.network
+        if one.network == EVOLVED:
+            evolved.append(ArmPlan(arm, common.strategy, common.space, common.training))
+        else:
+            trials[arm] = replace(starts[arm], weights=one.weights or starts[arm].weights)
+            given.append(_listed(arm, trials[arm], common))
+    if study.given == "once":
+        order = [one.name or one.network for one in study.entries]
+        arms = sorted((*evolved, *given), key=lambda arm: order.index(arm.name))
+        return (_at_once("networks", arms, study.seeds),)
+    once = [replace(one, name=once_arm(one.name), is_row=False) for one in given]
+
+    def as_dear(ended: Ended) -> tuple[MemberPlan, ...]:
+        return tuple(
+            MemberPlan(_tuned(arm, trials[arm], trainings, common), seed)
+            for arm in trials
+            for seed in study.seeds
+            for trainings in [
+                _paid_for(ended.get((study.evolved or EVOLVED, seed)), ended.get((once_arm(arm), seed)))
+            ]
+        )
+
+    return (_at_once("networks", (*evolved, *once), study.seeds), Step("learning rates", as_dear))
+
+
+def _paid_for(searched: Spent | None, once: Spent | None) -> int:
+    """How many trainings of a network a search pays for, beside the first one."""
+    price = once.succeeded[0] if once and once.succeeded else 0.0
+    paid = round(searched.seconds / price) - 1 if searched and price else 1
+    return max(1, min(MOST_OF_GRID, paid))
+
+
+def learning_rates(middle: float, count: int) -> tuple[float, ...]:
+    """So many step sizes between a tenth and ten times `middle`, the first; each lies in the middle, by logarithm, of what the ones
+    before it leave open (van der Corput), so that any number of them covers the range.
+
+    >>> learning_rates(1e-3, 5)
+    (0.001, 0.000316228, 0.00316228, 0.000177828, 0.00177828)
+    """
+    places = (int(f"{number:b}"[::-1], 2) / 2 ** number.bit_length() for number in range(1, count + 1))
+    return tuple(float(f"{middle * 10 ** (2 * place - 1):.6g}") for place in places)
+
+
+def _tuned(name: str, trial: ListedTrial, trainings: int, common: Common) -> ArmPlan:
+    """One network, trained by each member with so many learning rates."""
+    trials = tuple(
+        replace(trial, settings=replace(common.training, learning_rate=rate))
+        for rate in learning_rates(common.training.learning_rate, trainings)
+    )
+    strategy = FixedListSettings(trials=trials, fitness=measure_of(common.strategy))
+    return ArmPlan(name, strategy, common.space, common.training, bases=(Basis(once_arm(name)),))
 
 
 @dataclass(frozen=True)
@@ -127,12 +179,23 @@ def budgets_of(study: StudySettings, common: Common) -> tuple[ArmBudget, ...]:
         case DropoutStudy():
             return _dropout_budgets(study, common)
     first, *later = steps_of(study, common, starts)
-    arms = {one.arm.name: one.arm.strategy for one in first.members({})}
+    arms = {one.arm.name: one.arm for one in first.members({})}
     found = [
-        ArmBudget(name, len(study.seeds), one.evaluations_in_all, not isinstance(one, FixedListSettings))
+        ArmBudget(
+            name,
+            len(study.seeds),
+            one.strategy.evaluations_in_all,
+            not isinstance(one.strategy, FixedListSettings),
+        )
         for name, one in arms.items()
+        if one.is_row
     ]
-    return (*found, *(ArmBudget("random", len(study.seeds), None, evolved=True) for _ in later))
+    if not later:
+        return tuple(found)
+    known = {one.name for one in found}
+    rest = [name for name in arms_in_order(study) if name not in known]
+    evolved = isinstance(study, AblationStudy)
+    return (*found, *(ArmBudget(name, len(study.seeds), None, evolved) for name in rest))
 
 
 def _dropout_budgets(study: DropoutStudy, common: Common) -> tuple[ArmBudget, ...]:

@@ -59,6 +59,8 @@ class MemberRecord:
     """Of the workers of the searches that it rests on."""
     rate: float | None = None
     """Of the dropout before the class layer of its best; None: as the network has it."""
+    learning_rate: float | None = None
+    """Of its best, where the search had several to choose from."""
     test_keys: tuple[str | None, ...] = ()
     """Hash of the test split of each reading of the search and all its retrainings that ended, `readings` and any other; None: not
     known."""
@@ -134,6 +136,8 @@ class ArmRow:
         told = []
         if self.outside:
             told.append(f"depth outside of the initial range ({named_seeds(self.outside)})")
+        if rates := [one.learning_rate for one in self.members if one.learning_rate is not None]:
+            told.append(f"learning rate, chosen on validation: {', '.join(f'{one:g}' for one in rates)}")
         if self.failure:
             told.append(self.failure)
         if seeds := [one.seed for one in self.members if not one.failures and not one.is_read]:
@@ -321,6 +325,7 @@ def member_record(home: Home, name: str, seed: int, final: FinalSettings | None)
         ),
         readings=tuple(read.get(key) for key in keys),
         rate=None if best is None else _rate(row, best),
+        learning_rate=None if best is None else _learning_rate(row, best),
         test_keys=tuple(one.test_key for one in read.values()),
     )
 
@@ -331,6 +336,15 @@ def _rate(row: SearchRow, best: EvaluationRow) -> float | None:
     settings = trials[best.number].get("settings") if trials else None
     rate: float | None = (settings or row.configuration["training"]).get("class_dropout")
     return rate
+
+
+def _learning_rate(row: SearchRow, best: EvaluationRow) -> float | None:
+    """Of what a search found, where its trials differ by it."""
+    trials = row.configuration["strategy"].get("trials") or ()
+    rates: list[float | None] = [
+        (one.get("settings") or row.configuration["training"]).get("learning_rate") for one in trials
+    ]
+    return rates[best.number] if len(set(rates)) > 1 else None
 
 
 def _wanted(best: EvaluationRow, final: FinalSettings, seed: int) -> tuple[str, ...]:

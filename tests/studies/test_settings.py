@@ -97,6 +97,15 @@ def test_each_optimizer_of_the_batch_norm_study_has_its_own_learning_rate(read):
         ("study.seeds=[-1]", "study.seeds has -1; a seed is at least 0"),
         ("study={kind: ablation, arms: [dance]}", 'study.arms[0] is "dance"; expected vgg16_bn, random'),
         ("study={kind: ablation, random: 0}", "study.random is 0; it must be at least 1"),
+        ("study={kind: baselines, given: twice}", 'study.given is "twice"; expected once or seconds'),
+        (
+            "study={kind: baselines, given: seconds, networks: [resnet18]}",
+            'study.given is "seconds", those of the search for evolved, which study.networks lacks; add it',
+        ),
+        (
+            "study={kind: baselines, given: seconds, networks: [evolved, vgg16, {network: C8 |, name: vgg16-once}]}",
+            "study.networks has vgg16-once, which is what the first training of vgg16 is called; give it another `name`",
+        ),
         (
             "study={kind: ablation, random: seconds, arms: [random]}",
             'study.random is "seconds", those of the arm',

@@ -1,8 +1,12 @@
 """What a study trains, step by step."""
 
+import itertools
+import math
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from evosearch.errors import ConfigError
 from evosearch.evaluation import TrainingSettings
@@ -18,15 +22,18 @@ from evosearch.studies import (
     AblationStudy,
     ArmBudget,
     BaselinesStudy,
+    Basis,
     BatchNormStudy,
     Common,
     LearningRates,
     NamedNetwork,
     Spent,
+    arms_in_order,
     budgets_of,
     own_references,
     steps_of,
 )
+from evosearch.studies.steps import learning_rates
 
 EVOLUTION = EavlSettings(population=8, generations=3, elites=2, immigrants=2, fitness="auroc", redraws=7)
 COMMON = Common(EVOLUTION, SearchSpace(), TrainingSettings(epochs=3))
@@ -80,6 +87,45 @@ def test_baselines_train_every_network_from_every_seed_beside_the_files_own_evol
     assert found["mine"].strategy == listed("C8 | F4")
     assert found["mine"].strategy.trials[0].weights == "w.safetensors"
     assert all(one.training == COMMON.training for one in found.values())
+
+
+def test_given_networks_may_cost_as_much_as_the_evolution_each_training_at_another_learning_rate():
+    common = replace(COMMON, training=TrainingSettings(epochs=3, learning_rate=1e-3))
+    study = BaselinesStudy(seeds=(0, 1), networks=("resnet18", "evolved"), given="seconds")
+    first, second = steps_of(study, common, {"resnet18": ListedTrial("resnet18")})
+    once = arms(first)["resnet18-once"]
+    assert (once.strategy, once.is_row) == (listed("resnet18"), False)
+    assert arms(first)["evolved"].strategy == EVOLUTION
+    ended = {
+        **{("evolved", seed): Spent(90.0, (2.0, 4.0)) for seed in (0, 1)},
+        ("resnet18-once", 0): Spent(20.0, (20.0,), (20.0,)),
+        ("resnet18-once", 1): Spent(60.0, (60.0,), (60.0,)),
+    }
+    few, one = second.members(ended)
+    assert [trial.settings.learning_rate for trial in few.arm.strategy.trials] == pytest.approx(
+        [1e-3, 1e-3 / 10**0.5, 1e-3 * 10**0.5], rel=1e-5
+    ), "with the first, which told the price, 80 seconds; 5 would be 100"
+    assert {replace(trial.settings, learning_rate=1e-3) for trial in few.arm.strategy.trials} == {
+        common.training
+    }
+    assert len(one.arm.strategy.trials) == 1, "what is dearer than that is trained nevertheless"
+    assert few.arm.bases == (Basis("resnet18-once"),)
+    failed = {**ended, ("resnet18-once", 0): Spent(20.0, (20.0,)), ("evolved", 1): Spent(0.0, ())}
+    assert [len(member.arm.strategy.trials) for member in second.members(failed)] == [1, 1]
+    assert arms_in_order(study) == ("resnet18", "evolved")
+    assert budgets_of(study, common) == (
+        ArmBudget("evolved", 2, EVOLUTION.evaluations_in_all, evolved=True),
+        ArmBudget("resnet18", 2, None, evolved=False),
+    )
+
+
+@given(st.integers(1, 500))
+def test_any_number_of_learning_rates_covers_the_range_evenly(count):
+    rates = sorted(learning_rates(1e-3, count))
+    assert len({*rates}) == count
+    steps = [math.log10(one / 1e-4) for one in (1e-4, *rates, 1e-2)]
+    gaps = [high - low for low, high in itertools.pairwise(steps)]
+    assert max(gaps) <= 4 / (count + 1), "at most twice what an even ladder would have"
 
 
 def test_an_ablation_changes_one_thing_in_each_arm_and_leaves_the_budget():
