@@ -19,12 +19,20 @@ from evosearch.genome import parse_network
 from evosearch.listed import resolved, sized
 from evosearch.reports import Cost, Measured, StudyCost, estimate_cost, measured
 from evosearch.runtime import CONTEXT, Plan, WorkerPool
-from evosearch.search import features_of
+from evosearch.search import FixedListSettings, ListedTrial, StrategySettings, features_of, measure_of
 from evosearch.session import (
     make_plan,
 )
 from evosearch.storage import Home, home_folder
-from evosearch.studies import Common, DropoutStudy, budgets_of, check_threshold, is_text
+from evosearch.studies import (
+    BaselinesStudy,
+    BatchNormStudy,
+    Common,
+    DropoutStudy,
+    budgets_of,
+    check_threshold,
+    is_text,
+)
 from evosearch.studying import check_study
 from workers import make_pool, measure_on, measure_sizes, time_trainings
 from workers.slots import count_cores, gpus_for, kind_of, plan_slots
@@ -75,7 +83,10 @@ def validate(
     _check_samples(config, dataset)
     problem = Problem(dataset.for_search().image, len(dataset.classes))
     unchecked = check_study(config, home, source, problem, measure_sizes) if config.study else ()
-    config = replace(config, strategy=sized(config.strategy, problem, measure_sizes))
+    study, priced = _study_cost(config, source, unchecked), _priced(config)
+    if study is not None:
+        study = replace(study, listed=priced is not config.strategy)
+    config = replace(config, strategy=sized(priced, problem, measure_sizes))
     plan = make_plan(config, dataset)
     asked = plan.strategy.ask(plan.strategy.start())
     trials = [one for one in asked if plan.network_size(one)]
@@ -89,7 +100,7 @@ def validate(
     cost = replace(
         estimate_cost(first, plan.strategy.evaluations, images, training),
         notes=dataset.notes,
-        study=_study_cost(config, source, unchecked),
+        study=study,
     )
     if not measure:
         return cost
@@ -112,6 +123,24 @@ def _check_samples(config: RunConfig, dataset: Dataset) -> None:
         for seed in study.seeds:
             drawn = evaluation_seed(seed, FeaturesOf(parse_network(network)).key)
             check_sample_of(dataset.train.labels, dataset.classes, study.sample, batch, drawn, "study.sample")
+
+
+def _priced(config: RunConfig) -> StrategySettings:
+    """What is estimated: the file's strategy; of a study that evolves nothing one training of each network that it names."""
+    networks: tuple[str, ...] = ()
+    match config.study:
+        case BaselinesStudy(evolved=None, entries=entries):
+            networks = tuple(one.network for one in entries)
+        case BatchNormStudy(network=str(network)):
+            networks = (network,)
+        case DropoutStudy(networks=named):
+            networks = named
+        case _:
+            pass
+    trials = tuple(ListedTrial(one) for one in networks if is_text(one))
+    return (
+        FixedListSettings(trials=trials, fitness=measure_of(config.strategy)) if trials else config.strategy
+    )
 
 
 def _study_cost(config: RunConfig, source: Document | None, unchecked: tuple[str, ...]) -> StudyCost | None:

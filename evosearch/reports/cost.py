@@ -173,6 +173,17 @@ class StudyCost:
     """Of each of those."""
     unchecked: tuple[str, ...] = ()
     """Searches that it names and that were not looked up."""
+    listed: bool = False
+    """Whether it evolves nothing, so that what was estimated is one training of each network that it names."""
+
+    @property
+    def above(self) -> str:
+        """What the estimate is of, in words."""
+        return (
+            "one training of each network that it names"
+            if self.listed
+            else "one search by the file's strategy"
+        )
 
 
 @dataclass(frozen=True)
@@ -200,7 +211,7 @@ class Cost:
     notes: tuple[str, ...] = ()
     """What is worth a word about the data, as a search says it when it begins."""
     study: StudyCost | None = None
-    """Of a study's file, all that it trains; the other figures are of one search by the file's own strategy."""
+    """Of a study's file, all that it trains; the other figures are of `StudyCost.above`."""
 
     def to_json(self) -> dict[str, Any]:
         """JSON form, keys as the fields."""
@@ -251,24 +262,27 @@ def _size_lines(cost: Cost) -> list[str]:
 
 
 def _study_lines(cost: Cost, study: StudyCost) -> list[str]:
-    """What the whole study trains, and what of it is counted in hours: all above is of one search by the file's strategy."""
+    """What the whole study trains, and what of it is counted in hours."""
     if not study.arms:
         return [
-            "the study: not counted, since its arms follow from the best of the search that it names; above is one search by "
-            "the file's strategy"
+            f"the study: not counted, since its arms follow from the best of the search that it names; above is {study.above}"
         ]
     counts = [arm.members * (arm.trainings or 0) for arm in study.arms]
     finals = sum(arm.members for arm in study.arms) * study.final_seeds
     lines = [
         f"the whole study: {counted(sum(counts), 'training')} of {counted(cost.epochs, 'epoch')}, then "
-        f"{counted(finals, 'final training')} of {counted(study.final_epochs, 'epoch')}; above is one search by the file's strategy",
+        f"{counted(finals, 'final training')} of {counted(study.final_epochs, 'epoch')}; above is {study.above}",
         *(f"  {arm.name}: {_arm_words(arm, cost, study)}" for arm in study.arms),
     ]
     if dear := [arm.name for arm in study.arms if arm.trainings is None]:
         lines.append(
-            f"  ({', '.join(dear)}: as many as the evolution's worker-seconds pay for, which come on top)"
+            f"  ({', '.join(dear)}: as many as the worker-seconds of the search pay for, which come on top)"
         )
-    if cost.measured:
+    if cost.measured and study.listed:
+        each = cost.measured.seconds.median / cost.trainings
+        whole = each * (sum(counts) + finals * study.final_epochs / cost.epochs)
+        lines.append(f"  about {duration(whole)} for these, as if each network were trained equally often")
+    elif cost.measured:
         lines.append(
             "  (times: as if each network were like the mean of the first population; those of listed"
         )

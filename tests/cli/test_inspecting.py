@@ -281,7 +281,7 @@ def test_validate_tells_what_a_study_trains_arm_by_arm(command, refused):
         "  eavl: 2 x 7 trainings, 2 final trainings",
         "  vgg16_bn: 2 x 1 training, 2 final trainings",
         "  random: 2 searches, not counted",
-        "  (random: as many as the evolution's worker-seconds pay for, which come on top)",
+        "  (random: as many as the worker-seconds of the search pay for, which come on top)",
     ]
     named = command(
         "validate", "tiny.yaml", "--no-probe", "--set", "study={kind: batchnorm, network: digits}"
@@ -289,6 +289,14 @@ def test_validate_tells_what_a_study_trains_arm_by_arm(command, refused):
     assert named.out.splitlines()[-1].startswith(
         "the study: not counted, since its arms follow from the best"
     )
+    rates = command(
+        "validate", "tiny.yaml", "--set", "study={kind: dropout, networks: [C8 P | F4, C4 P | F9]}"
+    )
+    assert rates.out.splitlines()[1].startswith("2 trainings of 1 epoch, "), (
+        "nothing is evolved, whatever the strategy"
+    )
+    assert "; above is one training of each network that it names" in rates.out
+    assert rates.out.splitlines()[-1].startswith("  about ")
     other = ("--set", "strategy={name: random}", "--set", "study={kind: ablation}")
     assert "strategy.name is 'random'; an ablation takes" in refused("validate", "tiny.yaml", *other)
 

@@ -106,6 +106,17 @@ def test_of_a_study_the_hours_of_what_is_evolved_are_counted_arm_by_arm():
     assert lines[start + 2] == "  resnet18: 3 x 1 training, 6 final trainings, time not counted"
 
 
+def test_of_a_study_that_evolves_nothing_the_hours_of_all_it_trains_are_told():
+    cost = estimate_cost([SMALL] * 2, 2, 100, TRAINING)
+    here = measured(WORKS, {0: 36.0}, 2, 1, **MEMORY)
+    each = here.seconds.median / 2
+    arms = (ArmBudget("a-ga", 3, 1, evolved=False), ArmBudget("a-grid", 3, None, evolved=False))
+    lines = cost_lines(replace(cost, measured=here, study=StudyCost(arms, 2, 50, listed=True)))
+    assert lines[-1] == (
+        f"  about {duration((3 + 12 * 50 / TRAINING.epochs) * each)} for these, as if each network were trained equally often"
+    )
+
+
 def test_why_nothing_was_measured_is_told():
     cost = estimate_cost([SMALL], 100, 100, TRAINING)
     lines = cost_lines(replace(cost, unmeasured="no worker was ready"))
