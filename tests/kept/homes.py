@@ -125,6 +125,9 @@ DOUBLES: Mapping[str, Double] = {
     "weighed": Double(Script(workers=1), MeasuringEvaluator()),
     "unbalanced": Double(Script(workers=2, shuffle=5), MeasuringEvaluator()),
     "patient": Double(Script(workers=2), MeasuringEvaluator()),
+    "masked": Double(Script(workers=1)),
+    "featured": Double(Script(workers=1)),
+    "chosen": Double(Script(workers=2), MeasuringEvaluator()),
 }
 """Every kept home."""
 
@@ -137,8 +140,14 @@ SCHEMA_3 = frozenset({"judged", "halted", "named"})
 SCHEMA_4 = frozenset({"weighed", "unbalanced", "patient"})
 """Those that the last version of journal schema 4 wrote."""
 
-ONE_GENERATION = frozenset({"random", "listed", "named", "patient"})
+SCHEMA_5 = frozenset({"masked", "featured", "chosen"})
+"""Those that the last version of journal schema 5 wrote."""
+
+ONE_GENERATION = frozenset({"random", "listed", "named", "patient", "featured", "chosen"})
 """Those that no generation can be added to."""
+
+NO_NETWORK = frozenset({"masked", "featured"})
+"""Those that look for no network, so that there is none to train again."""
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ space: {space}
 strategy: {strategy}
 training: {training}
 workers: {{count: {workers}}}
-final: {{epochs: 2}}
+final: {final}
 """
 SPACE = "{convolutions: [1, 5], channels: [4, 12], poolings: [0, 2], dense: [1, 2], units: [8, 24]}"
 EAVL = "{population: 6, generations: 3, elites: 1, immigrants: 2, phi: 2}"
@@ -96,7 +96,13 @@ class Maker:
 
     def write_config(self, data: str, **changed: str) -> None:
         """Write the configuration file."""
-        values = {"seed": "0", "space": SPACE, "strategy": EAVL, "training": TRAINING} | changed
+        values = {
+            "seed": "0",
+            "space": SPACE,
+            "strategy": EAVL,
+            "training": TRAINING,
+            "final": "{epochs: 2}",
+        } | changed
         workers = self.double.script.workers
         self.kept.mkdir(parents=True)
         (self.kept / "search.yaml").write_text(
