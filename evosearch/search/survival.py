@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from evosearch.evaluation import Candidate
-from evosearch.genome import Chromosome
+from evosearch.evaluation import Candidate, Subject
 from evosearch.search.state import Score
 
 
@@ -40,13 +39,13 @@ def elites(members: Iterable[Candidate], scores: Mapping[int, Score], count: int
     distinct: list[Candidate] = []
     duplicates: list[Candidate] = []
     failed: list[Candidate] = []
-    seen: set[Chromosome] = set()
+    seen: set[Subject] = set()
     for member in ranking(members, scores):
         if scores[member.number].fitness is None:
             failed.append(member)
-        elif member.chromosome in seen:
+        elif member.subject in seen:
             duplicates.append(member)
         else:
-            seen.add(member.chromosome)
+            seen.add(member.subject)
             distinct.append(member)
     return tuple((distinct + duplicates + failed)[:count])
