@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,6 +14,9 @@ from evosearch.errors import InputError
 MOST_SLOTS = 64
 """Each slot is a process of this machine, with each contender in turn."""
 
+MOST_EVALUATIONS = 10_000
+"""Of a search on a table; beyond this every contender has found all that it will."""
+
 bench = typer.Typer(cls=Topics, help="Benchmarks of evosearch on this machine.")
 
 SLOTS = Annotated[
@@ -23,6 +27,19 @@ SLOTS = Annotated[
 ]
 QUICK = Annotated[
     bool, typer.Option("--quick", help="Everything once and small, within a minute; judges no target.")
+]
+TABLE = Annotated[
+    Path, typer.Option("--table", metavar="FILE", help="NAS-Bench-201's table of cells, as CSV.")
+]
+REPEATS = Annotated[
+    int, typer.Option("--repeats", metavar="N", help="Searches of each contender on each data set.")
+]
+BUDGETS = Annotated[
+    str,
+    typer.Option("--budgets", metavar="NUMBERS", help="Evaluations after which each search is judged."),
+]
+TABLE_SEED = Annotated[
+    int, typer.Option("--seed", metavar="N", min=0, max=2**32 - 1, help="All chance comes from it.")
 ]
 
 
@@ -50,17 +67,49 @@ def scheduler(slots: SLOTS = None, quick: QUICK = False, as_json: JSON = False) 
         say_lines(report.to_markdown())
 
 
+@bench.command()
+def strategies(
+    table: TABLE,
+    repeats: REPEATS = 300,
+    budgets: BUDGETS = "50,200,810",
+    seed: TABLE_SEED = 0,
+    as_json: JSON = False,
+) -> None:
+    """Our evolution beside others on a table of cells; a minute.
+
+    What each cell reaches is known, so nothing is trained: mean regret over many repeats, in what is searched and in what it is
+    searched for.
+    """
+    from evosearch.bench.strategies import Effort, measure_strategies
+
+    asked = numbers_of("--budgets", budgets, MOST_EVALUATIONS, "50,200,810")
+    report = measure_strategies(table, Effort(repeats, tuple(sorted(set(asked))), seed), tell)
+    if as_json:
+        print_json(report.to_json())
+    else:
+        say_lines(report.to_markdown())
+
+
 def parse_slots(text: str) -> tuple[int, ...]:
     """The numbers that `--slots` names, in its order.
 
     Raises:
         InputError: a part is no number from 1 to `MOST_SLOTS`.
     """
+    return numbers_of("--slots", text, MOST_SLOTS, "2,8,32")
+
+
+def numbers_of(option: str, text: str, most: int, example: str) -> tuple[int, ...]:
+    """The numbers that an option names, in its order.
+
+    Raises:
+        InputError: a part is no number from 1 to `most`.
+    """
     parts = text.split(",")
     for part in parts:
-        if not re.fullmatch("[0-9]{1,4}", part) or not 1 <= int(part) <= MOST_SLOTS:
+        if not re.fullmatch("[0-9]{1,9}", part) or not 1 <= int(part) <= most:
             raise InputError(
-                f"--slots {text}: {part!r} is no number from 1 to {MOST_SLOTS}; write for instance 2,8,32"
+                f"{option} {text}: {part!r} is no number from 1 to {most:,}; write for instance {example}"
             )
     return tuple(map(int, parts))
 

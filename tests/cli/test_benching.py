@@ -1,4 +1,4 @@
-"""`bench scheduler`: its options and its output; what it measures is tested in tests/bench."""
+"""`bench scheduler` and `bench strategies`: options and output; what they measure is tested in tests/bench."""
 
 import json
 
@@ -8,6 +8,7 @@ from evosearch.bench.scheduler import QUICK, Report, Size
 from evosearch.bench.table import Measure
 from evosearch.cli.benching import parse_slots
 from evosearch.errors import InputError
+from tests.bench.tables import written
 
 
 @pytest.fixture
@@ -66,3 +67,43 @@ def test_a_quick_run_measures_every_contender_and_prints_one_document(command):
     assert {measure["holds"] for measure in document["measures"]} == {None}
     contenders = {measure["contender"] for measure in document["measures"] if measure["rounds"]}
     assert {"evosearch, Ray actors", "evosearch, processes", "plain Ray tasks", "evosearch"} <= contenders
+
+
+def test_strategies_print_tables_or_one_document(command, tmp_path):
+    table = written(tmp_path / "table.csv")
+    arguments = (
+        "bench",
+        "strategies",
+        "--table",
+        table,
+        "--repeats",
+        2,
+        "--budgets",
+        "60,10,60",
+        "--seed",
+        4,
+    )
+    ended = command(*arguments)
+    assert (ended.status, ended.err) == (0, "repeat 1 of 2\n")
+    assert ended.out.startswith("evosearch ")
+    assert "64 cells, 2 repeats, seed 4\n\n| data set | contender | fitness, 10 | fitness, 60 |" in ended.out
+    document = json.loads(command(*arguments, "--json").out)
+    assert (document["budgets"], document["repeats"], document["seed"]) == ([10, 60], 2, 4)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--table", "nowhere.csv"), "--table nowhere.csv: No such file or directory; give the file of"),
+        (("--table", "tiny.yaml"), "--table tiny.yaml has no column 'arch_str' but"),
+        (("--table", "table.csv", "--budgets", "0"), "--budgets 0: '0' is no number from 1 to 10,000; write"),
+        (("--table", "table.csv", "--budgets", "50,"), "--budgets 50,: '' is no number from 1 to 10,000"),
+        (("--table", "table.csv"), "--budgets 810: --table table.csv has 64 cells; ask for no more"),
+        (("--table", "table.csv", "--repeats", "1"), "--repeats 1: it must be from 2 to 10,000"),
+        (("--table", "table.csv", "--seed", "-1"), "'--seed'"),
+        ((), "Missing option '--table'"),
+    ],
+)
+def test_wrong_options_of_strategies_are_refused_in_one_line(refused, tmp_path, options, message):
+    written(tmp_path / "table.csv")
+    assert message in refused("bench", "strategies", *options)
