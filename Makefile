@@ -7,7 +7,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock run test test-fast test-studies test-chaos test-network simulate check format bench results same-bits gpu docs clean
+.PHONY: help install lock run test test-fast test-studies test-chaos test-network simulate check format bench strategies results same-bits gpu docs clean
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -107,6 +107,11 @@ bench: install ## Measure driver, journal, replay and scheduler (half an hour); 
 	$(call into,docs/benchmarks.md,bench,docs/table)
 	@$(BIN)/python -P -m evosearch.bench scheduler | tee docs/table
 	$(call into,docs/benchmarks.md,scheduler,docs/table)
+
+NAS ?= $(EVOSEARCH_DATA)/nas/nasbench201.csv
+strategies: install ## Search NAS-Bench-201's table (NAS=FILE) by our evolution and others; into docs/benchmarks.md (a minute)
+	@$(BIN)/evosearch bench strategies --table $(NAS) > docs/table
+	$(call into,docs/benchmarks.md,strategies,docs/table)
 
 OLD ?= HEAD
 same-bits: install ## Train and search with the commit OLD (default: HEAD) and this tree; fails unless every bit is the same

@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from evosearch.bench.cell_search import CONTENDERS, OURS
+from evosearch.bench.cells import DATA_SETS
+
 PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 
 PROMISED = (
@@ -36,3 +39,14 @@ def test_each_number_of_slots_was_measured_for_each_contender():
     assert len(slots) == 4
     assert len(rows) == len(slots) * len(contenders)
     assert not [row for row in rows if row[1].startswith("not measured")]
+
+
+def test_every_contender_was_tried_on_every_data_set_and_held_against_ours():
+    assert re.search(
+        "<!-- strategies -->\nevosearch .*, 15,625 cells, 300 repeats, seed 0\n", PAGE.read_text()
+    )
+    rows = [row for row in table("strategies") if row[0] in DATA_SETS]
+    regrets = [(name, one) for name in DATA_SETS for one in (*CONTENDERS, "the fitness's own best")]
+    differences = [(name, one) for name in DATA_SETS for one in CONTENDERS if one != OURS]
+    assert [tuple(row[:2]) for row in rows] == regrets + differences
+    assert {len(row) for row in rows} == {8}
