@@ -31,6 +31,7 @@ from evosearch.runtime import (
     WorkerLeft,
     WorkerProgressed,
 )
+from workers.allocator import allocator_environment, c_library
 from workers.process_pool.worker import Asked, Pulse, Ready, Stack, Told, WhereAreYou
 from workers.slots import Slot, gpu_environment, kind_of, name_worker, thread_environment
 from workers.worker.service import UNLIMITED, Broken, Done, Upkeep
@@ -276,7 +277,8 @@ def _ask(channel: "Connection[Asked, Told]") -> Stack | None:
 
 def _environment(slot: Slot) -> dict[str, str]:
     gpu = {} if slot.device == "cpu" else gpu_environment(int(slot.device.removeprefix("cuda:")))
-    return {**os.environ, **thread_environment(slot.threads), **gpu, **child_environment()}
+    kept = allocator_environment(os.environ, c_library())
+    return {**os.environ, **kept, **thread_environment(slot.threads), **gpu, **child_environment()}
 
 
 def _describe_end(process: subprocess.Popen[bytes]) -> str:

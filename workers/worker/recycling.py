@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from workers.allocator import give_back
+
 PAGES = Path("/proc/self/statm")
 
 
@@ -29,8 +31,11 @@ def held(pages: Path = PAGES) -> HeldMemory:
 
 
 def release() -> None:
-    """Give back what is held for nothing: garbage, and the cache of torch's allocator, which counts as reserved."""
+    """Give back what is held for nothing: garbage, what the C library keeps, and the cache of torch's allocator, which counts
+    as reserved.
+    """
     gc.collect()
+    give_back()
     torch = sys.modules.get("torch")
     if torch and torch.cuda.is_initialized():
         torch.cuda.empty_cache()

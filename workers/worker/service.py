@@ -23,6 +23,7 @@ from evosearch.evaluation import (
     Result,
     Task,
 )
+from workers.allocator import give_back
 from workers.worker.classify import classify, describe, innermost_place, poisons_process
 from workers.worker.recycling import Wear, release
 
@@ -150,6 +151,7 @@ class Service:
             self._watch.end()
         if isinstance(result, Broken):
             return result
+        give_back()  # to the other workers, who may need it for a larger network
         return Done(result, "" if isinstance(result, Prediction) else self._worn(result))
 
     def pulse(self) -> int:

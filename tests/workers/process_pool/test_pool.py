@@ -22,6 +22,7 @@ from evosearch.evaluation import FailureKind
 from evosearch.runtime import (
     EvaluatorFactory,
     PoolChanged,
+    PoolEvent,
     TaskDone,
     Worker,
     WorkerJoined,
@@ -37,7 +38,9 @@ from evosearch.testing.evaluators import (
     Victims,
 )
 from evosearch.testing.pool_contract import PoolContract, gather, joined, ticket, tiny_data, training_task
+from tests.workers.memory import ComeAndGone, LargeLayer, median_faults
 from tests.workers.sent import FirstOnly, Sent
+from workers.allocator import c_library
 from workers.process_pool import pool as process_pool
 from workers.process_pool.pool import ProcessPool
 from workers.slots import Slot
@@ -169,6 +172,39 @@ def test_numeric_libraries_of_a_worker_are_held_to_its_threads() -> None:
         joined(pool, 1)
         (number,) = _children()
         assert psutil.Process(number).environ()["OMP_NUM_THREADS"] == "3"
+
+
+@pytest.mark.skipif(c_library() != "glibc", reason="only glibc can be told to keep memory")
+def test_a_worker_keeps_the_memory_of_a_large_layer_from_one_step_to_the_next() -> None:
+    with closing(_pool(LargeLayer())) as pool:
+        pool.start()
+        (worker,) = joined(pool, 1)
+        pool.submit(worker, ticket(0), training_task())
+        (done,) = (event for event in gather(pool, _is_done) if isinstance(event, TaskDone))
+    assert median_faults(done.result) < 1000
+
+
+def test_a_users_own_setting_of_the_allocator_is_that_of_the_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MALLOC_ARENA_MAX", "7")
+    with closing(_pool(FormulaEvaluator())) as pool:
+        pool.start()
+        joined(pool, 1)
+        (number,) = _children()
+        assert psutil.Process(number).environ()["MALLOC_ARENA_MAX"] == "7"
+
+
+def test_memory_that_was_kept_goes_back_before_growth_is_judged() -> None:
+    with closing(_pool(ComeAndGone(), recycle_growth=128)) as pool:
+        pool.start()
+        (worker,) = joined(pool, 1)
+        for number, mebibytes in enumerate((1, 512, 512)):
+            pool.submit(worker, ticket(number), training_task(seed=mebibytes))
+            (done,) = (event for event in gather(pool, _is_done) if isinstance(event, TaskDone))
+            assert (done.worker, done.leaves) == (worker, "")
+
+
+def _is_done(events: list[PoolEvent]) -> bool:
+    return any(isinstance(event, TaskDone) for event in events)
 
 
 def test_no_descriptor_is_left_open_after_many_workers_came_and_went() -> None:
