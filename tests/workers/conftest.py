@@ -27,10 +27,10 @@ def cluster() -> Iterator[Any]:
 
 @pytest.fixture
 def add_node(cluster: Any) -> Iterator[Callable[..., Any]]:
-    """Adds a node of so many `num_cpus` and pretended `num_gpus`; it is gone when the test ends."""
+    """Adds a node of so many `num_cpus` and pretended `num_gpus`, with `env_vars`; it is gone when the test ends."""
     added = []
 
-    def add(**resources: int) -> Any:
+    def add(**resources: Any) -> Any:
         added.append(cluster.add_node(**resources))
         return added[-1]
 

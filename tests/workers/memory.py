@@ -2,6 +2,7 @@
 
 import resource
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import median
 
 from evosearch.data import SearchData
@@ -28,8 +29,9 @@ class LargeLayer:
             layer(torch.ones(2, 4096)).sum().backward()
             optimizer.step()
             faults.append(_faults())
-        pairs = zip(faults, faults[1:], strict=False)
-        return Success(0.5, 0.0, tuple(EpochRecord(float(now - before), 0.5) for before, now in pairs))
+        return Success(
+            0.5, 0.0, tuple(EpochRecord(float(now - before), 0.5) for before, now in pairwise(faults))
+        )
 
 
 def median_faults(result: object) -> float:

@@ -6,10 +6,12 @@ A plain class, importable where it runs, so that Ray sends it by reference; the 
 import os
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from evosearch.data import SearchData
 from evosearch.evaluation import EpochRecord, Evaluator, Task
+from workers.allocator import allocator_environment, c_library
+from workers.ray_pool.environment import without_added
 from workers.slots import thread_environment
 from workers.worker.classify import describe
 from workers.worker.preflight import Introduction, Reach, introduce
@@ -79,7 +81,9 @@ class WorkerActor:
         context = ray.get_runtime_context()
         gpus = context.get_accelerator_ids().get("GPU", [])
         device = f"cuda:{gpus[0]}" if gpus else "cpu"
-        return introduce(context.get_node_id(), socket.gethostname(), device, self._data, self._reach)
+        introduction = introduce(context.get_node_id(), socket.gethostname(), device, self._data, self._reach)
+        wanted = allocator_environment(without_added(os.environ), c_library())
+        return replace(introduction, environment=wanted)
 
     def prepare(self, device: str) -> Ready | Broken:
         """Make the evaluator for "cpu" or "cuda:0"; here and not in the constructor, whose errors Ray shows at length."""

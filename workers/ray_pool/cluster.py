@@ -21,6 +21,7 @@ from evosearch.errors import CannotRunError, InputError, InterruptedSearchError
 from evosearch.importing import child_environment, code_folder
 from evosearch.runtime import WorkerSettings
 from evosearch.storage import without_password
+from workers.allocator import allocator_environment, c_library
 from workers.ray_pool.nodes import check_holds_one, choose_device, look
 from workers.slots import Slot, count_cores, gpus_for, kind_of, plan_slots
 
@@ -140,7 +141,8 @@ class PrivateCluster:
             stack.callback(_read_token_anew)
             stack.enter_context(_environment(_token()))
             _read_token_anew()
-            with _loopback(), _environment(child_environment()):
+            kept = allocator_environment(os.environ, c_library())
+            with _loopback(), _environment({**child_environment(), **kept}):
                 # Ray opens the folder that it is given to everybody, so it gets one inside
                 _init(LOCAL, include_dashboard=False, _temp_dir=str(folder / "ray"), **options)
             stack.callback(_leave)

@@ -1,6 +1,7 @@
 """One Ray actor of a pool: its calls and what is known of it, from the order until its end."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import floor
 from typing import Any, Literal
@@ -8,6 +9,7 @@ from typing import Any, Literal
 from evosearch.evaluation import Task
 from evosearch.runtime import EvaluatorFactory, Ticket, Worker, WorkerSettings
 from workers.ray_pool.actor import WATCH, Position, WorkerActor
+from workers.ray_pool.environment import added
 from workers.worker.preflight import Reach
 from workers.worker.service import Upkeep
 
@@ -57,6 +59,8 @@ class ActorHandle:
     """Why it gets no other task; empty: it may get one."""
     leads: bool = True
     """Whether it holds the larger share of its GPU."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables that it was started with besides those of its node and job."""
 
     @property
     def idle(self) -> bool:
@@ -163,11 +167,13 @@ class ActorSpec:
     """On what they train."""
     reach: Reach | None
     """Says on its node whether the artifact store can be reached; None: there is none to reach."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables to start them with, unless their node says otherwise."""
 
-    def order(self, node: str, attempt: int, *, leads: bool) -> ActorHandle:
+    def order(self, node: str, attempt: int, *, leads: bool, environment: Mapping[str, str]) -> ActorHandle:
         """An actor on the node of this id, which starts in its own time. Ray restarts and retries nothing.
 
-        `leads`: whether it shall be the first one of a GPU.
+        `leads`: whether it shall be the first one of a GPU. `environment`: variables to start it with.
         """
         import ray
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -179,10 +185,12 @@ class ActorSpec:
             max_task_retries=0,
             concurrency_groups={WATCH: 1},
             scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False),
+            runtime_env={"env_vars": added(environment)} if environment else None,
         )(WorkerActor)
         upkeep = Upkeep.of(self.settings)
         actor: Any = made.remote(self.factory, self.data, self.threads, upkeep, self.reach)
-        return ActorHandle(node, actor, attempt, actor.introduce.remote(), leads=leads)
+        introduction = actor.introduce.remote()
+        return ActorHandle(node, actor, attempt, introduction, leads=leads, environment=environment)
 
 
 LEADING_SHARE = 0.51

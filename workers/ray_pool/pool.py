@@ -27,8 +27,10 @@ from evosearch.runtime import (
     WorkerSettings,
     freed,
 )
+from workers.allocator import allocator_environment, c_library
 from workers.ray_pool.actor import Beat, Ready
 from workers.ray_pool.cluster import Connection, connect, disconnect
+from workers.ray_pool.environment import of_job
 from workers.ray_pool.failures import describe_ray, judge
 from workers.ray_pool.handle import ActorHandle, ActorSpec, answered
 from workers.ray_pool.nodes import ClusterMonitor
@@ -118,8 +120,16 @@ class RayPool:
         import ray
 
         self._connection = connect(self._settings, self._threads)
+        # the workers of a private cluster have theirs from its node
+        wanted = {} if self._connection.private else allocator_environment(of_job(), c_library())
         spec = ActorSpec(
-            self._factory, ray.put(self._data), self._settings, self._threads, self.device, self._reach
+            self._factory,
+            ray.put(self._data),
+            self._settings,
+            self._threads,
+            self.device,
+            self._reach,
+            wanted,
         )
         self._monitor = ClusterMonitor()
         self._supervisor = ActorSupervisor(spec, self._monitor.view, partial(self._monitor.look_now, 1.0))
@@ -272,6 +282,8 @@ class RayPool:
         if problem := check(introduction, self._standard, self._running.name(handle)):
             return self._running.refuse(handle, problem)
         self._standard = self._standard.with_torch_of(introduction)
+        if not self._running.suits(handle, introduction.environment):
+            return []
         handle.device = introduction.device
         handle.prepare()
         return []

@@ -1,7 +1,7 @@
 """The actors of a pool, held to what the cluster's nodes can bear at each moment."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from evosearch.errors import CannotRunError
 from evosearch.evaluation import FailureKind
@@ -40,6 +40,7 @@ class ActorSupervisor:
         self._refused: set[str] = set()
         self._refusal = ""
         self._caps: dict[str, int] = {}
+        self._environments: dict[str, Mapping[str, str]] = {}
         self._resting: dict[str, float] = {}
         self._wanted: dict[str, int] = {}
         self._stale = True
@@ -73,6 +74,17 @@ class ActorSupervisor:
         """Order nothing on a node any more, and let its idle actors go at the next `match` without a word."""
         self._closed |= self.names.find(name)
         self._stale = True
+
+    def suits(self, handle: ActorHandle, environment: Mapping[str, str]) -> bool:
+        """Whether an actor was started with the variables that its node wants, as the first one there found; if not, another
+        is ordered in its place.
+        """
+        wanted = self._environments.setdefault(handle.node, environment)
+        if handle.environment == wanted:
+            return True
+        self.end(handle)
+        self.refill(handle.node, handle.attempt, leads=handle.leads)
+        return False
 
     def refuse(self, handle: ActorHandle, problem: Problem) -> list[PoolEvent]:
         """Order nothing any more, or for a while, on the node of an actor, which cannot run this search.
@@ -153,7 +165,8 @@ class ActorSupervisor:
             self._order(node, attempt, leads=leads)
 
     def _order(self, node: str, attempt: int = 1, *, leads: bool) -> None:
-        self.handle.append(self._spec.order(node, attempt, leads=leads))
+        environment = self._environments.get(node, self._spec.environment)
+        self.handle.append(self._spec.order(node, attempt, leads=leads, environment=environment))
 
     def _lacks_leader(self, node: str) -> bool:
         """Whether a GPU of the node has no first worker yet."""

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 
 from evosearch.data import SearchData, content_key
@@ -48,6 +48,8 @@ class Introduction:
     """Bytes left in `folder`."""
     store: str | None = None
     """The problem with the artifact store; None if there is none."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables that a worker there is to be started with besides the node's own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from evosearch.evaluation import FailureKind
 from evosearch.runtime import (
     EvaluatorFactory,
     PoolChanged,
+    PoolEvent,
     TaskDone,
     Worker,
     WorkerJoined,
@@ -25,7 +26,9 @@ from evosearch.runtime import (
 )
 from evosearch.testing.evaluators import ExitingEvaluator, FormulaEvaluator, RaisingEvaluator, Victims
 from evosearch.testing.pool_contract import PoolContract, gather, joined, ticket, tiny_data, training_task
+from tests.workers.memory import LargeLayer, median_faults
 from tests.workers.sent import FirstOnly, Sent
+from workers.allocator import c_library
 from workers.ray_pool import handle
 from workers.ray_pool import pool as ray_pool
 from workers.ray_pool.pool import RayPool, _worth_telling
@@ -84,6 +87,58 @@ def test_a_lost_cuda_context_ends_the_actor_and_its_message_is_kept(cluster: Any
     assert isinstance(left, WorkerLeft)
     assert left.kind is FailureKind.CRASHED
     assert "illegal memory access" in left.message
+
+
+def _environments(pool: RayPool, workers: int = 1) -> list[dict[str, str]]:
+    """Those of the actors that a pool has come to, once so many are ready."""
+    before = _actors()
+    pool.start()
+    joined(pool, workers)
+    return [psutil.Process(number).environ() for number in _actors() - before]
+
+
+@pytest.mark.skipif(c_library() != "glibc", reason="only glibc can be told to keep memory")
+@pytest.mark.parametrize("private", [False, True])
+def test_an_actor_keeps_the_memory_of_a_large_layer_from_one_step_to_the_next(
+    cluster: Any, private: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    settings = WorkerSettings(count=1, device="cpu", address=None if private else cluster.address)
+    with closing(RayPool(LargeLayer(), tiny_data(), settings, threads=1)) as pool:
+        pool.start()
+        (worker,) = joined(pool, 1)
+        pool.submit(worker, ticket(0), training_task())
+        (done,) = (event for event in gather(pool, _is_done) if isinstance(event, TaskDone))
+    assert median_faults(done.result) < 1000
+
+
+def _is_done(events: list[PoolEvent]) -> bool:
+    return any(isinstance(event, TaskDone) for event in events)
+
+
+@pytest.mark.skipif(c_library() != "glibc", reason="only glibc is told anything")
+def test_a_nodes_own_setting_of_the_allocator_is_that_of_its_actors(
+    cluster: Any, add_node: Callable[..., Any]
+) -> None:
+    add_node(num_cpus=1, num_gpus=1, env_vars={"MALLOC_ARENA_MAX": "7"})
+    with closing(_pool(cluster, FormulaEvaluator(), device="cuda")) as pool:
+        (found,) = _environments(pool)
+    assert found["MALLOC_ARENA_MAX"] == "7"
+    assert found["MALLOC_TOP_PAD_"] == "67108864", "which the node does not set"
+
+
+@pytest.mark.skipif(c_library() != "glibc", reason="only glibc is told anything")
+def test_a_jobs_own_setting_of_the_allocator_is_that_of_its_actors(cluster: Any) -> None:
+    ray.init(
+        cluster.address, runtime_env={"env_vars": {"MALLOC_ARENA_MAX": "7", "MINE": "1"}}, log_to_driver=False
+    )
+    try:
+        with closing(_pool(cluster, FormulaEvaluator(), count=1)) as pool:
+            (found,) = _environments(pool)
+    finally:
+        ray.shutdown()
+    assert (found["MALLOC_ARENA_MAX"], found["MINE"]) == ("7", "1")
+    assert found["MALLOC_TOP_PAD_"] == "67108864", "which the job does not set"
 
 
 @pytest.mark.parametrize("graceful", [True, False])

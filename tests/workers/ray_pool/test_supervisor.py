@@ -1,5 +1,5 @@
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -40,8 +40,8 @@ class Unreal(ActorHandle):
 class Orders(ActorSpec):
     """Orders actors that are none."""
 
-    def order(self, node: str, attempt: int, *, leads: bool) -> ActorHandle:
-        return Unreal(node, None, attempt, None, leads=leads)
+    def order(self, node: str, attempt: int, *, leads: bool, environment: Mapping[str, str]) -> ActorHandle:
+        return Unreal(node, None, attempt, None, leads=leads, environment=environment)
 
 
 def _supervisor(*nodes: Node, **settings: Any) -> ActorSupervisor:
@@ -51,6 +51,17 @@ def _supervisor(*nodes: Node, **settings: Any) -> ActorSupervisor:
     made = ActorSupervisor(orders, view, lambda: view)
     assert not made.match(view)
     return made
+
+
+def test_an_actor_started_with_other_variables_than_its_node_wants_is_ordered_anew_once() -> None:
+    made = _supervisor(ONE, TWO)
+    first, other = made.handle
+    assert made.suits(other, {})
+    assert not made.suits(first, {"MALLOC_TOP_PAD_": "1"})
+    heir = made.handle[-1]
+    assert (heir.node, heir.environment, heir.attempt) == ("a", {"MALLOC_TOP_PAD_": "1"}, first.attempt)
+    assert made.suits(heir, {"MALLOC_TOP_PAD_": "2"}), "what the first one found holds"
+    assert made.handle == [other, heir]
 
 
 OLD = Problem("node one has old wheels")
