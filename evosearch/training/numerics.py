@@ -21,13 +21,13 @@ def numerics(settings: TrainingSettings) -> Iterator[None]:
     # (https://docs.nvidia.com/cuda/cublas/#results-reproducibility)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     threads, matmul = torch.get_num_threads(), torch.get_float32_matmul_precision()
-    deterministic = torch.are_deterministic_algorithms_enabled()
-    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    # the same switch as `use_deterministic_algorithms`, which would import PyTorch's compiler to tell it, too
+    deterministic = torch.get_deterministic_debug_mode()
     fill = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined] # set by torch at run time
     try:
         torch.set_num_threads(settings.threads)
         torch.set_float32_matmul_precision("highest")
-        torch.use_deterministic_algorithms(settings.deterministic)
+        torch.set_deterministic_debug_mode("error" if settings.deterministic else "default")
         # a debugging aid that overwrites every fresh tensor; no kernel here reads one before writing it
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined] # set by torch at run time
         with torch.backends.cudnn.flags(
@@ -40,6 +40,6 @@ def numerics(settings: TrainingSettings) -> Iterator[None]:
             yield
     finally:
         torch.utils.deterministic.fill_uninitialized_memory = fill  # type: ignore[attr-defined] # set by torch at run time
-        torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+        torch.set_deterministic_debug_mode(deterministic)
         torch.set_float32_matmul_precision(matmul)
         torch.set_num_threads(threads)

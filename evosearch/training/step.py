@@ -14,6 +14,7 @@ from evosearch.evaluation import UNWATCHED, HandMadeRule, Network, Progress, Tra
 from evosearch.networks import decode, drop_before_classes
 from evosearch.training.augmentation import moved
 from evosearch.training.batches import Resident, ResidentData, Scale
+from evosearch.training.optimizers import SGD, Adadelta, Adam, RMSprop
 from evosearch.training.weights import start_weights
 
 AUXILIARY = 0.4
@@ -29,13 +30,13 @@ def make_optimizer(parameters: Iterable[nn.Parameter], settings: TrainingSetting
     rate, decay = settings.learning_rate, settings.weight_decay
     match settings.optimizer:
         case "adam":
-            return optim.Adam(parameters, lr=rate, weight_decay=decay, fused=True)
+            return Adam(parameters, lr=rate, weight_decay=decay, fused=True)
         case "sgd":
-            return optim.SGD(parameters, lr=rate, weight_decay=decay, fused=True)
+            return SGD(parameters, lr=rate, weight_decay=decay, fused=True)
         case "adadelta":
-            return optim.Adadelta(parameters, lr=rate, weight_decay=decay)
+            return Adadelta(parameters, lr=rate, weight_decay=decay)
         case "rmsprop":
-            return optim.RMSprop(parameters, lr=rate, weight_decay=decay)
+            return RMSprop(parameters, lr=rate, weight_decay=decay)
     assert_never(settings.optimizer)
 
 
