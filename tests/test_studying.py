@@ -314,6 +314,18 @@ def test_given_networks_get_the_worker_seconds_of_the_evolution(home, as_dear, a
     assert [one.done for one in study.progress] == [3, 2, 3]
 
 
+def test_a_given_network_whose_first_training_diverges_is_tried_with_other_learning_rates(
+    home, as_dear, api, scripted
+):
+    usual = as_dear.training.learning_rate
+    script_workers(api, Failing(hits=lambda task: is_resnet(task) and task.settings.learning_rate == usual))
+    study = api.run_study(as_dear, home)
+    (row,) = [one for one in study.table.rows if one.arm == "resnet18"]
+    assert row.members[0].is_read
+    assert row.members[0].evaluations > 1
+    assert row.members[0].learning_rate != usual
+
+
 def test_killed_anywhere_a_study_of_equal_worker_seconds_ends_with_the_same_table(
     home, as_dear, api, scripted
 ):

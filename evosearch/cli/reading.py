@@ -178,7 +178,9 @@ def _print_study(study: "Study", snapshots: "Sequence[SearchSnapshot]", as_json:
         return
     say(f"{study.config.name}: {study.settings.kind}")
     for number, one in enumerate(study.progress, start=1):
-        total = "as many as its predecessors pay for" if one.total is None else f"{one.done} of {one.total}"
+        total = (
+            "as many as follow from the steps before" if one.total is None else f"{one.done} of {one.total}"
+        )
         say(f"  step {number}  {one.name}: {total}")
     _say_status(snapshots)
     _say_readings([one for snapshot in snapshots for one in snapshot.readings])

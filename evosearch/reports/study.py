@@ -264,7 +264,7 @@ def legend_lines(table: ComparisonTable) -> list[str]:
         "accuracy: mean over the seeds ± their deviation; 95 %: of the bootstrap's draws, in which seeds and test images are "
         f"drawn together, with replacement, pairs kept ({table.draws:,} draws)",
         *(compared if table.compares else ()),
-        "believed: what the search thought of its winners on the validation images; validation: of the networks that were read",
+        "believed: accuracy of the searches' winners on the validation images, there; validation: of the networks that were read",
     ]
     if _has_rates(table):
         lines.append("rate: of the dropout before the class layer, of each seed where they differ")

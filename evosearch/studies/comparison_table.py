@@ -249,7 +249,7 @@ def _row(
             *_untrained(arm, facts),
             *_constant(arm),
             *_unpaired(arm, figures, reference),
-            *_same(networks[arm.name], figures, networks),
+            *_same(arm.name, figures, networks, by_rate=bool(facts.rates)),
         ),
     )
 
@@ -308,16 +308,20 @@ def _networks_of(arm: Arm, facts: ArmFacts) -> dict[int, tuple[str | None, float
 
 
 def _same(
-    own: Mapping[int, Any], figures: ArmFigures, networks: Mapping[str, Mapping[int, Any]]
+    name: str, figures: ArmFigures, networks: Mapping[str, Mapping[int, Any]], *, by_rate: bool
 ) -> tuple[str, ...]:
-    """Where nothing but the training can make the difference."""
-    found = figures.comparison
-    if found is None or not own:
+    """Where nothing but the training can make the difference to the reference, or, `by_rate`, nothing at all to an arm above: networks
+    that differ by their dropout alone are trained alike from equal seeds.
+    """
+    own, found = networks[name], figures.comparison
+    if found is None or not own or any(own[seed][0] is None for seed in found.seeds):
         return ()
-    other = networks[found.reference]
-    if any(own[seed][0] is None or own[seed] != other.get(seed) for seed in found.seeds):
-        return ()
-    return (f"the same network{'s' * (len(found.seeds) > 1)} as {found.reference}",)
+    above = list(networks)[: list(networks).index(name)] if by_rate else []
+    for other in (found.reference, *above):
+        seeds = found.seeds if other == found.reference else tuple(own)
+        if all(own[seed] == networks[other].get(seed) for seed in seeds):
+            return (f"the same network{'s' * (len(seeds) > 1)} as {other}",)
+    return ()
 
 
 def _unpaired(arm: Arm, figures: ArmFigures, reference: str | None) -> tuple[str, ...]:

@@ -100,26 +100,30 @@ def _baselines(study: BaselinesStudy, common: Common, starts: Mapping[str, Liste
         order = [one.name or one.network for one in study.entries]
         arms = sorted((*evolved, *given), key=lambda arm: order.index(arm.name))
         return (_at_once("networks", arms, study.seeds),)
-    once = [replace(one, name=once_arm(one.name), is_row=False) for one in given]
+    first = [replace(one, name=once_arm(one.name), is_row=False) for one in given]
 
     def as_dear(ended: Ended) -> tuple[MemberPlan, ...]:
-        return tuple(
-            MemberPlan(_tuned(arm, trials[arm], trainings, common), seed)
-            for arm in trials
-            for seed in study.seeds
-            for trainings in [
-                _paid_for(ended.get((study.evolved or EVOLVED, seed)), ended.get((once_arm(arm), seed)))
-            ]
-        )
+        found = []
+        for arm, trial in trials.items():
+            for seed in study.seeds:
+                searched, once = (ended.get((one, seed)) for one in (study.evolved or EVOLVED, once_arm(arm)))
+                trainings = _paid_for(searched, once, common.strategy.evaluations_in_all)
+                found.append(MemberPlan(_tuned(arm, trial, trainings, common), seed))
+        return tuple(found)
 
-    return (_at_once("networks", (*evolved, *once), study.seeds), Step("learning rates", as_dear))
+    return (_at_once("networks", (*evolved, *first), study.seeds), Step("learning rates", as_dear))
 
 
-def _paid_for(searched: Spent | None, once: Spent | None) -> int:
-    """How many trainings of a network a search pays for, beside the first one."""
-    price = once.succeeded[0] if once and once.succeeded else 0.0
-    paid = round(searched.seconds / price) - 1 if searched and price else 1
-    return max(1, min(MOST_OF_GRID, paid))
+def _paid_for(searched: Spent | None, once: Spent | None, evaluations: int) -> int:
+    """How many trainings of a network a search of so many `evaluations` pays for, beside the first one. That may have diverged, and so
+    have ended early: then it is cheaper than others will be, and there are no more of them than the search had.
+    """
+    if searched is None or once is None:
+        return 1
+    most = MOST_OF_GRID if once.succeeded else evaluations
+    if not once.seconds:  # in no time at all
+        return 1 if once.succeeded else most
+    return max(1, min(most, round(searched.seconds / once.seconds) - 1))
 
 
 def learning_rates(middle: float, count: int) -> tuple[float, ...]:

@@ -32,7 +32,10 @@ def test_the_protocol_is_printed_as_a_table_or_as_one_document(command):
             ["explain", "nonsense"],
             "there is no `evosearch explain nonsense`; write evosearch explain protocol or evosearch explain search",
         ),
-        (["bench"], "`evosearch bench` alone is no command; write evosearch bench scheduler"),
+        (
+            ["bench"],
+            "`evosearch bench` alone is no command; write evosearch bench scheduler or evosearch bench strategies",
+        ),
     ],
 )
 def test_a_missing_or_unknown_topic_is_answered_with_those_there_are(refused, arguments, message):

@@ -77,6 +77,20 @@ def test_an_arm_that_has_the_networks_of_its_reference_says_so(networks, rates, 
     assert notes_of(networks, rates) == notes
 
 
+def repeated(**rates):
+    """The notes of arms of one network from two seeds, by their rates; each is held against the first."""
+    arms = [answering(name, (80, 82), (0, 1)) for name in rates]
+    facts = {name: ArmFacts(networks=("A", "A"), rates=own) for name, own in rates.items()}
+    table = comparison_table(arms, next(iter(rates)), 0, STUDY, facts, draws=20)
+    return [row.notes for row in table.rows]
+
+
+def test_of_arms_that_differ_by_their_dropout_each_says_which_one_above_it_repeats():
+    notes = repeated(ga=(0.2, 0.3), fixed=(0.5, 0.5), grid=(0.5, 0.5), none=(0.0, 0.5))
+    assert notes == [(), (), ("the same networks as fixed",), ()]
+    assert repeated(ga=(), fixed=(), grid=())[1:] == [("the same networks as ga",)] * 2
+
+
 @pytest.mark.parametrize(
     ("losses", "trained"),
     [

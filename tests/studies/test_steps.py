@@ -111,7 +111,11 @@ def test_given_networks_may_cost_as_much_as_the_evolution_each_training_at_anoth
     assert len(one.arm.strategy.trials) == 1, "what is dearer than that is trained nevertheless"
     assert few.arm.bases == (Basis("resnet18-once"),)
     failed = {**ended, ("resnet18-once", 0): Spent(20.0, (20.0,)), ("evolved", 1): Spent(0.0, ())}
-    assert [len(member.arm.strategy.trials) for member in second.members(failed)] == [1, 1]
+    assert [len(member.arm.strategy.trials) for member in second.members(failed)] == [3, 1], (
+        "a first training that diverged has a price too, and other learning rates may do better"
+    )
+    at_once = {**ended, ("resnet18-once", 0): Spent(0.5, (0.5,))}
+    assert len(second.members(at_once)[0].arm.strategy.trials) == EVOLUTION.evaluations_in_all
     assert arms_in_order(study) == ("resnet18", "evolved")
     assert budgets_of(study, common) == (
         ArmBudget("evolved", 2, EVOLUTION.evaluations_in_all, evolved=True),

@@ -15,6 +15,7 @@ from queue import SimpleQueue
 from typing import TypeAlias
 
 from evosearch.evaluation import EpochRecord, Task
+from workers.allocator import give_back
 from workers.worker.classify import describe
 from workers.worker.recycling import capacity, processor_of
 from workers.worker.service import Broken, Reply, Service
@@ -72,6 +73,7 @@ def main(channel_number: int, payload_number: int, device: str) -> None:
     threading.Thread(target=line.listen, daemon=True).start()
     try:
         service = _make_service(payload_number, device)
+        give_back()  # what the data took that the evaluator does not keep
         ready = Ready(capacity(device), processor_of(device))
     except Exception as error:
         line.send(Broken(describe(error)))
