@@ -3,7 +3,9 @@
 import json
 import lzma
 import re
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -43,6 +45,14 @@ def test_a_published_study_is_read_from_its_file_and_goes_on_in_another_home(pub
     (note,) = [line for line in ended.told if "winner.safetensors" in line]
     assert "trained weights of 2 searches, 'compare/evolved-seed-0' first, are not on this machine" in note
     assert json.loads(published("results", "compare", "--format", "json").out) == whole
+
+
+def test_a_published_study_tells_times_to_the_second(published):
+    Path("plain.db").write_bytes(lzma.decompress(Path("compare.db.xz").read_bytes()))
+    with closing(sqlite3.connect("plain.db")) as connection:
+        times = [at for (at,) in connection.execute("SELECT at FROM events")]
+    assert times
+    assert all(at.is_integer() for at in times)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,9 @@ SUFFIX = ".xz"
 MOST_BYTES = 1 << 30
 """A journal that is longer is none that we compressed: a million evaluations are as much. Else a small file could fill a disk."""
 
+_FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "lc": 2, "pb": 0}]
+"""For texts without alignment, which is most of a journal."""
+
 _PIECE = 1 << 20
 
 
@@ -29,7 +32,7 @@ def compress(file: Path, to: Path) -> None:
         OSError: it cannot be written.
     """
     new_file(to)
-    with file.open("rb") as plain, lzma.open(to, "wb", preset=9 | lzma.PRESET_EXTREME) as packed:
+    with file.open("rb") as plain, lzma.open(to, "wb", filters=_FILTERS) as packed:
         copyfileobj(plain, packed, _PIECE)
 
 

@@ -1,5 +1,5 @@
 """Copies that are handed on: a study, a group or a search with what belongs to it, compressed, which names no machine and no
-place; and how it goes on from one elsewhere.
+place, and tells times to the second; and how it goes on from one elsewhere.
 
 Such a copy is a journal like any other. A table in it that no other journal has, `files`, holds what else a study's table
 rests on: what the audit of its images found, and predictions that are too large for an event.
@@ -23,6 +23,10 @@ from evosearch.storage.journal.rows import SearchRow
 
 _REFERRING = ("best_of", "network", "networks")
 """The keys of a configuration that may name other searches."""
+
+
+PAGE = 16_384
+"""Bytes of a page: large ones cut long texts into fewer pieces, so that more of what is alike is found."""
 
 
 def publish_copy(
@@ -119,6 +123,9 @@ def _complete(copy: Path, files: Mapping[str, bytes]) -> None:
         connection.execute("PRAGMA journal_mode = DELETE")
         connection.execute("CREATE TABLE files (name TEXT PRIMARY KEY, content BLOB NOT NULL)")
         connection.executemany("INSERT INTO files VALUES (?, ?)", sorted(files.items()))
+        # microseconds say nothing to anybody, and do not compress
+        connection.execute("UPDATE events SET at = round(at)")
+        connection.execute(f"PRAGMA page_size = {PAGE}")
         connection.execute("VACUUM")
 
 
@@ -161,8 +168,9 @@ def bring_in(home: Home, copy: Home, name: str) -> tuple[str, ...]:
     return came
 
 
-def _begun(home: Home, name: str) -> float:
-    return next(home.journal.replay(name)).at
+def _begun(home: Home, name: str) -> int:
+    """To the second, as a copy says it."""
+    return round(next(home.journal.replay(name)).at)
 
 
 def _is_of(file: str, names: Sequence[str]) -> bool:
