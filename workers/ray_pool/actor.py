@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from evosearch.data import SearchData
 from evosearch.evaluation import EpochRecord, Evaluator, Task
-from workers.allocator import allocator_environment, c_library
+from workers.allocator import allocator_environment, c_library, give_back
 from workers.ray_pool.environment import without_added
 from workers.slots import thread_environment
 from workers.worker.classify import describe
@@ -89,6 +89,7 @@ class WorkerActor:
         """Make the evaluator for "cpu" or "cuda:0"; here and not in the constructor, whose errors Ray shows at length."""
         try:
             self._service = Service(self._factory(self._data, device), self._upkeep)
+            give_back()  # what the evaluator needed only to begin
             return Ready(capacity(device), processor_of(device))
         except Exception as error:
             return Broken(describe(error))
