@@ -88,19 +88,19 @@ def _listed(name: str, start: ListedTrial, common: Common) -> ArmPlan:
 
 
 def _baselines(study: BaselinesStudy, common: Common, starts: Mapping[str, ListedTrial]) -> tuple[Step, ...]:
-    evolved, given, trials = list[ArmPlan](), list[ArmPlan](), dict[str, ListedTrial]()
+    arms, trials = list[ArmPlan](), dict[str, ListedTrial]()
     for one in study.entries:
         arm = one.name or one.network
         if one.network == EVOLVED:
-            evolved.append(ArmPlan(arm, common.strategy, common.space, common.training))
+            arms.append(ArmPlan(arm, common.strategy, common.space, common.training))
         else:
             trials[arm] = replace(starts[arm], weights=one.weights or starts[arm].weights)
-            given.append(_listed(arm, trials[arm], common))
+            arms.append(_listed(arm, trials[arm], common))
     if study.given == "once":
-        order = [one.name or one.network for one in study.entries]
-        arms = sorted((*evolved, *given), key=lambda arm: order.index(arm.name))
         return (_at_once("networks", arms, study.seeds),)
-    first = [replace(one, name=once_arm(one.name), is_row=False) for one in given]
+    first = [
+        replace(one, name=once_arm(one.name), is_row=False) if one.name in trials else one for one in arms
+    ]
 
     def as_dear(ended: Ended) -> tuple[MemberPlan, ...]:
         found = []
@@ -111,7 +111,7 @@ def _baselines(study: BaselinesStudy, common: Common, starts: Mapping[str, Liste
                 found.append(MemberPlan(_tuned(arm, trial, trainings, common), seed))
         return tuple(found)
 
-    return (_at_once("networks", (*evolved, *first), study.seeds), Step("learning rates", as_dear))
+    return (_at_once("networks", first, study.seeds), Step("learning rates", as_dear))
 
 
 def _paid_for(searched: Spent | None, once: Spent | None, evaluations: int) -> int:

@@ -7,7 +7,7 @@ place of "${NAME}", and nothing where there is none. So each comes with a mark t
 from collections.abc import Mapping
 
 MARK = "EVOSEARCH_NODE_"
-"""Ray 2.60 sets them in alphabetical order, so the marks, of names that come later, see the node's values."""
+"""Ray 2.60 sets them in alphabetical order, so that a mark, which comes before the variable it is of, sees the node's value."""
 
 
 def added(variables: Mapping[str, str]) -> dict[str, str]:
