@@ -35,6 +35,7 @@ def comparison_figure(table: ComparisonTable) -> "Figure":
     figures of what never looked at what an image shows; right, where anything is compared, each one's difference to the reference.
     """
     from matplotlib.figure import Figure  # noqa: PLC0415 - half a second that only pictures need
+    from matplotlib.ticker import MaxNLocator  # noqa: PLC0415 - likewise
 
     figure = Figure(figsize=(11, 2.1 + 0.42 * len(table.rows)), dpi=120, layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
@@ -54,6 +55,7 @@ def comparison_figure(table: ComparisonTable) -> "Figure":
         f"difference to {other}" if table.compares else "nothing to compare with", parse_math=False
     )
     for axes in (left, right):
+        axes.xaxis.set_major_locator(MaxNLocator(6))  # more of them touch each other
         axes.grid(axis="x", alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
     figure.suptitle(f"{printable(table.facts.name)}: means over the seeds, 95 % intervals", parse_math=False)
