@@ -47,7 +47,7 @@ test: install ## All tests but studies, chaos and network
 test-fast: install ## Tests that start neither Ray nor a long search
 	@$(BIN)/python -m pytest -m "not ray and not slow and not studies and not chaos and not network"
 
-test-studies: install ## The three studies on real networks, each killed once and resumed (a minute)
+test-studies: install ## Studies on real networks, each killed once and resumed (three minutes)
 	@$(BIN)/python -m pytest tests/test_killed_studies.py -m studies
 
 test-chaos: install ## Kill, freeze, drain and starve workers, nodes, disks and drivers (12 minutes)
