@@ -159,9 +159,8 @@ def recall_under_the_wrong_key(patch: Patch) -> Doubles:
         if isinstance(fact, Finished):
             head, key = head_of(before.open[fact.trial]), before.open[fact.trial].key
             alike = {one.key for one in after.open.values() if head_of(one) == head}
-            return replace(
-                after, remembered={**dict.fromkeys(alike, after.remembered[key]), **after.remembered}
-            )
+            remembered = {**dict.fromkeys(alike, after.remembered[key]), **after.remembered}
+            return state.indexed(replace(after, remembered=remembered))
         return after
 
     def head_of(one: OpenTrial) -> object:
@@ -177,9 +176,8 @@ def a_reopened_candidate_is_finished_twice(patch: Patch) -> Doubles:
             return after
         search = plan.strategy.reopen(before.search, {TrialId(number) for number in before.progress.scores})
         again = {one.id: OpenTrial(one, plan.key(one), plan.size(one)) for one in plan.strategy.ask(search)}
-        return replace(
-            after, search=search, progress=plan.strategy.progress(search), open=again, remembered={}
-        )
+        progress = plan.strategy.progress(search)
+        return state.indexed(replace(after, search=search, progress=progress, open=again, remembered={}))
 
     folded(patch, all_of_them)
     return Doubles()

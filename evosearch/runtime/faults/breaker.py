@@ -5,12 +5,12 @@ process after another, count once. A node that goes away as a whole is not sick 
 gone, and may well do it when it is back.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import assert_never
 
 from evosearch.evaluation import Failure, FailureKind
 from evosearch.runtime.faults.policy import policy_of
+from evosearch.runtime.frozen import having, without
 from evosearch.runtime.machine.fleet import Fleet, Losses, TaskName
 from evosearch.runtime.pool import (
     PoolChanged,
@@ -35,12 +35,13 @@ def with_pool(fleet: Fleet, event: PoolEvent, task: TaskName | None) -> Fleet:
         case WorkerJoined(worker):
             if worker.node in fleet.excluded:
                 return fleet
-            return replace(fleet, workers={**fleet.workers, worker.name: worker})
+            return replace(fleet, workers=having(fleet.workers, worker.name, worker))
         case TaskDone(worker, _, result, leaves):
             gone = leaves or worker.node in fleet.excluded
             if not isinstance(result, Failure) and task is not None:
-                fleet = replace(fleet, losses=_without(fleet.losses, worker.node))
-                fleet = replace(fleet, shunned={one: n for one, n in fleet.shunned.items() if one != task})
+                fleet = replace(
+                    fleet, losses=without(fleet.losses, worker.node), shunned=without(fleet.shunned, task)
+                )
             return _leave(fleet, worker) if gone else fleet
         case WorkerLeft(worker, kind, _, node_lost):
             known = fleet.losses.get(worker.node, Losses())
@@ -50,12 +51,12 @@ def with_pool(fleet: Fleet, event: PoolEvent, task: TaskName | None) -> Fleet:
                 return fleet
             devices = (worker.device,) * (2 if kind is FailureKind.WORKER_LOST else 1)
             shunned = (*fleet.shunned.get(task, ()), *devices)
-            fleet = replace(fleet, shunned={**fleet.shunned, task: shunned})
+            fleet = replace(fleet, shunned=having(fleet.shunned, task, shunned))
             of_worker = policy_of(kind).of_workers and not node_lost
             if not of_worker or worker.name in known.witnesses or task in known.tasks:
                 return fleet
             counted = Losses(known.count + 1, present, known.tasks | {task})
-            return replace(fleet, losses={**fleet.losses, worker.node: counted})
+            return replace(fleet, losses=having(fleet.losses, worker.node, counted))
         case WorkerProgressed() | PoolChanged():
             return fleet
     assert_never(event)
@@ -63,8 +64,10 @@ def with_pool(fleet: Fleet, event: PoolEvent, task: TaskName | None) -> Fleet:
 
 def node_to_close(fleet: Fleet) -> str | None:
     """A node that has failed too often, if another one can go on without it."""
-    others = {worker.node for worker in fleet.workers.values()} - fleet.excluded
     failing = [n for n, one in fleet.losses.items() if one.count >= LOSSES and n not in fleet.excluded]
+    if not failing:
+        return None
+    others = {worker.node for worker in fleet.workers.values()} - fleet.excluded
     return next((node for node in failing if others - {node}), None)
 
 
@@ -76,8 +79,4 @@ def closed(fleet: Fleet, node: str) -> Fleet:
 
 
 def _leave(fleet: Fleet, worker: Worker) -> Fleet:
-    return replace(fleet, workers={n: w for n, w in fleet.workers.items() if n != worker.name})
-
-
-def _without(losses: Mapping[str, Losses], node: str) -> dict[str, Losses]:
-    return {other: one for other, one in losses.items() if other != node}
+    return replace(fleet, workers=without(fleet.workers, worker.name))

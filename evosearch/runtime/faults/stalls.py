@@ -13,6 +13,7 @@ from evosearch.evaluation import (
     TrainingTask,
     TrialId,
 )
+from evosearch.runtime.frozen import having, without
 from evosearch.runtime.pool import (
     PoolChanged,
     PoolEvent,
@@ -35,28 +36,26 @@ class LiveTrainings:
 
     def began(self, worker: Worker, search: str, trial: TrialId, task: Task) -> "LiveTrainings":
         """The worker was given a task."""
-        kept = {other: one for other, one in self.by_worker.items() if other != worker}
         match task:
             case TrainingTask():
-                kept[worker] = search, LiveCurve(trial, task.last_epoch, ())
+                epochs = task.last_epoch
             case FeaturesTask():
-                kept[worker] = search, LiveCurve(trial, task.settings.epochs, ())
+                epochs = task.settings.epochs
             case MasksTask() | PredictionTask():
-                pass
-        return LiveTrainings(kept)
+                return LiveTrainings(without(self.by_worker, worker))
+        return LiveTrainings(having(self.by_worker, worker, (search, LiveCurve(trial, epochs, ()))))
 
     def heard(
         self, events: Sequence[PoolEvent]
     ) -> tuple["LiveTrainings", Mapping[str, tuple[LiveCurve, ...]]]:
         """What `events` of one moment report of trainings that have not ended with them, by search."""
-        ended = {freed(event) for event in events}
-        kept = {worker: one for worker, one in self.by_worker.items() if worker not in ended}
+        kept = without(self.by_worker, *(worker for event in events if (worker := freed(event))))
         told: dict[str, tuple[LiveCurve, ...]] = {}
         for event in events:
             if isinstance(event, WorkerProgressed) and event.curve and event.worker in kept:
                 search, before = kept[event.worker]
                 curve = replace(before, curve=event.curve, known=len(before.curve))
-                kept[event.worker] = search, curve
+                kept = having(kept, event.worker, (search, curve))
                 told[search] = (*told.get(search, ()), curve)
         return LiveTrainings(kept), told
 
@@ -92,21 +91,21 @@ class StallDetector:
     """What is known of the progress of busy workers. Seconds of one clock."""
 
     begun: Mapping[Worker, float] = field(default_factory=dict)
-    """Since when each busy worker has had its task."""
+    """Since when each busy worker has had its task, the first one first."""
     moved: Mapping[Worker, float] = field(default_factory=dict)
-    """When each of them last made progress."""
+    """When each of them last made progress, the first one first."""
     heard: float | None = None
     """When somebody last listened to workers; None: not yet."""
 
     def began(self, worker: Worker, now: float) -> "StallDetector":
         """The worker was given a task."""
-        return replace(self, begun={**self.begun, worker: now}, moved={**self.moved, worker: now})
+        return replace(self, begun=_last(self.begun, worker, now), moved=_last(self.moved, worker, now))
 
     def saw(self, event: PoolEvent, now: float) -> "StallDetector":
         """The pool reported `event`."""
         match event:
             case WorkerProgressed(worker):
-                return replace(self, moved={**self.moved, worker: now}) if worker in self.begun else self
+                return replace(self, moved=_last(self.moved, worker, now)) if worker in self.begun else self
             case TaskDone(worker) | WorkerLeft(worker):
                 return self.without(worker)
             case WorkerJoined() | PoolChanged():
@@ -115,18 +114,21 @@ class StallDetector:
 
     def listened(self, now: float) -> "StallDetector":
         """Somebody listens to workers now; where nobody did for longer than `PAUSE_SECONDS`, no time has passed."""
-        gap = 0.0 if self.heard is None or now - self.heard <= PAUSE_SECONDS else now - self.heard
+        if self.heard is None or now - self.heard <= PAUSE_SECONDS:
+            return replace(self, heard=now)
+        gap = now - self.heard
         begun = {worker: at + gap for worker, at in self.begun.items()}
         return StallDetector(begun, {worker: at + gap for worker, at in self.moved.items()}, now)
 
     def without(self, worker: Worker) -> "StallDetector":
         """The worker is free, gone or given up."""
-        begun = {other: at for other, at in self.begun.items() if other != worker}
-        moved = {other: at for other, at in self.moved.items() if other != worker}
-        return replace(self, begun=begun, moved=moved)
+        return replace(self, begun=without(self.begun, worker), moved=without(self.moved, worker))
 
     def overdue(self, limits: TimeLimits, now: float) -> tuple[Overdue, ...]:
         """Who is to be stopped at `now`."""
+        first, stillest = (next(iter(times.values()), now) for times in (self.begun, self.moved))
+        if now - stillest <= limits.stall and (limits.hard is None or now - first <= limits.hard):
+            return ()
         late = []
         for worker, since in self.begun.items():
             if limits.hard is not None and now - since > limits.hard:
@@ -138,3 +140,8 @@ class StallDetector:
                 )
                 late.append(Overdue(worker, FailureKind.WORKER_LOST, text))
         return tuple(late)
+
+
+def _last(times: Mapping[Worker, float], worker: Worker, now: float) -> Mapping[Worker, float]:
+    """`times` with `now` for `worker`, at the end, so that they stay in order."""
+    return having(without(times, worker), worker, now)

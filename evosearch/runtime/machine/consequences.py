@@ -109,11 +109,7 @@ def consequences(plan: Plan, state: DriverState) -> tuple[Event, ...]:
         return born
     if progress.best is not None and progress.best[0].number != state.verdict:
         return (VerdictReached(progress.best[0].number),)
-    running = set(state.running.values())
-    known = (trial for trial, one in state.open.items() if one.key in state.remembered)
-    recalled = min(
-        (trial for trial in known if trial not in running), key=lambda one: one.place, default=None
-    )
+    recalled = min(_recallable(state), key=lambda one: one.place, default=None)
     if recalled:  # one at a time: with it a generation may end, and what follows from that comes first
         return (_recalled(state, recalled),)
     if plan.strategy.finished(state.search):
@@ -129,12 +125,19 @@ def consequences(plan: Plan, state: DriverState) -> tuple[Event, ...]:
     return ()
 
 
+def _recallable(state: DriverState) -> frozenset[TrialId]:
+    """Open trials whose outcome is known, and that nobody trains."""
+    return state.known.difference(state.running.values()) if state.known else state.known
+
+
 def _newcomers(plan: Plan, state: DriverState) -> tuple[Event, ...]:
     """Births, and the generation that starts with them; nothing where all that are asked for are born."""
     progress = state.progress
     born = _births(plan, state, plan.strategy.ask(state.search)) if progress.asked > state.births else ()
+    if progress.generation == state.announced and not born:
+        return born
     members = tuple(member.number for member in progress.members)
-    if progress.generation == state.announced and not (born and members != state.population):
+    if progress.generation == state.announced and members == state.population:
         return born
     # Too many of its immigrants may have failed already, when they were trained early.
     reason = _too_many(state, _failed(state))

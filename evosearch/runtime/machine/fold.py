@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar, assert_never
+from typing import Any, assert_never
 
 from evosearch.errors import JournalError
 from evosearch.evaluation import (
@@ -17,6 +17,7 @@ from evosearch.evaluation import (
     TrialId,
 )
 from evosearch.genome import Operation
+from evosearch.runtime.frozen import having, without
 from evosearch.runtime.machine.plan import Plan, Size
 from evosearch.runtime.scheduling.costs import Timings
 from evosearch.search import SearchProgress
@@ -41,9 +42,6 @@ from evosearch.storage import (
     TestReadingFailed,
     VerdictReached,
 )
-
-Key = TypeVar("Key")
-Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +92,10 @@ class DriverState:
     """Trials that were ever born."""
     open: Mapping[TrialId, OpenTrial] = field(default_factory=dict)
     """Trials that are born and have no outcome."""
+    alike: Mapping[str, tuple[TrialId, ...]] = field(default_factory=dict)
+    """The same by key, in the order of their births. Follows from `open`."""
+    known: frozenset[TrialId] = frozenset()
+    """Those of them whose keys are remembered. Follows from `open` and `remembered`."""
     unproved: bool = False
     """Some of the open trials have not been held against what the strategy asks for."""
     attempts: Mapping[TrialId, int] = field(default_factory=dict)
@@ -216,18 +218,23 @@ def _with_trial(
         case Born():
             return _born(plan, state, fact.trial)
         case Dispatched(_, attempt, worker):
-            attempts = {**state.attempts, fact.trial: attempt}
-            running = {**state.running, worker: fact.trial}
+            attempts = having(state.attempts, fact.trial, attempt)
+            running = having(state.running, worker, fact.trial)
             # a search that goes on is no stopped one, also where a stop left nothing to reopen
             return replace(state, attempts=attempts, running=running, stopped=False)
         case Finished(_, _, worker, success):
-            one = state.open[fact.trial]
-            remembered = {**state.remembered, one.key: (fact.trial, without_details(success))}
-            timings = state.timings.with_one(one.size.work, success.seconds) if one.size else state.timings
-            freed = replace(_freed(state, worker), remembered=remembered, timings=timings)
+            one, unread = state.open[fact.trial], state.unread
             if fact.weights and isinstance(success, Success):
-                unread = Unread(one.trial, success, fact.weights, fact.node, fact.attempt)
-                freed = replace(freed, unread={**state.unread, fact.trial: unread})
+                left = Unread(one.trial, success, fact.weights, fact.node, fact.attempt)
+                unread = having(unread, fact.trial, left)
+            freed = replace(
+                state,
+                running=without(state.running, worker),
+                remembered=having(state.remembered, one.key, (fact.trial, without_details(success))),
+                known=state.known.union(state.alike[one.key]),
+                timings=state.timings.with_one(one.size.work, success.seconds) if one.size else state.timings,
+                unread=unread,
+            )
             return _closed(plan, freed, fact.trial, success, trained=True)
         case Recalled():
             _, known = state.remembered[state.open[fact.trial].key]
@@ -248,15 +255,14 @@ def _with_reading(state: DriverState, fact: TestReadingBegun | TestReadingFailed
     one = state.unread[trial]
     match fact:
         case TestReadingBegun():
-            begun = {**state.unread, trial: replace(one, attempt=fact.attempt)}
-            return replace(state, unread=begun, running={**state.running, fact.worker: trial})
+            begun = having(state.unread, trial, replace(one, attempt=fact.attempt))
+            return replace(state, unread=begun, running=having(state.running, fact.worker, trial))
         case TestReadingFailed(_, _, _, worker, failure):
             kinds = one.failures if failure.node_lost else (*one.failures, failure.kind)
-            return replace(
-                _freed(state, worker), unread={**state.unread, trial: replace(one, failures=kinds)}
-            )
+            failed = having(state.unread, trial, replace(one, failures=kinds))
+            return replace(_freed(state, worker), unread=failed)
         case TestRead():
-            return replace(_freed(state, fact.worker), unread=_without(state.unread, {trial}))
+            return replace(_freed(state, fact.worker), unread=without(state.unread, trial))
     assert_never(fact)
 
 
@@ -274,7 +280,23 @@ def without_details(success: Measured) -> Measured:
 
 def _born(plan: Plan, state: DriverState, trial: Trial) -> DriverState:
     one = OpenTrial(trial, plan.key(trial), plan.size(trial))
-    return replace(state, births=state.births + 1, open={**state.open, trial.id: one}, unproved=True)
+    return replace(
+        state,
+        births=state.births + 1,
+        open=having(state.open, trial.id, one),
+        alike=having(state.alike, one.key, (*state.alike.get(one.key, ()), trial.id)),
+        known=state.known | {trial.id} if one.key in state.remembered else state.known,
+        unproved=True,
+    )
+
+
+def indexed(state: DriverState) -> DriverState:
+    """The state, with what follows from its other fields computed from nothing."""
+    alike: dict[str, tuple[TrialId, ...]] = {}
+    for trial, one in state.open.items():
+        alike[one.key] = (*alike.get(one.key, ()), trial)
+    known = frozenset(trial for trial, one in state.open.items() if one.key in state.remembered)
+    return replace(state, alike=alike, known=known)
 
 
 def _announced(plan: Plan, state: DriverState, fact: GenerationStarted) -> DriverState:
@@ -340,14 +362,18 @@ def _closed(
     state = _proved(plan, state)
     failure = outcome.kind if isinstance(outcome, Failure) else None
     search = plan.strategy.tell(state.search, {trial: outcome})
+    key = state.open[trial].key
+    others = tuple(one for one in state.alike[key] if one != trial)
     return replace(
         state,
         search=search,
         progress=plan.strategy.progress(search),
-        open=_without(state.open, {trial}),
-        attempts=state.attempts if failure else _without(state.attempts, {trial}),
-        failures=_without(state.failures, {trial}),
-        failed={**state.failed, trial: failure} if failure else state.failed,
+        open=without(state.open, trial),
+        alike=having(state.alike, key, others) if others else without(state.alike, key),
+        known=state.known - {trial},
+        attempts=state.attempts if failure else without(state.attempts, trial),
+        failures=without(state.failures, trial),
+        failed=having(state.failed, trial, failure) if failure else state.failed,
         ended=state.ended + 1,
         concluded=state.concluded + trained,
         errors=state.errors + (failure is FailureKind.ERROR),
@@ -356,7 +382,7 @@ def _closed(
 
 def _failed(state: DriverState, trial: TrialId, kind: FailureKind) -> DriverState:
     failures = (*state.failures.get(trial, ()), kind)
-    return replace(state, failures={**state.failures, trial: failures})
+    return replace(state, failures=having(state.failures, trial, failures))
 
 
 def _reopened(plan: Plan, state: DriverState, trials: frozenset[TrialId]) -> DriverState:
@@ -366,7 +392,7 @@ def _reopened(plan: Plan, state: DriverState, trials: frozenset[TrialId]) -> Dri
     # What could not read is trained again, and must not be recalled from itself.
     untrained = state.unread.keys() & again.keys()
     remembered = {key: one for key, one in state.remembered.items() if one[0] not in untrained}
-    return replace(
+    reopened = replace(
         state,
         search=search,
         progress=plan.strategy.progress(search),
@@ -375,15 +401,16 @@ def _reopened(plan: Plan, state: DriverState, trials: frozenset[TrialId]) -> Dri
             **{one.id: OpenTrial(one, plan.key(one), plan.size(one)) for one in again.values()},
         },
         attempts={**state.attempts, **{trial: state.unread[trial].attempt for trial in untrained}},
-        failures=_without(state.failures, trials),
-        failed=_without(state.failed, trials),
+        failures=without(state.failures, *trials),
+        failed=without(state.failed, *trials),
         remembered=remembered if untrained else state.remembered,
-        unread=_without(state.unread, trials),
+        unread=without(state.unread, *trials),
         ended=state.ended - len(again),
         concluded=state.concluded - len(again),
         errors=state.errors - sum(state.failed.get(trial) is FailureKind.ERROR for trial in again),
         stopped=False,
     )
+    return indexed(reopened)
 
 
 def trials_again(plan: Plan, state: DriverState, trials: Iterable[TrialId]) -> Mapping[TrialId, Trial]:
@@ -396,9 +423,4 @@ def trials_again(plan: Plan, state: DriverState, trials: Iterable[TrialId]) -> M
 
 
 def _freed(state: DriverState, worker: str) -> DriverState:
-    return replace(state, running=_without(state.running, {worker}))
-
-
-def _without(mapping: Mapping[Key, Value], keys: Iterable[Key]) -> dict[Key, Value]:
-    dropped = set(keys)
-    return {key: value for key, value in mapping.items() if key not in dropped}
+    return replace(state, running=without(state.running, worker))

@@ -18,6 +18,7 @@ from evosearch.runtime import (
     replay,
     step,
 )
+from evosearch.runtime.machine.fold import indexed
 from evosearch.runtime.scheduling.order import assignments
 
 LOST, CRASHED, OUT_OF_MEMORY = FailureKind.WORKER_LOST, FailureKind.CRASHED, FailureKind.OUT_OF_MEMORY
@@ -99,7 +100,7 @@ def test_a_dead_node_costs_an_evaluation_one_attempt_however_many_workers_it_had
     workers = [worker("dead", serial) for serial in range(8)]
     fleet, _ = step(fleet, WorkerJoined(workers[0]))
     (search, trial), state = fleet.running["dead-0"], fleet.members["small"].state
-    only = replace(state, open={trial: state.open[trial]})
+    only = indexed(replace(state, open={trial: state.open[trial]}))
     fleet = replace(fleet.with_state(search, only), workers={one.name: one for one in workers})
     fleet, _ = step(fleet, *(WorkerLeft(one, LOST, "gone") for one in workers))
     assert fleet.members[search].state.failures == {trial: (LOST,)}
