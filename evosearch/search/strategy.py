@@ -42,7 +42,8 @@ class Strategy(Protocol[State]):
         """The trials that may be trained now and have no outcome, by number; of a generational strategy all of the
         generation's.
 
-        `early`: then also the next generation's immigrants without one, whose genes depend on no result.
+        `early`: then also the next generation's immigrants without one, whose genes depend on no result: as long as the
+        generation and `asked` of `progress` are the same, no others come to them.
         """
         ...
 

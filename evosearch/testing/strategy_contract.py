@@ -137,6 +137,14 @@ class ReplayContract(ABC):
             assert strategy.progress(state) == strategy.progress(before)
             assert state == before
 
+    def test_nothing_comes_to_what_is_asked_for_early_before_the_generation_or_asked_changes(self) -> None:
+        strategy = self.make_strategy(GENERATIONS)
+        state, first = strategy.start(), dict[tuple[int, int], set[TrialId]]()
+        while asked := strategy.ask(state):
+            progress, early = strategy.progress(state), {one.id for one in strategy.ask(state, early=True)}
+            assert early <= first.setdefault((progress.generation, progress.asked), early)
+            state = strategy.tell(state, outcomes_of(asked[:1]))
+
     def test_telling_leaves_the_state_and_the_told_outcomes_alone(self) -> None:
         strategy = self.make_strategy(GENERATIONS)
         for state, asked in rounds(strategy):

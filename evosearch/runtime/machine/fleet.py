@@ -1,13 +1,16 @@
 """The searches that one driver runs side by side, and the workers they share."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from evosearch.evaluation import TrialId
+from evosearch.runtime.frozen import having
 from evosearch.runtime.machine.fold import DriverState
 from evosearch.runtime.machine.plan import Plan
 from evosearch.runtime.pool import Worker
+from evosearch.runtime.scheduling.survey import Survey
+from evosearch.storage import Event
 
 TaskName: TypeAlias = tuple[str, TrialId]
 """A search of the fleet, and a trial of it."""
@@ -23,6 +26,10 @@ class Member:
     """Its driver's state."""
     term: int = 0
     """Of its driver, for what attempts leave behind."""
+    asked_early: tuple[int, int] | None = None
+    """The generation, and how many trials were asked for by then, when its strategy was last asked for early ones: until these
+    change, it has no others.
+    """
 
 
 @dataclass(frozen=True)
@@ -53,6 +60,8 @@ class Fleet:
     """Devices on which a task, as (search, trial), lost its worker: once for each process that died
     there, twice where it was the machine's fault.
     """
+    survey: Survey = field(default_factory=Survey, compare=False, repr=False)
+    """A memory of what follows from the others, see `surveyed`."""
 
     @classmethod
     def of(cls, *members: Member) -> "Fleet":
@@ -80,7 +89,21 @@ class Fleet:
                 return name, trial
         return None
 
-    def with_state(self, name: str, state: DriverState) -> "Fleet":
-        """This fleet with another state of the search `name`."""
-        member = replace(self.members[name], state=state)
-        return replace(self, members={**self.members, name: member})
+    def surveyed(self) -> Survey:
+        """Who is idle where, and what waits, as this fleet stands."""
+        states = {name: member.state for name, member in self.members.items()}
+        self.survey.look(states, self.workers, self.excluded)
+        return self.survey
+
+    def with_state(self, name: str, state: DriverState, facts: Iterable[Event] = ()) -> "Fleet":
+        """This fleet with another state of the search `name`, to which `facts` led."""
+        if facts:
+            self.survey.note(name, self.members[name].state, state, facts)
+        return self._with_member(name, replace(self.members[name], state=state))
+
+    def having_asked_early(self, name: str, asked: tuple[int, int]) -> "Fleet":
+        """This fleet when the search `name` was asked for early trials, as in `Member`."""
+        return self._with_member(name, replace(self.members[name], asked_early=asked))
+
+    def _with_member(self, name: str, member: Member) -> "Fleet":
+        return replace(self, members=having(self.members, name, member))

@@ -149,12 +149,16 @@ class _Turn:
     @property
     def workers_idle(self) -> bool:
         """Whether somebody has nothing to do."""
-        return not self.fleet.halted and len(self.fleet.running) < len(self.fleet.workers)
+        busy = sum(len(member.state.running) for member in self.fleet.members.values())
+        return not self.fleet.halted and busy < len(self.fleet.workers)
 
     def bear_early(self) -> None:
-        """Let every search's next immigrants be born now."""
+        """Let every search's next immigrants be born now, unless they were asked for already."""
         for name, member in self._going_on():
-            self._tell(name, early_births(member.plan, member.state))
+            asked = member.state.progress.generation, member.state.progress.asked
+            if asked != member.asked_early:
+                self._tell(name, early_births(member.plan, member.state))
+                self.fleet = self.fleet.having_asked_early(name, asked)
 
     def assign(self) -> None:
         """Give free workers what waits: readings first, which take seconds, then trainings."""
@@ -205,8 +209,9 @@ class _Turn:
 
     def _add(self, name: str, facts: Iterable[Event]) -> None:
         member = self.fleet.members[name]
-        state, known = member.state, self._facts.setdefault(name, [])
+        state, added = member.state, []
         for fact in facts:
-            known.append(fact)
+            added.append(fact)
             state = evolve(member.plan, state, fact)
-        self.fleet = self.fleet.with_state(name, state)
+        self._facts.setdefault(name, []).extend(added)
+        self.fleet = self.fleet.with_state(name, state, added)

@@ -2,19 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from heapq import heapify, heappop
-from typing import TypeAlias
 
-from evosearch.evaluation import FailureKind, Trial, TrialId
-from evosearch.runtime.faults.policy import must_run_alone
+from evosearch.evaluation import Trial, TrialId
 from evosearch.runtime.machine.fleet import Fleet
-from evosearch.runtime.machine.fold import DriverState
 from evosearch.runtime.pool import Worker
+from evosearch.runtime.scheduling.backlog import Backlog
 from evosearch.runtime.scheduling.costs import Timings
 from evosearch.runtime.scheduling.placement import Demand, FreeDevices
-
-_Place: TypeAlias = tuple[bool, bool, float, tuple[int, float], str]
-"""Not alone, early, minus seconds, trial, search: the lowest is dispatched first."""
+from evosearch.runtime.scheduling.survey import demand_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +34,25 @@ def waiting(fleet: Fleet) -> Iterator[Waiting]:
     Of equal trials of a search only the lowest number is trained; the others wait for its fitness. Only as much
     is sorted as is taken: thousands may wait for one free worker.
     """
+    return _ranked(fleet, fleet.surveyed().backlog)
+
+
+def _ranked(fleet: Fleet, backlog: Backlog) -> Iterator[Waiting]:
     timings = sum((member.state.timings for member in fleet.members.values()), Timings())
-    queue = [place for name in fleet.members for place in _places(fleet, name, timings)]
-    heapify(queue)
-    while queue:
-        yield _at(fleet, heappop(queue))
+    for tier, minus_seconds, _, search, trial in backlog.ranked(timings):
+        state = fleet.members[search].state
+        need = demand_of(state, trial, fleet.shunned.get((search, trial), ()))
+        yield Waiting(search, state.open[trial].trial, -minus_seconds, tier % 2 == 1, need)
 
 
 def assignments(fleet: Fleet) -> tuple[tuple[Worker, Waiting], ...]:
     """What to dispatch now, each to a free worker; `FreeDevices` decides which of them suits it."""
-    free = FreeDevices(fleet, _running_demands(fleet))
+    survey = fleet.surveyed()
+    if not survey.backlog or not survey.devices.with_idle:
+        return ()
+    free = FreeDevices(survey.devices)
     chosen: list[tuple[Worker, Waiting]] = []
-    for one in waiting(fleet) if free.open else ():
+    for one in _ranked(fleet, survey.backlog) if free.open else ():
         worker = free.take(one.need)
         if worker is not None:
             chosen.append((worker, one))
@@ -66,6 +68,8 @@ def readings(fleet: Fleet) -> Iterator[tuple[Worker, str, TrialId]]:
     them, and where that machine is not there: then they are on a disk that it may share, or the reading fails and says so.
     What must run alone on its device is not disturbed.
     """
+    if not any(member.state.unread and not member.state.halted for member in fleet.members.values()):
+        return
     busy = set(fleet.running)
     alone = {
         fleet.workers[name].device
@@ -87,49 +91,10 @@ def readings(fleet: Fleet) -> Iterator[tuple[Worker, str, TrialId]]:
                 yield worker, name, trial
 
 
-def _places(fleet: Fleet, name: str, timings: Timings) -> Iterator[_Place]:
-    state = fleet.members[name].state
-    if state.halted:
-        return
-    predict, generation = timings.predictor(), state.progress.generation
-    first = _first_of_equals(state)
-    for key in {state.open[trial].key for trial in state.running.values() if trial in state.open}:
-        del first[key]
-    for trial in first.values():
-        one = state.open[trial]
-        early = one.trial.candidate.generation > generation
-        seconds = float("inf") if one.size is None else predict(one.size.work)
-        yield not _is_alone(state, trial), early, -seconds, trial.place, name
-
-
-def _first_of_equals(state: DriverState) -> dict[str, TrialId]:
-    return {
-        state.open[trial].key: trial
-        for trial in sorted(state.open, key=lambda trial: trial.place, reverse=True)
-    }
-
-
-def _at(fleet: Fleet, place: _Place) -> Waiting:
-    _, early, minus_seconds, (number, until), name = place
-    state, trial = fleet.members[name].state, TrialId(number, None if until == float("inf") else int(until))
-    need = _need(state, trial, fleet.shunned.get((name, trial), ()))
-    return Waiting(name, state.open[trial].trial, -minus_seconds, early, need)
-
-
-def _need(state: DriverState, trial: TrialId, shunned: tuple[str, ...] = ()) -> Demand:
-    size = state.open[trial].size
-    doubtful = size is None or FailureKind.OUT_OF_MEMORY in state.failures.get(trial, ())
-    return Demand(size.peak if size else 0, _is_alone(state, trial), doubtful, shunned)
-
-
-def _is_alone(state: DriverState, trial: TrialId) -> bool:
-    return trial in state.failures and must_run_alone(state.failures[trial])
-
-
 def _running_demands(fleet: Fleet) -> Mapping[str, Demand]:
     """What runs, by worker name."""
     return {
-        worker: _need(state, trial)
+        worker: demand_of(state, trial)
         for state in (member.state for member in fleet.members.values())
         for worker, trial in state.running.items()
         if trial in state.open

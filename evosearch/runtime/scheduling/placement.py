@@ -2,13 +2,15 @@
 any device there is holds what a configuration allows.
 """
 
+from bisect import insort
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
+from heapq import heapify, heappop, heappush
+from typing import TypeAlias
 
 from evosearch.blueprint import SizeLimits
 from evosearch.errors import CannotRunError
-from evosearch.runtime.machine.fleet import Fleet
 from evosearch.runtime.machine.plan import Plan
 from evosearch.runtime.pool import Worker, node_of
 
@@ -35,18 +37,73 @@ class Demand:
 
 
 @dataclass
-class _Device:
-    """`memory`: bytes, 0 where it is not known. `share`: of each of its workers. `idle`: by name, in order."""
+class Device:
+    """What workers share. Changed as they get and end work."""
 
     name: str
+    """As their `Worker.device`."""
     memory: float
+    """Bytes, 0 where it is not known."""
     share: float = float("inf")
+    """Of it, for each worker."""
     workers: int = 0
+    """How many there are."""
     idle: list[Worker] = field(default_factory=list)
+    """Those that have nothing to do, by name."""
+    closed_by: set[str] = field(default_factory=set)
+    """Names of those whose work has the device for itself."""
 
     @property
     def busy(self) -> int:
+        """How many of its workers have something to do."""
         return self.workers - len(self.idle)
+
+
+class Devices:
+    """All devices of nodes that are not closed, and what their workers do, kept from step to step."""
+
+    def __init__(self, workers: Mapping[str, Worker], excluded: Set[str] = frozenset()) -> None:
+        """`workers`: by name, all idle. `excluded`: closed nodes."""
+        self.by_name: dict[str, Device] = {}
+        self.with_idle: set[str] = set()
+        self._workers = {n: worker for n, worker in sorted(workers.items()) if worker.node not in excluded}
+        for worker in self._workers.values():
+            device = self.by_name.setdefault(worker.device, Device(worker.device, worker.memory or 0.0))
+            device.workers += 1
+            device.idle.append(worker)
+        for device in self.by_name.values():
+            if device.memory:
+                device.share = device.memory / device.workers - CONTEXT
+        self.with_idle.update(self.by_name)
+        self.largest_share = max((device.share for device in self.by_name.values()), default=0.0)
+        self.largest_memory = max((device.memory for device in self.by_name.values()), default=0.0)
+
+    def give(self, name: str, need: Demand | None) -> None:
+        """The worker of that name has something to do, which asks for so much; None: for nothing that counts."""
+        self.free(name)
+        if (worker := self._workers.get(name)) is None:
+            return
+        device = self.by_name[worker.device]
+        device.idle.remove(worker)
+        if not device.idle:
+            self.with_idle.discard(device.name)
+        if need and (need.alone or need.peak > device.share):
+            device.closed_by.add(name)
+
+    def free(self, name: str) -> None:
+        """It has nothing to do."""
+        if (worker := self._workers.get(name)) is None:
+            return
+        device = self.by_name[worker.device]
+        device.closed_by.discard(name)
+        if worker not in device.idle:
+            insort(device.idle, worker, key=lambda one: one.name)
+            self.with_idle.add(device.name)
+
+    def open(self) -> dict[str, Device]:
+        """Copies of those with an idle worker that nothing has for itself."""
+        found = (self.by_name[name] for name in self.with_idle)
+        return {one.name: replace(one, idle=list(one.idle)) for one in found if not one.closed_by}
 
 
 class FreeDevices:
@@ -58,26 +115,19 @@ class FreeDevices:
     rather waits for another node than go back to one that it shuns for a second time.
 
     Args:
-        fleet: the workers, of which closed nodes' get nothing.
-        running: what runs, by worker name.
+        devices: as they stand; they are not changed.
     """
 
-    def __init__(self, fleet: Fleet, running: Mapping[str, Demand]) -> None:
-        self._devices = _devices(fleet)
-        self._largest_share = max((device.share for device in self._devices.values()), default=0.0)
-        self._largest_memory = max((device.memory for device in self._devices.values()), default=0.0)
+    def __init__(self, devices: Devices) -> None:
+        self._devices = devices
         self._keeps_clear = False
         self._full = {whole: float("inf") for whole in (False, True)}
-        closed = {
-            worker.device
-            for name, need in running.items()
-            if (worker := fleet.workers.get(name))
-            and (device := self._devices.get(worker.device))
-            and (need.alone or need.peak > device.share)
-        }
-        self._open = {
-            name: device for name, device in self._devices.items() if device.idle and name not in closed
-        }
+        self._open = devices.open()
+        self._ready: dict[float, list[_Ready]] = {}
+        for device in self._open.values():
+            self._ready.setdefault(device.share, []).append(_ready(device))
+        for heap in self._ready.values():
+            heapify(heap)
 
     @property
     def open(self) -> bool:
@@ -90,16 +140,14 @@ class FreeDevices:
         least = self._least(need, whole)
         if not need.shunned and least >= self._full[whole]:  # what asked for less found nothing
             return None
-        aversion = _Aversion(need.shunned)
-        fitting = self._fitting(whole, least, aversion)
-        worker = (self._take_whole if whole else self._take_one)(fitting, aversion)
+        worker = (self._take_whole if whole else self._take_one)(least, _Aversion(need.shunned))
         if worker is None and not need.shunned:
             self._full[whole] = least
         return worker
 
     def _is_whole(self, need: Demand) -> bool:
         """Whether it takes a device for itself."""
-        return need.alone or need.peak > self._largest_share
+        return need.alone or need.peak > self._devices.largest_share
 
     def _least(self, need: Demand, whole: bool) -> float:
         """The share, or memory, that a device must have at least: what holds it; where none does, or nobody knows what
@@ -107,31 +155,48 @@ class FreeDevices:
         """
         if not whole:
             return need.peak
-        held = not need.doubtful and need.peak + CONTEXT <= self._largest_memory
-        return need.peak + CONTEXT if held else ABOUT * self._largest_memory
+        held = not need.doubtful and need.peak + CONTEXT <= self._devices.largest_memory
+        return need.peak + CONTEXT if held else ABOUT * self._devices.largest_memory
 
-    def _fitting(self, whole: bool, least: float, aversion: "_Aversion") -> Iterable[_Device]:
+    def _fitting(self, whole: bool, least: float, aversion: "_Aversion") -> Iterable[Device]:
         """The open devices that hold it, as far as it may return there."""
         if not aversion:
             return [one for one in self._open.values() if (one.memory if whole else one.share) >= least]
-        holding = [one for one in self._devices.values() if (one.memory if whole else one.share) >= least]
+        every = self._devices.by_name.values()
+        holding = [one for one in every if (one.memory if whole else one.share) >= least]
         bearable = [one for one in holding if not aversion.is_strong(one)] or holding
-        return [one for one in bearable if one.name in self._open]
+        return [self._open[one.name] for one in bearable if one.name in self._open]
 
-    def _take_one(self, fitting: Iterable[_Device], aversion: "_Aversion") -> Worker | None:
+    def _take_one(self, least: float, aversion: "_Aversion") -> Worker | None:
         """A worker of the smallest device, so that large ones stay free for what needs them; of the least busy one."""
-        device = min(
-            fitting, key=lambda one: (aversion.to(one), one.share, one.busy, one.idle[0].name), default=None
-        )
+        if aversion:
+            fitting = self._fitting(False, least, aversion)
+            device = min(fitting, key=lambda one: (aversion.to(one), one.share, _ready(one)), default=None)
+        else:
+            device = self._smallest(least)
         if device is None:
             return None
         worker = device.idle.pop(0)
-        if not device.idle:
+        if device.idle:
+            heappush(self._ready[device.share], _ready(device))
+        else:
             del self._open[device.name]
         return worker
 
-    def _take_whole(self, fitting: Iterable[_Device], aversion: "_Aversion") -> Worker | None:
+    def _smallest(self, least: float) -> Device | None:
+        """The same without a look at every device."""
+        for share in sorted(share for share in self._ready if share >= least):
+            heap = self._ready[share]
+            while heap:
+                device = self._open.get(heap[0][2])
+                if device and _ready(device) == heap[0]:
+                    return device
+                heappop(heap)  # it was taken from since
+        return None
+
+    def _take_whole(self, least: float, aversion: "_Aversion") -> Worker | None:
         """The smallest idle device; where none is idle, one is kept clear, but never a second one."""
+        fitting = self._fitting(True, least, aversion)
         device = min(
             fitting, key=lambda one: (one.busy, aversion.to(one), one.memory, one.name), default=None
         )
@@ -142,21 +207,12 @@ class FreeDevices:
         return None if device.busy else device.idle[0]
 
 
-def _devices(fleet: Fleet) -> dict[str, _Device]:
-    """All devices of nodes that are not closed."""
-    devices: dict[str, _Device] = {}
-    busy = fleet.running
-    for name, worker in sorted(fleet.workers.items()):
-        if worker.node in fleet.excluded:
-            continue
-        device = devices.setdefault(worker.device, _Device(worker.device, worker.memory or 0.0))
-        device.workers += 1
-        if name not in busy:
-            device.idle.append(worker)
-    for device in devices.values():
-        if device.memory:
-            device.share = device.memory / device.workers - CONTEXT
-    return devices
+_Ready: TypeAlias = tuple[int, str, str]
+
+
+def _ready(device: Device) -> _Ready:
+    """Busy workers, the first idle one, the device: of equal shares the lowest is next."""
+    return device.busy, device.idle[0].name, device.name
 
 
 class _Aversion:
@@ -169,11 +225,11 @@ class _Aversion:
     def __bool__(self) -> bool:
         return bool(self._devices)
 
-    def is_strong(self, device: _Device) -> bool:
+    def is_strong(self, device: Device) -> bool:
         """Whether it would rather wait."""
         return self._nodes[node_of(device.name)] > 1
 
-    def to(self, device: _Device) -> tuple[bool, bool]:
+    def to(self, device: Device) -> tuple[bool, bool]:
         """The lower, the better: another node, else another device."""
         return node_of(device.name) in self._nodes, device.name in self._devices
 

@@ -8,6 +8,8 @@ import pytest
 from evosearch.errors import InterruptedSearchError, TooManyFailuresError
 from evosearch.evaluation import FailureKind, TrialId
 from evosearch.runtime import Begun, Fleet, Member, Silence, Surroundings, Worker, drive, replay, step
+from evosearch.runtime.machine import step as machine
+from evosearch.runtime.machine.fold import indexed
 from evosearch.runtime.scheduling.order import waiting
 from evosearch.search import EavlSettings
 from evosearch.storage import Born, Completed, Dispatched, Finished, GenerationStarted, Interrupted, Stopped
@@ -168,8 +170,18 @@ def test_an_equal_chromosome_waits_while_another_number_of_it_is_trained(plan):
     fleet, _ = step(Fleet.of(Member(plan, replay(plan, ()))), Begun())
     state = fleet.members["small"].state
     twin = replace(state.open[TrialId(0)], key=state.open[TrialId(5)].key)
-    state = replace(state, open={**state.open, TrialId(0): twin}, running={"busy": TrialId(5)})
+    state = indexed(replace(state, open={**state.open, TrialId(0): twin}, running={"busy": TrialId(5)}))
     fleet = replace(
         fleet.with_state("small", state), workers={n: Worker(n, f"{n}/cpu") for n in ("busy", "x", "y")}
     )
     assert 0 not in {one.trial.number for one in waiting(fleet)}
+
+
+def test_while_workers_stay_idle_each_generation_is_asked_once_for_early_immigrants(plan, monkeypatch):
+    asked = []
+    real = machine.early_births
+    monkeypatch.setattr(
+        machine, "early_births", lambda *about: (asked.append(about[1].progress.generation), real(*about))[1]
+    )
+    Drive(plan, script=Script(40))()
+    assert asked == [0, 1, 2, 3]

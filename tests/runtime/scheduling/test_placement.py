@@ -4,27 +4,21 @@ from dataclasses import replace
 
 import pytest
 
-from evosearch.runtime import Fleet, Worker
-from evosearch.runtime.scheduling.placement import CONTEXT, Demand, FreeDevices
+from evosearch.runtime import Worker
+from evosearch.runtime.scheduling.placement import CONTEXT, Demand, Devices, FreeDevices
 
 GIB = 2**30
 SMALL, LARGE = Worker("t4", "a/cuda:0", 16 * GIB), Worker("a100", "b/cuda:0", 80 * GIB)
 ANY = Demand(GIB)
 
 
-def room(*workers, busy=(), running=None, excluded=()):
-    """A room of `workers`; the devices of `busy` have another worker each that has work."""
+def room(*workers, busy=(), needs=(), excluded=()):
+    """A room of `workers`; the devices of `busy` have another worker each that has work, which needs `ANY` or what is given."""
     others = {f"{one.name}-busy": replace(one, name=f"{one.name}-busy") for one in busy}
-    fleet = BusyFleet({}, {one.name: one for one in workers} | others, excluded=frozenset(excluded))
-    return FreeDevices(fleet, running or dict.fromkeys(others, ANY))
-
-
-class BusyFleet(Fleet):
-    """Whose name ends so has something to do."""
-
-    @property
-    def running(self):
-        return {name: ("search", 0) for name in self.workers if name.endswith("-busy")}
+    devices = Devices({one.name: one for one in workers} | others, frozenset(excluded))
+    for name in others:
+        devices.give(name, dict(needs).get(name, ANY))
+    return FreeDevices(devices)
 
 
 def test_what_only_a_busy_device_holds_waits_for_it():
@@ -48,8 +42,8 @@ def test_some_megabytes_more_do_not_make_a_device_the_larger_one():
 
 def test_what_fills_a_device_has_it_for_itself_though_another_has_larger_shares():
     shared = replace(SMALL, name="second")
-    running = {"t4-busy": Demand(10 * GIB)}  # given when it was alone there
-    made = room(shared, LARGE, busy=[SMALL], running=running)
+    needs = {"t4-busy": Demand(10 * GIB)}  # given when it was alone there
+    made = room(shared, LARGE, busy=[SMALL], needs=needs)
     assert made.take(ANY) == LARGE
     assert not made.open
 
@@ -104,7 +98,6 @@ def test_thousands_that_wait_for_a_whole_device_are_not_looked_at_one_by_one():
     """The second is refused without a look at any device."""
     made = room(SMALL, busy=[SMALL])
     assert made.take(Demand(GIB, alone=True)) is None
-    made._devices = None
     made._open = None
     assert made.take(Demand(2 * GIB, alone=True)) is None
 
