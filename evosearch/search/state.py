@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from math import isfinite
 from typing import Literal, assert_never
 
@@ -130,7 +131,14 @@ class SearchState:
 
     def with_scores(self, scores: Mapping[int, Score]) -> "SearchState":
         """This state knowing `scores` too, in whatever order they came."""
-        return replace(self, scores={**self.scores, **scores})
+        further = replace(self, scores={**self.scores, **scores})
+        if self.scores.keys().isdisjoint(
+            scores
+        ):  # who leads is known from who led: nobody else is looked at again
+            own = ((self._member[number], one) for number, one in scores.items() if number in self._member)
+            judged = ((member, one.fitness) for member, one in own if one.fitness is not None)
+            vars(further).update(_member=self._member, _leader=_fittest(self._leader, *judged))
+        return further
 
     def without_scores(self, numbers: frozenset[int]) -> "SearchState":
         """This state as if the candidates `numbers` had not been evaluated."""
@@ -138,9 +146,20 @@ class SearchState:
 
     def best_with_members(self) -> tuple[Candidate, float] | None:
         """`best`, counting this generation's scores too: the reference of balance, and the search's result."""
-        contenders = [] if self.best is None else [self.best]
-        for member in self.members:
-            score = self.scores.get(member.number)
-            if score is not None and score.fitness is not None:
-                contenders.append((member, score.fitness))
-        return max(contenders, key=lambda pair: (pair[1], -pair[0].number), default=None)
+        return self._leader
+
+    @cached_property
+    def _member(self) -> Mapping[int, Candidate]:
+        return {member.number: member for member in self.members}
+
+    @cached_property
+    def _leader(self) -> tuple[Candidate, float] | None:
+        scores = ((member, self.scores.get(member.number)) for member in self.members)
+        judged = ((member, score.fitness) for member, score in scores if score and score.fitness is not None)
+        return _fittest(self.best, *judged)
+
+
+def _fittest(*contenders: tuple[Candidate, float] | None) -> tuple[Candidate, float] | None:
+    """Of the highest fitness, ties to the lower number; the first of equals."""
+    there = (one for one in contenders if one is not None)
+    return max(there, key=lambda pair: (pair[1], -pair[0].number), default=None)
