@@ -25,7 +25,7 @@ from evosearch.storage.journal.events import (
     TestRead,
 )
 from evosearch.storage.journal.header import check_schema
-from evosearch.storage.journal.projection import EventPosition, project, show
+from evosearch.storage.journal.projection import EventPosition, bring_up_to_date, show
 from evosearch.storage.journal.rows import (
     EvaluationRow,
     GenerationRow,
@@ -427,8 +427,8 @@ def _add(connection: Connection, end: EventPosition, term: int, facts: Sequence[
         kind, payload = encode(fact)
         rows.append({**shared, "sequence": sequence, "kind": kind, "payload": payload})
     connection.execute(insert(events), rows)
-    for sequence, fact in numbered:
-        _project(connection, fact, EventPosition(end.search, sequence))
+    places = ((fact, EventPosition(end.search, sequence)) for sequence, fact in numbered)
+    bring_up_to_date(connection, places)
     last = end.sequence + len(facts)
     connection.execute(update(searches).where(searches.c.id == end.search).values(sequence=last))
     _alive(connection, end.search, term, at)
@@ -440,11 +440,6 @@ def _driver(
 ) -> Mapping[str, object]:
     who = {"host": event.host, "pid": event.pid, "executor": event.executor, "purpose": event.purpose}
     return {"search": search, "term": term, **who, "started": started, "last": last}
-
-
-def _project(connection: Connection, event: Event, place: EventPosition) -> None:
-    for statement in project(event, place):
-        connection.execute(statement)
 
 
 def _alive(connection: Connection, search: int, term: int, at: float) -> None:

@@ -1,13 +1,28 @@
-"""What each event does to the tables that readers query: pure functions from an event to SQL statements."""
+"""What each event does to the tables that readers query: pure functions from an event to SQL statements and their parameters.
+
+What every evaluation does is a statement that is made once: to make one, and its key in SQLAlchemy's cache, takes several times
+as long as to run it.
+"""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import groupby, islice, zip_longest
 from math import isfinite
-from typing import assert_never
+from typing import TypeAlias, assert_never
 
-from sqlalchemy import Connection, Delete, Executable, Update, delete, exists, insert, literal, select, update
+from sqlalchemy import (
+    Connection,
+    Executable,
+    Update,
+    bindparam,
+    delete,
+    exists,
+    insert,
+    literal,
+    select,
+    update,
+)
 
 from evosearch.evaluation import Candidate, EpochRecord, Failure, Features, Losses, Measure, Success, TrialId
 from evosearch.storage.journal.codec import operations_to_json
@@ -35,7 +50,19 @@ from evosearch.storage.journal.events import (
 from evosearch.storage.journal.rows import LiveCurve
 from evosearch.storage.journal.tables import evaluations, generations, live, reasons, searches, test_readings
 
-Statements = Sequence[Executable]
+Parameters: TypeAlias = Mapping[str, object]
+Statements: TypeAlias = Sequence[tuple[Executable, Parameters]]
+
+MOST = 1000
+"""Rows that one statement is run for."""
+
+_TRIAL = ("search", "number", "until")
+
+_BORN = insert(evaluations)
+_EVALUATION = update(evaluations).where(*(evaluations.c[name] == bindparam(f"of_{name}") for name in _TRIAL))
+_DISPATCHED = _EVALUATION.values(attempts=evaluations.c.attempts + 1)
+_FORGOTTEN = delete(live).where(*(live.c[name] == bindparam(f"of_{name}") for name in _TRIAL))
+_REPLACED = _FORGOTTEN.where(live.c.epoch > bindparam("known"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +75,16 @@ class EventPosition:
     """Its number within the search."""
 
 
+def bring_up_to_date(connection: Connection, events: Iterable[tuple[Event, EventPosition]]) -> None:
+    """Let the reader tables know of `events`, in order; a statement that several in a row want alike is run for all at once."""
+    wanted = (one for event, place in events for one in project(event, place))
+    for _, alike in groupby(wanted, key=lambda one: (id(one[0]), one[1].keys())):
+        while lot := list(islice(alike, MOST)):
+            connection.execute(
+                lot[0][0], [parameters for _, parameters in lot] if len(lot) > 1 else lot[0][1]
+            )
+
+
 def project(event: Event, place: EventPosition) -> Statements:
     """The statements that bring the reader tables up to date with `event`."""
     match event:
@@ -55,19 +92,19 @@ def project(event: Event, place: EventPosition) -> Statements:
             return _created(event, place)
         case DriverStarted():
             configured = _search(place).values(configuration=json.dumps(event.configuration))
-            return [configured, *_comes_to(place, "running", "")]
+            return [(configured, {}), *_comes_to(place, "running", "")]
         case GenerationStarted():
             return _generation_started(event, place)
         case VerdictReached():
-            return [_search(place).values(best=event.best)]
+            return [(_search(place).values(best=event.best), {})]
         case Extended():
-            return [_search(place).values(generations=event.generations, state="running")]
+            return [(_search(place).values(generations=event.generations, state="running"), {})]
         case Interrupted():
             return _comes_to(place, "interrupted", event.reason)
         case Stopped():
             return _comes_to(place, "failed", event.message)
         case Completed():
-            return [_search(place).values(state="done", message="")]
+            return [(_search(place).values(state="done", message=""), {})]
         case ProcessorSeen():
             return []
         case Born() | Dispatched() | Finished() | Recalled() | Failed() | Reopened():
@@ -84,8 +121,8 @@ def _of_trials(
         case Born():
             return _born(event, place)
         case Dispatched():
-            begun = {"status": "running", "worker": event.worker, "attempts": evaluations.c.attempts + 1}
-            return [_evaluation(place, event.trial).values(begun)]
+            begun = {"status": "running", "worker": event.worker}
+            return [(_DISPATCHED, _of(place, event.trial) | begun)]
         case Finished():
             return _finished(event, place)
         case Recalled():
@@ -108,52 +145,50 @@ def _of_readings(event: TestReadingBegun | TestRead | TestReadingFailed, place: 
                 "weights": event.weights,
                 "test_key": event.test_key or None,
             }
-            return [update(test_readings).where(*row).values(values)]
+            return [(update(test_readings).where(*row).values(values), {})]
         case TestReadingFailed():
             what = f"reading {event.attempt} on {event.worker}"
-            return [_reason(place, event.trial, what, event.failure)]
+            return [(_reason(place, event.trial, what, event.failure), {})]
     assert_never(event)
 
 
 def _created(event: SearchCreated, place: EventPosition) -> Statements:
-    return [
-        _search(place).values(
-            state="interrupted",  # nothing drives it yet
-            message="",
-            configuration=json.dumps(event.configuration),
-            environment=json.dumps(event.environment),
-            data_key=event.data_key,
-            generation=-1,
-            generations=event.generations,
-            parent=event.parent,
-        )
-    ]
+    created = _search(place).values(
+        state="interrupted",  # nothing drives it yet
+        message="",
+        configuration=json.dumps(event.configuration),
+        environment=json.dumps(event.environment),
+        data_key=event.data_key,
+        generation=-1,
+        generations=event.generations,
+        parent=event.parent,
+    )
+    return [(created, {})]
 
 
 def _born(event: Born, place: EventPosition) -> Statements:
     candidate, trial = event.candidate, event.trial
-    return [
-        insert(evaluations).values(
-            search=place.search,
-            number=trial.number,
-            until=_until(trial.id),
-            candidate=candidate.number,
-            repeat=trial.repeat,
-            generation=candidate.generation,
-            origin=candidate.origin.value,
-            parents=json.dumps(candidate.parents),
-            operators=json.dumps(candidate.words),
-            operations=_operations(candidate),
-            chromosome=str(candidate.subject),
-            status="waiting",
-            parameters=event.parameters,
-            flops=event.flops,
-            seconds=0.0,
-            attempts=0,
-            cached=False,
-            curve="[]",
-        )
-    ]
+    row = {
+        "search": place.search,
+        "number": trial.number,
+        "until": _until(trial.id),
+        "candidate": candidate.number,
+        "repeat": trial.repeat,
+        "generation": candidate.generation,
+        "origin": candidate.origin.value,
+        "parents": json.dumps(candidate.parents),
+        "operators": json.dumps(candidate.words),
+        "operations": _operations(candidate),
+        "chromosome": str(candidate.subject),
+        "status": "waiting",
+        "parameters": event.parameters,
+        "flops": event.flops,
+        "seconds": 0.0,
+        "attempts": 0,
+        "cached": False,
+        "curve": "[]",
+    }
+    return [(_BORN, row)]
 
 
 def _operations(candidate: Candidate) -> str | None:
@@ -165,23 +200,26 @@ def _generation_started(event: GenerationStarted, place: EventPosition) -> State
     members = json.dumps(event.members)
     old = generations.c.search == place.search, generations.c.generation == event.generation
     row = insert(generations).values(search=place.search, generation=event.generation, members=members)
-    return [delete(generations).where(*old), row, _search(place).values(generation=event.generation)]
+    reached = _search(place).values(generation=event.generation)
+    return [(delete(generations).where(*old), {}), (row, {}), (reached, {})]
 
 
 def _finished(event: Finished, place: EventPosition) -> Statements:
-    done = {"status": "done", "worker": event.worker, "seconds": event.success.seconds}
+    came_to: Parameters
     match event.success:
         case Success(curve=curve):
             figures = _figures(event.success, event.measure)
-            ended = _evaluation(place, event.trial).values(**done, **figures, curve=_curve(curve))
+            came_to = {**figures, "curve": _curve(curve)}
         case Losses(losses):
             lowest = min((loss for loss in losses if isfinite(loss)), default=None)
-            ended = _evaluation(place, event.trial).values(**done, losses=json.dumps(losses), loss=lowest)
+            came_to = {"losses": json.dumps(losses), "loss": lowest}
         case Features(digest, units):
-            ended = _evaluation(place, event.trial).values(**done, features=digest, units=units)
+            came_to = {"features": digest, "units": units}
         case _:
             assert_never(event.success)
-    return [ended, _forgotten(place, event.trial)]
+    trial = _of(place, event.trial)
+    done = {"status": "done", "worker": event.worker, "seconds": event.success.seconds}
+    return [(_EVALUATION, {**trial, **done, **came_to}), (_FORGOTTEN, trial)]
 
 
 _OF_OTHERS = ("losses", "loss", "features", "units")
@@ -206,22 +244,21 @@ def _recalled(event: Recalled, place: EventPosition) -> Statements:
         name: select(twin.c[name]).where(twin.c.search == place.search, *same).scalar_subquery()
         for name in _FIGURES
     }
-    return [_evaluation(place, event.trial).values(**figures, status="done", seconds=0.0, cached=True)]
+    known = _EVALUATION.values(**figures, status="done", seconds=0.0, cached=True)
+    return [(known, _of(place, event.trial))]
 
 
 def _failed(event: Failed, place: EventPosition) -> Statements:
-    failure = event.failure
-    return [
-        _reason(place, event.trial, f"attempt {event.attempt} on {event.worker}", failure),
-        _evaluation(place, event.trial).values(
-            status="failed" if event.final else "waiting",
-            failure=failure.kind.value if event.final else None,
-            worker=event.worker,
-            seconds=failure.seconds,
-            curve=_curve(failure.curve),
-        ),
-        _forgotten(place, event.trial),
-    ]
+    failure, trial = event.failure, _of(place, event.trial)
+    ended = {
+        "status": "failed" if event.final else "waiting",
+        "failure": failure.kind.value if event.final else None,
+        "worker": event.worker,
+        "seconds": failure.seconds,
+        "curve": _curve(failure.curve),
+    }
+    why = _reason(place, event.trial, f"attempt {event.attempt} on {event.worker}", failure)
+    return [(why, {}), (_EVALUATION, trial | ended), (_FORGOTTEN, trial)]
 
 
 def _reason(place: EventPosition, trial: TrialId, what: str, failure: Failure) -> Executable:
@@ -241,8 +278,8 @@ def _reopened(event: Reopened, place: EventPosition) -> Statements:
         evaluations.c.until == 0,
     )
     return [
-        update(evaluations).where(*whole).values(again),
-        *(_evaluation(place, trial).values(again) for trial in event.rungs),
+        (update(evaluations).where(*whole).values(again), {}),
+        *((_EVALUATION, _of(place, trial) | again) for trial in event.rungs),
     ]
 
 
@@ -253,7 +290,7 @@ def _reading_begun(event: TestReadingBegun, place: EventPosition) -> Statements:
     names = ("search", "key", "sequence", "number", "epochs", "seed", "trial")
     known = exists().where(test_readings.c.search == place.search, test_readings.c.key == event.key)
     columns = (literal(value, test_readings.c[name].type) for name, value in zip(names, row, strict=True))
-    return [insert(test_readings).from_select(names, select(*columns).where(~known))]
+    return [(insert(test_readings).from_select(names, select(*columns).where(~known)), {})]
 
 
 def _comes_to(place: EventPosition, state: str, message: str) -> Statements:
@@ -263,21 +300,17 @@ def _comes_to(place: EventPosition, state: str, message: str) -> Statements:
     )
     changed = _search(place).where(searches.c.state != "done")
     nothing_runs = delete(live).where(live.c.search == place.search)
-    return [abandoned.values(status="waiting"), changed.values(state=state, message=message), nothing_runs]
+    comes = changed.values(state=state, message=message)
+    return [(abandoned.values(status="waiting"), {}), (comes, {}), (nothing_runs, {})]
 
 
 def _search(place: EventPosition) -> Update:
     return update(searches).where(searches.c.id == place.search)
 
 
-def _evaluation(place: EventPosition, trial: TrialId) -> Update:
-    row = evaluations.c.number == trial.number, evaluations.c.until == _until(trial)
-    return update(evaluations).where(evaluations.c.search == place.search, *row)
-
-
-def _forgotten(place: EventPosition, trial: TrialId) -> Delete:
-    row = live.c.number == trial.number, live.c.until == _until(trial)
-    return delete(live).where(live.c.search == place.search, *row)
+def _of(place: EventPosition, trial: TrialId) -> dict[str, object]:
+    """The parameters of `_EVALUATION` and its like that say which row is meant."""
+    return {"of_search": place.search, "of_number": trial.number, "of_until": _until(trial)}
 
 
 def show(connection: Connection, search: int, curves: Sequence[LiveCurve]) -> None:
@@ -285,7 +318,7 @@ def show(connection: Connection, search: int, curves: Sequence[LiveCurve]) -> No
     rows = []
     for one in curves:
         trial = {"search": search, "number": one.trial.number, "until": _until(one.trial)}
-        connection.execute(_forgotten(EventPosition(search, 0), one.trial).where(live.c.epoch > one.known))
+        connection.execute(_REPLACED, _of(EventPosition(search, 0), one.trial) | {"known": one.known})
         rows += [
             {**trial, "epoch": epoch, "epochs": one.epochs, "loss": record.loss, "accuracy": record.accuracy}
             for epoch, record in enumerate(one.curve[one.known :], one.known + 1)

@@ -12,7 +12,7 @@ from evosearch.errors import JournalError
 from evosearch.storage.journal.codec import decode
 from evosearch.storage.journal.events import Recorded
 from evosearch.storage.journal.header import check_schema
-from evosearch.storage.journal.projection import EventPosition, project
+from evosearch.storage.journal.projection import EventPosition, bring_up_to_date
 from evosearch.storage.journal.tables import (
     READER_COLUMNS,
     READER_TABLES,
@@ -34,9 +34,8 @@ def rebuild(connection: Connection, search: int, journal: str) -> None:
         connection.execute(delete(table).where(table.c.search == search))
     unset = {column: getattr(column.default, "arg", None) for column in READER_COLUMNS}
     connection.execute(update(searches).where(searches.c.id == search).values(unset))
-    for recorded in pages(partial(event_page, connection, search, journal), 0):
-        for statement in project(recorded.event, EventPosition(search, recorded.sequence)):
-            connection.execute(statement)
+    recorded = pages(partial(event_page, connection, search, journal), 0)
+    bring_up_to_date(connection, ((one.event, EventPosition(search, one.sequence)) for one in recorded))
 
 
 def pages(page: Callable[[int], list[Recorded]], after: int) -> Iterator[Recorded]:

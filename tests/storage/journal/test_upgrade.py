@@ -168,7 +168,7 @@ def test_the_copy_that_readers_get_is_kept_for_the_next_one_and_for_nobody_else(
         told(home.journal)
     (copy,) = (path.parent / "cache").glob("journal-*.db")
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
-    monkeypatch.setattr(rebuilding, "project", lambda *_: pytest.fail("an event was read again"))
+    monkeypatch.setattr(rebuilding, "bring_up_to_date", lambda *_: pytest.fail("an event was read again"))
     with open_home(str(path), env={}, cwd=path.parent, create=False) as home:
         assert told(home.journal) == expected
 
