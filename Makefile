@@ -102,11 +102,15 @@ endef
 results: install ## Write docs/results.md from docs/results/*.db.xz; small studies without one are run (RESULTS: which; an hour)
 	$(foreach study,$(RESULTS),$(call result,$(study)))
 
-bench: install ## Measure driver, journal, replay and scheduler (half an hour); writes the tables of docs/benchmarks.md
-	@$(BIN)/python -P -m evosearch.bench | tee docs/table
-	$(call into,docs/benchmarks.md,bench,docs/table)
-	@$(BIN)/python -P -m evosearch.bench scheduler | tee docs/table
-	$(call into,docs/benchmarks.md,scheduler,docs/table)
+BENCH ?= bench steps scheduler
+define benched
+@$(BIN)/python -P -m evosearch.bench $(filter-out bench,$(1)) | tee docs/table
+$(call into,docs/benchmarks.md,$(1),docs/table)
+
+endef
+
+bench: install ## Measure driver, journal, replay and scheduler (half an hour); writes the tables of docs/benchmarks.md (BENCH: which)
+	$(foreach table,$(BENCH),$(call benched,$(table)))
 
 NAS ?= $(EVOSEARCH_DATA)/nas/nasbench201.csv
 strategies: install ## Search NAS-Bench-201's table (NAS=FILE) by our evolution and others; into docs/benchmarks.md (a minute)

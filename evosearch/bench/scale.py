@@ -5,10 +5,8 @@ from dataclasses import dataclass, replace
 
 from evosearch.bench.busy import OURS, bound, seeds
 from evosearch.bench.durations import SMALL_IMAGES, Durations
-from evosearch.bench.search import plan_of
 from evosearch.bench.simulation import Cluster, Run, simulate
 from evosearch.bench.table import Measure
-from evosearch.search import RandomSearchSettings
 
 
 @dataclass(frozen=True)
@@ -35,16 +33,7 @@ def measure_scale(scale: Scale) -> list[Measure]:
     """Busy share with and without lost nodes, and how many evaluations a second the driver can hand out."""
     steady = Cluster(scale.nodes, scale.per_node)
     failing = replace(steady, life=scale.life, repair=scale.repair)
-    return [*_measures(scale, steady), *_measures(scale, failing), _one_search(scale)]
-
-
-def _one_search(scale: Scale) -> Measure:
-    """Twice as many candidates as GPUs, all known at once: the longest queue there is."""
-    plan = plan_of(RandomSearchSettings(evaluations=2 * scale.slots))
-    seconds = Durations.of(plan, 1.0, SMALL_IMAGES).seconds
-    run = simulate([plan], Cluster(scale.nodes, scale.per_node), seconds)
-    what = f"driver without its journal, per evaluation: {scale.slots:,} GPUs, one generation of {2 * scale.slots:,}"
-    return Measure(what, OURS, (run.driver_milliseconds,), "ms")
+    return [*_measures(scale, steady), *_measures(scale, failing)]
 
 
 def _measures(scale: Scale, cluster: Cluster) -> Iterator[Measure]:

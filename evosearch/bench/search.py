@@ -11,7 +11,18 @@ from evosearch.blueprint import ImageShape, Problem
 from evosearch.data import SearchData, Split
 from evosearch.evaluation import TrainingSettings
 from evosearch.genome import SearchSpace
-from evosearch.runtime import Fleet, Member, Plan, Silence, Surroundings, Watcher, WorkerPool, drive, replay
+from evosearch.runtime import (
+    Fleet,
+    Logbook,
+    Member,
+    Plan,
+    Silence,
+    Surroundings,
+    Watcher,
+    WorkerPool,
+    drive,
+    replay,
+)
 from evosearch.search import EavlSettings, SearchContext, StrategySettings
 from evosearch.storage import DriverStarted, JournalLogbook, SearchCreated, open_journal, take
 
@@ -46,8 +57,10 @@ def run_searches(
     *,
     watcher: Watcher = SILENCE,
     stop_reason: Callable[[], str | None] = lambda: None,
+    wrapped: Callable[[Logbook], Logbook] = lambda logbook: logbook,
 ) -> float:
-    """Drive `plans` side by side on a started pool with a new journal in `folder`; the seconds it took.
+    """Drive `plans` side by side on a started pool with a new journal in `folder`; the seconds it took. `wrapped`: what the
+    driver writes to instead of each logbook.
 
     Raises:
         InterruptedSearchError: `stop_reason` gave one.
@@ -55,11 +68,11 @@ def run_searches(
     configuration = {"strategy": {"generations": 1}}
     started = DriverStarted("bench", 0, "local", configuration)
     with open_journal(folder / "journal.db", must_exist=False) as journal, ExitStack() as held:
-        logbooks = {}
+        logbooks: dict[str, Logbook] = {}
         for name in (plan.name for plan in plans):
             journal.create_search(name, SearchCreated(configuration, "bench", {}, 1), time.time())
             hold = held.enter_context(take(journal, folder / name, name, started, time.time))
-            logbooks[name] = JournalLogbook(journal, name, hold, stop_reason, watcher.note)
+            logbooks[name] = wrapped(JournalLogbook(journal, name, hold, stop_reason, watcher.note))
         world = Surroundings(pool, logbooks, time.monotonic, stop_reason, watcher)
         begun = time.perf_counter()
         drive(Fleet.of(*(Member(plan, replay(plan, ())) for plan in plans)), world)

@@ -82,19 +82,32 @@ class SimulatedPool:
 
     A training of the same candidate takes the same time whatever the order, so that orders can be compared: its noise comes
     from (seed, candidate, attempt). `busy`: virtual slot-seconds of tasks that ended. `wasted`: of those that were lost.
-    `spent`: real seconds inside this pool, which are not the driver's. `ended`: virtual times at which tasks ended.
+    `spent`: CPU seconds inside this pool, which are not the driver's. `begun`: when the first task was given out.
+
+    `hurried`: while the driver does anything else than ask this pool, virtual time passes as real time does, so that workers
+    wait for it as they would.
     """
 
-    def __init__(self, cluster: Cluster, seconds: Callable[[Chromosome], float], seed: int = 0) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        seconds: Callable[[Chromosome], float],
+        seed: int = 0,
+        *,
+        hurried: bool = False,
+    ) -> None:
         self.busy = 0.0
         self.wasted = 0.0
         self.lost = 0
         self.spent = 0.0
+        self.begun: float | None = None
         self.trained: dict[tuple[str, int], float] = {}
         self._cluster = cluster
         self._seconds = seconds
         self._seed = seed
         self._lives = np.random.default_rng([seed, 1])
+        self._hurried = hurried
+        self._left = time.perf_counter()
         self._now = 0.0
         self._order = count()
         self._agenda: list[tuple[float, int, _Occurrence]] = []
@@ -132,6 +145,8 @@ class SimulatedPool:
         with self._timed():
             if worker not in self._workers:
                 return
+            if self.begun is None:
+                self.begun = self._now
             seconds = self._duration(ticket, task)
             self._workers[worker] = (ticket, self._now)
             self._plan(seconds, _TaskEnds(worker, ticket, task, seconds))
@@ -141,8 +156,10 @@ class SimulatedPool:
         with self._timed():
             limit = self._now + timeout
             while not self._news and self._agenda and self._agenda[0][0] <= limit:
-                self._now = self._agenda[0][0]
-                while self._agenda and self._agenda[0][0] == self._now:
+                self._now = max(
+                    self._now, self._agenda[0][0]
+                )  # what happened while nobody asked is told at once
+                while self._agenda and self._agenda[0][0] <= self._now:
                     self._news += self._happen(heapq.heappop(self._agenda)[2])
             if not self._news:
                 self._now = limit
@@ -169,9 +186,12 @@ class SimulatedPool:
 
     @contextmanager
     def _timed(self) -> Iterator[None]:
-        begun = time.perf_counter()
+        begun = time.process_time()
+        if self._hurried:
+            self._now += time.perf_counter() - self._left
         yield
-        self.spent += time.perf_counter() - begun
+        self._left = time.perf_counter()
+        self.spent += time.process_time() - begun
 
     def _plan(self, after: float, occurrence: _Occurrence) -> None:
         heapq.heappush(self._agenda, (self._now + after, next(self._order), occurrence))
@@ -258,7 +278,7 @@ class Run:
     """What came of a simulated run. `trained`: seconds by search and number, of which `born` are the candidates.
 
     `elapsed`, `busy`, `wasted`: virtual seconds from the first dispatch to the last result, and slot-seconds of
-    evaluations that ended and of attempts that were lost. `lost`: how many those were. `driver_seconds`: real ones.
+    evaluations that ended and of attempts that were lost. `lost`: how many those were. `driver_seconds`: of the CPU.
     """
 
     slots: int
@@ -277,7 +297,7 @@ class Run:
 
     @property
     def driver_milliseconds(self) -> float:
-        """Of this machine, per evaluation; the journal's commits are not among them."""
+        """Of this machine's CPU, per evaluation; the journal's commits are not among them."""
         return 1e3 * self.driver_seconds / len(self.trained)
 
 
@@ -291,7 +311,8 @@ def simulate(
     # a virtual second is whatever a training is measured in, so no limit is meant
     world = Surroundings(pool, logbooks, pool.now, lambda: None, Silence(), TimeLimits(stall=float("inf")))
     pool.start()
-    begun = time.perf_counter()
-    drive(Fleet.of(*(Member(plan, replay(plan, ())) for plan in plans)), world)
-    real = time.perf_counter() - begun - pool.spent
+    fleet = Fleet.of(*(Member(plan, replay(plan, ())) for plan in plans))
+    begun, inside = time.process_time(), pool.spent
+    drive(fleet, world)
+    real = time.process_time() - begun - (pool.spent - inside)
     return Run(cluster.slots, pool.now(), pool.busy, pool.wasted, pool.lost, real, pool.trained, born)
