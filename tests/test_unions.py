@@ -178,7 +178,7 @@ ASKED_FOR_ALONE = {
     # a kind of failure that one rule is about
     "evosearch/runtime/machine/fold.py all_diverged": {"FailureKind"},
     "evosearch/runtime/machine/consequences.py _reason_to_stop": {"FailureKind"},
-    "evosearch/runtime/scheduling/order.py _need": {"FailureKind"},
+    "evosearch/runtime/scheduling/survey.py demand_of": {"FailureKind"},
     "evosearch/runtime/machine/fold.py _reopened": {"FailureKind"},
     "workers/worker/classify.py poisons_process": {"FailureKind"},
     "workers/ray_pool/supervisor.py ActorSupervisor.bury": {"FailureKind"},

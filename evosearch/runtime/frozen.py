@@ -25,15 +25,14 @@ def having(mapping: Mapping[Key, Value], key: Key, value: Value) -> Mapping[Key,
 def without(mapping: Mapping[Key, Value], *keys: Key) -> Mapping[Key, Value]:
     """`mapping` without those of `keys` that are in it; itself where none is.
 
-    >>> without({"a": 1, "b": 2}, "b", "c")
+    >>> without({"a": 1, "b": 2}, "b", "c", "b")
     {'a': 1}
     """
-    dropped = [key for key in keys if key in mapping]
-    if not dropped:
+    if mapping.keys().isdisjoint(keys):
         return mapping
     changed = _copied(mapping)
-    for key in dropped:
-        del changed[key]
+    for key in keys:
+        changed.pop(key, None)
     return changed
 
 

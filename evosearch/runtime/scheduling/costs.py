@@ -5,9 +5,9 @@ with a weight of at least 0: a constant, kernels to launch, FLOPs, bytes of acti
 epochs and images are the same for all candidates of a search, so the weights absorb them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, reduce
 from operator import add, itemgetter
 from typing import TypeAlias
 
@@ -54,6 +54,13 @@ class Timings:
 
     def __add__(self, other: "Timings") -> "Timings":
         return Timings(self.count + other.count, _sum(self.gram, other.gram), _sum(self.moment, other.moment))
+
+    @classmethod
+    def of_all(cls, several: Sequence["Timings"]) -> "Timings":
+        """What several searches know: to the bit what adding one after the other comes to, yet column by column."""
+        count = sum(one.count for one in several)
+        grams, moments = zip(*((one.gram, one.moment) for one in several), strict=True)
+        return cls(count, _added(grams), _added(moments))
 
     def with_one(self, work: Work, seconds: float) -> "Timings":
         """Knowing an evaluation of `work` too that took `seconds`; one that took no time teaches nothing."""
@@ -113,3 +120,7 @@ def _weights(timings: Timings, features: tuple[int, ...]) -> tuple[float, ...]:
 
 def _sum(left: tuple[float, ...], right: tuple[float, ...]) -> tuple[float, ...]:
     return tuple(map(add, left, right))
+
+
+def _added(rows: Sequence[tuple[float, ...]]) -> tuple[float, ...]:
+    return tuple(reduce(add, column) for column in zip(*rows, strict=True))

@@ -38,7 +38,7 @@ def waiting(fleet: Fleet) -> Iterator[Waiting]:
 
 
 def _ranked(fleet: Fleet, backlog: Backlog) -> Iterator[Waiting]:
-    timings = sum((member.state.timings for member in fleet.members.values()), Timings())
+    timings = Timings.of_all([member.state.timings for member in fleet.members.values()])
     for tier, minus_seconds, _, search, trial in backlog.ranked(timings):
         state = fleet.members[search].state
         need = demand_of(state, trial, fleet.shunned.get((search, trial), ()))

@@ -82,3 +82,20 @@ def test_the_work_of_a_network_has_a_number_per_feature():
     work = work_of(size)
     assert len(work) == FEATURES
     assert work[2] == size.flops / 1e9
+
+
+def test_of_many_at_once_every_bit_is_what_it_is_of_each_alone():
+    """Also what several searches know together: an ulp could turn two trainings around."""
+    chance = np.random.default_rng(3)
+    searches = []
+    for _ in range(7):
+        timings = Timings()
+        for _ in range(9):
+            timings = timings.with_one(tuple(chance.random(FEATURES)), 0.1 + chance.random())
+        searches.append(timings)
+    known = Timings.of_all(searches)
+    assert known == sum(searches, Timings())
+    for timings in (known, Timings()):
+        works = chance.random((FEATURES, 50))
+        predict = timings.predictor()
+        assert timings.predicted(works).tolist() == [predict(tuple(work)) for work in works.T.tolist()]
