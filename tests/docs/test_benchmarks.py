@@ -50,3 +50,9 @@ def test_every_contender_was_tried_on_every_data_set_and_held_against_ours():
     differences = [(name, one) for name in DATA_SETS for one in CONTENDERS if one != OURS]
     assert [tuple(row[:2]) for row in rows] == regrets + differences
     assert {len(row) for row in rows} == {8}
+
+
+def test_every_promise_of_a_drivers_step_stands_there_with_its_verdict():
+    verdicts = [row[2] for row in table("steps")[2:] if row[2]]
+    assert len(verdicts) == 6
+    assert all(re.fullmatch(r"(at most|at least) .+: (holds|MISSED)", verdict) for verdict in verdicts)
