@@ -13,17 +13,18 @@ if TYPE_CHECKING:  # a worker process imports this package, and needs neither th
 
 
 def train_on(data: SearchData, device: str) -> Evaluator:
-    """A `Trainer` that holds `data` on `device`, where a step has just been tried; an `EvaluatorFactory`.
+    """A `Trainer` that holds `data` on `device`, where a step has just been tried, and captured ones compared with eager ones; an
+    `EvaluatorFactory`.
 
     Raises:
         EvaluationError: the step went wrong.
     """
     # torch is imported here, in the worker: the driver needs none, and a class whose module has imported torch 2.11
     # or newer cannot be sent to a Ray actor (ray-project/ray#35001)
-    from evosearch.training import Trainer, probe
+    from evosearch.training import Trainer, probe, recorder_for
 
     probe(data, device)
-    return Trainer(data, device)
+    return Trainer(data, device, make_recorder=recorder_for(data, device))
 
 
 def make_pool(

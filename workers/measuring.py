@@ -20,9 +20,12 @@ MEASURE_SECONDS = 15.0
 
 def measure_on(data: SearchData, device: str) -> Evaluator:
     """A `StepTimer` that holds `data` on `device`; an `EvaluatorFactory`."""
-    from evosearch.training import StepTimer  # torch is imported in the worker, as for `train_on`
+    from evosearch.training import (
+        StepTimer,
+        recorder_for,
+    )  # torch is imported in the worker, as for `train_on`
 
-    return StepTimer(data, device)
+    return StepTimer(data, device, make_recorder=recorder_for(data, device))
 
 
 @dataclass(frozen=True)

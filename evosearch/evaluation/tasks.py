@@ -96,6 +96,10 @@ class Progress(Protocol):
         """
         ...
 
+    def worn(self, why: str) -> None:
+        """The task goes on as it should, but the process is to be replaced when it has ended; `why`, one line, for a person."""
+        ...
+
 
 class Unwatched:
     """A `Progress` that nobody looks at."""
@@ -104,6 +108,9 @@ class Unwatched:
         """Nothing."""
 
     def epoch(self, record: EpochRecord) -> None:
+        """Nothing."""
+
+    def worn(self, why: str) -> None:
         """Nothing."""
 
 

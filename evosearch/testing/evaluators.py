@@ -1,4 +1,4 @@
-"""Evaluators without torch: one that computes a fitness by formula, and five that go wrong on purpose.
+"""Evaluators without torch: one that computes a fitness by formula, and six that go wrong on purpose.
 
 Each is a frozen, picklable value and its own factory: called with (data, device), as a worker does, it returns an
 evaluator.
@@ -243,4 +243,19 @@ class LeakingEvaluator:
 
     def handle(self, task: Task, progress: Progress = UNWATCHED) -> Result:
         self._leaked.append(b"x" * (self.mebibytes * 2**20))
+        return self.inner.handle(task, progress)
+
+
+@dataclass(frozen=True)
+class WornEvaluator:
+    """Does each task, and says that the process is to be replaced after it, because of `why`."""
+
+    why: str
+    inner: FormulaEvaluator = field(default_factory=FormulaEvaluator, kw_only=True)
+
+    def __call__(self, _data: SearchData, _device: str) -> Evaluator:
+        return self
+
+    def handle(self, task: Task, progress: Progress = UNWATCHED) -> Result:
+        progress.worn(self.why)
         return self.inner.handle(task, progress)

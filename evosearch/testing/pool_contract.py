@@ -39,6 +39,7 @@ from evosearch.testing.evaluators import (
     LeakingEvaluator,
     RaisingEvaluator,
     Victims,
+    WornEvaluator,
 )
 
 PATIENCE = 60.0
@@ -274,6 +275,20 @@ class PoolContract:
         assert isinstance(second, TaskDone)
         assert isinstance(second.result, Success)
         assert "0.1 GiB more than after its first evaluation" in second.leaves
+
+    def test_a_worker_that_is_worn_out_by_a_task_is_replaced_and_a_person_is_told_why(self) -> None:
+        with self.running(WornEvaluator("a step could not be captured")) as pool:
+            (worker,) = joined(pool, 1)
+            pool.submit(worker, ticket(0), training_task())
+            events = gather(pool, lambda events: bool(_newcomers(events)))
+        (done,) = (event for event in events if isinstance(event, TaskDone))
+        assert isinstance(done.result, Success)
+        assert done.leaves == "recycled: a step could not be captured"
+        assert [event for event in events if isinstance(event, PoolChanged)] == [
+            PoolChanged(
+                f"{worker.name}: a step could not be captured; a fresh process takes its place (1 so far)"
+            )
+        ]
 
     def test_on_an_excluded_node_tasks_end_and_nobody_starts(self) -> None:
         before = self.worker_processes()

@@ -6,6 +6,7 @@ equal outcomes, whatever it did before. Inside a step the host never waits for t
 everything above it in the house, and torch.
 """
 
+from evosearch.training.gate import recorder_for
 from evosearch.training.trainer import StepTimer, Trainer, probe
 
-__all__ = ["StepTimer", "Trainer", "probe"]
+__all__ = ["StepTimer", "Trainer", "probe", "recorder_for"]

@@ -29,6 +29,7 @@ from evosearch.genome import is_hand_made
 from evosearch.permissions import UNFINISHED, whole_file
 from evosearch.training.batches import ResidentData
 from evosearch.training.fit import Fit, FitState
+from evosearch.training.step import Eager, Stepper
 
 LOG = logging.getLogger(__name__)
 
@@ -58,8 +59,10 @@ class Checkpoints:
         """Those of `task` on a device of this type, "cpu" or "cuda"; None where it is to leave none."""
         return cls(task.checkpoint, fingerprint(task, device), clock) if task.checkpoint else None
 
-    def resume(self, task: TrainingTask, data: ResidentData) -> Fit | None:
-        """The training where its newest sound checkpoint left it; None if there is none for this end.
+    def resume(
+        self, task: TrainingTask, data: ResidentData, make_stepper: Callable[..., Stepper] = Eager
+    ) -> Fit | None:
+        """The training where its newest sound checkpoint left it; None if there is none for this end. `make_stepper`: as in `Fit`.
 
         Raises:
             RuntimeError: of an allocator.
@@ -70,7 +73,7 @@ class Checkpoints:
                 with self._folder.file(name) as path:
                     state = read_state(path, self._training)
                 if len(state.curve) <= task.last_epoch:
-                    return Fit.restore(task, data, state)
+                    return Fit.restore(task, data, state, make_stepper)
             except (OSError, CannotRunError, EvaluationError, KeyError, ValueError, RuntimeError) as error:
                 if is_out_of_memory(error):
                     raise

@@ -23,6 +23,7 @@ from evosearch.evaluation import (
 from evosearch.genome import weights_of
 from evosearch.training.augmentation import drawn_moves
 from evosearch.training.batches import ResidentData, batch_sizes, epoch_order
+from evosearch.training.captured import own_stream
 from evosearch.training.measures import measures_of
 from evosearch.training.numerics import numerics
 from evosearch.training.step import Classifier, Eager, Stepper, make_classifier, make_optimizer
@@ -84,6 +85,7 @@ class Fit:
 
     Order of draws: the seed, the weights, then dropout and its like from where the weights ended; the order of the
     images has a generator of its own for each epoch, and so has their augmentation. Several may be stepped in turn in one process.
+    On a GPU all run on one stream, which is not the default one. `make_stepper`: how steps are taken; the bits are the same.
 
     `curve`: a record per ended epoch. `batch`: batches of the running epoch that are done. `seconds`: what it had taken
     when it was restored; 0 for a new one.
@@ -98,7 +100,7 @@ class Fit:
     def __init__(
         self, task: TrainingTask, data: ResidentData, make_stepper: Callable[..., Stepper] = Eager
     ) -> None:
-        with numerics(task.settings):
+        with numerics(task.settings), own_stream(data.device):
             generator = torch.manual_seed(task.seed)  # seeds every device
             self._begin(
                 task,
@@ -121,7 +123,7 @@ class Fit:
             KeyError, RuntimeError, ValueError: the state is of another network.
         """
         fit = cls.__new__(cls)
-        with numerics(task.settings):
+        with numerics(task.settings), own_stream(data.device):
             network = make_classifier(task.network, task.settings, data, rule=task.hand_made)
             fit._begin(task, data, make_stepper, network)
             fit._put_back(state)
@@ -174,7 +176,7 @@ class Fit:
         data = self._data
         if not self.task.settings.validates:
             return None
-        with numerics(self.task.settings), self._generators.in_place(), self.judged():
+        with self._computing(), self.judged():
             if self._logits is None:
                 self._logits = self._stepper.classify(data.validation.images, progress)
             predicted = self._logits.argmax(1)
@@ -182,6 +184,10 @@ class Fit:
             one.cpu().numpy() for one in (data.validation.labels, predicted, self._logits)
         )
         return measures_of(labels, found, logits, data.classes, data.positive)
+
+    def close(self) -> None:
+        """Free what its steps hold besides its tensors: recorded ones hold graphs and their memory. It could go on eagerly."""
+        self._stepper.close()
 
     def state(self, seconds: float = 0.0) -> FitState:
         """What it is now, `seconds` of wall time after its beginning; the training may go on meanwhile."""
@@ -235,8 +241,14 @@ class Fit:
         self._loss_sum.copy_(state.tensors[LOSS])
         self.curve, self.batch, self.seconds = list(state.curve), state.batch, state.seconds
 
+    @contextmanager
+    def _computing(self) -> Iterator[None]:
+        """Within, everything is as this training needs it, and on its own stream."""
+        with numerics(self.task.settings), own_stream(self._data.device), self._generators.in_place():
+            yield
+
     def _advance(self, steps: int | None, progress: Progress) -> None:
-        with numerics(self.task.settings), self._generators.in_place():
+        with self._computing():
             if self.batch == 0:
                 self._loss_sum.zero_()
             batches = self._running_batches()

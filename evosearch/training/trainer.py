@@ -35,12 +35,14 @@ from evosearch.evaluation import (
 )
 from evosearch.genome import parse
 from evosearch.training.batches import ResidentData, batch_sizes
+from evosearch.training.captured import CapturedStepper
 from evosearch.training.checkpoints import Checkpoints
 from evosearch.training.features import keep_features
 from evosearch.training.fit import Fit, check_start
+from evosearch.training.gate import MakeRecorder
 from evosearch.training.masks import train_masks
 from evosearch.training.numerics import numerics
-from evosearch.training.step import classify, make_classifier
+from evosearch.training.step import Eager, Stepper, classify, make_classifier
 from evosearch.training.weights import describe, fetch_weights, keep_weights
 
 Found = TypeVar("Found")
@@ -77,10 +79,17 @@ def _first(split: Split) -> Split:
     return Split(split.images[:IMAGES], split.labels[:IMAGES])
 
 
+def stepper_of(make_recorder: MakeRecorder | None, progress: Progress) -> Callable[..., Stepper]:
+    """What makes the `Stepper` of one `Fit`: of recorded steps, where there is something to record them with."""
+    if make_recorder is None:
+        return Eager
+    return partial(CapturedStepper, recorder=make_recorder(), failed=progress.worn)
+
+
 class StepTimer:
     """An `Evaluator` that trains a few steps of each network and says what the whole training would take.
 
-    `seconds`: how long it measures each, though at least one step.
+    `seconds`: how long it measures each, though at least one step. `make_recorder`: as in `Trainer`.
     """
 
     def __init__(
@@ -90,7 +99,9 @@ class StepTimer:
         *,
         seconds: float = 1.0,
         clock: Callable[[], float] = time.perf_counter,
+        make_recorder: MakeRecorder | None = None,
     ) -> None:
+        self._make_recorder = make_recorder
         self._data = ResidentData(data, torch.device(device))
         self._seconds = seconds
         self._clock = clock
@@ -109,17 +120,31 @@ class StepTimer:
             return Failure(FailureKind.DIVERGED, str(error))
 
     def _measure(self, task: TrainingTask, progress: Progress) -> float:
-        """Seconds of the whole training. The first step also chooses kernels and asks for memory, so it counts once."""
-        fit, size = Fit(task, self._data), task.settings.batch_size
+        """Seconds of the whole training. The first step also chooses kernels and asks for memory, so it counts once; where steps
+        are recorded the second one brings that, and counts with the first.
+        """
+        fit = Fit(task, self._data, stepper_of(self._make_recorder, progress))
+        try:
+            return self._timed(task, fit, progress)
+        finally:
+            fit.close()
+
+    def _timed(self, task: TrainingTask, fit: Fit, progress: Progress) -> float:
+        size = task.settings.batch_size
         validation = -(-len(self._data.validation.labels) // size) / (1 + BACKWARD)  # forward alone
         if not task.settings.validates:
             validation = 0.0
         of_epoch = len(batch_sizes(len(self._data.trained_on(task.settings).labels), size)) + validation
+        before, work = 0.0, 0.0
         begin = self._clock()
-        fit.step()
+        for _ in range(1 if self._make_recorder is None else 2):
+            if not fit.ended:
+                fit.step()
+                before += (
+                    1.0 if fit.batch else 1.0 + validation
+                )  # the last step of an epoch brings the validation
         self._wait()
-        first, work = self._clock() - begin, 0.0
-        before = 1.0 if fit.batch else 1.0 + validation  # the last step of an epoch brings the validation
+        first = self._clock() - begin
         begin = now = self._clock()
         while first < 4 * self._seconds and not fit.ended and now - begin < self._seconds:
             fit.step()
@@ -139,6 +164,7 @@ class Trainer:
     """Trains one network after another on one device; an `Evaluator`.
 
     `device`: cpu, cuda or cuda:N; the data are copied there once, as uint8. `clock`: seconds, for `Outcome.seconds`.
+    `make_recorder`: what each training records its steps with, see `CapturedStepper`; None: steps are taken eagerly.
 
     Equal tasks give equal outcomes, `seconds` aside, in any order with others: every random number comes
     from the task's seed, and nothing of an evaluation outlives it.
@@ -150,9 +176,11 @@ class Trainer:
         device: str = "cpu",
         *,
         clock: Callable[[], float] = time.perf_counter,
+        make_recorder: MakeRecorder | None = None,
     ) -> None:
         self._data = ResidentData(data, torch.device(device))
         self._clock = clock
+        self._make_recorder = make_recorder
         self._outdated: Checkpoints | None = None
         """Those of the training that ended last: its result is safe once another task comes."""
 
@@ -244,8 +272,24 @@ class Trainer:
     def _run(self, task: TrainingTask, progress: Progress, past: "_Past", start: float) -> None:
         check_start(task)
         checkpoints = Checkpoints.of(task, self._data.device.type, self._clock)
-        fit = (checkpoints and checkpoints.resume(task, self._data)) or Fit(task, self._data)
+        make_stepper = stepper_of(self._make_recorder, progress)
+        resumed = checkpoints.resume(task, self._data, make_stepper) if checkpoints else None
+        fit = resumed or Fit(task, self._data, make_stepper)
         past.curve, past.seconds = fit.curve, fit.seconds
+        try:
+            self._finish(fit, checkpoints, progress, start)
+            past.measures = fit.measures(progress)
+        finally:
+            fit.close()
+        if task.weights:
+            normalization = self._data.normalization(task.settings, task.network)
+            about = (task.network, self._data.classes, self._data.image, normalization, task.hand_made)
+            with fit.judged() as module:
+                keep_weights(task.weights, module, describe(*about))
+        self._outdated = checkpoints
+
+    def _finish(self, fit: Fit, checkpoints: Checkpoints | None, progress: Progress, start: float) -> None:
+        """Train to the end."""
         told = 0
         while not fit.ended:  # no limit takes away what is complete
             for record in fit.curve[told:]:
@@ -254,13 +298,6 @@ class Trainer:
             fit.run_epoch(progress)
             if checkpoints and checkpoints.is_due(len(fit.curve)):
                 checkpoints.keep(fit, fit.seconds + self._clock() - start)
-        past.measures = fit.measures(progress)
-        if task.weights:
-            normalization = self._data.normalization(task.settings, task.network)
-            about = (task.network, self._data.classes, self._data.image, normalization, task.hand_made)
-            with fit.judged() as module:
-                keep_weights(task.weights, module, describe(*about))
-        self._outdated = checkpoints
 
     def _remove_outdated(self) -> None:
         if self._outdated:

@@ -19,6 +19,7 @@ from evosearch.testing.evaluators import (
     LeakingEvaluator,
     RaisingEvaluator,
     Victims,
+    WornEvaluator,
     formula_fitness,
 )
 from evosearch.testing.pool_contract import tiny_data, training_task
@@ -56,6 +57,7 @@ def test_a_formula_prediction_has_the_classes_of_the_data_and_rows_that_sum_to_1
         ExitingEvaluator(ALL, signal=9),
         HangingEvaluator(ALL),
         LeakingEvaluator(mebibytes=1),
+        WornEvaluator("it is worn out"),
     ],
 )
 def test_every_double_is_its_own_factory_and_can_be_sent_to_a_worker(evaluator: FormulaEvaluator) -> None:

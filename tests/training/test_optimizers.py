@@ -57,6 +57,25 @@ def test_each_optimizer_computes_pytorchs_very_bits_and_goes_on_from_its_state(n
         assert all(values[key].equal(ours["state"][position][key]) for key in values)
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no GPU")
+@pytest.mark.parametrize("name", sorted(PLAIN))
+def test_on_a_gpu_each_can_be_captured_without_a_word_and_computes_what_it_would_without(name: str) -> None:
+    settings = TrainingSettings(optimizer=name, weight_decay=0.1)
+    ours, theirs = (torch.nn.Parameter(torch.linspace(-1, 1, 700, device="cuda")) for _ in range(2))
+    fused = {"fused": True} if name in {"adam", "sgd"} else {}
+    optimizers = (
+        make_optimizer([ours], settings),
+        PLAIN[name]([theirs], lr=settings.learning_rate, weight_decay=0.1, **fused),
+    )
+    for step in range(5):
+        for parameter, optimizer in zip((ours, theirs), optimizers, strict=True):
+            parameter.grad = torch.sin(torch.arange(700.0, device="cuda") + step)
+            optimizer.step()
+    assert ours.equal(theirs)
+    assert all(value.is_cuda for value in optimizers[0].state[ours].values() if value is not None)
+
+
 WITHOUT_COMPILER = """
 import sys
 import torch

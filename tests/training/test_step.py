@@ -1,4 +1,6 @@
+import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any, Literal
 
 import pytest
@@ -6,14 +8,17 @@ import torch
 from torch import nn
 from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_flatten
 
-from evosearch.blueprint import Problem, blueprint_of
+from evosearch.blueprint import ImageShape, Problem, blueprint_of
 from evosearch.data import SearchData
 from evosearch.evaluation import TrainingSettings
 from evosearch.genome import parse
 from evosearch.networks import build, drop_before_classes, initialise
 from evosearch.training.batches import Resident, Scale, unit
-from evosearch.training.step import Classifier, classify, make_optimizer, train_step
+from evosearch.training.step import Classifier, _made_for, classify, make_optimizer, train_step
+
+SMALL = ImageShape(3, 8, 8)
 
 
 def prepared(
@@ -56,6 +61,60 @@ def test_a_step_never_waits_for_the_device(data: SearchData, optimizer: str, bf1
             train_step(network, kept, split, rows, loss_sum)
     assert {"convolution", "convolution_backward", "index_select"} <= recorder.ran
     assert not recorder.ran & {"_local_scalar_dense", "nonzero", "masked_select", "equal"}
+
+
+class OneDevice(Recorder):
+    """And refuses what brings anything from one device to another."""
+
+    def __torch_dispatch__(
+        self,
+        func: Any,
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        found = super().__torch_dispatch__(func, types, args, kwargs)
+        tensors = [one for one in tree_flatten((args, kwargs, found))[0] if isinstance(one, torch.Tensor)]
+        assert all(one.device.type == "meta" for one in tensors), func
+        return found
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd", "adadelta", "rmsprop"])
+@pytest.mark.parametrize("augmented", [False, True])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("heads", [1, 2])
+def test_nothing_in_a_step_leaves_or_enters_its_device(
+    monkeypatch: pytest.MonkeyPatch, optimizer: str, augmented: bool, weighted: bool, heads: int
+) -> None:
+    """On a device without numbers: whatever would look at one raises there. Its optimizers are those of a GPU."""
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # it knows no such device
+    for name in ("adam", "sgd"):
+        monkeypatch.setattr(
+            sys.modules[f"torch.optim.{name}"], "_device_dtype_check_for_fused", lambda *_, **__: None
+        )
+    for name in ("adadelta", "rmsprop"):
+        monkeypatch.setattr(
+            sys.modules[f"torch.optim.{name}"], "_get_capturable_supported_devices", lambda *_, **__: ["meta"]
+        )
+    module = TwoHeads() if heads == 2 else build(blueprint_of(parse("C6 B8 P | F8"), Problem(SMALL, 2)))
+    module.to("meta", memory_format=torch.channels_last).train()
+    kept = _made_for(list(module.parameters()), TrainingSettings(optimizer=optimizer), capturable=True)
+    for group in kept.param_groups:
+        if optimizer == "sgd":
+            group["fused"] = False  # its fused kernel is not there, and looks at nothing either
+    with torch.device("meta"):
+        split = Resident(torch.zeros((21, 3, 8, 8), dtype=torch.uint8), torch.zeros(21, dtype=torch.int64))
+        rows, loss_sum = torch.zeros(4, dtype=torch.int64), torch.zeros((), dtype=torch.float64)
+        moves = torch.zeros((4, 3), dtype=torch.int64) if augmented else None
+        weights = torch.ones(2) if weighted else None
+    network = Classifier(module, Scale(unit(3), torch.device("meta")), bf16=False)
+    with OneDevice() as recorder:
+        for _ in range(2):
+            train_step(network, kept, split, rows, loss_sum, moves, weights)
+        classify(network, split.images, 4)
+    assert "index_select" in recorder.ran
+    with pytest.raises(RuntimeError, match="meta"):
+        loss_sum.item()
 
 
 def test_validation_never_waits_for_the_device_either(data: SearchData) -> None:

@@ -32,6 +32,7 @@ from evosearch.runtime import (
     WorkerProgressed,
 )
 from workers.allocator import allocator_environment, c_library
+from workers.notices import Notices
 from workers.process_pool.worker import Asked, Pulse, Ready, Stack, Told, WhereAreYou
 from workers.slots import Slot, gpu_environment, kind_of, name_worker, thread_environment
 from workers.worker.service import UNLIMITED, Broken, Done, Upkeep
@@ -110,6 +111,7 @@ class ProcessPool:
         self._serials = count(1)
         self._processes: dict[str, _Process] = {}
         self._news: list[PoolEvent] = []
+        self._notices = Notices()
         self._excluded = False
 
     @property
@@ -238,7 +240,10 @@ class ProcessPool:
         leaves = done.leaves or ("its node is closed to new work" if self._excluded else "")
         if leaves:
             self._replace(process)
-        return [TaskDone(process.worker, ticket, done.result, leaves)]
+        return [
+            TaskDone(process.worker, ticket, done.result, leaves),
+            *self._notices.of(process.worker, done.notice),
+        ]
 
     def _bury(
         self, process: _Process, message: str, kind: FailureKind = FailureKind.CRASHED

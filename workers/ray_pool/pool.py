@@ -28,6 +28,7 @@ from evosearch.runtime import (
     freed,
 )
 from workers.allocator import allocator_environment, c_library
+from workers.notices import Notices
 from workers.ray_pool.actor import Beat, Ready
 from workers.ray_pool.cluster import Connection, connect, disconnect
 from workers.ray_pool.environment import of_job
@@ -90,6 +91,7 @@ class RayPool:
         self._monitor: ClusterMonitor | None = None
         self._supervisor: ActorSupervisor | None = None
         self._news: list[PoolEvent] = []
+        self._notices = Notices()
         self._heard = 0.0
 
     @property
@@ -302,7 +304,7 @@ class RayPool:
         if leaves:
             self._running.end(handle)
             self._running.refill(handle.node, leads=handle.leads)
-        return [TaskDone(worker, ticket, done.result, leaves)]
+        return [TaskDone(worker, ticket, done.result, leaves), *self._notices.of(worker, done.notice)]
 
 
 def _leave(monitor: ClusterMonitor | None, connection: Connection) -> None:

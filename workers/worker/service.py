@@ -81,6 +81,8 @@ class Done:
     """What it came to."""
     leaves: str = ""
     """Why this process must be replaced now; empty if it may go on."""
+    notice: str = ""
+    """What went wrong on the way though the result is as it should be, for a person; empty if nothing did."""
 
 
 Reply: TypeAlias = Done | Broken
@@ -92,7 +94,7 @@ CURVE_SECONDS = 5.0
 
 class ProgressCounter:
     """The `Progress` of one task after another. `beats`: grows with every step, and where a task begins. `curve`: the epochs
-    of the running training that have ended.
+    of the running training that have ended. `wear`: why the process must be replaced when the task has ended; empty if it need not.
 
     Only the thread that trains writes to it, so that no step waits for a lock.
     """
@@ -103,12 +105,14 @@ class ProgressCounter:
         self._clock = clock
         self._start = 0.0
         self.curve: list[EpochRecord] = []
+        self.wear = ""
 
     def begin(self) -> None:
         """A task begins."""
         self.beats += 1
         self._start = self._clock()
         self.curve = []
+        self.wear = ""
 
     def end(self) -> None:
         """It has ended, and its result has the rest."""
@@ -117,6 +121,10 @@ class ProgressCounter:
     def step(self) -> None:
         """Count it."""
         self.beats += 1
+
+    def worn(self, why: str) -> None:
+        """Keep it; of several the first."""
+        self.wear = self.wear or why
 
     def epoch(self, record: EpochRecord) -> None:
         """Keep it, and see that the soft limit has not passed."""
@@ -152,7 +160,9 @@ class Service:
         if isinstance(result, Broken):
             return result
         give_back()  # to the other workers, who may need it for a larger network
-        return Done(result, "" if isinstance(result, Prediction) else self._worn(result))
+        worn = "" if isinstance(result, Prediction) else self._worn(result)
+        notice = self._watch.wear
+        return Done(result, f"recycled: {notice}" if notice else worn, notice)
 
     def pulse(self) -> int:
         """A number that grows with every step of progress and with every task."""

@@ -21,7 +21,13 @@ from evosearch.evaluation import (
     Task,
 )
 from evosearch.runtime import WorkerSettings
-from evosearch.testing.evaluators import FailingEvaluator, FormulaEvaluator, RaisingEvaluator, Victims
+from evosearch.testing.evaluators import (
+    FailingEvaluator,
+    FormulaEvaluator,
+    RaisingEvaluator,
+    Victims,
+    WornEvaluator,
+)
 from evosearch.testing.pool_contract import tiny_data, training_task
 from workers.worker import service
 from workers.worker.service import UNLIMITED, Broken, Done, ProgressCounter, Service, Upkeep
@@ -162,6 +168,23 @@ def test_an_exception_is_a_failure_and_counts_as_an_evaluation(error: Exception)
     assert isinstance(reply.result, Failure)
     assert str(error) in reply.result.message
     assert reply.leaves == "recycled after 1 evaluation"
+
+
+def test_a_process_that_a_task_has_worn_out_is_replaced_though_its_result_stands() -> None:
+    worker = Service(WornEvaluator("a step could not be captured"), Upkeep(recycle_after=1))
+    expected = FormulaEvaluator().handle(training_task())
+    notice = "a step could not be captured"
+    assert worker.run(training_task()) == Done(expected, f"recycled: {notice}", notice)
+
+
+def test_of_several_reasons_the_first_is_told_and_none_after_the_task() -> None:
+    watch = ProgressCounter(None)
+    watch.begin()
+    watch.worn("first")
+    watch.worn("second")
+    assert watch.wear == "first"
+    watch.begin()
+    assert not watch.wear
 
 
 def test_an_error_that_ruins_the_process_makes_it_broken() -> None:
