@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from evosearch.data import SearchData, Split
 from evosearch.evaluation import TrainingSettings
 from evosearch.genome import Chromosome, Conv
 from evosearch.training.batches import ResidentData
+from evosearch.training.captured import CudaRecorder, Graph, Recorder
 from evosearch.training.numerics import numerics
 from evosearch.training.step import make_classifier, make_optimizer, train_step
 
@@ -101,26 +102,27 @@ def drawn(count: int, size: int) -> SearchData:
     return SearchData(split(), split(), CLASSES, f"noise-{count}-{size}")
 
 
-class Graph(Protocol):
-    """A captured step."""
-
-    def replay(self) -> None:
-        """The step again, on whatever its buffers hold now."""
-        ...
-
-    def reset(self) -> None:
-        """Free what it holds."""
-        ...
-
-
 @dataclass(frozen=True)
 class _Repeated:
-    """The stand-in on a CPU."""
+    """The stand-in for a graph on a CPU."""
 
     replay: Callable[[], None]
 
     def reset(self) -> None:
         """Nothing is held."""
+
+
+class _Repeating:
+    """The stand-in for a `Recorder` there."""
+
+    def record(self, work: Callable[[], None]) -> Graph:
+        """What does `work` whenever it is replayed."""
+        return _Repeated(work)
+
+
+def make_recorder(device: torch.device) -> Recorder:
+    """That of a training on `device`."""
+    return CudaRecorder(device) if device.type == "cuda" else _Repeating()
 
 
 class Candidate:
@@ -133,15 +135,11 @@ class Candidate:
     def __init__(
         self, network: Chromosome, data: ResidentData, mode: Mode, *, batch: int = 16, seed: int = 0
     ) -> None:
-        self.on_gpu = data.device.type == "cuda"
         chosen, generator = padded(network) if mode.padded else network, torch.manual_seed(seed)
         self.network = make_classifier(chosen, mode.settings, data, generator)
         self.network.module.train()
         self.optimizer = make_optimizer(self.network.module.parameters(), mode.settings)
-        for group in self.optimizer.param_groups:
-            group["capturable"] = self.on_gpu
-        # torch would warn that a capturable optimizer also runs eagerly, which is what is measured
-        self.optimizer._warned_capturable_if_run_uncaptured = True
+        self.recorder = make_recorder(data.device)
         self.split = data.train
         self.rows = torch.arange(batch, device=data.device)
         self.loss = torch.zeros((), dtype=torch.float64, device=data.device)
@@ -150,21 +148,17 @@ class Candidate:
         """One eager step on `rows`."""
         train_step(self.network, self.optimizer, self.split, self.rows, self.loss)
 
-    def capture(self, stream: torch.cuda.Stream | None, beside: Graph | None = None) -> Graph:
+    def capture(self) -> Graph:
         """Record the step on the present `rows`, whose contents may be changed in place between replays.
 
-        Nothing is trained by it. A step with as many rows must have run before. `stream`: the one that all steps of
-        this candidate run on. `beside`: an earlier graph of this candidate, whose memory is shared.
+        Nothing is trained by it. A step with as many rows must have run before, on the same stream, as all of this candidate
+        do. Its graphs share their memory.
         """
-        if not self.on_gpu:
-            rows = self.rows
-            return _Repeated(lambda: train_step(self.network, self.optimizer, self.split, rows, self.loss))
-        graph = torch.cuda.CUDAGraph()
-        self.optimizer.zero_grad(set_to_none=True)  # gradients belong to the graph's own memory
-        pool = beside.pool() if isinstance(beside, torch.cuda.CUDAGraph) else None
-        with torch.cuda.graph(graph, pool=pool, stream=stream, capture_error_mode="thread_local"):
-            self.step()
-        return graph
+        rows = self.rows
+        self.optimizer.zero_grad()  # gradients belong to the graph's own memory
+        return self.recorder.record(
+            lambda: train_step(self.network, self.optimizer, self.split, rows, self.loss)
+        )
 
 
 def new_stream(device: str) -> torch.cuda.Stream | None:

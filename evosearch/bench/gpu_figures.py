@@ -4,6 +4,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -15,10 +16,10 @@ from evosearch.bench.candidate import (
     MODES,
     TF32,
     Candidate,
-    Graph,
     Mode,
     arithmetic,
     drawn,
+    make_recorder,
     new_stream,
     on,
     timed,
@@ -30,8 +31,11 @@ from evosearch.bench.workload import MOST_PARAMETERS, Report, Workload
 from evosearch.errors import CannotRunError
 from evosearch.evaluation import Success, TrainingTask
 from evosearch.genome import Chromosome
-from evosearch.training import Trainer
+from evosearch.training import Trainer, recorder_for
 from evosearch.training.batches import ResidentData
+from evosearch.training.captured import CapturedStepper
+from evosearch.training.fit import LOSS, Fit
+from evosearch.training.step import Eager, Stepper
 
 TOLERANCE = 1e-4
 """Of a captured training's loss against the eager one's, relative."""
@@ -96,7 +100,7 @@ def _chained(length: int = 150) -> float:
 def gate(work: Workload, report: Report) -> None:
     """Without it no speed counts: a captured training goes as the eager one, dropout and partial batches included."""
     size = work.small[0]
-    data = work.data(size)
+    data = ResidentData(drawn(2 * work.batch + work.part, size), torch.device(work.device))
     for mode in (FP32, BF16):
         for number in work.gated:
             eager, captured = (
@@ -111,35 +115,30 @@ def gate(work: Workload, report: Report) -> None:
 
 
 Trajectory = tuple[list[float], list[torch.Tensor]]
+GATED = 20
+"""Steps of a training that is compared."""
 
 
 def _trajectory(
     work: Workload, network: Chromosome, data: ResidentData, mode: Mode, captured: bool
 ) -> Trajectory:
-    """Sum of losses after each of 20 steps, every seventh a partial batch, and the weights at last."""
-    stream = new_stream(work.device)
-    with arithmetic(mode), on(stream):
-        candidate = Candidate(network, data, mode, batch=work.batch, seed=3)
-        graphs: dict[int, tuple[torch.Tensor, Graph]] = {}
-        losses = []
-        for number in range(20):
-            count = work.part if number % 7 == 6 else work.batch
-            order = torch.randperm(work.images, generator=torch.Generator().manual_seed(number))
-            if count in graphs:
-                rows, graph = graphs[count]
-                rows.copy_(order[:count])
-                graph.replay()
-            else:  # every number of rows runs eagerly the first time it occurs
-                candidate.rows = order[:count].to(work.device)
-                candidate.step()
-                if captured:
-                    beside = next((graph for _, graph in graphs.values()), None)
-                    graphs[count] = candidate.rows, candidate.capture(stream, beside)
-            losses.append(candidate.loss.item())
-        weights = [one.detach().clone() for one in candidate.network.module.parameters()]
-        wait()
-        for _, graph in graphs.values():
-            graph.reset()
+    """The loss after each of `GATED` steps of a worker's own training, and its weights at last. Every third batch is a partial
+    one, and ends an epoch.
+    """
+    settings = replace(mode.settings, epochs=GATED, batch_size=work.batch)
+    failed: list[str] = []
+    make_stepper: Callable[..., Stepper] = Eager
+    if captured:
+        make_stepper = partial(CapturedStepper, recorder=make_recorder(data.device), failed=failed.append)
+    fit = Fit(TrainingTask(network, settings, data.key, seed=3), data, make_stepper)
+    losses = []
+    for _ in range(GATED):
+        fit.step()
+        losses.append(float(fit.state().tensors[LOSS]))
+    weights = [one.detach().clone() for one in fit.network.module.parameters()]
+    fit.close()
+    if failed:
+        raise CannotRunError(failed[0])
     return losses, weights
 
 
@@ -180,11 +179,11 @@ def _step(
         yield "eager step", "ms", eager.wall
         yield "host's part of an eager step", "ms", eager.host
         begun = time.perf_counter()
-        graph = candidate.capture(stream)
+        graph = candidate.capture()
         wait()
         yield "capture of a step", "ms", (time.perf_counter() - begun) * 1e3
         yield "captured step", "ms", timed(graph.replay, 5 * repeats).wall
-        if mode is BF16 and candidate.on_gpu:
+        if mode is BF16 and work.device == "cuda":
             kernels, busy = _kernels(graph.replay)
             yield "kernels of a captured step", "kernels", kernels
             yield "device busy in a captured step", "ms", busy
@@ -224,7 +223,7 @@ def setup(work: Workload, report: Report) -> None:
     stream = new_stream(work.device)
     with arithmetic(BF16), on(stream):
         for number in range(work.set_ups):
-            taken.append(_set_up(work, work.networks[number % len(work.networks)], data, stream))
+            taken.append(_set_up(work, work.networks[number % len(work.networks)], data))
             reserved.append(torch.cuda.memory_reserved() / 2**20 if work.device == "cuda" else 0.0)
     settled = taken[min(5, len(taken) - 1) :]  # the first ones load kernels
     for phase, values in zip(PHASES, zip(*settled, strict=True), strict=True):
@@ -232,9 +231,7 @@ def setup(work: Workload, report: Report) -> None:
     report.add(Measure(f"memory reserved after each candidate, {size} px", str(BF16), tuple(reserved), "MiB"))
 
 
-def _set_up(
-    work: Workload, network: Chromosome, data: ResidentData, stream: torch.cuda.Stream | None
-) -> tuple[float, ...]:
+def _set_up(work: Workload, network: Chromosome, data: ResidentData) -> tuple[float, ...]:
     """Milliseconds of each of `PHASES`."""
     ticks = [time.perf_counter()]
 
@@ -246,10 +243,10 @@ def _set_up(
     tick()
     candidate.step()
     tick()
-    full = candidate.capture(stream)
+    full = candidate.capture()
     candidate.rows = torch.arange(work.part, device=work.device)
     candidate.step()
-    part = candidate.capture(stream, full)
+    part = candidate.capture()
     tick()
     for _ in range(work.images // work.batch):
         full.replay()
@@ -267,7 +264,7 @@ def evaluations(work: Workload, report: Report) -> None:
     """Whole evaluations as a worker does them today, through its own `Trainer`."""
     for size in work.small:
         data = drawn(work.images, size)
-        trainer = Trainer(data, work.device)
+        trainer = Trainer(data, work.device, make_recorder=recorder_for(data, work.device))
         for mode in (FP32, BF16):
             settings = replace(mode.settings, epochs=work.epochs, batch_size=work.batch)
             found = []

@@ -17,7 +17,6 @@ import torch
 from evosearch.bench.candidate import (
     BF16,
     Candidate,
-    Graph,
     arithmetic,
     drawn,
     new_stream,
@@ -27,6 +26,7 @@ from evosearch.bench.candidate import (
 )
 from evosearch.genome import Chromosome, parse
 from evosearch.training.batches import ResidentData
+from evosearch.training.captured import Graph
 
 ROUNDS = 3
 STARTED = 120.0
@@ -46,7 +46,7 @@ def streams(
                 candidate = Candidate(network, data, BF16, batch=batch)
                 candidate.step()
                 wait()
-                captured.append((candidate, stream, candidate.capture(stream)))
+                captured.append((candidate, stream, candidate.capture()))
 
         def all_once() -> None:
             for _, stream, graph in captured:
@@ -108,7 +108,7 @@ def train_for(share: Share, pipe: "Connection[Any, Any]") -> None:
         candidate = Candidate(parse(share.network), data, BF16, batch=share.batch)
         candidate.step()
         wait()
-        graph = candidate.capture(stream)
+        graph = candidate.capture()
         pipe.send(0.0)
         pipe.recv()
         pipe.send(_rate(graph, share.seconds))
