@@ -8,6 +8,7 @@ import torch
 
 from evosearch.blueprint import ImageShape
 from evosearch.data import SearchData
+from evosearch.errors import DivergedError
 from evosearch.training import gate, recorder_for
 from evosearch.training.gate import difference
 from tests.training.stand_in import Graph, StandIn
@@ -72,13 +73,16 @@ def test_one_that_cannot_capture_is_found_though_its_bits_would_be_the_same() ->
     assert "\n" not in found
 
 
-def test_one_that_breaks_while_it_replays_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kind", [RuntimeError, DivergedError])
+def test_one_that_breaks_while_it_replays_is_found(
+    monkeypatch: pytest.MonkeyPatch, kind: type[Exception]
+) -> None:
     def broken(graph: Graph) -> None:
-        raise RuntimeError("CUDA error: unspecified\nlaunch failure")
+        raise kind("CUDA error: unspecified\nlaunch failure")
 
     monkeypatch.setattr(Graph, "replay", broken)
     found = difference(ImageShape(3, 8, 8), CPU, StandIn)
-    assert found == "fp32: RuntimeError: CUDA error: unspecified launch failure"
+    assert found == f"fp32: {kind.__name__}: CUDA error: unspecified launch failure"
 
 
 def test_on_a_cpu_nothing_is_tried(data: SearchData) -> None:
