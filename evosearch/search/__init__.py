@@ -15,6 +15,7 @@ from evosearch.search.eavl import EavlSettings, EavlStrategy
 from evosearch.search.evo_cnn import EvoCnnSettings, EvoCnnStrategy
 from evosearch.search.evolution import EvolutionKeys
 from evosearch.search.fixed_list import FixedListSettings, FixedListStrategy, ListedTrial, repeats_of
+from evosearch.search.halving import Halving, halving_of, rung_before
 from evosearch.search.masks import (
     BreedingKeys,
     FeaturesSettings,
@@ -58,6 +59,7 @@ __all__ = [
     "FeaturesStrategy",
     "FixedListSettings",
     "FixedListStrategy",
+    "Halving",
     "ListedTrial",
     "Mask",
     "MasksSettings",
@@ -86,11 +88,13 @@ __all__ = [
     "elites",
     "features_of",
     "grow",
+    "halving_of",
     "hand_made_rule",
     "measure_of",
     "parent_probabilities",
     "ranking",
     "repeats_of",
+    "rung_before",
     "score_of",
     "shrink",
     "sizes_of",

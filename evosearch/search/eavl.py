@@ -4,7 +4,7 @@ Source: Gong et al., "Analyze COVID-19 CT images based on evolutionary algorithm
 space", Complex & Intelligent Systems, 2021, doi 10.1007/s40747-021-00513-8. Read `EavlStrategy.tell` first.
 """
 
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -14,7 +14,8 @@ from evosearch.evaluation import Candidate, Origin, Outcome, Trial, TrialId
 from evosearch.search.breeding import Breeding, breed
 from evosearch.search.context import Purpose, SearchContext, draw_feasible, stream
 from evosearch.search.evolution import EvolutionKeys
-from evosearch.search.state import SearchProgress, SearchState
+from evosearch.search.halving import Halving, next_trial, with_rung_decided
+from evosearch.search.state import SearchProgress, SearchState, final_fitness
 from evosearch.search.survival import elites
 
 
@@ -76,40 +77,65 @@ class EavlStrategy:
         )
 
     def ask(self, state: SearchState, *, early: bool = False) -> tuple[Trial, ...]:
-        """Members without a score; with `early` also the next generation's immigrants, from their own stream."""
+        """Members without a score, to the rung that the generation is at; with `early` also the next generation's immigrants,
+        from their own stream, to the first one.
+        """
         wanted = state.members
         if early and state.generation + 1 < self.settings.generations:
             wanted += self._immigrants(state.generation + 1)
         unscored = (candidate for candidate in wanted if candidate.number not in state.scores)
-        return tuple(Trial.of(one) for one in sorted(unscored, key=lambda candidate: candidate.number))
+        ordered = sorted(unscored, key=lambda candidate: candidate.number)
+        return tuple(next_trial(state, one, self.settings.halving) for one in ordered)
 
     def tell(self, state: SearchState, outcomes: Mapping[TrialId, Outcome]) -> SearchState:
-        """Note the scores; a complete generation gives way to elites, then children, then immigrants.
+        """Note the scores; a complete rung is decided, and a complete generation gives way to elites, then children, then
+        immigrants.
 
         To one generation at a time, also where all of it were reported early, as immigrants alone may be: each is journaled
         as it starts.
         """
-        state = state.with_outcomes(outcomes, self.settings.fitness)
+        state = self._decided(state.with_outcomes(outcomes, self.settings.fitness))
         return self._next_generation(state) if state.complete and not self._is_last(state) else state
 
     def reopen(self, state: SearchState, trials: Set[TrialId]) -> SearchState:
-        """Forget their scores."""
+        """Forget their scores; of a rung that was decided they are history."""
+        halving = self.settings.halving
+        if halving is not None:
+            trials = {one for one in trials if self._is_undecided(state, one, halving)}
         return state.without_scores(frozenset(trial.number for trial in trials))
 
     def progress(self, state: SearchState) -> SearchProgress:
         """The state's own."""
-        return state.progress(self.settings.population + state.generation * self.settings.born)
+        asked = self.settings.population + state.generation * self.settings.born + state.continued
+        halving = self.settings.halving
+        return state.progress(asked, None if halving is None else halving.until(state.rung))
 
     def finished(self, state: SearchState) -> bool:
         """Whether the last generation is complete."""
         return state.complete and self._is_last(state)
 
+    def _decided(self, state: SearchState) -> SearchState:
+        halving = self.settings.halving
+        return state if halving is None else with_rung_decided(state, halving)
+
+    @staticmethod
+    def _is_undecided(state: SearchState, trial: TrialId, halving: Halving) -> bool:
+        own = any(member.number == trial.number for member in state.members)
+        return trial.until == halving.until(state.rung if own else 0)
+
     def _next_generation(self, state: SearchState) -> SearchState:
         generation = state.generation + 1
-        survivors = elites(state.members, state.scores, self.settings.elites)
+        survivors = elites(self._eligible(state), state.scores, self.settings.elites)
         members = (*survivors, *self._children(state), *self._immigrants(generation))
         known = {m.number: state.scores[m.number] for m in members if m.number in state.scores}
-        return SearchState(generation, members, known, state.best_with_members())
+        best, continued = state.best_with_members(), state.continued
+        return self._decided(SearchState(generation, members, known, best, continued=continued))
+
+    def _eligible(self, state: SearchState) -> Iterable[Candidate]:
+        """Who may live on: with halving only who was trained to its end, which may be fewer than elites are wanted."""
+        if self.settings.halving is None:
+            return state.members
+        return (one for one in state.members if final_fitness(state.scores[one.number]) is not None)
 
     def _is_last(self, state: SearchState) -> bool:
         return state.generation + 1 >= self.settings.generations

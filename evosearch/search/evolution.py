@@ -1,14 +1,16 @@
 """The keys that every generational evolution has, whatever its operators: EAVL, and EVO-CNN beside it."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import repeat
 from typing import Self
 
 from evosearch.errors import ConfigError
 from evosearch.evaluation import Measure
 from evosearch.search.breeding import Operators
 from evosearch.search.context import SearchContext, too_many_redraws
+from evosearch.search.halving import Halving
 from evosearch.search.selection import Selection
 
 MOST = 100_000
@@ -37,6 +39,9 @@ class EvolutionKeys(ABC):
     """What decides who is fitter, on the validation images after the last epoch: accuracy, balanced_accuracy, f1 (of the positive class of two, else the mean) or auroc; where it is not known, the accuracy."""
     selection: Selection = "squared"
     """How a parent's chance grows with its fitness: squared (the square of what it is above the lowest; the authors' released code) or proportionate (to the fitness itself; the paper's text)."""
+
+    halving: Halving | None = None
+    """At which epochs a generation's own members are compared, and the share of them that is trained on: `{epochs: [12, 35, 100], keep: 0.4}` trains all of them for 12 epochs, the best two fifths on to 35, and the best two fifths of those to the end; the last of `epochs` is `training.epochs`. Who is dropped may become a parent, but never an elite or the best. null: every training goes to its end."""
 
     def __post_init__(self) -> None:
         self._check_least(population=2, generations=1, elites=0, immigrants=0, redraws=0)
@@ -79,8 +84,24 @@ class EvolutionKeys(ABC):
 
     @property
     def evaluations_in_all(self) -> int:
-        """How many candidates are evaluated: 810 in the paper."""
-        return self.population + (self.generations - 1) * self.born
+        """How many candidates are evaluated: 810 in the paper; with halving, how many trials they have at most, each rung one."""
+        return sum(self._trials(count) for count in self._births())
+
+    @property
+    def trained_in_all(self) -> float:
+        """How many whole trainings that takes at most."""
+        if self.halving is None:
+            return self.evaluations_in_all
+        return sum(map(self.halving.trained, self._births()))
+
+    def _births(self) -> Iterator[int]:
+        """How many are born into each generation."""
+        yield self.population
+        yield from repeat(self.born, self.generations - 1)
+
+    def _trials(self, count: int) -> int:
+        """Of so many that are born together."""
+        return count if self.halving is None else sum(self.halving.sizes(count))
 
     @property
     def has_time_limits(self) -> bool:

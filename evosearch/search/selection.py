@@ -34,13 +34,30 @@ def parent_probabilities(
     succeeded = np.array([score.fitness is not None for score in scores])
     if not succeeded.any():
         return np.full(len(scores), 1 / len(scores))
-    fitness = np.array([score.fitness if score.fitness is not None else np.nan for score in scores])
+    fitness = _weighed(scores)
     distance = (fitness - np.nanmin(fitness)) ** 2 if selection == "squared" else fitness
     weights = np.where(succeeded, distance, 0.0)
     if not weights.any():
         weights = succeeded.astype(np.float64)
     probabilities: npt.NDArray[np.float64] = weights / weights.sum()
     return probabilities
+
+
+def _weighed(scores: Sequence[Score]) -> npt.NDArray[np.float64]:
+    """The fitness of each, NaN where it failed: who was dropped at a rung weighs no more than the least of those that came
+    further, whatever it promised there.
+
+    >>> _weighed([Score(0.9, until=12), Score(0.8, until=35), Score(0.7), Score(0.6, until=12)]).tolist()
+    [0.7, 0.7, 0.7, 0.6]
+    """
+    fitness = np.array([np.nan if score.fitness is None else score.fitness for score in scores])
+    rungs = np.array([np.inf if score.until is None else score.until for score in scores])
+    least = np.inf
+    for rung in sorted(set(rungs[~np.isnan(fitness)]), reverse=True):
+        there = (rungs == rung) & ~np.isnan(fitness)
+        fitness[there] = np.minimum(fitness[there], least)
+        least = fitness[there].min()
+    return fitness
 
 
 def draw_pairs(

@@ -33,6 +33,8 @@ class Score:
     """Further figures by name, in the strategy's own units."""
     unjudged: bool = False
     """It succeeded without a fitness: the images to judge by were trained on too, or there was nothing to judge."""
+    until: int | None = None
+    """Of a training that came to a rung only, or failed on the way there, that one's epochs; None: of one to its end."""
 
     def __post_init__(self) -> None:
         succeeded = self.fitness is not None or bool(self.objectives) or self.unjudged
@@ -44,21 +46,26 @@ class Score:
             raise ValueError(f"a fitness lies between 0 and 1, found {self.fitness}")
 
 
-def score_of(outcome: Outcome, measure: Measure = "accuracy") -> Score:
+def final_fitness(score: Score) -> float | None:
+    """The fitness of a candidate that was trained to its end; None of any other."""
+    return score.fitness if score.until is None else None
+
+
+def score_of(outcome: Outcome, measure: Measure = "accuracy", until: int | None = None) -> Score:
     """The score of a candidate that is trained once: its fitness by `measure`, its lowest loss, or how it failed; diverged where
-    no loss is a number. Trained on what would judge it, or kept as features, it has none of these.
+    no loss is a number. Trained on what would judge it, or kept as features, it has none of these. `until`: as in `Score`.
     """
     match outcome:
         case Success():
             fitness = outcome.by(measure)
-            return Score(fitness=fitness, unjudged=fitness is None)
+            return Score(fitness=fitness, unjudged=fitness is None, until=until)
         case Losses(losses):
             known = [loss for loss in losses if isfinite(loss)]
             return Score(objectives={"loss": min(known)}) if known else Score(failure=FailureKind.DIVERGED)
         case Features():
             return Score(unjudged=True)
         case Failure(kind):
-            return Score(failure=kind)
+            return Score(failure=kind, until=until)
     assert_never(outcome)
 
 
@@ -88,12 +95,15 @@ class SearchProgress:
     """What the best has most of, or least: losses are the better the lower they are."""
     note: str = ""
     """What else there is to say of the best, in a few words."""
+    until: int | None = None
+    """The epochs of the rung to which its members are being trained; None: to their end."""
 
     @property
     def fitness(self) -> list[float]:
-        """Fitness of the members that have one, in their order."""
+        """Fitness of the members that were trained to their end, in their order."""
         scores = (self.scores.get(member.number) for member in self.members)
-        return [score.fitness for score in scores if score is not None and score.fitness is not None]
+        judged = (final_fitness(score) for score in scores if score is not None)
+        return [fitness for fitness in judged if fitness is not None]
 
 
 @dataclass(frozen=True)
@@ -105,29 +115,37 @@ class SearchState:
     members: tuple[Candidate, ...]
     """Its population by slot, elites first."""
     scores: Mapping[int, Score] = field(default_factory=dict)
-    """By candidate number, of members and of immigrants asked for early."""
+    """By candidate number, of members and of immigrants asked for early. Where there are rungs, a member that goes on has none
+    until it comes to the next one; one that was dropped keeps its last.
+    """
     best: tuple[Candidate, float] | None = None
     """The candidate with the highest fitness over all finished generations, ties to the lower number,
     with that fitness; None until one finished with a success.
     """
+    rung: int = 0
+    """The one to which the generation's own members are being trained, from 0; always 0 where there is no halving."""
+    continued: int = 0
+    """How many trials of rungs beyond the first there have been, in all generations."""
 
     @property
     def complete(self) -> bool:
         """Whether every member has a score."""
         return all(member.number in self.scores for member in self.members)
 
-    def progress(self, asked: int) -> SearchProgress:
-        """What others see of it; `asked`: as there."""
+    def progress(self, asked: int, until: int | None = None) -> SearchProgress:
+        """What others see of it; `asked` and `until`: as there."""
         best = self.best_with_members()
-        return SearchProgress(self.generation, asked, self.members, self.scores, best, self.best)
+        return SearchProgress(self.generation, asked, self.members, self.scores, best, self.best, until=until)
 
     def with_outcomes(
         self, outcomes: Mapping[TrialId, Outcome], measure: Measure = "accuracy"
     ) -> "SearchState":
-        """This state knowing `outcomes` too, of candidates that are trained once each, in whatever order they came; their
-        fitness is that by `measure`.
+        """This state knowing `outcomes` too, of one trial of each candidate, in whatever order they came; their fitness is
+        that by `measure`.
         """
-        return self.with_scores({trial.number: score_of(one, measure) for trial, one in outcomes.items()})
+        return self.with_scores(
+            {trial.number: score_of(one, measure, trial.until) for trial, one in outcomes.items()}
+        )
 
     def with_scores(self, scores: Mapping[int, Score]) -> "SearchState":
         """This state knowing `scores` too, in whatever order they came."""
@@ -136,7 +154,7 @@ class SearchState:
             scores
         ):  # who leads is known from who led: nobody else is looked at again
             own = ((self._member[number], one) for number, one in scores.items() if number in self._member)
-            judged = ((member, one.fitness) for member, one in own if one.fitness is not None)
+            judged = ((member, fit) for member, one in own if (fit := final_fitness(one)) is not None)
             vars(further).update(_member=self._member, _leader=_fittest(self._leader, *judged))
         return further
 
@@ -155,8 +173,8 @@ class SearchState:
     @cached_property
     def _leader(self) -> tuple[Candidate, float] | None:
         scores = ((member, self.scores.get(member.number)) for member in self.members)
-        judged = ((member, score.fitness) for member, score in scores if score and score.fitness is not None)
-        return _fittest(self.best, *judged)
+        known = ((member, final_fitness(score)) for member, score in scores if score is not None)
+        return _fittest(self.best, *((member, fitness) for member, fitness in known if fitness is not None))
 
 
 def _fittest(*contenders: tuple[Candidate, float] | None) -> tuple[Candidate, float] | None:

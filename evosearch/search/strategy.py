@@ -27,7 +27,7 @@ class Strategy(Protocol[State]):
 
     @property
     def evaluations(self) -> int:
-        """How many trials the whole search has."""
+        """How many trials the whole search has; where some are asked for of what did not fail alone, at most."""
         ...
 
     def start(self) -> State:
@@ -58,7 +58,9 @@ class Strategy(Protocol[State]):
         ...
 
     def reopen(self, state: State, trials: Set[TrialId]) -> State:
-        """The state as if `trials` had no outcome; only of those whose scores `progress` shows."""
+        """The state as if `trials` had no outcome; only of those whose scores `progress` shows, and which decided nothing
+        yet.
+        """
         ...
 
     def progress(self, state: State) -> SearchProgress:
@@ -118,7 +120,7 @@ class StrategySettings(Protocol):
 
     @property
     def evaluations_in_all(self) -> int:
-        """How many trials the whole search has."""
+        """As `Strategy.evaluations`."""
         ...
 
     @property

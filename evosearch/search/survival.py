@@ -1,13 +1,15 @@
 """Who is best, and who survives. A failed evaluation never wins."""
 
 from collections.abc import Iterable, Mapping
+from math import inf
 
 from evosearch.evaluation import Candidate, Subject
 from evosearch.search.state import Score
 
 
 def ranking(members: Iterable[Candidate], scores: Mapping[int, Score]) -> list[Candidate]:
-    """All members, best first: successes by fitness, ties to the lower number; then failed ones by number.
+    """All members, best first: successes by fitness, ties to the lower number; then those that were dropped at a rung, of the
+    latest one first; then failed ones by number.
 
     >>> from evosearch.evaluation import FailureKind, Origin
     >>> from evosearch.genome import parse
@@ -17,9 +19,12 @@ def ranking(members: Iterable[Candidate], scores: Mapping[int, Score]) -> list[C
     [2, 3, 1, 0]
     """
 
-    def key(member: Candidate) -> tuple[bool, float, int]:
-        fitness = scores[member.number].fitness
-        return fitness is None, -(fitness or 0.0), member.number
+    def key(member: Candidate) -> tuple[bool, float, float, int]:
+        score = scores[member.number]
+        if score.fitness is None:  # however far it came
+            return True, 0.0, 0.0, member.number
+        rung = inf if score.until is None else score.until
+        return False, -rung, -score.fitness, member.number
 
     return sorted(members, key=key)
 
