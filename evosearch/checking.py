@@ -19,7 +19,15 @@ from evosearch.genome import parse_network
 from evosearch.listed import resolved, sized
 from evosearch.reports import Cost, Measured, StudyCost, estimate_cost, measured
 from evosearch.runtime import CONTEXT, Plan, WorkerPool
-from evosearch.search import FixedListSettings, ListedTrial, StrategySettings, features_of, measure_of
+from evosearch.search import (
+    FixedListSettings,
+    ListedTrial,
+    StrategySettings,
+    features_of,
+    halving_of,
+    measure_of,
+    whole_trainings,
+)
 from evosearch.session import (
     make_plan,
 )
@@ -98,7 +106,7 @@ def validate(
         images = over.check_images(labels, classes, training, config.seed)
         training = plan.settings(asked[0])
     cost = replace(
-        estimate_cost(first, plan.strategy.evaluations, images, training),
+        estimate_cost(first, plan.strategy.evaluations, images, training, whole_trainings(config.strategy)),
         notes=dataset.notes,
         study=study,
     )
@@ -181,13 +189,21 @@ def _measured(
     return measured(
         [size.work for size in sizes],
         {list(tasks)[number]: seconds for number, seconds in timed.seconds.items()},
-        plan.strategy.evaluations,
+        _measured_trainings(config, plan),
         len(slots),
         host_memory=timed.host_memory,
         host_available=available_memory(),
         device_memory=peak if on_gpu else None,
         device_available=timed.device_memory // config.workers.per_gpu if timed.device_memory else None,
     )
+
+
+def _measured_trainings(config: RunConfig, plan: Plan) -> float:
+    """How many like those that were measured there are: with halving that is the first rung."""
+    halving, whole = halving_of(config.strategy), whole_trainings(config.strategy)
+    if halving is None or whole is None:
+        return plan.strategy.evaluations
+    return whole * halving.epochs[-1] / halving.epochs[0]
 
 
 def spread_over(count: int, most: int) -> list[int]:

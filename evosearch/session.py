@@ -44,6 +44,7 @@ from evosearch.search import (
     FixedListSettings,
     SearchContext,
     features_of,
+    halving_of,
     hand_made_rule,
     measure_of,
     sizes_of,
@@ -144,7 +145,8 @@ def make_plan(
     context = SearchContext(config.space, problem, config.training, config.seed)
     about = (reader, measure_of(strategy), hand_made_rule(strategy), sizes_of(strategy), starts)
     features = (features_of(strategy), kept_features)
-    return Plan(config.name, strategy.make(context), context, dataset.key, *about, *features)
+    halving = halving_of(strategy)
+    return Plan(config.name, strategy.make(context), context, dataset.key, *about, *features, halving)
 
 
 def bring_back_lost(config: RunConfig, home: Home, options: DriveOptions) -> None:
@@ -266,6 +268,8 @@ class SearchSession:
         if generations is not None and generations > self.row.generations:
             return True
         longer = self.config.strategy.evaluations_in_all > sum(self.row.counts.values())
+        if halving_of(self.config.strategy):  # what failed at a rung has no further ones
+            longer = self.config.strategy.generations > self.row.generations
         again = (kind for kind in map(FailureKind, self.row.failed) if not policy_of(kind).of_itself)
         return self.row.state == "done" and (longer or (self.parent is not None and any(again)))
 

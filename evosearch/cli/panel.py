@@ -32,7 +32,7 @@ def _search(tallies: Tallies, tally: Tally) -> Table:
     if tally.is_list:
         table.add_row("networks", f"{done} of {size} trained")
     else:
-        table.add_row("generation", f"{state.progress.generation}, {done} of {size} evaluated")
+        table.add_row("generation", f"{state.progress.generation}{tally.rung}, {done} of {size} evaluated")
     _add_evaluations(table, tallies)
     if fitness := tally.fitness:
         by = "" if (measure := tally.plan.measure) == "accuracy" else f"   ({MEASURES[measure]})"
@@ -66,7 +66,7 @@ def _members(members: Iterable[Tally]) -> Table:
         best = tally.state.progress.best
         table.add_row(
             *cells(tally.short_name),
-            "" if tally.is_list else f"{tally.state.progress.generation}, {done} of {size}",
+            "" if tally.is_list else f"{tally.state.progress.generation}{tally.rung}, {done} of {size}",
             f"{tally.done} of {tally.total}",
             f"{best[1]:.4f}" if best else "",
             Text(tally.state.progress.note or in_short(best[0].subject)) if best else "",

@@ -158,9 +158,9 @@ class Display:
 def _told(fact: Event) -> str | None:
     match fact:
         case Finished(number, _, worker, success, measure=measure):
-            return f"#{number} {_result(success, measure)} in {success.seconds:.1f} s on {worker}"
+            return f"#{number}{_at(fact)} {_result(success, measure)} in {success.seconds:.1f} s on {worker}"
         case Recalled(number, source):
-            return f"#{number} as #{source}, an equal network"
+            return f"#{number}{_at(fact)} as #{source}, an equal network"
         case TestRead(trial=TrialId(number)):
             return f"#{number} has read the test split"
         case TestReadingFailed(_, trial, attempt, worker, failure, final):
@@ -171,9 +171,8 @@ def _told(fact: Event) -> str | None:
             )
         case Failed(number, attempt, worker, failure, final):
             after = "worst fitness" if final else "will be tried again"
-            return (
-                f"#{number} failed on {worker}, attempt {attempt}: {failure.kind}: {failure.message}; {after}"
-            )
+            told = f"attempt {attempt}: {failure.kind}: {failure.message}; {after}"
+            return f"#{number}{_at(fact)} failed on {worker}, {told}"
         case SearchCreated() | DriverStarted() | Extended() | Interrupted() | Stopped() | Completed():
             return None
         case ProcessorSeen() | Born() | GenerationStarted() | VerdictReached() | Dispatched() | Reopened():
@@ -181,6 +180,11 @@ def _told(fact: Event) -> str | None:
         case TestReadingBegun() | TestRead():
             return None
     assert_never(fact)
+
+
+def _at(fact: Finished | Recalled | Failed) -> str:
+    """To which rung a trial went, in words; nothing where it went to its end."""
+    return "" if fact.until is None else f" to epoch {fact.until}"
 
 
 def _result(success: Measured, measure: Measure) -> str:
@@ -210,7 +214,7 @@ def _prefix(tallies: Tallies, tally: Tally) -> str:
 
 def _snapshot(tallies: Tallies, tally: Tally) -> str:
     done, size = tally.done_here
-    at = "list" if tally.is_list else f"generation {tally.state.progress.generation}"
+    at = "list" if tally.is_list else f"generation {tally.state.progress.generation}{tally.rung}"
     here = f"{at}: {done} of {size}{_figures(tally.fitness) or tally.lowest}"
     if tallies.several:  # what runs is known only once all members of a step were reported
         return f"{here} | {tallies.done} of {tallies.total} in all, {tallies.left}"

@@ -108,6 +108,12 @@ class Tally:
         return sum(m.number in progress.scores for m in progress.members), len(progress.members)
 
     @property
+    def rung(self) -> str:
+        """To which rung this generation's members are being trained, in words; nothing where they go to their end."""
+        until = self.state.progress.until
+        return "" if until is None else f" to epoch {until}"
+
+    @property
     def lowest(self) -> str:
         """The lowest loss of all so far and what there is to say of it, where that is what the search goes by; else nothing."""
         progress = self.state.progress

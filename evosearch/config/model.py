@@ -15,7 +15,15 @@ from evosearch.evaluation import FinalSettings, TrainingSettings
 from evosearch.genome import SearchSpace
 from evosearch.registry import Registry
 from evosearch.runtime import WorkerSettings
-from evosearch.search import STRATEGIES, EavlSettings, FixedListSettings, StrategySettings, measure_of
+from evosearch.search import (
+    STRATEGIES,
+    EavlSettings,
+    FixedListSettings,
+    Halving,
+    StrategySettings,
+    halving_of,
+    measure_of,
+)
 from evosearch.storage import MOST_OF_RETRAINING, StorageSettings, check_name
 from evosearch.studies import STUDIES, StudySettings
 
@@ -114,6 +122,28 @@ class RunConfig:
             told.append(
                 f"training.fit is {self.training.fit}, but {self.strategy.name} chooses by the validation images; "
                 "leave training.fit out, `final.fit` is for the final training"
+            )
+        if halving := halving_of(self.strategy):
+            told += self._against_halving(halving)
+        return told
+
+    def _against_halving(self, halving: Halving) -> Sequence[str]:
+        """Why there can be none, a line each."""
+        told, training = [], self.training
+        if halving.epochs[-1] != training.epochs:
+            told.append(
+                f"strategy.halving.epochs ends with {halving.epochs[-1]}, but training.epochs is {training.epochs}; the last "
+                "rung is the whole training, so make them equal"
+            )
+        if training.patience is not None:
+            told.append(
+                f"strategy.halving.epochs is {list(halving.epochs)} while training.patience is {training.patience}: a training "
+                "that may end early comes to no certain rung; leave one of the two out"
+            )
+        if self.study is not None:
+            told.append(
+                f"strategy.halving.epochs is {list(halving.epochs)} in a study, whose arms are compared by whole trainings; "
+                "leave strategy.halving out"
             )
         return told
 

@@ -73,17 +73,19 @@ def time_left(ahead: Ahead, timings: Timings, speed: float) -> Estimate | None:
 
 def search_left(row: SearchRow, total: int, rows: Sequence[EvaluationRow]) -> Estimate | None:
     """The same of a search of `total` evaluations, from its journal: `rows` are the evaluations that are born."""
-    timings, known = Timings(), {one.number: _work(one) for one in rows if one.flops is not None}
+    rungs = _rungs(row)
+    timings = Timings()
+    known = {_place(one): _work(one, rungs) for one in rows if one.flops is not None}
     for one in rows:
-        if one.status == "done" and not one.cached and one.number in known:
-            timings = timings.with_one(known[one.number], one.seconds)
+        if one.status == "done" and not one.cached and _place(one) in known:
+            timings = timings.with_one(known[_place(one)], one.seconds)
     left = [one for one in rows if one.status in {"waiting", "running"}]
-    works = [known[one.number] for one in left if one.number in known]
+    works = [known[_place(one)] for one in left if _place(one) in known]
     trained = [one for one in rows if not one.cached]
     new = len(trained) / len(rows) if rows else 1.0  # the others are equal to earlier ones
     unborn = max(0, total - len(rows)) * new + len(left) - len(works)
     newest = [
-        known[one.number] for one in rows if one.generation >= row.generation - 1 and one.number in known
+        known[_place(one)] for one in rows if one.generation >= row.generation - 1 and _place(one) in known
     ]
     running = row.counts.get("running", 0)
     speed = sum(one.seconds for one in trained) / row.seconds if row.seconds else 0.0
@@ -92,9 +94,24 @@ def search_left(row: SearchRow, total: int, rows: Sequence[EvaluationRow]) -> Es
     return time_left(Ahead(works, unborn=unborn, typical=newest), timings, speed)
 
 
-def _work(row: EvaluationRow) -> Work:
-    """As `work_of`, of what a journal's readers know."""
-    return 1.0, 0.0, (row.flops or 0) / 1e9, 0.0, (row.parameters or 0) / 1e6
+def _work(row: EvaluationRow, rungs: Sequence[int]) -> Work:
+    """As `work_of`, of what a journal's readers know; of a rung only its own epochs."""
+    part = 1.0
+    if rungs:
+        ends = row.until or rungs[-1]
+        part = (ends - max((rung for rung in rungs if rung < ends), default=0)) / rungs[-1]
+    return part, 0.0, part * (row.flops or 0) / 1e9, 0.0, part * (row.parameters or 0) / 1e6
+
+
+def _place(row: EvaluationRow) -> tuple[int, int]:
+    return row.number, row.until
+
+
+def _rungs(row: SearchRow) -> Sequence[int]:
+    """The epochs at which trainings wait for each other; none where they go to their end."""
+    strategy = row.configuration.get("strategy")
+    halving = strategy.get("halving") if isinstance(strategy, Mapping) else None
+    return halving["epochs"] if isinstance(halving, Mapping) else ()
 
 
 BACKWARD = 2
@@ -145,7 +162,7 @@ class Measured:
 
 
 def measured(
-    works: Sequence[Work], timed: Mapping[int, float], trainings: int, workers: int, **memory: int | None
+    works: Sequence[Work], timed: Mapping[int, float], trainings: float, workers: int, **memory: int | None
 ) -> Measured:
     """What `trainings` take on so many workers. `works`: of the first population; `timed`: seconds of a whole training, of
     some of them by their place, at least one; `memory`: as in `Measured`.
@@ -203,7 +220,9 @@ class Cost:
     memory: Spread | None
     """Bytes of one training step, over the first population."""
     total_flops: float
-    """Trainings times the mean of one."""
+    """Trainings times the mean of one; with halving, times as many whole ones as all rungs take."""
+    halved: float | None = None
+    """With halving, that many; None where there is none."""
     measured: Measured | None = None
     """What it would take here, where that was measured."""
     unmeasured: str = ""
@@ -219,9 +238,13 @@ class Cost:
 
 
 def estimate_cost(
-    sizes: Sequence[NetworkSize], trainings: int, images: int, training: TrainingSettings
+    sizes: Sequence[NetworkSize],
+    trainings: int,
+    images: int,
+    training: TrainingSettings,
+    halved: float | None = None,
 ) -> Cost:
-    """Cost of `trainings` networks of `sizes` (the first population) on `images` training images."""
+    """Cost of `trainings` networks of `sizes` (the first population) on `images` training images; `halved`: as in `Cost`."""
     epochs, batch_size = training.epochs, training.batch_size
     flops = [float(b.flops) * (1 + BACKWARD) * images * epochs for b in sizes]
     # A single left-over image joins the batch before it, so it makes no step of its own.
@@ -233,7 +256,8 @@ def estimate_cost(
         parameters=Spread.known([b.parameters for b in sizes]),
         training_flops=Spread.known(flops),
         memory=Spread.known([training_memory(b, batch_size, training.optimizer).total for b in sizes]),
-        total_flops=trainings * sum(flops) / len(flops) if flops else 0.0,
+        total_flops=(trainings if halved is None else halved) * sum(flops) / len(flops) if flops else 0.0,
+        halved=halved,
     )
 
 
@@ -241,6 +265,7 @@ def cost_lines(cost: Cost) -> list[str]:
     """The estimate for a person."""
     return [
         f"{counted(cost.trainings, 'training')} of {counted(cost.epochs, 'epoch')}, {counted(cost.steps, 'step')} each",
+        *([] if cost.halved is None else [f"  rungs             together {cost.halved:.1f} whole trainings"]),
         *_size_lines(cost),
         *(_measured_lines(cost.measured) if cost.measured else []),
         *([f"  not measured      {cost.unmeasured}"] if cost.unmeasured else []),

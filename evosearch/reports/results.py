@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isfinite
+from math import inf, isfinite
 from typing import Any, Literal, TypeVar
 
 from rich.table import Table
@@ -59,11 +59,13 @@ AnyRow = TypeVar("AnyRow", bound=EvaluationRow)
 
 
 def best_first(rows: Sequence[AnyRow]) -> list[AnyRow]:
-    """By fitness, or by the lowest loss of masks, ties to the lower number; what has neither comes last, by number."""
+    """By fitness, or by the lowest loss of masks, ties to the lower number; what has neither comes last, by number. Trainings that
+    came to a rung only follow whole ones, those of the latest rung first.
+    """
 
-    def place(row: AnyRow) -> tuple[bool, float, int]:
+    def place(row: AnyRow) -> tuple[bool, float, float, int]:
         figure = row.loss if row.fitness is None else -row.fitness
-        return figure is None, figure or 0.0, row.number
+        return figure is None, -(row.until or inf), figure or 0.0, row.number
 
     return sorted(rows, key=place)
 
@@ -202,7 +204,7 @@ def _cells(row: EvaluationRow) -> tuple[str, ...]:
 
 def _verdict(row: EvaluationRow) -> str:
     if row.fitness is not None:
-        return f"{row.fitness:.4f}"
+        return f"{row.fitness:.4f}{f' at {row.until}' if row.until else ''}"
     if row.loss is not None:
         return f"loss {row.loss:.4f}"
     return row.failure or row.status

@@ -15,7 +15,7 @@ from evosearch.search.eavl import EavlSettings, EavlStrategy
 from evosearch.search.evo_cnn import EvoCnnSettings, EvoCnnStrategy
 from evosearch.search.evolution import EvolutionKeys
 from evosearch.search.fixed_list import FixedListSettings, FixedListStrategy, ListedTrial, repeats_of
-from evosearch.search.halving import Halving, halving_of, rung_before
+from evosearch.search.halving import Halving, halving_of, rung_before, whole_trainings
 from evosearch.search.masks import (
     BreedingKeys,
     FeaturesSettings,
@@ -98,4 +98,5 @@ __all__ = [
     "score_of",
     "shrink",
     "sizes_of",
+    "whole_trainings",
 ]

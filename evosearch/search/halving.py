@@ -78,7 +78,13 @@ class Halving:
 
 def halving_of(settings: object) -> Halving | None:
     """That of a strategy's settings; None where every training goes to its end."""
-    found: Halving | None = getattr(settings, "halving", None)
+    found = getattr(settings, "halving", None)
+    return found if isinstance(found, Halving) else None
+
+
+def whole_trainings(settings: object) -> float | None:
+    """How many of these all rungs of a search take at most; None where every training goes to its end."""
+    found: float | None = None if halving_of(settings) is None else getattr(settings, "trained_in_all", None)
     return found
 
 

@@ -1,5 +1,6 @@
 """Halving within each generation: who goes on from a rung, who may live on, and what the others weigh."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -212,9 +213,8 @@ def test_a_rung_begins_where_the_one_before_ended():
     ],
 )
 def test_nonsense_is_refused_with_what_was_found_and_the_repair(epochs, keep, told):
-    with pytest.raises(ConfigError, match="^") as caught:
+    with pytest.raises(ConfigError, match=f"^{re.escape(told)}"):
         Halving(epochs, keep)
-    assert str(caught.value).startswith(told)
 
 
 def test_shares_are_taken_as_they_are_written():

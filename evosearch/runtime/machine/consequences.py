@@ -133,7 +133,8 @@ def _recallable(state: DriverState) -> frozenset[TrialId]:
 def _newcomers(plan: Plan, state: DriverState) -> tuple[Event, ...]:
     """Births, and the generation that starts with them; nothing where all that are asked for are born."""
     progress = state.progress
-    born = _births(plan, state, plan.strategy.ask(state.search)) if progress.asked > state.births else ()
+    asked_for = progress.asked > state.births - state.early
+    born = _births(plan, state, plan.strategy.ask(state.search)) if asked_for else ()
     if progress.generation == state.announced and not born:
         return born
     members = tuple(member.number for member in progress.members)

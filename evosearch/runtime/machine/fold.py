@@ -90,6 +90,8 @@ class DriverState:
     """The best candidate's number as last journaled; None before the first."""
     births: int = 0
     """Trials that were ever born."""
+    early: int = 0
+    """How many of these belong to the generation that follows."""
     open: Mapping[TrialId, OpenTrial] = field(default_factory=dict)
     """Trials that are born and have no outcome."""
     alike: Mapping[str, tuple[TrialId, ...]] = field(default_factory=dict)
@@ -283,6 +285,7 @@ def _born(plan: Plan, state: DriverState, trial: Trial) -> DriverState:
     return replace(
         state,
         births=state.births + 1,
+        early=state.early + (trial.candidate.generation > state.progress.generation),
         open=having(state.open, trial.id, one),
         alike=having(state.alike, one.key, (*state.alike.get(one.key, ()), trial.id)),
         known=state.known | {trial.id} if one.key in state.remembered else state.known,
@@ -314,14 +317,21 @@ def _announced(plan: Plan, state: DriverState, fact: GenerationStarted) -> Drive
 
 def all_diverged(state: DriverState) -> bool:
     """Whether every member of the generation that is announced ended as diverged."""
-    kinds = [state.failed.get(TrialId(number)) for number in state.population]
+    failed = {trial.number: kind for trial, kind in state.failed.items()}
+    kinds = [failed.get(number) for number in state.population]
     return bool(kinds) and all(kind is FailureKind.DIVERGED for kind in kinds)
 
 
 def gone_on(plan: Plan, state: DriverState) -> DriverState:
     """The state once the strategy is told nothing: in its next generation where the present one is complete."""
     search = plan.strategy.tell(state.search, {})
-    return replace(state, search=search, progress=plan.strategy.progress(search))
+    progress = plan.strategy.progress(search)
+    return replace(state, search=search, progress=progress, early=_early(state, progress))
+
+
+def _early(state: DriverState, progress: SearchProgress) -> int:
+    """As in `DriverState`, once a strategy shows `progress`: of the generation that follows none is asked for before."""
+    return state.early if progress.generation == state.progress.generation else 0
 
 
 def _caught_up(plan: Plan, state: DriverState, generation: int) -> DriverState:
@@ -362,12 +372,14 @@ def _closed(
     state = _proved(plan, state)
     failure = outcome.kind if isinstance(outcome, Failure) else None
     search = plan.strategy.tell(state.search, {trial: outcome})
+    progress = plan.strategy.progress(search)
     key = state.open[trial].key
     others = tuple(one for one in state.alike[key] if one != trial)
     return replace(
         state,
         search=search,
-        progress=plan.strategy.progress(search),
+        progress=progress,
+        early=_early(state, progress),
         open=without(state.open, trial),
         alike=having(state.alike, key, others) if others else without(state.alike, key),
         known=state.known - {trial},

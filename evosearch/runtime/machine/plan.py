@@ -27,7 +27,7 @@ from evosearch.evaluation import (
 )
 from evosearch.genome import Chromosome, Pretrained, weights_of
 from evosearch.runtime.scheduling.costs import Work, work_of
-from evosearch.search import AnyStrategy, OverFeatures, SearchContext
+from evosearch.search import AnyStrategy, Halving, OverFeatures, SearchContext, rung_before
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +132,8 @@ class Plan:
     """Of a search that keeps features, or of masks over them: whose they are, and how they are made."""
     kept_features: str | None = None
     """Where kept features are, the same for all searches of a group: a folder, or the URL of an artifact store."""
+    halving: Halving | None = None
+    """At which epochs its trainings wait for each other; None: they go to their end."""
 
     @property
     def problem(self) -> Problem:
@@ -224,7 +226,14 @@ class Plan:
         if size is None:
             return None
         work, peak = work_of(size), training_memory(size, settings.batch_size, settings.optimizer).total
+        part = self._part(trial, settings)
+        return Size(work if part == 1 else tuple(part * value for value in work), peak)
+
+    def _part(self, trial: Trial, settings: TrainingSettings) -> float:
+        """What a trial takes of a whole training of its network."""
         if isinstance(trial.subject, FeaturesOf):  # of fewer images and epochs than the trainings beside it
-            part = self._over_features.sample * settings.epochs / self.training.epochs
-            work = tuple(part * value for value in work)
-        return Size(work, peak)
+            return self._over_features.sample * settings.epochs / self.training.epochs
+        if self.halving is None:
+            return 1.0
+        until = settings.epochs if trial.until is None else trial.until
+        return (until - rung_before(self.halving, trial.id)) / settings.epochs

@@ -144,12 +144,12 @@ def evaluation_rows(connection: Connection, search: int, *, with_curve: bool) ->
 
 
 def best_row(connection: Connection, search: int) -> EvaluationRow | None:
-    """The best candidate by the newest verdict, of its trials the fittest, or the one of the lowest loss where masks are trained;
+    """The best candidate by the newest verdict, of its whole trainings the fittest, or the one of the lowest loss where masks are trained;
     without a verdict, as in journals of the first version, the highest fitness, of equals the lowest number.
     """
     verdict = connection.execute(select(searches.c.best).where(searches.c.id == search)).scalar_one()
-    known = or_(evaluations.c.fitness.is_not(None), evaluations.c.loss.is_not(None))
-    query = select(evaluations).where(evaluations.c.search == search, known)
+    known = or_(evaluations.c.fitness.is_not(None), evaluations.c.loss.is_not(None)), evaluations.c.until == 0
+    query = select(evaluations).where(evaluations.c.search == search, *known)
     if verdict is not None:
         query = query.where(evaluations.c.candidate == verdict)
     order = evaluations.c.fitness.desc(), evaluations.c.loss, evaluations.c.number

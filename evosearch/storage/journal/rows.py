@@ -41,7 +41,7 @@ class SearchRow:
     generations: int
     """The total, extensions included."""
     counts: Mapping[EvaluationStatus, int]
-    """Evaluations by status."""
+    """Evaluations by status, with halving each rung of a candidate one."""
     failed: Mapping[str, int]
     """Failed evaluations by kind."""
     message: str

@@ -10,6 +10,7 @@ from statistics import fmean
 from typing import Any, TypeAlias
 
 from evosearch.evaluation import Candidate, Failure, Features, Losses, Measured, Success, TrialId
+from evosearch.search import Halving, rung_before
 from evosearch.storage import (
     Born,
     Completed,
@@ -129,13 +130,15 @@ def _score(outcome: Measured | Failure) -> Score:
             return kind.value
 
 
-def broken_rules(recorded: Sequence[Recorded], elites: int, *, grows: bool = False) -> Iterator[str]:
+def broken_rules(
+    recorded: Sequence[Recorded], elites: int, *, grows: bool = False, halving: Halving | None = None
+) -> Iterator[str]:
     """Which rules a journal breaks, a line each, with the event's number.
 
     `elites`: how many members of a generation were born before it. `grows`: whether members may still come to a generation
-    that has begun.
+    that has begun. `halving`: at which epochs its trainings wait for each other.
     """
-    audit = _Audit(elites, grows=grows)
+    audit = _Audit(elites, grows=grows, halving=halving)
     for expected, one in enumerate(recorded, 1):
         if one.sequence != expected:
             yield f"event {expected} is missing"
@@ -146,7 +149,8 @@ def broken_rules(recorded: Sequence[Recorded], elites: int, *, grows: bool = Fal
 class _Audit:
     """The rules, event by event; each complaint is a sentence."""
 
-    def __init__(self, elites: int, *, grows: bool) -> None:
+    def __init__(self, elites: int, *, grows: bool, halving: Halving | None) -> None:
+        self._halving = halving
         self._elites = elites
         self._grows = grows
         self._term = 0
@@ -208,6 +212,10 @@ class _Audit:
         candidate = event.candidate
         if event.trial.id in self._born:
             yield "was born before"
+        if self._halving and event.until != self._halving.epochs[0]:
+            yield from self._goes_on(event, self._halving)
+            self._born[event.trial.id] = event
+            return
         if candidate.generation != self._generation + 1 and not self._grows:
             yield f"is born while generation {self._generation} is the newest"
         if not set(candidate.parents) <= {one.candidate.number for one in self._born.values()}:
@@ -215,6 +223,28 @@ class _Audit:
         if candidate.parents and self._unscored():
             yield "is bred before its parents' generation has ended"
         self._born[event.trial.id] = event
+
+    def _goes_on(self, event: Born, halving: Halving) -> Iterator[str]:
+        """A candidate begins another rung than the first."""
+        candidate, before = event.candidate, rung_before(halving, event.trial.id)
+        there = [
+            trial
+            for trial, one in self._born.items()
+            if one.candidate.generation == candidate.generation and trial.until == before
+        ]
+        scores = {trial.number: self._scores.get(trial) for trial in there}
+        mine = scores.get(candidate.number)
+        if candidate.number not in self._members and candidate.generation != self._generation + 1:
+            yield f"goes on while generation {self._generation} is the newest"
+        if waiting := [number for number, score in scores.items() if score is None]:
+            yield f"goes on while {waiting} have not come to epoch {before}"
+        if not isinstance(mine, float):
+            yield f"goes on from epoch {before}, where it has {mine}"
+            return
+        known = {number: score for number, score in scores.items() if isinstance(score, float)}
+        better = sum((-score, number) < (-mine, candidate.number) for number, score in known.items())
+        if better >= halving.kept(len(there)):
+            yield f"goes on from epoch {before}, where {better} of {len(there)} were better"
 
     def _turn(self, event: GenerationStarted) -> Iterator[str]:
         known = {one.candidate.number: one.candidate.generation for one in self._born.values()}
@@ -230,6 +260,8 @@ class _Audit:
         older = [number for number in event.members if known.get(number, event.generation) < event.generation]
         if len(older) > self._elites or not set(older) <= set(self._members):
             yield f"has {older} of earlier generations"
+        if self._halving and not set(older) <= self._fitness().keys():
+            yield f"has some of {older} that were not trained to their end"
         self._generation, self._members = event.generation, event.members
 
     def _training(self, event: Dispatched | Finished | Failed | Recalled) -> Iterator[str]:
@@ -341,11 +373,15 @@ class _Audit:
         )
 
     def _fitness(self) -> dict[int, float]:
-        """Of the candidates of all generations that have begun: the mean of their trials' that succeeded."""
+        """Of the candidates of all generations that have begun: the mean of their whole trainings that succeeded."""
         found: dict[int, list[float]] = {}
         for trial, one in self._born.items():
             score = self._scores.get(trial)
-            if isinstance(score, float) and one.candidate.generation <= self._generation:
+            if (
+                isinstance(score, float)
+                and one.candidate.generation <= self._generation
+                and one.until is None
+            ):
                 found.setdefault(one.candidate.number, []).append(score)
         return {number: fmean(scores) for number, scores in found.items()}
 

@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from random import Random
 from typing import Any
@@ -27,16 +27,21 @@ from evosearch.search import (
     EavlSettings,
     EvolutionKeys,
     FixedListSettings,
+    Halving,
     ListedTrial,
     RandomSearchSettings,
     SearchContext,
     StrategySettings,
+    halving_of,
 )
 from evosearch.storage import pack
 from evosearch.testing.strategies import LaggedStrategy
 
 EPOCHS, FINAL_EPOCHS = 4, 12
 """Of a candidate's training, and of a retraining's."""
+
+RUNGS = ((1, 2, EPOCHS), (2, EPOCHS))
+"""Where there is halving, one of these."""
 
 SPACES = (
     SearchSpace(convolutions=(1, 4), channels=(4, 8), poolings=(0, 2), dense=(1, 2), units=(4, 8)),
@@ -98,6 +103,11 @@ class Configuration:
         return self.settings.elites if isinstance(self.settings, EvolutionKeys) else 0
 
     @property
+    def halving(self) -> Halving | None:
+        """At which epochs trainings wait for each other."""
+        return halving_of(self.settings)
+
+    @property
     def grows(self) -> bool:
         """Whether a generation that has begun may still grow."""
         return isinstance(self.settings, Lagged)
@@ -114,7 +124,8 @@ class Configuration:
         """What a training comes to that has gone through all of its epochs: the same whenever and wherever that was."""
         if search in self.names and task.network == self._broken_network(search):
             return Failure(FailureKind.ERROR, "ValueError: a layer that this version cannot build", 0.1)
-        luck = zlib.crc32(f"{task.network} {task.seed}".encode()) % 1000
+        rung = "" if task.until is None else f" {task.until}"
+        luck = zlib.crc32(f"{task.network} {task.seed}{rung}".encode()) % 1000
         if luck < 1000 * self.flawed:
             return Failure(FLAWS[luck % len(FLAWS)], "a flaw of the network", 0.1)
         genes = len(task.network.head) + len(task.network.tail) if isinstance(task.network, Chromosome) else 0
@@ -152,13 +163,23 @@ def _configuration_of(number: int) -> Configuration:
         settings = Lagged(evaluations=chance.randint(4, 12), slots=chance.randint(1, 4))
     space = SPACES[chance.random() < 0.4]
     first = 100 * number
-    return Configuration(
+    found = Configuration(
         settings,
         space,
         seeds=(first, first + 1) if chance.random() < 0.2 else (first,),
         flawed=chance.choice([0.0, 0.0, 0.1, 0.3]),
         broken=kind >= 0.2 and population > 3 and space is SPACES[0] and chance.random() < 0.3,
     )
+    return _halved(found, chance) if chance.random() < 0.3 else found
+
+
+def _halved(configuration: Configuration, chance: Random) -> Configuration:
+    """The same with rungs, where its strategy may have them."""
+    settings = configuration.settings
+    if not isinstance(settings, EavlSettings):
+        return configuration
+    halving = Halving(chance.choice(RUNGS), chance.choice([0.3, 0.5, 0.8]))
+    return replace(configuration, settings=replace(settings, halving=halving))
 
 
 @lru_cache(maxsize=8)
@@ -170,8 +191,8 @@ def _first_of(configuration: Configuration, search: str) -> object:
 @lru_cache(maxsize=64)
 def plan_of(configuration: Configuration, search: str, generations: int) -> Plan:
     """A search of `configuration`, with so many generations in all."""
-    context = configuration.context(search)
-    return Plan(search, configuration.settings.with_generations(generations).make(context), context, "data")
+    context, settings = configuration.context(search), configuration.settings.with_generations(generations)
+    return Plan(search, settings.make(context), context, "data", halving=configuration.halving)
 
 
 @lru_cache(maxsize=64)

@@ -31,7 +31,8 @@ def _of(history: History, search: str, expected: Observation) -> tuple[str, ...]
     recorded = history.recorded(search)
     configuration = history.scenario.configuration
     grows = configuration.grows or search in history.finals
-    rules = broken_rules(recorded, configuration.elites, grows=grows)
+    rungs = None if search in history.finals else configuration.halving
+    rules = broken_rules(recorded, configuration.elites, grows=grows, halving=rungs)
     observed = observe(one.event for one in recorded)
     return tuple(f"{search}: {line}" for line in (*rules, *observed.differences(expected)))
 
