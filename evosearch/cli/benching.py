@@ -7,12 +7,16 @@ from typing import Annotated
 
 import typer
 
-from evosearch.cli.options import JSON, Topics
+from evosearch.cli.opening import opened
+from evosearch.cli.options import JSON, SEARCH_OR_GROUP, STORAGE, Topics
 from evosearch.cli.output import print_json, say_lines, tell
 from evosearch.errors import InputError
 
 MOST_SLOTS = 64
 """Each slot is a process of this machine, with each contender in turn."""
+
+MOST_EPOCHS = 10_000_000
+"""As of a training."""
 
 MOST_EVALUATIONS = 10_000
 """Of a search on a table; beyond this every contender has found all that it will."""
@@ -40,6 +44,18 @@ BUDGETS = Annotated[
 ]
 TABLE_SEED = Annotated[
     int, typer.Option("--seed", metavar="N", min=0, max=2**32 - 1, help="All chance comes from it.")
+]
+
+RUNGS = Annotated[
+    str | None,
+    typer.Option(
+        "--epochs", metavar="NUMBERS", help="Rungs, e.g. 12,35,100. Default: 12, 35 and 100 % of its epochs."
+    ),
+]
+KEEP = Annotated[float, typer.Option("--keep", metavar="SHARE", help="Share of a rung that goes on, 0 to 1.")]
+AT_ONCE = Annotated[
+    int | None,
+    typer.Option("--workers", metavar="N", min=1, help="Trainings at once. Default: as the search had."),
 ]
 
 
@@ -84,6 +100,31 @@ def strategies(
 
     asked = numbers_of("--budgets", budgets, MOST_EVALUATIONS, "50,200,810")
     report = measure_strategies(table, Effort(repeats, tuple(sorted(set(asked))), seed), tell)
+    if as_json:
+        print_json(report.to_json())
+    else:
+        say_lines(report.to_markdown())
+
+
+@bench.command()
+def halving(
+    name: SEARCH_OR_GROUP,
+    epochs: RUNGS = None,
+    keep: KEEP = 0.4,
+    workers: AT_ONCE = None,
+    as_json: JSON = False,
+    storage: STORAGE = None,
+) -> None:
+    """What `strategy.halving` would have done to a finished search; seconds.
+
+    Its rungs are applied to the whole curves that the journal has: what they would have saved, and how often the best of a
+    generation would have been kept.
+    """
+    from evosearch.bench.halving import measure_halving
+
+    rungs = None if epochs is None else numbers_of("--epochs", epochs, MOST_EPOCHS, "12,35,100")
+    with opened(storage, reads=True) as home:
+        report = measure_halving(name, home, rungs, keep, workers)
     if as_json:
         print_json(report.to_json())
     else:
