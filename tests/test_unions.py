@@ -189,7 +189,7 @@ ASKED_FOR_ALONE = {
     # masks alone are never recalled, and are trained by the chance of their features; of features alone the images are few
     "evosearch/runtime/machine/plan.py Plan.key": {"Masks"},
     "evosearch/runtime/machine/plan.py Plan.seed": {"Masks"},
-    "evosearch/runtime/machine/plan.py Plan.size": {"FeaturesOf"},
+    "evosearch/runtime/machine/plan.py Plan._part": {"FeaturesOf"},
     # a generation of masks comes to losses, or fails
     "evosearch/search/masks.py _told": {"Failure", "Losses"},
     "evosearch/search/masks.py _score": {"FailureKind"},

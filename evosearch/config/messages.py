@@ -3,7 +3,7 @@
 import difflib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
 from pydantic import ValidationError
@@ -129,7 +129,7 @@ def _repair(path: KeyPath, values: dict[str, Any]) -> str:
     key = str(path[-1])
     known = _known_keys(path[:-1], values)
     # what else a section may be knows no keys of a part of it
-    part = path[0] == "study" and len(path) > 2
+    part = path[0] != "data" and len(path) > 2
     for option in section_types(str(path[0])) if len(path) > 1 and not part else ():
         if key in (field.name for field in fields(option)):
             tag = "kind" if path[0] == "study" else "name"
@@ -161,12 +161,17 @@ def _chosen(path: KeyPath, values: dict[str, Any]) -> Any:
         inner = STUDY_PARTS.get(str(path[1])) if len(path) > 1 else None
         options = (inner or of_study,)
     named = (option for option in options if getattr(option, "name", None) == told.get("name"))
-    return next(named, options[0] if options else None)
+    chosen = next(named, options[0] if options else None)
+    if section in {"data", "study"} or len(path) < 2:
+        return chosen
+    hint = get_type_hints(chosen).get(str(path[1])) if chosen else None  # keys below a key
+    return next((one for one in (hint, *get_args(hint)) if is_dataclass(one)), None)
 
 
 def _is_list(path: KeyPath, values: dict[str, Any]) -> bool:
     """Whether a key takes as many values as one likes."""
-    chosen = _chosen(path[:-1], values) if len(path) == (4 if path[:2] == ("data", "parts") else 2) else None
+    depth = 4 if path[:2] == ("data", "parts") else 3 if path[0] == "strategy" and len(path) == 3 else 2
+    chosen = _chosen(path[:-1], values) if len(path) == depth else None
     hint = get_type_hints(chosen).get(str(path[-1])) if chosen else None
     return any(get_origin(one) is tuple and Ellipsis in get_args(one) for one in (hint, *get_args(hint)))
 

@@ -170,6 +170,16 @@ DIVERGENCES = (
         (("strategy.generations", 20), ("strategy.population", 50), ("strategy.immigrants", 10)),
     ),
     Divergence(
+        "how long a candidate is trained",
+        "100 epochs, each",
+        '"Parameter settings"',
+        None,
+        "as the text, or rung by rung: all of a generation's own for a few epochs, and a share of them, the best, for more; who is "
+        "dropped ranks below whoever went further, weighs in selection no more than the worst of those one rung further, and is "
+        "never an elite or the best",
+        (("strategy.halving", None),),
+    ),
+    Divergence(
         "loss",
         "binary cross-entropy",
         '"Peer competitors"',

@@ -69,6 +69,21 @@ def test_a_quick_run_measures_every_contender_and_prints_one_document(command):
     assert {"evosearch, Ray actors", "evosearch, processes", "plain Ray tasks", "evosearch"} <= contenders
 
 
+def test_halving_prints_a_table_or_one_document_of_a_search(read_finished):
+    """Of one epoch nothing can be halved; a longer one is in tests/bench."""
+    ended = read_finished("bench", "halving", "tiny")
+    assert (ended.status, ended.out) == (2, "")
+    assert ended.told[-1].endswith(
+        "--epochs is [1]; it needs two rungs at least, the last one training.epochs"
+    )
+
+
+def test_rungs_of_halving_are_numbers_and_workers_one_at_least(refused):
+    assert "--epochs 1,x: 'x' is no number from 1 to" in refused(
+        "bench", "halving", "tiny", "--epochs", "1,x"
+    )
+
+
 def test_strategies_print_tables_or_one_document(command, tmp_path):
     table = written(tmp_path / "table.csv")
     arguments = (

@@ -50,7 +50,12 @@ SINCE_OF_SOURCE: dict[str, dict[str, object]] = {
 }
 """The same of each source."""
 SINCE_OF_STRATEGY: dict[str, dict[str, object]] = {
-    "eavl": {"strategy.fitness": "accuracy", "strategy.selection": "squared", "strategy.balance": True},
+    "eavl": {
+        "strategy.fitness": "accuracy",
+        "strategy.selection": "squared",
+        "strategy.balance": True,
+        "strategy.halving": None,
+    },
     "random": {"strategy.fitness": "accuracy"},
 }
 """The same of each strategy."""

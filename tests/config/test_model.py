@@ -8,8 +8,9 @@ from evosearch.errors import ConfigError
 from evosearch.evaluation import FinalSettings, TrainingSettings
 from evosearch.genome import SearchSpace
 from evosearch.runtime import WorkerSettings
-from evosearch.search import EavlSettings, RandomSearchSettings
+from evosearch.search import EavlSettings, Halving, RandomSearchSettings
 from evosearch.storage import StorageSettings
+from evosearch.studies import AblationStudy
 
 CONFIG = RunConfig("run", DigitsSettings())
 
@@ -53,6 +54,29 @@ def test_a_configuration_made_in_python_is_checked_too():
         RunConfig("../x", DigitsSettings())
     with pytest.raises(ConfigError, match=r"^seed is -1; it must be at least 0$"):
         RunConfig("x", DigitsSettings(), seed=-1)
+
+
+HALVED = EavlSettings(halving=Halving((12, 35, 100), 0.4))
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        (
+            {"training": TrainingSettings(epochs=90)},
+            "strategy.halving.epochs ends with 100, but training.epochs is 90;",
+        ),
+        (
+            {"training": TrainingSettings(patience=3)},
+            "strategy.halving.epochs is [12, 35, 100] while training.patience is 3:",
+        ),
+        ({"study": AblationStudy()}, "strategy.halving.epochs is [12, 35, 100] in a study,"),
+    ],
+)
+def test_halving_needs_whole_trainings_of_known_length(changed, told):
+    assert replace(CONFIG, strategy=HALVED).objections() == []
+    (line,) = replace(CONFIG, strategy=HALVED, **changed).objections()
+    assert line.startswith(told)
 
 
 def test_a_retraining_needs_an_epoch():
