@@ -144,6 +144,18 @@ class Checkpoint:
 
 
 @dataclass(frozen=True)
+class Rung:
+    """Which part of a training a trial is, where trainings wait for each other at certain epochs."""
+
+    search: str
+    """Whose training it is."""
+    generation: int
+    """The one that its candidate was born into."""
+    since: int = 0
+    """Epochs that an earlier trial of the same training came to; 0: there was none."""
+
+
+@dataclass(frozen=True)
 class TrainingTask:
     """Train one network."""
 
@@ -169,6 +181,8 @@ class TrainingTask:
     """Where the weights are that it starts from, of a network that has given ones, as `weights`."""
     hand_made: HandMadeRule = "kaiming"
     """How a hand-made network is built and drawn."""
+    rung: Rung | None = None
+    """None where it is not trained on later, nor was before."""
 
     def __post_init__(self) -> None:
         if self.until is not None and not 1 <= self.until <= self.settings.epochs:

@@ -133,7 +133,8 @@ class Checkpointing:
         match task:
             case TrainingTask() if self.leaves_any:
                 epochs = ceil(task.last_epoch / TENTHS) if self.listed else None
-                kept = Checkpoint(self.place, _key(task), epochs, self.minutes, attempt > 1)
+                begun = attempt > 1 or (task.rung is not None and task.rung.since > 0)
+                kept = Checkpoint(self.place, _key(task), epochs, self.minutes, begun)
                 return replace(task, checkpoint=kept)
             case TrainingTask() | FeaturesTask() | MasksTask():
                 return task
@@ -158,7 +159,9 @@ class Checkpointing:
 
 
 def _key(task: TrainingTask) -> str:
-    return trial_key(task.network, task.settings, task.seed, task.data_key, task.last_epoch)
+    """All rungs of a training have one."""
+    epochs = task.last_epoch if task.rung is None else task.settings.epochs
+    return trial_key(task.network, task.settings, task.seed, task.data_key, epochs)
 
 
 def checkpoint_room(trainings: Iterable[Memory], slots: int) -> int:

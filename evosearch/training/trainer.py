@@ -26,6 +26,7 @@ from evosearch.evaluation import (
     PredictionTask,
     Progress,
     Result,
+    Rung,
     Success,
     Task,
     TrainingSettings,
@@ -36,13 +37,14 @@ from evosearch.evaluation import (
 from evosearch.genome import parse
 from evosearch.training.batches import ResidentData, batch_sizes
 from evosearch.training.captured import CapturedStepper
-from evosearch.training.checkpoints import Checkpoints
+from evosearch.training.checkpoints import Checkpoints, fingerprint
 from evosearch.training.features import keep_features
 from evosearch.training.fit import Fit, check_start
 from evosearch.training.gate import MakeRecorder
 from evosearch.training.masks import train_masks
 from evosearch.training.numerics import numerics
 from evosearch.training.step import Eager, Stepper, classify, make_classifier
+from evosearch.training.waiting import WaitingFits, is_worth_writing
 from evosearch.training.weights import describe, fetch_weights, keep_weights
 
 Found = TypeVar("Found")
@@ -167,7 +169,7 @@ class Trainer:
     `make_recorder`: what each training records its steps with, see `CapturedStepper`; None: steps are taken eagerly.
 
     Equal tasks give equal outcomes, `seconds` aside, in any order with others: every random number comes
-    from the task's seed, and nothing of an evaluation outlives it.
+    from the task's seed, and nothing of an evaluation outlives it, but the state of one that waits at a rung.
     """
 
     def __init__(
@@ -181,6 +183,7 @@ class Trainer:
         self._data = ResidentData(data, torch.device(device))
         self._clock = clock
         self._make_recorder = make_recorder
+        self._waiting = WaitingFits()
         self._outdated: Checkpoints | None = None
         """Those of the training that ended last: its result is safe once another task comes."""
 
@@ -273,8 +276,11 @@ class Trainer:
         check_start(task)
         checkpoints = Checkpoints.of(task, self._data.device.type, self._clock)
         make_stepper = stepper_of(self._make_recorder, progress)
-        resumed = checkpoints.resume(task, self._data, make_stepper) if checkpoints else None
-        fit = resumed or Fit(task, self._data, make_stepper)
+        fit = (
+            self._waited(task, make_stepper)
+            or (checkpoints and checkpoints.resume(task, self._data, make_stepper))
+            or Fit(task, self._data, make_stepper)
+        )
         past.curve, past.seconds = fit.curve, fit.seconds
         try:
             self._finish(fit, checkpoints, progress, start)
@@ -287,6 +293,8 @@ class Trainer:
             with fit.judged() as module:
                 keep_weights(task.weights, module, describe(*about))
         self._outdated = checkpoints
+        if task.rung and task.last_epoch < task.settings.epochs:
+            self._wait(fit, task.rung, checkpoints, fit.seconds + self._clock() - start)
 
     def _finish(self, fit: Fit, checkpoints: Checkpoints | None, progress: Progress, start: float) -> None:
         """Train to the end."""
@@ -298,6 +306,32 @@ class Trainer:
             fit.run_epoch(progress)
             if checkpoints and checkpoints.is_due(len(fit.curve)):
                 checkpoints.keep(fit, fit.seconds + self._clock() - start)
+
+    def _waited(self, task: TrainingTask, make_stepper: Callable[..., Stepper]) -> Fit | None:
+        """The training where an earlier trial left it in this worker; None where that is not here."""
+        if task.rung is None:
+            return None
+        self._waiting.forget(task.rung)
+        state = self._waiting.find(fingerprint(task, self._data.device.type), task.last_epoch)
+        return None if state is None else Fit.restore(task, self._data, state, make_stepper)
+
+    def _wait(self, fit: Fit, rung: Rung, checkpoints: Checkpoints | None, seconds: float) -> None:
+        """Keep a training that has come to its rung in `seconds`, for it may go on: here while there is room, else where its
+        checkpoints are, if that pays. Where it cannot be kept it is trained again.
+        """
+        task = fit.task
+        try:
+            state = fit.state()
+            if self._waiting.keep(fingerprint(task, self._data.device.type), rung, state):
+                return
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            return
+        each = seconds / max(1, task.last_epoch - rung.since)
+        if checkpoints and is_worth_writing(state, each, task.settings.epochs):
+            checkpoints.keep(fit, 0.0)  # seconds are those of a rung
+            self._outdated = None
 
     def _remove_outdated(self) -> None:
         if self._outdated:

@@ -6,7 +6,7 @@ import pytest
 
 from evosearch.blueprint import Memory
 from evosearch.errors import CannotRunError, InterruptedSearchError
-from evosearch.evaluation import UNWATCHED, Checkpoint, FailureKind, TrainingSettings, TrainingTask
+from evosearch.evaluation import UNWATCHED, Checkpoint, FailureKind, Rung, TrainingSettings, TrainingTask
 from evosearch.genome import parse
 from evosearch.runtime import Checkpointing, checkpoint_room
 from evosearch.storage import Finished, check_space
@@ -51,6 +51,15 @@ def test_each_training_has_a_key_of_its_own():
     keys = {Checkpointing("", 1.0).apply(task, 1).checkpoint.key for task in (TASK, *others)}
     assert len(keys) == 6
     assert Checkpointing("", 1.0).apply(replace(TASK, weights="w"), 3).checkpoint.key in keys
+
+
+def test_all_rungs_of_a_training_have_one_key_and_may_find_what_the_one_before_left():
+    rule = Checkpointing("", 1.0)
+    first = replace(TASK, until=5, rung=Rung("small", 0))
+    second = replace(TASK, rung=Rung("small", 0, since=5))
+    before, after = (rule.apply(task, 1).checkpoint for task in (first, second))
+    assert before.key == after.key == rule.apply(TASK, 1).checkpoint.key
+    assert (before.begun, after.begun) == (False, True)
 
 
 def test_a_driver_asks_for_them_and_says_whether_there_may_be_some(plan):

@@ -124,6 +124,10 @@ class DriverState:
     """It did so because too many evaluations failed."""
     running: Mapping[str, TrialId] = field(default_factory=dict)
     """Trial by worker name, of the newest driver."""
+    holders: Mapping[int, str] = field(default_factory=dict)
+    """By number of a candidate that came to a rung, the worker of the newest driver that brought it there, by name: it may have the
+    training still.
+    """
     rules: int = 0
     """As in `SearchCreated`."""
     processors: tuple[str, ...] = ()
@@ -196,7 +200,7 @@ def evolve(plan: Plan, state: DriverState, fact: Event) -> DriverState:
         case VerdictReached(best):
             return replace(state, verdict=best)
         case DriverStarted():
-            return replace(state, running={}, halted=False)
+            return replace(state, running={}, holders={}, halted=False)
         case Interrupted() | Completed():
             return replace(state, halted=True)
         case Stopped():
@@ -236,6 +240,7 @@ def _with_trial(
                 known=state.known.union(state.alike[one.key]),
                 timings=state.timings.with_one(one.size.work, success.seconds) if one.size else state.timings,
                 unread=unread,
+                holders=_holders(state.holders, fact),
             )
             return _closed(plan, freed, fact.trial, success, trained=True)
         case Recalled():
@@ -247,6 +252,12 @@ def _with_trial(
                 return _closed(plan, freed, fact.trial, failure, trained=True)
             return freed if failure.node_lost else _failed(freed, fact.trial, failure.kind)
     assert_never(fact)
+
+
+def _holders(known: Mapping[int, str], fact: Finished) -> Mapping[int, str]:
+    if fact.until is not None:
+        return having(known, fact.number, fact.worker)
+    return without(known, fact.number) if fact.number in known else known
 
 
 def _with_reading(state: DriverState, fact: TestReadingBegun | TestReadingFailed | TestRead) -> DriverState:

@@ -16,6 +16,7 @@ from evosearch.evaluation import (
     Measure,
     Prediction,
     PredictionTask,
+    Rung,
     Success,
     TrainingSettings,
     TrainingTask,
@@ -173,7 +174,7 @@ class Plan:
         match subject:
             case Chromosome() | Pretrained() | HandMade():
                 kept, start = self._weights(trial, term, attempt), self._start(weights_of(subject))
-                how = (kept, trial.until, None, start, self.hand_made)
+                how = (kept, trial.until, None, start, self.hand_made, self._rung(trial))
                 return TrainingTask(subject, settings, self.data_key, seed, *how)
             case FeaturesOf():
                 return self._recipe(self._over_features)
@@ -183,6 +184,11 @@ class Plan:
                 over = self._over_features
                 return MasksTask(subject, settings, self.data_key, seed, self._recipe(over), over.rule)
         assert_never(subject)
+
+    def _rung(self, trial: Trial) -> Rung | None:
+        if self.halving is None:
+            return None
+        return Rung(self.name, trial.candidate.generation, rung_before(self.halving, trial.id))
 
     @property
     def _over_features(self) -> OverFeatures:

@@ -46,18 +46,29 @@ def _ranked(fleet: Fleet, backlog: Backlog) -> Iterator[Waiting]:
 
 
 def assignments(fleet: Fleet) -> tuple[tuple[Worker, Waiting], ...]:
-    """What to dispatch now, each to a free worker; `FreeDevices` decides which of them suits it."""
+    """What to dispatch now, each to a free worker; `FreeDevices` decides which of them suits it. What waited at a rung goes to
+    the worker that brought it there, and to others only where they have nothing else to do.
+    """
     survey = fleet.surveyed()
     if not survey.backlog or not survey.devices.with_idle:
         return ()
     free = FreeDevices(survey.devices)
     chosen: list[tuple[Worker, Waiting]] = []
+    held: list[Waiting] = []
     for one in _ranked(fleet, survey.backlog) if free.open else ():
-        worker = free.take(one.need)
+        is_held = survey.devices.has(one.need.holder)
+        worker = (free.take_holder if is_held else free.take)(one.need)
         if worker is not None:
             chosen.append((worker, one))
+        elif is_held:
+            held.append(one)
         if not free.open:
             break
+    # begun again elsewhere it takes longer than where it is, but who would do it has nothing else to do
+    for one in held:
+        worker = free.take(one.need) if free.open else None
+        if worker is not None:
+            chosen.append((worker, one))
     return tuple(chosen)
 
 

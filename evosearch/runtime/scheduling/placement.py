@@ -34,6 +34,8 @@ class Demand:
     """Memory ran out, or nothing is predicted, so that `peak` says nothing."""
     shunned: tuple[str, ...] = ()
     """As in `Fleet`."""
+    holder: str = ""
+    """Name of the worker that may have what is to be trained on; empty: nobody has."""
 
 
 @dataclass
@@ -100,6 +102,14 @@ class Devices:
             insort(device.idle, worker, key=lambda one: one.name)
             self.with_idle.add(device.name)
 
+    def has(self, name: str) -> bool:
+        """Whether there is a worker of that name, on a node that is not closed."""
+        return name in self._workers
+
+    def device_of(self, name: str) -> str:
+        """The device of a worker that there is."""
+        return self._workers[name].device
+
     def open(self) -> dict[str, Device]:
         """Copies of those with an idle worker that nothing has for itself."""
         found = (self.by_name[name] for name in self.with_idle)
@@ -145,6 +155,18 @@ class FreeDevices:
             self._full[whole] = least
         return worker
 
+    def take_holder(self, need: Demand) -> Worker | None:
+        """The worker that holds what `need` is for, which is taken then; None where it has something else to do now."""
+        if self._is_whole(need) or need.shunned:
+            return self.take(need)
+        device = self._open.get(self._devices.device_of(need.holder))
+        found = next((one for one in device.idle if one.name == need.holder), None) if device else None
+        if device is None or found is None or device.share < need.peak:
+            return None
+        device.idle.remove(found)
+        self._changed(device)
+        return found
+
     def _is_whole(self, need: Demand) -> bool:
         """Whether it takes a device for itself."""
         return need.alone or need.peak > self._devices.largest_share
@@ -177,11 +199,15 @@ class FreeDevices:
         if device is None:
             return None
         worker = device.idle.pop(0)
+        self._changed(device)
+        return worker
+
+    def _changed(self, device: Device) -> None:
+        """One of its workers was taken."""
         if device.idle:
             heappush(self._ready[device.share], _ready(device))
         else:
             del self._open[device.name]
-        return worker
 
     def _smallest(self, least: float) -> Device | None:
         """The same without a look at every device."""

@@ -165,7 +165,8 @@ def demand_of(state: DriverState, trial: TrialId, shunned: tuple[str, ...] = ())
     """What an open trial asks of a device."""
     size = state.open[trial].size
     doubtful = size is None or FailureKind.OUT_OF_MEMORY in state.failures.get(trial, ())
-    return Demand(size.peak if size else 0, is_alone(state, trial), doubtful, shunned)
+    holder = state.holders.get(trial.number, "")
+    return Demand(size.peak if size else 0, is_alone(state, trial), doubtful, shunned, holder)
 
 
 def is_alone(state: DriverState, trial: TrialId) -> bool:

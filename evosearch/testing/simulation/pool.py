@@ -109,6 +109,8 @@ class VirtualPool:
         self._alive: dict[Worker, int] = {}
         """With the number of tasks that each has ended."""
         self._running: dict[Worker, _Attempt] = {}
+        self._waiting: dict[tuple[str, str], tuple[int, int]] = {}
+        """By worker and training, what waits at a rung in its memory."""
         self._excluded: set[str] = set()
 
     @property
@@ -251,9 +253,15 @@ class VirtualPool:
 
     def _kept(self, worker: Worker, task: Task) -> tuple[int, int]:
         """The state that an earlier attempt left."""
-        if not isinstance(task, TrainingTask) or task.checkpoint is None or not task.checkpoint.begun:
+        if not isinstance(task, TrainingTask):
             return ANEW
-        return self._cluster.disks.read(worker.node, _checkpoint(task)) or ANEW
+        held = self._waiting.get((worker.name, _training(task)), ANEW)
+        if ANEW < held <= (task.last_epoch, 2**32):
+            return held
+        if task.checkpoint is None or not task.checkpoint.begun:
+            return ANEW
+        left = self._cluster.disks.read(worker.node, _checkpoint(task)) or ANEW
+        return left if left[0] <= task.last_epoch else ANEW
 
     def _keep(self, worker: Worker, attempt: _Attempt) -> None:
         """Of a training that does not come to its end, the newest state that was due to be kept."""
@@ -274,6 +282,8 @@ class VirtualPool:
                 state = trained_on(task, attempt.since, task.last_epoch)
                 if task.weights:
                     disks.write(worker.node, task.weights, state)
+                if task.rung and task.last_epoch < task.settings.epochs:
+                    self._waiting[worker.name, _training(task)] = state
                 if task.checkpoint:
                     disks.remove(worker.node, _checkpoint(task))
                 return self._scenario.configuration.evaluate(attempt.ticket.search, task, state[1])
@@ -341,6 +351,11 @@ class VirtualPool:
 
 def _failure(kind: FailureKind) -> Failure:
     return Failure(kind, "bad luck", 0.1)
+
+
+def _training(task: TrainingTask) -> str:
+    """Equal for all rungs of one."""
+    return f"{task.network} {task.seed}"
 
 
 def _checkpoint(task: TrainingTask) -> str:

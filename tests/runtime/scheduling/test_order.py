@@ -6,6 +6,7 @@ import pytest
 
 from evosearch.evaluation import FailureKind
 from evosearch.runtime import Begun, Fleet, Member, Worker, replay, step
+from evosearch.runtime.machine.fold import indexed
 from evosearch.runtime.scheduling.order import assignments, waiting
 from evosearch.runtime.scheduling.placement import CONTEXT
 from tests.runtime.small_search import make_plan
@@ -44,6 +45,31 @@ def test_a_busy_worker_gets_nothing_and_what_runs_is_not_given_twice(plan):
     fleet = begun(plan, X1, X2)
     first, second, *_ = longest_first(plan, fleet)
     assert given(with_state(fleet, plan, running={"x1": first})) == {"x2": second}
+
+
+def test_what_waited_at_a_rung_goes_to_the_worker_that_holds_it(plan):
+    fleet = begun(plan, X1, X2, Y1)
+    first, second, third, *_ = longest_first(plan, fleet)
+    held = {second.number: "y1", third.number: "y1"}
+    chosen = given(with_state(fleet, plan, holders=held))
+    assert (chosen["x1"], chosen["y1"]) == (first, second)
+    assert chosen["x2"] not in (first, second, third), "the third waits for y1"
+
+
+def test_who_has_nothing_else_to_do_begins_what_a_busy_worker_holds_again(plan):
+    fleet = begun(plan, X1, Y1)
+    first, second, third, *others = longest_first(plan, fleet)
+    state = fleet.members[plan.name].state
+    left = {trial: one for trial, one in state.open.items() if trial not in others}
+    held = {second.number: "y1", third.number: "y1"}
+    busy = indexed(replace(state, open=left, holders=held, running={"y1": first}))
+    assert given(fleet.with_state(plan.name, busy)) == {"x1": second}
+
+
+def test_what_a_worker_held_that_is_gone_goes_to_anybody(plan):
+    fleet = begun(plan, X1)
+    first, *_ = longest_first(plan, fleet)
+    assert given(with_state(fleet, plan, holders={first.number: "x9"})) == {"x1": first}
 
 
 def test_what_was_learned_of_finished_trainings_decides_who_is_longest(plan):
