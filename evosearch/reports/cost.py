@@ -94,6 +94,24 @@ def search_left(row: SearchRow, total: int, rows: Sequence[EvaluationRow]) -> Es
     return time_left(Ahead(works, unborn=unborn, typical=newest), timings, speed)
 
 
+def has_rungs(row: SearchRow) -> bool:
+    """Whether its trainings wait for each other at certain epochs."""
+    return bool(_rungs(row))
+
+
+def saved_by_halving(row: SearchRow, rows: Sequence[EvaluationRow]) -> float | None:
+    """Share of its workers' seconds that a search with rungs has saved so far, `rows` being its evaluations: against whole trainings
+    of the networks that were trained to a rung. None without rungs, and before one was reached.
+
+    A whole training is taken to last as long for each epoch as the first rung, which nobody goes on from.
+    """
+    rungs, ended = _rungs(row), [one for one in rows if one.status == "done" and not one.cached]
+    begun = [one for one in ended if rungs and one.until == rungs[0] and one.seconds > 0]
+    numbers = {one.number for one in begun}
+    whole = sum(one.seconds * rungs[-1] / rungs[0] for one in begun)
+    return 1 - sum(one.seconds for one in ended if one.number in numbers) / whole if whole else None
+
+
 def _work(row: EvaluationRow, rungs: Sequence[int]) -> Work:
     """As `work_of`, of what a journal's readers know; of a rung only its own epochs."""
     part = 1.0

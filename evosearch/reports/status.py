@@ -11,7 +11,7 @@ from evosearch.config import config_from_json
 from evosearch.errors import PluginError
 from evosearch.evaluation import Measure
 from evosearch.reports.confirmation import Confirmation, confirmation_lines, confirmation_of
-from evosearch.reports.cost import Estimate, search_left
+from evosearch.reports.cost import Estimate, has_rungs, saved_by_halving, search_left
 from evosearch.reports.masks import found_mask, mask_words
 from evosearch.reports.outcome import best_figure, reading_row
 from evosearch.reports.words import (
@@ -50,6 +50,8 @@ class SearchSnapshot:
     """The newest epoch of each training that has reported one."""
     left: Estimate | None = None
     """Until its end; None where nothing is known of that."""
+    saved: float | None = None
+    """As of `saved_by_halving`."""
 
     @classmethod
     def of(cls, home: Home, row: SearchRow, host: str, now: float) -> "SearchSnapshot":
@@ -66,6 +68,7 @@ class SearchSnapshot:
             home.journal.test_readings(row.name),
             home.journal.live(row.name),
             _left(home, row, state, total),
+            saved_by_halving(row, home.journal.evaluations(row.name)) if has_rungs(row) else None,
         )
 
     @property
@@ -166,6 +169,7 @@ def status_document(snapshot: SearchSnapshot) -> dict[str, Any]:
         "retrainings": [status_document(child) for child in snapshot.children],
         "readings": [_reading_document(reading) for reading in snapshot.readings],
         "confirmation": None if confirmed is None else confirmed.to_json(),
+        **({} if snapshot.saved is None else {"halving": {"saved": round(snapshot.saved, 4)}}),
     }
 
 
@@ -194,6 +198,8 @@ def status_lines(snapshot: SearchSnapshot) -> list[str]:
         f"{_of_all(snapshot)}",
         f"  elapsed      {duration(row.seconds)}",
     ]
+    if snapshot.saved is not None:
+        lines.append(f"  halving      saves {snapshot.saved:.0%} of the workers' seconds so far")
     if row.parent is not None:
         lines.append(f"  retrains     the best of {row.parent}")
     if snapshot.state == "running" and snapshot.heard:

@@ -18,7 +18,7 @@ from evosearch.errors import InterruptedSearchError
 from evosearch.evaluation import EpochRecord, FailureKind, Success, TrialId
 from evosearch.genome import SearchSpace
 from evosearch.runtime import Fleet, Member, Surroundings, drive, evolve, replay
-from evosearch.search import EavlSettings
+from evosearch.search import EavlSettings, Halving
 from evosearch.storage import (
     Born,
     Dispatched,
@@ -221,6 +221,17 @@ def test_a_generation_that_is_done_is_summed_up_before_the_next_one(watched):
     assert turn.startswith(
         f"generation 0 is done, best {max(first):.4f}, mean {sum(first) / 4:.4f}  | generation 1: "
     )
+
+
+def test_with_rungs_lines_say_to_which_epoch_and_the_best_is_of_whole_trainings_alone(watched):
+    halved = replace(SETTINGS, halving=Halving((1, 2), 0.5))
+    told = Told(watched.clock)
+    watched(told, settings=halved)
+    first = [line for line in told.lines if re.match(r"#\d to epoch 1 ", line)]
+    assert len(first) == 4 + 3
+    assert "| generation 0 to epoch 1: 1 of 4 | 1 of 11, 1 running" in first[0]
+    last = next(line for line in told.lines if re.match(r"#\d 0", line))
+    assert re.search(r"\| generation 0: 3 of 4, best 0\.\d{4}, mean 0\.\d{4} \|", last)
 
 
 def test_a_failed_attempt_says_why_and_what_follows_and_time_is_unknown_before_the_first_end(watched):

@@ -4,10 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from evosearch.reports import Ahead, search_left, time_left
+from evosearch.reports import Ahead, SearchSnapshot, search_left, status_document, status_lines, time_left
+from evosearch.reports.cost import saved_by_halving
 from evosearch.runtime import ENOUGH, Timings
 from tests.reports.rows import DONE, FAILED, RECALLED, SEARCH, WAITING
 
+SNAPSHOT = SearchSnapshot(SEARCH, "running", DONE, 20)
 SMALL, LARGE = (1.0, 2.0, 0.1, 0.1, 0.1), (1.0, 9.0, 1.0, 2.0, 0.5)
 
 
@@ -45,6 +47,28 @@ def test_what_takes_longer_than_predicted_is_taken_to_end_now():
 def test_from_few_results_it_is_said_to_be_about_so_much():
     found = time_left(Ahead([LARGE] * 3), took((LARGE, 40.0)), 1.0)
     assert (str(found), found.sure) == ("about 2 min 00 s left", False)
+
+
+def test_of_rungs_each_is_predicted_by_its_own_epochs():
+    """Trainings of 30 s for each ten epochs; those that wait are two whole ones at their second rung, of 30 epochs more."""
+    halved = {"strategy": {"halving": {"epochs": [10, 40], "keep": 0.5}}}
+    done = [replace(DONE, number=number, seconds=30.0, until=10) for number in range(ENOUGH)]
+    waiting = [replace(WAITING, number=number, until=0) for number in range(2)]
+    row = replace(SEARCH, seconds=30.0 * ENOUGH, configuration=halved)
+    assert search_left(row, ENOUGH + 2, [*done, *waiting]).seconds == pytest.approx(2 * 90)
+
+
+def test_what_rungs_save_is_held_against_whole_trainings_of_the_same_networks():
+    """Four of 10 epochs, 30 s each, one of which goes on to 40: 4 x 30 + 90 s instead of 4 x 120 s."""
+    halved = replace(SEARCH, configuration={"strategy": {"halving": {"epochs": [10, 40], "keep": 0.25}}})
+    first = [replace(DONE, number=number, seconds=30.0, until=10) for number in range(4)]
+    last, recalled = replace(DONE, number=3, seconds=90.0), replace(RECALLED, number=9, until=10)
+    found = saved_by_halving(halved, [*first, last, recalled])
+    assert found == pytest.approx(1 - (4 * 30 + 90) / (4 * 120))
+    assert saved_by_halving(halved, []) is saved_by_halving(SEARCH, [DONE]) is None
+    lines = status_lines(replace(SNAPSHOT, saved=found))
+    assert "  halving      saves 56% of the workers' seconds so far" in lines
+    assert status_document(replace(SNAPSHOT, saved=found))["halving"] == {"saved": 0.5625}
 
 
 def test_of_a_journal_what_is_trained_tells_what_is_not_recalled_ones_cost_nothing():

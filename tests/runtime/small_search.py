@@ -21,7 +21,7 @@ from evosearch.runtime import (
     drive,
     replay,
 )
-from evosearch.search import EavlSettings, SearchContext
+from evosearch.search import EavlSettings, SearchContext, halving_of
 from evosearch.storage import DriverStarted, Event, LiveCurve
 from evosearch.testing import FormulaEvaluator, Script, ScriptedPool
 
@@ -33,7 +33,7 @@ def make_plan(
     settings: EavlSettings = SETTINGS, space: SearchSpace = SMALL, seed: int = 0, name: str = "small"
 ) -> Plan:
     context = SearchContext(space, Problem(ImageShape(1, 8, 8), 2), TrainingSettings(epochs=1), seed)
-    return Plan(name, settings.make(context), context, "data")
+    return Plan(name, settings.make(context), context, "data", halving=halving_of(settings))
 
 
 def with_max_memory(plan: Plan, memory: int) -> Plan:

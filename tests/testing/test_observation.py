@@ -1,5 +1,6 @@
 """What a journal came to, and the rules that it keeps."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -7,6 +8,7 @@ import pytest
 
 from evosearch.evaluation import Candidate, Failure, FailureKind, Origin, Success, TrialId
 from evosearch.genome import parse
+from evosearch.search import Halving
 from evosearch.storage import (
     Born,
     Completed,
@@ -70,6 +72,57 @@ RETRAINED = (
 BEGUN = TestReadingBegun("key", 0, 12, 1, TrialId(0), 2, "a")
 FAILED = TestReadingFailed("key", TrialId(0), 2, "a", Failure(FailureKind.CRASHED, "no"), final=False)
 READ = TestRead("key", {"test": 0.5}, "w", {}, TrialId(0), "a")
+
+
+# A search with rungs: three come to epoch 2, of which the best goes on to the end.
+RUNGS = Halving((2, 5), 0.3)
+
+
+def rung(number: int, until: int | None = 2, fitness: float = 0.5) -> tuple[Event, ...]:
+    ended = Finished(number, 1, "a", Success(fitness, 1.0), until)
+    return Dispatched(number, 1, "a", until), ended
+
+
+def to_rung(number: int, until: int | None = 2, generation: int = 0) -> Born:
+    return replace(born(number, generation), until=until)
+
+
+HALVED = (
+    STARTED,
+    *(to_rung(number) for number in range(3)),
+    GenerationStarted(0, (0, 1, 2)),
+    *rung(0, fitness=0.75),
+    *rung(1, fitness=0.25),
+    *rung(2, fitness=0.5),
+)
+LAST = (*HALVED, to_rung(0, None), *rung(0, None, 0.125), VerdictReached(0))
+
+
+def test_a_search_with_rungs_keeps_the_rules() -> None:
+    further = (to_rung(3, generation=1), GenerationStarted(1, (0, 3)), *rung(3), to_rung(3, None, 1))
+    events = (*LAST, *further, *rung(3, None, 0.0625), Completed(0))
+    assert list(broken_rules(journal(events), 1, halving=RUNGS)) == []
+
+
+@pytest.mark.parametrize(
+    ("events", "complaint"),
+    [
+        ((*HALVED[:-2], to_rung(0, None)), r"goes on while \[2\] have not come to epoch 2"),
+        ((*HALVED, to_rung(2, None)), "goes on from epoch 2, where 1 of 3 were better"),
+        (
+            (*HALVED[:-1], replace(failed(2), until=2), to_rung(2, None)),
+            "goes on from epoch 2, where it has error",
+        ),
+        (
+            (*LAST, to_rung(3, generation=1), GenerationStarted(1, (2, 3))),
+            "that were not trained to their end",
+        ),
+        ((*HALVED, VerdictReached(0)), "invents a best"),
+    ],
+)
+def test_broken_rules_of_rungs_are_told(events: tuple[Event, ...], complaint: str) -> None:
+    told = "\n".join(broken_rules(journal(events), 1, halving=RUNGS))
+    assert re.search(complaint, told), told
 
 
 @pytest.mark.parametrize(

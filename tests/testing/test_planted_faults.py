@@ -15,6 +15,8 @@
 | no loss of a worker stops a search | the policy: there is no end of attempts |
 | an attempt's number is used twice | the fold: each driver counts attempts from 1 |
 | a checkpoint of another training is continued | the checkpoints' key: the network does not enter it |
+| a rung is decided before all have come to it | the strategy: half of the members are enough |
+| what was dropped at a rung lives on | the strategy: elites are chosen of all members |
 | losses of nodes stop a search, as in the first version | the pool: it does not tell whether the node was lost |
 """
 
@@ -43,7 +45,7 @@ from evosearch.runtime.machine import consequences as rules
 from evosearch.runtime.machine import fold as state
 from evosearch.runtime.machine import step as machine
 from evosearch.runtime.machine.fold import OpenTrial
-from evosearch.search import SearchProgress
+from evosearch.search import Halving, SearchProgress, eavl
 from evosearch.search.eavl import EavlStrategy
 from evosearch.search.state import SearchState
 from evosearch.storage import DriverStarted, Event, Finished, Reopened
@@ -222,6 +224,25 @@ def a_checkpoint_of_another_training_is_continued(patch: Patch) -> Doubles:
     return Doubles()
 
 
+def a_rung_is_decided_before_all_have_come_to_it(patch: Patch) -> Doubles:
+    def hasty(now: SearchState, halving: Halving) -> SearchState:
+        own = [one for one in now.members if one.generation == now.generation]
+        there = tuple(one for one in own if one.number in now.scores)
+        if now.rung or len(there) < len(own) / 2:
+            return real(now, halving)
+        decided = real(replace(now, members=there), halving)
+        return replace(decided, members=now.members)
+
+    real = eavl.with_rung_decided
+    patch.setattr(eavl, "with_rung_decided", hasty)
+    return Doubles()
+
+
+def what_was_dropped_at_a_rung_lives_on(patch: Patch) -> Doubles:
+    patch.setattr(EavlStrategy, "_eligible", lambda _, now: now.members)
+    return Doubles()
+
+
 class Untold:
     """A pool as the first version's: a worker that went with its node is lost like any other."""
 
@@ -258,6 +279,8 @@ FAULTS: Mapping[str, tuple[Plant, str]] = {
         (no_loss_of_a_worker_stops_a_search, "goes on and on"),
         (an_attempts_number_is_used_twice, "follows attempt"),
         (a_checkpoint_of_another_training_is_continued, "undisturbed"),
+        (a_rung_is_decided_before_all_have_come_to_it, "have not come to epoch|undisturbed"),
+        (what_was_dropped_at_a_rung_lives_on, "that were not trained to their end"),
         (losses_of_nodes_stop_a_search, "lost its worker 5 times"),
     )
 }
