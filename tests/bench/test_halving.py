@@ -1,7 +1,8 @@
 """What rungs would have done to a finished search, on curves that are made up, and on a search that was run."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +16,7 @@ from evosearch.bench.halving import (
 )
 from evosearch.config import load_config
 from evosearch.errors import InputError
-from evosearch.evaluation import EpochRecord
+from evosearch.evaluation import EpochRecord, TrainingTask
 from evosearch.search import Halving
 from evosearch.testing import FormulaEvaluator
 from tests.finished_search import script_workers
@@ -27,11 +28,16 @@ HALVING = Halving((1, 2, 4), 0.5)
 class Curves:
     """Trainings of a second, whose accuracy comes nearer to what the formula says from epoch to epoch."""
 
-    def __call__(self, _data, _device):
-        return self
+    formula: FormulaEvaluator = field(default_factory=FormulaEvaluator)
+
+    def __call__(self, data, device):
+        return Curves(self.formula(data, device))
 
     def handle(self, task, *_):
-        success, epochs = FormulaEvaluator().handle(task), task.last_epoch
+        success = self.formula.handle(task)
+        if not isinstance(task, TrainingTask):
+            return success
+        epochs = task.last_epoch
         curve = (EpochRecord(0.5, success.fitness * (epoch + 1) / epochs) for epoch in range(epochs))
         return replace(success, seconds=1.0, curve=tuple(curve))
 
@@ -42,7 +48,7 @@ def run(api, home, config):
     script_workers(api, Curves())
 
     def run(*overrides):
-        api.run(load_config("tiny.yaml", ["training.epochs=4", *overrides]), home)
+        api.run(load_config(Path("tiny.yaml"), ["training.epochs=4", *overrides]), home)
         return home
 
     return run

@@ -32,8 +32,10 @@ SETTINGS = EavlSettings(population=8, generations=4, elites=2, immigrants=2)
 def make_plan(
     settings: EavlSettings = SETTINGS, space: SearchSpace = SMALL, seed: int = 0, name: str = "small"
 ) -> Plan:
-    context = SearchContext(space, Problem(ImageShape(1, 8, 8), 2), TrainingSettings(epochs=1), seed)
-    return Plan(name, settings.make(context), context, "data", halving=halving_of(settings))
+    halving = halving_of(settings)
+    training = TrainingSettings(epochs=halving.epochs[-1] if halving else 1)
+    context = SearchContext(space, Problem(ImageShape(1, 8, 8), 2), training, seed)
+    return Plan(name, settings.make(context), context, "data", halving=halving)
 
 
 def with_max_memory(plan: Plan, memory: int) -> Plan:
