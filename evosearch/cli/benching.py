@@ -115,9 +115,9 @@ def halving(
     as_json: JSON = False,
     storage: STORAGE = None,
 ) -> None:
-    """What `strategy.halving` would have done to a finished search; seconds.
+    """What halving would have done to a finished search; seconds.
 
-    Its rungs are applied to the whole curves that the journal has: what they would have saved, and how often the best of a
+    The rungs of `strategy.halving` are applied to the whole curves that the journal has: what they would have saved, and how often the best of a
     generation would have been kept.
     """
     from evosearch.bench.halving import measure_halving

@@ -137,7 +137,9 @@ def evaluation_rows(connection: Connection, search: int, *, with_curve: bool) ->
     query = (
         select(*columns)
         .where(evaluations.c.search == search)
-        .order_by(evaluations.c.number, evaluations.c.until)
+        .order_by(
+            evaluations.c.number, evaluations.c.until == 0, evaluations.c.until
+        )  # rung after rung, the end last
     )
     told = _reasons(connection, search)
     return tuple(_evaluation_row(row, told) for row in connection.execute(query))
