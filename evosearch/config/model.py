@@ -25,7 +25,7 @@ from evosearch.search import (
     measure_of,
 )
 from evosearch.storage import MOST_OF_RETRAINING, StorageSettings, check_name
-from evosearch.studies import STUDIES, StudySettings
+from evosearch.studies import STUDIES, BatchNormStudy, StudySettings
 
 REGISTRIES: dict[str, Registry[Any]] = {"data": SOURCES, "strategy": STRATEGIES}
 """Of the sections that are chosen by name."""
@@ -140,7 +140,7 @@ class RunConfig:
                 f"strategy.halving.epochs is {list(halving.epochs)} while training.patience is {training.patience}: a training "
                 "that may end early comes to no certain rung; leave one of the two out"
             )
-        if self.study is not None:
+        if self.study is not None and not isinstance(self.study, BatchNormStudy):  # which searches nothing
             told.append(
                 f"strategy.halving.epochs is {list(halving.epochs)} in a study, whose arms are compared by whole trainings; "
                 "leave strategy.halving out"

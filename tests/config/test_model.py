@@ -10,7 +10,7 @@ from evosearch.genome import SearchSpace
 from evosearch.runtime import WorkerSettings
 from evosearch.search import EavlSettings, Halving, RandomSearchSettings
 from evosearch.storage import StorageSettings
-from evosearch.studies import AblationStudy
+from evosearch.studies import AblationStudy, BatchNormStudy
 
 CONFIG = RunConfig("run", DigitsSettings())
 
@@ -77,6 +77,11 @@ def test_halving_needs_whole_trainings_of_known_length(changed, told):
     assert replace(CONFIG, strategy=HALVED).objections() == []
     (line,) = replace(CONFIG, strategy=HALVED, **changed).objections()
     assert line.startswith(told)
+
+
+def test_the_batch_norm_of_a_halved_searchs_best_may_be_studied():
+    study = BatchNormStudy(network="mine")
+    assert replace(CONFIG, strategy=HALVED, study=study).objections() == []
 
 
 def test_a_retraining_needs_an_epoch():
