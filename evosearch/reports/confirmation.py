@@ -43,7 +43,7 @@ class Confirmation:
     believed_epochs: int | None
     """Of its training in the search, at most; None where the journal does not say."""
     candidates: int
-    """How many were trained and have a fitness, whose best it is."""
+    """How many were trained to their end and have a fitness, whose best it is."""
     measure: str
     """What it is the best by."""
     search: str
@@ -89,7 +89,7 @@ def confirmation_of(
         best.candidate,
         known,
         _epochs(row),
-        row.counts.get("done", 0) - row.recalled,
+        row.counts.get("done", 0) - row.recalled - row.at_rungs,
         measure_of(row),
         alike[-1].search,
         alike[-1].epochs,

@@ -46,7 +46,7 @@ def _search_row(connection: Connection, row: Row[Any]) -> SearchRow:
         select(drivers).where(drivers.c.search == row.id).order_by(drivers.c.term)
     ).all()
     newest = driven[-1] if driven else None
-    counts, failed, recalled = _counts(connection, row.id)
+    counts, failed, recalled, at_rungs = _counts(connection, row.id)
     return SearchRow(
         name=row.name,
         state=row.state,
@@ -62,6 +62,7 @@ def _search_row(connection: Connection, row: Row[Any]) -> SearchRow:
         counts=counts,
         failed=failed,
         recalled=recalled,
+        at_rungs=at_rungs,
         message=row.message,
         host=newest.host if newest else None,
         pid=newest.pid if newest else None,
@@ -117,18 +118,21 @@ def process(connection: Connection, name: str) -> tuple[str, int]:
     return host, pid
 
 
-def _counts(connection: Connection, search: int) -> tuple[dict[EvaluationStatus, int], dict[str, int], int]:
-    """By status, failed ones by kind, and how many that are done were recalled."""
-    counts, recalled = dict.fromkeys(STATUSES, 0), 0
+def _counts(
+    connection: Connection, search: int
+) -> tuple[dict[EvaluationStatus, int], dict[str, int], int, int]:
+    """By status, failed ones by kind, how many that are done were recalled, and of the others how many came to a rung only."""
+    counts, recalled, at_rungs = dict.fromkeys(STATUSES, 0), 0, 0
     failed: dict[str, int] = {}
-    columns = evaluations.c.status, evaluations.c.failure, evaluations.c.cached
+    columns = evaluations.c.status, evaluations.c.failure, evaluations.c.cached, evaluations.c.until
     query = select(*columns, func.count()).where(evaluations.c.search == search).group_by(*columns)
-    for status, kind, cached, count in connection.execute(query):
+    for status, kind, cached, until, count in connection.execute(query):
         counts[status] += count
         recalled += count if cached and status == "done" else 0
+        at_rungs += count if until and not cached and status == "done" else 0
         if kind is not None:
             failed[kind] = failed.get(kind, 0) + count
-    return counts, failed, recalled
+    return counts, failed, recalled, at_rungs
 
 
 def evaluation_rows(connection: Connection, search: int, *, with_curve: bool) -> tuple[EvaluationRow, ...]:

@@ -54,6 +54,8 @@ class SearchRow:
     """As in `SearchCreated`."""
     recalled: int = 0
     """Evaluations that are done because an equal network was trained before."""
+    at_rungs: int = 0
+    """Evaluations that are done, and were trained to a rung before the last only."""
 
     @property
     def trainings(self) -> int:
