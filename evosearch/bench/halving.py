@@ -323,7 +323,8 @@ def _next(waiting: list[Task], ahead: list[Task]) -> tuple[list[Task], Task] | N
 
 
 def _search(row: SearchRow, home: Home, halving: Halving, slots: int | None) -> HalvedSearch:
-    known = _known(home.journal.evaluations(row.name, with_curve=True), row.name)
+    rows = home.journal.evaluations(row.name, with_curve=True)
+    known = _known([one for one in rows if one.repeat == 0], row.name)
     generations = halved_generations(known, halving)
     best = [
         max((one.fitness for one in members if one.fitness is not None), default=-1.0) for members in known

@@ -18,6 +18,7 @@ from evosearch.runtime import WorkerSettings
 from evosearch.search import (
     STRATEGIES,
     EavlSettings,
+    EvolutionKeys,
     FixedListSettings,
     Halving,
     StrategySettings,
@@ -125,7 +126,16 @@ class RunConfig:
             )
         if halving := halving_of(self.strategy):
             told += self._against_halving(halving)
+        if self._compares and isinstance(self.strategy, EvolutionKeys) and self.strategy.repeats:
+            told.append(
+                f"strategy.repeats is {self.strategy.repeats} in a study, whose arms differ by what they breed alone; leave it out"
+            )
         return told
+
+    @property
+    def _compares(self) -> bool:
+        """Whether it is of a study that searches."""
+        return self.study is not None and not isinstance(self.study, BatchNormStudy)
 
     def _against_halving(self, halving: Halving) -> Sequence[str]:
         """Why there can be none, a line each."""
@@ -140,7 +150,7 @@ class RunConfig:
                 f"strategy.halving.epochs is {list(halving.epochs)} while training.patience is {training.patience}: a training "
                 "that may end early comes to no certain rung; leave one of the two out"
             )
-        if self.study is not None and not isinstance(self.study, BatchNormStudy):  # which searches nothing
+        if self._compares:
             told.append(
                 f"strategy.halving.epochs is {list(halving.epochs)} in a study, whose arms are compared by whole trainings; "
                 "leave strategy.halving out"

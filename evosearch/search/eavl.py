@@ -5,7 +5,7 @@ space", Complex & Intelligent Systems, 2021, doi 10.1007/s40747-021-00513-8. Rea
 """
 
 from collections.abc import Iterable, Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
@@ -15,6 +15,7 @@ from evosearch.search.breeding import Breeding, breed
 from evosearch.search.context import Purpose, SearchContext, draw_feasible, stream
 from evosearch.search.evolution import EvolutionKeys
 from evosearch.search.halving import Halving, next_trial, with_rung_decided
+from evosearch.search.repeating import chosen, contenders, with_repeats_counted
 from evosearch.search.state import SearchProgress, SearchState, final_fitness
 from evosearch.search.survival import elites
 
@@ -82,10 +83,13 @@ class EavlStrategy:
         """
         wanted = state.members
         if early and state.generation + 1 < self.settings.generations:
-            wanted += self._immigrants(state.generation + 1)
+            wanted += self._immigrants(state.generation + 1)[
+                : self.settings.immigrants - self.settings.repeats
+            ]
         unscored = (candidate for candidate in wanted if candidate.number not in state.scores)
-        ordered = sorted(unscored, key=lambda candidate: candidate.number)
-        return tuple(next_trial(state, one, self.settings.halving) for one in ordered)
+        trials = [next_trial(state, one, self.settings.halving) for one in unscored]
+        trials += (one.trial for one in state.again if one.number not in state.scores)
+        return tuple(sorted(trials, key=lambda trial: trial.number))
 
     def tell(self, state: SearchState, outcomes: Mapping[TrialId, Outcome]) -> SearchState:
         """Note the scores; a complete rung is decided, and a complete generation gives way to elites, then children, then
@@ -107,6 +111,9 @@ class EavlStrategy:
     def progress(self, state: SearchState) -> SearchProgress:
         """The state's own."""
         asked = self.settings.population + state.generation * self.settings.born + state.continued
+        if self.settings.repeats:  # while they run, nobody leads whose trainings do not count yet
+            now = with_repeats_counted(state)[0] if state.complete else state
+            return replace(state.progress(asked), best=now.best)
         halving = self.settings.halving
         return state.progress(asked, None if halving is None else halving.until(state.rung))
 
@@ -124,12 +131,37 @@ class EavlStrategy:
         return trial.until == halving.until(state.rung if own else 0)
 
     def _next_generation(self, state: SearchState) -> SearchState:
+        if self.settings.repeats:
+            return self._next_with_repeats(state)
         generation = state.generation + 1
         survivors = elites(self._eligible(state), state.scores, self.settings.elites)
         members = (*survivors, *self._children(state), *self._immigrants(generation))
         known = {m.number: state.scores[m.number] for m in members if m.number in state.scores}
         best, continued = state.best_with_members(), state.continued
         return self._decided(SearchState(generation, members, known, best, continued=continued))
+
+    def _next_with_repeats(self, state: SearchState) -> SearchState:
+        counted, trials = with_repeats_counted(state)
+        generation, settings = state.generation + 1, self.settings
+        survivors = elites(contenders(counted), counted.scores, settings.elites)
+        slots = range(settings.born - settings.repeats, settings.born)
+        numbers = [self._number(generation, slot) for slot in slots]
+        again = chosen(counted, trials, settings.elites, numbers)
+        taken = {one.number for one in again}
+        immigrants = (one for one in self._immigrants(generation) if one.number not in taken)
+        members = (*survivors, *self._children(counted), *immigrants)
+        known = {
+            m.number: score
+            for m in members
+            if (score := (counted if m in survivors else state).scores.get(m.number))
+        }
+        best = () if counted.best is None else (counted.best[0],)
+        kept = {
+            one.number: trials[one.number] for one in (*survivors, *(one.candidate for one in again), *best)
+        }
+        return SearchState(
+            generation, members, known, counted.best, again=again, trials=kept, spread=counted.spread
+        )
 
     def _eligible(self, state: SearchState) -> Iterable[Candidate]:
         """Who may live on: with halving only who was trained to its end, which may be fewer than elites are wanted."""

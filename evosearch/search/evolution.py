@@ -43,8 +43,20 @@ class EvolutionKeys(ABC):
     halving: Halving | None = None
     """At which epochs a generation's own members are compared, and the share of them that is trained on: `{epochs: [12, 35, 100], keep: 0.4}` trains all of them for 12 epochs, the best two fifths on to 35, and the best two fifths of those to the end; the last of `epochs` is `training.epochs`. Who is dropped may become a parent, but never an elite or the best. null: every training goes to its end."""
 
+    repeats: int = 0
+    """So many of each later generation's immigrants give way to further trainings of those that stand nearest to where elites are told from the others. A score is the mean of all trainings then, drawn towards the generation's mean by how noisy they are."""
+
     def __post_init__(self) -> None:
-        self._check_least(population=2, generations=1, elites=0, immigrants=0, redraws=0)
+        self._check_least(population=2, generations=1, elites=0, immigrants=0, redraws=0, repeats=0)
+        if self.repeats > self.immigrants:
+            raise ConfigError(
+                f"strategy.repeats is {self.repeats}, more than strategy.immigrants = {self.immigrants}, in whose place they are "
+                "trained; lower it"
+            )
+        if self.repeats and self.halving:
+            raise ConfigError(
+                f"strategy.repeats is {self.repeats} while there is strategy.halving; leave one of the two out"
+            )
         for name in ("population", "generations"):
             if getattr(self, name) > MOST:
                 raise ConfigError(f"strategy.{name} is {getattr(self, name)}; it must be at most {MOST:,}")

@@ -17,6 +17,7 @@ from evosearch.evaluation import (
     Success,
     TrialId,
 )
+from evosearch.search.noise import Again, Fitness, Spread
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +127,19 @@ class SearchState:
     """The one to which the generation's own members are being trained, from 0; always 0 where there is no halving."""
     continued: int = 0
     """How many trials of rungs beyond the first there have been, in all generations."""
+    again: tuple[Again, ...] = ()
+    """Further trainings in this generation, whose scores are beside the members' under the trials' numbers; none where nothing is
+    repeated."""
+    trials: Mapping[int, Fitness] = field(default_factory=dict)
+    """Of those generations before: of elites, of whoever is trained again now, and of the best, by number of the candidate."""
+    spread: Spread = field(default_factory=Spread)
+    """What is known of the noise of trainings."""
 
     @property
     def complete(self) -> bool:
-        """Whether every member has a score."""
-        return all(member.number in self.scores for member in self.members)
+        """Whether every member has a score, and every further training."""
+        members = all(member.number in self.scores for member in self.members)
+        return members and all(one.number in self.scores for one in self.again)
 
     def progress(self, asked: int, until: int | None = None) -> SearchProgress:
         """What others see of it; `asked` and `until`: as there."""

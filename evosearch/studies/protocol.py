@@ -180,6 +180,15 @@ DIVERGENCES = (
         (("strategy.halving", None),),
     ),
     Divergence(
+        "how often a candidate is trained",
+        "once",
+        '"Parameter settings"',
+        None,
+        "once, or some again: in the place of so many immigrants those nearest to where elites are told from the others, whose score is "
+        "the mean of their trainings, drawn towards the generation's mean by how noisy trainings are",
+        (("strategy.repeats", 0),),
+    ),
+    Divergence(
         "loss",
         "binary cross-entropy",
         '"Peer competitors"',

@@ -192,7 +192,7 @@ def selection_figures(
         readings: of its retrainings; of the winner's the newest way of training counts.
         best: its winner so far.
     """
-    known = [one for one in evaluations if one.fitness is not None and one.until == 0]
+    known = [one for one in evaluations if one.fitness is not None and one.until == one.repeat == 0]
     trained = [one for one in known if not one.cached]
     fresh, epochs = _fresh(row, best, readings)
     bred = _Bred.of(evaluations, generations)
@@ -391,7 +391,7 @@ def _fitness_of(evaluations: Sequence[EvaluationRow]) -> dict[int, float]:
     """Of each candidate, the mean over its whole trainings."""
     found = defaultdict(list)
     for one in evaluations:
-        if one.fitness is not None and one.until == 0:
+        if one.fitness is not None and one.until == one.repeat == 0:
             found[one.candidate].append(one.fitness)
     return {candidate: float(np.mean(values)) for candidate, values in found.items()}
 

@@ -55,6 +55,7 @@ SINCE_OF_STRATEGY: dict[str, dict[str, object]] = {
         "strategy.selection": "squared",
         "strategy.balance": True,
         "strategy.halving": None,
+        "strategy.repeats": 0,
     },
     "random": {"strategy.fitness": "accuracy"},
 }

@@ -79,6 +79,13 @@ def test_halving_needs_whole_trainings_of_known_length(changed, told):
     assert line.startswith(told)
 
 
+def test_repeats_are_of_a_search_and_not_of_a_study():
+    again = replace(CONFIG, strategy=EavlSettings(repeats=5))
+    assert again.objections() == []
+    (line,) = replace(again, study=AblationStudy()).objections()
+    assert line.startswith("strategy.repeats is 5 in a study,")
+
+
 def test_the_batch_norm_of_a_halved_searchs_best_may_be_studied():
     study = BatchNormStudy(network="mine")
     assert replace(CONFIG, strategy=HALVED, study=study).objections() == []

@@ -3,7 +3,9 @@
 import json
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from math import isfinite
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -151,7 +153,8 @@ def evaluation_rows(connection: Connection, search: int, *, with_curve: bool) ->
 
 def best_row(connection: Connection, search: int) -> EvaluationRow | None:
     """The best candidate by the newest verdict, of its whole trainings the fittest, or the one of the lowest loss where masks are trained;
-    without a verdict, as in journals of the first version, the highest fitness, of equals the lowest number.
+    without a verdict, as in journals of the first version, the highest fitness, of equals the lowest number. Of a candidate that a
+    search trained again it is the first training, with the mean fitness of all.
     """
     verdict = connection.execute(select(searches.c.best).where(searches.c.id == search)).scalar_one()
     known = or_(evaluations.c.fitness.is_not(None), evaluations.c.loss.is_not(None)), evaluations.c.until == 0
@@ -162,7 +165,12 @@ def best_row(connection: Connection, search: int) -> EvaluationRow | None:
     row = connection.execute(query.order_by(*order).limit(1)).one_or_none()
     if row is None:
         return None
-    return _evaluation_row(row, _reasons(connection, search, reasons.c.number == row.number))
+    several = connection.execute(query.where(evaluations.c.candidate == row.candidate)).all()
+    first = [one for one in several if one.repeat == 0]
+    again = len(first) == 1 < len(several)  # a list's trainings all have a repeat, or none has
+    row = first[0] if again else row
+    found = _evaluation_row(row, _reasons(connection, search, reasons.c.number == row.number))
+    return replace(found, fitness=fmean(one.fitness for one in several)) if again else found
 
 
 def _reasons(

@@ -131,14 +131,20 @@ def _score(outcome: Measured | Failure) -> Score:
 
 
 def broken_rules(
-    recorded: Sequence[Recorded], elites: int, *, grows: bool = False, halving: Halving | None = None
+    recorded: Sequence[Recorded],
+    elites: int,
+    *,
+    grows: bool = False,
+    halving: Halving | None = None,
+    repeats: bool = False,
 ) -> Iterator[str]:
     """Which rules a journal breaks, a line each, with the event's number.
 
     `elites`: how many members of a generation were born before it. `grows`: whether members may still come to a generation
-    that has begun. `halving`: at which epochs its trainings wait for each other.
+    that has begun. `halving`: at which epochs its trainings wait for each other. `repeats`: whether candidates are trained again,
+    so that who is best is a matter of all trainings.
     """
-    audit = _Audit(elites, grows=grows, halving=halving)
+    audit = _Audit(elites, grows=grows, halving=halving, repeats=repeats)
     for expected, one in enumerate(recorded, 1):
         if one.sequence != expected:
             yield f"event {expected} is missing"
@@ -149,14 +155,17 @@ def broken_rules(
 class _Audit:
     """The rules, event by event; each complaint is a sentence."""
 
-    def __init__(self, elites: int, *, grows: bool, halving: Halving | None) -> None:
+    def __init__(self, elites: int, *, grows: bool, halving: Halving | None, repeats: bool) -> None:
         self._halving = halving
+        self._repeats = repeats
         self._elites = elites
         self._grows = grows
         self._term = 0
         self._born: dict[TrialId, Born] = {}
         self._generation = -1
         self._members: tuple[int, ...] = ()
+        self._newest = -1
+        """The highest number of a trial as the generation began."""
         self._attempts: dict[TrialId, int] = {}
         self._running: dict[str, tuple[TrialId, int]] = {}
         self._scores: dict[TrialId, Score] = {}
@@ -216,6 +225,10 @@ class _Audit:
             yield from self._goes_on(event, self._halving)
             self._born[event.trial.id] = event
             return
+        if self._repeats and event.repeat:
+            yield from self._again(event)
+            self._born[event.trial.id] = event
+            return
         if candidate.generation != self._generation + 1 and not self._grows:
             yield f"is born while generation {self._generation} is the newest"
         if not set(candidate.parents) <= {one.candidate.number for one in self._born.values()}:
@@ -223,6 +236,17 @@ class _Audit:
         if candidate.parents and self._unscored():
             yield "is bred before its parents' generation has ended"
         self._born[event.trial.id] = event
+
+    def _again(self, event: Born) -> Iterator[str]:
+        """A candidate is to be trained again."""
+        candidate, waits = event.candidate, self._unscored(before=True)
+        own = {one.repeat: trial for trial, one in self._born.items() if one.candidate == candidate}
+        if sorted(own) != list(range(event.repeat)):
+            yield f"is training {event.repeat} of a candidate that has {sorted(own)}"
+        if waits or any(trial not in self._scores for trial in own.values()):
+            yield f"is born before generation {self._generation} has ended"
+        if not any(isinstance(self._scores.get(trial), float) for trial in own.values()):
+            yield "trains again what never succeeded"
 
     def _goes_on(self, event: Born, halving: Halving) -> Iterator[str]:
         """A candidate begins another rung than the first."""
@@ -253,16 +277,17 @@ class _Audit:
                 yield f"does not begin with {self._members}"
         elif event.generation != self._generation + 1:
             yield f"follows generation {self._generation}"
-        elif unscored := self._unscored():
+        elif unscored := self._unscored(before=self._repeats):
             yield f"begins while {unscored} have no score"
         if not set(event.members) <= known.keys():
             yield "has members that were never born"
         older = [number for number in event.members if known.get(number, event.generation) < event.generation]
-        if len(older) > self._elites or not set(older) <= set(self._members):
+        if len(older) > self._elites or not (self._repeats or set(older) <= set(self._members)):
             yield f"has {older} of earlier generations"
         if self._halving and not set(older) <= self._fitness().keys():
             yield f"has some of {older} that were not trained to their end"
         self._generation, self._members = event.generation, event.members
+        self._newest = max((trial.number for trial in self._born), default=-1)
 
     def _training(self, event: Dispatched | Finished | Failed | Recalled) -> Iterator[str]:
         if event.trial not in self._born:
@@ -348,6 +373,10 @@ class _Audit:
 
     def _judge(self, best: int | None) -> Iterator[str]:
         fitness = self._fitness()
+        if self._repeats:
+            if best is not None and best not in fitness:
+                yield "names a best that never succeeded"
+            return
         fittest = min(fitness, key=lambda number: (-fitness[number], number), default=None)
         if best != fittest:
             yield "invents a best" if fittest is None else f"{fittest} is better, with {fitness[fittest]}"
@@ -365,12 +394,16 @@ class _Audit:
             yield f"has {beyond} of generations beyond the last"
         self._completed, self._ended = True, "Completed"
 
-    def _unscored(self) -> list[int]:
-        """Members of the generation that has begun, some of whose trials have not ended."""
-        return sorted(
-            {one.candidate.number for trial, one in self._born.items() if trial not in self._scores}
-            & set(self._members)
-        )
+    def _unscored(self, *, before: bool = False) -> list[int]:
+        """Members of the generation that has begun, some of whose trials have not ended. `before`: of those alone that were born when
+        it began.
+        """
+        waiting = {
+            one.candidate.number
+            for trial, one in self._born.items()
+            if trial not in self._scores and (not before or trial.number <= self._newest)
+        }
+        return sorted(waiting & set(self._members))
 
     def _fitness(self) -> dict[int, float]:
         """Of the candidates of all generations that have begun: the mean of their whole trainings that succeeded."""

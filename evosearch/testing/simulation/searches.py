@@ -108,6 +108,11 @@ class Configuration:
         return halving_of(self.settings)
 
     @property
+    def repeats(self) -> bool:
+        """Whether some candidates are trained again."""
+        return isinstance(self.settings, EvolutionKeys) and self.settings.repeats > 0
+
+    @property
     def grows(self) -> bool:
         """Whether a generation that has begun may still grow."""
         return isinstance(self.settings, Lagged)
@@ -170,7 +175,8 @@ def _configuration_of(number: int) -> Configuration:
         flawed=chance.choice([0.0, 0.0, 0.1, 0.3]),
         broken=kind >= 0.2 and population > 3 and space is SPACES[0] and chance.random() < 0.3,
     )
-    return _halved(found, chance) if chance.random() < 0.3 else found
+    kind = chance.random()
+    return _halved(found, chance) if kind < 0.3 else _repeated(found, chance) if kind < 0.5 else found
 
 
 def _halved(configuration: Configuration, chance: Random) -> Configuration:
@@ -180,6 +186,14 @@ def _halved(configuration: Configuration, chance: Random) -> Configuration:
         return configuration
     halving = Halving(chance.choice(RUNGS), chance.choice([0.3, 0.5, 0.8]))
     return replace(configuration, settings=replace(settings, halving=halving))
+
+
+def _repeated(configuration: Configuration, chance: Random) -> Configuration:
+    """The same with trainings in the place of immigrants, where its strategy may have them."""
+    settings = configuration.settings
+    if not isinstance(settings, EavlSettings):
+        return configuration
+    return replace(configuration, settings=replace(settings, repeats=chance.randint(0, settings.immigrants)))
 
 
 @lru_cache(maxsize=8)

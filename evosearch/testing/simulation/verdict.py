@@ -32,7 +32,8 @@ def _of(history: History, search: str, expected: Observation) -> tuple[str, ...]
     configuration = history.scenario.configuration
     grows = configuration.grows or search in history.finals
     rungs = None if search in history.finals else configuration.halving
-    rules = broken_rules(recorded, configuration.elites, grows=grows, halving=rungs)
+    repeats = search not in history.finals and configuration.repeats
+    rules = broken_rules(recorded, configuration.elites, grows=grows, halving=rungs, repeats=repeats)
     observed = observe(one.event for one in recorded)
     return tuple(f"{search}: {line}" for line in (*rules, *observed.differences(expected)))
 
