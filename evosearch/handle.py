@@ -26,7 +26,7 @@ from evosearch.reports import (
 )
 from evosearch.session import artifact_store
 from evosearch.storage import EvaluationRow, Home, Predictions, TestReading, open_home
-from evosearch.studies import fetch_winner, predictions_of
+from evosearch.studies import contest_of, fetch_winner, predictions_of, winner_of
 
 if TYPE_CHECKING:
     from evosearch.training.trained import TrainedNetwork
@@ -80,7 +80,7 @@ class SearchHandle:
         """What the search believed of its best beside what its retrainings confirmed; None: nothing was retrained yet."""
         with self._home() as home:
             row, readings = home.find_search(self.name), home.journal.test_readings(self.name)
-            return confirmation_of(row, home.journal.best(self.name), readings)
+            return confirmation_of(row, home.journal.best(self.name), readings, contest_of(home, row))
 
     def predictions(self, reading: TestReading) -> Predictions | None:
         """What the network of one of its `readings` answered to each test image, with the labels; None where that is not
@@ -127,7 +127,7 @@ class SearchHandle:
                     f"{self.name!r} is a retraining; its network is that of {row.parent!r}, so open that"
                 )
             store = artifact_store(home, config_from_json(row.configuration)).within(self.name)
-            readings, best = home.journal.test_readings(self.name), home.journal.best(self.name)
+            readings, best = home.journal.test_readings(self.name), winner_of(home, self.name)
             weights, known = fetch_winner(row, readings, store, Path(folder))
             candidate = known["candidate"]
             if best is not None and best.candidate != candidate:

@@ -27,7 +27,17 @@ from evosearch.storage import (
     SearchRow,
     TestReading,
 )
-from evosearch.studies import final_name, is_published, lengthened, listed_key, retrainings
+from evosearch.studies import (
+    contender_trials,
+    contenders_name,
+    contenders_of,
+    final_name,
+    is_published,
+    lengthened,
+    listed_key,
+    retrainings,
+    winner_of,
+)
 
 
 def retrain(
@@ -39,7 +49,8 @@ def retrain(
     weights: str | None = None,
     **how: Unpack[Driving],
 ) -> tuple[TestReading, ...]:
-    """Train the best of the finished search `name` again, and let each network that comes of it read the test split once.
+    """Train the best of the finished search `name` again, and let each network that comes of it read the test split once. Where
+    `final.contenders` asks for it, some of the best are trained afresh before, and the one that wins takes its place.
 
     It is a search of its own, `NAME/final-EPOCHS`, and survives what every search survives. What was trained and read
     before is returned as recorded.
@@ -67,6 +78,7 @@ def retrain(
         raise InputError(f"--epochs is {epochs}; it must be at most {MOST_EPOCHS:,}")
     options = DriveOptions.of(**how)
     bring_back_lost(configuration_of(home.find_search(name)), home, options)
+    train_contenders(name, home, options)
     prepared = prepare_retraining(name, home, epochs, seeds, options, weights)
     if prepared.session is None:
         options.watcher.note("recorded earlier: each network reads the test split once")
@@ -77,6 +89,35 @@ def retrain(
     drive_searches([prepared.session])
     check_trained(home, prepared.session.config.name, prepared.trials)
     return prepared.readings(home)
+
+
+def train_contenders(name: str, home: Home, options: DriveOptions) -> None:
+    """Train the contenders for the final step afresh, where a search has several; those that were are not trained again.
+
+    Raises:
+        SearchConflictError: as `retrain`.
+        TooManyFailuresError: a resume goes on with them.
+    """
+    row = home.find_search(name)
+    config = configuration_of(row)
+    if config.final.contenders == 1 or row.parent is not None:
+        return
+    check_parent(home, row, options.onlooker)
+    rows = home.journal.evaluations(name)
+    found = contenders_of(rows, home.journal.best(name), config.final.contenders)
+    if not found:
+        return
+    wanted = contender_trials(
+        {one.candidate: one.chromosome for one, _ in found}, config.final.contender_trainings
+    )
+    session, _ = _child(contenders_name(name), home, row, config, wanted, options)
+    if session.is_done(None):
+        return
+    options.watcher.note(
+        f"training {counted(len(found), 'contender')} {counted(config.final.contender_trainings, 'time')} afresh for "
+        f"{counted(config.training.epochs, 'epoch')} each before, {counted(len(wanted), 'training')} more than without contenders"
+    )
+    drive_searches([session])
 
 
 @dataclass(frozen=True)
@@ -119,7 +160,7 @@ def prepare_retraining(
     weights: str | None = None,
 ) -> PreparedRetraining:
     """What `retrain` drives, which see."""
-    row, best = home.find_search(name), home.journal.best(name)
+    row, best = home.find_search(name), winner_of(home, name)
     check_parent(home, row, options.onlooker)
     if features_of(configuration_of(row).strategy) is not None:
         raise SearchConflictError(
@@ -224,7 +265,18 @@ def _retraining(
     """The retraining of `parent` as a search, and `wanted` as its trials: what it has trained before stays as it is, they
     are added to it. `config`: the parent's, with the training of `wanted`.
     """
-    name = final_name(parent.name, config.training.epochs)
+    return _child(final_name(parent.name, config.training.epochs), home, parent, config, wanted, options)
+
+
+def _child(
+    name: str,
+    home: Home,
+    parent: SearchRow,
+    config: RunConfig,
+    wanted: Sequence[ListedTrial],
+    options: DriveOptions,
+) -> tuple[SearchSession, tuple[ListedTrial, ...]]:
+    """The same under this name."""
     row = home.journal.find(name)
     if row is not None and row.parent != parent.name:
         raise SearchConflictError(

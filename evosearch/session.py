@@ -69,12 +69,14 @@ from evosearch.studies import (
     FinalReader,
     best_reading,
     check_threshold,
+    contenders_name,
     is_published,
     positive_of,
     predictions_of,
     publish_winner,
     repeats_of_readings,
     trained_as,
+    winner_of,
 )
 
 STARTS = "weights"
@@ -228,6 +230,8 @@ class SearchSession:
         """Of a retraining: how its networks read the test split."""
         strategy = self.config.strategy
         if self.parent is None or not isinstance(strategy, FixedListSettings):
+            return None
+        if self.config.name == contenders_name(self.parent.name):  # validation images choose among them
             return None
         # A folder too: a worker that does not find the driver's mark there gets no work.
         shared = self.config.storage.artifacts is not None
@@ -520,7 +524,7 @@ class SearchSession:
         if self.parent is None:
             return None
         journal, name = self.home.journal, self.config.name
-        best = journal.best(self.parent.name)
+        best = winner_of(self.home, self.parent.name)
         readings = [one for one in journal.test_readings(self.parent.name) if one.search == name]
         repeats = repeats_of_readings(self.config.strategy, self.config.training, self.config.seed)
         return best_reading(readings, None if best is None else best.candidate, repeats)

@@ -230,8 +230,10 @@ def _print_readings(
         reading_lines,
         readings_lines,
     )
+    from evosearch.studies import contest_of
 
-    confirmed = confirmation_of(home.find_search(name), home.journal.best(name), readings)
+    row = home.find_search(name)
+    confirmed = confirmation_of(row, home.journal.best(name), readings, contest_of(home, row))
     placed = [(reading, _place_of(reading, home)) for reading in readings]
     if as_json:
         told = {"confirmation": confirmed and confirmed.to_json()}

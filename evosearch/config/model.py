@@ -130,7 +130,22 @@ class RunConfig:
             told.append(
                 f"strategy.repeats is {self.strategy.repeats} in a study, whose arms differ by what they breed alone; leave it out"
             )
+        if self.final.contenders > 1:
+            told += self._against_contenders()
         return told
+
+    def _against_contenders(self) -> Sequence[str]:
+        """Why there can be none, a line each."""
+        if self.study is not None:
+            return [
+                f"final.contenders is {self.final.contenders} in a study, each of whose searches has one best; leave it out"
+            ]
+        if isinstance(self.strategy, FixedListSettings):
+            return [
+                f"final.contenders is {self.final.contenders}, but strategy.name is {self.strategy.name}, whose trainings are all "
+                "asked for by name; leave it out"
+            ]
+        return []
 
     @property
     def _compares(self) -> bool:

@@ -18,6 +18,9 @@ MOST_EPOCHS = 10_000_000
 MOST_FINAL_SEEDS = 1000
 """Of one search; as many as `--seeds` takes."""
 
+MOST_CONTENDERS = 100
+"""And so many trainings of each."""
+
 MOST_BATCH = 1_000_000
 """Images; more fit no device at once."""
 
@@ -170,8 +173,17 @@ class FinalSettings:
     """Of two classes, the probability of the positive one above which a trained network answers it on the test images. half: the more probable class is answered. validation: the one of the best balanced accuracy on the validation images, by the network itself; of equally good ones the nearest to one half."""
     positive_share: float | None = None
     """Share of positive images, above 0 and below 1, where the networks are to be used, as far as it is known without the test images; the probabilities of two classes are corrected from the share that was trained on to it before the more probable class is answered. null: they stay as they are."""
+    contenders: int = 1
+    """So many of the search's best networks `retrain` first trains afresh, as the search trained them; the winner is the one of the best mean over these trainings alone. 1: the search's best is its winner."""
+    contender_trainings: int = 3
+    """Fresh trainings of each contender."""
 
     def __post_init__(self) -> None:
+        for name in ("contenders", "contender_trainings"):
+            if not 1 <= getattr(self, name) <= MOST_CONTENDERS:
+                raise ConfigError(
+                    f"final.{name} is {getattr(self, name)}; it must be at least 1 and at most {MOST_CONTENDERS}"
+                )
         if self.epochs < 1:
             raise ConfigError(f"final.epochs is {self.epochs}; it must be at least 1")
         if not 1 <= self.seeds <= MOST_FINAL_SEEDS:

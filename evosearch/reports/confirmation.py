@@ -7,7 +7,7 @@ from typing import Any
 
 from evosearch.reports.words import MEASURES, counted, measure_of
 from evosearch.storage import EvaluationRow, SearchRow, TestReading
-from evosearch.studies import has_given_weights, protocol_of, wilson
+from evosearch.studies import Contest, has_given_weights, protocol_of, wilson
 
 MOST_IMAGES = 1_000_000_000
 """More are no count of images but a damaged journal."""
@@ -64,19 +64,34 @@ class Confirmation:
     """How many test images there are; None where the journal does not say."""
     interval: tuple[float, float] | None
     """95 % (Wilson) of the mean test accuracy over which images the split happens to hold; nothing of seeds."""
+    contenders: int = 1
+    """Of how many it is the winner by fresh trainings; 1: it is the search's own best."""
+    fresh: tuple[float, ...] = ()
+    """Fitness of each of these, by what the search goes by; none where there were none."""
 
     def to_json(self) -> dict[str, Any]:
-        """JSON form, keys as the fields."""
-        return asdict(self) | {"interval": self.interval and list(self.interval)}
+        """JSON form, keys as the fields; those of contenders where there were several."""
+        found = asdict(self) | {"interval": self.interval and list(self.interval)}
+        return {
+            key: one
+            for key, one in found.items()
+            if self.contenders > 1 or key not in ("contenders", "fresh")
+        }
 
 
 def confirmation_of(
-    row: SearchRow, best: EvaluationRow | None, readings: Sequence[TestReading]
+    row: SearchRow,
+    best: EvaluationRow | None,
+    readings: Sequence[TestReading],
+    contest: Contest | None = None,
 ) -> Confirmation | None:
     """Of the search `row` with this `best`, by those of its `readings` that are of it and were trained as the newest one.
+    `contest`: whose winner takes the place of the best; None: there was none.
 
     None where it has no best, or that was not retrained yet.
     """
+    won = None if contest is None else contest.winner
+    best = best if won is None else won.row
     ended = [one for one in readings if best is not None and one.metrics and one.number == best.candidate]
     if best is None or not ended:
         return None
@@ -85,6 +100,8 @@ def confirmation_of(
     validated = [one["validation_accuracy"] for one in metrics if one.get("validation_accuracy") is not None]
     test, images = Mean.of([one["accuracy"] for one in metrics]), _images(metrics[-1])
     known = best.fitness if measure_of(row) == "accuracy" else best.accuracy
+    if won is not None and measure_of(row) == "accuracy":
+        known = won.believed
     return Confirmation(
         best.candidate,
         known,
@@ -100,6 +117,8 @@ def confirmation_of(
         test,
         images,
         wilson(round(test.mean * images), images) if images and 0 <= test.mean <= 1 else None,
+        1 if contest is None else len(contest.contenders),
+        () if won is None else won.fresh,
     )
 
 
@@ -112,6 +131,23 @@ def _epochs(row: SearchRow) -> int | None:
     training = row.configuration.get("training")
     found = training.get("epochs") if isinstance(training, dict) else None
     return found if isinstance(found, int) else None
+
+
+def _which(found: Confirmation) -> str:
+    if found.contenders == 1:
+        return f"the best of {found.candidates}"
+    return f"one of the best {found.contenders} of {found.candidates}"
+
+
+def _fresh_lines(found: Confirmation) -> list[str]:
+    """By what it won over other contenders."""
+    if not found.fresh:
+        return []
+    trainings = counted(len(found.fresh), "fresh training")
+    mean = f"{fmean(found.fresh):.4f}"
+    return [
+        f"  contenders         {mean} in {trainings} like it, the best of {found.contenders} by these alone"
+    ]
 
 
 def confirmation_lines(found: Confirmation | None) -> list[str]:
@@ -137,7 +173,8 @@ def confirmation_lines(found: Confirmation | None) -> list[str]:
     )
     return [
         f"Accuracy of candidate {found.candidate}",
-        f"  believed           {believed} on the validation images in the search{short}, the best of {found.candidates} by {by}",
+        f"  believed           {believed} on the validation images in the search{short}, {_which(found)} by {by}",
+        *_fresh_lines(found),
         f"  confirmed          {validated}",
         f"  test               {found.test} on {images} {how}{interval}",
     ]

@@ -26,6 +26,7 @@ from evosearch.reports.words import (
 )
 from evosearch.search import STRATEGIES
 from evosearch.storage import EvaluationRow, Home, LiveRow, SearchRow, SearchStatus, TestReading
+from evosearch.studies import Contest, contest_of
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,8 @@ class SearchSnapshot:
     """Until its end; None where nothing is known of that."""
     saved: float | None = None
     """As of `saved_by_halving`."""
+    contest: Contest | None = None
+    """Of the contenders for its final step."""
 
     @classmethod
     def of(cls, home: Home, row: SearchRow, host: str, now: float) -> "SearchSnapshot":
@@ -69,6 +72,7 @@ class SearchSnapshot:
             home.journal.live(row.name),
             _left(home, row, state, total),
             saved_by_halving(row, home.journal.evaluations(row.name)) if has_rungs(row) else None,
+            None if row.parent else contest_of(home, row),
         )
 
     @property
@@ -89,7 +93,7 @@ class SearchSnapshot:
     @property
     def confirmation(self) -> Confirmation | None:
         """What is known of its best since it was trained again; None: nothing, or it is a retraining itself."""
-        return None if self.row.parent else confirmation_of(self.row, self.best, self.readings)
+        return None if self.row.parent else confirmation_of(self.row, self.best, self.readings, self.contest)
 
     @property
     def seconds_left(self) -> float | None:

@@ -15,6 +15,15 @@ from evosearch.studies.comparison_table import (
     comparison_table,
     is_trained,
 )
+from evosearch.studies.contenders import (
+    Contender,
+    Contest,
+    contender_trials,
+    contenders_name,
+    contenders_of,
+    contest_of,
+    winner_of,
+)
 from evosearch.studies.dropout import dropout_references, search_keys
 from evosearch.studies.intervals import intervals_of, wilson
 from evosearch.studies.metrics import Metrics, classification_metrics, positive_of
@@ -114,6 +123,8 @@ __all__ = [
     "Comparison",
     "ComparisonRow",
     "ComparisonTable",
+    "Contender",
+    "Contest",
     "Doubts",
     "DropoutArm",
     "DropoutStudy",
@@ -154,6 +165,10 @@ __all__ = [
     "compare",
     "compared",
     "comparison_table",
+    "contender_trials",
+    "contenders_name",
+    "contenders_of",
+    "contest_of",
     "dropout_arms",
     "dropout_references",
     "fetch_winner",
@@ -189,4 +204,5 @@ __all__ = [
     "trained_otherwise",
     "versions_of",
     "wilson",
+    "winner_of",
 ]

@@ -37,6 +37,8 @@ SINCE: dict[str, object] = {
     "training.augment": "none",
     "training.patience": None,
     "training.fit": "train",
+    "final.contenders": 1,
+    "final.contender_trainings": 3,
     "training.class_dropout": None,
     "training.dropout_units": "uniform",
     "data.exclude_twins": False,

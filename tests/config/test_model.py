@@ -8,7 +8,7 @@ from evosearch.errors import ConfigError
 from evosearch.evaluation import FinalSettings, TrainingSettings
 from evosearch.genome import SearchSpace
 from evosearch.runtime import WorkerSettings
-from evosearch.search import EavlSettings, Halving, RandomSearchSettings
+from evosearch.search import EavlSettings, FixedListSettings, Halving, ListedTrial, RandomSearchSettings
 from evosearch.storage import StorageSettings
 from evosearch.studies import AblationStudy, BatchNormStudy
 
@@ -76,6 +76,23 @@ HALVED = EavlSettings(halving=Halving((12, 35, 100), 0.4))
 def test_halving_needs_whole_trainings_of_known_length(changed, told):
     assert replace(CONFIG, strategy=HALVED).objections() == []
     (line,) = replace(CONFIG, strategy=HALVED, **changed).objections()
+    assert line.startswith(told)
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"study": AblationStudy()}, "final.contenders is 3 in a study,"),
+        (
+            {"strategy": FixedListSettings(trials=(ListedTrial("resnet18"),))},
+            "final.contenders is 3, but strategy.name is list,",
+        ),
+    ],
+)
+def test_contenders_are_of_a_search_that_chooses(changed, told):
+    several = replace(CONFIG, final=FinalSettings(contenders=3))
+    assert several.objections() == []
+    (line,) = replace(several, **changed).objections()
     assert line.startswith(told)
 
 
