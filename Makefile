@@ -7,7 +7,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock run test test-fast test-studies test-chaos test-network simulate check format bench strategies results same-bits gpu docs clean
+.PHONY: help install lock run test test-fast test-studies test-chaos test-network simulate check format bench evaluate gates strategies results same-bits gpu docs clean
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -111,6 +111,22 @@ endef
 
 bench: install ## Measure driver, journal, replay and scheduler (half an hour); writes the tables of docs/benchmarks.md (BENCH: which)
 	$(foreach table,$(BENCH),$(call benched,$(table)))
+
+SIZES ?= 32 64
+define evaluated
+@$(BIN)/evosearch bench evaluate --size $(1) | tee docs/table
+$(call into,docs/benchmarks.md,evaluate $(1),docs/table)
+
+endef
+
+evaluate: install ## Candidates an hour, ours and ordinary loops (SIZES: of images; 20 minutes each); into docs/benchmarks.md
+	$(foreach size,$(SIZES),$(call evaluated,$(size)))
+
+# What it measures is kept in HOME, and for the table of others beside the code: those of equal fingerprints count.
+HOME_OF := $(or $(EVOSEARCH_HOME),runs)
+gates: install ## Compare bf16 with fp32 for `make evaluate` (SIZES; half an hour at 32); into evosearch/bench/equivalence.jsonl
+	@for size in $(SIZES); do $(BIN)/evosearch bench evaluate --gates --size $$size; done
+	@cp $(HOME_OF)/bench/equivalence.jsonl evosearch/bench/equivalence.jsonl
 
 NAS ?= $(EVOSEARCH_DATA)/nas/nasbench201.csv
 strategies: install ## Search NAS-Bench-201's table (NAS=FILE) by our evolution and others; into docs/benchmarks.md (a minute)

@@ -66,8 +66,12 @@ def whole() -> Workload:
     """
     if not torch.cuda.is_available():
         raise CannotRunError("torch sees no GPU here; `--dry` runs the same, tiny, on the CPU")
-    networks = tuple(parse(one["network"]) for one in json.loads(FROZEN.read_text()))
-    return Workload("cuda", networks)
+    return Workload("cuda", tuple(map(parse, frozen())))
+
+
+def frozen() -> tuple[str, ...]:
+    """The networks that every benchmark trains: first populations of the papers' space."""
+    return tuple(one["network"] for one in json.loads(FROZEN.read_text()))
 
 
 DRY = Workload(

@@ -1,9 +1,10 @@
 """`bench`: the benchmarks."""
 
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -44,6 +45,20 @@ BUDGETS = Annotated[
 ]
 TABLE_SEED = Annotated[
     int, typer.Option("--seed", metavar="N", min=0, max=2**32 - 1, help="All chance comes from it.")
+]
+SIZE = Annotated[int, typer.Option("--size", metavar="32|64|224", help="Pixels of a side of the images.")]
+EPOCHS = Annotated[
+    int,
+    typer.Option("--epochs", metavar="N", help="Of a candidate: scales what is measured, measures no more."),
+]
+DEVICE = Annotated[
+    Literal["auto", "cpu", "cuda"], typer.Option("--device", help="What trains. auto: a GPU if there is one.")
+]
+GATES = Annotated[
+    bool,
+    typer.Option(
+        "--gates", help="Only compare bf16 with fp32: long, kept in HOME, may be stopped and begun again."
+    ),
 ]
 
 RUNGS = Annotated[
@@ -125,6 +140,39 @@ def halving(
     rungs = None if epochs is None else numbers_of("--epochs", epochs, MOST_EPOCHS, "12,35,100")
     with opened(storage, reads=True) as home:
         report = measure_halving(name, home, rungs, keep, workers)
+    if as_json:
+        print_json(report.to_json())
+    else:
+        say_lines(report.to_markdown())
+
+
+@bench.command()
+def evaluate(
+    size: SIZE = 32,
+    epochs: EPOCHS = 100,
+    device: DEVICE = "auto",
+    gates: GATES = False,
+    as_json: JSON = False,
+) -> None:
+    """Candidates an hour, beside ordinary loops; 20 minutes.
+
+    And beside what the device could do at most. COVID-CT's images are taken from EVOSEARCH_DATA; where it is not, images are drawn.
+    """
+    from evosearch.bench import equivalence
+    from evosearch.bench.evaluate import Effort, homes_file, measure_evaluate, measure_gates
+    from evosearch.bench.image_files import covid_ct
+    from evosearch.storage import home_folder
+
+    effort = Effort(size, epochs, device)
+    root, kept = covid_ct(os.environ), homes_file(home_folder(None, env=os.environ, cwd=Path.cwd()))
+    if gates:
+        found = measure_gates(effort, root, kept, tell)
+        if as_json:
+            print_json(found.to_json())
+        else:
+            say_lines(f"bf16 less fp32, {size} pixels: {found}: {'passed' if found.passed else 'FAILED'}")
+        return
+    report = measure_evaluate(effort, root, (kept, equivalence.KEPT), tell)
     if as_json:
         print_json(report.to_json())
     else:

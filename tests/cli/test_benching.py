@@ -1,4 +1,4 @@
-"""`bench scheduler` and `bench strategies`: options and output; what they measure is tested in tests/bench."""
+"""`bench evaluate`, `bench scheduler` and `bench strategies`: options and output; what they measure is tested in tests/bench."""
 
 import json
 
@@ -122,3 +122,55 @@ def test_strategies_print_tables_or_one_document(command, tmp_path):
 def test_wrong_options_of_strategies_are_refused_in_one_line(refused, tmp_path, options, message):
     written(tmp_path / "table.csv")
     assert message in refused("bench", "strategies", *options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--size", "33"), "--size 33: images have a side of 32, 64 or 224 pixels; choose one"),
+        (("--epochs", "0"), "--epochs 0: it must be from 1 to 10,000,000"),
+        (("--device", "tpu"), "'--device': 'tpu' is not one of"),
+        (("--device", "cuda"), "--device cuda: torch sees no GPU here; write --device cpu"),
+        (("--gates",), "--gates compares accuracies on COVID-CT, which is not at hand; EVOSEARCH_DATA names"),
+    ],
+)
+def test_wrong_options_of_evaluate_are_refused_in_one_line(refused, monkeypatch, options, message):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert message in refused("bench", "evaluate", *options)
+
+
+class Found:
+    """What a run of `bench evaluate` found."""
+
+    passed = True
+
+    def to_json(self):
+        return {"ratios": {}}
+
+    def to_markdown(self):
+        return "a table\nof two lines"
+
+    def __str__(self):
+        return "+0.001"
+
+
+def test_evaluate_prints_a_table_or_one_document_and_keeps_its_gate_in_the_home(
+    command, monkeypatch, tmp_path
+):
+    asked = []
+
+    def measure(effort, root, kept, tell):
+        tell("something")
+        asked.append((effort, root, kept))
+        return Found()
+
+    for name in ("measure_evaluate", "measure_gates"):
+        monkeypatch.setattr(f"evosearch.bench.evaluate.{name}", measure)
+    ended = command("bench", "evaluate", "--size", 64, "--epochs", 8, "--device", "cpu")
+    assert (ended.status, ended.out, ended.err) == (0, "a table\nof two lines\n", "something\n")
+    assert json.loads(command("bench", "evaluate", "--json").out) == {"ratios": {}}
+    ended = command("bench", "evaluate", "--gates")
+    assert ended.out == "bf16 less fp32, 32 pixels: +0.001: passed\n"
+    (effort, root, kept), _, (_, _, gate) = asked
+    assert (effort.size, effort.epochs, effort.device, root) == (64, 8, "cpu", None)
+    assert gate == kept[0] == tmp_path / "runs" / "bench" / "equivalence.jsonl"

@@ -1,0 +1,147 @@
+"""Who is measured in `bench evaluate`: each trains networks, as many at once as it is given, and says what that used."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Protocol
+
+from evosearch.bench import ordinary
+from evosearch.bench.image_files import ImageFiles
+from evosearch.bench.parts import Portion
+from evosearch.bench.standing import Standing
+from evosearch.errors import CannotRunError
+from evosearch.importing import child_environment
+from evosearch.runtime import WorkerSettings
+from workers.allocator import SETTINGS, allocator_environment, c_library
+from workers.slots import thread_environment
+
+RECYCLED = WorkerSettings().recycle_after or 1
+"""A worker trains so many networks before another one takes its place, so each bears that part of its start."""
+
+
+def environment(*, kept: bool) -> dict[str, str]:
+    """Variables of a process with one thread; `kept`: with the allocator's settings that our workers get."""
+    plain = {name: value for name, value in os.environ.items() if name not in (*SETTINGS, "GLIBC_TUNABLES")}
+    memory = allocator_environment(plain, c_library()) if kept else {}
+    return {**plain, **memory, **thread_environment(1)}
+
+
+class Contender(Protocol):
+    """One way to train."""
+
+    @property
+    def name(self) -> str:
+        """In tables and documents."""
+        ...
+
+    @property
+    def what(self) -> str:
+        """In words."""
+        ...
+
+    @property
+    def precision(self) -> str:
+        """Of its products: fp32 or bf16."""
+        ...
+
+    @property
+    def together(self) -> int:
+        """How many candidates it trains at once."""
+        ...
+
+    @property
+    def gates(self) -> tuple[str, ...]:
+        """Without which its figures are void."""
+        ...
+
+    def run(self, networks: Sequence[str], epochs: int, *, whole: bool) -> list[list[float]]:
+        """Train each of up to `together` networks, all at once; `whole`: on all images.
+
+        Returns: for each the seconds used after the training and after the validation of each epoch, and at its end.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Ordinary:
+    """A program per candidate: `evosearch.bench.ordinary`."""
+
+    name: str
+    what: str
+    precision: str
+    job: ordinary.Job
+    portions: tuple[Portion, Portion]
+    environment: Mapping[str, str]
+    together: int = 1
+    gates: tuple[str, ...] = ()
+
+    def run(self, networks: Sequence[str], epochs: int, *, whole: bool) -> list[list[float]]:
+        """As `Contender.run`.
+
+        Raises:
+            CannotRunError: one failed.
+        """
+        portion = self.portions[whole]
+        processes = []
+        for network in networks:
+            job = replace(
+                self.job,
+                network=network,
+                train=portion.train,
+                validation=portion.validation,
+                epochs=epochs,
+                started=time.monotonic(),
+            )
+            processes.append(
+                subprocess.Popen(  # noqa: S603 - our own program
+                    [sys.executable, "-P", "-m", ordinary.__name__, json.dumps(asdict(job))],
+                    env={**self.environment, **child_environment()},
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    text=True,
+                )
+            )
+        found = [process.communicate() for process in processes]
+        for process, (_, said) in zip(processes, found, strict=True):
+            if process.returncode:
+                raise CannotRunError(f"{self.name} failed: {(said.strip().splitlines() or ['?'])[-1]}")
+        marks: list[list[float]] = [json.loads(out)["marks"] for out, _ in found]
+        return [[*one, one[-1]] for one in marks]  # its end costs it nothing
+
+
+def ordinary_job(files: ImageFiles, size: int, device: str, *, tuned: bool, bf16: bool) -> ordinary.Job:
+    """A job of which only the network, the number of images and the epochs are missing."""
+    listed, decoded = str(files.listed), str(files.decoded)
+    return ordinary.Job("", size, device, tuned, listed, decoded, 0, 0, 0, bf16=bf16)
+
+
+@dataclass(frozen=True)
+class Ours:
+    """Workers that stand; `settings`: of the training, but for its epochs."""
+
+    name: str
+    what: str
+    precision: str
+    settings: Mapping[str, Any]
+    workers: tuple[Standing, ...]
+    gates: tuple[str, ...]
+
+    @property
+    def together(self) -> int:
+        """Each worker trains one."""
+        return len(self.workers)
+
+    def run(self, networks: Sequence[str], epochs: int, *, whole: bool) -> list[list[float]]:
+        """As `Contender.run`; each candidate bears its part of a worker's start.
+
+        Raises:
+            CannotRunError: one failed.
+        """
+        chosen = list(zip(self.workers, networks, strict=False))
+        for worker, network in chosen:
+            worker.ask(network, {**self.settings, "epochs": epochs}, whole=whole)
+        return [[mark + worker.start / RECYCLED for mark in worker.answer()["marks"]] for worker, _ in chosen]

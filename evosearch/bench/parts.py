@@ -1,0 +1,123 @@
+"""What a candidate costs, put together from its parts: set-up + epochs x (steps x step + validation).
+
+Two epochs on a few of the images tell the parts: the second one costs what every later one will, and what the first costs
+beyond it is part of the set-up (kernels are chosen then, memory is asked for).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import fmean, median
+
+AGREED = 0.05
+"""Whole trainings may cost that much more or less, relative to what was computed, before a figure is void."""
+
+
+@dataclass(frozen=True)
+class Portion:
+    """How many images are trained on and validated, and in batches of how many."""
+
+    train: int
+    validation: int
+    batch: int = 16
+
+    @property
+    def steps(self) -> float:
+        """In an epoch; a partial batch counts for the part of a step that it is."""
+        return self.train / self.batch
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Seconds: `setup`, once; `step`; `validation`, of all images that are left for it."""
+
+    setup: float
+    step: float
+    validation: float
+
+    @classmethod
+    def of(cls, marks: Sequence[float], portion: Portion, whole: Portion) -> "Parts":
+        """From two epochs on `portion` of the images.
+
+        Args:
+            marks: seconds used since it was begun: twice after the training and after the validation of an epoch, then at its end.
+            portion: what it had.
+            whole: what candidates have.
+        """
+        if len(marks) != 5:
+            raise ValueError(f"two epochs leave five marks, found {len(marks)}")
+        first, training, validation = marks[1], marks[2] - marks[1], marks[3] - marks[2]
+        setup = first - training - validation + (marks[4] - marks[3])
+        return cls(
+            max(0.0, setup), training / portion.steps, validation * whole.validation / portion.validation
+        )
+
+    def candidate(self, whole: Portion, epochs: int) -> float:
+        """Seconds of a whole training."""
+        return self.setup + epochs * (whole.steps * self.step + self.validation)
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A median and its spread: the least and the most of the rounds."""
+
+    value: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, rounds: Sequence[float]) -> "Interval":
+        """Over the rounds."""
+        return cls(median(rounds), min(rounds), max(rounds))
+
+
+@dataclass
+class Measured:
+    """All that was measured of one system.
+
+    `rounds`: in each round the parts of every network, in one order. `whole`: of each network that was trained as a whole,
+    what it cost. `together`: candidates that share a device whose time is measured; each takes as long as it has it. `limits`:
+    seconds of a step that no implementation is below, by network; `unfused`: likewise, where every layer writes what it computes.
+    """
+
+    rounds: list[dict[str, Parts]] = field(default_factory=list)
+    whole: dict[str, float] = field(default_factory=dict)
+    together: int = 1
+    limits: Mapping[str, float] = field(default_factory=dict)
+    unfused: Mapping[str, float] = field(default_factory=dict)
+
+    def per_hour(self, whole: Portion, epochs: int) -> list[float]:
+        """Candidates per hour of the device, or of a core: a figure for each round."""
+        return [
+            self.together * 3600 / fmean(one.candidate(whole, epochs) for one in found.values())
+            for found in self.rounds
+        ]
+
+    def milliseconds(self, part: Callable[[Parts], float]) -> list[float]:
+        """Of one part, the mean over the networks: a figure for each round."""
+        return [1e3 * fmean(map(part, found.values())) for found in self.rounds]
+
+    def fraction(self, limits: Mapping[str, float]) -> list[float]:
+        """How near a step is to `limits`, 0 to 1: a figure for each round."""
+        return [
+            self.together * sum(limits[name] for name in found) / sum(one.step for one in found.values())
+            for found in self.rounds
+        ]
+
+    def agreement(self, whole: Portion, epochs: int) -> float | None:
+        """What whole trainings of so many epochs cost, in times of what is computed; None: there were none."""
+        if not self.whole:
+            return None
+        computed = sum(
+            median(found[name].candidate(whole, epochs) for found in self.rounds) for name in self.whole
+        )
+        return sum(self.whole.values()) / computed
+
+
+def agrees(agreement: float | None) -> bool:
+    """Whether a figure may stand."""
+    return agreement is not None and abs(agreement - 1) <= AGREED
+
+
+def ratios(ours: Sequence[float], theirs: Sequence[float]) -> Interval:
+    """How many times as many candidates, round by round."""
+    return Interval.of([one / other for one, other in zip(ours, theirs, strict=True)])

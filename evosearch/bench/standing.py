@@ -1,0 +1,178 @@
+"""Our side of `bench evaluate`: a worker's evaluator in a process of its own, which trains one network after another, as workers do.
+
+It is told what to train in lines of JSON, and answers each with what it used until which moment: on a CPU processor time, on
+a GPU wall time, waiting for the device where it looks at the clock.
+"""
+
+import contextlib
+import json
+import pickle
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from evosearch.bench.same_bits_probe import hashes
+from evosearch.errors import CannotRunError
+from evosearch.evaluation import Failure, Success, TrainingSettings, TrainingTask, Unwatched
+from evosearch.genome import parse
+from evosearch.importing import child_environment
+from workers.allocator import give_back
+from workers.executors import train_on
+
+
+def used(device: str) -> float:
+    """Seconds, by the clock that counts on `device`."""
+    if device == "cpu":
+        found = resource.getrusage(resource.RUSAGE_SELF)
+        return found.ru_utime + found.ru_stime
+    import torch  # noqa: PLC0415 - the parent needs none
+
+    torch.cuda.synchronize()
+    return time.monotonic()
+
+
+@dataclass
+class Marks(Unwatched):
+    """Notes the clock after the training and after the validation of each epoch."""
+
+    device: str
+    training: int
+    """Batches of an epoch that are trained on."""
+    validation: int
+    """And that are validated."""
+    found: list[float] = field(default_factory=list)
+    batches: int = 0
+
+    def step(self) -> None:
+        """A batch is done."""
+        self.batches += 1
+        if self.batches % (self.training + self.validation) in (0, self.training):
+            self.found.append(used(self.device))
+
+
+def _answer(request: Mapping[str, Any], evaluators: Mapping[bool, Any], data: Any, device: str) -> Any:
+    from evosearch.training.batches import batch_sizes  # noqa: PLC0415 - of torch, which the parent does not need
+
+    settings = TrainingSettings(**request["settings"])
+    chosen = data[request["whole"]]
+    counts = (
+        len(batch_sizes(len(chosen.train), settings.batch_size)),
+        -(-len(chosen.validation) // settings.batch_size),
+    )
+    marks, digest = Marks(device, *counts), {}
+    with TemporaryDirectory() as folder:
+        weights = str(Path(folder, "weights")) if request["digest"] else None
+        task = TrainingTask(parse(request["network"]), settings, chosen.key, request["seed"], weights)
+        begun = used(device)
+        outcome = evaluators[request["whole"]].handle(task, marks)
+        give_back()
+        marks.found.append(used(device))
+        if weights and isinstance(outcome, Success):
+            digest = hashes(Path(weights))  # of the tensors: the file's header has no order
+    if isinstance(outcome, Failure):
+        return {"failure": f"'{request['network']}' ended as {outcome.kind}: {outcome.message}"}
+    return {
+        "marks": [mark - begun for mark in marks.found],
+        "fitness": outcome.fitness,
+        "digest": [digest, [repr(one) for one in outcome.curve]],
+    }
+
+
+def main(device: str, data: str) -> None:
+    """Answer requests until there are no more."""
+    begun = 0.0 if device == "cpu" else time.monotonic()
+    pair = pickle.loads(Path(data).read_bytes())  # noqa: S301 - written by the process that started this one
+    evaluators = {
+        whole: train_on(pair[whole], "cpu" if device == "cpu" else "cuda:0") for whole in (False, True)
+    }
+    give_back()
+    sys.stdout.write(json.dumps({"start": used(device) - begun}) + "\n")
+    sys.stdout.flush()
+    for line in sys.stdin:
+        sys.stdout.write(json.dumps(_answer(json.loads(line), evaluators, pair, device)) + "\n")
+        sys.stdout.flush()
+
+
+class Standing:
+    """Such a process, from the side of who asks it; close it.
+
+    `start`: seconds until it could train.
+    """
+
+    def __init__(self, device: str, data: Path, environment: Mapping[str, str]) -> None:
+        self._errors = TemporaryDirectory(prefix="evosearch-evaluate-")
+        said = Path(self._errors.name, "said")
+        with said.open("wb") as errors:
+            self._process = subprocess.Popen(  # noqa: S603 - our own program
+                [sys.executable, "-P", "-m", "evosearch.bench.standing", device, str(data)],
+                env={**environment, **child_environment()},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
+        self._said = said
+        try:
+            self.start: float = self._read()["start"]
+        except BaseException:
+            self.close()
+            raise
+
+    def ask(
+        self, network: str, settings: Mapping[str, Any], *, whole: bool, seed: int = 0, digest: bool = False
+    ) -> None:
+        """Have it train `network` on all images, or on the first few; `answer` waits for it.
+
+        `settings`: of the training. `digest`: of its weights, too.
+        """
+        request = {
+            "network": network,
+            "settings": dict(settings),
+            "whole": whole,
+            "seed": seed,
+            "digest": digest,
+        }
+        assert self._process.stdin is not None  # noqa: S101 - for the type checker: it is a pipe
+        self._process.stdin.write(json.dumps(request) + "\n")
+        self._process.stdin.flush()
+
+    def answer(self) -> dict[str, Any]:
+        """What came of it: `marks`, `fitness`, `digest`.
+
+        Raises:
+            CannotRunError: the training failed, or the process died.
+        """
+        found = self._read()
+        if "failure" in found:
+            raise CannotRunError(found["failure"])
+        return found
+
+    def close(self) -> None:
+        """End it; whoever waits for an answer is told."""
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):  # a request that it did not read
+                    pipe.close()
+        self._errors.cleanup()
+
+    def _read(self) -> dict[str, Any]:
+        assert self._process.stdout is not None  # noqa: S101 - for the type checker: it is a pipe
+        line = self._process.stdout.readline()
+        if not line:
+            said = self._said.read_text(errors="replace").split("\n") if self._said.exists() else []
+            last = next((one.strip() for one in reversed(said) if one.strip()), "without a word")
+            raise CannotRunError(f"a process that trains for the benchmark ended: {last}")
+        found: dict[str, Any] = json.loads(line)
+        return found
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:3])

@@ -1,0 +1,305 @@
+import json
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+import torch
+
+from evosearch.bench import evaluate, gates, image_files, ordinary
+from evosearch.bench.contenders import Ordinary, environment
+from evosearch.bench.evaluate import Effort, default_precision, measure_evaluate, measure_gates
+from evosearch.bench.evaluate_report import Machine, Report
+from evosearch.bench.gates import ALONE, BF16, CAPTURED, ONCE, each_image_once, packed_as_alone
+from evosearch.bench.image_files import covid_ct, prepare
+from evosearch.bench.limits import Ceilings
+from evosearch.bench.parts import Measured, Parts, Portion
+from evosearch.bench.standing import Marks, Standing
+from evosearch.errors import CannotRunError, InputError
+from evosearch.evaluation import TrainingSettings
+from evosearch.training.batches import epoch_order
+from workers.allocator import SETTINGS
+
+WHOLE = Portion(160, 20)
+NETWORKS = ("B2 | F3", "C3 | F4")
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@dataclass(frozen=True)
+class Named:
+    name: str
+    what: str = "double"
+    precision: str = "fp32"
+    together: int = 1
+    gates: tuple = ()
+
+    def run(self, networks, epochs, *, whole):
+        raise NotImplementedError
+
+
+def measured(seconds, whole=None):
+    """Three rounds of which the middle one takes `seconds` per step and nothing else."""
+    rounds = [{"a": Parts(0.0, seconds * factor, 0.0)} for factor in (0.9, 1.0, 1.1)]
+    one = Measured(rounds, limits={"a": seconds / 4}, unfused={"a": seconds / 2})
+    one.whole = {"a": 3 * 10 * seconds if whole is None else whole}
+    return one
+
+
+@pytest.fixture
+def report():
+    """Ours twice as fast as N1 and four times as fast as N0; N1m's whole trainings cost more than they should."""
+    contenders = (
+        Named("N0"),
+        Named("N1"),
+        Named("N1m"),
+        Named("ours: bf16", gates=(ONCE, BF16)),
+        Named("ours", gates=(ONCE,)),
+    )
+    found = {
+        "N0": measured(0.4),
+        "N1": measured(0.2),
+        "N1m": measured(0.2, whole=3 * 10 * 0.2 * 1.06),
+        "ours: bf16": measured(0.1),
+        "ours": measured(0.1),
+    }
+    return Report(
+        Machine("A CPU", "avx512_bf16", 2, "cpu"),
+        32,
+        100,
+        "COVID-CT's files",
+        True,
+        WHOLE,
+        3,
+        contenders,
+        found,
+        Ceilings({"fp32": 1e11, "bf16": 2e11}, 1e10),
+        {ONCE: True, BF16: False},
+        {CAPTURED: "no CUDA device", "T1": "not there"},
+    )
+
+
+def test_the_document_has_systems_ratios_gates_and_what_was_skipped(report):
+    document = json.loads(json.dumps(report.to_json()))
+    assert {"machine", "size", "epochs", "gates", "systems", "ratios"} <= set(document)
+    assert document["gates"] == {ONCE: True, BF16: False}
+    assert set(document["skipped"]) == {CAPTURED, "T1"}
+    ours = document["systems"]["ours"]
+    assert ours["candidates_per_hour"] == pytest.approx(3600 / (100 * 10 * 0.1))
+    assert ours["ms_per_step"] == pytest.approx(100.0)
+    assert (ours["setup_ms"], ours["limit_fraction"]) == (0.0, pytest.approx(0.25))
+    assert ours["spread"] == [pytest.approx(36 / 1.1), pytest.approx(36 / 0.9)]
+    assert document["ratios"] == {"ours/N0": pytest.approx(4.0), "ours/N1": pytest.approx(2.0)}
+    assert document["intervals"]["ours/N1"] == [pytest.approx(2.0), pytest.approx(2.0)]
+
+
+def test_a_figure_is_void_without_its_gate_or_where_whole_trainings_disagree(report):
+    assert report.void() == {
+        "N1m": "whole trainings cost 1.060 times what is computed; 0.95 to 1.05 may stand",
+        "ours: bf16": f"the gate '{BF16}' failed",
+    }
+    text = report.to_markdown()
+    assert "| N1m | void |" in text
+    assert "| ours/N1m | void |  |" in text
+    assert f"- gate {BF16}: FAILED" in text
+    assert "- skipped, T1: not there" in text
+    failed = replace(report, gates={ONCE: False})
+    assert "ours" in failed.void()
+    assert [one["verdict"] for one in failed.targets()] == ["void", "void"]
+
+
+def test_a_skipped_gate_makes_nothing_void(report):
+    assert "ours: bf16" not in replace(report, gates={ONCE: True}).void()
+
+
+def test_targets_are_told_with_their_verdict_on_one_screen(report):
+    assert [(one["what"], one["verdict"]) for one in report.targets()] == [
+        ("ours/N0", "held"),
+        ("ours/N1", "held"),
+    ]
+    lines = report.to_markdown().splitlines()
+    assert "| ours/N0 | 4.00 (4.00 to 4.00) | at least 3.2: held |" in lines
+    assert "| ours/N1 | 2.00 (2.00 to 2.00) | not below 1.0: held |" in lines
+    assert len(lines) < 40
+    assert lines[0].startswith("evosearch ")
+    assert "COVID-CT's files, 160 of 32 pixels, 100 epochs" in lines[0]
+
+
+def test_epochs_only_scale_the_parts(report):
+    longer = replace(report, epochs=200)
+    assert longer.to_json()["systems"]["N0"]["candidates_per_hour"] == pytest.approx(
+        report.to_json()["systems"]["N0"]["candidates_per_hour"] / 2
+    )
+    assert longer.targets() == longer.to_json()["shorter"] == []
+
+
+def test_at_the_papers_epochs_a_few_are_told_too_from_the_same_parts(report):
+    (shorter,) = report.to_json()["shorter"]
+    assert (shorter["epochs"], shorter["ratios"]["ours/N1"]) == (8, pytest.approx(2.0))
+    rows = [line for line in report.to_markdown().splitlines() if ", 8 epochs |" in line]
+    assert rows == [
+        "| ours/N0, 8 epochs | 4.00 (4.00 to 4.00) | at least 3.5: held |",
+        "| ours/N1, 8 epochs | 2.00 (2.00 to 2.00) | at least 1.3: held |",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"size": 33}, "--size 33: images have a side of 32, 64 or 224 pixels"),
+        ({"epochs": 0}, "--epochs 0: it must be from 1 to"),
+    ],
+)
+def test_wrong_sizes_and_epochs_are_refused(wrong, message):
+    with pytest.raises(InputError, match=message):
+        Effort(**wrong)
+
+
+def test_a_device_that_is_not_there_is_refused_and_auto_takes_what_there_is(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert Effort().chosen == "cpu"
+    with pytest.raises(InputError, match="--device cuda: torch sees no GPU here; write --device cpu"):
+        _ = Effort(device="cuda").chosen
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    assert Effort().chosen == "cuda"
+    assert Effort(device="cpu").chosen == "cpu"
+
+
+def test_the_networks_are_the_frozen_ones_that_are_not_too_large_by_their_cost():
+    assert len(Effort().trainable) == len(Effort(size=64).trainable) == 12
+    assert 0 < len(Effort(size=224).trainable) < 12
+    assert Effort(networks=("C90 C90 | F9", "C9 | F9")).trainable == ("C9 | F9", "C90 C90 | F9")
+
+
+def test_the_gate_needs_real_images():
+    with pytest.raises(InputError, match="EVOSEARCH_DATA names the folder that holds covid-ct"):
+        measure_gates(Effort(), None, image_files.Path("nowhere"), print)
+
+
+def test_ours_is_the_projects_default(monkeypatch):
+    precision = str(TrainingSettings().precision)
+    monkeypatch.setattr(evaluate, "computes_bf16", lambda device: True)
+    assert default_precision("cpu") == ("bf16" if precision == "auto" else precision)
+
+
+def test_only_the_allocators_settings_tell_two_environments_apart(monkeypatch):
+    monkeypatch.setenv("MALLOC_ARENA_MAX", "7")
+    monkeypatch.setattr("evosearch.bench.contenders.c_library", lambda: "glibc")
+    plain, kept = environment(kept=False), environment(kept=True)
+    assert "MALLOC_ARENA_MAX" not in plain
+    assert kept.keys() - plain.keys() == set(SETTINGS)
+    assert plain["OMP_NUM_THREADS"] == "1"
+
+
+def test_marks_are_left_after_training_and_after_validation(monkeypatch):
+    ticks = iter(range(100))
+    monkeypatch.setattr("evosearch.bench.standing.used", lambda device: next(ticks))
+    marks = Marks("cpu", 3, 2)
+    for count, expected in enumerate((0, 0, 1, 1, 2, 2, 2, 3), 1):
+        marks.step()
+        assert len(marks.found) == expected, count
+
+
+def test_a_process_of_ours_that_dies_says_why_in_one_line(tmp_path):
+    with pytest.raises(
+        CannotRunError, match=r"^a process that trains for the benchmark ended: FileNotFoundError: [^\n]*$"
+    ):
+        Standing("cpu", tmp_path / "none", environment(kept=False))
+
+
+def test_an_ordinary_loop_that_fails_says_why_in_one_line(tmp_path):
+    job = ordinary.Job("C9 | F", 8, "cpu", True, "", "", 4, 2, 1)
+    loop = Ordinary("N1", "", "fp32", job, (Portion(4, 2),) * 2, environment(kept=False))
+    with pytest.raises(CannotRunError, match=r"^N1 failed: [^\n]*InvalidChromosomeError: [^\n]*$"):
+        loop.run(["C9 | F"], 1, whole=True)
+
+
+def test_covid_ct_is_looked_for_where_the_data_sets_are(tmp_path):
+    assert covid_ct({}) is covid_ct({"EVOSEARCH_DATA": str(tmp_path)}) is None
+    (tmp_path / "covid-ct").mkdir()
+    assert covid_ct({"EVOSEARCH_DATA": str(tmp_path)}) == tmp_path / "covid-ct"
+
+
+@pytest.fixture
+def few(monkeypatch):
+    """Few drawn images."""
+    monkeypatch.setattr(image_files, "DRAWN", {"train": 21, "val": 10, "test": 2})
+    monkeypatch.setattr(image_files, "SIDES", (40, 30))
+    return Portion(9, 6, batch=16)
+
+
+def test_ordinary_loops_and_ours_get_the_same_images_in_the_same_order(tmp_path, few):
+    files = prepare(32, None, tmp_path, few)
+    first, whole = image_files.pickle.loads(files.data.read_bytes())
+    decoded = torch.load(files.decoded)
+    listed = json.loads(files.listed.read_text())
+    assert (files.what, files.real) == ("drawn files", False)
+    assert files.whole == Portion(21, 10)
+    for name, split in (("train", whole.train), ("validation", whole.validation)):
+        labels = [label for _, label in listed[name]]
+        assert split.labels.tolist() == labels == decoded[name][1].tolist()
+        # decoded by others than by us, and close enough to be the same picture
+        assert np.abs(decoded[name][0].numpy().astype(int) - split.images).mean() < 12
+    assert first.train.labels.tolist() == whole.train.labels[:9].tolist()
+    assert set(first.train.labels) == {0, 1}
+
+
+def test_every_image_is_trained_on_once_and_a_loss_would_be_seen(tmp_path, few, monkeypatch):
+    files = prepare(32, None, tmp_path, few)
+    assert each_image_once(files.data) is True
+
+    def twice(images, seed, epoch):
+        order = epoch_order(images, seed, epoch)
+        order[0] = order[1]
+        return order
+
+    monkeypatch.setattr("evosearch.training.fit.epoch_order", twice)
+    assert each_image_once(files.data) is False
+
+
+class Worker:
+    """Answers with `digests`, one after another."""
+
+    def __init__(self, *digests):
+        self.digests = list(digests)
+
+    def ask(self, network, settings, *, whole, digest):
+        assert digest
+
+    def answer(self):
+        return {"digest": self.digests.pop(0)}
+
+
+def test_packed_candidates_must_have_the_bits_of_one_alone():
+    assert packed_as_alone([Worker(1, 1), Worker(1)], "B2 | F3", {}) is True
+    assert packed_as_alone([Worker(1, 1), Worker(2)], "B2 | F3", {}) is False
+    assert packed_as_alone([Worker(1, 2), Worker(1)], "B2 | F3", {}) is False
+    assert "one core" in packed_as_alone([Worker()], "B2 | F3", {})
+
+
+def test_without_a_gpu_nothing_is_captured():
+    assert gates.captured_as_eager("cpu") == "no CUDA device: nothing is captured"
+
+
+@pytest.mark.slow
+def test_a_tiny_run_measures_everybody_and_its_gates(few, tmp_path):
+    told = []
+    effort = Effort(device="cpu", rounds=1, networks=NETWORKS, portion=few, cores=2, matrix=32, copied=2**16)
+    found = measure_evaluate(effort, None, (tmp_path / "none",), told.append)
+    document = found.to_json()
+    assert {"N0", "N1", "N1m", "N1p", "ours", "ours p"} <= set(document["systems"])
+    assert document["gates"] == {ALONE: True, ONCE: True}
+    assert {CAPTURED, BF16, "T1"} <= set(document["skipped"])
+    assert document["targets"] == []
+    for name, one in document["systems"].items():
+        assert one["candidates_per_hour"] > 0, name
+        assert one["whole_to_computed"] > 0, name
+        assert one["limit_fraction"] > 0, name
+    assert len(found.to_markdown().splitlines()) < 40
+    assert "an ordinary loop with 2 loading processes" in told
+    assert any(one.startswith("round 1 of 1: 'B2 | F3'") for one in told)

@@ -1,0 +1,56 @@
+import pytest
+
+from evosearch.bench.parts import Interval, Measured, Parts, Portion, agrees, ratios
+
+FEW, ALL = Portion(32, 4, batch=16), Portion(160, 20, batch=16)
+MARKS = [5.0, 6.0, 8.0, 8.5, 8.75]
+"""Set-up and a first epoch to 6.0; the second takes 2 and 0.5; 0.25 at the end."""
+
+
+def test_the_second_epoch_tells_step_and_validation_and_what_else_was_used_is_set_up():
+    parts = Parts.of(MARKS, FEW, ALL)
+    assert parts == Parts(setup=6.0 - 2.5 + 0.25, step=1.0, validation=2.5)
+    assert parts.candidate(FEW, 0) == parts.setup
+
+
+def test_a_candidate_is_put_together_from_its_parts_for_any_number_of_epochs():
+    parts = Parts.of(MARKS, FEW, ALL)
+    assert parts.candidate(ALL, 100) == parts.setup + 100 * (10 * 1.0 + 2.5)
+    assert Portion(25, 1, batch=10).steps == 2.5
+
+
+def test_marks_of_other_than_two_epochs_are_refused():
+    with pytest.raises(ValueError, match="five marks, found 3"):
+        Parts.of(MARKS[:3], FEW, ALL)
+
+
+def measured(*steps, together=1):
+    rounds = [{"a": Parts(1.0, step, 0.0), "b": Parts(3.0, step, 0.0)} for step in steps]
+    return Measured(rounds, together=together, limits={"a": 0.1, "b": 0.3}, unfused={"a": 1.0, "b": 1.0})
+
+
+def test_each_round_has_its_candidates_an_hour_by_the_mean_over_the_networks():
+    assert measured(1.0, 0.2).per_hour(ALL, 1) == [3600 / 12.0, 3600 / 4.0]
+    assert measured(1.0, together=4).per_hour(ALL, 1) == [4 * 3600 / 12.0]
+
+
+def test_how_near_the_limit_a_step_is_counts_all_networks_and_all_that_share_the_device():
+    assert measured(1.0).fraction({"a": 0.1, "b": 0.3}) == [pytest.approx(0.2)]
+    assert measured(1.0, together=2).fraction({"a": 0.1, "b": 0.3}) == [pytest.approx(0.4)]
+    assert measured(1.0).milliseconds(lambda parts: parts.setup) == [2000.0]
+
+
+def test_whole_trainings_are_held_against_the_median_round():
+    found = measured(1.0, 2.0, 9.0)
+    assert found.agreement(ALL, 3) is None
+    found.whole = {"a": 61.0 * 1.04, "b": 63.0 * 1.04}
+    assert found.agreement(ALL, 3) == pytest.approx(1.04)
+    assert agrees(1.049)
+    assert agrees(0.951)
+    assert not agrees(1.051)
+    assert not agrees(0.949)
+    assert not agrees(None)
+
+
+def test_ratios_are_of_the_same_round_and_carry_their_spread():
+    assert ratios([2.0, 6.0, 4.0], [1.0, 2.0, 4.0]) == Interval(2.0, 1.0, 3.0)
