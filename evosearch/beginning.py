@@ -2,7 +2,15 @@
 
 from dataclasses import replace
 
-from evosearch.config import Document, RunConfig, check_new, differing_keys, objections, with_earlier_defaults
+from evosearch.config import (
+    Document,
+    RunConfig,
+    agreeing,
+    check_new,
+    differing_keys,
+    objections,
+    with_earlier_defaults,
+)
 from evosearch.errors import ConfigError, SearchConflictError
 from evosearch.listed import TRIALS, resolved
 from evosearch.providers import DriveOptions
@@ -49,6 +57,8 @@ def begun(
         SearchConflictError: it was begun with another configuration, or its name is taken.
     """
     row = home.journal.find(config.name)
+    if row is not None:
+        config = agreeing(config, configuration_of(row), row.precision)
     config = resolved(config, home, row, source, key=key, normalized=normalized)
     if row is None:
         check_new(config, source)
@@ -56,10 +66,19 @@ def begun(
             raise SearchConflictError(
                 f"{config.name!r} would be kept in the folder of the search {above!r}; take another --name"
             )
+        config = _computing_as_its_group(config, home)
     else:
         config = _merged(config, row, source)
         _note_objections(config, options)
     return SearchSession(home, at_address(config, options.address), row, options, parent_of(home, row))
+
+
+def _computing_as_its_group(config: RunConfig, home: Home) -> RunConfig:
+    """A search that says auto does as those of its group that were begun before."""
+    training = config.training
+    for member in home.members_of(group_of(config.name))[:1] if training.precision == "auto" else ():
+        training = replace(training, precision=configuration_of(member).training.precision)
+    return replace(config, training=training)
 
 
 def resumed(row: SearchRow, home: Home, generations: int | None, options: DriveOptions) -> SearchSession:

@@ -191,6 +191,7 @@ def _measured(
         {list(tasks)[number]: seconds for number, seconds in timed.seconds.items()},
         _measured_trainings(config, plan),
         len(slots),
+        timed.precision,
         host_memory=timed.host_memory,
         host_available=available_memory(),
         device_memory=peak if on_gpu else None,

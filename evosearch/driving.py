@@ -124,7 +124,12 @@ def _drive(
         checkpointing,
     )
     members = [
-        Member(plan, one.replayed(plan, logbooks[one.config.name], generations), held[one.config.name].term)
+        Member(
+            plan,
+            one.replayed(plan, logbooks[one.config.name], generations),
+            held[one.config.name].term,
+            home.precision_of(one.config.name),
+        )
         for plan, one in zip(plans, sessions, strict=True)
     ]
     signals.defer()

@@ -537,6 +537,8 @@ class SearchSession:
             return
         config, name = self.config, self.config.name
         training = trained_as(config.strategy, config.training, config.seed, best)
+        known = self.home.precision_of(name)
+        training = training.at(known.precision if known else None)
         told = config_to_json(replace(config, training=training))["training"]
         store = artifact_store(self.home, config)
         try:

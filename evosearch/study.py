@@ -245,7 +245,9 @@ class Study:
             if isinstance(self.settings, DropoutStudy)
             else ("space", "strategy", "training", "final")
         )
+        known = self.home.precision_of(config.name)
         sections = {one: getattr(config, one) for one in used}
+        sections["training"] = config.training.at(known.precision if known else None)
         return (*images, *other_than_default(sections), *self._narrowed_search)
 
     @property

@@ -13,6 +13,7 @@ from evosearch.blueprint import Problem
 from evosearch.config import (
     Document,
     RunConfig,
+    agreeing,
     check_new,
     config_from_json,
     config_to_json,
@@ -27,6 +28,7 @@ from evosearch.errors import (
     SearchConflictError,
     TooManyFailuresError,
 )
+from evosearch.evaluation import Precision
 from evosearch.listed import Measure, best_of, resolved, sized
 from evosearch.providers import DriveOptions, Driving
 from evosearch.reports import counted
@@ -110,7 +112,9 @@ def batchnorm_of(
             f"{name!r} is a {kind} of {counted(len(members), 'member')}; name one, for instance "
             f"`evosearch batchnorm {members[0].name}`"
         )
-    values = config_to_json(replace(configuration_of(home.find_search(name)), study=None))
+    found = configuration_of(row := home.find_search(name))
+    training = found.training.at(row.precision)  # what its best was found with
+    values = config_to_json(replace(found, study=None, training=training))
     study = {"kind": "batchnorm", "network": name}
     values |= {"name": called or f"{name.replace('/', '-')}-batchnorm", "study": study}
     return derive_config(values, f"the configuration of {name!r}", overrides)
@@ -159,7 +163,8 @@ def begun_study(config: RunConfig, home: Home, source: Document | None = None) -
         raise SearchConflictError(
             f"{config.name!r} is a group of {counted(len(members), 'search')}; take another --name for the study"
         )
-    return _study(home, _merged(config, journaled, source))
+    known = next((row.precision for row in members if row.precision is not None), None)
+    return _study(home, _merged(config, journaled, source, known))
 
 
 def _as_begun(members: Sequence[SearchRow]) -> RunConfig | None:
@@ -194,9 +199,14 @@ def _study_of(row: SearchRow) -> RunConfig:
     return replace(config_from_json(whole), study=replace(study, base=None))
 
 
-def _merged(config: RunConfig, journaled: RunConfig, source: Document | None) -> RunConfig:
-    """The journaled study, with what may change taken from `config`; more seeds and more arms extend it."""
+def _merged(
+    config: RunConfig, journaled: RunConfig, source: Document | None, precision: Precision | None
+) -> RunConfig:
+    """The journaled study, with what may change taken from `config`; more seeds and more arms extend it. `precision`: what `auto`
+    means for it, as far as that is known.
+    """
     config = with_earlier_defaults(config, journaled, source.places if source else None)
+    config = agreeing(config, journaled, precision)
     different = [*differing_keys(config, journaled), *_differing(section_of(config), section_of(journaled))]
     if different:
         raise SearchConflictError(

@@ -186,6 +186,9 @@ ASKED_FOR_ALONE = {
     # one kind of event that a reader looks for
     "evosearch/storage/journal/journal.py Journal.processors": {"ProcessorSeen"},
     "evosearch/storage/journal/readers.py processor_payloads": {"ProcessorSeen"},
+    # what is decided once, for all of a group
+    "evosearch/storage/journal/journal.py Journal.append": {"PrecisionResolved"},
+    "evosearch/runtime/driver.py _Loop._tell_precision": {"PrecisionResolved"},
     # masks alone are never recalled, and are trained by the chance of their features; of features alone the images are few
     "evosearch/runtime/machine/plan.py Plan.key": {"Masks"},
     "evosearch/runtime/machine/plan.py Plan.seed": {"Masks"},
@@ -198,6 +201,7 @@ ASKED_FOR_ALONE = {
     "evosearch/studies/retraining.py trained_as": {"FixedListSettings"},
     "evosearch/studies/retraining.py repeats_of_readings": {"FixedListSettings"},
     "evosearch/config/model.py RunConfig.objections": {"FixedListSettings"},
+    "evosearch/config/journaled.py agreeing": {"FixedListSettings"},
     "evosearch/beginning.py _merged": {"FixedListSettings"},
     "evosearch/session.py SearchSession._has_curve": {"FixedListSettings"},
     "evosearch/study.py arm_key": {"FixedListSettings"},

@@ -4,12 +4,12 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from evosearch.data import SearchData
 from evosearch.errors import CannotRunError
-from evosearch.evaluation import Evaluator, Success, TrainingTask
-from evosearch.runtime import TaskDone, Ticket, Worker, WorkerJoined, WorkerLeft, WorkerPool
+from evosearch.evaluation import Evaluator, Precision, Success, TrainingTask
+from evosearch.runtime import TaskDone, Ticket, Worker, WorkerJoined, WorkerLeft, WorkerPool, auto_on
 
 START_SECONDS = 90.0
 """By then the first worker is ready, on a busy machine too: it imports torch and trains a step."""
@@ -40,6 +40,8 @@ class Timed:
     """Most bytes that a worker process held."""
     device_memory: int | None
     """Bytes of a worker's GPU; None on a CPU."""
+    precision: Precision | None = None
+    """What `auto` means on this machine; None: its workers did not say."""
 
 
 def time_trainings(
@@ -54,6 +56,7 @@ def time_trainings(
     seconds: dict[int, float] = {}
     failures: list[str] = []
     joined: dict[str, Worker] = {}
+    precision: Precision | None = None
     waiting = list(enumerate(tasks))
     try:
         pool.start()
@@ -70,9 +73,11 @@ def time_trainings(
                 if isinstance(event, WorkerJoined):
                     deadline = deadline if joined else clock() + MEASURE_SECONDS
                     joined[event.worker.name] = event.worker
+                    precision = precision or auto_on(event.worker)
                 if isinstance(event, WorkerJoined | TaskDone) and waiting:
                     number, task = waiting.pop(0)
-                    pool.submit(event.worker, Ticket("probe", 0, number, 1), task)
+                    decided = replace(task, settings=task.settings.at(precision))
+                    pool.submit(event.worker, Ticket("probe", 0, number, 1), decided)
     finally:
         pool.close()
     if not joined:
@@ -80,7 +85,8 @@ def time_trainings(
     if not seconds:
         raise CannotRunError(failures[-1] if failures else f"a step takes more than {MEASURE_SECONDS:.0f} s")
     memory = [worker.memory for worker in joined.values() if worker.memory is not None]
-    return Timed(seconds, len(joined), _most_memory_of_children(), min(memory, default=None))
+    told = precision if any(worker.precisions is not None for worker in joined.values()) else None
+    return Timed(seconds, len(joined), _most_memory_of_children(), min(memory, default=None), told)
 
 
 def _most_memory_of_children() -> int:

@@ -8,14 +8,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 import torch
 
 from evosearch.blueprint import Blueprint, ImageShape, Problem, blueprint_of
 from evosearch.data import SearchData, Split
-from evosearch.evaluation import TrainingSettings
+from evosearch.evaluation import Precision, TrainingSettings
 from evosearch.genome import Chromosome, Conv
 from evosearch.training.batches import ResidentData
 from evosearch.training.captured import CudaRecorder, Graph, Recorder
@@ -28,19 +27,18 @@ CLASSES = ("0", "1")
 
 @dataclass(frozen=True)
 class Mode:
-    """How a step computes. `tf32`: fp32 on tensor cores, which workers never use. `padded`: every convolution's
-    channels rounded up to a multiple of 8, where the tensor cores' fast path begins.
+    """How a step computes. `padded`: every convolution's channels rounded up to a multiple of 8, where the tensor cores' fast
+    path begins.
     """
 
-    precision: Literal["fp32", "tf32", "bf16"]
+    precision: Precision
     deterministic: bool = True
     padded: bool = False
 
     @property
     def settings(self) -> TrainingSettings:
         """What a search would write for it."""
-        precision: Literal["fp32", "bf16"] = "bf16" if self.precision == "bf16" else "fp32"
-        return TrainingSettings(precision=precision, deterministic=self.deterministic)
+        return TrainingSettings(precision=self.precision, deterministic=self.deterministic)
 
     def __str__(self) -> str:
         free = "" if self.deterministic else ", any kernels"
@@ -62,18 +60,7 @@ MODES = (
 def arithmetic(mode: Mode) -> Iterator[None]:
     """Compute as `mode` says; on leaving, all is as it was."""
     with numerics(mode.settings):
-        if mode.precision != "tf32":
-            yield
-            return
-        torch.set_float32_matmul_precision("high")  # `numerics` puts it back
-        with torch.backends.cudnn.flags(
-            enabled=True,
-            benchmark=False,
-            deterministic=mode.deterministic,
-            allow_tf32=True,
-            fp32_precision="tf32",
-        ):
-            yield
+        yield
 
 
 def padded(network: Chromosome, multiple: int = 8) -> Chromosome:

@@ -84,6 +84,10 @@ class StandingPool:
         """Pass it on."""
         self._pool.stop(worker, kind, message)
 
+    def dismiss(self, worker: Worker) -> None:
+        """Pass it on."""
+        self._pool.dismiss(worker)
+
     def exclude(self, node: str) -> None:
         """Pass it on."""
         self._pool.exclude(node)

@@ -172,6 +172,10 @@ class SimulatedPool:
             self._leave(worker, kind, message)
             self._join(worker.node, worker.device)
 
+    def dismiss(self, worker: Worker) -> None:
+        """It is gone."""
+        self._workers.pop(worker, None)
+
     def exclude(self, node: str) -> None:
         """Idle workers of the node are gone; another node may come up in its place, after a loss."""
         self._excluded.add(node)

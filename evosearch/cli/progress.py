@@ -30,6 +30,7 @@ from evosearch.storage import (
     GenerationStarted,
     Interrupted,
     LiveCurve,
+    PrecisionResolved,
     ProcessorSeen,
     Recalled,
     Reopened,
@@ -177,7 +178,7 @@ def _told(fact: Event) -> str | None:
             return None
         case ProcessorSeen() | Born() | GenerationStarted() | VerdictReached() | Dispatched() | Reopened():
             return None
-        case TestReadingBegun() | TestRead():
+        case PrecisionResolved() | TestReadingBegun() | TestRead():
             return None
     assert_never(fact)
 

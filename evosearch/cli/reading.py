@@ -100,6 +100,7 @@ def results(
         run_on_head(address, "results", name, options)
     from evosearch.reports import (
         MeanDeviation,
+        auto_words,
         best_first,
         results_csv,
         results_document,
@@ -127,6 +128,8 @@ def results(
             say_table(results_table(rows, grouped=bool(members), width=width), width)
             if members:
                 say(str(spread))
+            for words in dict.fromkeys(filter(None, map(auto_words, searches))):
+                say(f"training.precision: {words}")
             _say_readings(readings)
 
 

@@ -9,6 +9,7 @@ What a change of a key means for searches that were begun before is said in `evo
 
 from evosearch.config.document import Document
 from evosearch.config.journaled import (
+    agreeing,
     check_new,
     config_from_json,
     config_to_json,
@@ -22,6 +23,7 @@ from evosearch.config.schema import config_schema
 __all__ = [
     "Document",
     "RunConfig",
+    "agreeing",
     "check_new",
     "config_from_json",
     "config_schema",

@@ -12,6 +12,7 @@ refused, one that was begun goes on with a note.
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import Field, fields, is_dataclass, replace
+from itertools import zip_longest
 from typing import Any
 
 from evosearch.config.document import Document
@@ -22,6 +23,8 @@ from evosearch.config.parts import parts_in
 from evosearch.config.strict_yaml import KeyPath
 from evosearch.data import sources_in
 from evosearch.errors import ConfigError, InputError, PluginError
+from evosearch.evaluation import Precision, TrainingSettings
+from evosearch.search import FixedListSettings
 from evosearch.storage import check_new_name
 
 JOURNAL = "the journal's configuration"
@@ -112,6 +115,31 @@ def with_earlier_defaults(
             kept[one.name] = replace(mine, **_earlier(inner, theirs))  # type: ignore[type-var] # a dataclass, asked above
     top = [one for one in fields(config) if (one.name,) not in given]
     return replace(config, **kept | _earlier(top, journaled))
+
+
+def agreeing(config: RunConfig, journaled: RunConfig, precision: Precision | None) -> RunConfig:
+    """`config` with the precisions that `journaled` has, wherever they agree: `auto` does with each, and what is named with `auto`
+    where that means it. `precision`: what it means for the search; None: nobody has decided.
+    """
+    ours, theirs = config.strategy, journaled.strategy
+    training = _agreeing(config.training, journaled.training, precision)
+    if isinstance(ours, FixedListSettings) and isinstance(theirs, FixedListSettings):
+        pairs = zip_longest(ours.trials, theirs.trials[: len(ours.trials)])
+        trials = tuple(
+            replace(one, settings=_agreeing(one.settings, other.settings, precision))
+            if one.settings is not None and other is not None and other.settings is not None
+            else one
+            for one, other in pairs
+        )
+        return replace(config, training=training, strategy=replace(ours, trials=trials))
+    return replace(config, training=training)
+
+
+def _agreeing(
+    ours: TrainingSettings, theirs: TrainingSettings, precision: Precision | None
+) -> TrainingSettings:
+    alike = ours.precision == "auto" or ours.precision == theirs.at(precision).precision
+    return replace(ours, precision=theirs.precision) if alike else ours
 
 
 def objections(config: RunConfig) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from evosearch.evaluation.settings import (
     FinalSettings,
     HandMadeRule,
     Optimizer,
+    Precision,
     Threshold,
     TrainingSettings,
 )
@@ -92,6 +93,7 @@ __all__ = [
     "Optimizer",
     "Origin",
     "Outcome",
+    "Precision",
     "Prediction",
     "PredictionTask",
     "Pretrained",

@@ -1,13 +1,16 @@
 """How networks are trained."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal
 
 from evosearch.errors import ConfigError
 
 Optimizer = Literal["adam", "sgd", "adadelta", "rmsprop"]
 Augment = Literal["none", "flip", "flip_crop"]
+
+Precision = Literal["fp32", "tf32", "bf16"]
+"""How a training computes."""
 
 HandMadeRule = Literal["kaiming", "torchvision"]
 """How hand-made networks are built and drawn; torchvision: as in the lists of the first versions."""
@@ -46,8 +49,10 @@ class TrainingSettings:
     """Rate after each hidden dense layer of a chromosome (from the authors' released code); a hand-made network has its own."""
     normalize: Literal["unit", "standard", "imagenet"] = "unit"
     """unit: pixels / 255. standard: then minus the mean and by the deviation of each training channel. imagenet: minus the mean and by the deviation that torchvision's pre-trained networks were trained with; gray images take the averages over its three channels, where a network repeats them each copy its own channel's."""
-    precision: Literal["fp32", "bf16"] = "fp32"
-    """bf16: forward and loss under autocast, weights and optimizer in fp32."""
+    precision: Literal["auto", "fp32", "tf32", "bf16"] = field(
+        default="auto", metadata={"absent": "fp32", "papers": "fp32"}
+    )
+    """auto: bf16 where the first worker that joins computes it by instructions of its own (a GPU from compute capability 8.0 on, a CPU with avx512_bf16 or AMX), else fp32; that holds for the whole search, group or study and its retrainings, and a worker that lacks the instructions for bf16 is turned away. fp32: IEEE. tf32: products and convolutions on a GPU's tensor cores; a worker whose device has none is turned away. bf16: forward and loss under autocast, weights and optimizer in fp32; named here, it is computed anywhere, on most CPUs slower than fp32. Images are classified in fp32 once a training has ended, the validation images of each epoch as it trains."""
     deterministic: bool = True
     """Only kernels that give the same bits each time."""
     threads: int = 1
@@ -99,6 +104,16 @@ class TrainingSettings:
     def validates(self) -> bool:
         """Whether the validation images are left to judge by."""
         return self.fit == "train"
+
+    def at(self, precision: Precision | None) -> "TrainingSettings":
+        """These, where `auto` means `precision`; None: nobody knows yet.
+
+        >>> TrainingSettings().at("bf16").precision, TrainingSettings(precision="fp32").at("bf16").precision
+        ('bf16', 'fp32')
+        """
+        if self.precision != "auto" or precision is None:
+            return self
+        return replace(self, precision=precision)
 
     def identity(self) -> dict[str, Any]:
         """What makes equal settings equal, as plain values for a hash. Keys that came after the first ones are left out

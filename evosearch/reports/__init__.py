@@ -68,6 +68,7 @@ from evosearch.reports.study_table import (
 from evosearch.reports.words import (
     MEASURES,
     UNJUDGED,
+    auto_words,
     cells,
     counted,
     describe,
@@ -90,6 +91,7 @@ __all__ = [
     "MemberEvaluation",
     "SearchSnapshot",
     "StudyCost",
+    "auto_words",
     "best_first",
     "best_member",
     "cells",

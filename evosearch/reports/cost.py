@@ -6,7 +6,7 @@ from statistics import fmean, median
 from typing import Any
 
 from evosearch.blueprint import NetworkSize, training_memory
-from evosearch.evaluation import TrainingSettings
+from evosearch.evaluation import Precision, TrainingSettings
 from evosearch.reports.words import counted, duration, scaled
 from evosearch.runtime import ENOUGH, Timings, Work
 from evosearch.storage import EvaluationRow, SearchRow
@@ -177,13 +177,20 @@ class Measured:
     """Bytes that the largest of the first networks needs of a GPU; None on CPUs."""
     device_available: int | None
     """Bytes of a worker's share of its GPU."""
+    precision: Precision | None = None
+    """What auto would mean as `training.precision`, where these were the first workers; None: they did not say."""
 
 
 def measured(
-    works: Sequence[Work], timed: Mapping[int, float], trainings: float, workers: int, **memory: int | None
+    works: Sequence[Work],
+    timed: Mapping[int, float],
+    trainings: float,
+    workers: int,
+    precision: Precision | None = None,
+    **memory: int | None,
 ) -> Measured:
     """What `trainings` take on so many workers. `works`: of the first population; `timed`: seconds of a whole training, of
-    some of them by their place, at least one; `memory`: as in `Measured`.
+    some of them by their place, at least one; `precision` and `memory`: as in `Measured`.
     """
     timings = Timings()
     for place, seconds in timed.items():
@@ -193,7 +200,8 @@ def measured(
     lower, upper = each[len(each) // 4], each[-1 - len(each) // 4]
     mean = fmean(each)
     spread = [value * trainings / workers for value in (min(lower, mean), mean, max(upper, mean))]
-    return Measured(len(timed), workers, Spread(*spread), **memory)  # type: ignore[arg-type] # by name
+    memories: dict[str, Any] = memory
+    return Measured(len(timed), workers, Spread(*spread), precision=precision, **memories)
 
 
 @dataclass(frozen=True)
@@ -249,6 +257,8 @@ class Cost:
     """What is worth a word about the data, as a search says it when it begins."""
     study: StudyCost | None = None
     """Of a study's file, all that it trains; the other figures are of `StudyCost.above`."""
+    precision: str = "fp32"
+    """Of each training, as the file says it."""
 
     def to_json(self) -> dict[str, Any]:
         """JSON form, keys as the fields."""
@@ -276,6 +286,7 @@ def estimate_cost(
         memory=Spread.known([training_memory(b, batch_size, training.optimizer).total for b in sizes]),
         total_flops=(trainings if halved is None else halved) * sum(flops) / len(flops) if flops else 0.0,
         halved=halved,
+        precision=training.precision,
     )
 
 
@@ -285,10 +296,17 @@ def cost_lines(cost: Cost) -> list[str]:
         f"{counted(cost.trainings, 'training')} of {counted(cost.epochs, 'epoch')}, {counted(cost.steps, 'step')} each",
         *([] if cost.halved is None else [f"  rungs             together {cost.halved:.1f} whole trainings"]),
         *_size_lines(cost),
+        *([f"  precision         {_auto_here(cost)}"] if cost.precision == "auto" else []),
         *(_measured_lines(cost.measured) if cost.measured else []),
         *([f"  not measured      {cost.unmeasured}"] if cost.unmeasured else []),
         *(_study_lines(cost, cost.study) if cost.study else []),
     ]
+
+
+def _auto_here(cost: Cost) -> str:
+    here = None if cost.measured is None else cost.measured.precision
+    decides = "auto, which the first worker that joins decides"
+    return f"{decides}: bf16 or fp32" if here is None else f"{decides}; on this machine it means {here}"
 
 
 def _size_lines(cost: Cost) -> list[str]:

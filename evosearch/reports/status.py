@@ -16,6 +16,7 @@ from evosearch.reports.masks import found_mask, mask_words
 from evosearch.reports.outcome import best_figure, reading_row
 from evosearch.reports.words import (
     MEASURES,
+    auto_words,
     bare_table,
     cells,
     duration,
@@ -23,6 +24,7 @@ from evosearch.reports.words import (
     fitting,
     left_out_at,
     measure_of,
+    precision_in,
 )
 from evosearch.search import STRATEGIES
 from evosearch.storage import EvaluationRow, Home, LiveRow, SearchRow, SearchStatus, TestReading
@@ -169,6 +171,7 @@ def status_document(snapshot: SearchSnapshot) -> dict[str, Any]:
         "trainings": [asdict(training) for training in snapshot.trainings],
         "message": row.message,
         "environment": dict(row.environment),
+        "precision": precision_in(row),
         "parent": row.parent,
         "retrainings": [status_document(child) for child in snapshot.children],
         "readings": [_reading_document(reading) for reading in snapshot.readings],
@@ -201,6 +204,7 @@ def status_lines(snapshot: SearchSnapshot) -> list[str]:
         f"  evaluations  {snapshot.done} done{_recalled(row)}, {snapshot.running} running, failed: {_failed(row)}"
         f"{_of_all(snapshot)}",
         f"  elapsed      {duration(row.seconds)}",
+        *([] if (precision := auto_words(row)) is None else [f"  precision    {precision}"]),
     ]
     if snapshot.saved is not None:
         lines.append(f"  halving      saves {snapshot.saved:.0%} of the workers' seconds so far")

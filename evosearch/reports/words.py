@@ -76,6 +76,23 @@ def is_unjudged(row: SearchRow) -> bool:
     return "train_validation" in fits
 
 
+def precision_in(row: SearchRow) -> str | None:
+    """How a search computes, as its configuration says; where it says auto, what that has come to mean, None as long as nobody knows."""
+    training = row.configuration.get("training")
+    said = training.get("precision", "fp32") if isinstance(training, Mapping) else "fp32"
+    return row.precision if said == "auto" else str(said)
+
+
+def auto_words(row: SearchRow) -> str | None:
+    """What auto means as `training.precision` of a search, and who decided; None: it does not say auto."""
+    training = row.configuration.get("training")
+    if not isinstance(training, Mapping) or training.get("precision") != "auto":
+        return None
+    if row.precision is None:
+        return "auto, which the first worker that joins decides"
+    return f"{row.precision}, which auto means{f' by {row.precision_of}' if row.precision_of else ''}"
+
+
 def ended(evaluations: int, recalled: int, failed: int) -> str:
     """Evaluations that have ended: `810 evaluations, 771 trainings (3 failed)`; what was recalled was not trained."""
     trainings = f", {counted(evaluations - recalled, 'training')}" if recalled else ""

@@ -13,7 +13,7 @@ from evosearch.runtime.machine.consequences import ALL_DIVERGED, RULES, retried
 from evosearch.runtime.machine.fleet import Fleet, Member
 from evosearch.runtime.machine.fold import DriverState, bred_again, evolve, replay
 from evosearch.runtime.machine.plan import FEATURES, Plan, ReadingName, SplitReader, start_file
-from evosearch.runtime.machine.step import Assign, Begun, Exclude, Record, StopAsked, step
+from evosearch.runtime.machine.step import Assign, Begun, Exclude, Record, StopAsked, TurnAway, step
 from evosearch.runtime.pool import (
     PoolChanged,
     PoolEvent,
@@ -24,6 +24,7 @@ from evosearch.runtime.pool import (
     WorkerLeft,
     WorkerPool,
     WorkerProgressed,
+    auto_on,
     freed,
 )
 from evosearch.runtime.scheduling.costs import ENOUGH, Timings, Work, work_of
@@ -70,6 +71,7 @@ __all__ = [
     "Ticket",
     "TimeLimits",
     "Timings",
+    "TurnAway",
     "Watcher",
     "Watchers",
     "Work",
@@ -79,6 +81,7 @@ __all__ = [
     "WorkerPool",
     "WorkerProgressed",
     "WorkerSettings",
+    "auto_on",
     "bred_again",
     "checkpoint_room",
     "drive",

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn, Protocol
 
-from evosearch.errors import InterruptedSearchError, TooManyFailuresError
+from evosearch.errors import CannotRunError, InterruptedSearchError, TooManyFailuresError
 from evosearch.evaluation import PredictionTask
 from evosearch.runtime.faults.stalls import LiveTrainings, StallDetector, TimeLimits
 from evosearch.runtime.machine.consequences import ALL_DIVERGED, barren_reason
@@ -17,6 +17,7 @@ from evosearch.runtime.machine.step import (
     Exclude,
     Record,
     StopAsked,
+    TurnAway,
     step,
 )
 from evosearch.runtime.pool import (
@@ -31,7 +32,7 @@ from evosearch.runtime.pool import (
 from evosearch.runtime.scheduling.placement import check_limits, check_readings
 from evosearch.runtime.settings import Checkpointing
 from evosearch.runtime.watcher import Watcher, Watchers
-from evosearch.storage import Completed, Event, GenerationStarted, LiveCurve, Stopped
+from evosearch.storage import Completed, Event, GenerationStarted, LiveCurve, PrecisionResolved, Stopped
 
 HEARTBEAT_SECONDS = 5.0
 POLL_SECONDS = 0.25
@@ -97,7 +98,8 @@ def drive(fleet: Fleet, world: Surroundings) -> Fleet:
         TooManyFailuresError: a failure budget of a whole search is spent; journaled, resumable. The others of its
             fleet have ended by then.
         StaleTermError: a newer driver has taken a search over.
-        CannotRunError: the pool cannot keep a single worker, or no device holds what the limits allow.
+        CannotRunError: the pool cannot keep a single worker, no device holds what the limits allow, or every worker was turned
+            away.
     """
     return _Loop(fleet, world).run()
 
@@ -111,6 +113,9 @@ class _Loop:
         self._stalls = StallDetector()
         self._stopped: list[str] = []
         self._other: set[tuple[str, str]] = set()
+        self._turned_away: dict[tuple[str, str], str] = {}
+        """Why workers were, by machine and kind of processor."""
+        self._precision_told = False
         self._held_back: list[PoolEvent] = []
         self._may_begin = False
         self._joined: set[Worker] = set()
@@ -129,6 +134,7 @@ class _Loop:
             now = world.clock()
             self._hear(news, now)
             self._tell_who_is_there(news)
+            self._end_without_workers()
             self._stop_the_overdue(now)
             if world.clock() - beaten >= HEARTBEAT_SECONDS:
                 self._beat()
@@ -151,10 +157,20 @@ class _Loop:
             self._live, told = self._live.heard(held)
             self._advance(*held)
             for event in held:
-                if isinstance(event, WorkerJoined):
+                if isinstance(event, WorkerJoined) and event.worker.name not in self._fleet.turned_away:
                     self._compare_processor(event.worker)
             for search, curves in told.items():
                 self._show(search, curves)
+
+    def _end_without_workers(self) -> None:
+        """Where every worker that there is was turned away, nothing more will ever be trained."""
+        if (
+            self._turned_away
+            and not self._fleet.workers
+            and not self._fleet.halted
+            and self._world.pool.settled
+        ):
+            raise CannotRunError([*self._turned_away.values()][-1])
 
     def _tell_who_is_there(self, news: Sequence[PoolEvent]) -> None:
         """As long as nothing was given out, whoever watches waits for workers."""
@@ -225,6 +241,7 @@ class _Loop:
                 world.logbooks[search].append(facts)
                 member = self._fleet.members[search]
                 self._watchers.observe(member.plan, member.state, facts)
+                self._tell_precision(facts)
                 if text := _barren_beginning(member, facts):
                     self._watchers.note(text)
                 self._stopped += [
@@ -245,6 +262,23 @@ class _Loop:
             case Exclude(node, message):
                 self._watchers.note(message)
                 world.pool.exclude(node)
+            case TurnAway(worker, message):
+                world.pool.dismiss(worker)
+                kind = worker.node, worker.processor
+                if kind not in self._turned_away:
+                    self._turned_away[kind] = message
+                    if (
+                        self._fleet.workers or not world.pool.settled
+                    ):  # else it is said as the reason of the end
+                        self._watchers.note(message)
+
+    def _tell_precision(self, facts: Sequence[Event]) -> None:
+        """Say once what `auto` has come to mean."""
+        for fact in facts:
+            if isinstance(fact, PrecisionResolved) and not self._precision_told:
+                self._precision_told = True
+                by = f", by what {fact.processor} can do" if fact.processor else ""
+                self._watchers.note(f"training.precision: auto means {fact.precision} from here on{by}")
 
 
 def starting(ready: int, ordered: int) -> str:

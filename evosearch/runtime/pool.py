@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias, assert_never
 
-from evosearch.evaluation import EpochRecord, FailureKind, Result, Task, TrialId
+from evosearch.evaluation import EpochRecord, FailureKind, Precision, Result, Task, TrialId
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +23,22 @@ class Worker:
     """Bytes of that device; None where it is not known, and on a CPU."""
     processor: str = ""
     """The kind that it computes on, as in `ProcessorSeen`; empty where that is not known."""
+    precisions: tuple[Precision, ...] | None = None
+    """Those for which its device has instructions of its own; None where that is not known, as where nothing was trained."""
 
     @property
     def node(self) -> str:
         """The machine it runs on; two nodes of a cluster never have the same."""
         return node_of(self.device)
+
+
+def auto_on(worker: Worker) -> Precision:
+    """What `auto` means where this is the first worker that joins: by what its device can do, never by a measurement.
+
+    >>> auto_on(Worker("a", "n/cpu")), auto_on(Worker("b", "n/cuda:0", precisions=("fp32", "tf32", "bf16")))
+    ('fp32', 'bf16')
+    """
+    return "bf16" if "bf16" in (worker.precisions or ()) else "fp32"
 
 
 def node_of(device: str) -> str:
@@ -180,6 +191,10 @@ class WorkerPool(Protocol):
         Its `WorkerLeft` follows with this kind, and this message followed by the place where it was; one that has
         left already is no error. Returns within seconds, whatever the worker does.
         """
+        ...
+
+    def dismiss(self, worker: Worker) -> None:
+        """Let an idle worker go without a word, and start no other in its place; one that has left already is no error."""
         ...
 
     def exclude(self, node: str) -> None:

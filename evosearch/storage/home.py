@@ -16,6 +16,7 @@ from evosearch.permissions import whole_file
 from evosearch.storage.artifacts.store import ArtifactStore
 from evosearch.storage.backups.compressed import decompress, is_compressed
 from evosearch.storage.holding.holder import Onlooker, current_state, undriven
+from evosearch.storage.journal.events import PrecisionResolved
 from evosearch.storage.journal.journal import Journal
 from evosearch.storage.journal.opening import open_journal, parse_place
 from evosearch.storage.journal.rows import SearchRow, SearchStatus
@@ -89,6 +90,15 @@ class Home:
     def members_of(self, name: str) -> tuple[SearchRow, ...]:
         """The searches of the group `name`; nothing where there is no such group, see `evosearch.storage.names`."""
         return members_of(name, self.journal.searches())
+
+    def precision_of(self, name: str) -> PrecisionResolved | None:
+        """What `auto` as `training.precision` means for the search `name`, as one of its group, or it itself, has it: all of a group
+        and their retrainings compute alike. None: nobody has decided.
+        """
+        group = group_of(name)
+        rows = (row for row in self.journal.searches() if group_of(row.name) == group)
+        known = ((row.precision, row.precision_of) for row in rows if row.precision is not None)
+        return next((PrecisionResolved(precision, processor) for precision, processor in known), None)
 
     def children_of(self, name: str) -> tuple[SearchRow, ...]:
         """The retrainings of the search `name`, in order of creation."""

@@ -6,10 +6,12 @@ from typing import Any
 
 
 def other_than_default(sections: Mapping[str, Any]) -> tuple[str, ...]:
-    """The keys of `sections` (their settings, by name) that differ from their defaults, each with its default in brackets.
+    """The keys of `sections` (their settings, by name) that differ from their defaults, each with its default in brackets; from what
+    a field's metadata calls the `papers`' where the default is not.
 
     >>> from evosearch.evaluation import FinalSettings, TrainingSettings
-    >>> other_than_default({"training": TrainingSettings(epochs=2), "final": FinalSettings()})
+    >>> training = TrainingSettings(epochs=2, precision="fp32")
+    >>> other_than_default({"training": training, "final": FinalSettings()})
     ('training.epochs 2 (100)',)
     """
     return tuple(
@@ -24,7 +26,7 @@ def _with_defaults(settings: Any) -> Iterator[tuple["Field[Any]", Any, Any]]:
     for one in fields(settings):
         default = one.default_factory() if one.default_factory is not MISSING else one.default
         if default is not MISSING:
-            yield one, getattr(settings, one.name), default
+            yield one, getattr(settings, one.name), one.metadata.get("papers", default)
 
 
 def as_yaml(value: Any) -> str:

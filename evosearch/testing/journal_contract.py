@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from evosearch.errors import InputError, SearchConflictError, StaleTermError
+from evosearch.errors import HeldError, InputError, SearchConflictError, StaleTermError
 from evosearch.evaluation import EpochRecord, Failure, FailureKind, Success, TrialId
 from evosearch.genome import parse
 from evosearch.search import Candidate, Origin
@@ -25,6 +25,7 @@ from evosearch.storage import (
     Journal,
     LiveCurve,
     LiveRow,
+    PrecisionResolved,
     ProcessorSeen,
     Recalled,
     Reopened,
@@ -452,6 +453,28 @@ class JournalContract:
         assert (journal.processors("s"), journal.processors("other")) == (("B", "A"), ("C",))
         journal.rebuild()
         assert journal.processors("s") == ("B", "A")
+
+    def test_what_auto_means_is_in_the_row_of_its_search(self, journal: Journal) -> None:
+        started(journal, story=[PrecisionResolved("bf16", "a GPU", "w1"), *STORY])
+        started(journal, "other", story=STORY)
+        assert (found(journal).precision, found(journal).precision_of) == ("bf16", "a GPU")
+        assert (found(journal, "other").precision, found(journal, "other").precision_of) == (None, "")
+        journal.rebuild()
+        assert (found(journal).precision, found(journal).precision_of) == ("bf16", "a GPU")
+
+    def test_searches_of_one_group_cannot_mean_two_things_by_auto(self, journal: Journal) -> None:
+        for name in ("g/seed-0", "g/seed-0-final-5"):
+            started(journal, name, story=[PrecisionResolved("bf16", "a GPU", "w1")])
+        for name in ("g_/seed-0", "h", "h/final-5"):  # no group is called as another one matches
+            started(journal, name, story=[PrecisionResolved("fp32", "a CPU", "w1")])
+        term = started(journal, "g/seed-1", story=STORY)
+        before = journal.end("g/seed-1")
+        with pytest.raises(
+            HeldError, match=r"auto as training.precision means bf16 for all searches of 'g'; run"
+        ):
+            journal.append("g/seed-1", term, [PrecisionResolved("fp32", "a CPU", "w2")], 130.0)
+        assert journal.end("g/seed-1") == before
+        journal.append("g/seed-1", term, [PrecisionResolved("bf16", "a GPU")], 130.0)
 
     def test_a_sound_journal_passes_its_check(self, journal: Journal) -> None:
         started(journal, story=STORY)

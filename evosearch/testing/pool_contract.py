@@ -303,6 +303,23 @@ class PoolContract:
             assert all(isinstance(event, PoolChanged) for event in pool.poll(0.5))
             _await_end(self.worker_processes, before)
 
+    def test_a_worker_that_is_dismissed_goes_without_a_word_and_leaves_its_place_empty(self) -> None:
+        before = self.worker_processes()
+        with self.running(FormulaEvaluator(), 2) as pool:
+            gone, other = joined(pool, 2)
+            pool.dismiss(gone)
+            pool.dismiss(gone)
+            pool.submit(other, ticket(0), training_task())
+            (done,) = gather(pool, bool)
+            assert isinstance(done, TaskDone)
+            assert not done.leaves
+            assert not pool.poll(0.5)
+            assert pool.settled
+            pool.dismiss(other)
+            assert all(isinstance(event, PoolChanged) for event in pool.poll(0.5))
+            assert pool.settled
+            _await_end(self.worker_processes, before)
+
     def test_excluding_another_node_changes_nothing(self) -> None:
         with self.running(FormulaEvaluator()) as pool:
             (worker,) = joined(pool, 1)

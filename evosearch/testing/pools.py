@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from evosearch.evaluation import Evaluator, Failure, FailureKind, Result, Task
+from evosearch.evaluation import Evaluator, Failure, FailureKind, Precision, Result, Task
 from evosearch.runtime.pool import PoolEvent, TaskDone, Ticket, Worker, WorkerJoined, WorkerLeft
 
 
@@ -19,7 +19,8 @@ class Script:
     worker, and how. `shuffle`: seed of the order in which tasks end; None: the order of submission. `hangs`: the
     attempts that never end. `nodes`: how many the workers are spread over, in turn: "scripted", or where there are
     several "scripted-0", "scripted-1". `recycle_after`: a worker leaves with so many tasks; None: never. `outages`: the
-    attempts that lose their whole node, which is back at once. `processors`: kinds that joining workers compute on, in turn.
+    attempts that lose their whole node, which is back at once. `processors`: kinds that joining workers compute on, in turn;
+    `precisions`: what each of these has instructions for, in turn.
     """
 
     workers: int = 1
@@ -30,6 +31,7 @@ class Script:
     recycle_after: int | None = None
     outages: frozenset[tuple[int, int]] = frozenset()
     processors: tuple[str, ...] = ("",)
+    precisions: tuple[tuple[Precision, ...] | None, ...] = (None,)
 
 
 class ScriptedPool:
@@ -98,6 +100,11 @@ class ScriptedPool:
             self._running.pop(worker, None)
             self._lose(worker, kind, f"{message}; it was at a place of the script")
 
+    def dismiss(self, worker: Worker) -> None:
+        """Forget it."""
+        assert worker not in self._running, f"{worker.name} has a task"
+        self._alive.pop(worker, None)
+
     def exclude(self, node: str) -> None:
         """Forget the node's idle workers."""
         self._excluded.add(node)
@@ -118,8 +125,9 @@ class ScriptedPool:
         return (ticket.number, ticket.attempt) in self._script.hangs
 
     def _join(self, device: str) -> None:
-        serial, kinds = next(self._serials), self._script.processors
-        worker = Worker(f"scripted-{serial}", device, processor=kinds[(serial - 1) % len(kinds)])
+        serial, kinds, able = next(self._serials), self._script.processors, self._script.precisions
+        kind, precisions = kinds[(serial - 1) % len(kinds)], able[(serial - 1) % len(able)]
+        worker = Worker(f"scripted-{serial}", device, processor=kind, precisions=precisions)
         self._alive[worker] = 0
         self._news.append(WorkerJoined(worker))
 

@@ -226,7 +226,8 @@ class Trainer:
         return Success(judged.accuracy, seconds, curve, past.measures)
 
     def predict(self, task: PredictionTask, progress: Progress = UNWATCHED) -> Prediction:
-        """Class probabilities of `task.images`, softmax in fp32, and of the validation images where they are asked for.
+        """Class probabilities of `task.images`, and of the validation images where they are asked for: in fp32, whatever the
+        precision that the network was trained in.
 
         Raises:
             EvaluationError: other data than this worker holds, images of another shape than them, or no
@@ -236,14 +237,15 @@ class Trainer:
         found, held = task.images.shape[1:], tuple(self._data.train.images.shape[1:])
         if found != held:
             raise EvaluationError(f"the network takes images of shape {held}, found {found}")
-        with numerics(task.settings):
-            network = make_classifier(task.network, task.settings, self._data, rule=task.hand_made)
+        settings = replace(task.settings, precision="fp32")
+        with numerics(settings):
+            network = make_classifier(task.network, settings, self._data, rule=task.hand_made)
             fetch_weights(task.weights, network.module)
             images = torch.tensor(task.images, device=self._data.device)
             both = (images, self._data.validation.images) if task.with_validation else (images,)
             return Prediction(
                 *(
-                    classify(network, one, task.settings.batch_size, progress).softmax(1).cpu().numpy()
+                    classify(network, one, settings.batch_size, progress).softmax(1).cpu().numpy()
                     for one in both
                 )
             )

@@ -9,9 +9,11 @@ import pytest
 
 from evosearch.config import (
     RunConfig,
+    agreeing,
     check_new,
     config_from_json,
     config_to_json,
+    differing_keys,
     load_config,
     objections,
     read_config,
@@ -21,6 +23,7 @@ from evosearch.data import SOURCES, DigitsSettings
 from evosearch.errors import ConfigError
 from evosearch.evaluation import TrainingSettings
 from evosearch.runtime import WorkerSettings
+from evosearch.search import FixedListSettings, ListedTrial
 
 FIRST = json.loads(Path(__file__, "../assets/configurations-0.1.0.json").resolve().read_text("utf-8"))
 """As version 0.1.0 journaled them: the shipped files, all defaults, and the largest numbers it took. Never renewed."""
@@ -144,7 +147,7 @@ def test_a_missing_key_means_what_its_absence_did():
     assert config_from_json(given) == RunConfig(
         "x",
         DigitsSettings(),
-        training=TrainingSettings(epochs=5),
+        training=TrainingSettings(epochs=5, precision="fp32"),
         workers=WorkerSettings(checkpoint_minutes=None),
     )
     partly = config_from_json({"name": "x", "data": {}, "training": {"epochs": 5}})
@@ -157,7 +160,7 @@ def test_a_default_that_changed_since_is_taken_from_the_journal_where_nobody_gav
     path.write_text("data: {}\ntraining: {epochs: 5}\n")
     begun = config_from_json({"name": "x", "data": {}, "training": {"epochs": 5, "threads": 2}})
     config, source = read_config(path)
-    assert (config.training.precision, config.training.threads, config.seed) == ("fp32", 1, 0)
+    assert (config.training.precision, config.training.threads, config.seed) == ("auto", 1, 0)
     assert with_earlier_defaults(config, begun, source.places) == begun
 
 
@@ -219,3 +222,36 @@ def test_pictures_of_a_search_that_began_before_are_read_as_they_were_where_its_
 def test_a_section_that_is_none_is_told():
     with pytest.raises(ConfigError, match=r"^the journal's configuration: training is 3"):
         config_from_json({"name": "x", "data": {}, "training": 3})
+
+
+# Precision
+
+
+@pytest.mark.parametrize(
+    ("given", "journaled", "means", "found"),
+    [
+        ("auto", "fp32", None, "fp32"),
+        ("auto", "bf16", None, "bf16"),
+        ("auto", "auto", "bf16", "auto"),
+        ("bf16", "auto", "bf16", "auto"),
+        ("fp32", "auto", "bf16", "fp32"),
+        ("bf16", "auto", None, "bf16"),
+        ("fp32", "bf16", None, "fp32"),
+    ],
+)
+def test_auto_differs_from_no_journaled_precision_and_what_is_named_not_from_what_auto_means(
+    given, journaled, means, found
+):
+    def made(precision):
+        training = TrainingSettings(precision=precision)
+        trials = (ListedTrial("C8 |"), ListedTrial("C8 |", settings=training))
+        return RunConfig("x", DigitsSettings(), strategy=FixedListSettings(trials=trials), training=training)
+
+    agreed = agreeing(made(given), made(journaled), means)
+    assert agreed == made(found)
+    assert (not differing_keys(agreed, made(journaled))) == (found == journaled)
+
+
+def test_a_journal_that_does_not_say_its_precision_has_fp32():
+    assert config_from_json({"name": "x", "data": {}}).training.precision == "fp32"
+    assert config_from_json({"name": "x", "data": {}, "training": {"epochs": 5}}).training.precision == "fp32"

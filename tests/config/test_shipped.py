@@ -12,6 +12,7 @@ import pytest
 from evosearch.config import RunConfig, config_from_json, config_schema, config_to_json, load_config
 from evosearch.config.strict_yaml import parse
 from evosearch.data import CovidCtSettings
+from evosearch.evaluation import TrainingSettings
 from evosearch.search import RandomSearchSettings
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -47,7 +48,8 @@ def test_a_shipped_configuration_obeys_the_schema_it_names(path):
 def test_the_papers_protocol_is_the_defaults_written_out():
     config = load_config(CONFIGS / "covid_ct.yaml")
     data = CovidCtSettings(root="covid-ct", image_size=224, channels=3, beside=str(CONFIGS))
-    assert config == RunConfig("covid_ct", data)
+    training = TrainingSettings(precision="fp32")  # ours is auto by default
+    assert config == RunConfig("covid_ct", data, training=training)
     written, _ = parse((CONFIGS / "covid_ct.yaml").read_text(encoding="utf-8"), str)
     for section in ("space", "strategy", "training", "workers", "final"):
         assert list(written[section]) == list(config_to_json(config)[section])

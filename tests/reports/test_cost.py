@@ -15,7 +15,7 @@ from evosearch.studies import ArmBudget
 
 IMAGE = ImageShape(1, 8, 8)
 SMALL, LARGE = (blueprint_of(parse(text), Problem(IMAGE, 2), 0.0) for text in ("C4 |", "C4 C8 | F16"))
-TRAINING = TrainingSettings(epochs=10, batch_size=16)
+TRAINING = TrainingSettings(epochs=10, batch_size=16, precision="fp32")
 
 
 def test_a_training_is_three_forward_passes_over_every_image_in_every_epoch():
@@ -122,3 +122,13 @@ def test_why_nothing_was_measured_is_told():
     lines = cost_lines(replace(cost, unmeasured="no worker was ready"))
     assert lines[-1] == "  not measured      no worker was ready"
     assert len(cost_lines(cost)) == len(lines) - 1
+
+
+def test_what_auto_means_is_said_to_be_decided_by_the_first_worker_and_what_it_would_be_here():
+    auto = estimate_cost([SMALL], 1, 100, replace(TRAINING, precision="auto"))
+    decides = "  precision         auto, which the first worker that joins decides"
+    assert f"{decides}: bf16 or fp32" in cost_lines(auto)
+    memory = {"host_memory": 1, "host_available": None, "device_memory": None, "device_available": None}
+    here = measured([(1.0, 0.0, 1.0, 0.0, 1.0)], {0: 1.0}, 1, 1, "bf16", **memory)
+    assert f"{decides}; on this machine it means bf16" in cost_lines(replace(auto, measured=here))
+    assert not [line for line in cost_lines(estimate_cost([SMALL], 1, 100, TRAINING)) if "precision" in line]

@@ -40,6 +40,7 @@ def test_as_json():
         "trainings": [],
         "message": "",
         "environment": {"device": "cpu"},
+        "precision": "fp32",
         "parent": None,
         "retrainings": [],
         "readings": [],

@@ -33,7 +33,7 @@ def make_plan(
     settings: EavlSettings = SETTINGS, space: SearchSpace = SMALL, seed: int = 0, name: str = "small"
 ) -> Plan:
     halving = halving_of(settings)
-    training = TrainingSettings(epochs=halving.epochs[-1] if halving else 1)
+    training = TrainingSettings(epochs=halving.epochs[-1] if halving else 1, precision="fp32")
     context = SearchContext(space, Problem(ImageShape(1, 8, 8), 2), training, seed)
     return Plan(name, settings.make(context), context, "data", halving=halving)
 

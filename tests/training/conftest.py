@@ -56,7 +56,7 @@ def ask() -> Ask:
         weights: str | None = None,
         **settings: object,
     ) -> TrainingTask:
-        base = TrainingSettings(epochs=3, batch_size=4, learning_rate=1e-2)
+        base = TrainingSettings(epochs=3, batch_size=4, learning_rate=1e-2, precision="fp32")
         return TrainingTask(parse_network(text), replace(base, **settings), data_key, seed, weights)
 
     return made

@@ -25,6 +25,8 @@ def test_settings_decide_threads_and_kernels() -> None:
         assert state() == (2, True, False, False, True, False, False, "highest")
     with numerics(TrainingSettings(deterministic=False)):
         assert state() == (1, False, False, False, False, False, False, "highest")
+    with numerics(TrainingSettings(precision="tf32")):
+        assert state() == (1, True, False, False, True, False, True, "high")
 
 
 def fails() -> None:

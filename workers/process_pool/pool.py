@@ -176,6 +176,11 @@ class ProcessPool:
         where = f"it was at {stack.place}" if stack else "it did not answer when asked where it was"
         self._news += self._bury(process, f"{message}; {where}", kind)
 
+    def dismiss(self, worker: Worker) -> None:
+        """End the process, and give its slot up."""
+        if process := self._processes.get(worker.name):
+            self._replace(process, STARTS + 1)
+
     def exclude(self, node: str) -> None:
         """Dismiss the idle processes if `node` is this machine; once the others have ended their tasks none is left."""
         if node != self._node:
@@ -221,9 +226,11 @@ class ProcessPool:
         match message:
             case Broken(reason):
                 return self._bury(process, reason)
-            case Ready(memory, processor):
+            case Ready(memory, processor, precisions):
                 process.ready = True
-                process.worker = replace(process.worker, memory=memory, processor=processor)
+                process.worker = replace(
+                    process.worker, memory=memory, processor=processor, precisions=precisions
+                )
                 return [WorkerJoined(process.worker)]
             case Pulse(curve):
                 return [WorkerProgressed(process.worker, curve)]

@@ -14,10 +14,10 @@ from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from typing import TypeAlias
 
-from evosearch.evaluation import EpochRecord, Task
+from evosearch.evaluation import EpochRecord, Precision, Task
 from workers.allocator import give_back
 from workers.worker.classify import describe
-from workers.worker.recycling import capacity, processor_of
+from workers.worker.recycling import capacity, precisions_of, processor_of
 from workers.worker.service import Broken, Reply, Service
 
 PULSE_SECONDS = 1.0
@@ -31,6 +31,8 @@ class Ready:
     memory: int | None
     """Bytes of its GPU; None for a CPU."""
     processor: str = ""
+    """As in `Worker`."""
+    precisions: tuple[Precision, ...] | None = None
     """As in `Worker`."""
 
 
@@ -74,7 +76,7 @@ def main(channel_number: int, payload_number: int, device: str) -> None:
     try:
         service = _make_service(payload_number, device)
         give_back()  # what the data took that the evaluator does not keep
-        ready = Ready(capacity(device), processor_of(device))
+        ready = Ready(capacity(device), processor_of(device), precisions_of(device))
     except Exception as error:
         line.send(Broken(describe(error)))
         return

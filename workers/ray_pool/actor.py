@@ -9,13 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from evosearch.data import SearchData
-from evosearch.evaluation import EpochRecord, Evaluator, Task
+from evosearch.evaluation import EpochRecord, Evaluator, Precision, Task
 from workers.allocator import allocator_environment, c_library, give_back
 from workers.ray_pool.environment import without_added
 from workers.slots import thread_environment
 from workers.worker.classify import describe
 from workers.worker.preflight import Introduction, Reach, introduce
-from workers.worker.recycling import capacity, processor_of
+from workers.worker.recycling import capacity, precisions_of, processor_of
 from workers.worker.service import Broken, Reply, Service, Upkeep
 
 WATCH = "watch"
@@ -33,6 +33,8 @@ class Ready:
     memory: int | None
     """Bytes of its device; None for a CPU."""
     processor: str = ""
+    """As in `Worker`."""
+    precisions: tuple[Precision, ...] | None = None
     """As in `Worker`."""
 
 
@@ -90,7 +92,7 @@ class WorkerActor:
         try:
             self._service = Service(self._factory(self._data, device), self._upkeep)
             give_back()  # what the evaluator needed only to begin
-            return Ready(capacity(device), processor_of(device))
+            return Ready(capacity(device), processor_of(device), precisions_of(device))
         except Exception as error:
             return Broken(describe(error))
 

@@ -173,6 +173,11 @@ class RayPool:
         where = f"it was at {position.place}" if position else "it did not answer when asked where it was"
         self._news += self._running.bury(handle, kind, f"{message}; {where}")
 
+    def dismiss(self, worker: Worker) -> None:
+        """Kill the actor, and order one less on its node."""
+        if handle := self._find(worker):
+            self._running.dismiss(handle)
+
     def exclude(self, node: str) -> None:
         """Dismiss the idle actors of the node at the next `poll`, and order none there any more."""
         if self._supervisor:
@@ -292,7 +297,9 @@ class RayPool:
 
     def _join(self, handle: ActorHandle, ready: Ready) -> WorkerJoined:
         named = name_worker(self._running.name(handle), handle.device, next(self._serials))
-        handle.worker = replace(named, memory=ready.memory, processor=ready.processor)
+        handle.worker = replace(
+            named, memory=ready.memory, processor=ready.processor, precisions=ready.precisions
+        )
         self._running.prove(handle)
         return WorkerJoined(handle.worker)
 

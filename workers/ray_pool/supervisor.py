@@ -86,6 +86,13 @@ class ActorSupervisor:
         self.refill(handle.node, handle.attempt, leads=handle.leads)
         return False
 
+    def dismiss(self, handle: ActorHandle) -> None:
+        """End an actor that is of no use to this search, and order one less on its node from now on."""
+        self.end(handle)
+        self._caps[handle.node] = max(0, self._wanted.get(handle.node, 0) - 1)
+        self._plan()
+        self._stale = True
+
     def refuse(self, handle: ActorHandle, problem: Problem) -> list[PoolEvent]:
         """Order nothing any more, or for a while, on the node of an actor, which cannot run this search.
 

@@ -9,7 +9,9 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
+from evosearch.evaluation import Precision
 from workers.allocator import give_back
 
 PAGES = Path("/proc/self/statm")
@@ -59,6 +61,32 @@ def processor_of(device: str) -> str:
     if device != "cpu":
         return str(torch.cuda.get_device_name(device))
     return f"{_cpu_model()} with {torch.backends.cpu.get_cpu_capability()}"
+
+
+def precisions_of(device: str) -> tuple[Precision, ...] | None:
+    """For which precisions the processor of an evaluator for `device`, "cpu" or "cuda:0", has instructions of its own; None where
+    torch was not needed.
+    """
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return None
+    if device == "cpu":
+        return ("fp32", "bf16") if _cpu_has_bf16(torch) else ("fp32",)
+    if torch.version.hip:  # numbered otherwise; tf32 is of NVIDIA's
+        return ("fp32", "bf16") if torch.cuda.is_bf16_supported(including_emulation=False) else ("fp32",)
+    return ("fp32", "tf32", "bf16") if torch.cuda.get_device_capability(device) >= (8, 0) else ("fp32",)
+
+
+def _cpu_has_bf16(torch: ModuleType, file: Path = Path("/proc/cpuinfo")) -> bool:
+    """As PyTorch says from some version on; before, as Linux says."""
+    if hasattr(torch.cpu, "get_capabilities"):
+        can = torch.cpu.get_capabilities()
+        return bool(can.get("avx512_bf16") or can.get("amx_bf16"))
+    try:
+        flags = set(file.read_text(errors="replace").split())
+    except OSError:
+        return False
+    return not flags.isdisjoint({"avx512_bf16", "amx_bf16"})
 
 
 def _cpu_model(file: Path = Path("/proc/cpuinfo")) -> str:

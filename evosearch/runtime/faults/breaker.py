@@ -37,7 +37,7 @@ def with_pool(fleet: Fleet, event: PoolEvent, task: TaskName | None) -> Fleet:
                 return fleet
             return replace(fleet, workers=having(fleet.workers, worker.name, worker))
         case TaskDone(worker, _, result, leaves):
-            gone = leaves or worker.node in fleet.excluded
+            gone = leaves or worker.node in fleet.excluded or worker.name in fleet.turned_away
             if not isinstance(result, Failure) and task is not None:
                 fleet = replace(
                     fleet, losses=without(fleet.losses, worker.node), shunned=without(fleet.shunned, task)

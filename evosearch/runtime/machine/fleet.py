@@ -10,7 +10,7 @@ from evosearch.runtime.machine.fold import DriverState
 from evosearch.runtime.machine.plan import Plan
 from evosearch.runtime.pool import Worker
 from evosearch.runtime.scheduling.survey import Survey
-from evosearch.storage import Event
+from evosearch.storage import Event, PrecisionResolved
 
 TaskName: TypeAlias = tuple[str, TrialId]
 """A search of the fleet, and a trial of it."""
@@ -26,6 +26,8 @@ class Member:
     """Its driver's state."""
     term: int = 0
     """Of its driver, for what attempts leave behind."""
+    told: PrecisionResolved | None = None
+    """What `auto` means for it where its own journal does not say so yet: as another search of its group has it."""
     asked_early: tuple[int, int] | None = None
     """The generation, and how many trials were asked for by then, when its strategy was last asked for early ones: until these
     change, it has no others.
@@ -56,6 +58,8 @@ class Fleet:
     """Of each node."""
     excluded: frozenset[str] = frozenset()
     """Nodes that get no more work."""
+    turned_away: frozenset[str] = frozenset()
+    """Names of workers that get no more work since they lack the instructions for what is trained."""
     shunned: Mapping[TaskName, tuple[str, ...]] = field(default_factory=dict)
     """Devices on which a task, as (search, trial), lost its worker: once for each process that died
     there, twice where it was the machine's fault.
@@ -66,7 +70,8 @@ class Fleet:
     @classmethod
     def of(cls, *members: Member) -> "Fleet":
         """A fleet without workers yet."""
-        return cls({member.plan.name: member for member in members})
+        known = (replace(one, plan=one.plan.at(one.state.precision)) for one in members)
+        return cls({member.plan.name: member for member in known})
 
     @property
     def halted(self) -> bool:
@@ -99,7 +104,8 @@ class Fleet:
         """This fleet with another state of the search `name`, to which `facts` led."""
         if facts:
             self.survey.note(name, self.members[name].state, state, facts)
-        return self._with_member(name, replace(self.members[name], state=state))
+        plan = self.members[name].plan.at(state.precision)
+        return self._with_member(name, replace(self.members[name], plan=plan, state=state))
 
     def having_asked_early(self, name: str, asked: tuple[int, int]) -> "Fleet":
         """This fleet when the search `name` was asked for early trials, as in `Member`."""

@@ -12,6 +12,7 @@ from evosearch.evaluation import (
     Losses,
     Measured,
     Outcome,
+    Precision,
     Success,
     Trial,
     TrialId,
@@ -19,6 +20,7 @@ from evosearch.evaluation import (
 from evosearch.genome import Operation
 from evosearch.runtime.frozen import having, without
 from evosearch.runtime.machine.plan import Plan, Size
+from evosearch.runtime.pool import Worker
 from evosearch.runtime.scheduling.costs import Timings
 from evosearch.search import SearchProgress
 from evosearch.storage import (
@@ -32,6 +34,7 @@ from evosearch.storage import (
     Finished,
     GenerationStarted,
     Interrupted,
+    PrecisionResolved,
     ProcessorSeen,
     Recalled,
     Reopened,
@@ -134,6 +137,25 @@ class DriverState:
     """Kinds that workers were seen to compute on, in order."""
     barren: bool = False
     """All of the first generation diverged."""
+    wanted: frozenset[str] = frozenset()
+    """The precisions, or `auto`, that trials were born with."""
+    precision: PrecisionResolved | None = None
+    """What `auto` means; None: nobody has decided."""
+
+    @property
+    def undecided(self) -> bool:
+        """Whether a trial says `auto`, and nobody knows yet what that means."""
+        return self.precision is None and "auto" in self.wanted
+
+    def refuses(self, worker: Worker) -> Precision | None:
+        """The precision that some of its trials need and the device of `worker` has no instructions for; None: it suits. What is
+        named bf16, and not decided so, is computed anywhere.
+        """
+        needed: list[Precision] = ["tf32"] if "tf32" in self.wanted else []
+        if "auto" in self.wanted and self.precision is not None and self.precision.precision != "fp32":
+            needed.append(self.precision.precision)
+        has = worker.precisions
+        return next((one for one in needed if has is not None and one not in has), None)
 
     @classmethod
     def start(cls, plan: Plan) -> "DriverState":
@@ -155,6 +177,7 @@ def replay(plan: Plan, facts: Iterable[Event]) -> DriverState:
     state = DriverState.start(plan)
     for fact in facts:
         state = evolve(plan, state, fact)
+        plan = plan.at(state.precision)
     return _proved(plan, state)
 
 
@@ -173,6 +196,7 @@ def bred_again(plan: Plan, facts: Iterable[Event]) -> Mapping[int, tuple[Operati
                 asked = plan.strategy.ask(state.search, early=True)
                 found |= {trial.candidate.number: trial.candidate.operations for trial in asked}
         state = evolve(plan, state, fact)
+        plan = plan.at(state.precision)
         if isinstance(
             fact, GenerationStarted
         ):  # the first version passed over generations that were trained early
@@ -190,6 +214,7 @@ def evolve(plan: Plan, state: DriverState, fact: Event) -> DriverState:
     `Completed` may come twice: a driver that was about to take the search from one that was just ending it finds
     nothing to do, and says so again. The second one changes nothing.
     """
+    plan = plan.at(state.precision)
     match fact:
         case Born() | Dispatched() | Finished() | Recalled() | Failed():
             return _with_trial(plan, state, fact)
@@ -211,6 +236,8 @@ def evolve(plan: Plan, state: DriverState, fact: Event) -> DriverState:
             return replace(state, rules=rules)
         case ProcessorSeen(_, processor):
             return replace(state, processors=(*state.processors, processor))
+        case PrecisionResolved():
+            return _decided(plan.at(fact), state, fact)
         case Extended():
             return state
     assert_never(fact)
@@ -301,7 +328,14 @@ def _born(plan: Plan, state: DriverState, trial: Trial) -> DriverState:
         alike=having(state.alike, one.key, (*state.alike.get(one.key, ()), trial.id)),
         known=state.known | {trial.id} if one.key in state.remembered else state.known,
         unproved=True,
+        wanted=state.wanted | {(trial.settings or plan.context.training).precision},
     )
+
+
+def _decided(plan: Plan, state: DriverState, fact: PrecisionResolved) -> DriverState:
+    """The state once it is known what `auto` means, which belongs to the keys of the trials that say so."""
+    open_ = {trial: replace(one, key=plan.key(one.trial)) for trial, one in state.open.items()}
+    return indexed(replace(state, precision=fact, open=open_))
 
 
 def indexed(state: DriverState) -> DriverState:

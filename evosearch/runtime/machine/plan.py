@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, assert_never
 
 from evosearch.blueprint import NetworkSize, Problem, size_of, training_memory
@@ -14,6 +14,7 @@ from evosearch.evaluation import (
     Masks,
     MasksTask,
     Measure,
+    Precision,
     Prediction,
     PredictionTask,
     Rung,
@@ -29,6 +30,7 @@ from evosearch.evaluation import (
 from evosearch.genome import Chromosome, Pretrained, weights_of
 from evosearch.runtime.scheduling.costs import Work, work_of
 from evosearch.search import AnyStrategy, Halving, OverFeatures, SearchContext, rung_before
+from evosearch.storage import PrecisionResolved
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +137,14 @@ class Plan:
     """Where kept features are, the same for all searches of a group: a folder, or the URL of an artifact store."""
     halving: Halving | None = None
     """At which epochs its trainings wait for each other; None: they go to their end."""
+    precision: Precision | None = None
+    """What `auto` means where settings say it; None: nobody has decided."""
+
+    def at(self, decided: PrecisionResolved | None) -> "Plan":
+        """The plan once it is known what `auto` means."""
+        if decided is None or decided.precision == self.precision:
+            return self
+        return replace(self, precision=decided.precision)
 
     @property
     def problem(self) -> Problem:
@@ -144,11 +154,11 @@ class Plan:
     @property
     def training(self) -> TrainingSettings:
         """How trials are trained that say nothing of it."""
-        return self.context.training
+        return self.context.training.at(self.precision)
 
     def settings(self, trial: Trial) -> TrainingSettings:
         """How `trial` is trained."""
-        return trial.settings or self.training
+        return (trial.settings or self.context.training).at(self.precision)
 
     def seed(self, trial: Trial) -> int:
         """Of the evaluation; it depends on what is trained, not on its number. Of masks it is that of the features which they are

@@ -5,12 +5,13 @@ same fold that a replay uses; what then becomes possible (a new generation, a re
 once. Commands are to be executed in order: a fact is durable before anything that rests on it happens.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from evosearch.evaluation import Task, TrialId
+from evosearch.evaluation import Precision, Task, TrialId
 from evosearch.runtime.faults.breaker import LOSSES, closed, node_to_close, with_pool
+from evosearch.runtime.frozen import without
 from evosearch.runtime.machine.consequences import (
     consequences,
     early_births,
@@ -28,9 +29,10 @@ from evosearch.runtime.pool import (
     WorkerJoined,
     WorkerLeft,
     WorkerProgressed,
+    auto_on,
 )
 from evosearch.runtime.scheduling.order import assignments, readings
-from evosearch.storage import Dispatched, Event, Interrupted, ProcessorSeen
+from evosearch.storage import Dispatched, Event, Interrupted, PrecisionResolved, ProcessorSeen
 
 
 @dataclass(frozen=True)
@@ -82,8 +84,18 @@ class Exclude:
     """Why, for a person."""
 
 
+@dataclass(frozen=True)
+class TurnAway:
+    """Let a worker go that cannot do what is asked, and start no other in its place."""
+
+    worker: Worker
+    """Which one; it is idle."""
+    message: str
+    """Why, for a person."""
+
+
 DriverEvent: TypeAlias = Begun | StopAsked | PoolEvent
-Command: TypeAlias = Record | Assign | Exclude
+Command: TypeAlias = Record | Assign | Exclude | TurnAway
 
 
 def step(fleet: Fleet, *events: DriverEvent) -> tuple[Fleet, tuple[Command, ...]]:
@@ -98,9 +110,11 @@ def step(fleet: Fleet, *events: DriverEvent) -> tuple[Fleet, tuple[Command, ...]
     for event in events:
         turn.take(event)
     turn.close_node()
+    turn.decide_precision()
     turn.assign()
     if turn.workers_idle:  # a generation drains: its successor's immigrants fill the gap
         turn.bear_early()
+        turn.decide_precision()
         turn.assign()
     return turn.fleet, turn.commands()
 
@@ -112,7 +126,10 @@ class _Turn:
         self.fleet = fleet
         self._facts: dict[str, list[Event]] = {}
         self._assigned: list[Assign] = []
-        self._excluded: list[Exclude] = []
+        self._excluded: list[Exclude | TurnAway] = []
+        self._joined: list[Worker] = []
+        """Who has, and was not asked yet whether it can do what is trained."""
+        self._needed = self._precisions()
 
     def take(self, event: DriverEvent) -> None:
         """Turn `event` into facts of the searches it concerns, and these into what follows from them; then let the fleet
@@ -131,9 +148,7 @@ class _Turn:
                 self.fleet = with_pool(self.fleet, event, task)
             case WorkerJoined(worker):
                 self.fleet = with_pool(self.fleet, event, None)
-                for name, member in self._going_on():
-                    if worker.processor and worker.processor not in member.state.processors:
-                        self._add(name, [ProcessorSeen(worker.name, worker.processor)])
+                self._joined.append(worker)
             case WorkerProgressed() | PoolChanged():
                 self.fleet = with_pool(self.fleet, event, None)
 
@@ -145,6 +160,58 @@ class _Turn:
                 f"{node} lost workers {LOSSES} times and finished nothing in between; it gets no more work"
             )
             self._excluded.append(Exclude(node, message))
+
+    def decide_precision(self) -> None:
+        """Before anything is given out, let it be known what `auto` means: what another search of the same group has, in this
+        fleet or beside it; else what the first worker can do. Then turn away who cannot do what is trained.
+        """
+        undecided = [(name, member) for name, member in self._going_on() if member.state.undecided]
+        for name, member in undecided:
+            if (decided := member.told or self._decided or self._by_first_worker()) is not None:
+                self._add(name, [decided])
+        needed = self._precisions()
+        asked = self._joined if needed == self._needed else self.fleet.workers.values()
+        for worker in tuple(asked):
+            if worker.name in self.fleet.workers and worker.name not in self.fleet.turned_away:
+                self._turn_away_unless_able(worker)
+        for worker in self._joined:
+            if worker.name in self.fleet.workers:
+                self._see_processor(worker)
+        self._joined, self._needed = [], needed
+
+    def _see_processor(self, worker: Worker) -> None:
+        for name, member in self._going_on():
+            if worker.processor and worker.processor not in member.state.processors:
+                self._add(name, [ProcessorSeen(worker.name, worker.processor)])
+
+    @property
+    def _decided(self) -> PrecisionResolved | None:
+        """As a search of this fleet has it."""
+        known = (one.state.precision or one.told for one in self.fleet.members.values())
+        found = next((one for one in known if one is not None), None)
+        return None if found is None else replace(found, worker="")
+
+    def _by_first_worker(self) -> PrecisionResolved | None:
+        worker = next(iter(self.fleet.workers.values()), None)
+        if worker is None:
+            return None
+        return PrecisionResolved(auto_on(worker), worker.processor, worker.name)
+
+    def _precisions(self) -> tuple[tuple[str, Set[str], PrecisionResolved | None], ...]:
+        """All that decides which workers suit this fleet."""
+        return tuple((name, one.state.wanted, one.state.precision) for name, one in self._going_on())
+
+    def _turn_away_unless_able(self, worker: Worker) -> None:
+        refused = ((one, one.state.refuses(worker)) for _, one in self._going_on())
+        member, lacking = next(((one, found) for one, found in refused if found is not None), (None, None))
+        if member is None or lacking is None:
+            return
+        busy = self.fleet.task_of(worker) is not None  # it may end what it has
+        left = self.fleet.workers if busy else without(self.fleet.workers, worker.name)
+        turned_away = self.fleet.turned_away | {worker.name}
+        self.fleet = replace(self.fleet, workers=left, turned_away=turned_away)
+        if not busy:
+            self._excluded.append(TurnAway(worker, _lacks(worker, lacking, member)))
 
     @property
     def workers_idle(self) -> bool:
@@ -215,3 +282,18 @@ class _Turn:
             state = evolve(member.plan, state, fact)
         self._facts.setdefault(name, []).extend(added)
         self.fleet = self.fleet.with_state(name, state, added)
+
+
+def _lacks(worker: Worker, precision: Precision, member: Member) -> str:
+    """Why a worker is turned away, and what to do about it."""
+    what, decided = worker.processor or worker.device, member.state.precision
+    if decided is None or decided.precision != precision:
+        return (
+            f"{worker.name} is turned away: {what} has no {precision}, which training.precision of {member.plan.name!r} names; "
+            "use GPUs that have it (compute capability 8.0 on), or begin another search with training.precision: fp32"
+        )
+    return (
+        f"{worker.name} is turned away: {what} has no instructions for {precision}, which auto as training.precision means for "
+        f"{member.plan.name!r}{f' since it began on {decided.processor}' if decided.processor else ''}; go on where there are some, "
+        "or begin another search with training.precision: fp32"
+    )

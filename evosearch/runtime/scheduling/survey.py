@@ -25,6 +25,7 @@ from evosearch.storage import (
     Finished,
     GenerationStarted,
     Interrupted,
+    PrecisionResolved,
     ProcessorSeen,
     Recalled,
     Reopened,
@@ -103,6 +104,7 @@ class Survey:
         if before is None:
             return _Change(state, set(state.open), set(state.running))
         turned = (before.progress.generation, before.halted) != (state.progress.generation, state.halted)
+        turned |= before.precision is not state.precision  # it belongs to the keys
         if turned or change is None or change.state is not state:
             return _Change(state, {*before.open, *state.open}, {*before.running, *state.running})
         return change
@@ -123,14 +125,16 @@ class Survey:
         opened = (
             states.open[trial] for trial in concerned for states in (before, state) if trial in states.open
         )
-        for key in {one.key for one in opened}:
+        keys, waiting = {one.key for one in opened}, self._waiting.setdefault(search, {})
+        for key in keys:  # all before any: a trial may have another key than before
+            if (former := waiting.pop(key, None)) is not None:
+                self.backlog.discard(search, former)
+        for key in keys:
             self._queue_first(search, state, key)
 
     def _queue_first(self, search: str, state: DriverState, key: str) -> None:
         """Of equal trials only the lowest number waits to be trained; the others wait for its fitness."""
-        waiting, training = self._waiting.setdefault(search, {}), self._training[search]
-        if (former := waiting.pop(key, None)) is not None:
-            self.backlog.discard(search, former)
+        waiting, training = self._waiting[search], self._training[search]
         alike = () if state.halted else state.alike.get(key, ())
         if not alike or not training.isdisjoint(alike):
             return
@@ -156,7 +160,7 @@ def _concerned(fact: Event) -> tuple[tuple[TrialId, ...], tuple[str, ...]]:
             return (), (fact.worker,) if fact.worker else ()
         case GenerationStarted() | VerdictReached() | Stopped() | Completed() | Interrupted():
             return (), ()
-        case DriverStarted() | SearchCreated() | ProcessorSeen() | Extended():
+        case DriverStarted() | SearchCreated() | ProcessorSeen() | PrecisionResolved() | Extended():
             return (), ()
     assert_never(fact)
 

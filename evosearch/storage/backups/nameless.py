@@ -104,6 +104,7 @@ class Nameless:
             "configuration": configuration,
         },
         "ProcessorSeen": {"worker": worker},
+        "PrecisionResolved": {"worker": worker},
         "Dispatched": {"worker": worker},
         "Finished": {"worker": worker, "node": host},
         "Failed": {"worker": worker, "failure": _failure},

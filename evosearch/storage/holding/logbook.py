@@ -22,6 +22,7 @@ from evosearch.storage.journal.events import (
     Finished,
     GenerationStarted,
     Interrupted,
+    PrecisionResolved,
     ProcessorSeen,
     Recalled,
     Reopened,
@@ -53,7 +54,9 @@ def _moment(fact: Event) -> Literal["end", "reading", "turn"] | None:
             return "turn"
         case Born() | Dispatched() | Finished() | Recalled() | Failed() | Reopened() | TestReadingFailed():
             return None
-        case SearchCreated() | DriverStarted() | ProcessorSeen() | Extended() | VerdictReached():
+        case SearchCreated() | DriverStarted() | ProcessorSeen() | PrecisionResolved():
+            return None
+        case Extended() | VerdictReached():
             return None
     assert_never(fact)
 

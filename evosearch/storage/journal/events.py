@@ -11,7 +11,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, TypeAlias
 
-from evosearch.evaluation import Candidate, Failure, Measure, Measured, TrainingSettings, Trial, TrialId
+from evosearch.evaluation import (
+    Candidate,
+    Failure,
+    Measure,
+    Measured,
+    Precision,
+    TrainingSettings,
+    Trial,
+    TrialId,
+)
 
 
 @dataclass(frozen=True)
@@ -46,6 +55,23 @@ class ProcessorSeen:
     """The worker's name."""
     processor: str
     """A CPU's model with the instruction set that is used of it, or a GPU's model; either changes bits."""
+
+
+@dataclass(frozen=True)
+class PrecisionResolved:
+    """What `auto` as `training.precision` means from here on; written once, before the first dispatch.
+
+    Journals before schema 6 hold none: their searches never said auto.
+    """
+
+    KIND: ClassVar = "PrecisionResolved"
+
+    precision: Precision
+    """By what the device of the first worker can do."""
+    processor: str = ""
+    """Of that worker, as in `ProcessorSeen`; empty where it did not say."""
+    worker: str = ""
+    """Its name; empty where another search decided: one of the same group, or the one whose best is trained again."""
 
 
 @dataclass(frozen=True)
@@ -364,6 +390,7 @@ Event: TypeAlias = (
     SearchCreated
     | DriverStarted
     | ProcessorSeen
+    | PrecisionResolved
     | Born
     | GenerationStarted
     | VerdictReached

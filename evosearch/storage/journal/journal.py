@@ -6,10 +6,10 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Self
 
-from sqlalchemy import Connection, Row, bindparam, case, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, case, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from evosearch.errors import JournalError, SearchConflictError, StaleTermError
+from evosearch.errors import HeldError, JournalError, SearchConflictError, StaleTermError
 from evosearch.storage.backups.rescue import Written
 from evosearch.storage.holding.locks import Locks
 from evosearch.storage.journal import readers
@@ -19,6 +19,7 @@ from evosearch.storage.journal.database import Database
 from evosearch.storage.journal.events import (
     DriverStarted,
     Event,
+    PrecisionResolved,
     ProcessorSeen,
     Recorded,
     SearchCreated,
@@ -37,7 +38,7 @@ from evosearch.storage.journal.rows import (
 )
 from evosearch.storage.journal.tables import drivers, events, meta, searches
 from evosearch.storage.journal.upgrade import Check, event_page, pages, rebuild, schema_of
-from evosearch.storage.names import MOST, MOST_OF_RETRAINING, check_name
+from evosearch.storage.names import MOST, MOST_OF_RETRAINING, check_name, group_of
 
 TICK = 0.001
 """Seconds by which a heartbeat is later than the last at least: who watches it compares nothing else."""
@@ -140,9 +141,14 @@ class Journal:
 
         Raises:
             StaleTermError: a newer driver has taken the search over; nothing is written.
+            HeldError: the facts say otherwise what precision `auto` means than another search of the same group does, whose
+                driver was faster; nothing is written.
             TypeError: a fact holds something that JSON cannot give back; nothing is written.
         """
         with self._writing(fenced=True, briefly=True) as connection:
+            for fact in facts:
+                if isinstance(fact, PrecisionResolved):
+                    _check_agreed(connection, group_of(name), fact)
             return _add(connection, self._fenced(connection, name, term), term, facts, at)
 
     def beat(self, name: str, term: int, at: float) -> None:
@@ -414,6 +420,18 @@ class Journal:
                 f"search {name!r} was taken over by a newer driver (term {row.term} > {term}); this one stops"
             )
         return EventPosition(row.id, row.sequence)
+
+
+def _check_agreed(connection: Connection, group: str, fact: PrecisionResolved) -> None:
+    """See that all searches of a group compute alike; locked, since two drivers may each hold some of them."""
+    own = or_(searches.c.name == group, searches.c.name.startswith(f"{group}/", autoescape=True))
+    query = select(searches.c.precision).where(own).order_by(searches.c.id).with_for_update()
+    for precision in connection.scalars(query).all():
+        if precision not in (None, fact.precision):
+            raise HeldError(
+                f"another driver has just found that auto as training.precision means {precision} for all searches of {group!r}; "
+                "run the same command again"
+            )
 
 
 def _add(connection: Connection, end: EventPosition, term: int, facts: Sequence[Event], at: float) -> int:

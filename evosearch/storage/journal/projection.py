@@ -37,6 +37,7 @@ from evosearch.storage.journal.events import (
     Finished,
     GenerationStarted,
     Interrupted,
+    PrecisionResolved,
     ProcessorSeen,
     Recalled,
     Reopened,
@@ -107,6 +108,8 @@ def project(event: Event, place: EventPosition) -> Statements:
             return [(_search(place).values(state="done", message=""), {})]
         case ProcessorSeen():
             return []
+        case PrecisionResolved(precision, processor):
+            return [(_search(place).values(precision=precision, precision_of=processor), {})]
         case Born() | Dispatched() | Finished() | Recalled() | Failed() | Reopened():
             return _of_trials(event, place)
         case TestReadingBegun() | TestRead() | TestReadingFailed():

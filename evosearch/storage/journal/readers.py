@@ -6,12 +6,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from math import isfinite
 from statistics import fmean
-from typing import Any
+from typing import Any, cast, get_args
 
 import numpy as np
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select
 
-from evosearch.evaluation import Origin
+from evosearch.evaluation import Origin, Precision
 from evosearch.storage.journal.codec import shallow
 from evosearch.storage.journal.events import ProcessorSeen, TestRead
 from evosearch.storage.journal.rows import (
@@ -69,7 +69,15 @@ def _search_row(connection: Connection, row: Row[Any]) -> SearchRow:
         host=newest.host if newest else None,
         pid=newest.pid if newest else None,
         parent=row.parent,
+        precision=_precision(row.precision),
+        precision_of=row.precision_of or "",
     )
+
+
+def _precision(text: str | None) -> Precision | None:
+    if text is not None and text not in get_args(Precision):
+        raise ValueError(f"{text[:40]!r} is no precision")
+    return cast("Precision | None", text)
 
 
 def _object(text: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from evosearch.evaluation import EpochRecord, Origin, TrialId
+from evosearch.evaluation import EpochRecord, Origin, Precision, TrialId
 
 SearchStatus = Literal["running", "done", "interrupted", "failed"]
 EvaluationStatus = Literal["waiting", "running", "done", "failed"]
@@ -56,6 +56,10 @@ class SearchRow:
     """Evaluations that are done because an equal network was trained before."""
     at_rungs: int = 0
     """Evaluations that are done, and were trained to a rung before the last only."""
+    precision: Precision | None = None
+    """What `auto` means as its `training.precision`; None: that is not decided yet, or it never says auto."""
+    precision_of: str = ""
+    """The kind of processor by which it was decided, as in `PrecisionResolved`."""
 
     @property
     def trainings(self) -> int:

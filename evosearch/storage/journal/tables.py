@@ -26,7 +26,7 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-SCHEMA = 5
+SCHEMA = 6
 """Version of the tables and events; a journal of a higher one is refused, one of a lower one is upgraded by who writes to it."""
 
 metadata = MetaData()
@@ -72,6 +72,8 @@ searches = Table(
     Column("generations", Integer, nullable=False, default=1),
     Column("parent", _Words),  # the search whose best this one trains again
     Column("best", Integer),  # the candidate of the newest verdict; NULL: none was journaled
+    Column("precision", Text),  # what auto means; NULL: nobody has decided, or it never says auto
+    Column("precision_of", _Words),  # the kind of processor that decided
 )
 
 
@@ -209,6 +211,8 @@ READER_COLUMNS = tuple(
         "generations",
         "parent",
         "best",
+        "precision",
+        "precision_of",
     )
 )
 """Those of `searches` that a rebuild writes again; they need a `default`, or are nullable."""

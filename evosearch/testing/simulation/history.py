@@ -7,7 +7,7 @@ from random import Random
 from typing import Protocol, TypeVar, cast
 
 from evosearch.errors import InterruptedSearchError, JournalAwayError, StaleTermError, TooManyFailuresError
-from evosearch.evaluation import FailureKind
+from evosearch.evaluation import FailureKind, Precision
 from evosearch.runtime import (
     Checkpointing,
     DriverState,
@@ -31,6 +31,7 @@ from evosearch.storage import (
     Journal,
     JournalLogbook,
     LiveCurve,
+    PrecisionResolved,
     Recorded,
     Reopened,
     SearchCreated,
@@ -262,6 +263,22 @@ class History:
         """Whether a search still has the plague before it that stops it."""
         return self.most_stops(search) == 1 and not self.stops(search)
 
+    def decided(self, search: str) -> PrecisionResolved | None:
+        """What the journal of a search says that `auto` means."""
+        return next(
+            (event for event in self._backwards(search) if isinstance(event, PrecisionResolved)), None
+        )
+
+    def precision(self, search: str) -> Precision | None:
+        """The same."""
+        decided = self.decided(search)
+        return None if decided is None else decided.precision
+
+    def told(self) -> PrecisionResolved | None:
+        """As any of the searches has it."""
+        known = (self.decided(name) for name in self.names if self.recorded(name))
+        return next((one for one in known if one is not None), None)
+
     def most_stops(self, search: str) -> int:
         """How often it has to stop for its failures."""
         return int(self.scenario.plague != "none" and search in self.scenario.configuration.names)
@@ -367,7 +384,7 @@ class Driver:
         state = replay(plan, self._facts(name))
         if self._history.must_extend(name, total):
             logbook.append([Extended(total if plan.reader is None else 1)])
-        return Member(plan, state, self._terms[name])
+        return Member(plan, state, self._terms[name], self._history.told())
 
     def _checkpointing(self, name: str) -> Checkpointing:
         history = self._history

@@ -37,6 +37,11 @@ class Cluster:
         for place in range(machines.nodes):
             self._raise(place)
 
+    @staticmethod
+    def place_of(node: str) -> int:
+        """Which of the machines a node is, from 0, whatever it is called now."""
+        return int(node.removeprefix("n").partition("-")[0])
+
     @property
     def nodes(self) -> tuple[str, ...]:
         """Those that are up."""

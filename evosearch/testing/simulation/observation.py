@@ -22,6 +22,7 @@ from evosearch.storage import (
     Finished,
     GenerationStarted,
     Interrupted,
+    PrecisionResolved,
     ProcessorSeen,
     Recalled,
     Recorded,
@@ -176,6 +177,8 @@ class _Audit:
         self._ended = ""
         """What ended the newest driver."""
         self._completed = False
+        self._precision = ""
+        """What auto means."""
 
     def take(self, recorded: Recorded) -> Iterator[str]:
         """What `recorded` breaks."""
@@ -214,6 +217,10 @@ class _Audit:
                 self._verdict = best
             case Completed(best):
                 yield from self._complete(best)
+            case PrecisionResolved():
+                if self._precision or self._attempts:
+                    yield "comes after the first dispatch, or a second time"
+                self._precision = event.precision
             case SearchCreated() | DriverStarted() | ProcessorSeen():
                 pass
 

@@ -13,6 +13,7 @@ from evosearch.evaluation import (
     FeaturesTask,
     Losses,
     MasksTask,
+    Precision,
     PredictionTask,
     Result,
     Success,
@@ -69,6 +70,10 @@ class Fortune(Protocol):
         """Whether a search still has the plague before it that stops it."""
         ...
 
+    def precision(self, search: str) -> Precision | None:
+        """What the journal of a search says that `auto` means."""
+        ...
+
 
 @dataclass(frozen=True)
 class _Attempt:
@@ -120,8 +125,8 @@ class VirtualPool:
 
     @property
     def settled(self) -> bool:
-        """All workers of a node join at once."""
-        return True
+        """All workers of a node join at once, and a node that has gone comes back."""
+        return len(self._cluster.nodes) == self._scenario.machines.nodes
 
     @property
     def ordered(self) -> int:
@@ -142,6 +147,7 @@ class VirtualPool:
                 f"{worker.name} was given {ticket} and has {self._running[worker].ticket}"
             )
         if worker in self._alive:
+            self._check_precision(worker, ticket, task.settings.precision)
             self._begin(worker, ticket, task)
 
     def poll(self, timeout: float) -> Sequence[PoolEvent]:
@@ -154,6 +160,12 @@ class VirtualPool:
         """It leaves, another one takes its place, and it may come back with what it had all the same."""
         if worker in self._alive:
             self._give_up(worker, kind, message)
+
+    def dismiss(self, worker: Worker) -> None:
+        """It is gone; one that comes with its node again may join again."""
+        if worker in self._running:
+            raise BrokenPromiseError(f"{worker.name} is dismissed and has {self._running[worker].ticket}")
+        self._alive.pop(worker, None)
 
     def exclude(self, node: str) -> None:
         """No worker joins there any more, idle ones are gone, busy ones end their task."""
@@ -197,9 +209,20 @@ class VirtualPool:
         node = device.rpartition("/")[0]
         if node in self._excluded:
             return
-        worker = Worker(f"{node}-{next(self._serials)}", device, self._scenario.machines.memory)
+        machines = self._scenario.machines
+        lacks = Cluster.place_of(node) in machines.lacking
+        able: tuple[Precision, ...] = ("fp32",) if lacks else ("fp32", "bf16")
+        name = f"{node}-{next(self._serials)}"
+        worker = Worker(name, device, machines.memory, precisions=able)
         self._alive[worker] = 0
         self._news.append(WorkerJoined(worker))
+
+    def _check_precision(self, worker: Worker, ticket: Ticket, asked: str) -> None:
+        """All settings of these searches say auto: what that means is journaled before anything is given out."""
+        if asked != self._fortune.precision(ticket.search) or asked not in (worker.precisions or ()):
+            raise BrokenPromiseError(
+                f"{worker.name}, which can do {worker.precisions}, was given {ticket} in {asked}"
+            )
 
     def _begin(self, worker: Worker, ticket: Ticket, task: Task) -> None:
         reading = isinstance(task, PredictionTask)

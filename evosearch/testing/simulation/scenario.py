@@ -1,6 +1,6 @@
 """What a seed stands for: the searches, the machines they run on, and all that goes wrong."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Literal
 
@@ -18,7 +18,7 @@ class Machines:
     `own_devices`: whether each worker has one. `memory`: of each device, None on CPUs. `seconds`: mean of a training.
     `life`: mean time until a node goes away; None: never. `repair`: until it is back, or one in its place under a name of
     its own. `limits`: as a driver keeps them. `shared_disk`: whether all nodes have one. `checkpoint_minutes`: as
-    configured.
+    configured. `lacking`: which nodes, from 0, have no instructions for bf16; never all.
     """
 
     nodes: int = 1
@@ -33,6 +33,7 @@ class Machines:
     limits: TimeLimits = field(default_factory=TimeLimits)
     shared_disk: bool = True
     checkpoint_minutes: float | None = None
+    lacking: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,7 @@ class Scenario:
         configuration = Configuration.of(seed // SHARED)
         chance = Random(f"scenario {seed}")
         machines, troubles = _machines(chance), _troubles(chance)
+        machines = replace(machines, lacking=_lacking(Random(f"precisions {seed}"), machines.nodes))
         plague = chance.choices(PLAGUES, (20, 2, 0, 0) if configuration.grows else (20, 2, 1, 1))[0]
         totals = _rising(chance, configuration.settings.generations)
         repeats: tuple[int, ...] = chance.choices(((), (2,), (1, 2)), (4, 1, 1))[0]
@@ -124,6 +126,11 @@ def _machines(chance: Random) -> Machines:
         shared_disk=chance.random() < 0.5,
         checkpoint_minutes=chance.choice([None, chance.uniform(0.1, 0.7) * seconds / 60]),
     )
+
+
+def _lacking(chance: Random, nodes: int) -> frozenset[int]:
+    lacking = [node for node in range(nodes) if chance.random() < 0.4]
+    return frozenset(lacking if len(lacking) < nodes else ())
 
 
 def _troubles(chance: Random) -> Troubles:

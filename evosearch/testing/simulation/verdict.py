@@ -24,7 +24,9 @@ def complaints(seed: int, doubles: Doubles = REAL) -> tuple[str, ...]:
     except Exception as error:
         place = traceback.extract_tb(error.__traceback__)[-1]
         return (f"{type(error).__name__}: {error} ({place.filename}:{place.lineno})",)
-    return tuple(line for name in expected for line in _of(history, name, expected[name]))
+    lines = tuple(line for name in expected for line in _of(history, name, expected[name]))
+    decided = {history.precision(name) for name in history.names}
+    return (*lines, *([f"searches of one group compute in {decided}"] if len(decided) > 1 else []))
 
 
 def _of(history: History, search: str, expected: Observation) -> tuple[str, ...]:

@@ -40,7 +40,7 @@ def test_an_actor_whose_evaluator_cannot_be_made_says_why() -> None:
 def test_a_prepared_actor_evaluates_and_its_pulse_moves() -> None:
     actor = _actor()
     ready = actor.prepare("cpu")
-    assert ready == Ready(None, ready.processor)
+    assert ready == Ready(None, ready.processor, ready.precisions)
     before = actor.pulse().beats
     reply = actor.run(training_task())
     assert isinstance(reply, Done)
