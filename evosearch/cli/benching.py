@@ -61,6 +61,14 @@ GATES = Annotated[
     ),
 ]
 
+NOISE = Annotated[
+    str | None,
+    typer.Option(
+        "--noise",
+        metavar="POINTS",
+        help="Noise of each fitness, e.g. 0.5,1.5 percentage points: what are second looks worth?",
+    ),
+]
 RUNGS = Annotated[
     str | None,
     typer.Option(
@@ -104,15 +112,24 @@ def strategies(
     repeats: REPEATS = 300,
     budgets: BUDGETS = "50,200,810",
     seed: TABLE_SEED = 0,
+    noise: NOISE = None,
     as_json: JSON = False,
 ) -> None:
     """Our evolution beside others on a table of cells; a minute.
 
     What each cell reaches is known, so nothing is trained: mean regret over many repeats, in what is searched and in what it is
-    searched for.
+    searched for. With `--noise` our evolution alone, once and with `strategy.repeats` or `final.contenders`.
     """
+    from evosearch.bench.luck import measure_luck
     from evosearch.bench.strategies import Effort, measure_strategies
 
+    if noise is not None:
+        drawn = measure_luck(table, Effort(repeats, seed=seed), points_of("--noise", noise), tell)
+        if as_json:
+            print_json(drawn.to_json())
+        else:
+            say_lines(drawn.to_markdown())
+        return
     asked = numbers_of("--budgets", budgets, MOST_EVALUATIONS, "50,200,810")
     report = measure_strategies(table, Effort(repeats, tuple(sorted(set(asked))), seed), tell)
     if as_json:
@@ -186,6 +203,21 @@ def parse_slots(text: str) -> tuple[int, ...]:
         InputError: a part is no number from 1 to `MOST_SLOTS`.
     """
     return numbers_of("--slots", text, MOST_SLOTS, "2,8,32")
+
+
+def points_of(option: str, text: str) -> tuple[float, ...]:
+    """The percentage points that an option names, in its order.
+
+    Raises:
+        InputError: a part is no number.
+    """
+    parts = text.split(",")
+    for part in parts:
+        if not re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,6})?", part):
+            raise InputError(
+                f"{option} {text}: {part!r} is no number of percentage points; write for instance 0.5,1.5"
+            )
+    return tuple(map(float, parts))
 
 
 def numbers_of(option: str, text: str, most: int, example: str) -> tuple[int, ...]:

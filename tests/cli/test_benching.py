@@ -116,6 +116,8 @@ def test_strategies_print_tables_or_one_document(command, tmp_path):
         (("--table", "table.csv"), "--budgets 810: --table table.csv has 64 cells; ask for no more"),
         (("--table", "table.csv", "--repeats", "1"), "--repeats 1: it must be from 2 to 10,000"),
         (("--table", "table.csv", "--seed", "-1"), "'--seed'"),
+        (("--table", "table.csv", "--noise", "x"), "--noise x: 'x' is no number of percentage points; write"),
+        (("--table", "table.csv", "--noise", "0"), "--noise 0: it must be above 0 and at most 20"),
         ((), "Missing option '--table'"),
     ],
 )

@@ -279,7 +279,10 @@ FAULTS: Mapping[str, tuple[Plant, str]] = {
         (no_loss_of_a_worker_stops_a_search, "goes on and on"),
         (an_attempts_number_is_used_twice, "follows attempt"),
         (a_checkpoint_of_another_training_is_continued, "undisturbed"),
-        (a_rung_is_decided_before_all_have_come_to_it, "have not come to epoch|undisturbed"),
+        (
+            a_rung_is_decided_before_all_have_come_to_it,
+            "have not come to epoch|undisturbed|would breed another generation",
+        ),
         (what_was_dropped_at_a_rung_lives_on, "that were not trained to their end"),
         (losses_of_nodes_stop_a_search, "lost its worker 5 times"),
     )

@@ -1,0 +1,69 @@
+"""What a second look is worth, on a table of cells with noise."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from evosearch.bench.luck import ONCE, WAYS, Way, draw, looked, measure_luck
+from evosearch.bench.strategies import Effort
+from evosearch.errors import InputError
+from evosearch.search import EavlSettings
+from tests.bench.tables import CELLS, slope, written
+
+SMALL = EavlSettings(population=10, generations=3, elites=3, immigrants=3)
+
+
+def test_draws_have_the_noise_that_was_asked_for_and_each_training_its_own():
+    landscape = slope()
+    draws = [
+        draw(landscape, cell, 2.0, seed, repeat) - landscape.fitness[cell]
+        for cell in CELLS
+        for seed in range(10)
+        for repeat in range(3)
+    ]
+    assert np.std(draws) == pytest.approx(2.0, rel=0.1)
+    assert np.mean(draws) == pytest.approx(0.0, abs=0.2)
+    assert len(set(draws)) == len(draws)
+    assert draw(landscape, CELLS[0], 2.0, 1, 2) == draw(landscape, CELLS[0], 2.0, 1, 2)
+
+
+def test_equal_seeds_give_equal_figures_and_what_is_believed_is_held_against_the_table():
+    landscape = slope()
+    for way in (Way(), Way(repeats=2), Way(contenders=3)):
+        found = looked(landscape, SMALL, way, 5.0, 3)
+        assert found == looked(landscape, SMALL, way, 5.0, 3)
+        assert found[0] >= 0
+    quiet = looked(landscape, SMALL, Way(), 1e-9, 3)
+    assert quiet[2] == pytest.approx(0.0, abs=1e-6)
+
+
+def test_contenders_look_again_at_the_end_and_cost_so_many_trainings_more():
+    assert (Way().extra, Way(repeats=5).extra, Way(contenders=5).extra) == (0, 0, 15)
+    seeds = range(40)
+    once = np.mean([looked(slope(), SMALL, Way(), 15.0, seed)[2] for seed in seeds])
+    several = np.mean([looked(slope(), SMALL, Way(contenders=5), 15.0, seed)[2] for seed in seeds])
+    assert several < once / 2, "less is believed too high"
+
+
+def test_every_way_is_tried_on_every_data_set_with_every_noise(tmp_path, monkeypatch):
+    monkeypatch.setattr("evosearch.bench.luck.EavlSettings", lambda **_: SMALL)
+    told = []
+    report = measure_luck(written(tmp_path / "table.csv"), Effort(2, seed=1), (0.5, 1.5), told.append)
+    assert len(told) == len(report.seen) == 3 * 2
+    document = json.loads(json.dumps(report.to_json()))
+    assert {len(one["ways"]) for one in document["seen"]} == {len(WAYS)}
+    assert document["seen"][0]["ways"][ONCE]["less once"]["judge"] == {"mean": 0.0, "low": 0.0, "high": 0.0}
+    rows = [line for line in report.to_markdown().splitlines() if line.startswith("| ")]
+    assert len(rows) == 2 + 6 * len(WAYS)
+    assert {line.count("|") for line in rows} == {9}
+
+
+@pytest.mark.parametrize("noise", [0.0, 21.0])
+def test_noise_has_bounds(tmp_path, noise):
+    table = written(tmp_path / "table.csv")
+    with pytest.raises(
+        InputError, match=rf"^--noise {noise:g}: it must be above 0 and at most 20 percentage"
+    ):
+        measure_luck(table, replace(Effort(), repeats=2), (noise,), lambda _: None)
