@@ -81,7 +81,7 @@ def test_status_says_what_auto_means(home, auto, api):
     snapshots = [SearchSnapshot.of(home, home.find_search(name), "host", 0.0) for name in ("auto", "named")]
     assert [status_document(one)["precision"] for one in snapshots] == ["bf16", "tf32"]
     words = [auto_words(one.row) for one in snapshots]
-    assert words == ["bf16, which auto means by a new GPU", None]
+    assert words == ["bf16 (auto, by a new GPU)", None]
     undecided = replace(snapshots[0].row, precision=None, precision_of="")
     assert auto_words(undecided) == "auto, which the first worker that joins decides"
 

@@ -214,7 +214,8 @@ ASKED_FOR_ALONE = {
     "evosearch/listed.py prepared": {"FixedListSettings"},
     "evosearch/listed.py sized": {"FixedListSettings"},
     "evosearch/listed.py resolved": {"FixedListSettings"},
-    "evosearch/retraining.py _retraining": {"FixedListSettings"},
+    "evosearch/retraining.py _child": {"FixedListSettings"},
+    "evosearch/config/model.py RunConfig._against_contenders": {"FixedListSettings"},
     "evosearch/retraining.py _trained_by": {"FixedListSettings"},
     # a study that is about one kind of network or search, and refuses the others, or has nothing to say of them
     "evosearch/studies/settings.py BatchNormStudy.objections": {"Chromosome"},

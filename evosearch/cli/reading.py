@@ -126,10 +126,10 @@ def results(
         case _:
             width = terminal_width() if sys.stdout.isatty() else None
             say_table(results_table(rows, grouped=bool(members), width=width), width)
-            if members:
-                say(str(spread))
             for words in dict.fromkeys(filter(None, map(auto_words, searches))):
                 say(f"training.precision: {words}")
+            if members:
+                say(str(spread))
             _say_readings(readings)
 
 

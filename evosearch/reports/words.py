@@ -90,7 +90,7 @@ def auto_words(row: SearchRow) -> str | None:
         return None
     if row.precision is None:
         return "auto, which the first worker that joins decides"
-    return f"{row.precision}, which auto means{f' by {row.precision_of}' if row.precision_of else ''}"
+    return f"{row.precision} (auto{f', by {row.precision_of}' if row.precision_of else ''})"
 
 
 def ended(evaluations: int, recalled: int, failed: int) -> str:

@@ -273,9 +273,9 @@ class _Loop:
                         self._watchers.note(message)
 
     def _tell_precision(self, facts: Sequence[Event]) -> None:
-        """Say once what `auto` has come to mean."""
+        """Say once what `auto` has come to mean, where a worker of this fleet decided it."""
         for fact in facts:
-            if isinstance(fact, PrecisionResolved) and not self._precision_told:
+            if isinstance(fact, PrecisionResolved) and fact.worker and not self._precision_told:
                 self._precision_told = True
                 by = f", by what {fact.processor} can do" if fact.processor else ""
                 self._watchers.note(f"training.precision: auto means {fact.precision} from here on{by}")

@@ -7,8 +7,8 @@ from typing import Literal
 
 import numpy as np
 
-from evosearch.evaluation import Evaluator, Failure, FailureKind, Precision, Result, Task
-from evosearch.runtime.pool import PoolEvent, TaskDone, Ticket, Worker, WorkerJoined, WorkerLeft
+from evosearch.evaluation import Evaluator, Failure, FailureKind, Precision, Result, Task, Unwatched
+from evosearch.runtime.pool import PoolChanged, PoolEvent, TaskDone, Ticket, Worker, WorkerJoined, WorkerLeft
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,16 @@ class Script:
     precisions: tuple[tuple[Precision, ...] | None, ...] = (None,)
 
 
+class _Wear(Unwatched):
+    """A `Progress` that keeps `why` its process is to be replaced; empty: it need not."""
+
+    why = ""
+
+    def worn(self, why: str) -> None:
+        """Keep it; of several the first."""
+        self.why = self.why or why
+
+
 class ScriptedPool:
     """A `WorkerPool` whose tasks run within `poll`, one per call, so that a test sees every step.
 
@@ -52,6 +62,7 @@ class ScriptedPool:
         """With the number of tasks that each has ended."""
         self._running: dict[Worker, tuple[Ticket, Task]] = {}
         self._excluded: set[str] = set()
+        self._worn_out = 0
 
     @property
     def device(self) -> Literal["cpu", "cuda"]:
@@ -142,13 +153,18 @@ class ScriptedPool:
             return self._lose_node(worker.node)
         if loss := self._losses.get((ticket.number, ticket.attempt)):
             return self._lose(worker, loss)
+        wear = _Wear()
         try:
-            result = self._run(task)
+            result = self._run(task, wear)
         except SystemExit as error:
             return self._lose(worker, FailureKind.CRASHED, f"ended with exit status {error.code}")
         self._alive[worker] += 1
-        leaves = self._leaves(worker)
+        leaves = f"recycled: {wear.why}" if wear.why else self._leaves(worker)
         self._news.append(TaskDone(worker, ticket, result, leaves))
+        if wear.why:
+            self._worn_out += 1
+            taken = f"a fresh process takes its place ({self._worn_out} so far)"
+            self._news.append(PoolChanged(f"{worker.name}: {wear.why}; {taken}"))
         if leaves:
             self._replace(worker)
         return None
@@ -159,9 +175,9 @@ class ScriptedPool:
         ended = self._alive[worker]
         return f"recycled after {ended} evaluations" if ended == self._script.recycle_after else ""
 
-    def _run(self, task: Task) -> Result:
+    def _run(self, task: Task, wear: _Wear) -> Result:
         try:
-            return self._evaluator.handle(task)
+            return self._evaluator.handle(task, wear)
         except Exception as error:
             return Failure(FailureKind.ERROR, f"{type(error).__name__}: {error}")
 

@@ -36,7 +36,7 @@ def test_status_of_a_search_as_json_has_the_keys_that_scripts_rely_on(read_finis
     assert set(found) == {
         *("name", "state", "generation", "generations", "evaluations", "best", "seconds"),
         *("estimated_seconds_left", "trainings", "message", "environment", "heartbeat"),
-        *("parent", "retrainings", "readings", "confirmation"),
+        *("parent", "retrainings", "readings", "confirmation", "precision"),
     }
     assert set(found["evaluations"]) == {"done", "running", "failed", "total", "recalled"}
     assert set(found["best"]) == {"number", "chromosome", "fitness"}
@@ -64,8 +64,10 @@ def test_status_of_a_search_for_a_person(read_finished):
         f"  evaluations  {EVALUATIONS} done ({RECALLED} as copies of equal networks, untrained), 0 running, failed: none; "
         f"{EVALUATIONS} in all",
     ]
+    assert lines[4].startswith("  precision    ")
+    assert " (auto" in lines[4]
     assert (
-        lines[4] == f"  best         {best['fitness']:.4f}, candidate {best['number']}: {best['chromosome']}"
+        lines[5] == f"  best         {best['fitness']:.4f}, candidate {best['number']}: {best['chromosome']}"
     )
 
 
@@ -123,8 +125,9 @@ def test_results_as_csv_read_back_as_the_same(read_finished):
 
 def test_results_as_a_table_have_one_line_per_chromosome(read_finished):
     ended = read_finished("results", "tiny")
-    heading, *lines = ended.out.splitlines()
+    heading, *lines, precision = ended.out.splitlines()
     assert heading.split()[:4] == ["no.", "gen.", "origin", "parents"]
+    assert precision.startswith("training.precision: ")
     rows = document(read_finished, "results", "tiny", "--format", "json")
     for line, row in zip(lines, rows, strict=True):
         assert line.split()[0] == str(row["number"])
@@ -144,7 +147,7 @@ def test_top_keeps_the_best_in_order(read_finished, form):
         case "csv":
             found = [row["number"] for row in csv.DictReader(io.StringIO(text))]
         case _:
-            found = [line.split()[0] for line in text.splitlines()[1:]]
+            found = [line.split()[0] for line in text.splitlines()[1:-1]]
     assert found == wanted
 
 
@@ -239,7 +242,7 @@ def test_results_of_a_group_are_those_of_its_members_with_their_names(group):
 
 
 def test_results_of_a_group_as_a_table_end_with_mean_and_deviation(group):
-    heading, *lines, figures = group("results", "tiny").out.splitlines()
+    heading, *lines, _, figures = group("results", "tiny").out.splitlines()
     assert heading.split()[:2] == ["search", "no."]
     assert [line.split()[0] for line in lines] == [name for name in MEMBERS for _ in range(EVALUATIONS)]
     assert figures == group("status", "tiny").out.splitlines()[-1]

@@ -45,11 +45,11 @@ class Disturbed:
         self.inner = self.inner(data, device)
         return self
 
-    def handle(self, task):
+    def handle(self, task, *more):
         self.left -= 1
         if self.left == 0:
             self.disturb()
-        return self.inner.handle(task)
+        return self.inner.handle(task, *more)
 
 
 def interrupt():

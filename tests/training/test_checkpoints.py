@@ -357,7 +357,8 @@ def test_a_file_is_safetensors_and_says_what_it_is(data: SearchData, ask: Ask, t
 def test_a_training_that_was_begun_by_an_earlier_version_is_found_and_goes_on(
     data: SearchData, ask: Ask, tmp_path: Path
 ) -> None:
-    task = replace(ask("C8 P | F4", seed=1, data_key="data"), settings=TrainingSettings(epochs=5))
+    settings = TrainingSettings(epochs=5, precision="fp32")
+    task = replace(ask("C8 P | F4", seed=1, data_key="data"), settings=settings)
     assert fingerprint(task, "cpu") == "ac2fae40f07caceb6721f7ddfac80de7570515c479bacb3a5240e0b244bb57fb"
     curve = (EpochRecord(0.5, 0.75), EpochRecord(0.25, 1.0, 0.125), EpochRecord(0.125, None))
     fit = Fit(ask(), ResidentData(data, torch.device("cpu")))
