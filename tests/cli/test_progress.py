@@ -47,7 +47,7 @@ class Clock:
     def __call__(self) -> float:
         return self.now
 
-    def handle(self, task):
+    def handle(self, task, *_):
         seconds = self.takes(task)
         self.now += seconds
         return replace(FormulaEvaluator().handle(task), seconds=seconds)
