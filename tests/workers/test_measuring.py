@@ -21,7 +21,7 @@ class Timer:
     def __init__(self):
         self.seconds = count(1)
 
-    def handle(self, task):
+    def handle(self, task, *_):
         return replace(FormulaEvaluator().handle(task), seconds=float(next(self.seconds)))
 
 
@@ -55,7 +55,7 @@ def test_measuring_ends_in_time_with_what_there_is():
 
 
 class Failing:
-    def handle(self, task):
+    def handle(self, task, *_):
         return Failure(FailureKind.ERROR, "no such kernel")
 
 
