@@ -95,10 +95,8 @@ class Home:
         """What `auto` as `training.precision` means for the search `name`, as one of its group, or it itself, has it: all of a group
         and their retrainings compute alike. None: nobody has decided.
         """
-        group = group_of(name)
-        rows = (row for row in self.journal.searches() if group_of(row.name) == group)
-        known = ((row.precision, row.precision_of) for row in rows if row.precision is not None)
-        return next((PrecisionResolved(precision, processor) for precision, processor in known), None)
+        known = self.journal.precision_of(group_of(name))
+        return None if known is None else PrecisionResolved(*known)
 
     def children_of(self, name: str) -> tuple[SearchRow, ...]:
         """The retrainings of the search `name`, in order of creation."""

@@ -467,6 +467,11 @@ class JournalContract:
             started(journal, name, story=[PrecisionResolved("bf16", "a GPU", "w1")])
         for name in ("g_/seed-0", "h", "h/final-5"):  # no group is called as another one matches
             started(journal, name, story=[PrecisionResolved("fp32", "a CPU", "w1")])
+        assert (journal.precision_of("g"), journal.precision_of("h")) == (
+            ("bf16", "a GPU"),
+            ("fp32", "a CPU"),
+        )
+        assert journal.precision_of("nobody") is None
         term = started(journal, "g/seed-1", story=STORY)
         before = journal.end("g/seed-1")
         with pytest.raises(

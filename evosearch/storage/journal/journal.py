@@ -6,10 +6,11 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Self
 
-from sqlalchemy import Connection, Row, bindparam, case, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, case, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from evosearch.errors import HeldError, JournalError, SearchConflictError, StaleTermError
+from evosearch.evaluation import Precision
 from evosearch.storage.backups.rescue import Written
 from evosearch.storage.holding.locks import Locks
 from evosearch.storage.journal import readers
@@ -239,6 +240,13 @@ class Journal:
         with self._reading() as connection:
             return readers.search_rows(connection, searches.c.parent == name)
 
+    def precision_of(self, group: str) -> tuple[Precision, str] | None:
+        """What `auto` as `training.precision` means for the searches of a group, and the processor it was decided by; None: nobody
+        has decided.
+        """
+        with self._reading() as connection:
+            return readers.precision_of(connection, _of_group(group))
+
     def heartbeats(self) -> dict[str, Heartbeat]:
         """The last heartbeat of every search's driver."""
         with self._reading() as connection:
@@ -422,10 +430,14 @@ class Journal:
         return EventPosition(row.id, row.sequence)
 
 
+def _of_group(group: str) -> ColumnElement[bool]:
+    """The searches whose group is called so."""
+    return or_(searches.c.name == group, searches.c.name.startswith(f"{group}/", autoescape=True))
+
+
 def _check_agreed(connection: Connection, group: str, fact: PrecisionResolved) -> None:
     """See that all searches of a group compute alike; locked, since two drivers may each hold some of them."""
-    own = or_(searches.c.name == group, searches.c.name.startswith(f"{group}/", autoescape=True))
-    query = select(searches.c.precision).where(own).order_by(searches.c.id).with_for_update()
+    query = select(searches.c.precision).where(_of_group(group)).order_by(searches.c.id).with_for_update()
     for precision in connection.scalars(query).all():
         if precision not in (None, fact.precision):
             raise HeldError(

@@ -74,6 +74,14 @@ def _search_row(connection: Connection, row: Row[Any]) -> SearchRow:
     )
 
 
+def precision_of(connection: Connection, condition: ColumnElement[bool]) -> tuple[Precision, str] | None:
+    """What the first search that meets `condition` and knows it means by `auto`, and the processor it was decided by."""
+    decided = select(searches.c.precision, searches.c.precision_of).where(condition)
+    row = connection.execute(decided.where(searches.c.precision.is_not(None)).order_by(searches.c.id)).first()
+    found = None if row is None else _precision(row.precision)
+    return None if row is None or found is None else (found, row.precision_of or "")
+
+
 def _precision(text: str | None) -> Precision | None:
     if text is not None and text not in get_args(Precision):
         raise ValueError(f"{text[:40]!r} is no precision")
