@@ -15,6 +15,7 @@ from evosearch.runtime.machine.fold import DriverState, bred_again, evolve, repl
 from evosearch.runtime.machine.plan import FEATURES, Plan, ReadingName, SplitReader, start_file
 from evosearch.runtime.machine.step import Assign, Begun, Exclude, Record, StopAsked, TurnAway, step
 from evosearch.runtime.pool import (
+    Notices,
     PoolChanged,
     PoolEvent,
     TaskDone,
@@ -55,6 +56,7 @@ __all__ = [
     "Fleet",
     "Logbook",
     "Member",
+    "Notices",
     "Plan",
     "Policy",
     "PoolChanged",

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from evosearch.evaluation import Evaluator, Failure, FailureKind, Precision, Result, Task, Unwatched
-from evosearch.runtime.pool import PoolChanged, PoolEvent, TaskDone, Ticket, Worker, WorkerJoined, WorkerLeft
+from evosearch.runtime.pool import Notices, PoolEvent, TaskDone, Ticket, Worker, WorkerJoined, WorkerLeft
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class ScriptedPool:
         """With the number of tasks that each has ended."""
         self._running: dict[Worker, tuple[Ticket, Task]] = {}
         self._excluded: set[str] = set()
-        self._worn_out = 0
+        self._notices = Notices()
 
     @property
     def device(self) -> Literal["cpu", "cuda"]:
@@ -160,11 +160,7 @@ class ScriptedPool:
             return self._lose(worker, FailureKind.CRASHED, f"ended with exit status {error.code}")
         self._alive[worker] += 1
         leaves = f"recycled: {wear.why}" if wear.why else self._leaves(worker)
-        self._news.append(TaskDone(worker, ticket, result, leaves))
-        if wear.why:
-            self._worn_out += 1
-            taken = f"a fresh process takes its place ({self._worn_out} so far)"
-            self._news.append(PoolChanged(f"{worker.name}: {wear.why}; {taken}"))
+        self._news += [TaskDone(worker, ticket, result, leaves), *self._notices.of(worker, wear.why)]
         if leaves:
             self._replace(worker)
         return None

@@ -22,6 +22,7 @@ from evosearch.evaluation import FailureKind, Task
 from evosearch.importing import child_environment
 from evosearch.runtime import (
     EvaluatorFactory,
+    Notices,
     PoolChanged,
     PoolEvent,
     TaskDone,
@@ -32,7 +33,6 @@ from evosearch.runtime import (
     WorkerProgressed,
 )
 from workers.allocator import allocator_environment, c_library
-from workers.notices import Notices
 from workers.process_pool.worker import Asked, Pulse, Ready, Stack, Told, WhereAreYou
 from workers.slots import Slot, gpu_environment, kind_of, name_worker, thread_environment
 from workers.worker.service import UNLIMITED, Broken, Done, Upkeep

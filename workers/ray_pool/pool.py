@@ -18,6 +18,7 @@ from evosearch.data import SearchData
 from evosearch.evaluation import FailureKind, Task
 from evosearch.runtime import (
     EvaluatorFactory,
+    Notices,
     PoolEvent,
     TaskDone,
     Ticket,
@@ -28,7 +29,6 @@ from evosearch.runtime import (
     freed,
 )
 from workers.allocator import allocator_environment, c_library
-from workers.notices import Notices
 from workers.ray_pool.actor import Beat, Ready
 from workers.ray_pool.cluster import Connection, connect, disconnect
 from workers.ray_pool.environment import of_job
