@@ -7,10 +7,11 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
-from evosearch.bench import ordinary
+from evosearch.bench import gates, ordinary
 from evosearch.bench.image_files import ImageFiles
+from evosearch.bench.limits import computes_bf16
 from evosearch.bench.parts import Portion
 from evosearch.bench.standing import Standing
 from evosearch.errors import CannotRunError
@@ -129,6 +130,8 @@ class Ours:
     settings: Mapping[str, Any]
     workers: tuple[Standing, ...]
     gates: tuple[str, ...]
+    captured: bool = False
+    """Whether its steps are captured ones."""
 
     @property
     def together(self) -> int:
@@ -145,3 +148,40 @@ class Ours:
         for worker, network in chosen:
             worker.ask(network, {**self.settings, "epochs": epochs}, whole=whole)
         return [[mark + worker.start / RECYCLED for mark in worker.answer()["marks"]] for worker, _ in chosen]
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One of the ladder: workers of ours. `kept`: with the allocator's settings that they get. `captured`: with captured steps."""
+
+    precision: Literal["fp32", "bf16"]
+    kept: bool
+    captured: bool = False
+
+    def name(self, device: str) -> str:
+        """What tells it from the others on `device`."""
+        if device == "cuda":
+            return f"{self.precision}, {'captured' if self.captured else 'eager'}"
+        return f"{self.precision}{', memory kept' if self.kept else ''}"
+
+    def what(self, device: str) -> str:
+        """In words."""
+        if device == "cuda":
+            steps = "captured steps" if self.captured else "eager steps"
+        else:
+            steps = "its memory kept" if self.kept else "its memory given back at each step"
+        return f"a standing worker, {self.precision}, {steps}"
+
+    @property
+    def gates(self) -> tuple[str, ...]:
+        """Without which its figures are void."""
+        captured = (gates.CAPTURED,) if self.captured else ()
+        return (gates.ONCE, *captured, *((gates.BF16,) if self.precision == "bf16" else ()))
+
+
+def rungs(device: str) -> tuple[Rung, ...]:
+    """Of the ladder. On a CPU memory is a step of it, on a GPU whether steps are captured is."""
+    if device == "cpu":
+        return Rung("fp32", kept=False), Rung("bf16", kept=False), Rung("bf16", kept=True)
+    precisions: tuple[Literal["fp32", "bf16"], ...] = ("fp32", "bf16") if computes_bf16(device) else ("fp32",)
+    return tuple(Rung(one, kept=True, captured=captured) for one in precisions for captured in (False, True))

@@ -1,6 +1,6 @@
 """`bench evaluate`: how many candidates an hour, beside ordinary loops and beside what the device could do at most.
 
-One run, everybody in turn: in each round every contender trains every network of the list for two short epochs, which tell the
+One run, everybody in turn: in each round every contender trains every network of the list for a few short epochs, which tell the
 parts that a candidate's cost is put together from. Whole trainings must agree with what is put together.
 """
 
@@ -16,7 +16,15 @@ import torch
 
 from evosearch.bench import equivalence, gates
 from evosearch.bench.candidate import blueprint
-from evosearch.bench.contenders import Contender, Ordinary, Ours, environment, ordinary_job
+from evosearch.bench.contenders import (
+    Contender,
+    Ordinary,
+    Ours,
+    Rung,
+    environment,
+    ordinary_job,
+    rungs,
+)
 from evosearch.bench.evaluate_report import Machine, Report
 from evosearch.bench.image_files import ImageFiles, prepare
 from evosearch.bench.limits import (
@@ -47,6 +55,11 @@ one the tuned loop's steps were a third slower than those of its whole epochs: w
 
 LOADERS = (0, 2, 4, 8, 16)
 """Processes that read files for the ordinary loop; the best of them counts."""
+
+SHORT = {"cpu": 2, "cuda": 3}
+"""Epochs of the short trainings, of which the last tells what every later one costs: on a GPU captured steps are replayed alone from
+the third one on.
+"""
 
 WHOLE = 3
 """Epochs of the whole trainings."""
@@ -101,11 +114,8 @@ class Effort:
         return tuple(sorted(fitting, key=lambda one: plans[one].flops))
 
 
-def default_precision(device: str) -> str:
-    """What the project's default is on `device`."""
-    found = str(TrainingSettings().precision)
-    if found != "auto":
-        return found
+def default_precision(device: str) -> Literal["fp32", "bf16"]:
+    """What the project's default, `auto`, is on `device`."""
     return "bf16" if computes_bf16(device) else "fp32"
 
 
@@ -134,7 +144,7 @@ def measure_evaluate(effort: Effort, root: Path | None, kept: Sequence[Path], te
         ]
         measured, ceilings = _measured(effort, contenders, files, portion, device, tell)
         found = {
-            gates.CAPTURED: gates.captured_as_eager(device),
+            gates.CAPTURED: _captured(contenders, files, effort, device, tell),
             gates.ALONE: _alone(contenders, effort.trainable[0], tell),
             gates.ONCE: gates.each_image_once(files.data),
             gates.BF16: _kept_equivalence(kept, files, effort, device),
@@ -229,41 +239,26 @@ def _ordinary(
 def _ours(effort: Effort, files: ImageFiles, device: str, stack: ExitStack, tell: Tell) -> Iterator[Ours]:
     """The ladder, from what the first version did to the default, then the default packed."""
     tell("workers")
+    top = Rung(default_precision(device), kept=True, captured=device == "cuda")
 
-    def standing(*, kept: bool) -> Standing:
-        worker = Standing(device, files.data, environment(kept=kept))
+    def standing(rung: Rung) -> Standing:
+        worker = Standing(device, files.data, environment(kept=rung.kept), captured=rung.captured)
         stack.callback(worker.close)
         return worker
 
-    default = default_precision(device)
-    for precision, kept in (("fp32", False), ("bf16", False), ("bf16", True)):
-        if (precision, kept) != (default, True):
-            memory = "its memory kept" if kept else "its memory given back at each step"
-            what = f"a standing worker, {precision}, {memory}"
-            name = f"{OURS}: {precision}{', memory kept' if kept else ''}"
-            yield Ours(
-                name, what, precision, _settings(precision), (standing(kept=kept),), _gates(precision, device)
-            )
-    first = standing(kept=True)
-    what = f"the default: a standing worker, {default}, its memory kept"
-    settings, needed = _settings(default), _gates(default, device)
-    yield Ours(OURS, what, default, settings, (first,), needed)
+    def ours(name: str, what: str, rung: Rung, workers: tuple[Standing, ...], *more: str) -> Ours:
+        settings = asdict(replace(TrainingSettings(), precision=rung.precision))
+        return Ours(name, what, rung.precision, settings, workers, (*rung.gates, *more), rung.captured)
+
+    for rung in rungs(device):
+        if rung != top:
+            yield ours(f"{OURS}: {rung.name(device)}", rung.what(device), rung, (standing(rung),))
+    first = standing(top)
+    yield ours(OURS, f"the default: {top.what(device)}", top, (first,))
     together = _packed(effort, device)
     if together > 1:
-        workers = first, *(standing(kept=True) for _ in range(together - 1))
-        yield Ours(
-            PACKED, f"the same, {together} at once", default, settings, workers, (*needed, gates.ALONE)
-        )
-
-
-def _settings(precision: str) -> dict[str, object]:
-    return asdict(replace(TrainingSettings(), precision="bf16" if precision == "bf16" else "fp32"))
-
-
-def _gates(precision: str, device: str) -> tuple[str, ...]:
-    """Those of a figure of ours."""
-    captured = (gates.CAPTURED,) if device == "cuda" else ()
-    return (gates.ONCE, *captured, *((gates.BF16,) if precision == "bf16" else ()))
+        workers = first, *(standing(top) for _ in range(together - 1))
+        yield ours(PACKED, f"the same, {together} at once", top, workers, gates.ALONE)
 
 
 def _measured(
@@ -287,11 +282,11 @@ def _measured(
         for place, (group, chosen) in enumerate(_turns(networks, alone, packed)):
             tell(f"round {number + 1} of {effort.rounds}: '{AND.join(group)}'")
             for contender in _rotated(chosen, number + place):
-                marks = contender.run(group, 2, whole=False)
+                marks = contender.run(group, SHORT[device], whole=False)
                 used = getattr(contender, "portions", (portion,))[0]
                 for network, each in zip(group, marks, strict=True):
                     found[contender.name].rounds[-1][network] = Parts.of(each, used, files.whole)
-    middle = networks[(len(networks) - 1) // 2 : len(networks) // 2 + 1]
+    middle = next_to_the_median(networks)
     for network in middle:
         for contender in alone:
             tell(f"'{network}' trained as a whole: {contender.name}")
@@ -318,6 +313,16 @@ def _measured(
     return found, best
 
 
+def next_to_the_median(networks: Sequence[str]) -> list[str]:
+    """Two of them, where there are two: those on both sides of the list's median.
+
+    >>> next_to_the_median("abcdef"), next_to_the_median("abcde"), next_to_the_median("a")
+    (['c', 'd'], ['b', 'd'], ['a'])
+    """
+    odd, half = len(networks) % 2, len(networks) // 2
+    return [networks[place] for place in (half - 1, half + odd) if 0 <= place < len(networks)] or [*networks]
+
+
 def _turns(
     networks: Sequence[str], alone: Sequence[Contender], packed: Sequence[Contender]
 ) -> Iterator[tuple[Sequence[str], Sequence[Contender]]]:
@@ -334,6 +339,15 @@ def _rotated(contenders: Sequence[Contender], by: int) -> list[Contender]:
     """None goes first each time."""
     place = by % len(contenders)
     return [*contenders[place:], *contenders[:place]]
+
+
+def _captured(
+    contenders: Sequence[Contender], files: ImageFiles, effort: Effort, device: str, tell: Tell
+) -> gates.Gate:
+    ours = [one for one in contenders if isinstance(one, Ours) and one.captured]
+    workers = [worker for one in ours for worker in one.workers]
+    precisions = sorted({one.precision for one in rungs(device) if one.captured})
+    return gates.captured_as_eager(device, workers, files.data, effort.trainable, precisions, tell)
 
 
 def _alone(contenders: Sequence[Contender], network: str, tell: Tell) -> gates.Gate:

@@ -1,7 +1,7 @@
 """What a candidate costs, put together from its parts: set-up + epochs x (steps x step + validation).
 
-Two epochs on a few of the images tell the parts: the second one costs what every later one will, and what the first costs
-beyond it is part of the set-up (kernels are chosen then, memory is asked for).
+A few epochs on some of the images tell the parts: the last one costs what every later one will, and what those before cost beyond
+it is part of the set-up (kernels are chosen then, memory is asked for, steps are captured).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -36,17 +36,18 @@ class Parts:
 
     @classmethod
     def of(cls, marks: Sequence[float], portion: Portion, whole: Portion) -> "Parts":
-        """From two epochs on `portion` of the images.
+        """From two epochs or more on `portion` of the images, the last of which is as every later one.
 
         Args:
             marks: seconds used since it was begun: twice after the training and after the validation of an epoch, then at its end.
             portion: what it had.
             whole: what candidates have.
         """
-        if len(marks) != 5:
-            raise ValueError(f"two epochs leave five marks, found {len(marks)}")
-        first, training, validation = marks[1], marks[2] - marks[1], marks[3] - marks[2]
-        setup = first - training - validation + (marks[4] - marks[3])
+        if len(marks) < 5 or len(marks) % 2 == 0:
+            raise ValueError(f"two epochs leave five marks, each further one two, found {len(marks)}")
+        *_, begun, trained, validated, ended = marks
+        training, validation = trained - begun, validated - trained
+        setup = begun - (len(marks) // 2 - 1) * (training + validation) + (ended - validated)
         return cls(
             max(0.0, setup), training / portion.steps, validation * whole.validation / portion.validation
         )

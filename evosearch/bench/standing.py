@@ -18,8 +18,16 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from evosearch.bench.same_bits_probe import hashes
+from evosearch.data import SearchData
 from evosearch.errors import CannotRunError
-from evosearch.evaluation import Failure, Success, TrainingSettings, TrainingTask, Unwatched
+from evosearch.evaluation import (
+    Evaluator,
+    Failure,
+    Success,
+    TrainingSettings,
+    TrainingTask,
+    Unwatched,
+)
 from evosearch.genome import parse
 from evosearch.importing import child_environment
 from workers.allocator import give_back
@@ -48,6 +56,12 @@ class Marks(Unwatched):
     """And that are validated."""
     found: list[float] = field(default_factory=list)
     batches: int = 0
+    eager: str = ""
+    """Why steps that were to be captured were taken eagerly; empty if none was."""
+
+    def worn(self, why: str) -> None:
+        """A capture failed."""
+        self.eager = why
 
     def step(self) -> None:
         """A batch is done."""
@@ -81,18 +95,29 @@ def _answer(request: Mapping[str, Any], evaluators: Mapping[bool, Any], data: An
         "marks": [mark - begun for mark in marks.found],
         "fitness": outcome.fitness,
         "digest": [digest, [repr(one) for one in outcome.curve]],
+        "eager": marks.eager,
     }
 
 
-def main(device: str, data: str) -> None:
-    """Answer requests until there are no more."""
+def train_eagerly(data: SearchData, device: str) -> Evaluator:
+    """As `train_on`, but that no step is captured anywhere."""
+    from evosearch.training import Trainer, probe  # noqa: PLC0415 - of torch, which the parent does not need
+
+    probe(data, device)
+    return Trainer(data, device)
+
+
+def main(device: str, data: str, steps: str) -> None:
+    """Answer requests until there are no more. `steps`: captured or eager."""
     begun = 0.0 if device == "cpu" else time.monotonic()
     pair = pickle.loads(Path(data).read_bytes())  # noqa: S301 - written by the process that started this one
-    evaluators = {
-        whole: train_on(pair[whole], "cpu" if device == "cpu" else "cuda:0") for whole in (False, True)
+    make = train_on if steps == "captured" else train_eagerly
+    evaluators: dict[bool, Any] = {
+        whole: make(pair[whole], "cpu" if device == "cpu" else "cuda:0") for whole in (False, True)
     }
     give_back()
-    sys.stdout.write(json.dumps({"start": used(device) - begun}) + "\n")
+    captures = all(one.captures for one in evaluators.values())
+    sys.stdout.write(json.dumps({"start": used(device) - begun, "captures": captures}) + "\n")
     sys.stdout.flush()
     for line in sys.stdin:
         sys.stdout.write(json.dumps(_answer(json.loads(line), evaluators, pair, device)) + "\n")
@@ -102,15 +127,21 @@ def main(device: str, data: str) -> None:
 class Standing:
     """Such a process, from the side of who asks it; close it.
 
-    `start`: seconds until it could train.
+    `captured`: on a GPU its steps are to be captured. `start`: seconds until it could train. `eager`: why steps that were to be
+    captured were taken eagerly; empty if none was.
     """
 
-    def __init__(self, device: str, data: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, device: str, data: Path, environment: Mapping[str, str], *, captured: bool = True
+    ) -> None:
         self._errors = TemporaryDirectory(prefix="evosearch-evaluate-")
         said = Path(self._errors.name, "said")
         with said.open("wb") as errors:
             self._process = subprocess.Popen(  # noqa: S603 - our own program
-                [sys.executable, "-P", "-m", "evosearch.bench.standing", device, str(data)],
+                [
+                    *(sys.executable, "-P", "-m", "evosearch.bench.standing", device, str(data)),
+                    "captured" if captured else "eager",
+                ],
                 env={**environment, **child_environment()},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -119,10 +150,13 @@ class Standing:
             )
         self._said = said
         try:
-            self.start: float = self._read()["start"]
+            begun = self._read()
         except BaseException:
             self.close()
             raise
+        self.start: float = begun["start"]
+        wanted = captured and device == "cuda"
+        self.eager = "those of its probe differ" if wanted and not begun["captures"] else ""
 
     def ask(
         self, network: str, settings: Mapping[str, Any], *, whole: bool, seed: int = 0, digest: bool = False
@@ -151,6 +185,7 @@ class Standing:
         found = self._read()
         if "failure" in found:
             raise CannotRunError(found["failure"])
+        self.eager = self.eager or found["eager"]
         return found
 
     def close(self) -> None:
@@ -175,4 +210,4 @@ class Standing:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:3])
+    main(*sys.argv[1:4])

@@ -64,19 +64,24 @@ def difference(image: ImageShape, device: torch.device, make_recorder: MakeRecor
     for precision in _precisions(device):
         settings = TrainingSettings(epochs=4, batch_size=BATCH, precision=precision)
         task = TrainingTask(parse(NETWORK), settings, data.key, seed=0)
-        failures: list[str] = []
-        captured: Callable[..., Stepper] = partial(
-            CapturedStepper, recorder=make_recorder(), failed=failures.append
-        )
-        try:
-            ours, theirs = _stepped(task, data, captured), _stepped(task, data, Eager)
-        except Exception as error:  # whatever it is, eager steps are there
-            failures.append(f"{type(error).__name__}: {' '.join(str(error).split())[:200]}")
-        else:
-            failures += [f"other bits in '{name}'" for name in _different(ours, theirs)]
-        if failures:
-            return f"{precision}: {failures[0]}"
+        if different := difference_of(task, data, make_recorder, STEPS):
+            return f"{precision}: {different}"
     return ""
+
+
+def difference_of(task: TrainingTask, data: ResidentData, make_recorder: MakeRecorder, steps: int) -> str:
+    """How so many captured steps of `task` differ from as many eager ones, in a few words; empty if in no bit."""
+    failures: list[str] = []
+    captured: Callable[..., Stepper] = partial(
+        CapturedStepper, recorder=make_recorder(), failed=failures.append
+    )
+    try:
+        ours, theirs = _stepped(task, data, captured, steps), _stepped(task, data, Eager, steps)
+    except Exception as error:  # whatever it is, eager steps are there
+        failures.append(f"{type(error).__name__}: {' '.join(str(error).split())[:200]}")
+    else:
+        failures += [f"other bits in '{name}'" for name in _different(ours, theirs)]
+    return failures[0] if failures else ""
 
 
 def _precisions(device: torch.device) -> tuple[Literal["fp32", "bf16"], ...]:
@@ -95,10 +100,12 @@ def _noise(image: ImageShape, device: torch.device) -> ResidentData:
     return ResidentData(SearchData(split(TRAIN), split(VALIDATION), ("0", "1"), "noise"), device)
 
 
-def _stepped(task: TrainingTask, data: ResidentData, make_stepper: Callable[..., Stepper]) -> FitState:
+def _stepped(
+    task: TrainingTask, data: ResidentData, make_stepper: Callable[..., Stepper], steps: int
+) -> FitState:
     fit = Fit(task, data, make_stepper)
     try:
-        for _ in range(STEPS):
+        for _ in range(steps):
             fit.step()
         return fit.state()
     finally:

@@ -187,6 +187,11 @@ class Trainer:
         self._outdated: Checkpoints | None = None
         """Those of the training that ended last: its result is safe once another task comes."""
 
+    @property
+    def captures(self) -> bool:
+        """Whether steps are recorded."""
+        return self._make_recorder is not None
+
     def handle(self, task: Task, progress: Progress = UNWATCHED) -> Result:
         """Train, keep features, train masks over them, or classify: see `train`, `keep_features`, `train_masks`, `predict`. What
         diverges or finds no memory is a `Failure` as of `train`.

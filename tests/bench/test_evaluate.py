@@ -5,18 +5,34 @@ import numpy as np
 import pytest
 import torch
 
-from evosearch.bench import evaluate, gates, image_files, ordinary
-from evosearch.bench.contenders import Ordinary, environment
-from evosearch.bench.evaluate import Effort, default_precision, measure_evaluate, measure_gates
+from evosearch.bench import contenders, evaluate, gates, image_files, ordinary
+from evosearch.bench.contenders import Ordinary, environment, rungs
+from evosearch.bench.evaluate import (
+    Effort,
+    default_precision,
+    measure_evaluate,
+    measure_gates,
+    next_to_the_median,
+)
 from evosearch.bench.evaluate_report import Machine, Report
-from evosearch.bench.gates import ALONE, BF16, CAPTURED, ONCE, each_image_once, packed_as_alone
+from evosearch.bench.gates import (
+    ALONE,
+    BF16,
+    CAPTURED,
+    ONCE,
+    captured_as_eager,
+    each_image_once,
+    packed_as_alone,
+)
 from evosearch.bench.image_files import covid_ct, prepare
 from evosearch.bench.limits import Ceilings
 from evosearch.bench.parts import Measured, Parts, Portion
 from evosearch.bench.standing import Marks, Standing
 from evosearch.errors import CannotRunError, InputError
 from evosearch.evaluation import TrainingSettings
+from evosearch.training import captured
 from evosearch.training.batches import epoch_order
+from tests.training.stand_in import StandIn
 from workers.allocator import SETTINGS
 
 WHOLE = Portion(160, 20)
@@ -182,9 +198,10 @@ def test_the_gate_needs_real_images():
 
 
 def test_ours_is_the_projects_default(monkeypatch):
-    precision = str(TrainingSettings().precision)
-    monkeypatch.setattr(evaluate, "computes_bf16", lambda device: True)
-    assert default_precision("cpu") == ("bf16" if precision == "auto" else precision)
+    assert TrainingSettings().precision == "auto"
+    for bf16, expected in ((True, "bf16"), (False, "fp32")):
+        monkeypatch.setattr(evaluate, "computes_bf16", lambda device, bf16=bf16: bf16)
+        assert default_precision("cpu") == expected
 
 
 def test_only_the_allocators_settings_tell_two_environments_apart(monkeypatch):
@@ -279,11 +296,95 @@ def test_packed_candidates_must_have_the_bits_of_one_alone():
     assert packed_as_alone([Worker(1, 1), Worker(1)], "B2 | F3", {}) is True
     assert packed_as_alone([Worker(1, 1), Worker(2)], "B2 | F3", {}) is False
     assert packed_as_alone([Worker(1, 2), Worker(1)], "B2 | F3", {}) is False
-    assert "one core" in packed_as_alone([Worker()], "B2 | F3", {})
+    assert "nothing runs beside another" in packed_as_alone([Worker()], "B2 | F3", {})
 
 
-def test_without_a_gpu_nothing_is_captured():
-    assert gates.captured_as_eager("cpu") == "no CUDA device: nothing is captured"
+def test_without_a_gpu_nothing_is_captured(tmp_path):
+    found = captured_as_eager("cpu", [], tmp_path / "none", NETWORKS, ["fp32"], print)
+    assert found == "no CUDA device: nothing is captured"
+
+
+@pytest.fixture
+def captured_gate(tmp_path, few):
+    """The gate, with a stand-in for the graph, what it made and what it told; of one full batch and a partial one."""
+    files, made, told = prepare(32, None, tmp_path, Portion(20, 10)), [], []
+
+    def make():
+        made.append(StandIn())
+        return made[-1]
+
+    def gate(workers=()):
+        return captured_as_eager("cpu", workers, files.data, NETWORKS, ("bf16", "fp32"), told.append, make)
+
+    return gate, made, told
+
+
+def test_captured_steps_have_the_bits_of_eager_ones_in_each_network_and_precision(captured_gate):
+    gate, made, told = captured_gate
+    assert gate() is True
+    replays = [[graph.replays for graph in one.graphs] for one in made]
+    assert replays == [[2, 2, 2]] * 4, "full batch, partial batch and validation of two networks"
+    assert told == ["captured steps beside eager ones, bf16", "captured steps beside eager ones, fp32"]
+
+
+def test_a_step_that_is_captured_on_the_rows_of_one_batch_is_found(captured_gate, monkeypatch):
+    monkeypatch.setattr(captured._Step, "take", lambda *_: None)
+    gate, _, told = captured_gate
+    assert gate() is False
+    assert told[-1].startswith("captured steps of 'B2 | F3' in bf16 are not the eager ones: other bits in '")
+
+
+def test_a_capture_that_fails_is_found_though_its_bits_would_be_the_same(captured_gate, monkeypatch):
+    monkeypatch.setattr(StandIn, "record", StandIn(fails=1).record)
+    gate, _, told = captured_gate
+    assert gate() is False
+    assert "are not the eager ones: a step could not be captured" in told[-1]
+
+
+def test_a_worker_that_took_eager_steps_instead_is_found(captured_gate):
+    marks = Marks("cpu", 3, 2)
+    assert marks.eager == ""
+    marks.worn("a step could not be captured")
+    gate, made, told = captured_gate
+    assert gate([marks]) is False
+    assert told == ["a worker took eager steps: a step could not be captured"]
+    assert not made
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no GPU")
+def test_on_a_gpu_captured_steps_have_the_bits_of_eager_ones(tmp_path, few):
+    files = prepare(32, None, tmp_path, Portion(20, 10))
+    assert captured_as_eager("cuda", [], files.data, NETWORKS, ("bf16", "fp32"), print) is True
+
+
+@pytest.mark.parametrize(
+    ("device", "bf16", "expected"),
+    [
+        ("cpu", True, ["fp32", "bf16", "bf16, memory kept"]),
+        ("cuda", True, ["fp32, eager", "fp32, captured", "bf16, eager", "bf16, captured"]),
+        ("cuda", False, ["fp32, eager", "fp32, captured"]),
+    ],
+)
+def test_each_rung_of_the_ladder_is_named_by_what_it_adds(monkeypatch, device, bf16, expected):
+    monkeypatch.setattr(contenders, "computes_bf16", lambda _: bf16)
+    ladder = rungs(device)
+    assert [one.name(device) for one in ladder] == expected
+    assert len({one.what(device) for one in ladder}) == len(ladder)
+    assert all((CAPTURED in one.gates) == one.name(device).endswith("captured") for one in ladder)
+
+
+def test_on_a_gpu_nothing_stands_for_later_epochs_but_one_of_replays_alone():
+    assert (evaluate.SHORT["cpu"], evaluate.SHORT["cuda"]) == (2, gates.EPOCHS) == (2, 3)
+
+
+def test_the_two_networks_next_to_the_median_are_trained_as_a_whole():
+    assert [next_to_the_median("abcdefg"[:count]) for count in (7, 6, 2, 1)] == [
+        ["c", "e"],
+        ["c", "d"],
+        ["a", "b"],
+        ["a"],
+    ]
 
 
 @pytest.mark.slow

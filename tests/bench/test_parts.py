@@ -13,15 +13,22 @@ def test_the_second_epoch_tells_step_and_validation_and_what_else_was_used_is_se
     assert parts.candidate(FEW, 0) == parts.setup
 
 
+def test_of_more_epochs_the_last_one_tells_and_what_those_before_cost_beyond_it_is_set_up():
+    """Two epochs of which the second takes a second longer than the third, for it captures steps."""
+    parts = Parts.of([5.0, 6.0, 9.0, 9.5, 11.5, 12.0, 12.25], FEW, ALL)
+    assert parts == Parts(setup=9.5 - 2 * 2.5 + 0.25, step=1.0, validation=2.5)
+
+
 def test_a_candidate_is_put_together_from_its_parts_for_any_number_of_epochs():
     parts = Parts.of(MARKS, FEW, ALL)
     assert parts.candidate(ALL, 100) == parts.setup + 100 * (10 * 1.0 + 2.5)
     assert Portion(25, 1, batch=10).steps == 2.5
 
 
-def test_marks_of_other_than_two_epochs_are_refused():
-    with pytest.raises(ValueError, match="five marks, found 3"):
-        Parts.of(MARKS[:3], FEW, ALL)
+@pytest.mark.parametrize("count", [3, 4])
+def test_marks_of_less_than_two_epochs_are_refused(count):
+    with pytest.raises(ValueError, match=f"five marks, each further one two, found {count}"):
+        Parts.of(MARKS[:count], FEW, ALL)
 
 
 def measured(*steps, together=1):
