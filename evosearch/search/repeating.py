@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean
 
-from evosearch.evaluation import Candidate
+from evosearch.evaluation import Candidate, Subject
 from evosearch.search.noise import Again, Fitness
 from evosearch.search.state import Score, SearchState
 from evosearch.search.survival import ranking
@@ -91,10 +91,14 @@ def chosen(
     elites: int,
     numbers: Sequence[int],
 ) -> tuple[Again, ...]:
-    """Who is trained again in the slots of these `numbers`, by the scores of `with_repeats_counted`; failed ones are not."""
+    """Who is trained again in the slots of these `numbers`, by the scores of `with_repeats_counted`; failed ones are not, and of
+    equal networks only the best, as among the elites: the same training of another one would come to the same, and be none.
+    """
     able = [one for one in contenders(counted) if counted.scores[one.number].fitness is not None]
-    ranked = ranking(able, counted.scores)
-    again = at_the_cut(ranked, elites, len(numbers))
+    different: dict[Subject, Candidate] = {}
+    for one in ranking(able, counted.scores):
+        different.setdefault(one.subject, one)
+    again = at_the_cut(tuple(different.values()), elites, len(numbers))
     return tuple(
         Again(number, one, len(trials[one.number])) for number, one in zip(numbers, again, strict=False)
     )

@@ -1,5 +1,7 @@
 """Repeats where they decide: who is trained again, in whose slot, and what a score of several trainings is."""
 
+from dataclasses import replace
+
 import pytest
 
 from evosearch.blueprint import ImageShape, Problem
@@ -103,6 +105,17 @@ def test_a_training_again_that_fails_says_nothing_of_what_succeeded_before():
     best = strategy.progress(last).best
     assert best is not None
     assert best[0].number == 0
+
+
+def test_of_equal_networks_one_is_trained_again_as_one_is_an_elite():
+    """Candidates 2 and 3 are one network, whose further training would be recalled: 3 is no elite, and 4 stands at the cut."""
+    strategy = evolution()
+    start = strategy.start()
+    two, three = start.members[2:4]
+    members = (*start.members[:3], replace(three, subject=two.subject), *start.members[4:])
+    state = told(strategy, replace(start, members=members))
+    assert {one.number for one in state.members if one.generation == 0} == {0, 1, 2}
+    assert [one.candidate.number for one in state.again] == [2, 4]
 
 
 def test_where_too_few_succeeded_immigrants_keep_their_slots():
