@@ -113,18 +113,20 @@ def cells(networks: Sequence[str]) -> list[Cell]:
 
 
 def read(file: Path, fingerprint: Fingerprint, size: int) -> dict[Cell, float]:
-    """What `file` holds of this fingerprint and size; a line that was cut off is none."""
+    """What `file` holds of this fingerprint and size; a line that was cut off, or is damaged, is none."""
     found = {}
     if file.is_file():
-        for line in file.read_text().splitlines():
+        for line in file.read_text(errors="replace").splitlines():
             try:
                 one = json.loads(line)
                 same = Fingerprint(**one["fingerprint"]) == fingerprint
                 accuracy = Accuracy(**one["outcome"])
+                cell = str(accuracy.network), int(accuracy.seed), str(accuracy.precision)
+                value = float(accuracy.accuracy)
             except (ValueError, TypeError, KeyError):
                 continue
             if same and accuracy.size == size:
-                found[accuracy.network, accuracy.seed, accuracy.precision] = accuracy.accuracy
+                found[cell] = value
     return found
 
 

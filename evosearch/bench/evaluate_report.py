@@ -51,7 +51,7 @@ class Report:
         """Whose figures may not be believed, and why."""
         found = {}
         for one in self.contenders:
-            failed = [name for name in one.gates if not self.gates.get(name, True)]
+            failed = self._failed(one)
             agreement = self.measured[one.name].agreement(self.whole, self.checked)
             if failed:
                 found[one.name] = f"the gate '{failed[0]}' failed"
@@ -61,6 +61,10 @@ class Report:
                 )
                 found[one.name] = f"whole trainings {cost}; {1 - AGREED:g} to {1 + AGREED:g} may stand"
         return found
+
+    def _failed(self, contender: Contender) -> list[str]:
+        """Its gates that are not passed."""
+        return [name for name in contender.gates if not self.gates.get(name, True)]
 
     def per_hour(self, name: str) -> list[float]:
         """Candidates, a figure for each round."""
@@ -175,14 +179,17 @@ class Report:
             found = self._system(contender)
             low, high = found["spread"]
             agreement = found["whole_to_computed"]
+            parts = (
+                _digits(found["ms_per_step"]),
+                f"{found['setup_ms']:,.0f}",
+                f"{100 * found['limit_fraction']:.0f} %",
+            )
             cells = (
                 contender.name,
                 "void"
                 if contender.name in void
                 else f"{_digits(found['candidates_per_hour'])} ({_digits(low)} to {_digits(high)})",
-                _digits(found["ms_per_step"]),
-                f"{found['setup_ms']:,.0f}",
-                f"{100 * found['limit_fraction']:.0f} %",
+                *(["void"] * len(parts) if self._failed(contender) else parts),
                 "" if agreement is None else f"{agreement:.3f}",
                 contender.what,
             )

@@ -14,6 +14,7 @@ from evosearch.bench.ordinary import pixels
 from evosearch.bench.parts import Portion
 from evosearch.data import CovidCtSettings, SearchData, Split, load_dataset
 from evosearch.data.covid_ct import list_covid_ct
+from evosearch.errors import DataError
 
 DRAWN = {"train": 425, "val": 118, "test": 4}
 """As many as COVID-CT has; nobody reads the test images."""
@@ -48,13 +49,22 @@ def prepare(size: int, root: Path | None, folder: Path, portion: Portion) -> Ima
     """Read the images at `root`, or drawn ones, in an order that mixes the classes; `folder` gets what the processes read.
 
     Raises:
-        DataError: they cannot be read.
+        DataError: they cannot be read, or are fewer than `portion`.
     """
     real = root is not None
     root = root or _draw(folder / "drawn")
     listing = list_covid_ct(root).splits
     settings = CovidCtSettings(root=str(root), image_size=size)
     found = load_dataset(settings, env={}, cwd=folder, cache=None).for_search()
+    for name, count, least in (
+        ("training", len(found.train.labels), portion.train),
+        ("validation", len(found.validation.labels), portion.validation),
+    ):
+        if count < least:
+            raise DataError(
+                f"{str(root)!r} has {count} {name} images, of which bench evaluate needs {least} at this size; give the whole "
+                "data set"
+            )
     splits, listed = {}, {}
     for name, split in (("train", found.train), ("validation", found.validation)):
         order = np.random.default_rng(0).permutation(len(split.labels))

@@ -1,4 +1,5 @@
 import json
+import re
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -84,6 +85,21 @@ def test_what_is_kept_counts_only_under_the_same_fingerprint_and_size(tmp_path):
     assert kept([tmp_path / "none"], HERE, 64, NETWORKS).startswith("not measured; ")
     written(file, dict(list(found.items())[:5]))
     assert kept([file], HERE, 32, NETWORKS).startswith("unfinished; ")
+
+
+@pytest.mark.parametrize(
+    "damage", [b"\xff\xfe", b"[1]", b"7", b'{"fingerprint": 1}', b'"accuracy": "x"', b'"network": ["x"]']
+)
+def test_a_damaged_line_of_what_is_kept_is_none(tmp_path, damage):
+    file, found = tmp_path / "kept", accuracies(noise=0.001)
+    written(file, found)
+    whole, line = file.read_bytes(), file.read_bytes().splitlines()[0]
+    if damage.startswith(b'"'):
+        name = damage.split(b":")[0]
+        line = re.sub(name + rb": [^,}]+", damage, line)
+        damage = line
+    file.write_bytes(whole + damage + b"\n")
+    assert kept([file], HERE, 32, NETWORKS) == Equivalence.of(found, NETWORKS)
 
 
 class Counted:

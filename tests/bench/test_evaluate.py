@@ -28,7 +28,7 @@ from evosearch.bench.image_files import covid_ct, prepare
 from evosearch.bench.limits import Ceilings
 from evosearch.bench.parts import Measured, Parts, Portion
 from evosearch.bench.standing import Marks, Standing
-from evosearch.errors import CannotRunError, InputError
+from evosearch.errors import CannotRunError, DataError, InputError
 from evosearch.evaluation import TrainingSettings
 from evosearch.training import captured
 from evosearch.training.batches import epoch_order
@@ -120,7 +120,8 @@ def test_a_figure_is_void_without_its_gate_or_where_whole_trainings_disagree(rep
         "ours: bf16": f"the gate '{BF16}' failed",
     }
     text = report.to_markdown()
-    assert "| N1m | void |" in text
+    assert "| N1m | void | 200 | 0 | 25 % | 1.060 | double |" in text
+    assert "| ours: bf16 | void | void | void | void | 1.000 | double |" in text, "no figure without its gate"
     assert "| ours/N1m | void |  |" in text
     assert f"- gate {BF16}: FAILED" in text
     assert "- skipped, T1: not there" in text
@@ -264,6 +265,20 @@ def test_ordinary_loops_and_ours_get_the_same_images_in_the_same_order(tmp_path,
         assert np.abs(decoded[name][0].numpy().astype(int) - split.images).mean() < 12
     assert first.train.labels.tolist() == whole.train.labels[:9].tolist()
     assert set(first.train.labels) == {0, 1}
+
+
+@pytest.mark.parametrize(
+    ("portion", "told"),
+    [
+        (Portion(22, 6), "has 21 training images, of which"),
+        (Portion(9, 11), "has 10 validation images, of which"),
+    ],
+)
+def test_a_data_set_with_fewer_images_than_are_measured_is_refused(tmp_path, few, portion, told):
+    with pytest.raises(
+        DataError, match=rf"^'[^\n]*drawn' {told} bench evaluate needs [0-9]+ at this size; give"
+    ):
+        prepare(32, None, tmp_path, portion)
 
 
 def test_every_image_is_trained_on_once_and_a_loss_would_be_seen(tmp_path, few, monkeypatch):
