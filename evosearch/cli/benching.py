@@ -118,7 +118,8 @@ def strategies(
     """Our evolution beside others on a table of cells; a minute.
 
     What each cell reaches is known, so nothing is trained: mean regret over many repeats, in what is searched and in what it is
-    searched for. With `--noise` our evolution alone, once and with `strategy.repeats` or `final.contenders`.
+    searched for. With `--noise` our evolution alone, once and with `strategy.repeats` or `final.contenders`, there and on chromosomes whose
+    fitness is made by a formula.
     """
     from evosearch.bench.luck import measure_luck
     from evosearch.bench.strategies import Effort, measure_strategies

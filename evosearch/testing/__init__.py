@@ -18,6 +18,7 @@ from evosearch.testing.evaluators import (
     formula_fitness,
     formula_loss,
     formula_mask,
+    formula_worth,
 )
 from evosearch.testing.pools import Script, ScriptedPool
 from evosearch.testing.strategies import BitBreeder, LaggedStrategy
@@ -39,4 +40,5 @@ __all__ = [
     "formula_fitness",
     "formula_loss",
     "formula_mask",
+    "formula_worth",
 ]

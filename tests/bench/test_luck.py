@@ -6,11 +6,30 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from evosearch.bench.luck import ONCE, WAYS, Way, draw, looked, measure_luck
+from evosearch.bench.luck import (
+    FRESH,
+    HELD_OUT,
+    JUDGES,
+    ONCE,
+    SYNTHETIC,
+    WAYS,
+    Formula,
+    Table,
+    Way,
+    draw,
+    looked,
+    measure_luck,
+    searched,
+)
 from evosearch.bench.strategies import Effort
 from evosearch.errors import InputError
 from evosearch.search import EavlSettings
 from tests.bench.tables import CELLS, slope, written
+
+
+def seen(ground, way, seed):
+    return looked(ground, searched(ground, SMALL, way.repeats, seed), way, seed)
+
 
 SMALL = EavlSettings(population=10, generations=3, elites=3, immigrants=3)
 
@@ -29,22 +48,43 @@ def test_draws_have_the_noise_that_was_asked_for_and_each_training_its_own():
     assert draw(landscape, CELLS[0], 2.0, 1, 2) == draw(landscape, CELLS[0], 2.0, 1, 2)
 
 
-def test_equal_seeds_give_equal_figures_and_what_is_believed_is_held_against_the_table():
-    landscape = slope()
+@pytest.mark.parametrize("ground", [Table(slope(), 5.0), Formula()], ids=lambda ground: ground.name)
+def test_equal_seeds_give_equal_figures(ground):
     for way in (Way(), Way(repeats=2), Way(contenders=3)):
-        found = looked(landscape, SMALL, way, 5.0, 3)
-        assert found == looked(landscape, SMALL, way, 5.0, 3)
+        found = seen(ground, way, 3)
+        assert found == seen(ground, way, 3)
         assert found[0] >= 0
-    quiet = looked(landscape, SMALL, Way(), 1e-9, 3)
-    assert quiet[2] == pytest.approx(0.0, abs=1e-6)
 
 
-def test_contenders_look_again_at_the_end_and_cost_so_many_trainings_more():
+def test_what_is_believed_is_held_against_the_table():
+    assert seen(Table(slope(), 1e-9), Way(), 3)[2] == pytest.approx(0.0, abs=1e-6)
+
+
+@pytest.mark.parametrize("ground", [Table(slope(), 15.0), Formula()], ids=lambda ground: ground.name)
+def test_contenders_look_again_at_the_end_and_cost_so_many_trainings_more(ground):
     assert (Way().extra, Way(repeats=5).extra, Way(contenders=5).extra) == (0, 0, 15)
-    seeds = range(25)
-    once = np.mean([looked(slope(), SMALL, Way(), 15.0, seed)[2] for seed in seeds])
-    several = np.mean([looked(slope(), SMALL, Way(contenders=5), 15.0, seed)[2] for seed in seeds])
+    once, several = (
+        np.mean([seen(ground, way, seed)[2] for seed in range(25)]) for way in (Way(), Way(contenders=5))
+    )
     assert several < once / 2, "less is believed too high"
+
+
+def test_by_the_formula_no_training_is_judged_that_a_search_has_seen(monkeypatch):
+    """Searches, contenders and the judge draw from seeds of their own, and the judge agrees with what a network is worth."""
+    asked, ground, drawing = [], Formula(), Formula.draw
+
+    def draw(ground, subject, seed, repeat):
+        asked.append(repeat)
+        return drawing(ground, subject, seed, repeat)
+
+    monkeypatch.setattr(Formula, "draw", draw)
+    search = searched(ground, SMALL, 2, 3)
+    assert set(asked) <= {0, 1, 2, 3}
+    asked.clear()
+    looked(ground, search, Way(contenders=3), 3)
+    assert asked == [FRESH, FRESH + 1, FRESH + 2] * 3 + list(range(HELD_OUT, HELD_OUT + JUDGES))
+    fitness, judge = ground.regrets(search.winner, 3)
+    assert judge == pytest.approx(fitness, abs=4 * ground.noise / JUDGES**0.5)
 
 
 def test_every_way_is_tried_on_every_data_set_with_every_noise(tmp_path, monkeypatch):
@@ -53,12 +93,13 @@ def test_every_way_is_tried_on_every_data_set_with_every_noise(tmp_path, monkeyp
     )
     told = []
     report = measure_luck(written(tmp_path / "table.csv"), Effort(2, seed=1), (0.5, 1.5), told.append)
-    assert len(told) == len(report.seen) == 3 * 2
+    assert len(told) == len(report.seen) == 3 * 2 + 1
+    assert (told[-1], report.seen[-1].data_set) == (f"{SYNTHETIC} with noise 7.22", SYNTHETIC)
     document = json.loads(json.dumps(report.to_json()))
     assert {len(one["ways"]) for one in document["seen"]} == {len(WAYS)}
     assert document["seen"][0]["ways"][ONCE]["less once"]["judge"] == {"mean": 0.0, "low": 0.0, "high": 0.0}
     rows = [line for line in report.to_markdown().splitlines() if line.startswith("| ")]
-    assert len(rows) == 2 + 6 * len(WAYS)
+    assert len(rows) == 2 + 7 * len(WAYS)
     assert {line.count("|") for line in rows} == {9}
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from evosearch.bench.cell_search import CONTENDERS, OURS
 from evosearch.bench.cells import DATA_SETS
-from evosearch.bench.luck import WAYS
+from evosearch.bench.luck import SYNTHETIC, WAYS
 
 PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 
@@ -56,6 +56,7 @@ def test_every_contender_was_tried_on_every_data_set_and_held_against_ours():
 def test_every_way_to_look_again_was_tried_on_every_data_set_with_every_noise():
     rows = [tuple(row[:3]) for row in table("luck") if row[0] in DATA_SETS]
     assert rows == [(name, noise, way) for name in DATA_SETS for noise in ("0.5", "1.5") for way in WAYS]
+    assert [row[2] for row in table("luck") if row[0] == SYNTHETIC] == [*WAYS]
 
 
 def test_every_promise_of_a_drivers_step_stands_there_with_its_verdict():

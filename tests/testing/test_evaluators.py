@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evosearch.evaluation import EpochRecord, Evaluator, Failure, FailureKind, PredictionTask, Success
-from evosearch.genome import parse
+from evosearch.genome import parse, parse_network
 from evosearch.testing.evaluators import (
     EPOCH_SECONDS,
     ExitingEvaluator,
@@ -21,6 +21,7 @@ from evosearch.testing.evaluators import (
     Victims,
     WornEvaluator,
     formula_fitness,
+    formula_worth,
 )
 from evosearch.testing.pool_contract import tiny_data, training_task
 
@@ -30,6 +31,14 @@ ALL = Victims(every=1)
 @given(st.integers(1, 60), st.integers(0, 2**63 - 1))
 def test_a_formula_fitness_lies_between_0_and_1(depth: int, seed: int) -> None:
     assert 0 <= formula_fitness(parse("C8 " * depth + "|"), seed) <= 1
+
+
+def test_what_a_network_is_worth_by_the_formula_is_its_fitness_on_average() -> None:
+    for text in ("C8 |", "C8 P C9 | F3", "C8 " * 25 + "|"):
+        network = parse(text)
+        fitness = [formula_fitness(network, seed) for seed in range(2000)]
+        assert sum(fitness) / len(fitness) == pytest.approx(formula_worth(network), abs=0.005)
+    assert formula_worth(parse_network("resnet18")) == 0.125
 
 
 def test_a_formula_fitness_depends_on_network_and_seed_and_grows_with_depth() -> None:
