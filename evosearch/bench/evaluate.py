@@ -53,6 +53,11 @@ PORTIONS = {
 one the tuned loop's steps were a third slower than those of its whole epochs: what the C library keeps depends on it.
 """
 
+LONG = (32,)
+"""Sides of images at which the tuned loop's epochs are whole ones: its memory, which goes back to the system and is asked for again,
+costs a tenth more a step after some tens of them, so that short epochs would make it look faster than it is.
+"""
+
 LOADERS = (0, 2, 4, 8, 16)
 """Processes that read files for the ordinary loop; the best of them counts."""
 
@@ -227,6 +232,8 @@ def _ordinary(
     what = f"ordinary loop: files, {best} loading processes, fp32, a process per candidate"
     # what starts and ends with an epoch is no matter of its steps, so that only whole ones tell
     yield Ordinary("N0", what, "fp32", replace(job, loaders=best), (portions[best > 0], portions[1]), plain)
+    if effort.size in LONG:
+        portions = files.whole, files.whole
     job = ordinary_job(files, effort.size, device, tuned=True, bf16=bf16)
     what = f"the same tuned: decoded once, {precision}, channels last, fused Adam"
     yield Ordinary("N1", what, precision, job, portions, plain)

@@ -72,6 +72,17 @@ class Clock:
         self._last = event
 
 
+def noted(batches: Iterable[Any], size: int, clock: Clock) -> Iterator[Any]:
+    """`batches`; marks the clock after those of `size` images and after all, twice after all where there is but one kind."""
+    before = len(clock.marks)
+    for number, batch in enumerate(batches):
+        if number and len(batch[-1]) < size:
+            clock.mark()
+        yield batch
+    while len(clock.marks) < before + 2:
+        clock.mark()
+
+
 class Files(torch.utils.data.Dataset[tuple[Tensor, int]]):
     """Images that are decoded whenever they are asked for."""
 
@@ -109,20 +120,18 @@ def plain(job: Job, clock: Clock) -> Iterator[float]:
     for _ in range(job.epochs):
         network.train()
         total = 0.0
-        for images, labels in shuffled:
+        for images, labels in noted(shuffled, job.batch, clock):
             optimizer.zero_grad()
             loss = functional.cross_entropy(network(images.to(job.device)), labels.to(job.device))
             loss.backward()  # type: ignore[no-untyped-call] # of torch
             optimizer.step()
             total += loss.item() * len(labels)
-        clock.mark()
         network.eval()
         right = 0
         with torch.no_grad():
-            for images, labels in ordered:
+            for images, labels in noted(ordered, job.batch, clock):
                 right += (network(images.to(job.device)).argmax(1).cpu() == labels).sum().item()
         yield right / len(validation)
-        clock.mark()
 
 
 def tuned(job: Job, clock: Clock) -> Iterator[float]:
@@ -137,22 +146,20 @@ def tuned(job: Job, clock: Clock) -> Iterator[float]:
     total, right = (torch.zeros((), device=job.device) for _ in "ab")
     for _ in range(job.epochs):
         network.train()
-        for rows in torch.split(torch.randperm(len(labels), device=job.device), job.batch):
+        order = torch.split(torch.randperm(len(labels), device=job.device), job.batch)
+        for (rows,) in noted(zip(order, strict=True), job.batch, clock):
             with torch.autocast(job.device, torch.bfloat16, enabled=job.bf16):
                 loss = functional.cross_entropy(network(images[rows]), labels[rows])
             loss.backward()  # type: ignore[no-untyped-call] # of torch
             optimizer.step()
             total += loss.detach() * len(rows)
-        clock.mark()
         network.eval()
         right.zero_()
         with torch.inference_mode(), torch.autocast(job.device, torch.bfloat16, enabled=job.bf16):
-            for batch, truth in zip(
-                torch.split(seen, job.batch), torch.split(answers, job.batch), strict=True
-            ):
+            batches = zip(torch.split(seen, job.batch), torch.split(answers, job.batch), strict=True)
+            for batch, truth in noted(batches, job.batch, clock):
                 right += (network(batch).argmax(1) == truth).sum()
         yield right.item() / len(answers)
-        clock.mark()
 
 
 class FusedAdam:

@@ -1,4 +1,4 @@
-"""What a candidate costs, put together from its parts: set-up + epochs x (steps x step + validation).
+"""What a candidate costs, put together from its parts: set-up + epochs x (full batches x step + partial batch + validation).
 
 A few epochs on some of the images tell the parts: the last one costs what every later one will, and what those before cost beyond
 it is part of the set-up (kernels are chosen then, memory is asked for, steps are captured).
@@ -21,17 +21,20 @@ class Portion:
     batch: int = 16
 
     @property
-    def steps(self) -> float:
-        """In an epoch; a partial batch counts for the part of a step that it is."""
-        return self.train / self.batch
+    def steps(self) -> int:
+        """In an epoch, those on a full batch."""
+        return self.train // self.batch
 
 
 @dataclass(frozen=True)
 class Parts:
-    """Seconds: `setup`, once; `step`; `validation`, of all images that are left for it."""
+    """Seconds: `setup`, once; `step`, on a full batch; `partial`, the step on what is left of an epoch; `validation`, of all images
+    that are left for it.
+    """
 
     setup: float
     step: float
+    partial: float
     validation: float
 
     @classmethod
@@ -39,22 +42,35 @@ class Parts:
         """From two epochs or more on `portion` of the images, the last of which is as every later one.
 
         Args:
-            marks: seconds used since it was begun: twice after the training and after the validation of an epoch, then at its end.
+            marks: seconds used since it was begun: in each epoch after the full batches that are trained on, after all of
+                them, after the full ones that are validated, and after all of them; then at its end.
             portion: what it had.
             whole: what candidates have.
         """
-        if len(marks) < 5 or len(marks) % 2 == 0:
-            raise ValueError(f"two epochs leave five marks, each further one two, found {len(marks)}")
-        *_, begun, trained, validated, ended = marks
-        training, validation = trained - begun, validated - trained
-        setup = begun - (len(marks) // 2 - 1) * (training + validation) + (ended - validated)
-        return cls(
-            max(0.0, setup), training / portion.steps, validation * whole.validation / portion.validation
+        if len(marks) < 9 or len(marks) % 4 != 1:
+            raise ValueError(f"two epochs leave nine marks, each further one four, found {len(marks)}")
+        *_, begun, full, trained, seen, validated, ended = marks
+        setup = begun - (len(marks) // 4 - 1) * (validated - begun) + (ended - validated)
+        step, partial = _batches(full - begun, trained - full, portion.train, whole.train, portion.batch)
+        look, last = _batches(
+            seen - trained, validated - seen, portion.validation, whole.validation, portion.batch
         )
+        return cls(max(0.0, setup), step, partial, whole.validation // portion.batch * look + last)
 
     def candidate(self, whole: Portion, epochs: int) -> float:
         """Seconds of a whole training."""
-        return self.setup + epochs * (whole.steps * self.step + self.validation)
+        return self.setup + epochs * (whole.steps * self.step + self.partial + self.validation)
+
+
+def _batches(full: float, rest: float, count: int, whole: int, batch: int) -> tuple[float, float]:
+    """Seconds of a full batch, and of the partial one that `whole` images leave, of an epoch of `count` images whose full batches
+    took `full` and whose partial one `rest`. A partial batch costs more than its share of a full one: weights are as large.
+    Where an epoch had but one kind of batch, the other is taken for its share of it.
+    """
+    if count >= batch and count % batch:
+        return full / (count // batch), rest * (whole % batch) / (count % batch)
+    each = (full + rest) / count
+    return each * batch, each * (whole % batch)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from evosearch.bench.parts import Portion
 from evosearch.bench.same_bits_probe import hashes
 from evosearch.data import SearchData
 from evosearch.errors import CannotRunError
@@ -47,13 +48,13 @@ def used(device: str) -> float:
 
 @dataclass
 class Marks(Unwatched):
-    """Notes the clock after the training and after the validation of each epoch."""
+    """Notes the clock in each epoch after the full batches that are trained on, after all of them, after the full ones that are
+    validated, and after all of them; twice after all where there is but one kind.
+    """
 
     device: str
-    training: int
-    """Batches of an epoch that are trained on."""
-    validation: int
-    """And that are validated."""
+    portion: Portion
+    """The images of an epoch."""
     found: list[float] = field(default_factory=list)
     batches: int = 0
     eager: str = ""
@@ -65,21 +66,25 @@ class Marks(Unwatched):
 
     def step(self) -> None:
         """A batch is done."""
-        self.batches += 1
-        if self.batches % (self.training + self.validation) in (0, self.training):
-            self.found.append(used(self.device))
+        size = self.portion.batch
+        training = max(1, (self.portion.train + size - 2) // size)  # a single image joins the batch before it
+        validation = -(-self.portion.validation // size)
+        self.batches = self.batches % (training + validation) + 1
+        for places in (
+            self.portion.train // size or training,
+            training,
+            training + (self.portion.validation // size or validation),
+            training + validation,
+        ):
+            if self.batches == places:
+                self.found.append(used(self.device))
 
 
 def _answer(request: Mapping[str, Any], evaluators: Mapping[bool, Any], data: Any, device: str) -> Any:
-    from evosearch.training.batches import batch_sizes  # noqa: PLC0415 - of torch, which the parent does not need
-
     settings = TrainingSettings(**request["settings"])
     chosen = data[request["whole"]]
-    counts = (
-        len(batch_sizes(len(chosen.train), settings.batch_size)),
-        -(-len(chosen.validation) // settings.batch_size),
-    )
-    marks, digest = Marks(device, *counts), {}
+    marks = Marks(device, Portion(len(chosen.train), len(chosen.validation), settings.batch_size))
+    digest: dict[str, Any] = {}
     with TemporaryDirectory() as folder:
         weights = str(Path(folder, "weights")) if request["digest"] else None
         task = TrainingTask(parse(request["network"]), settings, chosen.key, request["seed"], weights)

@@ -61,7 +61,7 @@ class Named:
 
 def measured(seconds, whole=None):
     """Three rounds of which the middle one takes `seconds` per step and nothing else."""
-    rounds = [{"a": Parts(0.0, seconds * factor, 0.0)} for factor in (0.9, 1.0, 1.1)]
+    rounds = [{"a": Parts(0.0, seconds * factor, 0.0, 0.0)} for factor in (0.9, 1.0, 1.1)]
     one = Measured(rounds, limits={"a": seconds / 4}, unfused={"a": seconds / 2})
     one.whole = {"a": 3 * 10 * seconds if whole is None else whole}
     return one
@@ -214,13 +214,23 @@ def test_only_the_allocators_settings_tell_two_environments_apart(monkeypatch):
     assert plain["OMP_NUM_THREADS"] == "1"
 
 
-def test_marks_are_left_after_training_and_after_validation(monkeypatch):
+@pytest.mark.parametrize(
+    ("portion", "expected"),
+    [
+        (Portion(40, 20), (0, 1, 2, 3, 4, 4, 5, 6, 7, 8)),
+        (Portion(33, 32), (0, 2, 2, 4, 4, 6, 6, 8)),  # a single image joins the batch before it
+        (Portion(9, 6), (2, 4, 6, 8)),
+    ],
+)
+def test_marks_are_left_after_the_full_batches_and_after_all_of_training_and_of_validation(
+    monkeypatch, portion, expected
+):
     ticks = iter(range(100))
     monkeypatch.setattr("evosearch.bench.standing.used", lambda device: next(ticks))
-    marks = Marks("cpu", 3, 2)
-    for count, expected in enumerate((0, 0, 1, 1, 2, 2, 2, 3), 1):
+    marks = Marks("cpu", portion)
+    for count, many in enumerate(expected, 1):
         marks.step()
-        assert len(marks.found) == expected, count
+        assert len(marks.found) == many, count
 
 
 def test_a_process_of_ours_that_dies_says_why_in_one_line(tmp_path):
@@ -357,7 +367,7 @@ def test_a_capture_that_fails_is_found_though_its_bits_would_be_the_same(capture
 
 
 def test_a_worker_that_took_eager_steps_instead_is_found(captured_gate):
-    marks = Marks("cpu", 3, 2)
+    marks = Marks("cpu", Portion(9, 6))
     assert marks.eager == ""
     marks.worn("a step could not be captured")
     gate, made, told = captured_gate

@@ -48,16 +48,35 @@ def job(tmp_path):
 
 
 @pytest.mark.parametrize("tuned", [False, True])
-def test_both_leave_two_marks_an_epoch_and_validate(job, tuned):
+def test_both_leave_four_marks_an_epoch_and_validate(job, tuned):
     command = [sys.executable, "-W", "error", "-m", ordinary.__name__, json.dumps(asdict(job(tuned)))]
     ended = subprocess.run(command, check=False, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
     found = json.loads(ended.stdout)
-    assert len(found["marks"]) == 4
+    assert len(found["marks"]) == 8
     assert found["marks"] == sorted(found["marks"])
     assert found["marks"][0] > 0
     assert set(found["accuracies"]) <= {0.0, 0.5, 1.0}
     assert len(found["accuracies"]) == 2
+
+
+@pytest.mark.parametrize(("sizes", "expected"), [([2, 2, 1], [2, 3]), ([2, 2], [2, 2]), ([1], [1, 1])])
+def test_an_epochs_partial_batch_is_marked_by_itself(sizes, expected):
+    class Counting:
+        """Marks are numbers of batches."""
+
+        def __init__(self):
+            self.marks, self.seen = [], 0
+
+        def mark(self):
+            self.marks.append(self.seen)
+
+    clock = Counting()
+    for _ in range(2):
+        clock.seen = 0
+        for _ in ordinary.noted([("images", [0] * size) for size in sizes], 2, clock):
+            clock.seen += 1
+    assert clock.marks == expected * 2
 
 
 def test_files_and_what_was_decoded_once_are_the_same_pixels(job):

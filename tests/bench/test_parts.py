@@ -2,37 +2,54 @@ import pytest
 
 from evosearch.bench.parts import Interval, Measured, Parts, Portion, agrees, ratios
 
-FEW, ALL = Portion(32, 4, batch=16), Portion(160, 20, batch=16)
-MARKS = [5.0, 6.0, 8.0, 8.5, 8.75]
-"""Set-up and a first epoch to 6.0; the second takes 2 and 0.5; 0.25 at the end."""
+FEW, ALL = Portion(40, 20, batch=16), Portion(168, 84, batch=16)
+MARKS = [3.0, 5.0, 5.5, 6.0, 8.0, 9.0, 9.5, 9.75, 10.0]
+"""Set-up and a first epoch to 6.0; the second takes 2 and 1, then .5 and .25; .25 at the end."""
 
 
-def test_the_second_epoch_tells_step_and_validation_and_what_else_was_used_is_set_up():
+def test_the_second_epoch_tells_steps_and_validation_and_what_else_was_used_is_set_up():
     parts = Parts.of(MARKS, FEW, ALL)
-    assert parts == Parts(setup=6.0 - 2.5 + 0.25, step=1.0, validation=2.5)
+    assert parts == Parts(setup=6.0 - 3.75 + 0.25, step=1.0, partial=1.0, validation=5 * 0.5 + 0.25)
     assert parts.candidate(FEW, 0) == parts.setup
+
+
+def test_a_partial_batch_costs_what_it_took_and_one_of_another_size_in_proportion():
+    fewer = Portion(160 + 4, 80 + 2, batch=16)
+    parts = Parts.of(MARKS, FEW, fewer)
+    assert (parts.partial, parts.validation) == (0.5, 5 * 0.5 + 0.125)
+    none = Parts.of(MARKS, FEW, Portion(160, 80, batch=16))
+    assert (none.partial, none.validation) == (0.0, 5 * 0.5)
+
+
+def test_where_an_epoch_had_one_kind_of_batch_the_other_is_taken_for_its_share():
+    full = Parts.of(MARKS, Portion(32, 16, batch=16), ALL)
+    assert (full.step, full.partial) == (1.5, 0.75)
+    assert full.validation == pytest.approx(5.25 * 0.75)
+    assert Parts.of(MARKS, Portion(8, 4, batch=16), ALL).step == 6.0
 
 
 def test_of_more_epochs_the_last_one_tells_and_what_those_before_cost_beyond_it_is_set_up():
     """Two epochs of which the second takes a second longer than the third, for it captures steps."""
-    parts = Parts.of([5.0, 6.0, 9.0, 9.5, 11.5, 12.0, 12.25], FEW, ALL)
-    assert parts == Parts(setup=9.5 - 2 * 2.5 + 0.25, step=1.0, validation=2.5)
+    second = [one + 1.0 for one in (8.0, 9.0, 9.5, 9.75)]
+    third = [one + 3.75 for one in (*second, 11.0)]
+    parts = Parts.of([*MARKS[:4], *second, *third], FEW, ALL)
+    assert parts == Parts(setup=6.0 - 3.75 + 1.0 + 0.25, step=1.0, partial=1.0, validation=2.75)
 
 
 def test_a_candidate_is_put_together_from_its_parts_for_any_number_of_epochs():
     parts = Parts.of(MARKS, FEW, ALL)
-    assert parts.candidate(ALL, 100) == parts.setup + 100 * (10 * 1.0 + 2.5)
-    assert Portion(25, 1, batch=10).steps == 2.5
+    assert parts.candidate(ALL, 100) == parts.setup + 100 * (10 * 1.0 + 1.0 + 2.75)
+    assert Portion(25, 1, batch=10).steps == 2
 
 
-@pytest.mark.parametrize("count", [3, 4])
+@pytest.mark.parametrize("count", [5, 8])
 def test_marks_of_less_than_two_epochs_are_refused(count):
-    with pytest.raises(ValueError, match=f"five marks, each further one two, found {count}"):
+    with pytest.raises(ValueError, match=f"nine marks, each further one four, found {count}"):
         Parts.of(MARKS[:count], FEW, ALL)
 
 
 def measured(*steps, together=1):
-    rounds = [{"a": Parts(1.0, step, 0.0), "b": Parts(3.0, step, 0.0)} for step in steps]
+    rounds = [{"a": Parts(1.0, step, 0.0, 0.0), "b": Parts(3.0, step, 0.0, 0.0)} for step in steps]
     return Measured(rounds, together=together, limits={"a": 0.1, "b": 0.3}, unfused={"a": 1.0, "b": 1.0})
 
 
