@@ -180,8 +180,10 @@ class Rung:
 
 
 def rungs(device: str) -> tuple[Rung, ...]:
-    """Of the ladder. On a CPU memory is a step of it, on a GPU whether steps are captured is."""
-    if device == "cpu":
-        return Rung("fp32", kept=False), Rung("bf16", kept=False), Rung("bf16", kept=True)
+    """Of the ladder. On a CPU memory is a step of it, on a GPU whether steps are captured is. bf16 is where `device` computes it:
+    a CPU that does not would take hours.
+    """
     precisions: tuple[Literal["fp32", "bf16"], ...] = ("fp32", "bf16") if computes_bf16(device) else ("fp32",)
+    if device == "cpu":
+        return (*(Rung(one, kept=False) for one in precisions), Rung(precisions[-1], kept=True))
     return tuple(Rung(one, kept=True, captured=captured) for one in precisions for captured in (False, True))

@@ -7,14 +7,13 @@ changes a result.
 import logging
 from collections.abc import Callable
 from functools import partial
-from typing import Literal
 
 import numpy as np
 import torch
 
 from evosearch.blueprint import ImageShape
 from evosearch.data import SearchData, Split
-from evosearch.evaluation import TrainingSettings, TrainingTask
+from evosearch.evaluation import Precision, TrainingSettings, TrainingTask
 from evosearch.genome import parse
 from evosearch.training.batches import ResidentData
 from evosearch.training.captured import CapturedStepper, CudaRecorder, Recorder
@@ -84,10 +83,12 @@ def difference_of(task: TrainingTask, data: ResidentData, make_recorder: MakeRec
     return failures[0] if failures else ""
 
 
-def _precisions(device: torch.device) -> tuple[Literal["fp32", "bf16"], ...]:
+def _precisions(device: torch.device) -> tuple[Precision, ...]:
     if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
         return ("fp32",)
-    return "fp32", "bf16"
+    if device.type != "cuda" or torch.version.hip:  # tf32 is of NVIDIA's, and as old as its bf16
+        return "fp32", "bf16"
+    return "fp32", "tf32", "bf16"
 
 
 def _noise(image: ImageShape, device: torch.device) -> ResidentData:

@@ -387,6 +387,7 @@ def test_on_a_gpu_captured_steps_have_the_bits_of_eager_ones(tmp_path, few):
     ("device", "bf16", "expected"),
     [
         ("cpu", True, ["fp32", "bf16", "bf16, memory kept"]),
+        ("cpu", False, ["fp32", "fp32, memory kept"]),
         ("cuda", True, ["fp32, eager", "fp32, captured", "bf16, eager", "bf16, captured"]),
         ("cuda", False, ["fp32, eager", "fp32, captured"]),
     ],

@@ -30,6 +30,18 @@ def test_captured_steps_that_are_the_same_pass_on_any_image(image: ImageShape) -
     )
 
 
+@pytest.mark.parametrize(
+    ("has_bf16", "hip", "expected"),
+    [(True, None, ("fp32", "tf32", "bf16")), (False, None, ("fp32",)), (True, "6.4", ("fp32", "bf16"))],
+)
+def test_captured_steps_are_compared_in_each_precision_that_a_gpu_computes_in(
+    monkeypatch: pytest.MonkeyPatch, has_bf16: bool, hip: str | None, expected: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda *, including_emulation: has_bf16)
+    monkeypatch.setattr(torch.version, "hip", hip)
+    assert gate._precisions(torch.device("cuda:0")) == expected
+
+
 class Idle(Graph):
     """A replay that does nothing."""
 
