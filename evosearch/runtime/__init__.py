@@ -27,6 +27,7 @@ from evosearch.runtime.pool import (
     WorkerProgressed,
     auto_on,
     freed,
+    lost_with,
 )
 from evosearch.runtime.scheduling.costs import ENOUGH, Timings, Work, work_of
 from evosearch.runtime.scheduling.placement import CONTEXT
@@ -89,6 +90,7 @@ __all__ = [
     "drive",
     "evolve",
     "freed",
+    "lost_with",
     "policy_of",
     "replay",
     "retried",

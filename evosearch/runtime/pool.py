@@ -25,6 +25,8 @@ class Worker:
     """The kind that it computes on, as in `ProcessorSeen`; empty where that is not known."""
     precisions: tuple[Precision, ...] | None = None
     """Those for which its device has instructions of its own; None where that is not known, as where nothing was trained."""
+    mps: bool = False
+    """It shares its GPU through NVIDIA's MPS: what ends one of them amidst its task ends all that are on that GPU."""
 
     @property
     def node(self) -> str:
@@ -77,7 +79,7 @@ class WorkerJoined:
 
 @dataclass(frozen=True, slots=True)
 class WorkerLeft:
-    """A worker is gone, and with it the task it had."""
+    """A worker is gone, and with it the task it had; with one of `mps` that had a task, all others of its GPU at the same moment."""
 
     worker: Worker
     """Which one."""
@@ -91,6 +93,15 @@ class WorkerLeft:
     """Its node is gone with all its workers, as far as the pool knows by now; else the node lives on
     without this one.
     """
+
+
+def lost_with(worker: Worker, message: str) -> str:
+    """Why those are lost that shared a GPU through MPS with `worker`, which left for the reason `message`; one line.
+
+    >>> lost_with(Worker("a-gpu0-2", "a/cuda:0"), "CUDA error: an illegal address")
+    'it went with a-gpu0-2, which shared its GPU: CUDA error: an illegal address'
+    """
+    return f"it went with {worker.name}, which shared its GPU: {message}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +158,22 @@ class Notices:
 
     def __init__(self) -> None:
         self._count = 0
+        self._taking_turns: set[str] = set()
+
+    def turns(self, worker: Worker, why: str) -> list[PoolEvent]:
+        """What there is to tell of a worker that takes turns with the others of its GPU, `why`, once of each machine; nothing of
+        one that does not.
+
+        >>> notices, worker = Notices(), Worker("a", "host/cuda:0")
+        >>> notices.turns(worker, "nvidia-cuda-mps-control is not on PATH")
+        [PoolChanged(text='host: the workers of a GPU take turns, without MPS: nvidia-cuda-mps-control is not on PATH')]
+        >>> notices.turns(worker, "nvidia-cuda-mps-control is not on PATH")
+        []
+        """
+        if not why or worker.node in self._taking_turns:
+            return []
+        self._taking_turns.add(worker.node)
+        return [PoolChanged(f"{worker.node}: the workers of a GPU take turns, without MPS: {why}")]
 
     def of(self, worker: Worker, notice: str) -> list[PoolEvent]:
         """What there is to tell of a worker that left with such a notice; nothing of one without.

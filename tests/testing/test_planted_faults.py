@@ -18,6 +18,8 @@
 | a rung is decided before all have come to it | the strategy: half of the members are enough |
 | what was dropped at a rung lives on | the strategy: elites are chosen of all members |
 | losses of nodes stop a search, as in the first version | the pool: it does not tell whether the node was lost |
+| what reported the error of which a GPU's workers died runs beside others | `step`: it does not tell these apart |
+| losses that a GPU's workers share stop a search | the policy: a lost worker's candidate never runs alone |
 """
 
 import re
@@ -263,6 +265,15 @@ def losses_of_nodes_stop_a_search(_: Patch) -> Doubles:
     return Doubles(pool=Untold)
 
 
+def what_reported_a_shared_error_runs_beside_others(patch: Patch) -> Doubles:
+    patch.setattr(machine, "claims", lambda _fleet, _events: {})
+    return Doubles()
+
+
+def shared_losses_stop_a_search(patch: Patch) -> Doubles:
+    return lost_workers_lead_to(patch, replace(policy.policy_of(FailureKind.WORKER_LOST), alone_after=None))
+
+
 FAULTS: Mapping[str, tuple[Plant, str]] = {
     plant.__name__: (plant, complaint)
     for plant, complaint in (
@@ -285,6 +296,8 @@ FAULTS: Mapping[str, tuple[Plant, str]] = {
         ),
         (what_was_dropped_at_a_rung_lives_on, "that were not trained to their end"),
         (losses_of_nodes_stop_a_search, "lost its worker 5 times"),
+        (what_reported_a_shared_error_runs_beside_others, "is to run alone"),
+        (shared_losses_stop_a_search, "lost its worker 5 times"),
     )
 }
 

@@ -63,6 +63,7 @@ def test_what_may_go_wrong_does():
         "made no progress",
         "more than workers.hard_seconds",
         "gets no more work",
+        "which shared its GPU: killed by SIGSEGV",
     ):
         assert trouble in said
     assert met["worker_lost with its node"] > met["worker_lost"] > 10

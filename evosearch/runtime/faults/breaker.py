@@ -5,6 +5,7 @@ process after another, count once. A node that goes away as a whole is not sick 
 gone, and may well do it when it is back.
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import assert_never
 
@@ -40,7 +41,10 @@ def with_pool(fleet: Fleet, event: PoolEvent, task: TaskName | None) -> Fleet:
             gone = leaves or worker.node in fleet.excluded or worker.name in fleet.turned_away
             if not isinstance(result, Failure) and task is not None:
                 fleet = replace(
-                    fleet, losses=without(fleet.losses, worker.node), shunned=without(fleet.shunned, task)
+                    fleet,
+                    losses=without(fleet.losses, worker.node),
+                    shunned=without(fleet.shunned, task),
+                    suspects=fleet.suspects - {task},
                 )
             return _leave(fleet, worker) if gone else fleet
         case WorkerLeft(worker, kind, _, node_lost):
@@ -49,7 +53,9 @@ def with_pool(fleet: Fleet, event: PoolEvent, task: TaskName | None) -> Fleet:
             fleet = _leave(fleet, worker)
             if task is None:  # it was dismissed, or went with its node
                 return fleet
-            devices = (worker.device,) * (2 if kind is FailureKind.WORKER_LOST else 1)
+            # what was lost with its GPU says nothing against the machine
+            by_machine = kind is FailureKind.WORKER_LOST and not worker.mps
+            devices = (worker.device,) * (2 if by_machine else 1)
             shunned = (*fleet.shunned.get(task, ()), *devices)
             fleet = replace(fleet, shunned=having(fleet.shunned, task, shunned))
             of_worker = policy_of(kind).of_workers and not node_lost
@@ -60,6 +66,28 @@ def with_pool(fleet: Fleet, event: PoolEvent, task: TaskName | None) -> Fleet:
         case WorkerProgressed() | PoolChanged():
             return fleet
     assert_never(event)
+
+
+def claims(fleet: Fleet, events: Iterable[object]) -> Mapping[str, WorkerLeft]:
+    """Of those that died together on a GPU in the middle of their tasks, who reported the error by its own process: by name, its
+    end as it counts. These tasks are to run alone next.
+
+    CUDA tells all of them of the error, without a word of whose it was. One that reports it has crashed; of several the
+    guilty one is not known, and all are lost.
+    """
+    by_device: dict[str, list[WorkerLeft]] = {}
+    for event in events:
+        if not isinstance(event, WorkerLeft) or not event.worker.mps or event.node_lost:
+            continue
+        if fleet.task_of(event.worker):
+            by_device.setdefault(event.worker.device, []).append(event)
+    found: dict[str, WorkerLeft] = {}
+    for together in by_device.values():
+        crashed = [event for event in together if event.kind is FailureKind.CRASHED]
+        kind = FailureKind.CRASHED if len(crashed) == 1 else FailureKind.WORKER_LOST
+        if len(together) > 1:
+            found |= {event.worker.name: replace(event, kind=kind) for event in crashed}
+    return found
 
 
 def node_to_close(fleet: Fleet) -> str | None:

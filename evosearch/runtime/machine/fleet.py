@@ -64,6 +64,8 @@ class Fleet:
     """Devices on which a task, as (search, trial), lost its worker: once for each process that died
     there, twice where it was the machine's fault.
     """
+    suspects: frozenset[TaskName] = frozenset()
+    """Tasks that may have brought down a GPU with all that was on it, as (search, trial): they run alone from then on."""
     survey: Survey = field(default_factory=Survey, compare=False, repr=False)
     """A memory of what follows from the others, see `surveyed`."""
 
@@ -97,7 +99,7 @@ class Fleet:
     def surveyed(self) -> Survey:
         """Who is idle where, and what waits, as this fleet stands."""
         states = {name: member.state for name, member in self.members.items()}
-        self.survey.look(states, self.workers, self.excluded)
+        self.survey.look(states, self.workers, self.excluded, self.suspects)
         return self.survey
 
     def with_state(self, name: str, state: DriverState, facts: Iterable[Event] = ()) -> "Fleet":

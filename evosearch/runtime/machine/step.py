@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from evosearch.evaluation import Precision, Task, TrialId
-from evosearch.runtime.faults.breaker import LOSSES, closed, node_to_close, with_pool
+from evosearch.runtime.faults.breaker import LOSSES, claims, closed, node_to_close, with_pool
 from evosearch.runtime.frozen import without
 from evosearch.runtime.machine.consequences import (
     consequences,
@@ -19,7 +19,7 @@ from evosearch.runtime.machine.consequences import (
     reading_begun,
     reopened,
 )
-from evosearch.runtime.machine.fleet import Fleet, Member
+from evosearch.runtime.machine.fleet import Fleet, Member, TaskName
 from evosearch.runtime.machine.fold import evolve
 from evosearch.runtime.pool import (
     PoolChanged,
@@ -106,7 +106,7 @@ def step(fleet: Fleet, *events: DriverEvent) -> tuple[Fleet, tuple[Command, ...]
     """
     if fleet.halted:  # whatever still arrives is trained again on resume
         return fleet, ()
-    turn = _Turn(fleet)
+    turn = _Turn(fleet, events)
     for event in events:
         turn.take(event)
     turn.close_node()
@@ -122,8 +122,9 @@ def step(fleet: Fleet, *events: DriverEvent) -> tuple[Fleet, tuple[Command, ...]
 class _Turn:
     """One step being taken: the fleet so far, and the commands that brought it there."""
 
-    def __init__(self, fleet: Fleet) -> None:
+    def __init__(self, fleet: Fleet, events: Iterable[DriverEvent]) -> None:
         self.fleet = fleet
+        self._claims = claims(fleet, events)
         self._facts: dict[str, list[Event]] = {}
         self._assigned: list[Assign] = []
         self._excluded: list[Exclude | TurnAway] = []
@@ -142,10 +143,13 @@ class _Turn:
             case StopAsked(reason):
                 for name, _ in self._going_on():
                     self._tell(name, [Interrupted(reason)])
-            case TaskDone(worker) | WorkerLeft(worker):
-                if task := self.fleet.task_of(worker):
-                    self._end(task[0], event)
-                self.fleet = with_pool(self.fleet, event, task)
+            case TaskDone(worker):
+                self._free(event, self.fleet.task_of(worker))
+            case WorkerLeft(worker):
+                task, claim = self.fleet.task_of(worker), self._claims.get(worker.name)
+                if task and claim:
+                    self.fleet = replace(self.fleet, suspects=self.fleet.suspects | {task})
+                self._free(claim or event, task)
             case WorkerJoined(worker):
                 self.fleet = with_pool(self.fleet, event, None)
                 self._joined.append(worker)
@@ -251,6 +255,12 @@ class _Turn:
 
     def _going_on(self) -> list[tuple[str, Member]]:
         return [(name, member) for name, member in self.fleet.members.items() if not member.state.halted]
+
+    def _free(self, event: TaskDone | WorkerLeft, task: TaskName | None) -> None:
+        """A worker has nothing to do any more, which had `task`."""
+        if task:
+            self._end(task[0], event)
+        self.fleet = with_pool(self.fleet, event, task)
 
     def _end(self, name: str, event: TaskDone | WorkerLeft) -> None:
         """What a worker had to do for the search `name` has ended."""

@@ -41,7 +41,8 @@ def _ranked(fleet: Fleet, backlog: Backlog) -> Iterator[Waiting]:
     timings = Timings.of_all([member.state.timings for member in fleet.members.values()])
     for tier, minus_seconds, _, search, trial in backlog.ranked(timings):
         state = fleet.members[search].state
-        need = demand_of(state, trial, fleet.shunned.get((search, trial), ()))
+        name = search, trial
+        need = demand_of(state, trial, fleet.shunned.get(name, ()), suspect=name in fleet.suspects)
         yield Waiting(search, state.open[trial].trial, -minus_seconds, tier % 2 == 1, need)
 
 
@@ -105,8 +106,8 @@ def readings(fleet: Fleet) -> Iterator[tuple[Worker, str, TrialId]]:
 def _running_demands(fleet: Fleet) -> Mapping[str, Demand]:
     """What runs, by worker name."""
     return {
-        worker: demand_of(state, trial)
-        for state in (member.state for member in fleet.members.values())
-        for worker, trial in state.running.items()
-        if trial in state.open
+        worker: demand_of(member.state, trial, suspect=(name, trial) in fleet.suspects)
+        for name, member in fleet.members.items()
+        for worker, trial in member.state.running.items()
+        if trial in member.state.open
     }

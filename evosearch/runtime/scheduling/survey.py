@@ -60,6 +60,7 @@ class Survey:
         """The trials of searches that go on which wait for a worker; of equal ones the lowest number."""
         self._workers: Mapping[str, Worker] = {}
         self._excluded: Set[str] = frozenset()
+        self._suspects: Set[tuple[str, TrialId]] = frozenset()
         self._seen: dict[str, DriverState] = {}
         self._changes: dict[str, _Change] = {}
         self._training: dict[str, set[TrialId]] = {}
@@ -79,9 +80,16 @@ class Survey:
             change.workers.update(workers)
 
     def look(
-        self, states: Mapping[str, DriverState], workers: Mapping[str, Worker], excluded: Set[str]
+        self,
+        states: Mapping[str, DriverState],
+        workers: Mapping[str, Worker],
+        excluded: Set[str],
+        suspects: Set[tuple[str, TrialId]] = frozenset(),
     ) -> None:
-        """Know a fleet: the states of its searches, its workers by name, and the nodes that are closed."""
+        """Know a fleet: the states of its searches, its workers by name, the nodes that are closed, and, as search and trial, what
+        else must run alone: it came to be that with a fact about it.
+        """
+        self._suspects = suspects
         changes = {
             search: self._change(search, state)
             for search, state in states.items()
@@ -89,13 +97,13 @@ class Survey:
         }
         if workers is not self._workers or excluded is not self._excluded:
             self._workers, self._excluded, self.devices = workers, excluded, Devices(workers, excluded)
-            for state in states.values():
-                self._give(state, state.running)
+            for search, state in states.items():
+                self._give(search, state, state.running)
         for change in changes.values():  # all before any: one search may have freed what another one took
             for name in change.workers:
                 self.devices.free(name)
         for search, change in changes.items():
-            self._give(change.state, change.workers)
+            self._give(search, change.state, change.workers)
             self._queue(search, change)
             self._seen[search] = change.state
 
@@ -109,10 +117,13 @@ class Survey:
             return _Change(state, {*before.open, *state.open}, {*before.running, *state.running})
         return change
 
-    def _give(self, state: DriverState, workers: Iterable[str]) -> None:
+    def _give(self, search: str, state: DriverState, workers: Iterable[str]) -> None:
         for name in workers:
             if (trial := state.running.get(name)) is not None:
-                self.devices.give(name, demand_of(state, trial) if trial in state.open else None)
+                suspect = (search, trial) in self._suspects
+                self.devices.give(
+                    name, demand_of(state, trial, suspect=suspect) if trial in state.open else None
+                )
 
     def _queue(self, search: str, change: _Change) -> None:
         state, before = change.state, self._seen.get(search, change.state)
@@ -141,7 +152,8 @@ class Survey:
         first = waiting[key] = min(alike, key=lambda trial: trial.place)
         one = state.open[first]
         early = one.trial.candidate.generation > state.progress.generation
-        tier = 2 * (not is_alone(state, first)) + early
+        alone = (search, first) in self._suspects or is_alone(state, first)
+        tier = 2 * (not alone) + early
         self.backlog.add(search, first, tier, one.size.work if one.size else None)
 
 
@@ -165,12 +177,15 @@ def _concerned(fact: Event) -> tuple[tuple[TrialId, ...], tuple[str, ...]]:
     assert_never(fact)
 
 
-def demand_of(state: DriverState, trial: TrialId, shunned: tuple[str, ...] = ()) -> Demand:
-    """What an open trial asks of a device."""
+def demand_of(
+    state: DriverState, trial: TrialId, shunned: tuple[str, ...] = (), *, suspect: bool = False
+) -> Demand:
+    """What an open trial asks of a device. `suspect`: as in `Fleet`."""
     size = state.open[trial].size
     doubtful = size is None or FailureKind.OUT_OF_MEMORY in state.failures.get(trial, ())
     holder = state.holders.get(trial.number, "")
-    return Demand(size.peak if size else 0, is_alone(state, trial), doubtful, shunned, holder)
+    alone = suspect or is_alone(state, trial)
+    return Demand(size.peak if size else 0, alone, doubtful, shunned, holder)
 
 
 def is_alone(state: DriverState, trial: TrialId) -> bool:

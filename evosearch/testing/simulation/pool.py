@@ -20,7 +20,16 @@ from evosearch.evaluation import (
     Task,
     TrainingTask,
 )
-from evosearch.runtime import PoolEvent, TaskDone, Ticket, Worker, WorkerJoined, WorkerLeft, WorkerProgressed
+from evosearch.runtime import (
+    PoolEvent,
+    TaskDone,
+    Ticket,
+    Worker,
+    WorkerJoined,
+    WorkerLeft,
+    WorkerProgressed,
+    lost_with,
+)
 from evosearch.testing.evaluators import formula_features, formula_loss
 from evosearch.testing.simulation.machines import Cluster
 from evosearch.testing.simulation.observation import BrokenPromiseError
@@ -117,6 +126,8 @@ class VirtualPool:
         self._waiting: dict[tuple[str, str], tuple[int, int]] = {}
         """By worker and training, what waits at a rung in its memory."""
         self._excluded: set[str] = set()
+        self._suspects: set[tuple[object, ...]] = set()
+        """Searches and trials whose worker reported an error of which others died, too."""
 
     @property
     def device(self) -> Literal["cpu", "cuda"]:
@@ -213,7 +224,7 @@ class VirtualPool:
         lacks = Cluster.place_of(node) in machines.lacking
         able: tuple[Precision, ...] = ("fp32",) if lacks else ("fp32", "bf16")
         name = f"{node}-{next(self._serials)}"
-        worker = Worker(name, device, machines.memory, precisions=able)
+        worker = Worker(name, device, machines.memory, precisions=able, mps=machines.mps)
         self._alive[worker] = 0
         self._news.append(WorkerJoined(worker))
 
@@ -224,11 +235,23 @@ class VirtualPool:
                 f"{worker.name}, which can do {worker.precisions}, was given {ticket} in {asked}"
             )
 
+    def _check_company(self, worker: Worker, ticket: Ticket, *, reading: bool) -> None:
+        """What reported the error of which others died, too, has the device for itself the next time; readings are too short."""
+        if reading:
+            return
+        others = {one: it.ticket for one, it in self._running.items() if one.device == worker.device}
+        for one in (ticket, *others.values()):
+            if others and (one.search, one.trial) in self._suspects:
+                raise BrokenPromiseError(
+                    f"{worker.name} gets {ticket} beside {others}, and {one} is to run alone"
+                )
+
     def _begin(self, worker: Worker, ticket: Ticket, task: Task) -> None:
         reading = isinstance(task, PredictionTask)
         chance = self._chance(
             "reading" if reading else "attempt", ticket.search, ticket.trial, ticket.attempt
         )
+        self._check_company(worker, ticket, reading=reading)
         since = self._kept(worker, task)
         left = 1 - since[0] / task.last_epoch if isinstance(task, TrainingTask) else 0.1
         seconds = self._scenario.machines.seconds * chance.uniform(0.2, 2.0) * left
@@ -333,6 +356,8 @@ class VirtualPool:
 
     def _end(self, worker: Worker, result: Result) -> None:
         ticket = self._running.pop(worker).ticket
+        if not isinstance(result, Failure):
+            self._suspects.discard((ticket.search, ticket.trial))
         self._alive[worker] += 1
         leaves = ""
         if worker.node in self._excluded:
@@ -345,10 +370,29 @@ class VirtualPool:
             self._join(worker.device)
 
     def _give_up(self, worker: Worker, kind: FailureKind, message: str) -> None:
-        attempt = self._bury(worker)
-        self._news.append(WorkerLeft(worker, kind, message))
-        self._join(worker.device)
-        self._maybe_return(worker, attempt)
+        """It leaves; where it shared its device through MPS, the others there go with it, and some of them claim its error."""
+        gone, chance = (
+            [WorkerLeft(worker, kind, message)],
+            self._chance("mates", worker.name, self._cluster.now),
+        )
+        if worker.mps and worker in self._running:
+            for mate in [one for one in self._alive if one != worker and one.device == worker.device]:
+                claims = kind is FailureKind.CRASHED and mate in self._running and chance.random() < 0.3
+                end = (kind, message) if claims else (FailureKind.WORKER_LOST, lost_with(worker, message))
+                gone.append(WorkerLeft(mate, *end))
+        busy = [one for one in gone if one.worker in self._running]
+        for one in busy if len(busy) > 1 else ():
+            if one.kind is FailureKind.CRASHED:
+                self._suspect(self._running[one.worker])
+        self._news += gone
+        attempts = [self._bury(one.worker) for one in gone]
+        for one, attempt in zip(gone, attempts, strict=True):
+            self._join(one.worker.device)
+            self._maybe_return(one.worker, attempt)
+
+    def _suspect(self, attempt: _Attempt) -> None:
+        if not isinstance(attempt.task, PredictionTask):
+            self._suspects.add((attempt.ticket.search, attempt.ticket.trial))
 
     def _bury(self, worker: Worker) -> _Attempt | None:
         del self._alive[worker]

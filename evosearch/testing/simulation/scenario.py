@@ -18,7 +18,8 @@ class Machines:
     `own_devices`: whether each worker has one. `memory`: of each device, None on CPUs. `seconds`: mean of a training.
     `life`: mean time until a node goes away; None: never. `repair`: until it is back, or one in its place under a name of
     its own. `limits`: as a driver keeps them. `shared_disk`: whether all nodes have one. `checkpoint_minutes`: as
-    configured. `lacking`: which nodes, from 0, have no instructions for bf16; never all.
+    configured. `lacking`: which nodes, from 0, have no instructions for bf16; never all. `mps`: whether workers that share a
+    device do so through NVIDIA's MPS, so that one that dies takes the others along.
     """
 
     nodes: int = 1
@@ -34,6 +35,7 @@ class Machines:
     shared_disk: bool = True
     checkpoint_minutes: float | None = None
     lacking: frozenset[int] = frozenset()
+    mps: bool = False
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,12 @@ class Scenario:
         configuration = Configuration.of(seed // SHARED)
         chance = Random(f"scenario {seed}")
         machines, troubles = _machines(chance), _troubles(chance)
-        machines = replace(machines, lacking=_lacking(Random(f"precisions {seed}"), machines.nodes))
+        shared = machines.memory is not None and not machines.own_devices
+        machines = replace(
+            machines,
+            lacking=_lacking(Random(f"precisions {seed}"), machines.nodes),
+            mps=shared and Random(f"mps {seed}").random() < 0.7,
+        )
         plague = chance.choices(PLAGUES, (20, 2, 0, 0) if configuration.grows else (20, 2, 1, 1))[0]
         totals = _rising(chance, configuration.settings.generations)
         repeats: tuple[int, ...] = chance.choices(((), (2,), (1, 2)), (4, 1, 1))[0]

@@ -1,4 +1,4 @@
-"""A node that loses worker after worker."""
+"""A node that loses worker after worker, and a GPU that loses all of its workers at once."""
 
 from dataclasses import replace
 
@@ -183,3 +183,86 @@ def test_a_busy_worker_of_a_closed_node_ends_its_task_and_gets_no_other(fleet):
     assert "bad-x" not in fleet.running
     assert "bad-x" not in fleet.workers
     assert commands
+
+
+def on_gpu(serial, gpu=0, *, mps=True):
+    return Worker(f"host-gpu{gpu}-{serial}", f"host/cuda:{gpu}", mps=mps)
+
+
+@pytest.fixture
+def sharing(plan):
+    """Three busy workers on one GPU."""
+    fleet, _ = step(Fleet.of(Member(plan, replay(plan, ()))), Begun())
+    fleet, _ = step(fleet, *(WorkerJoined(on_gpu(serial)) for serial in range(3)))
+    return fleet
+
+
+def lose_gpu(fleet, *kinds, gpu=0, first=0):
+    """Its workers die together, in so many ways; the fleet without them, and what they had to do."""
+    lost = [on_gpu(serial, gpu) for serial, _ in enumerate(kinds, first)]
+    tasks = [fleet.running[one.name] for one in lost]
+    left = (WorkerLeft(one, kind, "gone") for one, kind in zip(lost, kinds, strict=True))
+    fleet, _ = step(fleet, *left)
+    return fleet, tasks
+
+
+def failures(fleet, tasks):
+    return [fleet.members[search].state.failures[trial] for search, trial in tasks]
+
+
+def test_of_what_dies_on_a_gpu_together_only_who_reports_the_error_has_crashed_and_runs_alone_next(sharing):
+    fleet, tasks = lose_gpu(sharing, LOST, CRASHED, LOST)
+    assert failures(fleet, tasks) == [(LOST,), (CRASHED,), (LOST,)]
+    fleet, _ = step(fleet, *(WorkerJoined(on_gpu(serial)) for serial in range(3, 6)))
+    assert list(fleet.running.values()) == [tasks[1]]
+    (name,) = fleet.running
+    fleet, _ = finish(fleet, name, tasks[1])
+    assert len(fleet.running) == 3
+    assert not fleet.suspects
+
+
+def test_where_several_report_the_error_nobody_is_judged_by_it_and_each_runs_alone_next(sharing):
+    fleet, tasks = lose_gpu(sharing, CRASHED, LOST, CRASHED)
+    assert failures(fleet, tasks) == [(LOST,)] * 3
+    assert fleet.suspects == {tasks[0], tasks[2]}
+    fleet, _ = step(fleet, *(WorkerJoined(on_gpu(serial)) for serial in range(3, 6)))
+    alone = []
+    for _ in range(2):
+        ((name, task),) = fleet.running.items()
+        alone.append(task)
+        fleet, _ = finish(fleet, name, task)
+    assert set(alone) == {tasks[0], tasks[2]}
+    assert len(fleet.running) == 3
+
+
+def test_a_crash_on_a_gpu_that_nobody_else_used_is_as_any_other(plan):
+    fleet, _ = step(Fleet.of(Member(plan, replay(plan, ()))), Begun())
+    fleet, _ = step(fleet, WorkerJoined(on_gpu(0)))
+    task = fleet.running[on_gpu(0).name]
+    idle = on_gpu(1)
+    fleet = replace(fleet, workers={**fleet.workers, idle.name: idle})
+    fleet, _ = step(fleet, WorkerLeft(on_gpu(0), CRASHED, "gone"), WorkerLeft(idle, LOST, "gone"))
+    assert failures(fleet, [task]) == [(CRASHED,)]
+    assert not fleet.suspects
+
+
+def test_crashes_at_one_moment_on_two_gpus_or_without_mps_are_each_its_own(plan):
+    workers = [on_gpu(0, gpu=0), on_gpu(1, gpu=1), on_gpu(2, gpu=2, mps=False), on_gpu(3, gpu=2, mps=False)]
+    fleet, _ = step(Fleet.of(Member(plan, replay(plan, ()))), Begun())
+    fleet, _ = step(fleet, *map(WorkerJoined, workers))
+    tasks = [fleet.running[one.name] for one in workers]
+    fleet, _ = step(fleet, *(WorkerLeft(one, CRASHED, "gone") for one in workers))
+    assert failures(fleet, tasks) == [(CRASHED,)] * 4
+    assert not fleet.suspects
+
+
+def test_losses_shared_with_others_never_stop_a_search(sharing):
+    """From the third on a candidate has its GPU for itself: nobody else can lose it its worker any more."""
+    fleet, victim = sharing, sharing.running[on_gpu(0).name]
+    for first in range(0, 9, 3):
+        assert victim in fleet.running.values()
+        fleet, _ = lose_gpu(fleet, LOST, LOST, LOST, first=first)
+        fleet, _ = step(fleet, *(WorkerJoined(on_gpu(serial)) for serial in range(first + 3, first + 6)))
+    assert failures(fleet, [victim]) == [(LOST,) * 3]
+    assert len(fleet.running) == 1
+    assert not fleet.members["small"].state.stopped
