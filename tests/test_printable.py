@@ -63,6 +63,7 @@ def test_nothing_of_ours_prints_beside_the_one_place_that_calls_it():
         "evosearch/config/__main__.py",  # likewise
         "evosearch/studies/protocol.py",  # likewise
         "evosearch/testing/simulation/__main__.py",  # a tool of ours, whose words are all its own
+        "workers/mps.py",  # why MPS is not there, to the worker that asked
         "workers/sizing.py",  # numbers, to the process that asked
         "workers/on_head.py",  # into a job's log; whoever sent the job makes it harmless
     }

@@ -65,6 +65,9 @@ class WorkerSettings:
     checkpoint_minutes: float | None = field(default=10.0, metadata={"absent": None})
     """A training leaves a checkpoint at the end of the first epoch after so long, from which it goes on wherever it is
     trained next. None: never, but for lists of given trainings, which leave one at each tenth of their epochs too."""
+    mps: Literal["auto", "off"] = field(default="auto", metadata={"absent": "off"})
+    """auto: workers that share a GPU use it side by side, through NVIDIA's MPS, where that can be started; else, and with off, they
+    take turns."""
 
     def __post_init__(self) -> None:
         if self.count is not None and self.count < 1:

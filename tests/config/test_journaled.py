@@ -30,6 +30,7 @@ FIRST = json.loads(Path(__file__, "../assets/configurations-0.1.0.json").resolve
 
 SINCE: dict[str, object] = {
     "workers.checkpoint_minutes": None,
+    "workers.mps": "off",
     "data.positive": None,
     "final.seeds": 1,
     "final.fit": "train",
@@ -148,7 +149,7 @@ def test_a_missing_key_means_what_its_absence_did():
         "x",
         DigitsSettings(),
         training=TrainingSettings(epochs=5, precision="fp32"),
-        workers=WorkerSettings(checkpoint_minutes=None),
+        workers=WorkerSettings(checkpoint_minutes=None, mps="off"),
     )
     partly = config_from_json({"name": "x", "data": {}, "training": {"epochs": 5}})
     assert partly.training == TrainingSettings(epochs=5, precision="bf16")

@@ -31,11 +31,12 @@ from evosearch.runtime import (
     WorkerJoined,
     WorkerLeft,
     WorkerProgressed,
+    lost_with,
 )
 from workers.allocator import allocator_environment, c_library
-from workers.process_pool.worker import Asked, Pulse, Ready, Stack, Told, WhereAreYou
+from workers.process_pool.worker import Asked, Pulse, Stack, Told, WhereAreYou
 from workers.slots import Slot, gpu_environment, kind_of, name_worker, thread_environment
-from workers.worker.service import UNLIMITED, Broken, Done, Upkeep
+from workers.worker.service import UNLIMITED, Broken, Done, Ready, Upkeep
 
 LOG = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ KILL_SECONDS = 1.0
 
 PROGRAM = (
     "import signal; [signal.signal(one, signal.SIG_IGN) for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]; "
-    "from workers.process_pool.worker import main; main({}, {}, {!r})"
+    "from workers.process_pool.worker import main; main({}, {}, {!r}, {}, shares={})"
 )
 """Ctrl-C, many schedulers' SIGTERM and a closed terminal's SIGHUP reach the whole process group; what becomes of a worker
 is the driver's decision, so they are ignored from the first line on."""
@@ -159,6 +160,8 @@ class ProcessPool:
         told = wait(list(channels), 0 if self._news else timeout)
         events, self._news = self._news, []
         for channel, process in channels.items():
+            if process.worker.name not in self._processes:  # it went with another one
+                continue
             if channel in told:
                 events += self._read(process)
             elif not process.ready and time.monotonic() > process.late:
@@ -206,8 +209,9 @@ class ProcessPool:
         here, there = Pipe()
         descriptors = (there.fileno(), self._payload.fileno())
         device = "cpu" if slot.device == "cpu" else "cuda:0"
+        shares = slot.device != "cpu" and sum(one.device == slot.device for one in self._slots) > 1
         process = subprocess.Popen(  # noqa: S603 - our own program
-            (sys.executable, "-P", "-c", PROGRAM.format(*descriptors, device)),
+            (sys.executable, "-P", "-c", PROGRAM.format(*descriptors, device, attempt, shares)),
             env=_environment(slot),
             pass_fds=descriptors,
             stdin=subprocess.DEVNULL,
@@ -224,14 +228,14 @@ class ProcessPool:
         except (EOFError, OSError):
             return self._bury(process, _describe_end(process.process))
         match message:
-            case Broken(reason):
-                return self._bury(process, reason)
-            case Ready(memory, processor, precisions):
+            case Broken(reason, kind):
+                return self._bury(process, reason, kind)
+            case Ready(memory, processor, precisions, mps, turns):
                 process.ready = True
                 process.worker = replace(
-                    process.worker, memory=memory, processor=processor, precisions=precisions
+                    process.worker, memory=memory, processor=processor, precisions=precisions, mps=mps
                 )
-                return [WorkerJoined(process.worker)]
+                return [WorkerJoined(process.worker), *self._notices.turns(process.worker, turns)]
             case Pulse(curve):
                 return [WorkerProgressed(process.worker, curve)]
             case Done():
@@ -257,8 +261,11 @@ class ProcessPool:
     ) -> list[PoolEvent]:
         """See the end of a process that is dead or of no use, and start another in its slot."""
         if process.ready:
+            mates = self._mates(process)
             self._replace(process)
-            return [WorkerLeft(process.worker, kind, message)]
+            gone = lost_with(process.worker, message)
+            followed = (event for mate in mates for event in self._bury_mate(mate, gone))
+            return [WorkerLeft(process.worker, kind, message), *followed]
         last = process.attempt == STARTS
         self._replace(process, process.attempt + 1)
         if last and not self._processes:
@@ -266,6 +273,26 @@ class ProcessPool:
         if not last:
             return []
         return [PoolChanged(f"gave up a slot whose worker died {STARTS} times while it started: {message}")]
+
+    def _mates(self, process: _Process) -> list[_Process]:
+        """Whoever has lost its GPU where `process` ends now."""
+        if not process.worker.mps or process.ticket is None:
+            return []
+        ready = (one for one in self._processes.values() if one is not process and one.worker.mps)
+        return [one for one in ready if one.worker.device == process.worker.device]
+
+    def _bury_mate(self, mate: _Process, reason: str) -> list[PoolEvent]:
+        """See the end of one that has lost its GPU with another one, for `reason`. What it has said by then holds: that its task
+        has ended, or that its own process failed.
+        """
+        events: list[PoolEvent] = []
+        while mate.worker.name in self._processes:
+            if mate.channel.poll():
+                events += self._read(mate)
+            else:
+                self._replace(mate)
+                events.append(WorkerLeft(mate.worker, FailureKind.WORKER_LOST, reason))
+        return events
 
     def _replace(self, process: _Process, attempt: int = 1) -> None:
         """End a process and start another in its slot, unless the slot is given up."""

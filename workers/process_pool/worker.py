@@ -14,26 +14,13 @@ from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from typing import TypeAlias
 
-from evosearch.evaluation import EpochRecord, Precision, Task
+from evosearch.evaluation import EpochRecord, Task
 from workers.allocator import give_back
 from workers.worker.classify import describe
-from workers.worker.recycling import capacity, precisions_of, processor_of
-from workers.worker.service import Broken, Reply, Service
+from workers.worker.service import Broken, Ready, Reply, Service, prepare
 
 PULSE_SECONDS = 1.0
 """How often progress is reported at most; a task that takes less reports nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """First message of a worker that can take tasks; one that cannot sends `Broken` and ends."""
-
-    memory: int | None
-    """Bytes of its GPU; None for a CPU."""
-    processor: str = ""
-    """As in `Worker`."""
-    precisions: tuple[Precision, ...] | None = None
-    """As in `Worker`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,23 +47,27 @@ class Stack:
 
 
 Told: TypeAlias = Ready | Pulse | Stack | Reply
+"""First `Ready`, or `Broken` by one that cannot take tasks and ends."""
 Asked: TypeAlias = Task | WhereAreYou
 
 
-def main(channel_number: int, payload_number: int, device: str) -> None:
+def main(
+    channel_number: int, payload_number: int, device: str, attempt: int = 1, *, shares: bool = False
+) -> None:
     """Serve tasks until the driver closes the channel or dies; either ends this process at once.
 
     Args:
         channel_number: file descriptor of the two-way channel to the driver.
         payload_number: file descriptor of the pickled (factory, data, upkeep).
         device: what the factory is asked for, "cpu" or "cuda:0".
+        attempt: of its slot, as in `Upkeep.at`.
+        shares: whether other workers may use its GPU too.
     """
     line = _Line(Connection(channel_number))
     threading.Thread(target=line.listen, daemon=True).start()
     try:
-        service = _make_service(payload_number, device)
+        service, ready = _prepare(payload_number, device, attempt, shares=shares)
         give_back()  # what the data took that the evaluator does not keep
-        ready = Ready(capacity(device), processor_of(device), precisions_of(device))
     except Exception as error:
         line.send(Broken(describe(error)))
         return
@@ -147,9 +138,9 @@ class _Line:
                 self._told = max(pulse, self._told)
 
 
-def _make_service(payload_number: int, device: str) -> Service:
+def _prepare(payload_number: int, device: str, attempt: int, *, shares: bool) -> tuple[Service, Ready]:
     # mapped, since the descriptor's position is shared with the other workers
     with mmap.mmap(payload_number, 0, access=mmap.ACCESS_READ) as payload:
         factory, data, upkeep = pickle.loads(payload)  # noqa: S301 - written by the driver that started this process
     os.close(payload_number)
-    return Service(factory(data, device), upkeep)
+    return prepare(factory, data, device, upkeep.at(attempt), shares=shares)

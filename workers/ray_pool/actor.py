@@ -9,14 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from evosearch.data import SearchData
-from evosearch.evaluation import EpochRecord, Evaluator, Precision, Task
+from evosearch.evaluation import EpochRecord, Evaluator, Task
 from workers.allocator import allocator_environment, c_library, give_back
 from workers.ray_pool.environment import without_added
 from workers.slots import thread_environment
 from workers.worker.classify import describe
 from workers.worker.preflight import Introduction, Reach, introduce
-from workers.worker.recycling import capacity, precisions_of, processor_of
-from workers.worker.service import Broken, Reply, Service, Upkeep
+from workers.worker.service import Broken, Ready, Reply, Service, Upkeep, prepare
 
 WATCH = "watch"
 """Concurrency group of what must answer while a task runs.
@@ -24,18 +23,6 @@ WATCH = "watch"
 Since there is one, Ray 2.60 runs all other methods in order in a thread of their own, always the same, as torch
 needs it: OpenMP keeps its threads, and CUDA its device, per calling thread.
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """A worker can take tasks."""
-
-    memory: int | None
-    """Bytes of its device; None for a CPU."""
-    processor: str = ""
-    """As in `Worker`."""
-    precisions: tuple[Precision, ...] | None = None
-    """As in `Worker`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +77,10 @@ class WorkerActor:
     def prepare(self, device: str) -> Ready | Broken:
         """Make the evaluator for "cpu" or "cuda:0"; here and not in the constructor, whose errors Ray shows at length."""
         try:
-            self._service = Service(self._factory(self._data, device), self._upkeep)
+            shares = device != "cpu" and _share_of_gpu() < 1
+            self._service, ready = prepare(self._factory, self._data, device, self._upkeep, shares=shares)
             give_back()  # what the evaluator needed only to begin
-            return Ready(capacity(device), processor_of(device), precisions_of(device))
+            return ready
         except Exception as error:
             return Broken(describe(error))
 
@@ -112,3 +100,10 @@ class WorkerActor:
         if self._service is None:
             return Position("no evaluator is made", "")
         return Position(self._service.place(), self._service.stack())
+
+
+def _share_of_gpu() -> float:
+    import ray
+
+    assigned = ray.get_runtime_context().get_assigned_resources()  # type: ignore[no-untyped-call] # of Ray's
+    return float(assigned.get("GPU", 1.0))

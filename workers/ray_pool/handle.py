@@ -187,7 +187,7 @@ class ActorSpec:
             scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False),
             runtime_env={"env_vars": added(environment)} if environment else None,
         )(WorkerActor)
-        upkeep = Upkeep.of(self.settings)
+        upkeep = Upkeep.of(self.settings).at(attempt)
         actor: Any = made.remote(self.factory, self.data, self.threads, upkeep, self.reach)
         introduction = actor.introduce.remote()
         return ActorHandle(node, actor, attempt, introduction, leads=leads, environment=environment)

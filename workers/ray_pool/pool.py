@@ -27,9 +27,10 @@ from evosearch.runtime import (
     WorkerProgressed,
     WorkerSettings,
     freed,
+    lost_with,
 )
 from workers.allocator import allocator_environment, c_library
-from workers.ray_pool.actor import Beat, Ready
+from workers.ray_pool.actor import Beat
 from workers.ray_pool.cluster import Connection, connect, disconnect
 from workers.ray_pool.environment import of_job
 from workers.ray_pool.failures import describe_ray, judge
@@ -38,7 +39,7 @@ from workers.ray_pool.nodes import ClusterMonitor
 from workers.ray_pool.supervisor import ActorSupervisor
 from workers.slots import name_worker
 from workers.worker.preflight import Introduction, Reach, Standard, check
-from workers.worker.service import Broken, Done
+from workers.worker.service import Broken, Done, Ready
 
 LOG = logging.getLogger(__name__)
 
@@ -171,7 +172,7 @@ class RayPool:
         if position:
             LOG.warning("%s is stopped (%s); its stack:\n%s", worker.name, message, position.stack)
         where = f"it was at {position.place}" if position else "it did not answer when asked where it was"
-        self._news += self._running.bury(handle, kind, f"{message}; {where}")
+        self._news += self._bury(handle, kind, f"{message}; {where}")
 
     def dismiss(self, worker: Worker) -> None:
         """Kill the actor, and order one less on its node."""
@@ -218,9 +219,26 @@ class RayPool:
         events = supervisor.match(self._monitor.view) if self._monitor else []
         period = max(PULSE_SECONDS, len(supervisor.handle) / PULSES_PER_SECOND)
         for handle in list(supervisor.handle):
+            if handle not in supervisor.handle:  # it went with another one
+                continue
             handle.ask_pulse(min(period, self._settings.stall_seconds / 4))
             if message := handle.late(SUSPECT_SECONDS):
-                events += supervisor.bury(handle, FailureKind.WORKER_LOST, message)
+                events += self._bury(handle, FailureKind.WORKER_LOST, message)
+        return events
+
+    def _bury(self, handle: ActorHandle, kind: FailureKind, message: str) -> list[PoolEvent]:
+        """See the end of an actor that is dead or of no use, and of those that lost their GPU with it. What one of these has
+        said by then holds: that its task has ended, or that its own process failed.
+        """
+        supervisor = self._running
+        mates = supervisor.mates(handle)
+        events = supervisor.bury(handle, kind, message)
+        reason = lost_with(handle.worker, message) if handle.worker else message
+        for mate in mates:
+            if mate in supervisor.handle and mate.call is not None and answered([mate.call], 0):
+                events += self._fetch(mate)
+            if mate in supervisor.handle:
+                events += supervisor.bury(mate, FailureKind.WORKER_LOST, reason)
         return events
 
     def _hear(self, timeout: float) -> list[PoolEvent]:
@@ -235,7 +253,13 @@ class RayPool:
             if knocks[knock].call not in ended:
                 knocks[knock].knocked(SUSPECT_SECONDS)
         events = [event for call in ended & pulses.keys() for event in self._feel(pulses[call])]
-        return events + [event for call in ended & calls.keys() for event in self._fetch(calls[call])]
+        for call in ended & calls.keys():
+            handle = calls[call]
+            if (
+                handle.call == call and handle in self._running.handle
+            ):  # else it was heard, or went, with another one
+                events += self._fetch(handle)
+        return events
 
     def _feel(self, handle: ActorHandle) -> list[PoolEvent]:
         import ray
@@ -268,20 +292,20 @@ class RayPool:
             kind = (
                 FailureKind.WORKER_LOST if lost else judge(error, partial(self._running.node_lives, handle))
             )
-            return self._running.bury(handle, kind, describe_ray(error))
+            return self._bury(handle, kind, describe_ray(error))
         handle.call = None
         if handle.suspect_until is not None:
             message = "the connection to the worker broke, and its result with it"
-            return self._running.bury(handle, FailureKind.WORKER_LOST, message)
+            return self._bury(handle, FailureKind.WORKER_LOST, message)
         match reply:
             case Introduction():
                 return self._meet(handle, reply)
             case Ready():
-                return [self._join(handle, reply)]
+                return self._join(handle, reply)
             case Done():
                 return self._finish(handle, reply)
-            case Broken(message):
-                return self._running.bury(handle, FailureKind.CRASHED, message)
+            case Broken(message, kind):
+                return self._bury(handle, kind, message)
         assert_never(reply)
 
     def _meet(self, handle: ActorHandle, introduction: Introduction) -> list[PoolEvent]:
@@ -295,13 +319,13 @@ class RayPool:
         handle.prepare()
         return []
 
-    def _join(self, handle: ActorHandle, ready: Ready) -> WorkerJoined:
+    def _join(self, handle: ActorHandle, ready: Ready) -> list[PoolEvent]:
         named = name_worker(self._running.name(handle), handle.device, next(self._serials))
         handle.worker = replace(
-            named, memory=ready.memory, processor=ready.processor, precisions=ready.precisions
+            named, memory=ready.memory, processor=ready.processor, precisions=ready.precisions, mps=ready.mps
         )
         self._running.prove(handle)
-        return WorkerJoined(handle.worker)
+        return [WorkerJoined(handle.worker), *self._notices.turns(handle.worker, ready.turns)]
 
     def _finish(self, handle: ActorHandle, done: Done) -> list[PoolEvent]:
         worker, ticket, handle.ticket = handle.worker, handle.ticket, None

@@ -161,6 +161,14 @@ class ActorSupervisor:
             return self._give_up(handle.node, message)
         return []
 
+    def mates(self, handle: ActorHandle) -> list[ActorHandle]:
+        """Whoever has lost its GPU where an actor ends now."""
+        worker = handle.worker
+        if worker is None or not worker.mps or handle.ticket is None:
+            return []
+        others = (one for one in self.handle if one is not handle and one.worker and one.worker.mps)
+        return [one for one in others if one.worker and one.worker.device == worker.device]
+
     def end(self, handle: ActorHandle) -> None:
         """Kill an actor and forget it."""
         self.handle.remove(handle)

@@ -29,6 +29,9 @@ CUDA_WORDS = (
 )
 """How torch, cuDNN and Triton say that a kernel failed; other texts of cuDNN speak of the network, not of the GPU."""
 
+MPS_WORDS = ("MPS client", "MPS server")
+"""In the texts of CUDA's errors 805 to 810."""
+
 PACKAGES = (Path(evosearch.__file__).parent, Path(__file__).parents[1])
 
 
@@ -69,6 +72,13 @@ def poisons_process(error: Exception) -> bool:
     return "AcceleratorError" in names or (
         isinstance(error, RuntimeError) and any(words in text for words in CUDA_WORDS)
     )
+
+
+def is_others_fault(error: Exception) -> bool:
+    """Whether CUDA says that NVIDIA's MPS, through which a GPU is shared, let this process go or failed it: then another
+    one has failed. Where a kernel failed it says so to all alike, whose ever that was.
+    """
+    return any(words in str(error) for words in MPS_WORDS)
 
 
 def _kind(error: Exception) -> FailureKind:

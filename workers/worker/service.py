@@ -2,30 +2,35 @@
 know when it is worn out.
 """
 
+import os
 import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import FrameType
 from typing import TYPE_CHECKING, TypeAlias
 
+from evosearch.data import SearchData
 from evosearch.errors import TimedOutError
 from evosearch.evaluation import (
     UNWATCHED,
     EpochRecord,
     Evaluator,
     Failure,
+    FailureKind,
     Outcome,
+    Precision,
     Prediction,
     Progress,
     Result,
     Task,
 )
+from workers import mps
 from workers.allocator import give_back
-from workers.worker.classify import classify, describe, innermost_place, poisons_process
-from workers.worker.recycling import Wear, release
+from workers.worker.classify import classify, describe, innermost_place, is_others_fault, poisons_process
+from workers.worker.recycling import Wear, capacity, precisions_of, processor_of, release
 
 if TYPE_CHECKING:  # a worker process needs neither the driver nor its journal
     from evosearch.runtime import WorkerSettings
@@ -37,6 +42,8 @@ class Broken:
 
     message: str
     """Why, for a person."""
+    kind: FailureKind = FailureKind.CRASHED
+    """Of its task."""
 
 
 def run_task(evaluator: Evaluator, task: Task, progress: Progress = UNWATCHED) -> Result | Broken:
@@ -46,11 +53,12 @@ def run_task(evaluator: Evaluator, task: Task, progress: Progress = UNWATCHED) -
         return evaluator.handle(task, progress)
     except Exception as error:
         if poisons_process(error):
-            return Broken(describe(error))
+            kind = FailureKind.WORKER_LOST if is_others_fault(error) else FailureKind.CRASHED
+            return Broken(describe(error), kind)
         return classify(error, time.perf_counter() - start)
 
 
-__all__ = ["UNLIMITED", "Broken", "Done", "ProgressCounter", "Reply", "Service", "Upkeep"]
+__all__ = ["UNLIMITED", "Broken", "Done", "ProgressCounter", "Ready", "Reply", "Service", "Upkeep", "prepare"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +71,25 @@ class Upkeep:
     """As in `WorkerSettings`; None: no limit."""
     recycle_growth: int | None = None
     """As in `WorkerSettings`; None: no limit."""
+    mps: bool = False
+    """Whether it uses NVIDIA's MPS, where that can be had, while it shares a GPU."""
 
     @classmethod
     def of(cls, settings: "WorkerSettings") -> "Upkeep":
         """What `settings` say of it."""
-        return cls(settings.soft_seconds, settings.recycle_after, settings.recycle_growth)
+        return cls(
+            settings.soft_seconds, settings.recycle_after, settings.recycle_growth, settings.mps == "auto"
+        )
+
+    def at(self, attempt: int) -> "Upkeep":
+        """For the process that is the `attempt`th of its slot, from 1, none of which was ready before: a GPU may serve through MPS
+        whoever is there and take on nobody, so that the last one tries without.
+        """
+        return replace(self, mps=self.mps and attempt <= WITH_MPS)
+
+
+WITH_MPS = 2
+"""So many processes of a slot begin with MPS, one after the other; pools try a third."""
 
 
 UNLIMITED = Upkeep()
@@ -86,6 +108,50 @@ class Done:
 
 
 Reply: TypeAlias = Done | Broken
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A worker can take tasks."""
+
+    memory: int | None
+    """Bytes of its GPU; None for a CPU."""
+    processor: str = ""
+    """As in `Worker`."""
+    precisions: tuple[Precision, ...] | None = None
+    """As in `Worker`."""
+    mps: bool = False
+    """As in `Worker`."""
+    turns: str = ""
+    """Why it takes turns with the others of its GPU, though it need not by its settings; empty where it does not."""
+
+
+def prepare(
+    factory: Callable[[SearchData, str], Evaluator],
+    data: SearchData,
+    device: str,
+    upkeep: Upkeep,
+    *,
+    shares: bool = False,
+) -> tuple["Service", Ready]:
+    """Make this process a worker.
+
+    Args:
+        factory: makes its evaluator.
+        data: what that is to hold.
+        device: where, "cpu" or "cuda:0".
+        upkeep: what it obeys.
+        shares: whether other workers may use its GPU too.
+
+    Raises:
+        Exception: what the factory raises.
+    """
+    sharing = mps.Sharing(False)
+    if shares and upkeep.mps:  # before the factory begins CUDA
+        sharing = mps.join(os.environ, mps.SHORT, mps.TRIAL)
+    service = Service(factory(data, device), upkeep)
+    ready = Ready(capacity(device), processor_of(device), precisions_of(device), sharing.mps, sharing.reason)
+    return service, ready
 
 
 CURVE_SECONDS = 5.0

@@ -37,9 +37,18 @@ from evosearch.testing.evaluators import (
     RaisingEvaluator,
     Victims,
 )
-from evosearch.testing.pool_contract import PoolContract, gather, joined, ticket, tiny_data, training_task
+from evosearch.testing.pool_contract import (
+    BAD,
+    BAD_ONES,
+    PoolContract,
+    gather,
+    joined,
+    ticket,
+    tiny_data,
+    training_task,
+)
 from tests.workers.memory import ComeAndGone, LargeLayer, median_faults
-from tests.workers.sent import FirstOnly, Sent
+from tests.workers.sent import FirstOnly, Sent, WithStandIn, stand_in
 from workers.allocator import c_library
 from workers.process_pool import pool as process_pool
 from workers.process_pool.pool import ProcessPool
@@ -238,7 +247,7 @@ def test_a_worker_whose_driver_is_gone_ends_without_a_word_also_where_it_notices
         payload.flush()
         here.shutdown(socket.SHUT_RD)  # sending is refused, and yet nobody who listens is told
         descriptors = (there.fileno(), payload.fileno())
-        program = process_pool.PROGRAM.format(*descriptors, "cpu")
+        program = process_pool.PROGRAM.format(*descriptors, "cpu", 1, False)
         ended = subprocess.run(
             (sys.executable, "-c", program), pass_fds=descriptors, capture_output=True, text=True, check=False
         )
@@ -360,3 +369,106 @@ def test_a_temporary_folder_without_room_for_the_data_is_told_with_the_repair(
         pytest.raises(CannotRunError, match="No space left on device; make room there, or set TMPDIR"),
     ):
         pool.start()
+
+
+def _sharing(tmp_path: Path, factory: EvaluatorFactory, workers: int = 3, **changes: Any) -> ProcessPool:
+    """Workers that share a GPU, through a stand-in for NVIDIA's MPS; none of them needs the GPU."""
+    (tmp_path / "base").mkdir()
+    sent = WithStandIn(factory, str(stand_in(tmp_path / "bin")), str(tmp_path / "base"))
+    slots = [Slot("cuda:0", 1)] * workers
+    return ProcessPool(sent, tiny_data(), slots, Upkeep.of(WorkerSettings(**changes)))
+
+
+FAULT = RuntimeError("CUDA error: an illegal memory access was encountered")
+
+
+def test_what_ends_one_worker_amidst_its_task_ends_all_that_share_its_gpu_at_the_same_moment(
+    tmp_path: Path,
+) -> None:
+    factory = RaisingEvaluator(BAD_ONES, inner=FormulaEvaluator(seconds=600), error=FAULT)
+    with closing(_sharing(tmp_path, factory)) as pool:
+        pool.start()
+        guilty, innocent, idle = joined(pool, 3)
+        assert all(worker.mps for worker in (guilty, innocent, idle))
+        pool.submit(innocent, ticket(0), training_task())
+        pool.submit(guilty, ticket(1), training_task(BAD))
+        left = [event for event in gather(pool, _somebody_left) if isinstance(event, WorkerLeft)]
+        heirs = joined(pool, 3)
+    assert {one.worker: one.kind for one in left} == {
+        guilty: FailureKind.CRASHED,
+        innocent: FailureKind.WORKER_LOST,
+        idle: FailureKind.WORKER_LOST,
+    }
+    (message,) = {one.message for one in left if one.worker != guilty}
+    assert message.startswith(
+        f"it went with {guilty.name}, which shared its GPU: RuntimeError: CUDA error: an illegal"
+    )
+    assert not {worker.name for worker in heirs} & {worker.name for worker in (guilty, innocent, idle)}
+
+
+def _somebody_left(events: list[PoolEvent]) -> bool:
+    return any(isinstance(event, WorkerLeft) for event in events)
+
+
+def test_what_a_worker_had_said_when_its_gpu_was_lost_holds(tmp_path: Path) -> None:
+    factory = RaisingEvaluator(BAD_ONES, error=FAULT)
+    with closing(_sharing(tmp_path, factory)) as pool:
+        pool.start()
+        stopped, done, claiming = joined(pool, 3)
+        pool.submit(done, ticket(1), training_task())
+        pool.submit(claiming, ticket(2), training_task(BAD))
+        for worker in (done, claiming):
+            assert pool._processes[worker.name].channel.poll(60)
+        pool._processes[stopped.name].ticket = ticket(0)  # it works on, and says nothing
+        pool.stop(stopped, FailureKind.TIMED_OUT, "took 60 s")
+        events = pool.poll(0)
+    assert [event.ticket for event in events if isinstance(event, TaskDone)] == [ticket(1)]
+    assert {event.worker: event.kind for event in events if isinstance(event, WorkerLeft)} == {
+        stopped: FailureKind.TIMED_OUT,
+        done: FailureKind.WORKER_LOST,
+        claiming: FailureKind.CRASHED,
+    }
+
+
+def test_a_worker_that_mps_let_go_is_lost_by_its_own_words(tmp_path: Path) -> None:
+    error = RuntimeError("CUDA error: the MPS client has been terminated by the MPS server")
+    with closing(_sharing(tmp_path, RaisingEvaluator(ALL, error=error), workers=2)) as pool:
+        pool.start()
+        worker, _ = joined(pool, 2)
+        pool.submit(worker, ticket(0), training_task())
+        left, *_ = gather(pool, _somebody_left)
+    assert isinstance(left, WorkerLeft)
+    assert (left.worker, left.kind) == (worker, FailureKind.WORKER_LOST)
+
+
+def test_where_mps_is_off_workers_that_share_a_gpu_die_one_by_one(tmp_path: Path) -> None:
+    factory = RaisingEvaluator(BAD_ONES, inner=FormulaEvaluator(seconds=600), error=FAULT)
+    with closing(_sharing(tmp_path, factory, workers=2, mps="off")) as pool:
+        pool.start()
+        guilty, innocent = joined(pool, 2)
+        assert not innocent.mps
+        pool.submit(innocent, ticket(0), training_task())
+        pool.submit(guilty, ticket(1), training_task(BAD))
+        left = [event for event in gather(pool, _somebody_left) if isinstance(event, WorkerLeft)]
+        assert [(one.worker, one.kind) for one in left] == [(guilty, FailureKind.CRASHED)]
+        assert innocent.name in pool._processes
+    assert not (tmp_path / "bin" / "started").exists()
+
+
+def test_workers_that_take_turns_on_a_gpu_say_so_once(tmp_path: Path) -> None:
+    with closing(_sharing(tmp_path, FormulaEvaluator(), workers=2)) as pool:
+        (tmp_path / "bin" / "mood").write_text("broken")
+        pool.start()
+        events = gather(pool, lambda events: sum(isinstance(event, WorkerJoined) for event in events) == 2)
+    (told,) = (event.text for event in events if isinstance(event, PoolChanged))
+    assert told.startswith(
+        f"{socket.gethostname()}: the workers of a GPU take turns, without MPS: nvidia-cuda-mps-control ended"
+    )
+
+
+def test_a_worker_that_has_its_gpu_alone_starts_no_mps(tmp_path: Path) -> None:
+    with closing(_sharing(tmp_path, FormulaEvaluator(), workers=1)) as pool:
+        pool.start()
+        (worker,) = joined(pool, 1)
+    assert not worker.mps
+    assert not (tmp_path / "bin" / "started").exists()

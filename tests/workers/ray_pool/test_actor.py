@@ -6,8 +6,8 @@ import pytest
 from evosearch.evaluation import Success
 from evosearch.testing.evaluators import FormulaEvaluator
 from evosearch.testing.pool_contract import tiny_data, training_task
-from workers.ray_pool.actor import Beat, Position, Ready, WorkerActor
-from workers.worker.service import UNLIMITED, Broken, Done
+from workers.ray_pool.actor import Beat, Position, WorkerActor
+from workers.worker.service import UNLIMITED, Broken, Done, Ready
 
 
 @pytest.fixture(autouse=True)

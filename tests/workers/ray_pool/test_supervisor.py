@@ -20,8 +20,9 @@ from evosearch.runtime import (
     WorkerSettings,
 )
 from evosearch.testing import FormulaEvaluator
-from evosearch.testing.pool_contract import gather, joined, ticket, tiny_data, training_task
-from tests.workers.sent import GoneWhen
+from evosearch.testing.evaluators import RaisingEvaluator
+from evosearch.testing.pool_contract import BAD, BAD_ONES, gather, joined, ticket, tiny_data, training_task
+from tests.workers.sent import GoneWhen, WithStandIn, stand_in
 from workers.ray_pool import supervisor
 from workers.ray_pool.handle import ActorHandle, ActorSpec
 from workers.ray_pool.nodes import Node, View
@@ -300,6 +301,34 @@ def test_workers_share_a_gpu_as_told(cluster: Any, add_node: Callable[..., Any])
         assert not pool.poll(0.5)
     assert len({worker.name for worker in workers}) == 3
     assert {worker.device for worker in workers} == {f"{workers[0].node}/cuda:0"}
+
+
+@pytest.mark.ray
+def test_actors_that_share_a_gpu_through_mps_are_lost_together(
+    cluster: Any, add_node: Callable[..., Any], tmp_path: Path
+) -> None:
+    (tmp_path / "base").mkdir()
+    add_node(num_cpus=4, num_gpus=1)
+    error = RuntimeError("CUDA error: an illegal memory access was encountered")
+    inner = RaisingEvaluator(BAD_ONES, inner=FormulaEvaluator(seconds=600), error=error)
+    factory = WithStandIn(inner, str(stand_in(tmp_path / "bin")), str(tmp_path / "base"))
+    with closing(_pool(cluster, factory, per_gpu=3)) as pool:
+        pool.start()
+        guilty, innocent, idle = joined(pool, 3)
+        assert all(worker.mps for worker in (guilty, innocent, idle))
+        pool.submit(innocent, ticket(0), training_task())
+        pool.submit(guilty, ticket(1), training_task(BAD))
+        left = [event for event in gather(pool, _somebody_left) if isinstance(event, WorkerLeft)]
+        joined(pool, 3)
+    assert {one.worker: one.kind for one in left} == {
+        guilty: FailureKind.CRASHED,
+        innocent: FailureKind.WORKER_LOST,
+        idle: FailureKind.WORKER_LOST,
+    }
+
+
+def _somebody_left(events: list[PoolEvent]) -> bool:
+    return any(isinstance(event, WorkerLeft) for event in events)
 
 
 @pytest.mark.ray

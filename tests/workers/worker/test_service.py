@@ -61,7 +61,8 @@ def _clock(*seconds: float) -> Callable[[], float]:
 def test_upkeep_is_the_part_of_the_settings_that_a_worker_obeys_and_can_be_sent() -> None:
     settings = WorkerSettings(soft_seconds=10, recycle_after=3, recycle_growth=None)
     upkeep = Upkeep.of(settings)
-    assert upkeep == Upkeep(10, 3, None)
+    assert upkeep == Upkeep(10, 3, None, mps=True)
+    assert not Upkeep.of(WorkerSettings(mps="off")).mps
     assert pickle.loads(pickle.dumps(upkeep)) == upkeep
 
 
