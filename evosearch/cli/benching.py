@@ -4,14 +4,20 @@ import os
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from evosearch.cli.opening import opened
-from evosearch.cli.options import JSON, SEARCH_OR_GROUP, STORAGE, Topics
+from evosearch.cli.options import CONFIG, EXECUTOR, JSON, SEARCH_OR_GROUP, SET, STORAGE, TAKEOVER, Topics
 from evosearch.cli.output import print_json, say_lines, tell
 from evosearch.errors import InputError
+
+if TYPE_CHECKING:
+    from evosearch.storage import Home
+
+MOST_MINUTES = 1_000_000
+"""Two years."""
 
 MOST_SLOTS = 64
 """Each slot is a process of this machine, with each contender in turn."""
@@ -79,6 +85,25 @@ KEEP = Annotated[float, typer.Option("--keep", metavar="SHARE", help="Share of a
 AT_ONCE = Annotated[
     int | None,
     typer.Option("--workers", metavar="N", min=1, help="Trainings at once. Default: as the search had."),
+]
+LOOKS = Annotated[
+    str,
+    typer.Option(
+        "--looks", metavar="MINUTES", help="Of two cores, after each of which both sides are compared."
+    ),
+]
+MINUTES = Annotated[
+    float | None,
+    typer.Option("--minutes", metavar="N", help="Stop after so many; the same command goes on."),
+]
+BETTER_NAME = Annotated[
+    str | None, typer.Option("--name", help="Name of the group of both sides. Default: the file's stem.")
+]
+COPY = Annotated[
+    Path | None,
+    typer.Option(
+        "--from", metavar="FILE", help="Go on from this copy (`evosearch backup`) where the journal lacks it."
+    ),
 ]
 
 
@@ -165,6 +190,60 @@ def halving(
 
 
 @bench.command()
+def better(
+    context: typer.Context,
+    config: CONFIG,
+    override: SET = None,
+    name: BETTER_NAME = None,
+    looks: LOOKS = "7.5,15,30,60,120,240,480",
+    minutes: MINUTES = None,
+    copy: COPY = None,
+    as_json: JSON = False,
+    executor: EXECUTOR = None,
+    storage: STORAGE = None,
+    takeover: TAKEOVER = False,
+) -> None:
+    """When a search's winner beats hand-made networks; hours.
+
+    CONFIG is a baselines study's. At each look the search's winner, and the best of hand-made networks that had equal worker-seconds, are trained
+    again from final.seeds fresh seeds and read the test split; it ends where the winner is better by two tests at .01, or with the last
+    look. It may be stopped anywhere, and the same command goes on. Without --executor: processes of this machine.
+    """
+    from evosearch.api import Driving
+    from evosearch.bench.better import measure_better
+    from evosearch.cli.progress import show_progress
+    from evosearch.config import read_config
+
+    asked = minutes_of("--looks", looks)
+    if minutes is not None and not 0 < minutes < MOST_MINUTES:
+        raise InputError(f"--minutes {minutes:g}: it must be above 0 and below {MOST_MINUTES:,}")
+    loaded, source = read_config(config, override or [], name=name)
+    loaded.storage.check()
+    place = loaded.storage.journal if storage is None else storage
+    with opened(place, create=True) as home:
+        tell(f"journal {home.journal.place}")
+        if copy is not None and not home.members_of(loaded.name):
+            _bring_in(copy, loaded.name, home)
+        with show_progress() as watcher:
+            how = Driving(
+                executor=executor or "local", watcher=watcher, takeover=takeover, providers=context.obj
+            )
+            log = measure_better(loaded, home, asked, source=source, minutes=minutes, **how)
+    if as_json:
+        print_json(log.to_json())
+    else:
+        say_lines(log.to_markdown())
+
+
+def _bring_in(file: Path, name: str, home: "Home") -> None:
+    from evosearch.storage import bring_in, open_home
+
+    with open_home(str(file), env=os.environ, cwd=Path.cwd(), create=False, reads=True) as copy:
+        bring_in(home, copy, name)
+    tell(f"{name!r} was brought in from {file}")
+
+
+@bench.command()
 def evaluate(
     size: SIZE = 32,
     epochs: EPOCHS = 100,
@@ -218,6 +297,22 @@ def points_of(option: str, text: str) -> tuple[float, ...]:
             raise InputError(
                 f"{option} {text}: {part!r} is no number of percentage points; write for instance 0.5,1.5"
             )
+    return tuple(map(float, parts))
+
+
+def minutes_of(option: str, text: str) -> tuple[float, ...]:
+    """The minutes that an option names, in its order.
+
+    Raises:
+        InputError: a part is no number of minutes.
+
+    >>> minutes_of("--looks", "7.5,15")
+    (7.5, 15.0)
+    """
+    parts = text.split(",")
+    for part in parts:
+        if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", part) or not float(part):
+            raise InputError(f"{option} {text}: {part!r} is no number of minutes; write for instance 7.5,15")
     return tuple(map(float, parts))
 
 

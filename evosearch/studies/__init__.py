@@ -5,7 +5,15 @@ a list of trainings for the one driver there is; test images leave it only after
 answered is compared in `comparison`, and told in a `ComparisonTable`.
 """
 
-from evosearch.studies.comparison import Arm, ArmFigures, Comparison, Reference, compare, references_of
+from evosearch.studies.comparison import (
+    Arm,
+    ArmFigures,
+    Comparison,
+    Reference,
+    compare,
+    exact_mcnemar,
+    references_of,
+)
 from evosearch.studies.comparison_table import (
     ArmFacts,
     ComparisonRow,
@@ -87,7 +95,15 @@ from evosearch.studies.settings import (
     is_text,
     once_arm,
 )
-from evosearch.studies.steps import ORIGIN, ArmBudget, arms_in_order, budgets_of, own_references, steps_of
+from evosearch.studies.steps import (
+    ORIGIN,
+    ArmBudget,
+    arms_in_order,
+    budgets_of,
+    learning_rates,
+    own_references,
+    steps_of,
+)
 from evosearch.studies.table import (
     ArmRow,
     Doubts,
@@ -171,6 +187,7 @@ __all__ = [
     "contest_of",
     "dropout_arms",
     "dropout_references",
+    "exact_mcnemar",
     "fetch_winner",
     "final_name",
     "hardware_of",
@@ -181,6 +198,7 @@ __all__ = [
     "is_published",
     "is_text",
     "is_trained",
+    "learning_rates",
     "lengthened",
     "listed_key",
     "member_name",

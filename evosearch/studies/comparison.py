@@ -278,7 +278,7 @@ def _comparison(
     pairs = arm.correct[mine].astype(np.int64) - reference.correct[others]
     groups = arm.groups_of(seeds)
     differences = _resampled_seeds(_means(drawn[:, mine] - of_reference[:, others], groups), seed)
-    mcnemar = tuple(_mcnemar(pair) for pair in pairs)
+    mcnemar = tuple(exact_mcnemar(pair) for pair in pairs)
     p = mcnemar[0] if len(seeds) == 1 else _permuted(pairs.sum(axis=0), seed)
     tested = len(groups) >= LEAST_SEEDS
     return Comparison(
@@ -357,8 +357,12 @@ def _interval(drawn: Figures) -> Interval:
     return low, high
 
 
-def _mcnemar(pair: npt.NDArray[np.int64]) -> float:
-    """`pair` (N,): 1 where only the first is right, -1 where only the second is, 0 where they agree."""
+def exact_mcnemar(pair: npt.NDArray[np.int64]) -> float:
+    """Two-sided p that two networks are right on other images by chance alone. `pair` (N,): 1 where only the first is right, -1 where
+    only the second is, 0 where they agree.
+
+    Source: McNemar, Psychometrika 12, 1947.
+    """
     from statsmodels.stats.contingency_tables import mcnemar  # noqa: PLC0415 - likewise
 
     table = [[0, int((pair > 0).sum())], [int((pair < 0).sum()), 0]]

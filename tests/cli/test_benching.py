@@ -1,4 +1,4 @@
-"""`bench evaluate`, `bench scheduler` and `bench strategies`: options and output; what they measure is tested in tests/bench."""
+"""`bench better`, `bench evaluate`, `bench scheduler` and `bench strategies`: options and output; what they measure is tested in tests/bench."""
 
 import json
 
@@ -176,3 +176,36 @@ def test_evaluate_prints_a_table_or_one_document_and_keeps_its_gate_in_the_home(
     (effort, root, kept), _, (_, _, gate) = asked
     assert (effort.size, effort.epochs, effort.device, root) == (64, 8, "cpu", None)
     assert gate == kept[0] == tmp_path / "runs" / "bench" / "equivalence.jsonl"
+
+
+def test_better_prints_its_log_or_one_document(command, monkeypatch, tmp_path):
+    asked = []
+
+    def measure(config, home, looks, *, source, minutes, **how):
+        asked.append((config.name, looks, minutes, how["executor"]))
+        return Found()
+
+    monkeypatch.setattr("evosearch.bench.better.measure_better", measure)
+    ended = command("bench", "better", "tiny.yaml")
+    assert (ended.status, ended.out, ended.told) == (0, "a table\nof two lines\n", [])
+    options = ("--looks", "7.5,1", "--minutes", "2.5", "--name", "mine", "--executor", "ray", "--json")
+    assert json.loads(command("bench", "better", "tiny.yaml", *options).out) == {"ratios": {}}
+    assert asked == [
+        ("tiny", (7.5, 15.0, 30.0, 60.0, 120.0, 240.0, 480.0), None, "local"),
+        ("mine", (7.5, 1.0), 2.5, "ray"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--looks", "0"), "--looks 0: '0' is no number of minutes; write for instance 7.5,15"),
+        (("--looks", "5,,6"), "--looks 5,,6: '' is no number of minutes"),
+        (("--minutes", "0"), "--minutes 0: it must be above 0 and below 1,000,000"),
+        (("--minutes", "nan"), "--minutes nan: it must be above 0"),
+        (("--from", "nowhere.db.xz"), "nowhere.db.xz cannot be read as a compressed journal"),
+        ((), "'tiny' has no section study; give `study: {kind: baselines"),
+    ],
+)
+def test_wrong_options_of_better_are_refused_in_one_line(refused, options, message):
+    assert message in refused("bench", "better", "tiny.yaml", *options)

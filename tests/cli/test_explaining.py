@@ -34,8 +34,8 @@ def test_the_protocol_is_printed_as_a_table_or_as_one_document(command):
         ),
         (
             ["bench"],
-            "`evosearch bench` alone is no command; write evosearch bench evaluate or evosearch bench halving or "
-            "evosearch bench scheduler or evosearch bench strategies",
+            "`evosearch bench` alone is no command; write evosearch bench better or evosearch bench evaluate or "
+            "evosearch bench halving or evosearch bench scheduler or evosearch bench strategies",
         ),
     ],
 )

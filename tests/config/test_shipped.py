@@ -25,7 +25,7 @@ def validate(text):
 
 
 def test_every_file_in_configs_is_tested_here():
-    assert len(SHIPPED) == 29
+    assert len(SHIPPED) == 30
     everything = {path for path in CONFIGS.rglob("*") if path.is_file()}
     assert everything == {*SHIPPED, CONFIGS / "schema.json"}
 
@@ -132,6 +132,8 @@ def test_a_studys_file_is_of_the_kind_that_its_name_says(path):
     assert study is not None
     if path.stem.endswith("_search"):  # what searches are compared on
         assert study.kind == "ablation"
+    elif path.stem.startswith("better_"):  # what `bench better` measures
+        assert study.kind == "baselines"
     else:
         assert path.stem.partition("_")[0] == study.kind
 
