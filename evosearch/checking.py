@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from evosearch.blueprint import Problem
 from evosearch.config import (
@@ -43,6 +44,7 @@ from evosearch.studies import (
 )
 from evosearch.studying import check_study
 from workers import make_pool, measure_on, measure_sizes, time_trainings
+from workers.packing import Packing
 from workers.slots import count_cores, gpus_for, kind_of, plan_slots
 
 MOST_MEASURED = 12
@@ -171,10 +173,9 @@ def _measured(
     make_pool: Callable[..., WorkerPool],
 ) -> Measured:
     """What the search takes on this machine's workers, in processes: whatever Ray would do, they train alike."""
-    slots = plan_slots(
-        config.workers, config.training.threads, gpus_for(config.workers.device), count_cores()
-    )
-    few = replace(config.workers, count=min(len(slots), MOST_MEASURING), device=kind_of(slots))
+    workers, threads, data = config.workers, config.training.threads, dataset.for_search()
+    gpus, cores = gpus_for(workers.device), count_cores()
+    slots = plan_slots(workers, threads, gpus, cores)
     sizes = [size for trial in trials if (size := plan.size(trial))]
     order = sorted(range(len(trials)), key=lambda place: sizes[place].work[2])
     tasks = {
@@ -182,21 +183,34 @@ def _measured(
         for place in (order[at] for at in spread_over(len(order), MOST_MEASURED))
         if isinstance(task := plan.task(trials[place]), TrainingTask)
     }
-    pool = make_pool("local", few, config.training.threads, measure_on, dataset.for_search())
+    largest = max(size.peak for size in sizes)
+    on_auto = workers.per_gpu == "auto" and kind_of(slots) == "cuda"
+    packing = Packing.of(data, largest, threads) if on_auto else None
+    most = (workers.count or MOST_MEASURING) if packing else len(slots)
+    few = replace(workers, count=min(most, MOST_MEASURING), device=kind_of(slots))
+    pool = make_pool("local", few, threads, measure_on, data, None, None, largest)
     timed = time_trainings(pool, list(tasks.values()))
+    packed = packing.on(timed.processor, timed.device_memory, cores // gpus) if packing else None
+    there = len(slots) if packed is None else min(gpus * packed.number, workers.count or gpus * packed.number)
     on_gpu = timed.device_memory is not None
-    peak = max(size.peak for size in sizes) + CONTEXT + dataset.train.images.nbytes
+    peak = largest + CONTEXT + dataset.train.images.nbytes
     return measured(
         [size.work for size in sizes],
         {list(tasks)[number]: seconds for number, seconds in timed.seconds.items()},
         _measured_trainings(config, plan),
-        len(slots),
+        there,
         timed.precision,
+        str(packed or ""),
         host_memory=timed.host_memory,
         host_available=available_memory(),
         device_memory=peak if on_gpu else None,
-        device_available=timed.device_memory // config.workers.per_gpu if timed.device_memory else None,
+        device_available=_share(timed.device_memory, packed.number if packed else workers.per_gpu),
     )
+
+
+def _share(memory: int | None, per_gpu: int | Literal["auto"]) -> int | None:
+    """Bytes of a GPU for each of its workers; None where that is not known, and on CPUs."""
+    return memory // per_gpu if memory is not None and isinstance(per_gpu, int) else None
 
 
 def _measured_trainings(config: RunConfig, plan: Plan) -> float:

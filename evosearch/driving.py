@@ -92,7 +92,7 @@ def _drive(
     # before any worker starts: where that is refused, they start in vain
     sessions[0].home.journal.upgrade()
     held = {one.config.name: stack.enter_context(one.hold(generations)) for one in sessions if one.row}
-    pool = _open_pool(sessions, stack, signals, dataset)
+    pool = _open_pool(sessions, plans, stack, signals, dataset)
     for one in sessions:
         if one.row is None:
             one.create(dataset, pool)
@@ -159,6 +159,11 @@ def _first_memories(plan: Plan) -> Iterator[Memory]:
             yield training_memory(size, settings.batch_size, settings.optimizer)
 
 
+def _first_peak(plans: Sequence[Plan]) -> int | None:
+    """Bytes that the largest of the first trainings is expected to take; None where that is known of none."""
+    return max((memory.total for plan in plans for memory in _first_memories(plan)), default=None)
+
+
 def _workers(sessions: Sequence[SearchSession]) -> WorkerSettings:
     """The workers that they share. Time limits are of a search's candidates: what is listed has none but hanging."""
     first = next((one for one in sessions if one.row), sessions[0])
@@ -177,7 +182,11 @@ def _are_searches(sessions: Sequence[SearchSession]) -> bool:
 
 
 def _open_pool(
-    sessions: Sequence[SearchSession], stack: ExitStack, signals: StopSignals, dataset: Dataset
+    sessions: Sequence[SearchSession],
+    plans: Sequence[Plan],
+    stack: ExitStack,
+    signals: StopSignals,
+    dataset: Dataset,
 ) -> WorkerPool:
     """The pool that they share, started; the first of them that was begun before decides on what devices."""
     first = next((one for one in sessions if one.row), sessions[0])
@@ -200,6 +209,7 @@ def _open_pool(
         dataset.for_search(),
         reach,
         _most_workers(sessions),
+        _first_peak(plans) if workers.per_gpu == "auto" else None,
     )
     stack.callback(pool.close)
     watcher = first.options.watcher

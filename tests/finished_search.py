@@ -92,7 +92,7 @@ def script_workers(
     """
     made: list[ScriptedPool] = []
 
-    def make_pool(executor, settings, threads, own_factory, data, reach=None, most=None):
+    def make_pool(executor, settings, threads, own_factory, data, reach=None, most=None, peak=None):
         made.append(ScriptedPool(factory(data, "cpu"), script))
         return made[-1]
 
@@ -150,7 +150,7 @@ def killed_to_its_end(api, home, config, evaluator, *, waits, least, most=20):
     `least`, `most`: deaths that it takes.
     """
 
-    def make_pool(executor, settings, threads, factory, data, reach=None, most=None):
+    def make_pool(executor, settings, threads, factory, data, reach=None, most=None, peak=None):
         return DyingPool(evaluator(data, "cpu"), waits=waits)
 
     deaths = 0

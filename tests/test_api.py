@@ -26,7 +26,8 @@ from evosearch.errors import (
 )
 from evosearch.evaluation import UNWATCHED, Measures, PredictionTask, TrainingSettings
 from evosearch.providers import versions
-from evosearch.runtime import Silence, StopSignals
+from evosearch.reports import cost_lines
+from evosearch.runtime import Silence, StopSignals, WorkerJoined
 from evosearch.search import EavlSettings, FixedListSettings, ListedTrial
 from evosearch.storage import (
     Backup,
@@ -44,7 +45,7 @@ from evosearch.storage import (
     open_home,
     take,
 )
-from evosearch.testing import FormulaEvaluator, ScriptedPool
+from evosearch.testing import FormulaEvaluator, Script, ScriptedPool
 from tests.bucket import BucketFileSystem, make_bucket
 from tests.finished_search import EVALUATIONS, TINY, FailingPool, hold_late, script_workers
 from tests.kept.pictures import draw_pictures
@@ -201,14 +202,31 @@ def test_numerics_stay_those_of_the_device_a_search_began_on(home, config, scrip
     api.retrain("tiny", home)
     assert config.workers.device == "auto"
     assert [workers.device for _, workers, *_ in asked] == ["cpu", "cpu"]
-    assert [(workers.count, most) for _, workers, *_, most in asked] == [(1, None), (1, 1)]
+    assert [(workers.count, most) for _, workers, *_, most, _ in asked] == [(1, None), (1, 1)]
     assert [threads for _, _, threads, *_ in asked] == [1, 1]
+
+
+def test_what_auto_workers_per_gpu_need_reaches_the_pool_and_is_journaled_as_auto(
+    home, config, scripted, api
+):
+    asked = []
+    scripted_pool = api.providers.make_pool
+    api.give(make_pool=lambda *given: asked.append(given) or scripted_pool(*given))
+    on_auto = replace(config, workers=replace(config.workers, per_gpu="auto"))
+    api.run(on_auto, home)
+    assert home.find_search("tiny").configuration["workers"]["per_gpu"] == "auto"
+    assert config_from_json(home.find_search("tiny").configuration) == on_auto
+    api.resume("tiny", home, generations=3)
+    api.run(replace(config, name="other"), home)
+    plan = api.make_plan(config, load_dataset(config.data, env=os.environ, cwd=Path.cwd(), cache=None))
+    largest = max(plan.size(one).peak for one in plan.strategy.ask(plan.strategy.start()))
+    assert [(given[1].per_gpu, given[7]) for given in asked] == [("auto", largest)] * 2 + [(1, None)]
 
 
 def test_workers_get_no_test_images(home, config, monkeypatch, api):
     given = []
 
-    def make_pool(executor, workers, threads, factory, data, reach=None, most=None):
+    def make_pool(executor, workers, threads, factory, data, reach=None, most=None, peak=None):
         given.append(data)
         raise KeyboardInterrupt
 
@@ -360,6 +378,51 @@ def test_a_plan_of_an_extended_search_differs_in_its_generations_only(config, ap
         extended.strategy.evaluations == config.strategy.with_generations(5).evaluations_in_all == 4 + 4 * 3
     )
     assert replace(extended, strategy=plan.strategy) == plan
+
+
+class OnGpu(ScriptedPool):
+    """Its workers have a GPU of 80 GiB."""
+
+    def _join(self, device):
+        super()._join("scripted/cuda:0")
+        bare = self._news.pop().worker
+        del self._alive[bare]
+        worker = replace(bare, memory=80 * 2**30, processor="H100")
+        self._alive[worker] = 0
+        self._news.append(WorkerJoined(worker))
+
+
+class OneSecond:
+    """What every training takes."""
+
+    def handle(self, task, *_):
+        return replace(FormulaEvaluator().handle(task), seconds=1.0)
+
+
+@pytest.mark.parametrize(("count", "measuring", "workers"), [(None, 4, 8), (3, 3, 3)])
+def test_validate_tells_what_auto_workers_per_gpu_come_to_here(
+    config, monkeypatch, count, measuring, workers, api
+):
+    monkeypatch.setattr("evosearch.checking.gpus_for", lambda device: 2)
+    monkeypatch.setattr("evosearch.checking.count_cores", lambda: 64)
+    asked = []
+
+    def make_pool(executor, settings, *others):
+        asked.append((settings.per_gpu, settings.count, settings.device))
+        return OnGpu(OneSecond(), Script(workers=settings.count))
+
+    def found(per_gpu):
+        changed = replace(config, workers=replace(config.workers, count=count, per_gpu=per_gpu))
+        return api.validate(changed, measure=True, make_pool=make_pool)
+
+    cost = found("auto")
+    assert (cost.measured.workers, cost.measured.device_available) == (workers, 20 * 2**30)
+    (line,) = [one.strip() for one in cost_lines(cost) if "auto is" in one]
+    assert line.startswith("workers.per_gpu: auto is 4 (H100, 8 px: unmeasured model, so 4 below 96 px; ")
+    fixed = found(4)
+    assert (fixed.measured.workers, fixed.measured.device_available) == (workers, 20 * 2**30)
+    assert fixed.measured.per_gpu == ""
+    assert asked == [("auto", measuring, "cuda"), (4, measuring, "cuda")]
 
 
 def test_validate_counts_the_whole_search_and_starts_nothing(config, scripted, tmp_path, api):
@@ -688,7 +751,7 @@ def test_a_store_that_does_not_give_back_is_found_before_anything_is_journaled(
 def test_workers_find_the_drivers_mark_until_the_pool_closes(home, config, tmp_path, monkeypatch, api):
     found = []
 
-    def make_pool(executor, settings, threads, factory, data, reach=None, most=None):
+    def make_pool(executor, settings, threads, factory, data, reach=None, most=None, peak=None):
         found.append(pickle.loads(pickle.dumps(reach))())
         return ScriptedPool(FormulaEvaluator())
 

@@ -570,7 +570,7 @@ def test_time_limits_of_a_search_do_not_hold(searched, config, monkeypatch, api)
 def test_no_more_workers_are_asked_for_than_there_are_trainings_left(searched, config, monkeypatch, api):
     api.run(replace(config, workers=replace(config.workers, count=8)), searched)
     counts, make_pool = [], api.providers.make_pool
-    api.give(make_pool=lambda *given: counts.append((given[1].count, given[-1])) or make_pool(*given))
+    api.give(make_pool=lambda *given: counts.append((given[1].count, given[6])) or make_pool(*given))
     api.retrain("tiny", searched)
     api.retrain("tiny", searched, seeds=(1, 2, 3, 4))
     api.retrain("tiny", searched, seeds=tuple(range(1, 21)))

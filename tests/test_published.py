@@ -78,7 +78,7 @@ def test_killed_published_and_resumed_elsewhere_again_and_again_a_study_ends_as_
     undisturbed = table_of(api.run_study(config, home))
     moves = 0
 
-    def make_pool(executor, settings, threads, factory, data, reach=None, most=None):
+    def make_pool(executor, settings, threads, factory, data, reach=None, most=None, peak=None):
         return DyingPool(OnItsMachine()(data, "cpu"), waits=waits)
 
     with ExitStack() as stack, api.giving(make_pool=make_pool):

@@ -373,7 +373,7 @@ def test_the_batch_norm_study_of_a_search_takes_its_configuration(home, config, 
 
 
 def test_a_table_can_be_seen_while_its_study_runs(home, baselines, api, scripted):
-    def make_pool(executor, settings, threads, factory, data, reach=None, most=None):
+    def make_pool(executor, settings, threads, factory, data, reach=None, most=None, peak=None):
         return DyingPool(FormulaEvaluator()(data, "cpu"), waits=4)
 
     with api.giving(make_pool=make_pool), pytest.raises(ZeroDivisionError):
@@ -533,7 +533,7 @@ def test_killed_anywhere_a_study_with_an_arm_that_diverges_ends_with_the_same_ta
 def test_a_step_that_follows_from_an_arm_that_failed_is_trained_and_read(home, api, scripted):
     pools = []
 
-    def make_pool(executor, settings, threads, factory, data, reach=None, most=None):
+    def make_pool(executor, settings, threads, factory, data, reach=None, most=None, peak=None):
         evaluator = FormulaEvaluator() if pools else Failing(hits=lambda task: "|" in str(task.network))
         pools.append(ScriptedPool(evaluator(data, "cpu")))
         return pools[-1]
@@ -676,7 +676,7 @@ def test_what_the_file_says_counts_for_arms_that_begin_after_a_kill(home, api, s
     Path("compare.yaml").write_text(f"{text}study: {{kind: baselines, networks: [evolved, {PRETRAINED}]}}\n")
     read, source = read_config(Path("compare.yaml"))
 
-    def make_pool(executor, settings, threads, factory, data, reach=None, most=None):
+    def make_pool(executor, settings, threads, factory, data, reach=None, most=None, peak=None):
         return DyingPool(FormulaEvaluator()(data, "cpu"), waits=2)
 
     with api.giving(make_pool=make_pool), pytest.raises(ZeroDivisionError):

@@ -35,6 +35,7 @@ def make_pool(
     data: "SearchData",
     reach: "Reach | None" = None,
     most: int | None = None,
+    peak: int | None = None,
 ) -> "WorkerPool":
     """A pool that has not been started; close it even if its start fails.
 
@@ -46,19 +47,29 @@ def make_pool(
         data: what every worker holds.
         reach: says on each node of a cluster whether the artifact store can be reached from there.
         most: for more workers than this there is no work, whatever the settings and devices hold; None: for any number.
+        peak: bytes that the largest training is expected to take of a device; None: nothing is predicted. It counts where
+            `workers.per_gpu` is auto.
 
     Raises:
         CannotRunError: this machine does not hold the workers; of a cluster, `start` says so.
     """
+    from workers.packing import Packing, Sharing
+
+    packing = Packing.of(data, peak, threads) if settings.per_gpu == "auto" else None
     if executor == "ray":
         from workers.ray_pool.pool import RayPool
 
         if most is not None:
             settings = replace(settings, count=min(most, settings.count or most))
-        return RayPool(factory, data, settings, threads, reach)
+        return RayPool(factory, data, settings, threads, reach, packing)
     from workers.process_pool.pool import ProcessPool
-    from workers.slots import count_cores, gpus_for, plan_slots
+    from workers.slots import count_cores, gpus_for, kind_of, plan_slots
     from workers.worker.service import Upkeep
 
-    slots = plan_slots(settings, threads, gpus_for(settings.device), count_cores())[:most]
-    return ProcessPool(factory, data, slots, Upkeep.of(settings))
+    cores = count_cores()
+    slots = plan_slots(settings, threads, gpus_for(settings.device), cores)[:most]
+    if packing is None or kind_of(slots) == "cpu":
+        return ProcessPool(factory, data, slots, Upkeep.of(settings))
+    bounds = [one for one in (settings.count, most) if one is not None]
+    sharing = Sharing(packing, cores, [slot.device for slot in slots], min(bounds, default=None))
+    return ProcessPool(factory, data, slots, Upkeep.of(settings), sharing)

@@ -42,6 +42,8 @@ class Timed:
     """Bytes of a worker's GPU; None on a CPU."""
     precision: Precision | None = None
     """What `auto` means on this machine; None: its workers did not say."""
+    processor: str = ""
+    """As in `Worker`, of the first that joined."""
 
 
 def time_trainings(
@@ -86,7 +88,9 @@ def time_trainings(
         raise CannotRunError(failures[-1] if failures else f"a step takes more than {MEASURE_SECONDS:.0f} s")
     memory = [worker.memory for worker in joined.values() if worker.memory is not None]
     told = precision if any(worker.precisions is not None for worker in joined.values()) else None
-    return Timed(seconds, len(joined), _most_memory_of_children(), min(memory, default=None), told)
+    processor = next(iter(joined.values())).processor
+    host, device = _most_memory_of_children(), min(memory, default=None)
+    return Timed(seconds, len(joined), host, device, told, processor)
 
 
 def _most_memory_of_children() -> int:

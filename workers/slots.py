@@ -136,7 +136,8 @@ def plan_slots(settings: WorkerSettings, threads: int, gpus: int, cores: int) ->
     """One slot per worker: GPUs in turn, `per_gpu` workers on each, where GPUs are used, else `threads` cores each.
 
     Args:
-        settings: count, per_gpu and device; a count of CPU workers beyond the cores is obeyed, they take turns.
+        settings: count, per_gpu and device; a count of CPU workers beyond the cores is obeyed, they take turns. Of `auto` workers
+            per GPU there is the first of each: the others follow once it says what GPU that is (`workers.packing`).
         threads: threads of each worker, at least 1.
         gpus: GPUs that the pool sees.
         cores: cores that the pool sees.
@@ -152,12 +153,14 @@ def plan_slots(settings: WorkerSettings, threads: int, gpus: int, cores: int) ->
                 "at most; lower workers.count or leave it out"
             )
         return (Slot("cpu", threads),) * count
-    if settings.per_gpu > MOST_PER_GPU:
+    if isinstance(settings.per_gpu, int) and settings.per_gpu > MOST_PER_GPU:
         raise CannotRunError(
             f"workers.per_gpu is {settings.per_gpu}, but a GPU bears {MOST_PER_GPU} workers at most; lower it"
         )
     if gpus == 0:
         raise CannotRunError("workers.device is cuda, but no GPU was found; use workers.device=auto or cpu")
+    if not isinstance(settings.per_gpu, int):
+        return tuple(Slot(f"cuda:{index}", threads) for index in range(min(gpus, settings.count or gpus)))
     most = gpus * settings.per_gpu
     count = settings.count or most
     if count > most:

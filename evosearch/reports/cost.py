@@ -179,6 +179,9 @@ class Measured:
     """Bytes of a worker's share of its GPU."""
     precision: Precision | None = None
     """What auto would mean as `training.precision`, where these were the first workers; None: they did not say."""
+    per_gpu: str = ""
+    """How many workers would share a GPU of this machine, and why, as a search says it when it begins; empty where
+    `workers.per_gpu` is not auto, or there is no GPU."""
 
 
 def measured(
@@ -187,10 +190,11 @@ def measured(
     trainings: float,
     workers: int,
     precision: Precision | None = None,
+    per_gpu: str = "",
     **memory: int | None,
 ) -> Measured:
     """What `trainings` take on so many workers. `works`: of the first population; `timed`: seconds of a whole training, of
-    some of them by their place, at least one; `precision` and `memory`: as in `Measured`.
+    some of them by their place, at least one; the others: as in `Measured`.
     """
     timings = Timings()
     for place, seconds in timed.items():
@@ -201,7 +205,7 @@ def measured(
     mean = fmean(each)
     spread = [value * trainings / workers for value in (min(lower, mean), mean, max(upper, mean))]
     memories: dict[str, Any] = memory
-    return Measured(len(timed), workers, Spread(*spread), precision=precision, **memories)
+    return Measured(len(timed), workers, Spread(*spread), precision=precision, per_gpu=per_gpu, **memories)
 
 
 @dataclass(frozen=True)
@@ -371,6 +375,7 @@ def _measured_lines(found: Measured) -> list[str]:
         f"  time              about {duration(seconds.median)} on {workers} of this machine,",
         f"                    {duration(seconds.least)} to {duration(seconds.greatest)} as networks shrink or grow",
         f"                    (a few steps of {counted(found.networks, 'network')} were measured)",
+        *([f"  {found.per_gpu}"] if found.per_gpu else []),
         _memory_line("memory of host", found.workers * found.host_memory, found.host_available, workers),
         *(
             [

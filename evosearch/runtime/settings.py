@@ -46,8 +46,9 @@ class WorkerSettings:
 
     count: int | None = None
     """Most workers, at least 1. None: as many as the GPUs hold; without a GPU one per core divided by training.threads."""
-    per_gpu: int = 1
-    """Workers that share one GPU; several pay where the networks are small."""
+    per_gpu: int | Literal["auto"] = 1
+    """Workers that share one GPU; several pay where the networks are small. auto: the least of what its memory holds, what its
+    cores let run, and what was measured to be best on GPUs of its model, or else 4 for images below 96 pixels and 1 for others."""
     address: str | None = None
     """Address of the Ray cluster. None: RAY_ADDRESS where it is set, else a private cluster on this machine."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -73,8 +74,9 @@ class WorkerSettings:
         if self.count is not None and self.count < 1:
             raise ConfigError(f"workers.count is {self.count}; it must be at least 1, or left out")
         for name in ("per_gpu", "recycle_after", "recycle_growth"):
-            if getattr(self, name) is not None and getattr(self, name) < 1:
-                raise ConfigError(f"workers.{name} is {getattr(self, name)}; it must be at least 1")
+            if isinstance(number := getattr(self, name), int) and number < 1:
+                auto = ", or auto" if name == "per_gpu" else ""
+                raise ConfigError(f"workers.{name} is {number}; it must be at least 1{auto}")
         for name in ("stall_seconds", "soft_seconds", "hard_seconds", "checkpoint_minutes"):
             limit = getattr(self, name)
             if limit is not None and not 0 < limit < float("inf"):
@@ -101,7 +103,7 @@ class WorkerSettings:
         return tuple(
             f"workers.{name} is {value}; it must be at most {limit:,}"
             for name, limit in most.items()
-            if (value := getattr(self, name)) is not None and value > limit
+            if (value := getattr(self, name)) not in {None, "auto"} and value > limit
         )
 
 

@@ -88,7 +88,7 @@ def test_an_unknown_name_is_refused(read_finished):
 def killed(api, folder, waits):
     """`tiny`, whose driver dies at the wait after so many; its home is closed."""
 
-    def make_pool(executor, settings, threads, factory, data, reach=None, most=None):
+    def make_pool(executor, settings, threads, factory, data, reach=None, most=None, peak=None):
         return DyingPool(FormulaEvaluator()(data, "cpu"), waits=waits)
 
     (folder / "tiny.yaml").write_text(TINY)

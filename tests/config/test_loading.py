@@ -65,7 +65,10 @@ CONFIGURATIONS = st.builds(
         deterministic=st.booleans(),
     ),
     workers=st.builds(
-        WorkerSettings, count=st.none() | positive(), device=st.sampled_from(["auto", "cpu", "cuda"])
+        WorkerSettings,
+        count=st.none() | positive(),
+        per_gpu=st.just("auto") | positive(),
+        device=st.sampled_from(["auto", "cpu", "cuda"]),
     ),
     storage=st.builds(StorageSettings, journal=st.none() | TEXT),
     final=st.builds(FinalSettings, epochs=positive()),

@@ -76,6 +76,8 @@ def test_an_unknown_key_is_answered_with_the_nearest_known_one(refusal, text, me
             'training.optimizer is "adm"; expected adam, sgd, adadelta or rmsprop',
         ),
         ("workers: {address: 5}", "workers.address is 5; expected text"),
+        ("workers: {per_gpu: many}", 'workers.per_gpu is "many"; expected a whole number or auto'),
+        ("workers: {per_gpu: 1.5}", "workers.per_gpu is 1.5; expected a whole number or auto"),
         ("space: {channels: [8]}", "space.channels is [8]; expected two values, [lowest, highest]"),
         ("space: {channels: []}", "space.channels is []; expected two values, [lowest, highest]"),
         (

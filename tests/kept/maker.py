@@ -218,6 +218,7 @@ def doubled(double: Double) -> Iterator[None]:
         data: Any,
         reach: Any = None,
         most: Any = None,
+        peak: Any = None,
     ) -> Any:
         return ScriptedPool(double.evaluator(data, "cpu"), double.script)
 

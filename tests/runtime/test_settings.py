@@ -22,7 +22,7 @@ def test_an_empty_address_is_refused() -> None:
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"per_gpu": 0}, "workers.per_gpu is 0"),
+        ({"per_gpu": 0}, "workers.per_gpu is 0; it must be at least 1, or auto"),
         ({"recycle_after": 0}, "workers.recycle_after is 0"),
         ({"stall_seconds": 0.5}, "workers.stall_seconds is 0.5.*at least 5"),
         ({"checkpoint_minutes": 0.0}, "workers.checkpoint_minutes is 0.0; it must be above 0 and finite"),

@@ -32,7 +32,7 @@ def test_there_are_no_more_workers_than_have_work_and_no_more_than_devices_hold(
     monkeypatch.setattr("workers.slots.gpus_for", lambda device: gpus)
     monkeypatch.setattr("workers.slots.count_cores", lambda: 4)
 
-    monkeypatch.setattr("workers.process_pool.pool.ProcessPool", lambda factory, data, slots, upkeep: slots)
+    monkeypatch.setattr("workers.process_pool.pool.ProcessPool", lambda factory, data, slots, *_: slots)
 
     def slots(most: int | None) -> int:
         settings = WorkerSettings(per_gpu=3)

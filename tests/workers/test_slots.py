@@ -28,6 +28,16 @@ def test_workers_share_gpus_in_turn_where_several_are_asked_for() -> None:
     assert [slot.device for slot in slots] == ["cuda:0", "cuda:1", "cuda:0"]
 
 
+def test_where_auto_decides_how_many_share_a_gpu_each_has_its_first_worker() -> None:
+    slots = plan_slots(WorkerSettings(per_gpu="auto"), threads=1, gpus=2, cores=64)
+    assert [slot.device for slot in slots] == ["cuda:0", "cuda:1"]
+    assert len(plan_slots(WorkerSettings(per_gpu="auto", count=1), threads=1, gpus=2, cores=64)) == 1
+    assert len(plan_slots(WorkerSettings(per_gpu="auto", count=9), threads=1, gpus=2, cores=64)) == 2, (
+        "nobody knows yet that there is no room for them"
+    )
+    assert len(plan_slots(WorkerSettings(per_gpu="auto"), threads=1, gpus=0, cores=2)) == 2
+
+
 def test_per_gpu_is_nothing_to_cores() -> None:
     assert len(plan_slots(WorkerSettings(per_gpu=4), threads=1, gpus=0, cores=2)) == 2
 

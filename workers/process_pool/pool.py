@@ -34,6 +34,7 @@ from evosearch.runtime import (
     lost_with,
 )
 from workers.allocator import allocator_environment, c_library
+from workers.packing import Sharing
 from workers.process_pool.worker import Asked, Pulse, Stack, Told, WhereAreYou
 from workers.slots import Slot, gpu_environment, kind_of, name_worker, thread_environment
 from workers.worker.service import UNLIMITED, Broken, Done, Ready, Upkeep
@@ -104,7 +105,9 @@ class ProcessPool:
         data: SearchData,
         slots: Sequence[Slot],
         upkeep: Upkeep = UNLIMITED,
+        sharing: Sharing | None = None,
     ) -> None:
+        """`sharing`: gives the GPUs of `slots`, of which there is one each, further workers; None: nothing does."""
         self._made_from = (factory, data, upkeep)
         self._slots = tuple(slots)
         self._node = socket.gethostname()
@@ -114,6 +117,7 @@ class ProcessPool:
         self._news: list[PoolEvent] = []
         self._notices = Notices()
         self._excluded = False
+        self._sharing = sharing
 
     @property
     def device(self) -> Literal["cpu", "cuda"]:
@@ -209,7 +213,8 @@ class ProcessPool:
         here, there = Pipe()
         descriptors = (there.fileno(), self._payload.fileno())
         device = "cpu" if slot.device == "cpu" else "cuda:0"
-        shares = slot.device != "cpu" and sum(one.device == slot.device for one in self._slots) > 1
+        alone = self._sharing is None and sum(one.device == slot.device for one in self._slots) == 1
+        shares = slot.device != "cpu" and not alone
         process = subprocess.Popen(  # noqa: S603 - our own program
             (sys.executable, "-P", "-c", PROGRAM.format(*descriptors, device, attempt, shares)),
             env=_environment(slot),
@@ -235,7 +240,8 @@ class ProcessPool:
                 process.worker = replace(
                     process.worker, memory=memory, processor=processor, precisions=precisions, mps=mps
                 )
-                return [WorkerJoined(process.worker), *self._notices.turns(process.worker, turns)]
+                turns_told = self._notices.turns(process.worker, turns)
+                return [WorkerJoined(process.worker), *turns_told, *self._fill(process)]
             case Pulse(curve):
                 return [WorkerProgressed(process.worker, curve)]
             case Done():
@@ -243,6 +249,15 @@ class ProcessPool:
             case Stack():  # is read where it was asked for, and its worker killed
                 return []
         assert_never(message)
+
+    def _fill(self, process: _Process) -> list[PoolEvent]:
+        """Start the other workers of a GPU of which it is known now how many it gets."""
+        if self._sharing is None or self._excluded:
+            return []
+        others, told = self._sharing.saw(process.slot.device, process.worker)
+        for device in others:
+            self._start(replace(process.slot, device=device))
+        return [PoolChanged(told)] if told else []
 
     def _finish(self, process: _Process, done: Done) -> list[PoolEvent]:
         ticket, process.ticket = process.ticket, None

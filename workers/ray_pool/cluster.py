@@ -11,7 +11,7 @@ import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.machinery import PathFinder
 from pathlib import Path
 from types import FrameType
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from evosearch.errors import CannotRunError, InputError, InterruptedSearchError
 from evosearch.importing import child_environment, code_folder
-from evosearch.runtime import WorkerSettings
+from evosearch.runtime import MOST_PER_GPU, WorkerSettings
 from evosearch.storage import without_password
 from workers.allocator import allocator_environment, c_library
 from workers.ray_pool.nodes import check_holds_one, choose_device, look
@@ -81,7 +81,8 @@ def connect(settings: WorkerSettings, threads: int) -> Connection:
     _check_form(address)
     try:
         if address == LOCAL:
-            slots = plan_slots(settings, threads, gpus_for(settings.device), count_cores())
+            gpus, cores = gpus_for(settings.device), count_cores()
+            slots = plan_slots(_at_most(settings, threads, gpus, cores), threads, gpus, cores)
             private = PrivateCluster.start(**_resources(slots))
             return Connection(kind_of(slots), ours=True, private=private)
         _refuse_stand_ins()
@@ -425,6 +426,13 @@ def _print_worker_logs(wanted: bool) -> None:
     import ray._private.worker
 
     ray._private.worker._worker_logs_enabled = wanted
+
+
+def _at_most(settings: WorkerSettings, threads: int, gpus: int, cores: int) -> WorkerSettings:
+    """Settings for a cluster of this machine that holds whatever auto workers per GPU come to, which its cores bound."""
+    if isinstance(settings.per_gpu, int) or not gpus:
+        return settings
+    return replace(settings, per_gpu=max(1, min(MOST_PER_GPU, cores // (gpus * threads))), count=None)
 
 
 def _resources(slots: tuple[Slot, ...]) -> dict[str, int]:

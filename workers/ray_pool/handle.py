@@ -197,11 +197,15 @@ LEADING_SHARE = 0.51
 """Of a GPU: no two fit on one, so that Ray puts the first workers of a node on a GPU each; it fills one after the other."""
 
 
-def share_of_gpu(per_gpu: int, *, leads: bool) -> float:
-    """What Ray is asked for, of a GPU that `per_gpu` workers share; Ray counts in ten-thousandths."""
+def share_of_gpu(per_gpu: int | Literal["auto"], *, leads: bool) -> float:
+    """What Ray is asked for, of a GPU that `per_gpu` workers share; Ray counts in ten-thousandths. auto: it is not known yet how many
+    will join the first one, which must leave them room.
+    """
     if per_gpu == 1:
         return 1.0
-    return LEADING_SHARE if leads else floor(10_000 * (1 - LEADING_SHARE) / (per_gpu - 1)) / 10_000
+    if leads or not isinstance(per_gpu, int):
+        return LEADING_SHARE
+    return floor(10_000 * (1 - LEADING_SHARE) / (per_gpu - 1)) / 10_000
 
 
 def has_answered(call: Any) -> bool:

@@ -80,9 +80,12 @@ def choose_device(nodes: Sequence[Node], settings: WorkerSettings) -> Literal["c
 
 
 def capacity(node: Node, settings: WorkerSettings, threads: int, device: Literal["cpu", "cuda"]) -> int:
-    """Workers that a node can hold: as many as its GPUs share, and never more than its cores let run."""
+    """Workers that a node can hold: as many as its GPUs share, and never more than its cores let run. Where their number is left to
+    the GPUs, one each: more once the first of them has said what GPU it has.
+    """
     by_cores = node.cores // threads
-    return by_cores if device == "cpu" else min(node.gpus * settings.per_gpu, by_cores)
+    per_gpu = settings.per_gpu if isinstance(settings.per_gpu, int) else 1
+    return by_cores if device == "cpu" else min(node.gpus * per_gpu, by_cores)
 
 
 def plan(

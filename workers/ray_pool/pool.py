@@ -30,6 +30,7 @@ from evosearch.runtime import (
     lost_with,
 )
 from workers.allocator import allocator_environment, c_library
+from workers.packing import Packing
 from workers.ray_pool.actor import Beat
 from workers.ray_pool.cluster import Connection, connect, disconnect
 from workers.ray_pool.environment import of_job
@@ -80,12 +81,14 @@ class RayPool:
         settings: WorkerSettings,
         threads: int,
         reach: Reach | None = None,
+        packing: Packing | None = None,
     ) -> None:
         self._factory = factory
         self._data = data
         self._settings = settings
         self._threads = threads
         self._reach = reach
+        self._packing = packing
         self._standard = Standard.of_driver(data)
         self._serials = count(1)
         self._connection: Connection | None = None
@@ -135,7 +138,8 @@ class RayPool:
             wanted,
         )
         self._monitor = ClusterMonitor()
-        self._supervisor = ActorSupervisor(spec, self._monitor.view, partial(self._monitor.look_now, 1.0))
+        look, packing = partial(self._monitor.look_now, 1.0), self._packing if self.device == "cuda" else None
+        self._supervisor = ActorSupervisor(spec, self._monitor.view, look, packing)
         self._news += self._supervisor.match(self._monitor.view)
 
     def submit(self, worker: Worker, ticket: Ticket, task: Task) -> None:
@@ -325,7 +329,8 @@ class RayPool:
             named, memory=ready.memory, processor=ready.processor, precisions=ready.precisions, mps=ready.mps
         )
         self._running.prove(handle)
-        return [WorkerJoined(handle.worker), *self._notices.turns(handle.worker, ready.turns)]
+        turns_told = self._notices.turns(handle.worker, ready.turns)
+        return [WorkerJoined(handle.worker), *turns_told, *self._running.pack(handle, handle.worker)]
 
     def _finish(self, handle: ActorHandle, done: Done) -> list[PoolEvent]:
         worker, ticket, handle.ticket = handle.worker, handle.ticket, None

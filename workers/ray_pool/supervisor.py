@@ -2,10 +2,12 @@
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from evosearch.errors import CannotRunError
 from evosearch.evaluation import FailureKind
-from evosearch.runtime import PoolChanged, PoolEvent, Worker, WorkerLeft
+from evosearch.runtime import PoolChanged, PoolEvent, Worker, WorkerLeft, WorkerSettings
+from workers.packing import Packing
 from workers.ray_pool.handle import ActorHandle, ActorSpec, answered
 from workers.ray_pool.nodes import Names, Node, View, capacity, plan, tell_changes
 from workers.worker.preflight import Problem
@@ -26,7 +28,10 @@ REST_SECONDS = 300.0
 class ActorSupervisor:
     """The actors of a pool. `handles`: all that were ordered and have not ended. `names`: of the nodes."""
 
-    def __init__(self, spec: ActorSpec, view: View, look: Callable[[], View]) -> None:
+    def __init__(
+        self, spec: ActorSpec, view: View, look: Callable[[], View], packing: Packing | None = None
+    ) -> None:
+        """`packing`: decides how many workers share a GPU, by the first that joins on its node; None: the settings do."""
         self.handle: list[ActorHandle] = []
         self.names = Names()
         self._spec = spec
@@ -43,6 +48,10 @@ class ActorSupervisor:
         self._environments: dict[str, Mapping[str, str]] = {}
         self._resting: dict[str, float] = {}
         self._wanted: dict[str, int] = {}
+        self._packing = packing
+        self._packed: dict[str, int] = {}
+        self._likely: dict[str, int] = {}
+        self._packings_told: set[str] = set()
         self._stale = True
         self._waiting = ""
 
@@ -69,6 +78,24 @@ class ActorSupervisor:
     def prove(self, handle: ActorHandle) -> None:
         """Its node has run a worker."""
         self._proved.add(handle.node)
+
+    def pack(self, handle: ActorHandle, worker: Worker) -> list[PoolEvent]:
+        """The worker of an actor is ready: where it is the first of its node, decide how many share a GPU there, all of which are
+        taken for one kind. The others are ordered at the next `match`.
+        """
+        node = next((one for one in self._view.nodes if one.id == handle.node), None)
+        if self._packing is None or node is None or not node.gpus or node.id in self._packed:
+            return []
+        found = self._packing.on(worker.processor, worker.memory, node.cores // node.gpus)
+        self._packed[node.id] = found.number
+        if node.id in self._caps:  # of first workers: a GPU on which none starts gets no others
+            self._caps[node.id] *= found.number
+        self._plan()
+        self._stale = True
+        if str(found) in self._packings_told:
+            return []
+        self._packings_told.add(str(found))
+        return [PoolChanged(str(found))]
 
     def close_node(self, name: str) -> None:
         """Order nothing on a node any more, and let its idle actors go at the next `match` without a word."""
@@ -181,7 +208,13 @@ class ActorSupervisor:
 
     def _order(self, node: str, attempt: int = 1, *, leads: bool) -> None:
         environment = self._environments.get(node, self._spec.environment)
-        self.handle.append(self._spec.order(node, attempt, leads=leads, environment=environment))
+        spec = replace(self._spec, settings=self._settings(node))
+        self.handle.append(spec.order(node, attempt, leads=leads, environment=environment))
+
+    def _settings(self, node: str) -> WorkerSettings:
+        """Those of the pool, with what auto has come to on a node; before a worker has joined there it is still auto."""
+        per_gpu = self._packed.get(node)
+        return self._spec.settings if per_gpu is None else replace(self._spec.settings, per_gpu=per_gpu)
 
     def _lacks_leader(self, node: str) -> bool:
         """Whether a GPU of the node has no first worker yet."""
@@ -192,7 +225,9 @@ class ActorSupervisor:
         """A first worker of a GPU that finds no room may find it as another one: Ray fills the tightest gap first, so
         that after several deaths others may be in its place.
         """
-        for handle in self.handle if self._spec.settings.per_gpu > 1 else ():
+        for handle in self.handle if self._spec.settings.per_gpu != 1 else ():
+            if self._settings(handle.node).per_gpu in {1, "auto"}:  # it has no others
+                continue
             if handle.leads and handle.waits_for_room(WAIT_SECONDS):
                 self.end(handle)
                 self._order(handle.node, handle.attempt, leads=False)
@@ -212,18 +247,30 @@ class ActorSupervisor:
             self._stale = True
 
     def _room(self, node: Node) -> int:
-        return capacity(node, self._spec.settings, self._spec.threads, self._spec.device)
+        return capacity(node, self._settings(node.id), self._spec.threads, self._spec.device)
+
+    def _likely_room(self, node: Node) -> int:
+        """As `_room`, but where nothing has joined yet as if its GPUs came to as many workers as those that are known, so that a limit
+        is shared with it.
+        """
+        if node.id in self._packed or not self._packed:
+            return self._room(node)
+        settings = replace(self._spec.settings, per_gpu=max(self._packed.values()))
+        return capacity(node, settings, self._spec.threads, self._spec.device)
 
     def _plan(self) -> None:
         present = {node: len(handle) for node, handle in self._here().items()}
-        self._wanted = plan(
+        kept = present | self._likely if self._packing else present  # what a node gets once its GPU is known
+        self._likely = plan(
             self._view.nodes,
-            self._room,
+            self._likely_room,
             self._spec.settings.count,
             closed=self._closed | self._refused,
             caps={**self._caps, **{node: present.get(node, 0) for node in self._resting}},
-            present=present,
+            present=kept,
         )
+        rooms = {node.id: self._room(node) for node in self._view.nodes}
+        self._wanted = {node: min(workers, rooms[node]) for node, workers in self._likely.items()}
 
     def _here(self) -> dict[str, list[ActorHandle]]:
         """The actors that are to stay, by node."""

@@ -50,6 +50,7 @@ from evosearch.testing.pool_contract import (
 from tests.workers.memory import ComeAndGone, LargeLayer, median_faults
 from tests.workers.sent import FirstOnly, Sent, WithStandIn, stand_in
 from workers.allocator import c_library
+from workers.packing import Packing, Sharing
 from workers.process_pool import pool as process_pool
 from workers.process_pool.pool import ProcessPool
 from workers.slots import Slot
@@ -371,12 +372,18 @@ def test_a_temporary_folder_without_room_for_the_data_is_told_with_the_repair(
         pool.start()
 
 
-def _sharing(tmp_path: Path, factory: EvaluatorFactory, workers: int = 3, **changes: Any) -> ProcessPool:
+def _sharing(
+    tmp_path: Path,
+    factory: EvaluatorFactory,
+    workers: int = 3,
+    sharing: Sharing | None = None,
+    **changes: Any,
+) -> ProcessPool:
     """Workers that share a GPU, through a stand-in for NVIDIA's MPS; none of them needs the GPU."""
     (tmp_path / "base").mkdir()
     sent = WithStandIn(factory, str(stand_in(tmp_path / "bin")), str(tmp_path / "base"))
     slots = [Slot("cuda:0", 1)] * workers
-    return ProcessPool(sent, tiny_data(), slots, Upkeep.of(WorkerSettings(**changes)))
+    return ProcessPool(sent, tiny_data(), slots, Upkeep.of(WorkerSettings(**changes)), sharing)
 
 
 FAULT = RuntimeError("CUDA error: an illegal memory access was encountered")
@@ -464,6 +471,14 @@ def test_workers_that_take_turns_on_a_gpu_say_so_once(tmp_path: Path) -> None:
     assert told.startswith(
         f"{socket.gethostname()}: the workers of a GPU take turns, without MPS: nvidia-cuda-mps-control ended"
     )
+
+
+def test_a_worker_that_others_may_follow_on_its_gpu_uses_mps_from_the_start(tmp_path: Path) -> None:
+    sharing = Sharing(Packing(8, None, 1, {}), cores=2, gpus=["cuda:0"])
+    with closing(_sharing(tmp_path, FormulaEvaluator(), workers=1, sharing=sharing)) as pool:
+        pool.start()
+        (worker,) = joined(pool, 1)
+    assert worker.mps
 
 
 def test_a_worker_that_has_its_gpu_alone_starts_no_mps(tmp_path: Path) -> None:

@@ -22,7 +22,15 @@ import ray
 
 from evosearch.errors import CannotRunError, InputError, InterruptedSearchError
 from evosearch.runtime import StopSignals, WorkerSettings
-from workers.ray_pool.cluster import Connection, _closed_folder, _init, _knock, connect, disconnect
+from workers.ray_pool.cluster import (
+    Connection,
+    PrivateCluster,
+    _closed_folder,
+    _init,
+    _knock,
+    connect,
+    disconnect,
+)
 
 pytestmark = pytest.mark.ray
 
@@ -45,6 +53,20 @@ def test_ray_address_is_used_where_no_address_is_given(cluster: Any, monkeypatch
     connection = connect(WorkerSettings(), threads=2)
     assert _address() == cluster.address
     disconnect(connection)
+
+
+@pytest.mark.parametrize(("per_gpu", "cores"), [(2, 4), ("auto", 8)])
+def test_a_private_cluster_has_the_cores_for_whatever_number_of_workers_a_gpu_turns_out_to_bear(
+    monkeypatch: pytest.MonkeyPatch, per_gpu: Any, cores: int
+) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr("workers.ray_pool.cluster.gpus_for", lambda device: 2)
+    monkeypatch.setattr("workers.ray_pool.cluster.count_cores", lambda: 9)
+    started: list[dict[str, int]] = []
+    monkeypatch.setattr(PrivateCluster, "start", lambda **options: started.append(options))
+    connection = connect(WorkerSettings(per_gpu=per_gpu), threads=1)
+    assert connection.device == "cuda"
+    assert started == [{"num_cpus": cores, "num_gpus": 2}]
 
 
 def test_without_an_address_a_private_cluster_starts_beside_the_running_one_and_ends_with_all_its_processes(

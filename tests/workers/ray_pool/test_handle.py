@@ -1,6 +1,10 @@
 import pytest
 
-from workers.ray_pool.handle import share_of_gpu
+from workers.ray_pool.handle import LEADING_SHARE, share_of_gpu
+
+
+def test_a_first_worker_leaves_room_for_others_where_their_number_is_not_known_yet() -> None:
+    assert share_of_gpu("auto", leads=True) == share_of_gpu(2, leads=True) == LEADING_SHARE
 
 
 @pytest.mark.parametrize("per_gpu", range(1, 33))

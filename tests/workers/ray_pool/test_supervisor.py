@@ -22,9 +22,11 @@ from evosearch.runtime import (
 from evosearch.testing import FormulaEvaluator
 from evosearch.testing.evaluators import RaisingEvaluator
 from evosearch.testing.pool_contract import BAD, BAD_ONES, gather, joined, ticket, tiny_data, training_task
+from tests.workers.pretended import GIB, Pretended
 from tests.workers.sent import GoneWhen, WithStandIn, stand_in
+from workers.packing import Packing
 from workers.ray_pool import supervisor
-from workers.ray_pool.handle import ActorHandle, ActorSpec
+from workers.ray_pool.handle import LEADING_SHARE, ActorHandle, ActorSpec, share_of_gpu
 from workers.ray_pool.nodes import Node, View
 from workers.ray_pool.pool import RayPool
 from workers.ray_pool.supervisor import STARTS, ActorSupervisor
@@ -34,6 +36,9 @@ from workers.worker.preflight import Problem
 class Unreal(ActorHandle):
     """An actor that is none."""
 
+    share = 0.0
+    """Of a GPU."""
+
     def kill(self) -> None:
         pass
 
@@ -42,14 +47,16 @@ class Orders(ActorSpec):
     """Orders actors that are none."""
 
     def order(self, node: str, attempt: int, *, leads: bool, environment: Mapping[str, str]) -> ActorHandle:
-        return Unreal(node, None, attempt, None, leads=leads, environment=environment)
+        made = Unreal(node, None, attempt, None, leads=leads, environment=environment)
+        made.share = share_of_gpu(self.settings.per_gpu, leads=leads)
+        return made
 
 
-def _supervisor(*nodes: Node, **settings: Any) -> ActorSupervisor:
+def _supervisor(*nodes: Node, packing: Packing | None = None, **settings: Any) -> ActorSupervisor:
     view = View(nodes, {})
     device = "cuda" if nodes[0].gpus else "cpu"
     orders = Orders(FormulaEvaluator(), None, WorkerSettings(**settings), 1, device, None)
-    made = ActorSupervisor(orders, view, lambda: view)
+    made = ActorSupervisor(orders, view, lambda: view, packing)
     assert not made.match(view)
     return made
 
@@ -154,6 +161,79 @@ def test_a_first_worker_that_finds_no_gpu_of_its_own_shares_one(monkeypatch: pyt
         handle.met = True
     made.match(made._view)
     assert [handle.leads for handle in made.handle] == [True, False, False, False]
+
+
+EIGHT = Packing(side=8, need=20 * GIB, threads=1, curves={})
+"""80 GiB hold four of these, 20 GiB one."""
+LARGE, LITTLE = Node("a", "one", gpus=2, cores=16), Node("b", "two", gpus=1, cores=16)
+
+
+def _pack(made: ActorSupervisor, place: int, model: str, gib: int) -> list[PoolEvent]:
+    """The actor at this place of the list joins, on such a GPU; what is told, and then what `match` tells."""
+    handle = made.handle[place]
+    handle.met, handle.worker = True, Worker(f"w{place}", f"{handle.node}/cuda:0", gib * GIB, model)
+    return [*made.pack(handle, handle.worker), *made.match(made._view)]
+
+
+def _nodes(made: ActorSupervisor) -> list[str]:
+    return [handle.node for handle in made.handle]
+
+
+def test_how_many_share_a_gpu_is_decided_on_each_node_by_the_first_worker_that_joins_there() -> None:
+    made = _supervisor(LARGE, LITTLE, packing=EIGHT, per_gpu="auto")
+    assert _nodes(made) == ["a", "a", "b"], "each GPU has its first worker"
+    assert {handle.share for handle in made.handle} == {LEADING_SHARE}
+    (told,) = _pack(made, 0, "Large", 80)
+    assert isinstance(told, PoolChanged)
+    assert told.text.startswith(
+        "workers.per_gpu: auto is 4 (Large, 8 px: unmeasured model, so 4 below 96 px; "
+    )
+    assert _nodes(made) == ["a", "a", "b", *"aaaaaa"]
+    assert {handle.share for handle in made.handle[3:]} == {share_of_gpu(4, leads=False)}
+    assert not any(handle.leads for handle in made.handle[3:])
+    assert _pack(made, 1, "Large", 80) == [], "it is decided"
+    (told,) = _pack(made, 2, "Little", 20)
+    assert isinstance(told, PoolChanged)
+    assert "auto is 1 (Little, " in told.text
+    assert len(made.handle) == 9
+
+
+def test_the_same_is_told_once_for_all_nodes() -> None:
+    made = _supervisor(LITTLE, Node("c", "three", gpus=1, cores=16), packing=EIGHT, per_gpu="auto")
+    assert len(_pack(made, 0, "Large", 80)) == 1
+    assert _pack(made, 1, "Large", 80) == []
+    assert sorted(_nodes(made)) == [*"bbbb", *"cccc"]
+
+
+def test_a_limited_number_of_workers_is_spread_over_nodes_of_which_one_is_not_known_yet() -> None:
+    other = Node("c", "three", gpus=1, cores=16)
+    made = _supervisor(LITTLE, other, packing=EIGHT, per_gpu="auto", count=6)
+    _pack(made, 0, "Large", 80)
+    assert _nodes(made).count("b") == 3
+    _pack(made, 1, "Large", 80)
+    assert _nodes(made).count("c") == 3
+
+
+def test_a_gpu_on_which_no_first_worker_starts_takes_no_others_of_its_node_along() -> None:
+    made = _supervisor(LARGE, packing=EIGHT, per_gpu="auto")
+    for _ in range(STARTS):
+        made.bury(made.handle[-1], FailureKind.CRASHED, "no such GPU")
+    made.match(made._view)
+    assert len(made.handle) == 1
+    _pack(made, 0, "Large", 80)
+    assert len(made.handle) == 4
+
+
+def test_a_first_worker_that_waits_for_room_goes_on_waiting_where_nobody_knows_its_gpu(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = _supervisor(LARGE, packing=EIGHT, per_gpu="auto")
+    monkeypatch.setattr(supervisor, "WAIT_SECONDS", -1.0)
+    made.match(made._view)
+    assert [handle.leads for handle in made.handle] == [True, True]
+    _pack(made, 0, "Large", 80)
+    made.match(made._view)
+    assert [handle.leads for handle in made.handle].count(True) == 1, "it may share the other one's"
 
 
 def test_where_a_node_gives_up_its_worker_another_gets_it_and_after_the_last_nothing_can_run() -> None:
@@ -329,6 +409,28 @@ def test_actors_that_share_a_gpu_through_mps_are_lost_together(
 
 def _somebody_left(events: list[PoolEvent]) -> bool:
     return any(isinstance(event, WorkerLeft) for event in events)
+
+
+def test_on_nodes_with_other_gpus_other_numbers_share_them_and_it_is_told(
+    cluster: Any, add_node: Callable[..., Any]
+) -> None:
+    add_node(num_cpus=3, num_gpus=1, env_vars={"PRETENDED": "Large 80"})
+    add_node(num_cpus=3, num_gpus=1, env_vars={"PRETENDED": "Little 20"})
+    settings = WorkerSettings(address=cluster.address, device="cuda", per_gpu="auto")
+    with closing(RayPool(Pretended(), tiny_data(), settings, threads=1, packing=EIGHT)) as pool:
+        pool.start()
+        events = gather(pool, lambda events: len(_joined(events)) == 4)
+        assert pool.settled
+        assert not pool.poll(0.5)
+    found = [(worker.processor, worker.device) for worker in _joined(events)]
+    assert sorted(model for model, _ in found) == ["Large", "Large", "Large", "Little"]
+    assert len({device for _, device in found}) == 2
+    told = sorted(line for line in _lines(events) if line.startswith("workers.per_gpu"))
+    assert [line.partition(" px")[0] for line in told] == [
+        "workers.per_gpu: auto is 1 (Little, 8",
+        "workers.per_gpu: auto is 3 (Large, 8",
+    ]
+    assert told[1].endswith("memory would allow 4, cores 3)")
 
 
 @pytest.mark.ray
