@@ -152,7 +152,7 @@ same-bits: install ## Train and search with the commit OLD (default: HEAD) and t
 	@$(BIN)/python -P -m evosearch.bench.same_bits $(OLD)
 
 GPU ?= runs/gpu
-gpu: install ## On a machine with a GPU: its tests, then what it does, into GPU.json, GPU.md (default: runs/gpu; 10 minutes) and docs/benchmarks.md
+gpu: install ## On a machine with a GPU: its tests, then what it does, into GPU.json, GPU.md, GPU-packing.json (default: runs/gpu; 10 minutes) and docs/benchmarks.md
 	@$(BIN)/python -m pytest -m gpu
 	@$(BIN)/python -P -m evosearch.bench.gpu --output $(GPU)
 	@cp $(GPU).md docs/table

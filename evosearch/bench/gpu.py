@@ -4,7 +4,7 @@ It needs torch, numpy, Pillow and safetensors, no network and no installation. I
 
     python3 -m evosearch.bench.gpu --output gpu
 
-measures and writes `gpu.json` and `gpu.md`, anew after each measure, so that a run that is cut off keeps what it had.
+measures and writes `gpu.json`, `gpu.md` and `gpu-packing.json`, anew after each measure, so that a run that is cut off keeps what it had.
 The tests that need no more than that, and pytest, are
 
     python3 -m pytest -m gpu --confcutdir=tests/training tests/training tests/bench/test_gpu.py
@@ -20,14 +20,14 @@ from functools import partial
 from pathlib import Path
 
 from evosearch.bench.gpu_figures import (
+    apart,
     ceilings,
     evaluations,
     gate,
     packed,
-    processed,
+    packing,
     release,
     setup,
-    shared,
     steps,
 )
 from evosearch.bench.table import Measure
@@ -39,7 +39,6 @@ Section = tuple[str, float, Callable[[Workload, Report], None]]
 
 def sections(work: Workload) -> list[Section]:
     """All that is measured, in order: name, seconds it may take, and what does it."""
-    first, last = work.small[0], work.small[-1]
     found: list[Section] = [
         ("ceilings", 0.0, ceilings),
         ("captured against eager", 0.0, gate),
@@ -49,11 +48,10 @@ def sections(work: Workload) -> list[Section]:
         ("streams, small images", 40.0, partial(packed, work.small)),
         ("steps, large images", 60.0, partial(steps, work.large)),
         ("streams, large images", 20.0, partial(packed, work.large)),
-        ("processes", 90.0, partial(processed, last, work.processes)),
+        *((f"packing, {size} px", 100.0, partial(packing, size)) for size in reversed(work.small)),
     ]
-    if work.shared:
-        found.append(("processes under MPS", 90.0, partial(shared, last, work.shared)))
-        found.append(("processes under MPS, smallest images", 40.0, partial(shared, first, work.shared[1:2])))
+    if work.apart:
+        found.append(("processes without MPS", 60.0, partial(apart, work.small[-1])))
     return found
 
 
@@ -72,6 +70,12 @@ def measure(work: Workload, report: Report, seconds: float, tell: Callable[[str]
         except Exception as error:  # the other sections are worth having
             report.failed(name, error)
         release(work)
+
+
+TO_COMMIT = (
+    "how many workers share such a GPU best is in {}-packing.json; `workers.per_gpu: auto` goes by it "
+    "once its entries are added to workers/packing.json and committed\n"
+)
 
 
 def _tell(text: str) -> None:
@@ -96,6 +100,8 @@ def main() -> int:
     sys.stdout.write("\n".join(dry if chosen.dry else [report.to_markdown()]) + "\n")
     if chosen.output:
         sys.stdout.write(f"written to {chosen.output}.json and {chosen.output}.md\n")
+        if report.curves:
+            sys.stdout.write(TO_COMMIT.format(chosen.output))
     return 1 if report.failures else 0
 
 

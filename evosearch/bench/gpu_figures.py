@@ -3,6 +3,7 @@
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
@@ -290,39 +291,45 @@ def packed(sizes: tuple[int, ...], work: Workload, report: Report) -> None:
             release(work)
 
 
-def processed(size: int, counts: tuple[int, ...], work: Workload, report: Report) -> None:
-    """Several candidates as processes."""
-    _together(size, counts, work, report, "", ())
+def packing(size: int, work: Workload, report: Report) -> None:
+    """Several candidates as processes, in the way that workers share a GPU: under MPS, where that starts. The report keeps the curve."""
+    with ExitStack() as stack:
+        environment: tuple[tuple[str, str], ...] = ()
+        if work.device == "cuda":
+            try:
+                environment = stack.enter_context(mps())
+            except (OSError, subprocess.SubprocessError) as error:
+                why = f"MPS does not start here ({error})"
+                report.add(Measure(f"MPS, {size} px", "NVIDIA", (), "", note=why))
+        rates = together(size, work.processes, work, report, environment)
+    report.add_curve(size, rates, mps=bool(environment))
 
 
-def shared(size: int, counts: tuple[int, ...], work: Workload, report: Report) -> None:
-    """The same under MPS."""
-    what = f"steps per second, {size} px"
-    try:
-        with mps() as environment:
-            _together(size, counts, work, report, " under MPS", environment)
-    except (OSError, subprocess.SubprocessError) as error:
-        report.add(Measure(what, "processes under MPS", (), "1/s", note=f"MPS does not start here ({error})"))
+def apart(size: int, work: Workload, report: Report) -> None:
+    """The same without MPS."""
+    together(size, work.apart, work, report)
 
 
-def _together(
+def together(
     size: int,
     counts: tuple[int, ...],
     work: Workload,
     report: Report,
-    how: str,
-    environment: tuple[tuple[str, str], ...],
-) -> None:
-    networks = work.trainable(size)
-    share = Share("", work.device, size, work.images, work.batch, work.seconds, environment)
+    environment: tuple[tuple[str, str], ...] = (),
+) -> dict[int, float]:
+    """Steps per second of so many processes together, by their number, where none failed. All train one network, so that the
+    numbers can be compared. `environment`: that of MPS, empty without it.
+    """
+    found: dict[int, float] = {}
+    network = str(work.middle(size))
+    share = Share(network, work.device, size, work.images, work.batch, work.seconds, environment)
     for count in counts:
-        chosen = (networks[number % len(networks)] for number in range(count))
-        rate, failed = processes([replace(share, network=str(one)) for one in chosen])
+        rate, failed = processes([share] * count)
+        how = f"{count} as processes{' under MPS' if environment else ''}"
         note = f"{failed} of them failed" if failed else ""
         if failed:
-            report.failed(f"{count} as processes{how}", CannotRunError(note))
-        report.add(
-            Measure(
-                f"steps per second, {size} px", f"{count} as processes{how}, bf16", (rate,), "1/s", note=note
-            )
-        )
+            report.failed(how, CannotRunError(note))
+        else:
+            found[count] = rate
+        report.add(Measure(f"steps per second, {size} px", f"{how}, bf16", (rate,), "1/s", note=note))
+    return found

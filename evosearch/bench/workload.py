@@ -1,9 +1,13 @@
-"""How much `make gpu` measures, and where its figures go."""
+"""How much `make gpu` measures, and where its figures go: `PLACE.json`, `PLACE.md`, and in `PLACE-packing.json` what several processes
+on one GPU do together, in the form in which `workers/packing.json` has it.
+"""
 
 import json
 import platform
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -22,8 +26,9 @@ MOST_PARAMETERS = 200_000_000
 class Workload:
     """How much is measured. `small`, `large`: sides of images, pixels. `part`: images of an epoch's last batch.
 
-    `gated`: networks whose captured training is compared with the eager one. `packed`, `processes`, `shared`: numbers of
-    candidates on one GPU, as streams, as processes, and as processes under MPS. `seconds`: a process is watched for.
+    `gated`: networks whose captured training is compared with the eager one. `packed`, `processes`, `apart`: numbers of
+    candidates on one GPU, as streams, as processes in the way that workers share it (under MPS, where that starts), and without MPS.
+    `seconds`: a process is watched for.
     `matrix`: rows of the square matrices multiplied; `copied`: bytes.
     """
 
@@ -39,8 +44,8 @@ class Workload:
     set_ups: int = 100
     epochs: int = 4
     packed: tuple[int, ...] = (1, 2, 4, 8, 16)
-    processes: tuple[int, ...] = (1, 4, 8)
-    shared: tuple[int, ...] = (4, 8, 16)
+    processes: tuple[int, ...] = (1, 4, 8, 16)
+    apart: tuple[int, ...] = (4, 8)
     seconds: float = 4.0
     matrix: int = 8192
     copied: int = 2**30
@@ -56,6 +61,11 @@ class Workload:
     def trainable(self, size: int) -> list[Chromosome]:
         """The networks that are not too large for images of this size."""
         return [one for one in self.networks if blueprint(one, size).parameters <= MOST_PARAMETERS]
+
+    def middle(self, size: int) -> Chromosome:
+        """Of these the one with the median FLOPs."""
+        networks = sorted(self.trainable(size), key=lambda one: blueprint(one, size).flops)
+        return networks[len(networks) // 2]
 
 
 def whole() -> Workload:
@@ -87,8 +97,8 @@ DRY = Workload(
     set_ups=6,
     epochs=1,
     packed=(2,),
-    processes=(1,),
-    shared=(),
+    processes=(1, 2),
+    apart=(),
     seconds=0.01,
     matrix=64,
     copied=2**16,
@@ -102,6 +112,8 @@ class Report:
     def __init__(self, device: str, place: Path | None) -> None:
         self.measures: list[Measure] = []
         self.failures: list[str] = []
+        self.curves: dict[str, dict[str, Any]] = {}
+        """Steps per second of so many processes on one GPU, by the side of the images, as `workers/packing.json` has them."""
         self._place = place
         self._here = {
             "device": torch.cuda.get_device_name() if device == "cuda" else "CPU, dry: figures mean nothing",
@@ -121,6 +133,13 @@ class Report:
         self.failures.append(f"{where}: {type(error).__name__}: {said[:200]}")
         self._write()
 
+    def add_curve(self, size: int, rates: Mapping[int, float], *, mps: bool) -> None:
+        """Keep what so many processes did together with images of this side; nothing without what one did alone."""
+        if 1 in rates:
+            counts = {str(count): round(rate, 2) for count, rate in sorted(rates.items())}
+            self.curves[str(size)] = {"mps": mps, "steps_per_second": counts}
+            self._write()
+
     def to_markdown(self) -> str:
         """The table, where it was made, and what failed."""
         here = ", ".join(f"{name} {value}" for name, value in self._here.items())
@@ -137,3 +156,6 @@ class Report:
         }
         self._place.with_name(f"{self._place.name}.json").write_text(json.dumps(document, indent=1))
         self._place.with_name(f"{self._place.name}.md").write_text(self.to_markdown())
+        if self.curves:
+            curves = {self._here["device"]: self.curves}
+            self._place.with_name(f"{self._place.name}-packing.json").write_text(json.dumps(curves, indent=1))

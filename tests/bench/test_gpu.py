@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,12 +12,13 @@ import torch
 
 from evosearch.bench import gpu
 from evosearch.bench.candidate import FP32, TF32, arithmetic, padded
-from evosearch.bench.gpu_figures import gate, setup, steps
+from evosearch.bench.gpu_figures import gate, packing, setup, steps
 from evosearch.bench.packing import Share, processes, streams
 from evosearch.bench.table import Measure
 from evosearch.bench.workload import DRY, MOST_PARAMETERS, Report, whole
 from evosearch.errors import CannotRunError
 from evosearch.genome import parse
+from workers.packing import read_curves
 
 ABSENT = ("ray", "pydantic", "sqlalchemy", "typer", "yaml")
 PROGRAM = f"""
@@ -66,7 +68,12 @@ def test_it_runs_dry_where_there_is_little_more_than_torch(tmp_path):
     assert ended.stdout.splitlines() == [
         f"gpu, dry: {len(measured)} measures",
         f"written to {place}.json and {place}.md",
+        f"how many workers share such a GPU best is in {place}-packing.json; `workers.per_gpu: auto` goes by it once its entries "
+        "are added to workers/packing.json and committed",
     ]
+    (curves,) = read_curves(Path(f"{place}-packing.json").read_text()).values()
+    assert {size: sorted(curve.rates) for size, curve in curves.items()} == {8: [1, 2]}
+    assert not curves[8].mps, "on a CPU there is none"
 
 
 def test_without_a_gpu_it_says_so(monkeypatch, capsys):
@@ -121,6 +128,51 @@ def test_fp32_on_tensor_cores_is_used_inside_and_nowhere_else():
     with arithmetic(TF32):
         assert uses() == ("high", "tf32")
     assert uses() == before
+
+
+def test_a_curve_has_no_number_of_processes_of_which_one_failed_and_none_without_that_of_one(
+    report, monkeypatch
+):
+    rates = {1: (100.0, 0), 2: (150.0, 1), 3: (240.0, 0)}
+    monkeypatch.setattr("evosearch.bench.gpu_figures.processes", lambda shares: rates[len(shares)])
+    packing(8, replace(DRY, processes=(1, 2, 3)), report)
+    assert report.curves == {"8": {"mps": False, "steps_per_second": {"1": 100.0, "3": 240.0}}}
+    assert report.failures == ["2 as processes: CannotRunError: 1 of them failed"]
+    other = Report("cpu", None)
+    packing(8, replace(DRY, processes=(2, 3)), other)
+    assert other.curves == {}
+
+
+def test_all_processes_of_a_curve_train_one_network(report, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        "evosearch.bench.gpu_figures.processes", lambda shares: (seen.extend(shares), (1.0, 0))[1]
+    )
+    packing(8, DRY, report)
+    assert {share.network for share in seen} == {str(DRY.middle(8))}
+    assert len(seen) == sum(DRY.processes)
+
+
+def test_where_mps_does_not_start_processes_are_measured_without_it_and_it_is_told(report, monkeypatch):
+    def missing():
+        raise FileNotFoundError("no nvidia-cuda-mps-control")
+
+    monkeypatch.setattr("evosearch.bench.gpu_figures.mps", missing)
+    monkeypatch.setattr("evosearch.bench.gpu_figures.processes", lambda shares: (1.0, 0))
+    packing(8, replace(DRY, device="cuda"), report)
+    assert report.curves["8"]["mps"] is False
+    assert "not measured: MPS does not start here (no nvidia-cuda-mps-control)" in report.to_markdown()
+
+
+def test_under_mps_the_curve_says_so_and_every_process_is_told(report, monkeypatch):
+    seen = []
+    monkeypatch.setattr("evosearch.bench.gpu_figures.mps", lambda: nullcontext((("CUDA_MPS", "here"),)))
+    monkeypatch.setattr(
+        "evosearch.bench.gpu_figures.processes", lambda shares: (seen.extend(shares), (1.0, 0))[1]
+    )
+    packing(8, replace(DRY, device="cuda"), report)
+    assert report.curves["8"]["mps"] is True
+    assert {share.environment for share in seen} == {(("CUDA_MPS", "here"),)}
 
 
 def test_a_process_that_fails_is_counted():
