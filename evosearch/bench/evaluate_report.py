@@ -7,7 +7,7 @@ from typing import Any
 
 from evosearch.bench.contenders import Contender
 from evosearch.bench.limits import Ceilings
-from evosearch.bench.parts import AGREED, Interval, Measured, Portion, agrees, ratios
+from evosearch.bench.parts import AGREED, Interval, Measured, Portion, agree, ratios
 from evosearch.bench.promises import FULL, OURS, PACKED, SETUP, SHORT, UNFUSED, promises
 
 RATIOS = (
@@ -52,13 +52,12 @@ class Report:
         found = {}
         for one in self.contenders:
             failed = self._failed(one)
-            agreement = self.measured[one.name].agreement(self.whole, self.checked)
+            agreements = self.measured[one.name].agreements(self.whole, self.checked)
             if failed:
                 found[one.name] = f"the gate '{failed[0]}' failed"
-            elif agreement is None or not agrees(agreement):
-                cost = (
-                    "were not made" if agreement is None else f"cost {agreement:.3f} times what is computed"
-                )
+            elif not agree(agreements):
+                told = " and ".join(f"{cost:.3f}" for cost in agreements)
+                cost = f"cost {told} times what is computed" if agreements else "were not made"
                 found[one.name] = f"whole trainings {cost}; {1 - AGREED:g} to {1 + AGREED:g} may stand"
         return found
 
@@ -144,7 +143,7 @@ class Report:
             "candidates_per_hour": rate.value,
             "spread": [rate.low, rate.high],
             **{name: Interval.of(rounds).value for name, rounds in parts.items()},
-            "whole_to_computed": one.agreement(self.whole, self.checked),
+            "whole_to_computed": list(one.agreements(self.whole, self.checked)),
         }
 
     def to_markdown(self) -> str:
@@ -178,7 +177,6 @@ class Report:
         for contender in self.contenders:
             found = self._system(contender)
             low, high = found["spread"]
-            agreement = found["whole_to_computed"]
             parts = (
                 _digits(found["ms_per_step"]),
                 f"{found['setup_ms']:,.0f}",
@@ -190,7 +188,7 @@ class Report:
                 if contender.name in void
                 else f"{_digits(found['candidates_per_hour'])} ({_digits(low)} to {_digits(high)})",
                 *(["void"] * len(parts) if self._failed(contender) else parts),
-                "" if agreement is None else f"{agreement:.3f}",
+                ", ".join(f"{one:.3f}" for one in found["whole_to_computed"]),
                 contender.what,
             )
             lines.append(f"| {' | '.join(cells)} |")

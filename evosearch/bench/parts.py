@@ -120,19 +120,17 @@ class Measured:
             for found in self.rounds
         ]
 
-    def agreement(self, whole: Portion, epochs: int) -> float | None:
-        """What whole trainings of so many epochs cost, in times of what is computed; None: there were none."""
-        if not self.whole:
-            return None
-        computed = sum(
-            median(found[name].candidate(whole, epochs) for found in self.rounds) for name in self.whole
+    def agreements(self, whole: Portion, epochs: int) -> tuple[float, ...]:
+        """What each whole training of so many epochs cost, in times of what is computed; none were made: empty."""
+        return tuple(
+            cost / median(found[name].candidate(whole, epochs) for found in self.rounds)
+            for name, cost in self.whole.items()
         )
-        return sum(self.whole.values()) / computed
 
 
-def agrees(agreement: float | None) -> bool:
-    """Whether a figure may stand."""
-    return agreement is not None and abs(agreement - 1) <= AGREED
+def agree(agreements: Sequence[float]) -> bool:
+    """Whether a figure may stand: each of its whole trainings says so."""
+    return bool(agreements) and all(abs(one - 1) <= AGREED for one in agreements)
 
 
 def ratios(ours: Sequence[float], theirs: Sequence[float]) -> Interval:

@@ -1,6 +1,6 @@
 import pytest
 
-from evosearch.bench.parts import Interval, Measured, Parts, Portion, agrees, ratios
+from evosearch.bench.parts import Interval, Measured, Parts, Portion, agree, ratios
 
 FEW, ALL = Portion(40, 20, batch=16), Portion(168, 84, batch=16)
 MARKS = [3.0, 5.0, 5.5, 6.0, 8.0, 9.0, 9.5, 9.75, 10.0]
@@ -66,14 +66,17 @@ def test_how_near_the_limit_a_step_is_counts_all_networks_and_all_that_share_the
 
 def test_whole_trainings_are_held_against_the_median_round():
     found = measured(1.0, 2.0, 9.0)
-    assert found.agreement(ALL, 3) is None
+    assert found.agreements(ALL, 3) == ()
     found.whole = {"a": 61.0 * 1.04, "b": 63.0 * 1.04}
-    assert found.agreement(ALL, 3) == pytest.approx(1.04)
-    assert agrees(1.049)
-    assert agrees(0.951)
-    assert not agrees(1.051)
-    assert not agrees(0.949)
-    assert not agrees(None)
+    assert found.agreements(ALL, 3) == pytest.approx((1.04, 1.04))
+    assert agree([1.049, 0.951])
+    assert not agree([1.051])
+    assert not agree([0.949])
+    assert not agree([])
+
+
+def test_whole_trainings_that_are_off_in_opposite_ways_do_not_make_up_for_each_other():
+    assert not agree([0.93, 1.07])
 
 
 def test_ratios_are_of_the_same_round_and_carry_their_spread():
