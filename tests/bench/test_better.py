@@ -170,7 +170,7 @@ class DyingPool(ScriptedPool):
 def deaths_of(api, config, home, labels, *, most):
     """Measures with drivers that are killed after one training each, until it ends or so many have died; how many did."""
 
-    def make_pool(executor, settings, threads, factory, data, reach=None, most=None):
+    def make_pool(*_):
         return DyingPool(Priced(labels))
 
     with api.giving(make_pool=make_pool):
