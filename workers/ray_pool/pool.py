@@ -222,11 +222,11 @@ class RayPool:
         supervisor = self._running
         events = supervisor.match(self._monitor.view) if self._monitor else []
         period = max(PULSE_SECONDS, len(supervisor.handle) / PULSES_PER_SECOND)
-        for handle in list(supervisor.handle):
-            if handle not in supervisor.handle:  # it went with another one
-                continue
+        for handle in supervisor.handle:
             handle.ask_pulse(min(period, self._settings.stall_seconds / 4))
-            if message := handle.late(SUSPECT_SECONDS):
+        late = [(one, message) for one in supervisor.handle if (message := one.late(SUSPECT_SECONDS))]
+        for handle, message in late:
+            if handle in supervisor.handle:  # else it went with another one
                 events += self._bury(handle, FailureKind.WORKER_LOST, message)
         return events
 

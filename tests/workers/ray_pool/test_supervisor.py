@@ -289,6 +289,24 @@ def test_the_workers_of_a_dead_node_are_lost_with_it() -> None:
     assert rest[0] == WorkerLeft(handle.worker, FailureKind.WORKER_LOST, message, node_lost=True)
 
 
+class Asked(list[ActorHandle]):
+    """Counts how often it is asked whether somebody is in it, which costs a look at each."""
+
+    times = 0
+
+    def __contains__(self, one: object) -> bool:
+        self.times += 1
+        return super().__contains__(one)
+
+
+def test_workers_that_are_well_are_looked_after_without_looking_each_up_among_all() -> None:
+    pool = RayPool(FormulaEvaluator(), tiny_data(), WorkerSettings(), threads=1)
+    pool._supervisor = made = _supervisor(Node("a", "one", gpus=0, cores=8))
+    made.handle = asked = Asked(made.handle)
+    assert not pool._tend()
+    assert (len(asked), asked.times) == (8, 0)
+
+
 def _pool(cluster: Any, factory: EvaluatorFactory, reach: Any = None, **settings: Any) -> RayPool:
     made = WorkerSettings(address=cluster.address, **{"device": "cuda", **settings})
     return RayPool(factory, tiny_data(), made, threads=1, reach=reach)
