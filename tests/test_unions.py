@@ -180,7 +180,7 @@ ASKED_FOR_ALONE = {
     "evosearch/runtime/machine/consequences.py _reason_to_stop": {"FailureKind"},
     "evosearch/runtime/scheduling/survey.py demand_of": {"FailureKind"},
     # what ends on a GPU at the same moment
-    "evosearch/runtime/faults/breaker.py claims": {"FailureKind", "WorkerLeft"},
+    "evosearch/runtime/faults/breaker.py claims": {"FailureKind", "TaskDone", "WorkerLeft"},
     "evosearch/runtime/machine/fold.py _reopened": {"FailureKind"},
     "workers/worker/classify.py poisons_process": {"FailureKind"},
     "workers/ray_pool/supervisor.py ActorSupervisor.bury": {"FailureKind"},

@@ -76,10 +76,13 @@ def claims(fleet: Fleet, events: Iterable[object]) -> Mapping[str, WorkerLeft]:
     guilty one is not known, and all are lost.
     """
     by_device: dict[str, list[WorkerLeft]] = {}
+    done = set[Worker]()
     for event in events:
+        if isinstance(event, TaskDone):
+            done.add(event.worker)
         if not isinstance(event, WorkerLeft) or not event.worker.mps or event.node_lost:
             continue
-        if fleet.task_of(event.worker):
+        if event.worker not in done and fleet.task_of(event.worker):
             by_device.setdefault(event.worker.device, []).append(event)
     found: dict[str, WorkerLeft] = {}
     for together in by_device.values():

@@ -246,6 +246,16 @@ def test_a_crash_on_a_gpu_that_nobody_else_used_is_as_any_other(plan):
     assert not fleet.suspects
 
 
+@pytest.mark.parametrize("end", [LOST, CRASHED])
+def test_whoever_had_ended_its_task_when_its_gpu_was_lost_was_not_in_the_middle_of_it(sharing, end):
+    done, guilty = on_gpu(0), on_gpu(1)
+    (search, ended), task = sharing.running[done.name], sharing.running[guilty.name]
+    told = TaskDone(done, Ticket(search, 1, ended.number, 1), Success(0.5, 1.0))
+    fleet, _ = step(sharing, told, WorkerLeft(guilty, CRASHED, "gone"), WorkerLeft(done, end, "gone"))
+    assert failures(fleet, [task]) == [(CRASHED,)]
+    assert not fleet.suspects
+
+
 def test_crashes_at_one_moment_on_two_gpus_or_without_mps_are_each_its_own(plan):
     workers = [on_gpu(0, gpu=0), on_gpu(1, gpu=1), on_gpu(2, gpu=2, mps=False), on_gpu(3, gpu=2, mps=False)]
     fleet, _ = step(Fleet.of(Member(plan, replay(plan, ()))), Begun())
