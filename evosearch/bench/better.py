@@ -295,6 +295,7 @@ class _Race:
 
     def go_on(self, budget: float) -> None:
         """One thing nearer to the look at `budget`, of which something is missing."""
+        self._check_data()
         for side in (EVOLVED, HAND_MADE):
             if self.standing(side, due := self.due(side, budget)) is None:
                 return self._go_on(side, due)
@@ -362,7 +363,7 @@ class _Race:
 
         Raises:
             SearchConflictError: the search was begun with another configuration.
-            InputError: the list was, or networks were trained otherwise in the end.
+            InputError: the list was, or networks were trained otherwise in the end, or both sides have other images.
         """
         if (row := self.row(EVOLVED)) is not None:
             if configuration_of(row).final != self.config.final:
@@ -379,6 +380,16 @@ class _Race:
             raise InputError(
                 f"{row.name!r} was begun with other networks or another training than study.networks and training say; take "
                 "these, or another --name"
+            )
+        self._check_data()
+
+    def _check_data(self) -> None:
+        """See that both sides were begun on the same images: each of them alone remembers its own."""
+        rows = [row for side in (EVOLVED, HAND_MADE) if (row := self.row(side))]
+        if len({row.data_key for row in rows}) > 1:
+            raise InputError(
+                f"{rows[1].name!r} was begun on other images than {rows[0].name!r}: section data was changed between them; "
+                f"`evosearch delete {rows[1].name}` removes it"
             )
 
     def leave(self) -> Log:

@@ -241,6 +241,16 @@ def test_under_its_name_nothing_else_goes_on(home, measured, config):
         measured(home, config=replace(config, study=replace(config.study, networks=("evolved", "vgg16_bn"))))
 
 
+def test_both_sides_are_of_the_same_images(home, measured, file, monkeypatch):
+    with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
+        patch.setattr("evosearch.bench.better.trials_of", lambda *_: 1 / 0)  # killed between the sides
+        measured(home, looks=LOOKS[:1])
+    others = load_config(file, ["final.seeds=3", "data.image_size=16"])
+    for _ in range(2):
+        with pytest.raises(InputError, match="'better/hand-made' was begun on other images than 'better/evolved'"):
+            measured(home, looks=LOOKS[:1], config=others)
+
+
 def test_networks_are_trained_in_turn_at_one_rate_after_the_other_then_again_from_other_seeds(config):
     trials = trials_of(config.study, config, 2 * 16 + 3)
     assert [one.network for one in trials[:4]] == ["squeezenet1_1", "resnet18", "squeezenet1_1", "resnet18"]
