@@ -37,6 +37,9 @@ PIPES, LOGS, VISIBLE = "CUDA_MPS_PIPE_DIRECTORY", "CUDA_MPS_LOG_DIRECTORY", "CUD
 SHORT = Path("/tmp")  # noqa: S108 - the folder in it is closed to others
 """Where a folder's path leaves room for the names of sockets, which take 107 bytes."""
 
+DEVICES = Path("/dev")
+"""Where NVIDIA's driver has a file `nvidia0` and so on for each GPU."""
+
 ANSWER_SECONDS = 20.0
 """Longest wait for the daemon: for its first answer, and for each."""
 
@@ -101,8 +104,8 @@ def join(environment: MutableMapping[str, str], base: Path, trial: str) -> Shari
 
 
 def _folder(base: Path) -> Path:
-    """A folder of this user's on this node that nobody else may enter."""
-    folder = base / f"evosearch-mps-{os.getuid()}"
+    """A folder of this user's on this node that nobody else may enter, for those who may use the same GPUs."""
+    folder = base / "-".join(("evosearch-mps", str(os.getuid()), *_gpus(DEVICES)))
     folder.mkdir(mode=0o700, exist_ok=True)
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
@@ -110,6 +113,18 @@ def _folder(base: Path) -> Path:
     for name in ("pipe", "log"):
         (folder / name).mkdir(mode=0o700, exist_ok=True)
     return folder
+
+
+def _gpus(devices: Path) -> list[str]:
+    """Numbers of the GPUs that this process may use, and so may a daemon that it starts: schedulers and containers keep others from
+    it, and number the rest anew for it.
+    """
+    found = []
+    for file in devices.glob("nvidia[0-9]*"):
+        with suppress(OSError):
+            os.close(os.open(file, os.O_RDWR))
+            found.append(file.name.removeprefix("nvidia"))
+    return sorted(found, key=lambda number: (len(number), number))
 
 
 def _join(folder: Path, program: str, environment: MutableMapping[str, str], trial: str) -> Sharing:
@@ -188,7 +203,7 @@ def keep(folder_name: str, program: str, trial: str) -> None:
 
 def _begin(folder: Path, program: str, trial: str) -> tuple[str, "subprocess.Popen[bytes] | None"]:
     """The daemon, and why it does not serve, if so."""
-    # the daemon sees all GPUs of the machine, so that one of them has for a worker the number that it has without a daemon
+    # the daemon sees all GPUs that it may use, so that one of them has for a worker the number that it has without a daemon
     sees = {name: value for name, value in os.environ.items() if name != VISIBLE}
     with (folder / "log" / "daemon.txt").open("wb") as log:
         try:

@@ -45,7 +45,7 @@ class Node:
 
     @property
     def folder(self) -> Path:
-        return self.base / f"evosearch-mps-{os.getuid()}"
+        return self.base / "-".join(("evosearch-mps", str(os.getuid()), *mps._gpus(mps.DEVICES)))
 
     @property
     def daemons(self) -> list[int]:
@@ -190,6 +190,22 @@ def test_a_daemon_through_which_cuda_does_not_begin_is_ended_and_not_used(node: 
     assert said(worker) == f"{Sharing(False, why)} None"
     ended(*node.daemons)
     assert len(node.daemons) == 1
+
+
+def test_who_may_not_use_the_same_gpus_has_no_daemon_in_common(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in jobs of a scheduler: what is GPU 0 to one of them is another GPU to the next."""
+    found = []
+    for job, gpus in (("first", ("0", "10", "2")), ("next", ("1",)), ("third", ("1", "-missing"))):
+        for name in (*gpus, "ctl", "-caps"):
+            (tmp_path / job).mkdir(exist_ok=True)
+            (tmp_path / job / f"nvidia{name}").touch()
+        (tmp_path / job / "nvidia7").mkdir()  # as what a scheduler keeps from it, it cannot be opened
+        monkeypatch.setattr(mps, "DEVICES", tmp_path / job)
+        found.append(mps._folder(tmp_path).name)
+    own = f"evosearch-mps-{os.getuid()}"
+    assert found == [f"{own}-0-2-10", f"{own}-1", f"{own}-1"]
 
 
 def test_a_folder_that_others_may_enter_is_not_used(node: Node) -> None:
