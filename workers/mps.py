@@ -265,9 +265,9 @@ def _end_left(folder: Path, program: str) -> None:
     """End the daemon that was started last, if it still lives: by its pid where it does not end when it is asked to."""
     try:
         number, began = (folder / "daemon").read_text().split()
+        pid = int(number)
     except (FileNotFoundError, ValueError):
         return
-    pid = int(number)
     asked = _start_of(pid) == began and _asked(program, os.environ, "quit") is not None
     for way in (*((None,) if asked else ()), signal.SIGTERM, signal.SIGKILL):
         if way is not None and _start_of(pid) == began:

@@ -139,6 +139,13 @@ def test_what_a_killed_keeper_left_serves_whom_it_has_and_is_ended_by_the_next_s
     assert len(node.daemons) == 2
 
 
+@pytest.mark.parametrize("note", ["", "4711", "soon later", "4711 0 0"])
+def test_a_note_of_a_daemon_that_makes_no_sense_hinders_nobody(node: Node, note: str) -> None:
+    node.folder.mkdir(mode=0o700)
+    (node.folder / "daemon").write_text(note)
+    assert said(node.worker()).startswith(str(Sharing(True)))
+
+
 def test_a_daemon_that_cannot_be_asked_to_quit_is_ended_by_its_pid(node: Node) -> None:
     (node.control / "mood").write_text("deaf")
     worker = node.worker()
