@@ -184,13 +184,18 @@ def keep(folder_name: str, program: str, trial: str) -> None:
         signal.signal(number, lambda *_: None)
     folder = Path(folder_name)
     HELD.append(keeping := _opened(folder / "keeper"))
-    fcntl.flock(keeping, fcntl.LOCK_EX)
+    deadline = time.monotonic() + ANSWER_SECONDS + TRIAL_SECONDS
+    while not _try_lock(keeping):  # another one may be starting the daemon, though its worker has died
+        serves = _asked(program, os.environ, "get_server_list") is not None
+        if serves or time.monotonic() > deadline:
+            _say("serves" if serves else f"{CONTROL} does not answer")
+            return
+        time.sleep(POLL_SECONDS)
     _end_left(folder, program)
     why, daemon = _begin(folder, program, trial)
     if why:
         _end_left(folder, program)
-    with suppress(OSError):  # the worker may have died meanwhile
-        os.write(1, f"{why or 'serves'}\n".encode())
+    _say(why or "serves")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # which ends what the worker reads
     if daemon is None:
         return
@@ -199,6 +204,12 @@ def keep(folder_name: str, program: str, trial: str) -> None:
     daemon.wait()
     (folder / "daemon").unlink(missing_ok=True)
     os._exit(0)
+
+
+def _say(text: str) -> None:
+    """To the worker."""
+    with suppress(OSError):  # it may have died meanwhile
+        os.write(1, f"{text}\n".encode())
 
 
 def _begin(folder: Path, program: str, trial: str) -> tuple[str, "subprocess.Popen[bytes] | None"]:

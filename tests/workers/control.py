@@ -1,5 +1,6 @@
 """Stands in for NVIDIA's `nvidia-cuda-mps-control`: the daemon with -f, else a question to it. It notes the pid of each daemon
-in the file `started` beside it; `mood` beside it may say "broken" (it ends at once) or "deaf" (nobody can ask it to quit).
+in the file `started` beside it; `mood` beside it may say "broken" (it ends at once), "deaf" (nobody can ask it to quit) or "slow" (it
+answers nobody yet; who asks stands in the file `asked`).
 """
 
 import os
@@ -38,6 +39,10 @@ def serve() -> None:
 
 
 def ask(command: str) -> None:
+    if mood() == "slow":
+        with (HERE / "asked").open("a") as asked:
+            asked.write(f"{os.getppid()} {PIPES.name}\n")
+        sys.exit("Cannot find MPS control daemon process")
     if not lives() or (mood() == "deaf" and command == "quit"):
         sys.exit("Cannot find MPS control daemon process")
     if command == "quit":

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -93,9 +93,14 @@ def lives(pid: int) -> bool:
 
 def ended(*pids: int) -> None:
     """Wait until these processes have."""
+    until(lambda: not any(map(lives, pids)))
+
+
+def until(is_so: Callable[[], bool]) -> None:
+    """Wait."""
     deadline = time.monotonic() + PATIENCE
-    while any(map(lives, pids)):
-        assert time.monotonic() < deadline, f"of {pids} some live"
+    while not is_so():
+        assert time.monotonic() < deadline
         time.sleep(0.01)
 
 
@@ -137,6 +142,18 @@ def test_what_a_killed_keeper_left_serves_whom_it_has_and_is_ended_by_the_next_s
     assert said(node.worker()).startswith(str(Sharing(True)))
     ended(daemon)
     assert len(node.daemons) == 2
+
+
+def test_a_keeper_whose_worker_dies_while_it_starts_serves_the_next_one(node: Node) -> None:
+    (node.control / "mood").write_text("slow")
+    first = node.worker()
+    until(lambda: bool(node.daemons))
+    first.kill()
+    second, asked = node.worker(), node.control / "asked"
+    until(lambda: f"{second.pid} pipe\n" in asked.read_text())
+    (node.control / "mood").unlink()
+    assert said(second).startswith(str(Sharing(True)))
+    assert len(node.daemons) == 1
 
 
 @pytest.mark.parametrize("note", ["", "4711", "soon later", "4711 0 0"])
