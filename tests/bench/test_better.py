@@ -247,7 +247,9 @@ def test_both_sides_are_of_the_same_images(home, measured, file, monkeypatch):
         measured(home, looks=LOOKS[:1])
     others = load_config(file, ["final.seeds=3", "data.image_size=16"])
     for _ in range(2):
-        with pytest.raises(InputError, match="'better/hand-made' was begun on other images than 'better/evolved'"):
+        with pytest.raises(
+            InputError, match="'better/hand-made' was begun on other images than 'better/evolved'"
+        ):
             measured(home, looks=LOOKS[:1], config=others)
 
 

@@ -251,8 +251,12 @@ def test_who_has_a_gpu_alone_or_may_not_use_mps_asks_for_nothing(
     assert (ready.mps, ready.turns) == (False, "")
 
 
-def test_the_last_process_that_a_slot_tries_begins_without() -> None:
+def test_the_last_process_that_a_slot_tries_begins_without_and_says_so() -> None:
     assert [Upkeep(mps=True).at(attempt).mps for attempt in (1, 2, 3)] == [True, True, False]
+    for wanted, shares, told in ((True, True, True), (True, False, False), (False, True, False)):
+        _, ready = prepare(FormulaEvaluator(), tiny_data(), "cpu", Upkeep(mps=wanted).at(3), shares=shares)
+        assert not ready.mps
+        assert ready.turns.startswith("2 processes that began with it") is told
 
 
 def test_the_places_of_the_daemon_are_told_to_cuda(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -73,6 +73,8 @@ class Upkeep:
     """As in `WorkerSettings`; None: no limit."""
     mps: bool = False
     """Whether it uses NVIDIA's MPS, where that can be had, while it shares a GPU."""
+    turns: str = ""
+    """Why it does not, though it need not take turns by its settings; empty where it does, or may not."""
 
     @classmethod
     def of(cls, settings: "WorkerSettings") -> "Upkeep":
@@ -85,7 +87,13 @@ class Upkeep:
         """For the process that is the `attempt`th of its slot, from 1, none of which was ready before: a GPU may serve through MPS
         whoever is there and take on nobody, so that the last one tries without.
         """
-        return replace(self, mps=self.mps and attempt <= WITH_MPS)
+        if not self.mps or attempt <= WITH_MPS:
+            return self
+        return replace(
+            self,
+            mps=False,
+            turns=f"{WITH_MPS} processes that began with it, one after the other, did not get ready",
+        )
 
 
 WITH_MPS = 2
@@ -146,7 +154,7 @@ def prepare(
     Raises:
         Exception: what the factory raises.
     """
-    sharing = mps.Sharing(False)
+    sharing = mps.Sharing(False, upkeep.turns if shares else "")
     if shares and upkeep.mps:  # before the factory begins CUDA
         sharing = mps.join(os.environ, mps.SHORT, mps.TRIAL)
     service = Service(factory(data, device), upkeep)
