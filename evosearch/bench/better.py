@@ -185,6 +185,10 @@ class _Race:
     def name(self, side: str) -> str:
         return f"{self.config.name}/{side}"
 
+    def final(self, side: str) -> str:
+        """Name of the search of its retrainings."""
+        return final_name(self.name(side), self.config.final.epochs)
+
     def row(self, side: str) -> SearchRow | None:
         return self.home.journal.find(self.name(side))
 
@@ -225,20 +229,21 @@ class _Race:
         return positions_of_generations(rows, complete, config.training.learning_rate)
 
     def retrainings(self, side: str, candidate: int) -> list[EvaluationRow]:
-        """What was trained of a candidate again."""
-        row = self.home.journal.find(final_name(self.name(side), self.config.final.epochs))
+        """What was trained of a candidate again; others may have trained it from further seeds."""
+        row = self.home.journal.find(self.final(side))
         if row is None:
             return []
         strategy = configuration_of(row).strategy
         trials = strategy.trials if isinstance(strategy, FixedListSettings) else ()
         rows = self.home.journal.evaluations(row.name)
-        return [one for one in rows if trials[one.number].source == candidate]
+        return [one for one in rows if trials[one.number].source == candidate and one.repeat in self.seeds]
 
     def readings(self, side: str, candidate: int) -> tuple[TestReading, ...]:
-        """By the networks that were trained of a candidate again, by key."""
+        """By these networks, by key."""
+        trials = {one.number for one in self.retrainings(side, candidate)}
         known = self.home.journal.test_readings(self.name(side))
-        own = [one for one in known if one.number == candidate and one.metrics is not None]
-        return tuple(sorted(own, key=lambda one: one.key))
+        own = [one for one in known if one.search == self.final(side) and one.trial in trials]
+        return tuple(sorted((one for one in own if one.metrics is not None), key=lambda one: one.key))
 
     def is_retrained(self, side: str, position: Position) -> bool:
         """Whether its best was trained from each seed, and each network that came of it has read the test split."""

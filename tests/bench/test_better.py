@@ -16,6 +16,7 @@ from evosearch.bench.better_report import Position, Side, compare_sides
 from evosearch.config import load_config
 from evosearch.errors import ConfigError, InputError, SearchConflictError
 from evosearch.evaluation import HandMade, Prediction, TrainingTask
+from evosearch.retraining import retrain
 from evosearch.session import SearchSession
 from evosearch.storage import bring_in, open_home, publish_copy
 from evosearch.testing import FormulaEvaluator, ScriptedPool
@@ -239,6 +240,15 @@ def test_under_its_name_nothing_else_goes_on(home, measured, config):
         measured(home, config=replace(config, final=replace(config.final, epochs=2)))
     with pytest.raises(InputError, match="other networks"):
         measured(home, config=replace(config, study=replace(config.study, networks=("evolved", "vgg16_bn"))))
+
+
+@pytest.mark.parametrize("others", [{"seeds": [1, 7]}, {"epochs": 2}])
+def test_what_somebody_else_trained_of_a_winner_again_changes_no_look(api, home, measured, others):
+    first = measured(home, looks=LOOKS[:1])
+    retrain("better/evolved", home, providers=api.providers, executor="local", **others)
+    log = measured(home, looks=LOOKS[:2])
+    assert log.looks[0] == first.looks[0]
+    assert len(log.looks) == 2
 
 
 def test_both_sides_are_of_the_same_images(home, measured, file, monkeypatch):
