@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,11 @@ from evosearch.config import load_config
 from evosearch.storage import open_home
 from tests.finished_search import TINY, Api, script_workers, train
 from tests.storage.postgres_server import PostgresServer, find_programs
+
+if (
+    signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+):  # begun by nohup: what the tests start would ignore it, too
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 os.environ |= {
     "RAY_AUTH_MODE": "token",

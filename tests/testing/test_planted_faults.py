@@ -284,7 +284,11 @@ FAULTS: Mapping[str, tuple[Plant, str]] = {
         (the_order_of_arrival_decides, "undisturbed"),
         (a_zombies_result_is_taken, "and has Ticket|undisturbed"),
         (recall_under_the_wrong_key, "recalls what another training came to"),
-        (a_reopened_candidate_is_finished_twice, "trains anew|has its score already|was born before"),
+        (
+            a_reopened_candidate_is_finished_twice,
+            # or, where it was the best, that another one is told as best while it is open
+            "trains anew|has its score already|was born before|is better, with",
+        ),
         (a_dead_drivers_tasks_count_as_running, "waits for something that never comes"),
         (a_lost_worker_is_held_against_its_candidate, "undisturbed"),
         (no_loss_of_a_worker_stops_a_search, "goes on and on"),
