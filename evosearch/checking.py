@@ -18,7 +18,7 @@ from evosearch.errors import CannotRunError, ConfigError, InvalidChromosomeError
 from evosearch.evaluation import FeaturesOf, TrainingTask, Trial, check_sample_of, evaluation_seed
 from evosearch.genome import parse_network
 from evosearch.listed import resolved, sized
-from evosearch.reports import Cost, Measured, StudyCost, estimate_cost, measured
+from evosearch.reports import Cost, StudyCost, estimate_cost, measured
 from evosearch.runtime import CONTEXT, Plan, WorkerPool
 from evosearch.search import (
     FixedListSettings,
@@ -117,7 +117,7 @@ def validate(
     if not first or over is not None:
         return replace(cost, unmeasured="only whole trainings of networks are")
     try:
-        return replace(cost, measured=_measured(config, dataset, plan, trials, make_pool))
+        return _measured(cost, config, dataset, plan, trials, make_pool)
     except (CannotRunError, OSError) as error:
         return replace(cost, unmeasured=str(error))
 
@@ -166,13 +166,14 @@ def _study_cost(config: RunConfig, source: Document | None, unchecked: tuple[str
 
 
 def _measured(
+    cost: Cost,
     config: RunConfig,
     dataset: Dataset,
     plan: Plan,
     trials: Sequence[Trial],
     make_pool: Callable[..., WorkerPool],
-) -> Measured:
-    """What the search takes on this machine's workers, in processes: whatever Ray would do, they train alike."""
+) -> Cost:
+    """`cost`, with what the search takes on this machine's workers, in processes: whatever Ray would do, they train alike."""
     workers, threads, data = config.workers, config.training.threads, dataset.for_search()
     gpus, cores = gpus_for(workers.device), count_cores()
     slots = plan_slots(workers, threads, gpus, cores)
@@ -190,22 +191,25 @@ def _measured(
     few = replace(workers, count=min(most, MOST_MEASURING), device=kind_of(slots))
     pool = make_pool("local", few, threads, measure_on, data, None, None, largest)
     timed = time_trainings(pool, list(tasks.values()))
+    cost = replace(cost, auto_here=timed.precision)
+    if timed.trouble:
+        return replace(cost, unmeasured=timed.trouble)
     packed = packing.on(timed.processor, timed.device_memory, cores // gpus) if packing else None
     there = len(slots) if packed is None else min(gpus * packed.number, workers.count or gpus * packed.number)
     on_gpu = timed.device_memory is not None
     peak = largest + CONTEXT + dataset.train.images.nbytes
-    return measured(
+    found = measured(
         [size.work for size in sizes],
         {list(tasks)[number]: seconds for number, seconds in timed.seconds.items()},
         _measured_trainings(config, plan),
         there,
-        timed.precision,
         str(packed or ""),
         host_memory=timed.host_memory,
         host_available=available_memory(),
         device_memory=peak if on_gpu else None,
         device_available=_share(timed.device_memory, packed.number if packed else workers.per_gpu),
     )
+    return replace(cost, measured=found)
 
 
 def _share(memory: int | None, per_gpu: int | Literal["auto"]) -> int | None:

@@ -44,6 +44,8 @@ class Timed:
     """What `auto` means on this machine; None: its workers did not say."""
     processor: str = ""
     """As in `Worker`, of the first that joined."""
+    trouble: str = ""
+    """Why not one training could be measured though workers joined; empty where one was."""
 
 
 def time_trainings(
@@ -53,17 +55,21 @@ def time_trainings(
     time for.
 
     Raises:
-        CannotRunError: no worker became ready, or not one training could be measured.
+        CannotRunError: no worker became ready.
     """
     seconds: dict[int, float] = {}
     failures: list[str] = []
     joined: dict[str, Worker] = {}
+    unable: set[str] = set()
     precision: Precision | None = None
     waiting = list(enumerate(tasks))
+    tf32 = any(task.settings.precision == "tf32" for task in tasks)
     try:
         pool.start()
         deadline = clock() + START_SECONDS
         while len(seconds) + len(failures) < len(tasks) and clock() < deadline:
+            if joined and len(unable) == len(joined) and pool.settled:
+                break
             for event in pool.poll(0.25):
                 if isinstance(event, WorkerLeft):
                     failures.append(event.message)
@@ -76,7 +82,8 @@ def time_trainings(
                     deadline = deadline if joined else clock() + MEASURE_SECONDS
                     joined[event.worker.name] = event.worker
                     precision = precision or auto_on(event.worker)
-                if isinstance(event, WorkerJoined | TaskDone) and waiting:
+                    unable |= {event.worker.name} if tf32 and _lacks_tf32(event.worker) else set()
+                if isinstance(event, WorkerJoined | TaskDone) and waiting and event.worker.name not in unable:
                     number, task = waiting.pop(0)
                     decided = replace(task, settings=task.settings.at(precision))
                     pool.submit(event.worker, Ticket("probe", 0, number, 1), decided)
@@ -84,13 +91,23 @@ def time_trainings(
         pool.close()
     if not joined:
         raise CannotRunError(f"no worker was ready after {START_SECONDS:.0f} s")
-    if not seconds:
-        raise CannotRunError(failures[-1] if failures else f"a step takes more than {MEASURE_SECONDS:.0f} s")
     memory = [worker.memory for worker in joined.values() if worker.memory is not None]
     told = precision if any(worker.precisions is not None for worker in joined.values()) else None
     processor = next(iter(joined.values())).processor
     host, device = _most_memory_of_children(), min(memory, default=None)
-    return Timed(seconds, len(joined), host, device, told, processor)
+    if len(unable) == len(joined):
+        trouble = (
+            f"no worker of this machine has tf32{f' ({processor})' if processor else ''}, so that a search here ends with exit "
+            "status 3; use GPUs that have it, or training.precision: fp32"
+        )
+    else:
+        trouble = failures[-1] if failures else f"a step takes more than {MEASURE_SECONDS:.0f} s"
+    return Timed(seconds, len(joined), host, device, told, processor, "" if seconds else trouble)
+
+
+def _lacks_tf32(worker: Worker) -> bool:
+    """Whether a search that names it would turn this worker away."""
+    return worker.precisions is not None and "tf32" not in worker.precisions
 
 
 def _most_memory_of_children() -> int:

@@ -177,8 +177,6 @@ class Measured:
     """Bytes that the largest of the first networks needs of a GPU; None on CPUs."""
     device_available: int | None
     """Bytes of a worker's share of its GPU."""
-    precision: Precision | None = None
-    """What auto would mean as `training.precision`, where these were the first workers; None: they did not say."""
     per_gpu: str = ""
     """How many workers would share a GPU of this machine, and why, as a search says it when it begins; empty where
     `workers.per_gpu` is not auto, or there is no GPU."""
@@ -189,7 +187,6 @@ def measured(
     timed: Mapping[int, float],
     trainings: float,
     workers: int,
-    precision: Precision | None = None,
     per_gpu: str = "",
     **memory: int | None,
 ) -> Measured:
@@ -205,7 +202,7 @@ def measured(
     mean = fmean(each)
     spread = [value * trainings / workers for value in (min(lower, mean), mean, max(upper, mean))]
     memories: dict[str, Any] = memory
-    return Measured(len(timed), workers, Spread(*spread), precision=precision, per_gpu=per_gpu, **memories)
+    return Measured(len(timed), workers, Spread(*spread), per_gpu=per_gpu, **memories)
 
 
 @dataclass(frozen=True)
@@ -263,6 +260,8 @@ class Cost:
     """Of a study's file, all that it trains; the other figures are of `StudyCost.above`."""
     precision: str = "fp32"
     """Of each training, as the file says it."""
+    auto_here: Precision | None = None
+    """What auto would mean as `training.precision`, where this machine's workers came first; None: none was started, or none said."""
 
     def to_json(self) -> dict[str, Any]:
         """JSON form, keys as the fields."""
@@ -300,17 +299,25 @@ def cost_lines(cost: Cost) -> list[str]:
         f"{counted(cost.trainings, 'training')} of {counted(cost.epochs, 'epoch')}, {counted(cost.steps, 'step')} each",
         *([] if cost.halved is None else [f"  rungs             together {cost.halved:.1f} whole trainings"]),
         *_size_lines(cost),
-        *([f"  precision         {_auto_here(cost)}"] if cost.precision == "auto" else []),
+        *([f"  precision         {words}"] if (words := _precision_words(cost)) else []),
         *(_measured_lines(cost.measured) if cost.measured else []),
         *([f"  not measured      {cost.unmeasured}"] if cost.unmeasured else []),
         *(_study_lines(cost, cost.study) if cost.study else []),
     ]
 
 
-def _auto_here(cost: Cost) -> str:
-    here = None if cost.measured is None else cost.measured.precision
+def _precision_words(cost: Cost) -> str:
+    """What to know of a precision that not every worker computes; empty of one that each does."""
+    if cost.precision == "tf32":
+        return "tf32, which GPUs have from compute capability 8.0 on, and CPUs have not"
+    if cost.precision != "auto":
+        return ""
     decides = "auto, which the first worker that joins decides"
-    return f"{decides}: bf16 or fp32" if here is None else f"{decides}; on this machine it means {here}"
+    if cost.auto_here is not None:
+        return f"{decides}; on this machine it means {cost.auto_here}"
+    return (
+        f"{decides}: bf16 on GPUs from compute capability 8.0 on and CPUs with avx512_bf16 or AMX, else fp32"
+    )
 
 
 def _size_lines(cost: Cost) -> list[str]:

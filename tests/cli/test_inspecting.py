@@ -12,7 +12,7 @@ from evosearch.data import DigitsSettings, load_dataset
 
 COST = {
     *("name", "valid", "trainings", "epochs", "steps", "parameters", "training_flops", "memory"),
-    *("total_flops", "measured", "unmeasured", "notes", "study", "halved", "precision"),
+    *("total_flops", "measured", "unmeasured", "notes", "study", "halved", "precision", "auto_here"),
 }
 
 

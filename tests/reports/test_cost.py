@@ -127,8 +127,15 @@ def test_why_nothing_was_measured_is_told():
 def test_what_auto_means_is_said_to_be_decided_by_the_first_worker_and_what_it_would_be_here():
     auto = estimate_cost([SMALL], 1, 100, replace(TRAINING, precision="auto"))
     decides = "  precision         auto, which the first worker that joins decides"
-    assert f"{decides}: bf16 or fp32" in cost_lines(auto)
-    memory = {"host_memory": 1, "host_available": None, "device_memory": None, "device_available": None}
-    here = measured([(1.0, 0.0, 1.0, 0.0, 1.0)], {0: 1.0}, 1, 1, "bf16", **memory)
-    assert f"{decides}; on this machine it means bf16" in cost_lines(replace(auto, measured=here))
+    by = "bf16 on GPUs from compute capability 8.0 on and CPUs with avx512_bf16 or AMX, else fp32"
+    assert f"{decides}: {by}" in cost_lines(auto)
+    # where no step was measured, too
+    here = replace(auto, auto_here="bf16", unmeasured="a step takes more than 15 s")
+    assert f"{decides}; on this machine it means bf16" in cost_lines(here)
     assert not [line for line in cost_lines(estimate_cost([SMALL], 1, 100, TRAINING)) if "precision" in line]
+
+
+def test_who_has_tf32_is_told():
+    named = estimate_cost([SMALL], 1, 100, replace(TRAINING, precision="tf32"))
+    told = "  precision         tf32, which GPUs have from compute capability 8.0 on, and CPUs have not"
+    assert told in cost_lines(named)

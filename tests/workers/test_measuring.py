@@ -15,6 +15,9 @@ PLAN = make_plan()
 TASKS = [PLAN.task(trial) for trial in PLAN.strategy.ask(PLAN.strategy.start())]
 
 
+ABLE = Script(precisions=(("fp32", "bf16"),))
+
+
 class Timer:
     """Tells 1 second of the first task, 2 of the next, and so on."""
 
@@ -64,20 +67,38 @@ class Empty(Closing):
         return []
 
 
+def test_where_no_worker_was_ready_that_is_said():
+    pool, clock = Empty(Timer()), count(0.0, 1.0)
+    with pytest.raises(CannotRunError, match=f"no worker was ready after {START_SECONDS:.0f} s"):
+        time_trainings(pool, TASKS, lambda: next(clock))
+    assert pool.closed
+
+
 @pytest.mark.parametrize(
     ("pool", "message"),
     [
-        (Closing(Failing()), "no such kernel"),
-        (Empty(Timer()), f"no worker was ready after {START_SECONDS:.0f} s"),
+        (Closing(Failing(), ABLE), "no such kernel"),
         (
-            Closing(Timer(), Script(hangs=frozenset({(0, 1)}))),
+            Closing(Timer(), replace(ABLE, hangs=frozenset({(0, 1)}))),
             f"a step takes more than {MEASURE_SECONDS:.0f} s",
         ),
     ],
-    ids=["fails", "no worker", "too slow"],
+    ids=["fails", "too slow"],
 )
-def test_where_nothing_was_measured_the_reason_is_told(pool, message):
+def test_where_nothing_was_measured_the_reason_is_told_and_what_auto_means_all_the_same(pool, message):
     clock = count(0.0, 1.0)
-    with pytest.raises(CannotRunError, match=message):
-        time_trainings(pool, TASKS, lambda: next(clock))
-    assert pool.closed
+    timed = time_trainings(pool, TASKS, lambda: next(clock))
+    assert (timed.trouble, timed.precision, pool.closed) == (message, "bf16", True)
+
+
+def test_a_worker_that_has_no_tf32_measures_none_and_where_none_has_it_that_is_said():
+    tasks = [replace(task, settings=replace(task.settings, precision="tf32")) for task in TASKS]
+    lacks, has = ("fp32", "bf16"), ("fp32", "tf32", "bf16")
+    pool = Closing(Timer(), Script(2, processors=("a CPU",), precisions=(lacks,)))
+    timed = time_trainings(pool, tasks)
+    assert timed.trouble.startswith(
+        "no worker of this machine has tf32 (a CPU), so that a search here ends with"
+    )
+    assert (timed.seconds, pool.submitted, pool.closed) == ({}, [], True)
+    mixed = time_trainings(Closing(Timer(), Script(2, precisions=(lacks, has))), tasks)
+    assert (len(mixed.seconds), mixed.trouble) == (len(tasks), "")
