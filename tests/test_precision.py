@@ -6,7 +6,7 @@ import pytest
 
 from evosearch.config import load_config
 from evosearch.errors import CannotRunError
-from evosearch.reports import auto_words, status_document
+from evosearch.reports import auto_words, status_document, status_lines
 from evosearch.reports.status import SearchSnapshot
 from evosearch.storage import Completed, PrecisionResolved
 from evosearch.testing import Script
@@ -95,3 +95,5 @@ def test_tf32_on_a_cpu_is_refused_in_one_line(home, auto, api):
         api.run(in_precision(auto, "tf32"), home)
     assert refused.value.exit_status == 3
     assert not [one for one in home.journal.replay("auto") if isinstance(one.event, Completed)]
+    snapshot = SearchSnapshot.of(home, home.find_search("auto"), "host", 0.0)
+    assert status_lines(snapshot)[0] == f"auto: interrupted ({refused.value})"

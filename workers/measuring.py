@@ -96,13 +96,16 @@ def time_trainings(
     processor = next(iter(joined.values())).processor
     host, device = _most_memory_of_children(), min(memory, default=None)
     if len(unable) == len(joined):
-        trouble = (
-            f"no worker of this machine has tf32{f' ({processor})' if processor else ''}, so that a search here ends with exit "
-            "status 3; use GPUs that have it, or training.precision: fp32"
-        )
-    else:
-        trouble = failures[-1] if failures else f"a step takes more than {MEASURE_SECONDS:.0f} s"
-    return Timed(seconds, len(joined), host, device, told, processor, "" if seconds else trouble)
+        failures = [_none_has_tf32(processor)]
+    trouble = "" if seconds else (failures or [f"a step takes more than {MEASURE_SECONDS:.0f} s"])[-1]
+    return Timed(seconds, len(joined), host, device, told, processor, trouble)
+
+
+def _none_has_tf32(processor: str) -> str:
+    return (
+        f"no worker of this machine has tf32{f' ({processor})' if processor else ''}, so that a search here ends with exit "
+        "status 3; use GPUs that have it, or training.precision: fp32"
+    )
 
 
 def _lacks_tf32(worker: Worker) -> bool:

@@ -18,7 +18,7 @@ JOB_SERVER = "EVOSEARCH_JOB_SERVER"
 """Variable of a job that `submit` or `--address` began: the URL by which the user's machine reaches the cluster's job server."""
 
 _COMMAND = re.compile(
-    r"\bevosearch (?:(?:resume|retrain|results) [\w./-]++|status\b)(?! --(?:storage|address)\b)"
+    r"\bevosearch (?:(?:resume|retrain|results|delete) [\w./-]++|status\b)(?! --(?:storage|address)\b)"
 )
 
 
@@ -46,6 +46,11 @@ def findable(text: str, home: "Home") -> str:
     in a job also with the `--address` by which it reaches the head from where the user sits.
     """
     options = "" if home.is_default else f" --storage {shlex.quote(home.journal.place)}"
-    if server := os.environ.get(JOB_SERVER):
-        options += f" --address {shlex.quote(server)}"
-    return _COMMAND.sub(lambda command: command[0] + options, text)
+    server = os.environ.get(JOB_SERVER)
+    reach = f" --address {shlex.quote(server)}" if server else ""
+
+    def found(command: re.Match[str]) -> str:
+        deletes = command[0].startswith("evosearch delete")  # on the head itself alone
+        return f"{command[0]}{options}{'' if deletes else reach}"
+
+    return _COMMAND.sub(found, text)

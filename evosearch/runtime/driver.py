@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import NoReturn, Protocol
 
 from evosearch.errors import CannotRunError, InterruptedSearchError, TooManyFailuresError
-from evosearch.evaluation import PredictionTask
+from evosearch.evaluation import Precision, PredictionTask
 from evosearch.runtime.faults.stalls import LiveTrainings, StallDetector, TimeLimits
 from evosearch.runtime.machine.consequences import ALL_DIVERGED, barren_reason
 from evosearch.runtime.machine.fleet import Fleet, Member
@@ -115,6 +115,10 @@ class _Loop:
         self._other: set[tuple[str, str]] = set()
         self._turned_away: dict[tuple[str, str], str] = {}
         """Why workers were, by machine and kind of processor."""
+        self._unsaid: list[str] = []
+        """Those of them that were not told yet: where no other worker comes, one is the reason of the end."""
+        self._lacking: set[Precision] = set()
+        """What those that were turned away have no instructions for."""
         self._precision_told = False
         self._held_back: list[PoolEvent] = []
         self._may_begin = False
@@ -133,8 +137,8 @@ class _Loop:
             news = world.pool.poll(POLL_SECONDS)
             now = world.clock()
             self._hear(news, now)
-            self._tell_who_is_there(news)
             self._end_without_workers()
+            self._tell_who_is_there(news)
             self._stop_the_overdue(now)
             if world.clock() - beaten >= HEARTBEAT_SECONDS:
                 self._beat()
@@ -170,10 +174,16 @@ class _Loop:
             and not self._fleet.halted
             and self._world.pool.settled
         ):
-            raise CannotRunError([*self._turned_away.values()][-1])
+            reason = [*self._turned_away.values()][-1]
+            self._advance(StopAsked(reason))
+            raise CannotRunError(reason)
 
     def _tell_who_is_there(self, news: Sequence[PoolEvent]) -> None:
-        """As long as nothing was given out, whoever watches waits for workers."""
+        """As long as nothing was given out, whoever watches waits for workers; who was turned away is told once one was not."""
+        if self._fleet.workers:
+            for text in self._unsaid:
+                self._watchers.note(text)
+            self._unsaid.clear()
         before = len(self._joined)
         for event in news:
             if isinstance(event, WorkerJoined):
@@ -181,7 +191,10 @@ class _Loop:
             elif isinstance(event, WorkerLeft):
                 self._joined.discard(event.worker)
         if len(self._joined) != before and not self._worked:
-            self._watchers.wait(starting(len(self._joined), self._world.pool.ordered))
+            away = sum(worker.name in self._fleet.turned_away for worker in self._joined)
+            ready, ordered = len(self._joined) - away, self._world.pool.ordered
+            why = f", {away} turned away for want of {' and '.join(sorted(self._lacking))}" if away else ""
+            self._watchers.wait(f"{starting(ready, ordered)}{why}")
 
     def _show(self, search: str, curves: Sequence[LiveCurve]) -> None:
         member = self._fleet.members[search]
@@ -262,15 +275,13 @@ class _Loop:
             case Exclude(node, message):
                 self._watchers.note(message)
                 world.pool.exclude(node)
-            case TurnAway(worker, message):
+            case TurnAway(worker, lacks, message):
                 world.pool.dismiss(worker)
+                self._lacking.add(lacks)
                 kind = worker.node, worker.processor
                 if kind not in self._turned_away:
                     self._turned_away[kind] = message
-                    if (
-                        self._fleet.workers or not world.pool.settled
-                    ):  # else it is said as the reason of the end
-                        self._watchers.note(message)
+                    self._unsaid.append(message)
 
     def _tell_precision(self, facts: Sequence[Event]) -> None:
         """Say once what `auto` has come to mean, where a worker of this fleet decided it."""

@@ -76,6 +76,11 @@ def test_in_a_job_that_came_from_another_machine_the_commands_reach_the_head_fro
     ended = command("run", "tiny.yaml", "--storage", ELSEWHERE)
     assert f"evosearch results tiny {options}  every" in ended.out
     assert f"evosearch retrain tiny {options}  train" in ended.out
+    with opened(ELSEWHERE) as home:
+        assert (
+            findable("`evosearch delete tiny` and begin", home)
+            == f"`evosearch delete tiny --storage {place}` and begin"
+        )
 
 
 def test_it_works_too_where_the_working_directory_is_gone_by_then(tmp_path, monkeypatch):

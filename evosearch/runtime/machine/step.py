@@ -42,10 +42,10 @@ class Begun:
 
 @dataclass(frozen=True)
 class StopAsked:
-    """A signal asked the searches to stop."""
+    """The searches are to stop and may be resumed: a signal asked for it, or no worker suits them."""
 
     reason: str
-    """The signal's name."""
+    """The signal's name; else why the workers were turned away."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,8 @@ class TurnAway:
 
     worker: Worker
     """Which one; it is idle."""
+    lacks: Precision
+    """What it has no instructions for."""
     message: str
     """Why, for a person."""
 
@@ -215,7 +217,7 @@ class _Turn:
         turned_away = self.fleet.turned_away | {worker.name}
         self.fleet = replace(self.fleet, workers=left, turned_away=turned_away)
         if not busy:
-            self._excluded.append(TurnAway(worker, _lacks(worker, lacking, member)))
+            self._excluded.append(TurnAway(worker, lacking, _lacks(worker, lacking, member)))
 
     @property
     def workers_idle(self) -> bool:
@@ -296,14 +298,22 @@ class _Turn:
 
 def _lacks(worker: Worker, precision: Precision, member: Member) -> str:
     """Why a worker is turned away, and what to do about it."""
-    what, decided = worker.processor or worker.device, member.state.precision
+    what, decided, name = worker.processor or worker.device, member.state.precision, member.plan.name
     if decided is None or decided.precision != precision:
         return (
-            f"{worker.name} is turned away: {what} has no {precision}, which training.precision of {member.plan.name!r} names; "
-            "use GPUs that have it (compute capability 8.0 on), or begin another search with training.precision: fp32"
+            f"{worker.name} is turned away: {what} has no {precision}, which training.precision of {name!r} names; "
+            f"use GPUs that have it (compute capability 8.0 on), or {_in_fp32(member)}"
         )
     return (
         f"{worker.name} is turned away: {what} has no instructions for {precision}, which auto as training.precision means for "
-        f"{member.plan.name!r}{f' since it began on {decided.processor}' if decided.processor else ''}; go on where there are some, "
-        "or begin another search with training.precision: fp32"
+        f"{name!r}{f' since it began on {decided.processor}' if decided.processor else ''}; go on where there are some, "
+        f"or {_in_fp32(member)}"
     )
+
+
+def _in_fp32(member: Member) -> str:
+    """How the same is searched in fp32: the name is taken, also by a search that has trained nothing."""
+    name = member.plan.name
+    if "/" in name or member.state.ended:  # a member's group, a retraining's search: others have trained
+        return "begin another search, under another name, with training.precision: fp32"
+    return f"`evosearch delete {name}` and begin it again with training.precision: fp32"

@@ -288,12 +288,12 @@ class Extended:
 
 @dataclass(frozen=True)
 class Interrupted:
-    """The driver was asked to stop."""
+    """The driver was asked to stop, or none of its workers can do what is trained."""
 
     KIND: ClassVar = "Interrupted"
 
     reason: str
-    """The signal's name."""
+    """The signal's name; else why the workers were turned away."""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,15 @@ from evosearch.runtime import (
     step,
 )
 from evosearch.search import FixedListSettings, ListedTrial
-from evosearch.storage import Completed, Dispatched, Finished, PrecisionResolved, ProcessorSeen, Recalled
+from evosearch.storage import (
+    Completed,
+    Dispatched,
+    Finished,
+    Interrupted,
+    PrecisionResolved,
+    ProcessorSeen,
+    Recalled,
+)
 from evosearch.testing import FormulaEvaluator, Script, ScriptedPool
 from tests.runtime.small_search import Drive, MemoryLogbook, make_plan
 
@@ -211,6 +219,48 @@ def test_where_every_worker_is_turned_away_the_search_ends_with_one_line(plan, b
     with pytest.raises(CannotRunError, match=rf"^scripted-1 is turned away: {words}; [^\n]*fp32$"):
         driven(plan, script, before, notes)
     assert not [line for line in notes.lines if "turned away" in line], "said as the reason of the end"
+
+
+class OneByOne(ScriptedPool):
+    """Its workers join one at a time, and some are still on their way after the first."""
+
+    settled = False
+
+    def start(self):
+        super().start()
+        self.joining, self._news = self._news, []
+
+    def poll(self, timeout):
+        if self.joining:
+            self._news.append(self.joining.pop(0))
+            self.settled = not self.joining
+        return super().poll(timeout)
+
+
+def test_why_a_search_ended_without_workers_is_told_once_and_kept_in_its_journal():
+    class Waits(Notes):
+        waits = ()
+
+        def wait(self, text):
+            self.waits = (*self.waits, text)
+
+    watcher, logbook = Waits(), MemoryLogbook()
+    script = Script(2, processors=("an old GPU",), precisions=(OLD,))
+    search = Drive(plan_with("tf32"), Trained(), script, logbook, watcher=watcher, make_pool=OneByOne)
+    with pytest.raises(
+        CannotRunError, match=r"; use .* or `evosearch delete small` and begin it again"
+    ) as ended:
+        search()
+    assert logbook.of(Interrupted) == [Interrupted(str(ended.value))]
+    assert not watcher.lines
+    assert watcher.waits == ("starting workers: 0 of 2 ready, 1 turned away for want of tf32",)
+
+
+def test_who_has_trained_already_is_not_told_to_delete_it():
+    whole, _ = driven(plan_with("tf32"), Script(precisions=(NEW,)))
+    facts = [fact for fact in whole.logbook.facts if not isinstance(fact, Completed)]
+    with pytest.raises(CannotRunError, match=r"; use .* or begin another search, under another name, with"):
+        driven(plan_with("tf32"), Script(precisions=(OLD,)), facts[: len(facts) // 2])
 
 
 def test_a_search_goes_on_with_the_others_and_says_once_who_is_turned_away():
