@@ -115,19 +115,31 @@ def cells(networks: Sequence[str]) -> list[Cell]:
 def read(file: Path, fingerprint: Fingerprint, size: int) -> dict[Cell, float]:
     """What `file` holds of this fingerprint and size; a line that was cut off, or is damaged, is none."""
     found = {}
-    if file.is_file():
-        for line in file.read_text(errors="replace").splitlines():
-            try:
-                one = json.loads(line)
-                same = Fingerprint(**one["fingerprint"]) == fingerprint
-                accuracy = Accuracy(**one["outcome"])
-                cell = str(accuracy.network), int(accuracy.seed), str(accuracy.precision)
-                value = float(accuracy.accuracy)
-            except (ValueError, TypeError, KeyError):
-                continue
-            if same and accuracy.size == size:
-                found[cell] = value
+    for one in _lines_of(file):
+        if one is not None and one[0] == fingerprint and one[1] == size:
+            found[one[2]] = one[3]
     return found
+
+
+def unreadable(file: Path) -> str:
+    """That some lines of `file` are none, in words; empty where each is one, or there is no such file."""
+    count = sum(one is None for one in _lines_of(file))
+    return f"{file}: lines that cannot be read, and are ignored: {count}" if count else ""
+
+
+def _lines_of(file: Path) -> Iterator[tuple[Fingerprint, int, Cell, float] | None]:
+    """Fingerprint, size, cell and accuracy of each line but empty ones; None: it cannot be read."""
+    lines = file.read_text(errors="replace").splitlines() if file.is_file() else []
+    for line in filter(str.strip, lines):
+        try:
+            one = json.loads(line)
+            accuracy = Accuracy(**one["outcome"])
+            cell = str(accuracy.network), int(accuracy.seed), str(accuracy.precision)
+            found = Fingerprint(**one["fingerprint"]), accuracy.size, cell, float(accuracy.accuracy)
+        except (ValueError, TypeError, KeyError):
+            yield None
+        else:
+            yield found
 
 
 @dataclass(frozen=True)

@@ -140,7 +140,9 @@ def measure_evaluate(effort: Effort, root: Path | None, kept: Sequence[Path], te
     device = effort.chosen
     torch.set_num_threads(1)  # of the ceilings, too
     with TemporaryDirectory(prefix="evosearch-evaluate-") as temporary, ExitStack() as stack:
-        tell("images")
+        tell("images" if root else _drawn(device))
+        for trouble in filter(None, map(equivalence.unreadable, kept)):
+            tell(trouble)
         portion = effort.portion or PORTIONS[effort.size]
         files = prepare(effort.size, root, Path(temporary), portion)
         contenders: list[Contender] = [
@@ -172,6 +174,11 @@ def measure_evaluate(effort: Effort, root: Path | None, kept: Sequence[Path], te
     )
 
 
+def _drawn(device: str) -> str:
+    judged = " and no target is judged" if device == "cpu" else ""
+    return f"images are drawn{judged}: EVOSEARCH_DATA names no folder that holds covid-ct"
+
+
 def measure_gates(effort: Effort, root: Path | None, file: Path, tell: Tell) -> equivalence.Equivalence:
     """The gate of bf16, which takes long; `file` has what was measured before, and gets the rest.
 
@@ -184,6 +191,8 @@ def measure_gates(effort: Effort, root: Path | None, file: Path, tell: Tell) -> 
             "--gates compares accuracies on COVID-CT, which is not at hand; EVOSEARCH_DATA names the folder that holds covid-ct"
         )
     device = effort.chosen
+    if trouble := equivalence.unreadable(file):
+        tell(trouble)
     with TemporaryDirectory(prefix="evosearch-evaluate-") as temporary, ExitStack() as stack:
         files = prepare(effort.size, root, Path(temporary), PORTIONS[effort.size])
         workers = []

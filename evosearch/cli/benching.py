@@ -10,7 +10,7 @@ import typer
 
 from evosearch.cli.opening import opened
 from evosearch.cli.options import CONFIG, EXECUTOR, JSON, SEARCH_OR_GROUP, SET, STORAGE, TAKEOVER, Topics
-from evosearch.cli.output import print_json, say_lines, tell
+from evosearch.cli.output import print_json, say_lines, stopped_with, tell
 from evosearch.errors import InputError
 
 if TYPE_CHECKING:
@@ -27,6 +27,9 @@ MOST_EPOCHS = 10_000_000
 
 MOST_EVALUATIONS = 10_000
 """Of a search on a table; beyond this every contender has found all that it will."""
+
+LOST = "nothing was kept, begin again"
+"""What a signal ends."""
 
 bench = typer.Typer(cls=Topics, help="Benchmarks of evosearch on this machine.")
 
@@ -124,7 +127,8 @@ def scheduler(slots: SLOTS = None, quick: QUICK = False, as_json: JSON = False) 
     size = SMALL if quick else Size()
     if slots is not None:
         size = replace(size, track=replace(size.track, slots=parse_slots(slots)))
-    report = measure_scheduler(size, tell)
+    with stopped_with(LOST):
+        report = measure_scheduler(size, tell)
     if as_json:
         print_json(report.to_json())
     else:
@@ -150,14 +154,16 @@ def strategies(
     from evosearch.bench.strategies import Effort, measure_strategies
 
     if noise is not None:
-        drawn = measure_luck(table, Effort(repeats, seed=seed), points_of("--noise", noise), tell)
+        with stopped_with(LOST):
+            drawn = measure_luck(table, Effort(repeats, seed=seed), points_of("--noise", noise), tell)
         if as_json:
             print_json(drawn.to_json())
         else:
             say_lines(drawn.to_markdown())
         return
     asked = numbers_of("--budgets", budgets, MOST_EVALUATIONS, "50,200,810")
-    report = measure_strategies(table, Effort(repeats, tuple(sorted(set(asked))), seed), tell)
+    with stopped_with(LOST):
+        report = measure_strategies(table, Effort(repeats, tuple(sorted(set(asked))), seed), tell)
     if as_json:
         print_json(report.to_json())
     else:
@@ -263,13 +269,15 @@ def evaluate(
     effort = Effort(size, epochs, device)
     root, kept = covid_ct(os.environ), homes_file(home_folder(None, env=os.environ, cwd=Path.cwd()))
     if gates:
-        found = measure_gates(effort, root, kept, tell)
+        with stopped_with("what has ended is kept, and the same command goes on"):
+            found = measure_gates(effort, root, kept, tell)
         if as_json:
             print_json(found.to_json())
         else:
             say_lines(f"bf16 less fp32, {size} pixels: {found}: {'passed' if found.passed else 'FAILED'}")
         return
-    report = measure_evaluate(effort, root, (kept, equivalence.KEPT), tell)
+    with stopped_with(LOST):
+        report = measure_evaluate(effort, root, (kept, equivalence.KEPT), tell)
     if as_json:
         print_json(report.to_json())
     else:

@@ -6,10 +6,13 @@ import logging
 import os
 import re
 import shutil
+import signal
 import sys
 import textwrap
 import traceback
+from collections.abc import Iterator
 from io import StringIO, TextIOWrapper
+from types import FrameType
 from typing import Any
 
 import typer
@@ -107,6 +110,27 @@ def tell_traceback() -> None:
     """Of the exception that is being handled, a bug of ours: its message may quote whatever was read."""
     for line in traceback.format_exc().rstrip("\n").split("\n"):
         tell(line)
+
+
+@contextlib.contextmanager
+def stopped_with(consequence: str) -> Iterator[None]:
+    """Where Ctrl-C, SIGTERM or SIGHUP ends this process at once, with 75, it says this: what becomes of what was under way."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        os.write(2, f"evosearch: stopped; {consequence}\n".encode())
+        os._exit(75)
+
+    before = {}
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:  # as nohup leaves it
+            continue
+        with contextlib.suppress(ValueError):  # not in the main thread
+            before[number] = signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class PrintableLog(logging.Formatter):

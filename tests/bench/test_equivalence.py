@@ -16,6 +16,7 @@ from evosearch.bench.equivalence import (
     kept,
     measure_equivalence,
     read,
+    unreadable,
 )
 from evosearch.errors import CannotRunError
 
@@ -98,8 +99,11 @@ def test_a_damaged_line_of_what_is_kept_is_none(tmp_path, damage):
         name = damage.split(b":")[0]
         line = re.sub(name + rb": [^,}]+", damage, line)
         damage = line
+    assert unreadable(file) == ""
     file.write_bytes(whole + damage + b"\n")
     assert kept([file], HERE, 32, NETWORKS) == Equivalence.of(found, NETWORKS)
+    told = f"{file}: lines that cannot be read, and are ignored: 1"
+    assert unreadable(file) == ("" if b'["x"]' in damage else told), "a network that nobody knows is readable"
 
 
 class Counted:

@@ -417,7 +417,12 @@ def test_the_two_networks_next_to_the_median_are_trained_as_a_whole():
 def test_a_tiny_run_measures_everybody_and_its_gates(few, tmp_path):
     told = []
     effort = Effort(device="cpu", rounds=1, networks=NETWORKS, portion=few, cores=2, matrix=32, copied=2**16)
-    found = measure_evaluate(effort, None, (tmp_path / "none",), told.append)
+    (tmp_path / "kept").write_text("x\n")
+    found = measure_evaluate(effort, None, (tmp_path / "none", tmp_path / "kept"), told.append)
+    assert told[:2] == [
+        "images are drawn and no target is judged: EVOSEARCH_DATA names no folder that holds covid-ct",
+        f"{tmp_path / 'kept'}: lines that cannot be read, and are ignored: 1",
+    ]
     document = found.to_json()
     assert {"N0", "N1", "N1m", "N1p", "ours", "ours p"} <= set(document["systems"])
     assert document["gates"] == {ALONE: True, ONCE: True}

@@ -1,6 +1,9 @@
 """`bench better`, `bench evaluate`, `bench scheduler` and `bench strategies`: options and output; what they measure is tested in tests/bench."""
 
 import json
+import os
+import signal
+import sys
 
 import pytest
 
@@ -176,6 +179,30 @@ def test_evaluate_prints_a_table_or_one_document_and_keeps_its_gate_in_the_home(
     (effort, root, kept), _, (_, _, gate) = asked
     assert (effort.size, effort.epochs, effort.device, root) == (64, 8, "cpu", None)
     assert gate == kept[0] == tmp_path / "runs" / "bench" / "equivalence.jsonl"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ((), b"evosearch: stopped; nothing was kept, begin again\n"),
+        (("--gates",), b"evosearch: stopped; what has ended is kept, and the same command goes on\n"),
+    ],
+)
+def test_what_becomes_of_an_evaluate_that_is_stopped_is_said(
+    command, monkeypatch, capfdbinary, options, told, number
+):
+    def measure(*_):
+        os.kill(os.getpid(), number)
+        return Found()
+
+    before = signal.getsignal(number)
+    for name in ("measure_evaluate", "measure_gates"):
+        monkeypatch.setattr(f"evosearch.bench.evaluate.{name}", measure)
+    monkeypatch.setattr("os._exit", sys.exit)
+    assert command("bench", "evaluate", *options).status == 75
+    assert capfdbinary.readouterr().err == told
+    assert signal.getsignal(number) is before
 
 
 def test_better_prints_its_log_or_one_document(command, monkeypatch, tmp_path):
