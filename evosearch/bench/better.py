@@ -9,6 +9,8 @@ and begun again anywhere, and a copy of the journal goes on elsewhere.
 """
 
 import json
+import math
+import re
 import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -70,6 +72,13 @@ CAUTION = 2.0
 """A side is driven on by what its dearest step so far says that half of what is left pays for, so that it hardly ever goes on beyond
 a look."""
 
+STRETCH = 0.1
+"""Of a look's worker-seconds is driven on at once where so many are left, by what a step costs on average: each start of workers takes
+seconds, and small networks' generations less."""
+
+_RESUME = re.compile(r"`evosearch resume [^`]*` goes on")
+"""What a driver says of the side that it drove: to go on with that alone brings no look nearer."""
+
 FEWEST = 2
 """Networks of a side that a test needs."""
 
@@ -129,14 +138,19 @@ def positions_of_list(rows: Sequence[EvaluationRow], trials: Sequence[ListedTria
 
 
 def steps_until(due: float, seconds: Sequence[float], least: int = 1) -> int:
-    """How many more steps are surely not too many until `due`; `seconds`: that had passed as each step so far ended.
+    """How many more steps are hardly too many until `due`; `seconds`: that had passed as each step so far ended.
 
     >>> steps_until(100.0, [10.0, 18.0, 30.0]), steps_until(31.0, [10.0, 18.0, 30.0])
     (2, 1)
+    >>> steps_until(1000.0, [10.0, 400.0, 999.0]), steps_until(1000.0, [float(n) for n in range(10, 961)])
+    (1, 40)
     """
     dearest = max((after - before for before, after in pairwise((0.0, *seconds))), default=0.0)
     left = due - (seconds[-1] if seconds else 0.0)
-    return max(least, int(left / (CAUTION * dearest))) if dearest else least
+    if not dearest:
+        return least
+    stretch = math.ceil(min(left, STRETCH * due) * len(seconds) / seconds[-1])
+    return max(least, int(left / (CAUTION * dearest)), stretch)
 
 
 class Deadline(Silence):
@@ -453,9 +467,9 @@ def measure_better(
             race.leave()
             if look is None or look.compared.is_reached:
                 break
-    except InterruptedSearchError:
+    except InterruptedSearchError as error:
         if not deadline.is_over:
-            raise
+            raise InterruptedSearchError(_RESUME.sub("the same command goes on", str(error))) from None
     return race.leave()
 
 

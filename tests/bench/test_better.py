@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import signal
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import count
@@ -14,7 +15,7 @@ import pytest
 from evosearch.bench.better import measure_better, positions_of_list, steps_until, trials_of
 from evosearch.bench.better_report import Position, Side, compare_sides
 from evosearch.config import load_config
-from evosearch.errors import ConfigError, InputError, SearchConflictError
+from evosearch.errors import ConfigError, InputError, InterruptedSearchError, SearchConflictError
 from evosearch.evaluation import HandMade, Prediction, TrainingTask
 from evosearch.retraining import retrain
 from evosearch.session import SearchSession
@@ -289,6 +290,31 @@ def test_a_side_goes_on_by_half_of_what_its_dearest_step_says():
     assert steps_until(41.0, [10.0, 30.0, 40.0]) == 1
     assert steps_until(41.0, [10.0, 30.0, 40.0], least=3) == 3
     assert steps_until(41.0, []) == 1
+
+
+def test_a_look_that_is_hundreds_of_small_generations_away_takes_a_dozen_starts_of_workers():
+    passed, starts = [2.0], 0  # the first of a search is its dearest
+    while passed[-1] < 120.0:
+        passed += [passed[-1] + 0.5 * (n + 1) for n in range(steps_until(120.0, passed))]
+        starts += 1
+    assert starts <= 12
+    assert passed[-1] < 121.0
+
+
+def test_one_that_is_stopped_names_its_own_command_and_not_one_that_goes_on_with_a_side_alone(
+    home, api, config, labels
+):
+    class Stopped(Priced):
+        def handle(self, task, *more):
+            os.kill(os.getpid(), signal.SIGTERM)
+            return super().handle(task, *more)
+
+    api.give(measure_sizes=measure)
+    script_workers(api, Stopped(labels))
+    with pytest.raises(
+        InterruptedSearchError, match=r"stopped by SIGTERM; the same command goes on where it stopped$"
+    ):
+        measure_better(config, home, LOOKS, providers=api.providers, executor="local")
 
 
 def side(*accuracies):
