@@ -225,6 +225,10 @@ def measure_halving(
     if len(length) > 1:
         raise InputError(f"{name!r} has searches of {sorted(length)} epochs; name one of them")
     (last,) = length
+    if epochs is None and len(rungs_of(last)) < 2:
+        raise InputError(
+            f"trainings of {name!r} have {last} epoch, in which there is no place for two rungs; name a search of longer ones"
+        )
     halving = _halving(epochs, keep, last)
     return Report(halving, tuple(_search(row, home, halving, slots) for row in rows))
 

@@ -40,6 +40,9 @@ UsageError: type[Exception] = typer.BadParameter.__mro__[2]
 PYDANTIC = "Value error, "
 """What pydantic, with which typer checks a value, puts before the message; it says nothing to a person."""
 
+EXPECTED = "Input should be"
+"""And with what it begins where it does not say which value it found."""
+
 LIBRARIES = 2
 """That start a thread per core: numpy and scipy bring an OpenBLAS each."""
 
@@ -112,6 +115,14 @@ def _end(error: EvosearchError) -> NoReturn:
     sys.exit(error.exit_status)
 
 
+def _wrong_command(error: Exception) -> str:
+    """What typer says of a wrong command line, with the value that it found."""
+    told: str = error.format_message().replace(PYDANTIC, "")  # type: ignore[attr-defined] # of click's base
+    problems = getattr(error.__cause__, "errors", None)  # pydantic's, which checked the value
+    found = problems()[0]["input"] if problems else None
+    return told if found is None else told.replace(EXPECTED, f"{str(found)!r}; it should be", 1)
+
+
 def main(providers: "Providers | None" = None) -> None:
     """Run the command that `sys.argv` names and exit with its status. `providers`: of workers, images and time; None: the
     real ones.
@@ -132,7 +143,7 @@ def main(providers: "Providers | None" = None) -> None:
     except UsageError as error:
         from evosearch.storage import without_password
 
-        told = without_password(error.format_message().replace(PYDANTIC, ""))  # type: ignore[attr-defined] # of click's base
+        told = without_password(_wrong_command(error))
         complain(f"{told} (evosearch --help lists commands and options)")
         sys.exit(2)
     if status == INTERRUPTED:

@@ -135,7 +135,7 @@ def _repair(path: KeyPath, values: dict[str, Any]) -> str:
             tag = "kind" if path[0] == "study" else "name"
             return f"it belongs to {path[0]}.{tag} {getattr(option, tag)}; known here are {', '.join(known)}"
     if near := difflib.get_close_matches(key, known, n=1):
-        return f"did you mean {near[0]}?"
+        return f"did you mean {dotted((*path[:-1], near[0]))}?"
     sections = [field.name for field in fields(RunConfig)]
     elsewhere = [f"{section}.{key}" for section in sections if key in _known_keys((section,), values)]
     if elsewhere:

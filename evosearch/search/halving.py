@@ -37,7 +37,7 @@ class Halving:
             )
         if not 0 < self.keep < 1:
             raise ConfigError(
-                f"strategy.halving.keep is {self.keep}; a share that goes on lies between 0 and 1, both excluded"
+                f"strategy.halving.keep is {self.keep:g}; a share that goes on lies between 0 and 1, both excluded"
             )
 
     def sizes(self, count: int) -> tuple[int, ...]:

@@ -38,7 +38,7 @@ def test_a_missing_file_is_named_with_the_one_that_was_meant(refused):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("population:", "popluation:", "strategy.popluation is unknown; did you mean population?"),
+        ("population:", "popluation:", "strategy.popluation is unknown; did you mean strategy.population?"),
         ("epochs: 1, batch", "epochs: many, batch", 'training.epochs is "many"; expected a whole number'),
         ("[4, 8]", "[8, 4]", "space.channels is [8, 4]; the lower bound comes first: [4, 8]"),
         (
@@ -197,7 +197,7 @@ def test_every_problem_of_a_configuration_has_a_line(command):
     assert (ended.status, ended.out) == (2, "")
     assert ended.err.splitlines() == [
         "evosearch: --set training.epochs=0: training.epochs is 0; it must be at least 1",
-        "evosearch: --set strategy.popluation=8: strategy.popluation is unknown; did you mean population?",
+        "evosearch: --set strategy.popluation=8: strategy.popluation is unknown; did you mean strategy.population?",
     ]
 
 

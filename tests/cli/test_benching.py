@@ -77,7 +77,7 @@ def test_halving_prints_a_table_or_one_document_of_a_search(read_finished):
     ended = read_finished("bench", "halving", "tiny")
     assert (ended.status, ended.out) == (2, "")
     assert ended.told[-1].endswith(
-        "--epochs is [1]; it needs two rungs at least, the last one training.epochs"
+        "trainings of 'tiny' have 1 epoch, in which there is no place for two rungs; name a search of longer ones"
     )
 
 
@@ -85,6 +85,9 @@ def test_rungs_of_halving_are_numbers_and_workers_one_at_least(refused):
     assert "--epochs 1,x: 'x' is no number from 1 to" in refused(
         "bench", "halving", "tiny", "--epochs", "1,x"
     )
+    for number, wanted in (("0", "greater than or equal to 1"), ("1.5", "a valid integer")):
+        told = refused("bench", "halving", "tiny", "--workers", number)
+        assert f"Invalid value for '--workers': '{number}'; it should be {wanted}" in told
 
 
 def test_strategies_print_tables_or_one_document(command, tmp_path):

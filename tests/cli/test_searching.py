@@ -295,7 +295,7 @@ def test_an_extended_search_is_the_same_with_the_generations_of_before_or_of_now
 def test_fewer_generations_than_there_are_cannot_be_resumed_to(refused, read_finished):
     message = refused("resume", "tiny", "--generations", "1")
     assert message == "--generations is 1, below the 2 of 'tiny'; give the new total"
-    assert "'--generations': Input should be greater than or equal to 1" in refused(
+    assert "'--generations': '0'; it should be greater than or equal to 1" in refused(
         "resume", "tiny", "--generations", "0"
     )
 

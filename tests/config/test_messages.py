@@ -24,7 +24,7 @@ def refusal(write):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("strategy: {popluation: 8}", "strategy.popluation is unknown; did you mean population?"),
+        ("strategy: {popluation: 8}", "strategy.popluation is unknown; did you mean strategy.population?"),
         ("stratgy: {population: 8}", "stratgy is unknown; did you mean strategy?"),
         ("epochs: 5", "epochs is unknown; did you mean training.epochs or final.epochs?"),
         ("population: 5", "population is unknown; did you mean strategy.population?"),
@@ -44,7 +44,7 @@ def refusal(write):
         ("strategy: {evaluations: 8}", "strategy.evaluations is unknown; it belongs to strategy.name random"),
         (
             "study: {kind: baselines, networks: [{network: resnet18, weight: x}]}",
-            "study.networks[0].weight is unknown; did you mean weights?",
+            "study.networks[0].weight is unknown; did you mean study.networks[0].weights?",
         ),
         ("'a\\nb': 1", r"known are name, data, seed"),
     ],
@@ -203,7 +203,7 @@ def test_a_rooms_own_complaint_about_an_absent_key_names_its_section(refusal):
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("strategy.popluation=8", "strategy.popluation is unknown; did you mean population?"),
+        ("strategy.popluation=8", "strategy.popluation is unknown; did you mean strategy.population?"),
         ("stratgy.population=8", "stratgy is unknown; did you mean strategy?"),
         ("strategy.population=8.0", "strategy.population is 8.0; expected a whole number"),
         (

@@ -70,8 +70,11 @@ def test_a_union_reads_back_from_its_json_form_and_a_missing_key_of_a_part_means
             "data.parts.mine.image_size=9",
             "data.parts.mine.image_size is 9, but the union's is 8; leave it out",
         ),
-        ("data.parts.mine.roots=x", "data.parts.mine.roots is unknown; did you mean root?"),
-        ("data.parts.theirs.rote=x", "data.parts.theirs.rote is unknown; did you mean root?"),
+        ("data.parts.mine.roots=x", "data.parts.mine.roots is unknown; did you mean data.parts.mine.root?"),
+        (
+            "data.parts.theirs.rote=x",
+            "data.parts.theirs.rote is unknown; did you mean data.parts.theirs.root?",
+        ),
         ("data.parts.theirs={name: covid_ct}", "data.parts.theirs.root is missing; add it"),
         (
             "data.parts=[digits]",

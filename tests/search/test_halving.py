@@ -208,8 +208,9 @@ def test_a_rung_begins_where_the_one_before_ended():
         ((), 0.5, "strategy.halving.epochs is []; it needs two rungs at least"),
         ((5, 5, 10), 0.5, "strategy.halving.epochs is [5, 5, 10]; epochs must be at least 1 and rise"),
         ((0, 10), 0.5, "strategy.halving.epochs is [0, 10]; epochs must be at least 1 and rise"),
-        ((5, 10), 0.0, "strategy.halving.keep is 0.0; a share that goes on lies between 0 and 1"),
-        ((5, 10), 1.0, "strategy.halving.keep is 1.0; a share that goes on lies between 0 and 1"),
+        ((5, 10), 0.0, "strategy.halving.keep is 0; a share that goes on lies between 0 and 1"),
+        ((5, 10), 1.0, "strategy.halving.keep is 1; a share that goes on lies between 0 and 1"),
+        ((5, 10), 40.0, "strategy.halving.keep is 40; a share that goes on lies between 0 and 1"),
     ],
 )
 def test_nonsense_is_refused_with_what_was_found_and_the_repair(epochs, keep, told):

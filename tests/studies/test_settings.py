@@ -82,7 +82,7 @@ def test_each_optimizer_of_the_batch_norm_study_has_its_own_learning_rate(read):
         ("study.arms=[eavl]", "study.arms is unknown; it belongs to study.kind ablation; known here are"),
         (
             "study.networks=[{network: resnet18, nam: x}]",
-            "study.networks[0].nam is unknown; did you mean name?",
+            "study.networks[0].nam is unknown; did you mean study.networks[0].name?",
         ),
         ("study.networks=[a b]", "study.networks has 'a b'; give evolved, a chromosome"),
         ("study.networks=[C0 |]", "study.networks: "),
@@ -114,7 +114,7 @@ def test_each_optimizer_of_the_batch_norm_study_has_its_own_learning_rate(read):
         ("study={kind: batchnorm, network: ''}", "study.network is ''; give a chromosome"),
         (
             "study={kind: batchnorm, learning_rates: {adm: 1}}",
-            "study.learning_rates.adm is unknown; did you mean adam?",
+            "study.learning_rates.adm is unknown; did you mean study.learning_rates.adam?",
         ),
         (
             "study={kind: batchnorm, learning_rates: {adam: 0}}",
