@@ -26,8 +26,8 @@ from evosearch.genome import Network, SearchSpace
 from evosearch.search import EavlSettings, EavlStrategy, SearchContext
 from evosearch.testing import formula_fitness, formula_worth
 
-GENERATIONS = 5
-"""Of each search, of the paper's population."""
+SEARCHED = EavlSettings(generations=5)
+"""Each search, of the paper's population."""
 
 MOST_NOISE = 20.0
 """Percentage points; beyond this nothing but noise is searched."""
@@ -245,7 +245,6 @@ def measure_luck(table: Path, effort: Effort, noises: Sequence[float], tell: Cal
             raise InputError(
                 f"--noise {noise:g}: it must be above 0 and at most {MOST_NOISE:g} percentage points"
             )
-    settings = EavlSettings(generations=GENERATIONS)
     grounds: list[Ground] = [Table(one, noise) for one in read_table(table) for noise in noises]
     seen = []
     for ground in (*grounds, Formula()):
@@ -254,13 +253,13 @@ def measure_luck(table: Path, effort: Effort, noises: Sequence[float], tell: Cal
         for repeat in range(effort.repeats):
             seed = effort.seed * MOST_REPEATS + repeat
             searches = {
-                repeats: searched(ground, settings, repeats, seed)
+                repeats: searched(ground, SEARCHED, repeats, seed)
                 for repeats in {way.repeats for way in WAYS.values()}
             }
             for name, way in WAYS.items():
                 found[name][repeat, 0] = looked(ground, searches[way.repeats], way, seed)
         seen.append(Seen(ground.name, ground.noise, found))
-    return Report(effort, settings.evaluations_in_all, tuple(seen))
+    return Report(effort, SEARCHED.evaluations_in_all, tuple(seen))
 
 
 @dataclass(frozen=True)

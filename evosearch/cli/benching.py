@@ -25,6 +25,9 @@ MOST_SLOTS = 64
 MOST_EPOCHS = 10_000_000
 """As of a training."""
 
+BUDGETS_OF_TABLES = "50,200,810"
+"""Evaluations at which the tables of `docs/benchmarks.md` judge."""
+
 MOST_EVALUATIONS = 10_000
 """Of a search on a table; beyond this every contender has found all that it will."""
 
@@ -49,8 +52,12 @@ REPEATS = Annotated[
     int, typer.Option("--repeats", metavar="N", help="Searches of each contender on each data set.")
 ]
 BUDGETS = Annotated[
-    str,
-    typer.Option("--budgets", metavar="NUMBERS", help="Evaluations after which each search is judged."),
+    str | None,
+    typer.Option(
+        "--budgets",
+        metavar="NUMBERS",
+        help="Evaluations after which each search is judged. Default: 50,200,810. Not with --noise.",
+    ),
 ]
 TABLE_SEED = Annotated[
     int, typer.Option("--seed", metavar="N", min=0, max=2**32 - 1, help="All chance comes from it.")
@@ -139,7 +146,7 @@ def scheduler(slots: SLOTS = None, quick: QUICK = False, as_json: JSON = False) 
 def strategies(
     table: TABLE,
     repeats: REPEATS = 300,
-    budgets: BUDGETS = "50,200,810",
+    budgets: BUDGETS = None,
     seed: TABLE_SEED = 0,
     noise: NOISE = None,
     as_json: JSON = False,
@@ -150,10 +157,15 @@ def strategies(
     searched for. With `--noise` our evolution alone, once and with `strategy.repeats` or `final.contenders`, there and on chromosomes whose
     fitness is made by a formula.
     """
-    from evosearch.bench.luck import measure_luck
+    from evosearch.bench.luck import SEARCHED, measure_luck
     from evosearch.bench.strategies import Effort, measure_strategies
 
     if noise is not None:
+        if budgets is not None:
+            raise InputError(
+                f"--budgets {budgets} with --noise {noise}: searches with noise have {SEARCHED.evaluations_in_all} evaluations "
+                "each, and are judged at their end; leave --budgets out"
+            )
         with stopped_with(LOST):
             drawn = measure_luck(table, Effort(repeats, seed=seed), points_of("--noise", noise), tell)
         if as_json:
@@ -161,7 +173,9 @@ def strategies(
         else:
             say_lines(drawn.to_markdown())
         return
-    asked = numbers_of("--budgets", budgets, MOST_EVALUATIONS, "50,200,810")
+    asked = numbers_of(
+        "--budgets", BUDGETS_OF_TABLES if budgets is None else budgets, MOST_EVALUATIONS, "50,200,810"
+    )
     with stopped_with(LOST):
         report = measure_strategies(table, Effort(repeats, tuple(sorted(set(asked))), seed), tell)
     if as_json:

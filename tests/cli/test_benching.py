@@ -123,6 +123,11 @@ def test_strategies_print_tables_or_one_document(command, tmp_path):
         (("--table", "table.csv", "--repeats", "1"), "--repeats 1: it must be from 2 to 10,000"),
         (("--table", "table.csv", "--seed", "-1"), "'--seed'"),
         (("--table", "table.csv", "--noise", "x"), "--noise x: 'x' is no number of percentage points; write"),
+        (
+            ("--table", "table.csv", "--noise", "0.5", "--budgets", "50"),
+            "--budgets 50 with --noise 0.5: searches with noise have 210 evaluations each",
+        ),
+        (("--table", "table.csv", "--budgets", ""), "--budgets : '' is no number from 1 to 10,000"),
         (("--table", "table.csv", "--noise", "0"), "--noise 0: it must be above 0 and at most 20"),
         ((), "Missing option '--table'"),
     ],
