@@ -455,6 +455,10 @@ def measure_better(
     study = study_of(config, source)
     options = DriveOptions.of(**how)
     note_all(source, options)
+    if source is not None and source.values["study"].get("given") == "once":
+        options.watcher.note(
+            "study.given is once, which does not count here: hand-made networks are given the worker-seconds of the search"
+        )
     bring_back_lost(config, home, options)
     deadline = Deadline(None if minutes is None else 60 * minutes, options.providers.monotonic)
     how["watcher"] = Watchers(options.watcher, deadline)

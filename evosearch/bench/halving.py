@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from evosearch.config import config_from_json
 from evosearch.errors import ConfigError, InputError
 from evosearch.evaluation import Origin
-from evosearch.search import Halving, halving_of
+from evosearch.search import EavlSettings, EvoCnnSettings, Halving, halving_of
 from evosearch.storage import (
     Dispatched,
     DriverStarted,
@@ -401,6 +401,11 @@ def _check(row: SearchRow, name: str) -> int:
     if halving_of(config.strategy) is not None:
         raise InputError(
             f"{row.name!r} was halved already, so it has no whole curves; name a search without strategy.halving"
+        )
+    if isinstance(config.strategy, EavlSettings | EvoCnnSettings) and config.strategy.repeats:
+        raise InputError(
+            f"{row.name!r} has strategy.repeats {config.strategy.repeats}, and rungs and repeats do not go together; name a search "
+            "without them"
         )
     if config.training.patience is not None:
         raise InputError(

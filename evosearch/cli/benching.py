@@ -323,10 +323,10 @@ def points_of(option: str, text: str) -> tuple[float, ...]:
 
 
 def minutes_of(option: str, text: str) -> tuple[float, ...]:
-    """The minutes that an option names, in its order.
+    """The minutes that an option names, which rise.
 
     Raises:
-        InputError: a part is no number of minutes.
+        InputError: a part is no number of minutes, or is not above the one before it.
 
     >>> minutes_of("--looks", "7.5,15")
     (7.5, 15.0)
@@ -335,7 +335,12 @@ def minutes_of(option: str, text: str) -> tuple[float, ...]:
     for part in parts:
         if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", part) or not float(part):
             raise InputError(f"{option} {text}: {part!r} is no number of minutes; write for instance 7.5,15")
-    return tuple(map(float, parts))
+    minutes = tuple(map(float, parts))
+    if (rising := tuple(sorted(set(minutes)))) != minutes:
+        raise InputError(
+            f"{option} {text}: minutes rise from look to look; write {','.join(map('{:g}'.format, rising))}"
+        )
+    return minutes
 
 
 def numbers_of(option: str, text: str, most: int, example: str) -> tuple[int, ...]:

@@ -14,10 +14,11 @@ import pytest
 
 from evosearch.bench.better import measure_better, positions_of_list, steps_until, trials_of
 from evosearch.bench.better_report import Position, Side, compare_sides
-from evosearch.config import load_config
+from evosearch.config import load_config, read_config
 from evosearch.errors import ConfigError, InputError, InterruptedSearchError, SearchConflictError
 from evosearch.evaluation import HandMade, Prediction, TrainingTask
 from evosearch.retraining import retrain
+from evosearch.runtime import Silence
 from evosearch.session import SearchSession
 from evosearch.storage import bring_in, open_home, publish_copy
 from evosearch.testing import FormulaEvaluator, ScriptedPool
@@ -241,6 +242,30 @@ def test_under_its_name_nothing_else_goes_on(home, measured, config):
         measured(home, config=replace(config, final=replace(config.final, epochs=2)))
     with pytest.raises(InputError, match="other networks"):
         measured(home, config=replace(config, study=replace(config.study, networks=("evolved", "vgg16_bn"))))
+
+
+@pytest.mark.parametrize(
+    ("more", "lines"), [(["study.given=once"], 1), (["study.given=seconds"], 0), ([], 0)]
+)
+def test_that_hand_made_networks_are_always_given_seconds_is_told_where_the_file_says_otherwise(
+    home, api, file, monkeypatch, more, lines
+):
+    monkeypatch.setattr("evosearch.bench.better.bring_back_lost", lambda *_: 1 / 0)  # so far it came
+    loaded, source = read_config(file, ["final.seeds=3", *more])
+    told = Notes()
+    with pytest.raises(ZeroDivisionError):
+        measure_better(loaded, home, source=source, providers=api.providers, watcher=told)
+    assert [line[:19] for line in told.lines] == ["study.given is once"] * lines
+
+
+class Notes(Silence):
+    """Keeps what is noted."""
+
+    def __init__(self):
+        self.lines = []
+
+    def note(self, text):
+        self.lines.append(text)
 
 
 @pytest.mark.parametrize("others", [{"seeds": [1, 7]}, {"epochs": 2}])

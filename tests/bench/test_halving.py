@@ -152,6 +152,14 @@ def test_what_was_halved_already_has_no_whole_curves(run):
         measure_halving("tiny", home, None)
 
 
+def test_what_was_searched_with_repeats_is_refused_as_rungs_beside_repeats_are(run):
+    home = run("strategy.repeats=1")
+    with pytest.raises(
+        InputError, match=r"^'tiny' has strategy\.repeats 1, and rungs and repeats do not go together"
+    ):
+        measure_halving("tiny", home, None)
+
+
 def test_a_list_has_no_generations_to_halve(run, api):
     home = run()
     api.retrain("tiny", home)

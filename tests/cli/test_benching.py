@@ -223,11 +223,11 @@ def test_better_prints_its_log_or_one_document(command, monkeypatch, tmp_path):
     monkeypatch.setattr("evosearch.bench.better.measure_better", measure)
     ended = command("bench", "better", "tiny.yaml")
     assert (ended.status, ended.out, ended.told) == (0, "a table\nof two lines\n", [])
-    options = ("--looks", "7.5,1", "--minutes", "2.5", "--name", "mine", "--executor", "ray", "--json")
+    options = ("--looks", "1,7.5", "--minutes", "2.5", "--name", "mine", "--executor", "ray", "--json")
     assert json.loads(command("bench", "better", "tiny.yaml", *options).out) == {"ratios": {}}
     assert asked == [
         ("tiny", (7.5, 15.0, 30.0, 60.0, 120.0, 240.0, 480.0), None, "local"),
-        ("mine", (7.5, 1.0), 2.5, "ray"),
+        ("mine", (1.0, 7.5), 2.5, "ray"),
     ]
 
 
@@ -236,6 +236,8 @@ def test_better_prints_its_log_or_one_document(command, monkeypatch, tmp_path):
     [
         (("--looks", "0"), "--looks 0: '0' is no number of minutes; write for instance 7.5,15"),
         (("--looks", "5,,6"), "--looks 5,,6: '' is no number of minutes"),
+        (("--looks", "2,1"), "--looks 2,1: minutes rise from look to look; write 1,2"),
+        (("--looks", "5,5"), "--looks 5,5: minutes rise from look to look; write 5"),
         (("--minutes", "0"), "--minutes 0: it must be above 0 and below 1,000,000"),
         (("--minutes", "nan"), "--minutes nan: it must be above 0"),
         (("--from", "nowhere.db.xz"), "nowhere.db.xz cannot be read as a compressed journal"),
