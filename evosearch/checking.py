@@ -43,7 +43,7 @@ from evosearch.studies import (
     is_text,
 )
 from evosearch.studying import check_study
-from workers import make_pool, measure_on, measure_sizes, time_trainings
+from workers import NO_GPU, make_pool, measure_on, measure_sizes, time_trainings
 from workers.packing import Packing
 from workers.slots import count_cores, gpus_for, kind_of, plan_slots
 
@@ -185,7 +185,8 @@ def _measured(
         if isinstance(task := plan.task(trials[place]), TrainingTask)
     }
     largest = max(size.peak for size in sizes)
-    on_auto = workers.per_gpu == "auto" and kind_of(slots) == "cuda"
+    on_gpus = kind_of(slots) == "cuda"
+    on_auto = workers.per_gpu == "auto" and on_gpus
     packing = Packing.of(data, largest, threads) if on_auto else None
     most = (workers.count or MOST_MEASURING) if packing else len(slots)
     few = replace(workers, count=min(most, MOST_MEASURING), device=kind_of(slots))
@@ -203,7 +204,7 @@ def _measured(
         {list(tasks)[number]: seconds for number, seconds in timed.seconds.items()},
         _measured_trainings(config, plan),
         there,
-        str(packed or ""),
+        NO_GPU if workers.per_gpu == "auto" and not on_gpus else str(packed or ""),
         host_memory=timed.host_memory,
         host_available=available_memory(),
         device_memory=peak if on_gpu else None,

@@ -6,12 +6,13 @@ two: processes of this machine, and Ray actors. No policy lives here: budgets, o
 `evosearch.runtime`'s. This is the only room that imports ray, and only where the Ray pool is chosen.
 """
 
-from workers.executors import make_pool, train_on
+from workers.executors import NO_GPU, make_pool, train_on
 from workers.measuring import Timed, measure_on, time_trainings
 from workers.sizing import Unmeasured, measure_sizes
 from workers.slots import driver_trouble
 
 __all__ = [
+    "NO_GPU",
     "Timed",
     "Unmeasured",
     "driver_trouble",

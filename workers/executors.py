@@ -27,6 +27,9 @@ def train_on(data: SearchData, device: str) -> Evaluator:
     return Trainer(data, device, make_recorder=recorder_for(data, device))
 
 
+NO_GPU = "workers.per_gpu: auto changes nothing here, where no GPU is used"
+
+
 def make_pool(
     executor: Literal["ray", "local"],
     settings: "WorkerSettings",
@@ -69,7 +72,7 @@ def make_pool(
     cores = count_cores()
     slots = plan_slots(settings, threads, gpus_for(settings.device), cores)[:most]
     if packing is None or kind_of(slots) == "cpu":
-        return ProcessPool(factory, data, slots, Upkeep.of(settings))
+        return ProcessPool(factory, data, slots, Upkeep.of(settings), notice=NO_GPU if packing else "")
     bounds = [one for one in (settings.count, most) if one is not None]
     sharing = Sharing(packing, cores, [slot.device for slot in slots], min(bounds, default=None))
     return ProcessPool(factory, data, slots, Upkeep.of(settings), sharing)

@@ -183,14 +183,16 @@ class Log:
         low, high = last.compared.interval
         interval = f"{last.compared.difference:+.4f}, {INTERVAL:.0%} {low:+.4f} to {high:+.4f}"
         seconds = last.evolved.position.seconds
+        text, exact = duration(seconds), f"{seconds:,.0f} s"
+        searched = f"{text} of workers in the search{'' if text == exact else f' ({exact})'}"
         if self.state == "reached":
             again = self.spent(len(self.looks))[0]
             return (
-                f"**Reached** after {duration(seconds)} of workers in the search ({seconds:,.0f} s), {duration(again)} of final trainings of "
+                f"**Reached** after {searched}, {duration(again)} of final trainings of "
                 f"both sides beside it: {interval}, at the last of {many}."
             )
         told = "**Not reached**" if self.state == "not reached" else "Not reached so far"
-        return f"{told} in {duration(seconds)} of workers in the search ({seconds:,.0f} s): {interval}, after {many}."
+        return f"{told} in {searched}: {interval}, after {many}."
 
     def to_json(self) -> dict[str, Any]:
         """One document; `docs/benchmarks.md` has its form."""

@@ -178,8 +178,8 @@ class Measured:
     device_available: int | None
     """Bytes of a worker's share of its GPU."""
     per_gpu: str = ""
-    """How many workers would share a GPU of this machine, and why, as a search says it when it begins; empty where
-    `workers.per_gpu` is not auto, or there is no GPU."""
+    """How many workers would share a GPU of this machine, and why, or that there is none, as a search says it when it begins; empty
+    where `workers.per_gpu` is not auto."""
 
 
 def measured(

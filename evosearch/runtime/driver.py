@@ -288,8 +288,11 @@ class _Loop:
         for fact in facts:
             if isinstance(fact, PrecisionResolved) and fact.worker and not self._precision_told:
                 self._precision_told = True
-                by = f", by what {fact.processor} can do" if fact.processor else ""
-                self._watchers.note(f"training.precision: auto means {fact.precision} from here on{by}")
+                has = "has instructions" if fact.precision == "bf16" else "has no instructions"
+                cpu = (worker := self._fleet.workers.get(fact.worker)) and worker.device.endswith("/cpu")
+                named = " (avx512_bf16 or AMX)" if cpu else ""
+                why = f": {fact.processor} {has} for bf16{named}" if fact.processor else ""
+                self._watchers.note(f"training.precision: auto means {fact.precision} from here on{why}")
 
 
 def starting(ready: int, ordered: int) -> str:

@@ -106,15 +106,18 @@ class ProcessPool:
         slots: Sequence[Slot],
         upkeep: Upkeep = UNLIMITED,
         sharing: Sharing | None = None,
+        notice: str = "",
     ) -> None:
-        """`sharing`: gives the GPUs of `slots`, of which there is one each, further workers; None: nothing does."""
+        """`sharing`: gives the GPUs of `slots`, of which there is one each, further workers; None: nothing does. `notice`: is
+        told first, if it is not empty.
+        """
         self._made_from = (factory, data, upkeep)
         self._slots = tuple(slots)
         self._node = socket.gethostname()
         self._payload = tempfile.TemporaryFile()  # noqa: SIM115 - open until `close`
         self._serials = count(1)
         self._processes: dict[str, _Process] = {}
-        self._news: list[PoolEvent] = []
+        self._news: list[PoolEvent] = [PoolChanged(notice)] if notice else []
         self._notices = Notices()
         self._excluded = False
         self._sharing = sharing

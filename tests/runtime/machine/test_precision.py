@@ -96,11 +96,14 @@ def test_auto_is_what_the_first_worker_can_do_and_is_journaled_before_the_first_
     assert trained == {precision}
 
 
-def test_what_it_means_is_told_once():
+@pytest.mark.parametrize(
+    ("able", "told"), [(NEW, "bf16 from here on: a CPU has"), (OLD, "fp32 from here on: a CPU has no")]
+)
+def test_what_it_means_and_which_instructions_decide_is_told_once(able, told):
     notes = Notes()
-    driven(plan_with(), Script(2, processors=("a GPU",), precisions=(NEW,)), watcher=notes)
+    driven(plan_with(), Script(2, processors=("a CPU",), precisions=(able,)), watcher=notes)
     assert [line for line in notes.lines if "auto" in line] == [
-        "training.precision: auto means bf16 from here on, by what a GPU can do"
+        f"training.precision: auto means {told} instructions for bf16 (avx512_bf16 or AMX)"
     ]
 
 
