@@ -142,6 +142,11 @@ def test_it_ends_at_the_first_look_that_is_reached(home, measured):
     assert max(found.welch, found.mcnemar) < 0.01
     assert log.to_json()["seconds"] == log.looks[0].evolved.position.seconds
     assert log.verdict.startswith("**Reached** after ")
+    (look,) = log.looks
+    soon = replace(look.evolved, position=replace(look.evolved.position, seconds=24.0))
+    assert replace(log, looks=(replace(look, evolved=soon),)).verdict.startswith(
+        "**Reached** after 24 s of workers in the search, "
+    )
     for name in ("better.md", "better.json", "better.png"):
         assert (home.folder / "better" / name).stat().st_size > 200
 

@@ -1,6 +1,7 @@
 """Every shipped configuration is loaded, and agrees with the schema that editors use."""
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -43,6 +44,16 @@ def test_a_shipped_configuration_obeys_the_schema_it_names(path):
     above = "../" * (len(path.relative_to(CONFIGS).parts) - 1)
     assert text.splitlines()[0] == f"# yaml-language-server: $schema={above}schema.json"
     validate(text)
+
+
+def test_what_the_template_offers_in_comments_may_be_taken(tmp_path):
+    file, text = tmp_path / "my.yaml", (CONFIGS / "image_folder.yaml").read_text(encoding="utf-8")
+    offered = r"^( *)# ?((?:halving|precision|contenders|workers|  count|  per_gpu):)"
+    file.write_text(re.sub(offered, r"\1\2", text, flags=re.MULTILINE))
+    config = load_config(file)
+    assert config.strategy.halving.epochs == (2, 5, 10)
+    assert (config.training.precision, config.final.contenders) == ("fp32", 3)
+    assert (config.workers.count, config.workers.per_gpu) == (4, "auto")
 
 
 def test_the_papers_protocol_is_the_defaults_written_out():

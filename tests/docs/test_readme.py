@@ -20,6 +20,19 @@ def test_the_readme_has_fewer_words_than_anybody_would_skip():
     assert len(README.read_text().split()) < MOST_WORDS
 
 
+def test_it_names_what_makes_a_search_faster_cheaper_and_surer():
+    text = README.read_text()
+    keys = (
+        "training.precision",
+        "workers.per_gpu",
+        "strategy.halving",
+        "strategy.repeats",
+        "final.contenders",
+    )
+    commands = ("bench better", "bench halving", "bench evaluate", "configs/digits_halved.yaml")
+    assert not [name for name in (*keys, *commands) if name not in text]
+
+
 def test_it_begins_with_two_commands():
     first = re.search(r"^```\n(.*?)^```", README.read_text(), re.DOTALL | re.MULTILINE)[1]
     commands = [line.partition("#")[0].split() for line in first.splitlines()]
