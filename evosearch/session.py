@@ -493,9 +493,13 @@ class SearchSession:
             self._draw(name, self.folder / ROC, lambda file: draw_roc(name, known, classes, file, positive))
 
     def draw_group(self) -> None:
-        """Draw the members of its group together, as far as they have come."""
+        """Draw the members of its group together, as far as they have come; where a strategy is not that of all, as of a list beside
+        a search, generations say nothing.
+        """
         group, journal = group_of(self.config.name), self.home.journal
-        if self._group_curve and len(members := self.home.members_of(group)) > 1:
+        members = self.home.members_of(group)
+        strategies = {str(row.configuration.get("strategy", {}).get("name")) for row in members}
+        if self._group_curve and len(members) > 1 and len(strategies) == 1:
             bests = {row.name: journal.generations(row.name) for row in members}
             measure = measure_of(self.config.strategy)
             self._draw(group, self._group_curve, lambda file: draw_group(group, bests, file, measure))

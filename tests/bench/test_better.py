@@ -134,6 +134,14 @@ def test_each_network_reads_the_test_split_once_and_each_reading_is_counted(home
     assert log.begun <= 2 * 3 * len(candidates)
 
 
+def test_no_picture_has_both_sides_by_generation_of_which_a_list_has_none(home, measured, monkeypatch):
+    drawn = set()
+    monkeypatch.setattr(SearchSession, "_draw", lambda _, name, file, draw: drawn.add((name, file.name)))
+    measured(home, looks=LOOKS[:1])
+    assert ("better/evolved", "evolution.png") in drawn
+    assert "better" not in {name for name, _ in drawn}
+
+
 def test_it_ends_at_the_first_look_that_is_reached(home, measured):
     log = measured(home, share=0.95)
     assert (log.state, len(log.looks)) == ("reached", 1)
