@@ -33,8 +33,8 @@ from evosearch.storage import (
 SHARES = 0.12, 0.35, 1.0
 """Rungs where none are given, of the epochs of a whole training."""
 
-KEEP = 0.4
-"""Where it is not given."""
+KEEP = Halving.keep
+"""Where it is not given, as in a configuration."""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ class Halving:
 
     epochs: tuple[int, ...]
     """Rungs: after so many epochs each, the last of them the whole training."""
-    keep: float
+    keep: float = 0.4
     """Share of those that came to a rung which goes on to the next one, rounded up, at least one."""
 
     def __post_init__(self) -> None:

@@ -111,6 +111,11 @@ def test_workers_wait_at_each_rung_and_who_idles_trains_early_ones_of_the_next_g
     assert wall_seconds([], 2) == 0.0
 
 
+def test_where_no_share_is_given_it_is_that_of_a_configuration(run):
+    home = run()
+    assert measure_halving("tiny", home, (1, 4)).halving == Halving((1, 4)) == Halving((1, 4), 0.4)
+
+
 def test_rungs_are_shares_of_an_epoch_at_least():
     assert [rungs_of(last) for last in (100, 10, 4, 2)] == [(12, 35, 100), (1, 4, 10), (1, 4), (1, 2)]
 
