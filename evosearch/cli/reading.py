@@ -101,7 +101,8 @@ def results(
     from evosearch.reports import (
         MeanDeviation,
         auto_words,
-        best_first,
+        best_figure,
+        only_best,
         results_csv,
         results_document,
         results_table,
@@ -113,11 +114,12 @@ def results(
         members = home.members_of(name)
         rows = _evaluations(home, name, members, form == "json", breed_again)
         unfinished = sum(member.state != "done" for member in members)
-        spread = MeanDeviation.of([home.journal.best(member.name) for member in members], unfinished)
         searches = members or (home.find_search(name),)
+        bests = [home.journal.best(row.name) for row in searches]
+        spread = MeanDeviation.of(bests, unfinished)
         readings = [one for row in searches for one in home.journal.test_readings(row.name)]
     if top is not None:
-        rows = best_first(rows)[:top]
+        rows = only_best(rows, top, bests[0].candidate if bests[0] and not members else None)
     match form:
         case "json":
             print_json(results_document(rows, grouped=bool(members)))
@@ -128,6 +130,9 @@ def results(
             say_table(results_table(rows, grouped=bool(members), width=width), width)
             for words in dict.fromkeys(filter(None, map(auto_words, searches))):
                 say(f"training.precision: {words}")
+            for row, best in zip(searches, bests, strict=True):
+                if best is not None and best.trainings > 1:
+                    say(f"best of {row.name}: {best_figure(row, best)}, candidate {best.candidate}")
             if members:
                 say(str(spread))
             _say_readings(readings)

@@ -24,6 +24,7 @@ from evosearch.reports.final_pictures import LEARNING, ROC, draw_learning, draw_
 from evosearch.reports.group import MeanDeviation, best_member, group_document, group_lines, snapshots_spread
 from evosearch.reports.masks import found_mask, in_short, mask_words
 from evosearch.reports.outcome import (
+    best_figure,
     count_of,
     reading_document,
     reading_lines,
@@ -35,6 +36,7 @@ from evosearch.reports.outcome import (
 from evosearch.reports.results import (
     MemberEvaluation,
     best_first,
+    only_best,
     results_csv,
     results_document,
     results_table,
@@ -92,6 +94,7 @@ __all__ = [
     "SearchSnapshot",
     "StudyCost",
     "auto_words",
+    "best_figure",
     "best_first",
     "best_member",
     "cells",
@@ -125,6 +128,7 @@ __all__ = [
     "legend_lines",
     "mask_words",
     "measured",
+    "only_best",
     "reading_document",
     "reading_lines",
     "reading_row",

@@ -7,6 +7,7 @@ from statistics import fmean, stdev
 from typing import Any, Self
 
 from evosearch.reports.masks import found_mask, mask_words
+from evosearch.reports.outcome import mean_words
 from evosearch.reports.status import SearchSnapshot, status_document
 from evosearch.reports.words import UNJUDGED, counted, ended, is_unjudged, next_steps
 from evosearch.storage import EvaluationRow, SearchRow
@@ -110,4 +111,4 @@ def _best(row: SearchRow, best: EvaluationRow | None) -> str:
         return mask_words(mask)
     if best is None or best.fitness is None:
         return "no evaluation succeeded"
-    return f"{best.fitness:.4f}  {best.chromosome}"
+    return f"{best.fitness:.4f}{mean_words(best)}  {best.chromosome}"

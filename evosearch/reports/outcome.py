@@ -81,10 +81,17 @@ def search_lines(
 
 
 def best_figure(row: SearchRow, best: EvaluationRow) -> str:
-    """The best's fitness with what it is: `accuracy 0.8750`, `F1 0.8123 (accuracy 0.8750)`."""
+    """The best's fitness with what it is: `accuracy 0.8750`, `F1 0.8123 (accuracy 0.8750)`, `accuracy 0.8750, mean of 3 trainings`."""
     measure = measure_of(row)
-    accuracy = "" if measure == "accuracy" or best.accuracy is None else f" (accuracy {best.accuracy:.4f})"
-    return f"{MEASURES[measure]} {best.fitness:.4f}{accuracy}"
+    alone = best.trainings == 1  # the accuracy is of one training
+    accuracy = f" (accuracy {best.accuracy:.4f})" if alone and best.accuracy is not None else ""
+    figure = f"{MEASURES[measure]} {best.fitness:.4f}{mean_words(best)}"
+    return figure if measure == "accuracy" else f"{figure}{accuracy}"
+
+
+def mean_words(best: EvaluationRow) -> str:
+    """That its fitness is a mean, where it was trained several times; else nothing."""
+    return "" if best.trainings == 1 else f", mean of {counted(best.trainings, 'training')}"
 
 
 def _beside_a_constant_answer(

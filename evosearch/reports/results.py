@@ -5,6 +5,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf, isfinite
+from statistics import fmean
 from typing import Any, Literal, TypeVar
 
 from rich.table import Table
@@ -12,6 +13,7 @@ from rich.table import Table
 from evosearch.printable import printable
 from evosearch.reports.masks import subject_words
 from evosearch.reports.words import bare_table, cells, fitting, left_out_at
+from evosearch.search import scores_of
 from evosearch.storage import EvaluationRow
 
 COLUMNS = (
@@ -58,16 +60,53 @@ class MemberEvaluation(EvaluationRow):
 AnyRow = TypeVar("AnyRow", bound=EvaluationRow)
 
 
-def best_first(rows: Sequence[AnyRow]) -> list[AnyRow]:
+def best_first(rows: Sequence[AnyRow], leads: int | None = None) -> list[AnyRow]:
     """By fitness, or by the lowest loss of masks, ties to the lower number; what has neither comes last, by number. Trainings that
-    came to a rung only follow whole ones, those of the latest rung first.
+    came to a rung only follow whole ones, those of the latest rung first. Who was trained again stands where its score says, its
+    further trainings below it; `leads`: number of the best by the search's verdict, which stands first there.
     """
+    scores = _scores(rows) if any(row.again for row in rows) else {}
 
-    def place(row: AnyRow) -> tuple[bool, float, float, int]:
-        figure = row.loss if row.fitness is None else -row.fitness
-        return figure is None, -(row.until or inf), figure or 0.0, row.number
+    order = {_whose(row)[0]: place for place, row in enumerate(rows)} if scores else {}
+
+    def place(row: AnyRow) -> tuple[bool, float, bool, float, int, int, int]:
+        (search, number), score = _whose(row), scores.get(_whose(row))
+        figure = -score if score is not None else row.loss if row.fitness is None else -row.fitness
+        unknown, short, behind = figure is None, -(row.until or inf), bool(scores) and number != leads
+        return unknown, short, behind, figure or 0.0, number, order.get(search, 0), row.repeat * row.again
 
     return sorted(rows, key=place)
+
+
+def only_best(rows: Sequence[AnyRow], count: int, leads: int | None = None) -> list[AnyRow]:
+    """The first of `best_first`: so many, and the further trainings of these, which are not counted."""
+    ranked = best_first(rows, leads)
+    ends = [place for place, row in enumerate(ranked) if not row.again][count:]
+    return ranked[: ends[0]] if ends else ranked
+
+
+def _whose(row: EvaluationRow) -> tuple[str, int]:
+    """Which candidate a training is of: the search where there are several, and its number."""
+    search = row.search if isinstance(row, MemberEvaluation) else ""
+    return search, row.candidate if row.again else row.number
+
+
+def _trainings(rows: Sequence[EvaluationRow]) -> dict[tuple[str, int], list[float]]:
+    """The fitness of each whole training, by candidate."""
+    found: dict[tuple[str, int], list[float]] = {}
+    for row in rows:
+        if row.fitness is not None and not row.until:
+            found.setdefault(_whose(row), []).append(row.fitness)
+    return found
+
+
+def _scores(rows: Sequence[EvaluationRow]) -> dict[tuple[str, int], float]:
+    """Of each candidate what a search that repeats trainings goes by, as if all were of one generation."""
+    found: dict[tuple[str, int], float] = {}
+    for search in {_whose(row)[0] for row in rows}:
+        mine = {whose: fitness for whose, fitness in _trainings(rows).items() if whose[0] == search}
+        found |= scores_of(mine)
+    return found
 
 
 def results_document(rows: Sequence[EvaluationRow], *, grouped: bool = False) -> list[dict[str, Any]]:
@@ -153,7 +192,7 @@ HEADINGS = (
     "worker",
     "chromosome",
 )
-_NUMERIC = {"no.", "gen.", "fitness", "parameters", "MFLOPs", "seconds"}
+_NUMERIC = {"no.", "gen.", "fitness", "mean", "parameters", "MFLOPs", "seconds"}
 
 
 LEFT_OUT = ("worker", "MFLOPs", "parents", "parameters", "seconds", "origin", "gen.")
@@ -167,13 +206,16 @@ def results_table(rows: Sequence[EvaluationRow], *, grouped: bool = False, width
     """The same for a terminal of `width` columns (None: of any), without what a person seldom looks for first. What a narrow
     one does without is named below.
     """
-    headings = ("search", *HEADINGS) if grouped else HEADINGS
+    means = {
+        whose: f"{fmean(found):.4f} of {len(found)}"
+        for whose, found in _trainings(rows).items()
+        if len(found) > 1
+    }
+    place = HEADINGS.index("fitness") + 1
+    own = (*HEADINGS[:place], "mean", *HEADINGS[place:]) if means else HEADINGS
+    headings = ("search", *own) if grouped else own
     lines = [
-        dict(
-            zip(
-                headings, (*([_values(row, grouped)["search"]] if grouped else []), *_cells(row)), strict=True
-            )
-        )
+        {"search": _whose(row)[0], "mean": "" if row.again else means.get(_whose(row), "")} | _cells(row)
         for row in rows
     ]
     columns = {heading: [line[heading] for line in lines] for heading in headings}
@@ -187,19 +229,29 @@ def results_table(rows: Sequence[EvaluationRow], *, grouped: bool = False, width
     return table
 
 
-def _cells(row: EvaluationRow) -> tuple[str, ...]:
-    return (
-        str(row.number),
-        str(row.generation),
-        row.origin,
-        "+".join(map(str, row.parents)),
-        _verdict(row),
-        "" if row.parameters is None else f"{row.parameters:,}",
-        "" if row.flops is None else f"{row.flops / 1e6:.1f}",
-        "recalled" if row.cached else f"{row.seconds:.1f}",
-        row.worker or "",
-        subject_words(row),
-    )
+def _cells(row: EvaluationRow) -> dict[str, str]:
+    return {
+        "no.": str(row.number),
+        "gen.": str(row.generation),
+        "origin": f"again {row.candidate} ({_ordinal(row.repeat + 1)})" if row.again else row.origin,
+        "parents": "+".join(map(str, row.parents)),
+        "fitness": _verdict(row),
+        "parameters": "" if row.parameters is None else f"{row.parameters:,}",
+        "MFLOPs": "" if row.flops is None else f"{row.flops / 1e6:.1f}",
+        "seconds": "recalled" if row.cached else f"{row.seconds:.1f}",
+        "worker": row.worker or "",
+        "chromosome": subject_words(row),
+    }
+
+
+def _ordinal(number: int) -> str:
+    """As it is written.
+
+    >>> [_ordinal(number) for number in (2, 3, 4, 11, 12, 21)]
+    ['2nd', '3rd', '4th', '11th', '12th', '21st']
+    """
+    last = 0 if number % 100 in (11, 12, 13) else number % 10
+    return f"{number}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(last, 'th') }"
 
 
 def _verdict(row: EvaluationRow) -> str:

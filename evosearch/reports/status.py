@@ -163,6 +163,7 @@ def status_document(snapshot: SearchSnapshot) -> dict[str, Any]:
             "number": best.number,
             "chromosome": best.chromosome,
             "fitness": best.fitness,
+            **({} if best.trainings == 1 else {"trainings": best.trainings}),
             **({} if mask is None else {"mask": mask.vector, "loss": mask.loss, "rate": mask.rate}),
         },
         "seconds": round(row.seconds, 1),
@@ -217,7 +218,7 @@ def status_lines(snapshot: SearchSnapshot) -> list[str]:
             f"  left         {'' if snapshot.left.sure else 'about '}{duration(snapshot.left.seconds)}"
         )
     if best is not None and best.fitness is not None:
-        figure = f"{best.fitness:.4f}" if measure_of(row) == "accuracy" else best_figure(row, best)
+        figure = best_figure(row, best).removeprefix("accuracy ")
         lines.append(f"  best         {figure}, candidate {best.candidate}: {best.chromosome}")
     lines += (f"  training     {_training_line(training)}" for training in snapshot.trainings)
     if (mask := found_mask(best)) is not None:
@@ -264,7 +265,11 @@ def status_table(snapshots: Sequence[SearchSnapshot], width: int | None = None) 
     ]
     columns = {heading: [row[place] for row in rows] for place, heading in enumerate(COLUMNS)}
     shown = fitting(columns, LEFT_OUT, width, {})
-    notes = [*_measures(snapshots), left_out_at(columns, shown, "evosearch status NAME has all")]
+    notes = [
+        *_measures(snapshots),
+        _means(snapshots),
+        left_out_at(columns, shown, "evosearch status NAME has all"),
+    ]
     caption = "\n".join(note for note in notes if note)
     table = bare_table(caption or None)
     for heading in shown:
@@ -284,6 +289,12 @@ def _measures(snapshots: Sequence[SearchSnapshot]) -> list[str]:
         for measure, of in names.items()
         if measure != "accuracy"
     ]
+
+
+def _means(snapshots: Sequence[SearchSnapshot]) -> str:
+    """Whose best is a mean, where that is so."""
+    names = [one.row.name for one in snapshots if one.best is not None and one.best.trainings > 1]
+    return f"best of {', '.join(names)}: mean of its trainings" if names else ""
 
 
 def _cells(snapshot: SearchSnapshot) -> tuple[str, ...]:

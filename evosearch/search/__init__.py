@@ -31,6 +31,7 @@ from evosearch.search.masks import (
     check_sample,
 )
 from evosearch.search.random_search import RandomSearchSettings, RandomSearchStrategy
+from evosearch.search.repeating import scores_of
 from evosearch.search.selection import draw_pairs, parent_probabilities
 from evosearch.search.state import Score, SearchProgress, SearchState, score_of
 from evosearch.search.strategy import (
@@ -96,6 +97,7 @@ __all__ = [
     "repeats_of",
     "rung_before",
     "score_of",
+    "scores_of",
     "shrink",
     "sizes_of",
     "whole_trainings",

@@ -9,11 +9,14 @@ spread of what networks are worth (the variances' ratio), both as the search has
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean
+from typing import TypeVar
 
 from evosearch.evaluation import Candidate, Subject
-from evosearch.search.noise import Again, Fitness
+from evosearch.search.noise import Again, Fitness, Spread
 from evosearch.search.state import Score, SearchState
 from evosearch.search.survival import ranking
+
+Whose = TypeVar("Whose")
 
 
 def trials_of(state: SearchState) -> Mapping[int, Fitness]:
@@ -50,6 +53,18 @@ def shrunk(fitness: Sequence[float], middle: float, noise: float) -> float:
     """
     part = len(fitness) / (len(fitness) + noise)
     return min(1.0, max(0.0, middle + (fmean(fitness) - middle) * part))
+
+
+def scores_of(trials: Mapping[Whose, Sequence[float]]) -> dict[Whose, float]:
+    """What candidates are taken to be worth, whose trainings came to `trials`: scores as if all were of one generation.
+
+    >>> {number: round(score, 3) for number, score in scores_of({0: [0.9], 1: [0.1], 2: [0.75, 0.25]}).items()}
+    {0: 0.681, 1: 0.434, 2: 0.544}
+    """
+    spread = Spread().with_repeats({}, dict(enumerate(map(tuple, trials.values()))))
+    firsts = [fitness[0] for fitness in trials.values()]
+    noise, middle = spread.noise(firsts), fmean(firsts)
+    return {whose: shrunk(fitness, middle, noise) for whose, fitness in trials.items()}
 
 
 def at_the_cut(ranked: Sequence[Candidate], elites: int, count: int) -> tuple[Candidate, ...]:

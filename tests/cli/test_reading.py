@@ -151,6 +151,21 @@ def test_top_keeps_the_best_in_order(read_finished, form):
     assert found == wanted
 
 
+def test_of_a_search_with_repeats_the_best_is_told_with_the_mean_of_its_trainings(command, scripted):
+    again = ("strategy.population=5", "strategy.immigrants=2", "strategy.repeats=2", "strategy.generations=3")
+    ended = command("run", "tiny.yaml", *(part for key in again for part in ("--set", key)))
+    best = document(command, "status", "tiny", "--json")["best"]
+    rows = document(command, "results", "tiny", "--format", "json")
+    of_it = [row["fitness"] for row in rows if row["candidate"] == best["number"]]
+    assert best["trainings"] == len(of_it) > 1
+    words = f"{fmean(of_it):.4f}, mean of {len(of_it)} trainings, candidate {best['number']}"
+    assert f"Best: validation accuracy {words} of generation" in ended.out
+    assert f"  best         {words}: " in command("status", "tiny").out
+    table = command("results", "tiny", "--top", "1").out
+    assert f"best of tiny: accuracy {words}\n" in table
+    assert table.splitlines()[2].split()[2:5] == ["again", str(best["number"]), "(2nd)"]
+
+
 @pytest.mark.parametrize(
     "arguments", [("status",), ("status", "tiny"), ("results", "tiny"), ("resume", "tiny")]
 )

@@ -99,6 +99,14 @@ def test_the_best_says_what_it_is_the_best_by(fitness, words):
     assert first == f"Best: validation {words}, candidate 7 of generation 1"
 
 
+def test_a_best_that_was_trained_several_times_is_told_as_a_mean():
+    often = replace(DONE, trainings=3, accuracy=0.9375)
+    words = "0.8750, mean of 3 trainings, candidate 7 of generation 1"
+    assert best_lines(best=often)[0] == f"Best: validation accuracy {words}"
+    row = replace(SEARCH, configuration={"strategy": {"fitness": "f1"}})
+    assert best_lines(row, often)[0] == f"Best: validation F1 {words}"
+
+
 @pytest.mark.parametrize(
     ("fitness", "classes", "best", "line"),
     [

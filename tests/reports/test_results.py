@@ -8,7 +8,15 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from evosearch.reports import MemberEvaluation, best_first, results_csv, results_document, results_table
+from evosearch.evaluation import Origin
+from evosearch.reports import (
+    MemberEvaluation,
+    best_first,
+    only_best,
+    results_csv,
+    results_document,
+    results_table,
+)
 from evosearch.reports.results import HEADINGS
 from tests.reports.rows import DONE, FAILED, RECALLED, WAITING
 
@@ -141,6 +149,42 @@ def test_of_a_group_every_row_says_which_search_it_is_of():
 def test_a_group_without_a_candidate_has_its_header_too():
     assert results_csv((), grouped=True).startswith("search,number,")
     assert table((), grouped=True)[0].split()[0] == "search"
+
+
+LUCKY = replace(DONE, number=4, candidate=4, fitness=0.5)
+SURE = replace(DONE, number=5, candidate=5, fitness=0.75)
+AGAIN = (
+    replace(LUCKY, number=13, repeat=1, fitness=0.25),
+    replace(LUCKY, number=15, repeat=2, fitness=0.9),
+    replace(SURE, number=16, repeat=1, fitness=0.7),
+)
+
+
+def test_a_further_training_says_whose_it_is_and_the_first_has_the_mean_of_all():
+    heading, *rows = table((LUCKY, SURE, *AGAIN))
+    assert heading.split()[4:6] == ["fitness", "mean"]
+    assert [" ".join(row.split()[:9]) for row in rows] == [
+        "4 1 crossover 2+3 0.5000 0.5500 of 3 12,345",
+        "5 1 crossover 2+3 0.7500 0.7250 of 2 12,345",
+        "13 1 again 4 (2nd) 2+3 0.2500 12,345 67.9",
+        "15 1 again 4 (3rd) 2+3 0.9000 12,345 67.9",
+        "16 1 again 5 (2nd) 2+3 0.7000 12,345 67.9",
+    ]
+
+
+def test_the_best_are_those_of_the_best_scores_with_their_further_trainings_below():
+    rows = (LUCKY, *AGAIN, SURE)
+    assert [row.number for row in best_first(rows)] == [5, 16, 4, 13, 15]
+    assert [row.number for row in only_best(rows, 1)] == [5, 16]
+    assert [row.number for row in only_best(rows, 1, leads=4)] == [4, 13, 15]
+    grouped = [MemberEvaluation.of(search, row) for row in rows for search in ("a", "b")]
+    assert [row.search + str(row.number) for row in only_best(grouped, 1)] == ["a5", "a16"]
+
+
+def test_each_training_of_a_list_has_a_place_of_its_own():
+    listed = [replace(LUCKY, number=place, repeat=place + 1, origin=Origin.LISTED) for place in range(2)]
+    assert "again" not in " ".join(table(listed))
+    assert [row.number for row in only_best(listed, 1)] == [0]
 
 
 def test_equals_of_a_group_keep_the_order_of_the_members():

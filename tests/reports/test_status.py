@@ -156,6 +156,13 @@ def test_as_lines_another_fitness_than_the_accuracy_is_named():
     assert line.startswith("  best         balanced accuracy 0.8750")
 
 
+def test_a_best_that_was_trained_several_times_is_told_as_a_mean():
+    often = replace(RUNNING, best=replace(DONE, trainings=3))
+    assert status_lines(often)[-1] == "  best         0.8750, mean of 3 trainings, candidate 7: C8 P | F5"
+    assert status_document(often)["best"]["trainings"] == 3
+    assert table_of(often)[-1] == "best of pets: mean of its trainings"
+
+
 def test_when_a_driver_was_last_heard_of_is_an_age_only_by_the_clock_that_wrote_it():
     row = replace(SEARCH, host="node1", pid=12, heartbeat=86_400.0)
     assert last_heard(row, "node1", 86_475.0) == "1 min 15 s ago"

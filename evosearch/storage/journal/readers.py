@@ -186,7 +186,9 @@ def best_row(connection: Connection, search: int) -> EvaluationRow | None:
     again = len(first) == 1 < len(several)  # a list's trainings all have a repeat, or none has
     row = first[0] if again else row
     found = _evaluation_row(row, _reasons(connection, search, reasons.c.number == row.number))
-    return replace(found, fitness=fmean(one.fitness for one in several)) if again else found
+    if not again:
+        return found
+    return replace(found, fitness=fmean(one.fitness for one in several), trainings=len(several))
 
 
 def _reasons(

@@ -147,6 +147,13 @@ class EvaluationRow:
     """sha256 of the features that it kept; None where it kept none."""
     units: int | None = None
     """Of the layer that they enter."""
+    trainings: int = 1
+    """So many trainings `fitness` is the mean of: of the best of a search, where that trained it again."""
+
+    @property
+    def again(self) -> bool:
+        """Whether it is a further training of a candidate, in the slot of another; each of a list is in its own."""
+        return self.repeat > 0 and self.origin is not Origin.LISTED
 
 
 @dataclass(frozen=True)
