@@ -6,7 +6,7 @@ import pytest
 
 from evosearch.config import load_config
 from evosearch.errors import CannotRunError
-from evosearch.reports import auto_words, status_document, status_lines
+from evosearch.reports import precision_words, status_document, status_lines
 from evosearch.reports.status import SearchSnapshot
 from evosearch.storage import Completed, PrecisionResolved
 from evosearch.testing import Script
@@ -80,10 +80,10 @@ def test_status_says_what_auto_means(home, auto, api):
     api.run(replace(in_precision(auto, "tf32"), name="named"), home)
     snapshots = [SearchSnapshot.of(home, home.find_search(name), "host", 0.0) for name in ("auto", "named")]
     assert [status_document(one)["precision"] for one in snapshots] == ["bf16", "tf32"]
-    words = [auto_words(one.row) for one in snapshots]
-    assert words == ["bf16 (auto, by a new GPU)", None]
+    words = [precision_words(one.row) for one in snapshots]
+    assert words == ["bf16 (auto, by a new GPU)", "tf32"]
     undecided = replace(snapshots[0].row, precision=None, precision_of="")
-    assert auto_words(undecided) == "auto, which the first worker that joins decides"
+    assert precision_words(undecided) == "auto, which the first worker that joins decides"
 
 
 def test_tf32_on_a_cpu_is_refused_in_one_line(home, auto, api):

@@ -100,7 +100,6 @@ def results(
         run_on_head(address, "results", name, options)
     from evosearch.reports import (
         MeanDeviation,
-        auto_words,
         best_figure,
         only_best,
         results_csv,
@@ -128,8 +127,7 @@ def results(
         case _:
             width = terminal_width() if sys.stdout.isatty() else None
             say_table(results_table(rows, grouped=bool(members), width=width), width)
-            for words in dict.fromkeys(filter(None, map(auto_words, searches))):
-                say(f"training.precision: {words}")
+            _say_precision(searches)
             for row, best in zip(searches, bests, strict=True):
                 if best is not None and best.trainings > 1:
                     say(f"best of {row.name}: {best_figure(row, best)}, candidate {best.candidate}")
@@ -169,6 +167,7 @@ def _print_table(name: str, home: "Home", form: str, top: int | None, breed_agai
         case _:
             width = terminal_width() if sys.stdout.isatty() else None
             say_table(study_grid(table, comparison, width), width)
+            _say_precision(home.members_of(name))
             for line in study_notes(table, comparison):
                 say(line)
     return True
@@ -191,6 +190,7 @@ def _print_study(study: "Study", snapshots: "Sequence[SearchSnapshot]", as_json:
         )
         say(f"  step {number}  {one.name}: {total}")
     _say_status(snapshots)
+    _say_precision([snapshot.row for snapshot in snapshots])
     _say_readings([one for snapshot in snapshots for one in snapshot.readings])
 
 
@@ -235,8 +235,17 @@ def _print_group(name: str, snapshots: "Sequence[SearchSnapshot]", as_json: bool
         print_json(group_document(name, snapshots))
     else:
         _say_status(snapshots)
+        _say_precision([snapshot.row for snapshot in snapshots])
         say(str(snapshots_spread(snapshots)))
         _say_readings([one for snapshot in snapshots for one in snapshot.readings])
+
+
+def _say_precision(rows: "Sequence[SearchRow]") -> None:
+    """How these compute, each way once."""
+    from evosearch.reports import precision_words
+
+    for words in dict.fromkeys(map(precision_words, rows)):
+        say(f"training.precision: {words}")
 
 
 def _say_readings(readings: "Sequence[TestReading]") -> None:

@@ -70,13 +70,13 @@ from evosearch.reports.study_table import (
 from evosearch.reports.words import (
     MEASURES,
     UNJUDGED,
-    auto_words,
     cells,
     counted,
     describe,
     duration,
     epoch_figures,
     is_unjudged,
+    precision_words,
 )
 
 __all__ = [
@@ -93,7 +93,6 @@ __all__ = [
     "MemberEvaluation",
     "SearchSnapshot",
     "StudyCost",
-    "auto_words",
     "best_figure",
     "best_first",
     "best_member",
@@ -129,6 +128,7 @@ __all__ = [
     "mask_words",
     "measured",
     "only_best",
+    "precision_words",
     "reading_document",
     "reading_lines",
     "reading_row",

@@ -16,7 +16,6 @@ from evosearch.reports.masks import found_mask, mask_words
 from evosearch.reports.outcome import best_figure, reading_row
 from evosearch.reports.words import (
     MEASURES,
-    auto_words,
     bare_table,
     cells,
     duration,
@@ -25,6 +24,7 @@ from evosearch.reports.words import (
     left_out_at,
     measure_of,
     precision_in,
+    precision_words,
 )
 from evosearch.search import STRATEGIES
 from evosearch.storage import EvaluationRow, Home, LiveRow, SearchRow, SearchStatus, TestReading
@@ -205,7 +205,7 @@ def status_lines(snapshot: SearchSnapshot) -> list[str]:
         f"  evaluations  {snapshot.done} done{_recalled(row)}, {snapshot.running} running, failed: {_failed(row)}"
         f"{_of_all(snapshot)}",
         f"  elapsed      {duration(row.seconds)}",
-        *([] if (precision := auto_words(row)) is None else [f"  precision    {precision}"]),
+        f"  precision    {precision_words(row)}",
     ]
     if snapshot.saved is not None:
         lines.append(f"  halving      saves {snapshot.saved:.0%} of the workers' seconds so far")

@@ -78,19 +78,22 @@ def is_unjudged(row: SearchRow) -> bool:
 
 def precision_in(row: SearchRow) -> str | None:
     """How a search computes, as its configuration says; where it says auto, what that has come to mean, None as long as nobody knows."""
-    training = row.configuration.get("training")
-    said = training.get("precision", "fp32") if isinstance(training, Mapping) else "fp32"
-    return row.precision if said == "auto" else str(said)
+    said = _precision_said(row)
+    return row.precision if said == "auto" else said
 
 
-def auto_words(row: SearchRow) -> str | None:
-    """What auto means as `training.precision` of a search, and who decided; None: it does not say auto."""
-    training = row.configuration.get("training")
-    if not isinstance(training, Mapping) or training.get("precision") != "auto":
-        return None
+def precision_words(row: SearchRow) -> str:
+    """The same for a person; of auto with who decided what it means."""
+    if _precision_said(row) != "auto":
+        return _precision_said(row)
     if row.precision is None:
         return "auto, which the first worker that joins decides"
     return f"{row.precision} (auto{f', by {row.precision_of}' if row.precision_of else ''})"
+
+
+def _precision_said(row: SearchRow) -> str:
+    training = row.configuration.get("training")
+    return str(training.get("precision", "fp32")) if isinstance(training, Mapping) else "fp32"
 
 
 def ended(evaluations: int, recalled: int, failed: int) -> str:

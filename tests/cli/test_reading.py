@@ -135,6 +135,12 @@ def test_results_as_a_table_have_one_line_per_chromosome(read_finished):
         assert f" {row['fitness']:.4f} " in line
 
 
+def test_a_precision_that_the_file_names_is_told_too(command, scripted):
+    assert command("run", "tiny.yaml", "--set", "training.precision=fp32").status == 0
+    assert "\n  precision    fp32\n" in command("status", "tiny").out
+    assert command("results", "tiny").out.endswith("\ntraining.precision: fp32\n")
+
+
 @pytest.mark.parametrize("form", ["json", "csv", "table"])
 def test_top_keeps_the_best_in_order(read_finished, form):
     rows = document(read_finished, "results", "tiny", "--format", "json")
@@ -209,8 +215,9 @@ def test_status_of_a_group_for_a_person_is_a_row_a_member_and_mean_and_deviation
     best = best_of(group, *MEMBERS)
     ended = group("status", "tiny")
     assert (ended.status, ended.err) == (0, "")
-    heading, *rows, figures = ended.out.splitlines()
+    heading, *rows, precision, figures = ended.out.splitlines()
     assert heading.split()[0] == "search"
+    assert precision.startswith("training.precision: fp32 (auto")
     assert [row.split()[0] for row in rows] == MEMBERS
     assert figures == (f"mean ± deviation of the best: {fmean(best):.4f} ± {stdev(best):.4f} over 2 members")
 

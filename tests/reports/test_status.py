@@ -145,6 +145,7 @@ def test_as_lines():
         "  generation   2 (0 to 4)",
         "  evaluations  9 done, 2 running, failed: 1 diverged; 20 in all",
         "  elapsed      1 min 40 s",
+        "  precision    fp32",
         "  left         1 min 40 s",
         "  best         0.8750, candidate 7: C8 P | F5",
     ]
@@ -188,6 +189,7 @@ def test_as_lines_a_search_that_was_never_driven():
         "  generation   not begun",
         "  evaluations  0 done, 0 running, failed: none; 20 in all",
         "  elapsed      0 s",
+        "  precision    fp32",
     ]
 
 
