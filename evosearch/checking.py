@@ -27,6 +27,7 @@ from evosearch.search import (
     features_of,
     halving_of,
     measure_of,
+    rungs_in_all,
     whole_trainings,
 )
 from evosearch.session import (
@@ -108,7 +109,14 @@ def validate(
         images = over.check_images(labels, classes, training, config.seed)
         training = plan.settings(asked[0])
     cost = replace(
-        estimate_cost(first, plan.strategy.evaluations, images, training, whole_trainings(config.strategy)),
+        estimate_cost(
+            first,
+            plan.strategy.evaluations,
+            images,
+            training,
+            whole_trainings(config.strategy),
+            rungs_in_all(config.strategy),
+        ),
         notes=dataset.notes,
         study=study,
     )

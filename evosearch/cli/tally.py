@@ -103,9 +103,16 @@ class Tally:
 
     @property
     def done_here(self) -> tuple[int, int]:
-        """Members of this generation that are evaluated, and how many there are."""
+        """Members of this generation that are evaluated, and how many there are; with rungs, of those that came to this one."""
         progress = self.state.progress
-        return sum(m.number in progress.scores for m in progress.members), len(progress.members)
+        found = [(one, progress.scores.get(one.number)) for one in progress.members]
+        if progress.until is not None or any(score and score.until is not None for _, score in found):
+            found = [
+                (one, score)
+                for one, score in found
+                if one.generation == progress.generation and (not score or score.until == progress.until)
+            ]
+        return sum(score is not None for _, score in found), len(found)
 
     @property
     def rung(self) -> str:

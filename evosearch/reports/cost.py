@@ -250,6 +250,8 @@ class Cost:
     """Trainings times the mean of one; with halving, times as many whole ones as all rungs take."""
     halved: float | None = None
     """With halving, that many; None where there is none."""
+    rungs: tuple[tuple[int, int], ...] = ()
+    """With halving, of each rung its epochs and how many networks are trained to it at most: those of the first are all."""
     measured: Measured | None = None
     """What it would take here, where that was measured."""
     unmeasured: str = ""
@@ -274,8 +276,9 @@ def estimate_cost(
     images: int,
     training: TrainingSettings,
     halved: float | None = None,
+    rungs: tuple[tuple[int, int], ...] = (),
 ) -> Cost:
-    """Cost of `trainings` networks of `sizes` (the first population) on `images` training images; `halved`: as in `Cost`."""
+    """Cost of `trainings` networks of `sizes` (the first population) on `images` training images; `halved`, `rungs`: as in `Cost`."""
     epochs, batch_size = training.epochs, training.batch_size
     flops = [float(b.flops) * (1 + BACKWARD) * images * epochs for b in sizes]
     # A single left-over image joins the batch before it, so it makes no step of its own.
@@ -289,6 +292,7 @@ def estimate_cost(
         memory=Spread.known([training_memory(b, batch_size, training.optimizer).total for b in sizes]),
         total_flops=(trainings if halved is None else halved) * sum(flops) / len(flops) if flops else 0.0,
         halved=halved,
+        rungs=rungs,
         precision=training.precision,
     )
 
@@ -296,13 +300,26 @@ def estimate_cost(
 def cost_lines(cost: Cost) -> list[str]:
     """The estimate for a person."""
     return [
-        f"{counted(cost.trainings, 'training')} of {counted(cost.epochs, 'epoch')}, {counted(cost.steps, 'step')} each",
-        *([] if cost.halved is None else [f"  rungs             together {cost.halved:.1f} whole trainings"]),
+        *_how_many(cost),
         *_size_lines(cost),
         *([f"  precision         {words}"] if (words := _precision_words(cost)) else []),
         *(_measured_lines(cost.measured) if cost.measured else []),
         *([f"  not measured      {cost.unmeasured}"] if cost.unmeasured else []),
         *(_study_lines(cost, cost.study) if cost.study else []),
+    ]
+
+
+def _how_many(cost: Cost) -> list[str]:
+    """What is trained, and for how long."""
+    length = f"{counted(cost.epochs, 'epoch')}, {counted(cost.steps, 'step')} each"
+    if not cost.rungs or cost.halved is None:
+        return [f"{counted(cost.trainings, 'training')} of {length}"]
+    (first, networks), *further = cost.rungs
+    steps = [f"all to epoch {first}", *(f"{count:,} on to epoch {epochs}" for epochs, count in further)]
+    return [
+        f"{counted(networks, 'network')}; a whole training has {length.removesuffix(' each')}",
+        f"  rungs             {', '.join(steps)}",
+        f"                    together {cost.halved:.1f} whole trainings",
     ]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from evosearch.errors import JournalError
 from evosearch.evaluation import FeaturesOf, HandMade, Masks, Pretrained, parse_subject
 from evosearch.genome import Chromosome
+from evosearch.reports.cost import has_rungs
 from evosearch.reports.masks import found_mask, mask_words
 from evosearch.reports.words import (
     MEASURES,
@@ -41,8 +42,9 @@ def search_lines(
     features, of a search for these.
     """
     done, failed = row.counts.get("done", 0), row.counts.get("failed", 0)
+    networks = f"{counted(row.candidates, 'network')}, " if has_rungs(row) else ""
     lines = [
-        f"{row.name}: done, {counted(row.generations, 'generation')}, {ended(done + failed, row.recalled, failed)} "
+        f"{row.name}: done, {counted(row.generations, 'generation')}, {networks}{ended(done + failed, row.recalled, failed)} "
         f"in {duration(row.seconds)}"
     ]
     if kept is not None:

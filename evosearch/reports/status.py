@@ -204,6 +204,7 @@ def status_lines(snapshot: SearchSnapshot) -> list[str]:
         *([] if _is_list(row) else [f"  generation   {_generation(row)}"]),
         f"  evaluations  {snapshot.done} done{_recalled(row)}, {snapshot.running} running, failed: {_failed(row)}"
         f"{_of_all(snapshot)}",
+        *(_networks(row) if has_rungs(row) else []),
         f"  elapsed      {duration(row.seconds)}",
         f"  precision    {precision_words(row)}",
     ]
@@ -228,6 +229,12 @@ def status_lines(snapshot: SearchSnapshot) -> list[str]:
         lines += (f"               {_training_line(training)}" for training in child.trainings)
     lines += (f"  reading      {reading_row(reading)}" for reading in snapshot.readings)
     return [*lines, *(f"  {line}" for line in confirmation_lines(snapshot.confirmation))]
+
+
+def _networks(row: SearchRow) -> list[str]:
+    """Of a search with rungs, where each of these counts as an evaluation."""
+    whole = row.counts.get("done", 0) - row.recalled - row.at_rungs
+    return [f"  networks     {row.candidates:,}, {whole:,} of them trained to their end"]
 
 
 def _training_line(training: LiveRow) -> str:

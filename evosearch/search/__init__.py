@@ -15,7 +15,7 @@ from evosearch.search.eavl import EavlSettings, EavlStrategy
 from evosearch.search.evo_cnn import EvoCnnSettings, EvoCnnStrategy
 from evosearch.search.evolution import EvolutionKeys
 from evosearch.search.fixed_list import FixedListSettings, FixedListStrategy, ListedTrial, repeats_of
-from evosearch.search.halving import Halving, halving_of, rung_before, whole_trainings
+from evosearch.search.halving import Halving, halving_of, rung_before, rungs_in_all, whole_trainings
 from evosearch.search.masks import (
     BreedingKeys,
     FeaturesSettings,
@@ -96,6 +96,7 @@ __all__ = [
     "ranking",
     "repeats_of",
     "rung_before",
+    "rungs_in_all",
     "score_of",
     "scores_of",
     "shrink",

@@ -106,6 +106,14 @@ class EvolutionKeys(ABC):
             return self.evaluations_in_all
         return sum(map(self.halving.trained, self._births()))
 
+    @property
+    def rungs_in_all(self) -> tuple[tuple[int, int], ...]:
+        """With halving: of each rung its epochs, and how many networks come to it at most, in all generations."""
+        if self.halving is None:
+            return ()
+        each = zip(*map(self.halving.sizes, self._births()), strict=True)
+        return tuple(zip(self.halving.epochs, map(sum, each), strict=True))
+
     def _births(self) -> Iterator[int]:
         """How many are born into each generation."""
         yield self.population

@@ -88,6 +88,14 @@ def whole_trainings(settings: object) -> float | None:
     return found
 
 
+def rungs_in_all(settings: object) -> tuple[tuple[int, int], ...]:
+    """Of each rung of a search by these its epochs, and how many networks come to it at most; none where every training goes to its
+    end.
+    """
+    found: tuple[tuple[int, int], ...] = getattr(settings, "rungs_in_all", ())
+    return found
+
+
 def rung_before(halving: Halving | None, trial: TrialId) -> int:
     """The epochs that a trial's candidate has behind it when its rung begins; 0: none."""
     if halving is None:

@@ -12,7 +12,8 @@ from evosearch.data import DigitsSettings, load_dataset
 
 COST = {
     *("name", "valid", "trainings", "epochs", "steps", "parameters", "training_flops", "memory"),
-    *("total_flops", "measured", "unmeasured", "notes", "study", "halved", "precision", "auto_here"),
+    *("total_flops", "measured", "unmeasured", "notes", "study", "halved", "rungs", "precision"),
+    "auto_here",
 }
 
 
@@ -325,3 +326,14 @@ def test_where_nothing_can_be_measured_validate_says_why_and_ends_well(command):
     assert (ended.status, ended.err) == (0, "")
     (why,) = [line for line in ended.out.splitlines() if "not measured" in line]
     assert "workers.count is 10000" in why or "no GPU was found" in why
+
+
+def test_with_rungs_networks_are_counted_and_how_many_come_to_each_rung(command):
+    """Four are born, of which two go on, then three, of which two do."""
+    rungs = "strategy.halving={epochs: [1, 4], keep: 0.5}"
+    ended = command("validate", "tiny.yaml", "--no-probe", "--set", "training.epochs=4", "--set", rungs)
+    assert ended.out.splitlines()[1:4] == [
+        "7 networks; a whole training has 4 epochs, 72 steps",
+        "  rungs             all to epoch 1, 4 on to epoch 4",
+        "                    together 4.8 whole trainings",
+    ]

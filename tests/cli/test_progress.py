@@ -231,7 +231,7 @@ def test_with_rungs_lines_say_to_which_epoch_and_the_best_is_of_whole_trainings_
     assert len(first) == 4 + 3
     assert "| generation 0 to epoch 1: 1 of 4 | 1 of 11, 1 running" in first[0]
     last = next(line for line in told.lines if re.match(r"#\d 0", line))
-    assert re.search(r"\| generation 0: 3 of 4, best 0\.\d{4}, mean 0\.\d{4} \|", last)
+    assert re.search(r"\| generation 0: 1 of 2, best 0\.\d{4}, mean 0\.\d{4} \|", last)
 
 
 def test_a_failed_attempt_says_why_and_what_follows_and_time_is_unknown_before_the_first_end(watched):

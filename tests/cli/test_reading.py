@@ -135,6 +135,13 @@ def test_results_as_a_table_have_one_line_per_chromosome(read_finished):
         assert f" {row['fitness']:.4f} " in line
 
 
+def test_of_a_search_with_rungs_networks_are_counted_too(command, scripted):
+    rungs = ("--set", "training.epochs=4", "--set", "strategy.halving={epochs: [1, 4], keep: 0.5}")
+    ended = command("run", "tiny.yaml", *rungs)
+    assert ended.out.startswith("tiny: done, 2 generations, 7 networks, 11 evaluations")
+    assert "\n  networks     7, " in command("status", "tiny").out
+
+
 def test_a_precision_that_the_file_names_is_told_too(command, scripted):
     assert command("run", "tiny.yaml", "--set", "training.precision=fp32").status == 0
     assert "\n  precision    fp32\n" in command("status", "tiny").out

@@ -65,6 +65,13 @@ def test_what_was_remembered_of_equal_networks_is_not_counted_as_trained():
     assert first == "pets: done, 5 generations, 10 evaluations, 7 trainings (1 failed) in 1 min 40 s"
 
 
+def test_with_rungs_networks_are_told_beside_evaluations():
+    halving = {"strategy": {"halving": {"epochs": [1, 2], "keep": 0.5}}}
+    row = replace(SEARCH, configuration=halving, candidates=6)
+    first = search_lines(row, DONE, 2, FOLDER, PLACE)[0]
+    assert first == "pets: done, 5 generations, 6 networks, 10 evaluations (1 failed) in 1 min 40 s"
+
+
 def best_lines(row=SEARCH, best=DONE, largest=None):
     lines = search_lines(row, best, 2, FOLDER, PLACE, largest)
     at = next(place for place, line in enumerate(lines) if line.startswith("Best"))

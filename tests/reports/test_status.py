@@ -164,6 +164,17 @@ def test_a_best_that_was_trained_several_times_is_told_as_a_mean():
     assert table_of(often)[-1] == "best of pets: mean of its trainings"
 
 
+def test_with_rungs_networks_are_told_beside_evaluations():
+    halved = replace(
+        SEARCH,
+        configuration={"strategy": {"halving": {"epochs": [1, 2], "keep": 0.5}}},
+        candidates=6,
+        at_rungs=5,
+        recalled=1,
+    )
+    assert "  networks     6, 3 of them trained to their end" in status_lines(replace(RUNNING, row=halved))
+
+
 def test_when_a_driver_was_last_heard_of_is_an_age_only_by_the_clock_that_wrote_it():
     row = replace(SEARCH, host="node1", pid=12, heartbeat=86_400.0)
     assert last_heard(row, "node1", 86_475.0) == "1 min 15 s ago"

@@ -49,6 +49,7 @@ def _search_row(connection: Connection, row: Row[Any]) -> SearchRow:
     ).all()
     newest = driven[-1] if driven else None
     counts, failed, recalled, at_rungs = _counts(connection, row.id)
+    candidates, repeated = _candidates(connection, row.id)
     return SearchRow(
         name=row.name,
         state=row.state,
@@ -65,6 +66,8 @@ def _search_row(connection: Connection, row: Row[Any]) -> SearchRow:
         failed=failed,
         recalled=recalled,
         at_rungs=at_rungs,
+        candidates=candidates,
+        repeated=repeated,
         message=row.message,
         host=newest.host if newest else None,
         pid=newest.pid if newest else None,
@@ -151,6 +154,15 @@ def _counts(
         if kind is not None:
             failed[kind] = failed.get(kind, 0) + count
     return counts, failed, recalled, at_rungs
+
+
+def _candidates(connection: Connection, search: int) -> tuple[int, int]:
+    """How many candidates there are, and how many further trainings of some that are done and were no copies."""
+    own = evaluations.c.search == search
+    born = select(func.count(func.distinct(evaluations.c.candidate))).where(own)
+    done = evaluations.c.status == "done", evaluations.c.cached.is_(False), evaluations.c.repeat > 0
+    again = select(func.count()).where(own, *done, evaluations.c.origin != Origin.LISTED)
+    return connection.execute(born).scalar_one(), connection.execute(again).scalar_one()
 
 
 def evaluation_rows(connection: Connection, search: int, *, with_curve: bool) -> tuple[EvaluationRow, ...]:

@@ -56,6 +56,10 @@ class SearchRow:
     """Evaluations that are done because an equal network was trained before."""
     at_rungs: int = 0
     """Evaluations that are done, and were trained to a rung before the last only."""
+    candidates: int = 0
+    """How many are born; with halving each has several evaluations, and with repeats some have."""
+    repeated: int = 0
+    """Evaluations that are done, and were further trainings of a candidate."""
     precision: Precision | None = None
     """What `auto` means as its `training.precision`; None: that is not decided yet, or it never says auto."""
     precision_of: str = ""
