@@ -119,6 +119,7 @@ def validate(
         ),
         notes=dataset.notes,
         study=study,
+        **_contenders(config, plan.strategy.evaluations),
     )
     if not measure:
         return cost
@@ -128,6 +129,19 @@ def validate(
         return _measured(cost, config, dataset, plan, trials, make_pool)
     except (CannotRunError, OSError) as error:
         return replace(cost, unmeasured=str(error))
+
+
+def _contenders(config: RunConfig, evaluations: int) -> dict[str, int]:
+    """Those of the final step as `Cost` has them; nothing where the search's own best is the winner."""
+    asked = config.final.contenders
+    if asked == 1:
+        return {}
+    there: int = getattr(config.strategy, "networks_in_all", evaluations)
+    return {
+        "contenders": min(asked, there),
+        "contenders_asked": asked,
+        "contender_trainings": config.final.contender_trainings,
+    }
 
 
 def _check_samples(config: RunConfig, dataset: Dataset) -> None:

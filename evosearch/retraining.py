@@ -110,14 +110,31 @@ def train_contenders(name: str, home: Home, options: DriveOptions) -> None:
     wanted = contender_trials(
         {one.candidate: one.chromosome for one, _ in found}, config.final.contender_trainings
     )
-    session, _ = _child(contenders_name(name), home, row, config, wanted, options)
+    session, trials = _child(contenders_name(name), home, row, config, wanted, options)
     if session.is_done(None):
         return
+    ended = _ended(home, contenders_name(name))
+    left = sum(one not in ended for one in trials)
+    asked = config.final.contenders
+    few = f" ({asked} are asked for, and no more succeeded)" if len(found) < asked else ""
+    before = f"; {len(trials) - left:,} others were trained before" if left < len(trials) else ""
     options.watcher.note(
-        f"training {counted(len(found), 'contender')} {counted(config.final.contender_trainings, 'time')} afresh for "
-        f"{counted(config.training.epochs, 'epoch')} each before, {counted(len(wanted), 'training')} more than without contenders"
+        f"contenders: the best {counted(len(found), 'network')}{few}, each trained afresh "
+        f"{counted(config.final.contender_trainings, 'time')} for {counted(config.training.epochs, 'epoch')}: "
+        f"{counted(left, 'training')} on top of the final ones{before}"
     )
     drive_searches([session])
+
+
+def _ended(home: Home, name: str) -> list[ListedTrial]:
+    """Which trainings of the list `name` have ended; none where there is no such list yet."""
+    row = home.journal.find(name)
+    if row is None:
+        return []
+    listed: Sequence[ListedTrial] = getattr(configuration_of(row).strategy, "trials", ())
+    return [
+        listed[one.number] for one in home.journal.evaluations(name) if one.status in {"done", "failed"}
+    ]
 
 
 @dataclass(frozen=True)

@@ -252,6 +252,12 @@ class Cost:
     """With halving, that many; None where there is none."""
     rungs: tuple[tuple[int, int], ...] = ()
     """With halving, of each rung its epochs and how many networks are trained to it at most: those of the first are all."""
+    contenders: int = 0
+    """Networks that `retrain` trains afresh before its own trainings, each as long as in the search; 0: none."""
+    contenders_asked: int = 0
+    """How many the file asks for: the search may have fewer."""
+    contender_trainings: int = 0
+    """Of each of them."""
     measured: Measured | None = None
     """What it would take here, where that was measured."""
     unmeasured: str = ""
@@ -304,6 +310,7 @@ def cost_lines(cost: Cost) -> list[str]:
         *_size_lines(cost),
         *([f"  precision         {words}"] if (words := _precision_words(cost)) else []),
         *(_measured_lines(cost.measured) if cost.measured else []),
+        *(_contender_lines(cost) if cost.contenders else []),
         *([f"  not measured      {cost.unmeasured}"] if cost.unmeasured else []),
         *(_study_lines(cost, cost.study) if cost.study else []),
     ]
@@ -320,6 +327,20 @@ def _how_many(cost: Cost) -> list[str]:
         f"{counted(networks, 'network')}; a whole training has {length.removesuffix(' each')}",
         f"  rungs             {', '.join(steps)}",
         f"                    together {cost.halved:.1f} whole trainings",
+    ]
+
+
+def _contender_lines(cost: Cost) -> list[str]:
+    """What comes before the final trainings."""
+    trainings = cost.contenders * cost.contender_trainings
+    few = f" (of {cost.contenders_asked} asked for)" if cost.contenders < cost.contenders_asked else ""
+    each = f"{counted(cost.contender_trainings, 'fresh training')} of {counted(cost.epochs, 'epoch')}"
+    seconds = 0.0 if cost.measured is None else cost.measured.seconds.median * trainings
+    whole = cost.trainings if cost.halved is None else cost.halved
+    about = f", about {duration(seconds / whole)}" if seconds and whole else ""
+    return [
+        f"  contenders        on top, when the best is trained again: {counted(cost.contenders, 'network')}{few},",
+        f"                    {each} each: {counted(trainings, 'training')}{about}",
     ]
 
 

@@ -107,6 +107,13 @@ class EvolutionKeys(ABC):
         return sum(map(self.halving.trained, self._births()))
 
     @property
+    def networks_in_all(self) -> int:
+        """How many networks are trained to their end at most."""
+        if self.halving is None:
+            return self.evaluations_in_all - self.repeats * (self.generations - 1)
+        return self.rungs_in_all[-1][1]
+
+    @property
     def rungs_in_all(self) -> tuple[tuple[int, int], ...]:
         """With halving: of each rung its epochs, and how many networks come to it at most, in all generations."""
         if self.halving is None:

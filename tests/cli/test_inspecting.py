@@ -13,7 +13,7 @@ from evosearch.data import DigitsSettings, load_dataset
 COST = {
     *("name", "valid", "trainings", "epochs", "steps", "parameters", "training_flops", "memory"),
     *("total_flops", "measured", "unmeasured", "notes", "study", "halved", "rungs", "precision"),
-    "auto_here",
+    *("auto_here", "contenders", "contenders_asked", "contender_trainings"),
 }
 
 
@@ -336,4 +336,23 @@ def test_with_rungs_networks_are_counted_and_how_many_come_to_each_rung(command)
         "7 networks; a whole training has 4 epochs, 72 steps",
         "  rungs             all to epoch 1, 4 on to epoch 4",
         "                    together 4.8 whole trainings",
+    ]
+
+
+def test_what_contenders_cost_on_top_is_told_and_how_many_there_are(command):
+    def lines(*overrides):
+        ended = command("validate", "tiny.yaml", "--no-probe", *(part for one in overrides for part in ("--set", one)))
+        found = ended.out.splitlines()
+        at = next((place for place, line in enumerate(found) if line.startswith("  contenders ")), len(found))
+        return found[at : at + 2]
+
+    assert lines() == []
+    assert lines("final.contenders=5") == [
+        "  contenders        on top, when the best is trained again: 5 networks,",
+        "                    3 fresh trainings of 1 epoch each: 15 trainings",
+    ]
+    again = ("strategy.repeats=1", "final.contenders=50", "final.contender_trainings=2")
+    assert lines(*again) == [
+        "  contenders        on top, when the best is trained again: 6 networks (of 50 asked for),",
+        "                    2 fresh trainings of 1 epoch each: 12 trainings",
     ]

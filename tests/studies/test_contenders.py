@@ -1,7 +1,7 @@
 """Contenders for the final step: who they are, how they are trained afresh, and who wins."""
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,7 @@ from evosearch.config import load_config
 from evosearch.errors import ConfigError
 from evosearch.evaluation import FinalSettings
 from evosearch.reports import SearchSnapshot, status_lines
+from evosearch.runtime import Silence
 from evosearch.studies import (
     Contender,
     Contest,
@@ -102,6 +103,33 @@ def test_retrain_trains_contenders_first_and_goes_on_with_the_winner(api, home, 
     pools = script_workers(api)
     assert api.retrain("tiny", home) == (reading,)
     assert pools == [], "nothing is trained again"
+
+
+@dataclass
+class Notes(Silence):
+    """Every note."""
+
+    lines: list[str] = field(default_factory=list)
+
+    def note(self, text: str) -> None:
+        self.lines.append(text)
+
+
+def test_what_contenders_cost_on_top_is_told_before_and_what_is_there_is_not_counted(api, home, searched):
+    def told(*overrides):
+        api.run(load_config(Path("tiny.yaml"), list(overrides)), home)
+        notes = Notes()
+        api.retrain("tiny", home, watcher=notes)
+        return [line for line in notes.lines if line.startswith("contenders: ")]
+
+    searched()
+    assert told("final.contenders=2", "final.contender_trainings=2") == [
+        "contenders: the best 2 networks, each trained afresh 2 times for 1 epoch: 4 trainings on top of the final ones"
+    ]
+    (more,) = told("final.contenders=2", "final.contender_trainings=3")
+    assert more.endswith(": 2 trainings on top of the final ones; 4 others were trained before")
+    (most,) = told("final.contenders=50", "final.contender_trainings=3")
+    assert re.match(r"contenders: the best \d networks \(50 are asked for, and no more succeeded\), each ", most)
 
 
 def test_without_contenders_nothing_comes_before(api, home, searched):
