@@ -106,7 +106,7 @@ def confirmation_of(
         best.candidate,
         known,
         _epochs(row),
-        row.counts.get("done", 0) - row.recalled - row.at_rungs,
+        row.trained_candidates,
         measure_of(row),
         alike[-1].search,
         alike[-1].epochs,

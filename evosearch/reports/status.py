@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from statistics import fmean
 from typing import Any
 
 from rich.table import Table
@@ -18,6 +19,7 @@ from evosearch.reports.words import (
     MEASURES,
     bare_table,
     cells,
+    counted,
     duration,
     epoch_figures,
     fitting,
@@ -28,7 +30,7 @@ from evosearch.reports.words import (
 )
 from evosearch.search import STRATEGIES
 from evosearch.storage import EvaluationRow, Home, LiveRow, SearchRow, SearchStatus, TestReading
-from evosearch.studies import Contest, contest_of
+from evosearch.studies import Contest, contenders_name, contest_of
 
 
 @dataclass(frozen=True)
@@ -177,7 +179,20 @@ def status_document(snapshot: SearchSnapshot) -> dict[str, Any]:
         "retrainings": [status_document(child) for child in snapshot.children],
         "readings": [_reading_document(reading) for reading in snapshot.readings],
         "confirmation": None if confirmed is None else confirmed.to_json(),
+        **({} if snapshot.contest is None else {"winner": _winner_document(snapshot.contest)}),
         **({} if snapshot.saved is None else {"halving": {"saved": round(snapshot.saved, 4)}}),
+    }
+
+
+def _winner_document(contest: Contest) -> dict[str, Any]:
+    """Whom the final step trains, where contenders were tried: what the search believed of it, and its fresh trainings."""
+    won = contest.winner
+    return {
+        "number": won.row.candidate,
+        "chromosome": won.row.chromosome,
+        "believed": won.believed,
+        "fresh": list(won.fresh),
+        "contenders": len(contest.contenders),
     }
 
 
@@ -211,7 +226,8 @@ def status_lines(snapshot: SearchSnapshot) -> list[str]:
     if snapshot.saved is not None:
         lines.append(f"  halving      saves {snapshot.saved:.0%} of the workers' seconds so far")
     if row.parent is not None:
-        lines.append(f"  retrains     the best of {row.parent}")
+        whom = "contenders" if row.name == contenders_name(row.parent) else "the best"
+        lines.append(f"  retrains     {whom} of {row.parent}")
     if snapshot.state == "running" and snapshot.heard:
         lines.append(f"  driver       process {row.pid} on {row.host}, last heard of {snapshot.heard}")
     if snapshot.state == "running" and snapshot.left is not None:
@@ -221,6 +237,7 @@ def status_lines(snapshot: SearchSnapshot) -> list[str]:
     if best is not None and best.fitness is not None:
         figure = best_figure(row, best).removeprefix("accuracy ")
         lines.append(f"  best         {figure}, candidate {best.candidate}: {best.chromosome}")
+    lines += _winner(snapshot.contest)
     lines += (f"  training     {_training_line(training)}" for training in snapshot.trainings)
     if (mask := found_mask(best)) is not None:
         lines.append(f"  best         {mask_words(mask)}")
@@ -231,10 +248,21 @@ def status_lines(snapshot: SearchSnapshot) -> list[str]:
     return [*lines, *(f"  {line}" for line in confirmation_lines(snapshot.confirmation))]
 
 
+def _winner(contest: Contest | None) -> list[str]:
+    """Who took the place of the best, by fresh trainings."""
+    if contest is None:
+        return []
+    won = contest.winner
+    return [
+        f"  winner       candidate {won.row.candidate}: {fmean(won.fresh):.4f}, mean of "
+        f"{counted(len(won.fresh), 'fresh training')}, the best of {counted(len(contest.contenders), 'contender')} by these: "
+        f"{won.row.chromosome}"
+    ]
+
+
 def _networks(row: SearchRow) -> list[str]:
     """Of a search with rungs, where each of these counts as an evaluation."""
-    whole = row.counts.get("done", 0) - row.recalled - row.at_rungs
-    return [f"  networks     {row.candidates:,}, {whole:,} of them trained to their end"]
+    return [f"  networks     {row.candidates:,}, {row.trained_candidates:,} of them trained to their end"]
 
 
 def _training_line(training: LiveRow) -> str:
@@ -266,7 +294,7 @@ def status_table(snapshots: Sequence[SearchSnapshot], width: int | None = None) 
     follow a slash. What a narrow one does without, and what `best` is where it is no accuracy, is said below.
     """
     rows = [
-        (f"  {one.row.name}" if one is not snapshot else one.row.name, *_cells(one))
+        (f"  {one.row.name}" if one is not snapshot else one.row.name, *_cells(one, snapshot))
         for snapshot in snapshots
         for one in (snapshot, *snapshot.children)
     ]
@@ -304,18 +332,24 @@ def _means(snapshots: Sequence[SearchSnapshot]) -> str:
     return f"best of {', '.join(names)}: mean of its trainings" if names else ""
 
 
-def _cells(snapshot: SearchSnapshot) -> tuple[str, ...]:
+def _cells(snapshot: SearchSnapshot, above: SearchSnapshot) -> tuple[str, ...]:
+    """`above`: the search that it belongs to, or itself."""
     row, best, left = snapshot.row, snapshot.best, snapshot.seconds_left
     return (
         snapshot.state,
         "-" if _is_list(row) else f"{row.generation if row.generation >= 0 else '-'}/{row.generations - 1}",
         f"{snapshot.done}/{_known(snapshot.total)}",
         str(snapshot.running),
-        _figure(best),
+        _mean_of_winner(above.contest) if row.name == contenders_name(above.row.name) else _figure(best),
         _clock(row.seconds),
         _clock(left) if snapshot.state == "running" and left is not None else "",
         _failed(row),
     )
+
+
+def _mean_of_winner(contest: Contest | None) -> str:
+    """Of contenders their means count, and no single training; nothing before all have ended."""
+    return "" if contest is None else f"{fmean(contest.winner.fresh):.4f}"
 
 
 def _figure(best: EvaluationRow | None) -> str:

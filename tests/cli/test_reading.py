@@ -171,6 +171,11 @@ def test_of_a_search_with_repeats_the_best_is_told_with_the_mean_of_its_training
     rows = document(command, "results", "tiny", "--format", "json")
     of_it = [row["fitness"] for row in rows if row["candidate"] == best["number"]]
     assert best["trainings"] == len(of_it) > 1
+    firsts = [row for row in rows if not row["repeat"]]
+    assert 0 < len(firsts) < len(rows)
+    assert command("retrain", "tiny").status == 0
+    confirmed = document(command, "status", "tiny", "--json")["confirmation"]
+    assert confirmed["candidates"] == sum(not row["cached"] for row in firsts)
     words = f"{fmean(of_it):.4f}, mean of {len(of_it)} trainings, candidate {best['number']}"
     assert f"Best: validation accuracy {words} of generation" in ended.out
     assert f"  best         {words}: " in command("status", "tiny").out

@@ -27,6 +27,11 @@ def test_the_believed_one_is_the_best_of_all_that_were_trained_and_the_confirmed
     assert found.to_json()["test"] == {"mean": found.test.mean, "deviation": found.test.deviation}
 
 
+def test_further_trainings_are_no_candidates():
+    row = replace(ROW, repeated=3)
+    assert confirmation_of(row, DONE, [reading(1)]).candidates == 9 - 2 - 3
+
+
 def test_it_says_so_in_four_lines():
     assert confirmation_lines(confirmation_of(ROW, DONE, [reading(1, 0.7), reading(2, 0.8)])) == [
         "Accuracy of candidate 7",

@@ -15,6 +15,7 @@ from evosearch.reports import (
     status_table,
 )
 from evosearch.storage import LiveRow, TestReading
+from evosearch.studies import Contender, Contest
 from tests.reports.rows import DONE, SEARCH
 
 RUNNING = SearchSnapshot(SEARCH, "running", DONE, 20, left=Estimate(100.0, sure=True))
@@ -86,6 +87,28 @@ def test_retrainings_and_readings_stand_below_their_search():
     ]
     assert "test accuracy 0.7500" in read
     assert "  pets/final-30" in map(str, status_table([snapshot]).columns[0].cells)
+
+
+def test_of_contenders_the_winner_is_told_and_no_single_training():
+    won = Contender(replace(DONE, number=4, candidate=4, chromosome="C4 |"), 0.8, (0.5, 0.75))
+    contest = Contest((Contender(DONE, 0.875, (0.25, 0.9)), won))
+    row = replace(SEARCH, name="pets/contenders", parent="pets")
+    child = replace(RUNNING, row=row)
+    told = replace(RUNNING, contest=contest, children=(child,))
+    assert (
+        "  winner       candidate 4: 0.6250, mean of 2 fresh trainings, the best of 2 contenders by these: C4 |"
+        in status_lines(told)
+    )
+    assert status_document(told)["winner"] == {
+        "number": 4,
+        "chromosome": "C4 |",
+        "believed": 0.8,
+        "fresh": [0.5, 0.75],
+        "contenders": 2,
+    }
+    assert [line.split()[5] for line in table_of(told)[1:3]] == ["0.8750", "0.6250"]
+    assert "0.8750" not in table_of(replace(told, contest=None))[2]
+    assert "  retrains     contenders of pets" in status_lines(child)
 
 
 def test_a_list_of_networks_has_no_generation():

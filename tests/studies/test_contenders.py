@@ -100,6 +100,9 @@ def test_retrain_trains_contenders_first_and_goes_on_with_the_winner(api, home, 
     lines = status_lines(SearchSnapshot.of(home, home.find_search("tiny"), "host", 0.0))
     assert any(re.search(r"one of the best 3 of \d+ by accuracy", line) for line in lines)
     assert any("in 2 fresh trainings like it, the best of 3 by these alone" in line for line in lines)
+    fresh = sum(best.fresh) / 2
+    told = f"candidate {reading.number}: {fresh:.4f}, mean of 2 fresh trainings, the best of 3 contenders by these: "
+    assert any(line.startswith(f"  winner       {told}") for line in lines)
     pools = script_workers(api)
     assert api.retrain("tiny", home) == (reading,)
     assert pools == [], "nothing is trained again"

@@ -66,6 +66,11 @@ class SearchRow:
     """The kind of processor by which it was decided, as in `PrecisionResolved`."""
 
     @property
+    def trained_candidates(self) -> int:
+        """Candidates that were trained to their end with success, not remembered of an equal one; each once."""
+        return self.counts.get("done", 0) - self.recalled - self.at_rungs - self.repeated
+
+    @property
     def trainings(self) -> int:
         """Evaluations that have ended and were trained, not remembered of an equal one."""
         return self.counts.get("done", 0) + self.counts.get("failed", 0) - self.recalled
