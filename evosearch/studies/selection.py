@@ -167,6 +167,8 @@ class SelectionFigures:
     """None where nothing has a fitness."""
     missing: str = ""
     """What does not apply to this search, in words."""
+    by_repeats: bool = False
+    """Whether the noise is that of trainings which the search itself repeated, as the winner was not trained afresh twice."""
     is_search: bool = True
     """Whether networks were looked for: not in a list of trials, nor where masks are."""
 
@@ -195,9 +197,10 @@ def selection_figures(
     known = [one for one in evaluations if one.fitness is not None and one.until == one.repeat == 0]
     trained = [one for one in known if not one.cached]
     fresh, epochs = _fresh(row, best, readings)
+    repeated = _repeated(evaluations)
     bred = _Bred.of(evaluations, generations)
     figures: dict[FigureName, Figure] = {
-        **_noise(row.name, fresh, [one.fitness for one in generations], len(trained), best),
+        **_noise(row.name, fresh, repeated, [one.fitness for one in generations], len(trained), best),
         **bred.figures,
         "recalled": _share(len(known) - len(trained), len(known), "nothing has a fitness yet"),
         **_depth(trained, row.configuration.get("space")),
@@ -220,6 +223,7 @@ def selection_figures(
         origins=bred.origins,
         winner=bred.winner(best),
         missing=_missing(evaluations, is_search),
+        by_repeats=len(fresh) < 2 and bool(repeated),
         is_search=is_search,
     )
 
@@ -258,9 +262,20 @@ def _fresh(
     return found, ended[-1].epochs
 
 
+def _repeated(evaluations: Sequence[EvaluationRow]) -> list[list[float]]:
+    """The fitness of all trainings of each candidate that the search itself trained several times."""
+    again = {one.candidate for one in evaluations if one.again}
+    found: dict[int, list[float]] = {number: [] for number in again}
+    for one in evaluations:
+        if one.candidate in again and one.fitness is not None and not one.until:
+            found[one.candidate].append(one.fitness)
+    return [fitness for fitness in found.values() if len(fitness) > 1]
+
+
 def _noise(
     name: str,
     fresh: Sequence[float],
+    repeated: Sequence[Sequence[float]],
     populations: Sequence[Sequence[float]],
     trained: int,
     best: EvaluationRow | None,
@@ -275,7 +290,9 @@ def _noise(
         _mean(fresh, _unrepeated(name, 0)),
     )
     if len(fresh) > 1:
-        noise = _deviation(fresh)
+        noise = _deviation([fresh])
+    elif repeated:
+        noise = _deviation(repeated)
     believed = _mean([] if best is None or best.fitness is None else [best.fitness], "nothing has a fitness")
     optimism, luck = Figure(None, len(fresh), why=fresh_mean.why), Figure(None, trained, why=noise.why)
     if believed.value is not None and fresh_mean.value is not None:
@@ -296,7 +313,7 @@ def _noise(
 
 
 def _unrepeated(name: str, trainings: int) -> str:
-    found = "trained afresh only once" if trainings else "never trained afresh"
+    found = "trained afresh only once" if trainings else "never trained afresh"  # what a search repeats, it chooses by
     return f"the winner was {found}; `evosearch retrain {name} --seeds 1..5` does"
 
 
@@ -310,13 +327,14 @@ def _bulk(values: Values) -> float:
     return float(iqr(values, scale="normal"))
 
 
-def _deviation(values: Sequence[float]) -> Figure:
-    """The sample's, of two at least, with the interval that draws of a normal distribution give it."""
+def _deviation(samples: Sequence[Sequence[float]]) -> Figure:
+    """Of several samples of one deviation, of two values each at least, with the interval that draws of a normal distribution give it."""
     from scipy.stats import chi2  # noqa: PLC0415 - see above
 
-    found, free = float(np.std(values, ddof=1)), len(values) - 1
+    free = sum(len(one) - 1 for one in samples)
+    found = float(np.sqrt(sum(np.var(one, ddof=1) * (len(one) - 1) for one in samples) / free))
     low, high = found * np.sqrt(free / chi2.ppf([1 - LEVEL / 2, LEVEL / 2], free))
-    return Figure(found, len(values), interval=(float(low), float(high)))
+    return Figure(found, sum(map(len, samples)), interval=(float(low), float(high)))
 
 
 def _own(noise: Figure, spread: Figure) -> Figure:

@@ -109,6 +109,11 @@ def chance(p: float | None) -> str:
     return "" if p is None else "p < 0.0001" if p < 0.0001 else f"p {p:.2g}"
 
 
+def _tested(figure: Figure) -> str:
+    """Its p in brackets; nothing where nothing was tested."""
+    return "" if figure.p is None else f" ({chance(figure.p)})"
+
+
 def search_sentences(one: SelectionFigures) -> list[str]:
     """What follows from the figures of one search, four sentences at most; of what is no search, nothing."""
     if not one.is_search:
@@ -129,8 +134,8 @@ def _of_response(figures: Mapping[FigureName, Figure]) -> str:
     if selected.value is None or response.value is None or beats.value is None:
         return ""
     told = (
-        f"response {response.value:+.2f} of {selected.value:.2f} deviations selected ({chance(response.p)}), "
-        f"and a child beats a member of it in {beats.value:.0%} of pairs ({chance(beats.p)})"
+        f"response {response.value:+.2f} of {selected.value:.2f} deviations selected{_tested(response)}, "
+        f"and a child beats a member of it in {beats.value:.0%} of pairs{_tested(beats)}"
     )
     if response.p is None or beats.p is None:
         return f"Children are too few to be judged: {told}."
@@ -138,7 +143,7 @@ def _of_response(figures: Mapping[FigureName, Figure]) -> str:
     return _response_words(_sign(response), _sign(beats, 0.5), told) + _inherited_words(
         [_sign(one) for one in inherited if one.value is not None],
         " and by ranks ".join(
-            f"{one.value:.2f} ({chance(one.p)})" for one in inherited if one.value is not None
+            f"{one.value:.2f}{_tested(one)}" for one in inherited if one.value is not None
         ),
     )
 
@@ -193,7 +198,7 @@ def _of_noise(own: str, bulk: str, searches: Sequence[SelectionFigures]) -> str:
 
 def _given(searches: Sequence[SelectionFigures]) -> str:
     """The noise may have been measured on other trainings than those that selection saw."""
-    epochs = {(one.epochs, one.final_epochs) for one in searches if one.final_epochs is not None}
+    epochs = {(one.epochs, one.final_epochs) for one in searches if one.final_epochs is not None and not one.by_repeats}
     otherwise = next(((search, final) for search, final in epochs if search != final), None)
     return f"If {otherwise[0]} epochs are as noisy as the winner's {otherwise[1]}, a" if otherwise else "A"
 

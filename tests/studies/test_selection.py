@@ -218,6 +218,29 @@ def test_where_there_is_too_little_words_stand_in_place_of_numbers():
     assert "never trained afresh; `evosearch retrain pets --seeds 1..5`" in found.figures["noise"].why
 
 
+def test_what_the_search_trained_again_tells_the_noise_where_the_winner_was_not_trained_afresh():
+    first = [born(n, 0, 0.5 + n / 10) for n in range(3)]
+    again = [
+        replace(first[at], number=9 + place, repeat=repeat, fitness=fitness)
+        for place, (at, repeat, fitness) in enumerate(((0, 1, 0.54), (2, 1, 0.76), (2, 2, 0.7)))
+    ]
+    generations = [generation(0, first)]
+    found = selection_figures(searched(), [*first, *again], generations, [], first[2])
+    noise = found.figures["noise"]
+    squares = sum((one - 0.52) ** 2 for one in (0.5, 0.54)) + sum((one - 0.72) ** 2 for one in (0.7, 0.76, 0.7))
+    assert (noise.value, noise.n) == (pytest.approx((squares / 3) ** 0.5), 5)
+    assert not any("not known" in sentence for sentence in search_sentences(found))
+    fresh = selection_figures(searched(), [*first, *again], generations, readings(2, [0.5, 0.9]), first[2])
+    assert fresh.figures["noise"].n == 2
+
+
+def test_no_brackets_are_left_empty_where_nothing_was_tested():
+    found = told([born(0, 0, 0.5), born(1, 0, 0.7)], [born(2, 1, 0.6, parents=(0, 1))])
+    first, *_ = search_sentences(found)
+    assert first.startswith("Children are too few to be judged: response ")
+    assert "()" not in first
+
+
 def test_a_search_of_which_nothing_is_known_is_read_too():
     found = selection_figures(replace(SEARCH, configuration={"space": [1], "strategy": 7}), [], [], [], None)
     assert all(figure.value is None and figure.why for figure in found.figures.values())
