@@ -460,7 +460,10 @@ class SearchSession:
         name, journal = self.config.name, self.home.journal
         if self._has_curve:
             rows, measure = journal.generations(name), measure_of(self.config.strategy)
-            self._draw(name, self._curve, lambda file: draw_evolution(name, rows, file, measure))
+            halved = halving_of(self.config.strategy) is not None
+            self._draw(
+                name, self._curve, lambda file: draw_evolution(name, rows, file, measure, halved=halved)
+            )
         elif self.parent is not None:
             if not self.is_done(None) or not self._has_winner:  # an older one takes nothing from a newer one
                 self.publish_winner(dataset)

@@ -29,10 +29,15 @@ MOST_NAMED = 8
 
 
 def draw_evolution(
-    name: str, generations: Sequence[GenerationRow], file: Path, measure: Measure = "accuracy"
+    name: str,
+    generations: Sequence[GenerationRow],
+    file: Path,
+    measure: Measure = "accuracy",
+    *,
+    halved: bool = False,
 ) -> None:
     """Draw `evolution_figure` to `file`, a PNG of 1200 x 720 pixels."""
-    save_figure(evolution_figure(name, generations, measure), file)
+    save_figure(evolution_figure(name, generations, measure, halved=halved), file)
 
 
 def draw_group(
@@ -45,14 +50,17 @@ def draw_group(
     save_figure(group_figure(name, members, measure), file)
 
 
-def evolution_figure(name: str, generations: Sequence[GenerationRow], measure: Measure) -> "Figure":
+def evolution_figure(
+    name: str, generations: Sequence[GenerationRow], measure: Measure, *, halved: bool = False
+) -> "Figure":
     """A search: its candidates as dots, their median with a band that holds the middle half of them, and the best.
 
     Failed candidates have no fitness: they are crosses below all others, and count in no line. `measure`: what fitness is.
+    `halved`: only those count that were trained to their end, and the legend says how many these are.
     """
     axes = _new_axes(f"Evolution of {printable(name)}", generations[-1:], measure)
     rows = [row for row in generations if row.fitness]
-    _draw_candidates(axes, generations)
+    _draw_candidates(axes, generations, f"last rung only ({_came_to_the_end(rows)})" if halved else "candidates")
     _draw_middle(axes, rows)
     x, best = [row.generation for row in rows], [max(row.fitness) for row in rows]
     axes.plot(x, best, color=BEST, label="best", **line_style(len(rows)), zorder=4)
@@ -110,17 +118,25 @@ def _new_axes(title: str, last: Sequence[GenerationRow], measure: Measure) -> "A
     return axes
 
 
-def _draw_candidates(axes: "Axes", rows: Sequence[GenerationRow]) -> None:
+def _came_to_the_end(rows: Sequence[GenerationRow]) -> str:
+    """How many of a generation were trained to their end: `2 of 6`, `2 to 4 of 6`."""
+    counts = [len(row.fitness) for row in rows] or [0]
+    members = max((len(row.members) for row in rows), default=0)
+    least, most = min(counts), max(counts)
+    return f"{least if least == most else f'{least} to {most}'} of {members}"
+
+
+def _draw_candidates(axes: "Axes", rows: Sequence[GenerationRow], label: str) -> None:
     dots = [point for row in rows for point in zip(_beside(row, len(row.fitness)), row.fitness, strict=True)]
     size = 22 if len(dots) < 400 else 7
     if dots:
         x, y = zip(*dots, strict=True)
-        axes.scatter(x, y, s=size, color=POPULATION, alpha=0.4, linewidths=0, label="candidates", zorder=2)
+        axes.scatter(x, y, s=size, color=POPULATION, alpha=0.4, linewidths=0, label=label, zorder=2)
     if crosses := [x for row in rows for x in _beside(row, row.failed)]:
         lowest, highest = (min(y), max(y)) if dots else (0.0, 1.0)
         below = lowest - max(0.08 * (highest - lowest), 0.01)
-        label = f"failed ({len(crosses)}), without fitness"
-        axes.scatter(crosses, [below] * len(crosses), s=26, marker="x", color=FAILED, label=label, zorder=2)
+        failed = f"failed ({len(crosses)}), without fitness"
+        axes.scatter(crosses, [below] * len(crosses), s=26, marker="x", color=FAILED, label=failed, zorder=2)
 
 
 def _beside(row: GenerationRow, count: int) -> list[float]:

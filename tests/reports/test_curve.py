@@ -1,5 +1,7 @@
 """The evolution of a search, and of a group, as a picture."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -69,6 +71,15 @@ def test_every_candidate_is_a_dot_beside_its_generation():
         *((2, y) for y in (0.5, 0.6, 0.92)),
     ]
     assert len({x for x, _ in dots}) == len(dots)
+
+
+def test_where_some_were_dropped_at_a_rung_the_legend_says_of_how_many_the_picture_is():
+    members = tuple(range(6))
+    first, second = (replace(row(0, 0.5, 0.6), members=members), replace(row(1, 0.7, 0.8, 0.9), members=members))
+    told = legend(evolution_figure("pets", [first, second], MEASURE, halved=True))
+    assert "last rung only (2 to 3 of 6)" in told
+    assert "candidates" not in told
+    assert "last rung only (2 of 6)" in legend(evolution_figure("pets", [first], MEASURE, halved=True))
 
 
 def test_failed_candidates_are_crosses_below_all_others_and_counted_in_the_legend():
