@@ -102,10 +102,10 @@ def _trainings(rows: Sequence[EvaluationRow]) -> dict[tuple[str, int], list[floa
 
 def _scores(rows: Sequence[EvaluationRow]) -> dict[tuple[str, int], float]:
     """Of each candidate what a search that repeats trainings goes by, as if all were of one generation."""
+    trained = _trainings(rows)
     found: dict[tuple[str, int], float] = {}
-    for search in {_whose(row)[0] for row in rows}:
-        mine = {whose: fitness for whose, fitness in _trainings(rows).items() if whose[0] == search}
-        found |= scores_of(mine)
+    for search in {search for search, _ in trained}:
+        found |= scores_of({whose: fitness for whose, fitness in trained.items() if whose[0] == search})
     return found
 
 

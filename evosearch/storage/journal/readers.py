@@ -161,7 +161,7 @@ def _candidates(connection: Connection, search: int) -> tuple[int, int]:
     own = evaluations.c.search == search
     born = select(func.count(func.distinct(evaluations.c.candidate))).where(own)
     done = evaluations.c.status == "done", evaluations.c.cached.is_(False), evaluations.c.repeat > 0
-    again = select(func.count()).where(own, *done, evaluations.c.origin != Origin.LISTED)
+    again = select(func.count()).where(own, *done, evaluations.c.origin != Origin.LISTED.value)
     return connection.execute(born).scalar_one(), connection.execute(again).scalar_one()
 
 
