@@ -132,9 +132,7 @@ def _ended(home: Home, name: str) -> list[ListedTrial]:
     if row is None:
         return []
     listed: Sequence[ListedTrial] = getattr(configuration_of(row).strategy, "trials", ())
-    return [
-        listed[one.number] for one in home.journal.evaluations(name) if one.status in {"done", "failed"}
-    ]
+    return [listed[one.number] for one in home.journal.evaluations(name) if one.status in {"done", "failed"}]
 
 
 @dataclass(frozen=True)

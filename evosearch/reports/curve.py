@@ -60,7 +60,9 @@ def evolution_figure(
     """
     axes = _new_axes(f"Evolution of {printable(name)}", generations[-1:], measure)
     rows = [row for row in generations if row.fitness]
-    _draw_candidates(axes, generations, f"last rung only ({_came_to_the_end(rows)})" if halved else "candidates")
+    _draw_candidates(
+        axes, generations, f"last rung only ({_came_to_the_end(rows)})" if halved else "candidates"
+    )
     _draw_middle(axes, rows)
     x, best = [row.generation for row in rows], [max(row.fitness) for row in rows]
     axes.plot(x, best, color=BEST, label="best", **line_style(len(rows)), zorder=4)

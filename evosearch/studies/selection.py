@@ -313,7 +313,9 @@ def _noise(
 
 
 def _unrepeated(name: str, trainings: int) -> str:
-    found = "trained afresh only once" if trainings else "never trained afresh"  # what a search repeats, it chooses by
+    found = (
+        "trained afresh only once" if trainings else "never trained afresh"
+    )  # what a search repeats, it chooses by
     return f"the winner was {found}; `evosearch retrain {name} --seeds 1..5` does"
 
 

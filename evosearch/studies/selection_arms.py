@@ -142,9 +142,7 @@ def _of_response(figures: Mapping[FigureName, Figure]) -> str:
     inherited = [figures[name] for name in ("heritability", "by_rank")]
     return _response_words(_sign(response), _sign(beats, 0.5), told) + _inherited_words(
         [_sign(one) for one in inherited if one.value is not None],
-        " and by ranks ".join(
-            f"{one.value:.2f}{_tested(one)}" for one in inherited if one.value is not None
-        ),
+        " and by ranks ".join(f"{one.value:.2f}{_tested(one)}" for one in inherited if one.value is not None),
     )
 
 
@@ -198,7 +196,11 @@ def _of_noise(own: str, bulk: str, searches: Sequence[SelectionFigures]) -> str:
 
 def _given(searches: Sequence[SelectionFigures]) -> str:
     """The noise may have been measured on other trainings than those that selection saw."""
-    epochs = {(one.epochs, one.final_epochs) for one in searches if one.final_epochs is not None and not one.by_repeats}
+    epochs = {
+        (one.epochs, one.final_epochs)
+        for one in searches
+        if one.final_epochs is not None and not one.by_repeats
+    }
     otherwise = next(((search, final) for search, final in epochs if search != final), None)
     return f"If {otherwise[0]} epochs are as noisy as the winner's {otherwise[1]}, a" if otherwise else "A"
 

@@ -341,7 +341,9 @@ def test_with_rungs_networks_are_counted_and_how_many_come_to_each_rung(command)
 
 def test_what_contenders_cost_on_top_is_told_and_how_many_there_are(command):
     def lines(*overrides):
-        ended = command("validate", "tiny.yaml", "--no-probe", *(part for one in overrides for part in ("--set", one)))
+        ended = command(
+            "validate", "tiny.yaml", "--no-probe", *(part for one in overrides for part in ("--set", one))
+        )
         found = ended.out.splitlines()
         at = next((place for place, line in enumerate(found) if line.startswith("  contenders ")), len(found))
         return found[at : at + 2]

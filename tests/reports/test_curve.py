@@ -75,7 +75,10 @@ def test_every_candidate_is_a_dot_beside_its_generation():
 
 def test_where_some_were_dropped_at_a_rung_the_legend_says_of_how_many_the_picture_is():
     members = tuple(range(6))
-    first, second = (replace(row(0, 0.5, 0.6), members=members), replace(row(1, 0.7, 0.8, 0.9), members=members))
+    first, second = (
+        replace(row(0, 0.5, 0.6), members=members),
+        replace(row(1, 0.7, 0.8, 0.9), members=members),
+    )
     told = legend(evolution_figure("pets", [first, second], MEASURE, halved=True))
     assert "last rung only (2 to 3 of 6)" in told
     assert "candidates" not in told

@@ -132,7 +132,9 @@ def test_what_contenders_cost_on_top_is_told_before_and_what_is_there_is_not_cou
     (more,) = told("final.contenders=2", "final.contender_trainings=3")
     assert more.endswith(": 2 trainings on top of the final ones; 4 others were trained before")
     (most,) = told("final.contenders=50", "final.contender_trainings=3")
-    assert re.match(r"contenders: the best \d networks \(50 are asked for, and no more succeeded\), each ", most)
+    assert re.match(
+        r"contenders: the best \d networks \(50 are asked for, and no more succeeded\), each ", most
+    )
 
 
 def test_without_contenders_nothing_comes_before(api, home, searched):

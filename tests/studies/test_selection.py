@@ -227,7 +227,9 @@ def test_what_the_search_trained_again_tells_the_noise_where_the_winner_was_not_
     generations = [generation(0, first)]
     found = selection_figures(searched(), [*first, *again], generations, [], first[2])
     noise = found.figures["noise"]
-    squares = sum((one - 0.52) ** 2 for one in (0.5, 0.54)) + sum((one - 0.72) ** 2 for one in (0.7, 0.76, 0.7))
+    squares = sum((one - 0.52) ** 2 for one in (0.5, 0.54)) + sum(
+        (one - 0.72) ** 2 for one in (0.7, 0.76, 0.7)
+    )
     assert (noise.value, noise.n) == (pytest.approx((squares / 3) ** 0.5), 5)
     assert not any("not known" in sentence for sentence in search_sentences(found))
     fresh = selection_figures(searched(), [*first, *again], generations, readings(2, [0.5, 0.9]), first[2])
