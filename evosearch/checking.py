@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from evosearch.blueprint import Problem
 from evosearch.config import (
@@ -131,7 +131,7 @@ def validate(
         return replace(cost, unmeasured=str(error))
 
 
-def _contenders(config: RunConfig, evaluations: int) -> dict[str, int]:
+def _contenders(config: RunConfig, evaluations: int) -> dict[str, Any]:
     """Those of the final step as `Cost` has them; nothing where the search's own best is the winner."""
     asked = config.final.contenders
     if asked == 1:
