@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from typing import Any, Literal, Protocol
 
 from evosearch.bench import gates, ordinary
@@ -29,6 +30,21 @@ def environment(*, kept: bool) -> dict[str, str]:
     plain = {name: value for name, value in os.environ.items() if name not in (*SETTINGS, "GLIBC_TUNABLES")}
     memory = allocator_environment(plain, c_library()) if kept else {}
     return {**plain, **memory, **thread_environment(1)}
+
+
+@cache
+def laid_out() -> list[str]:
+    """What a program is started by for its memory to lie where it lay before; nothing where the system refuses that.
+
+    With a C library that gives memory back, a step of the tuned loop costs a third more or not, for as long as its process lives and
+    as its addresses happen to fall. Rounds draw that by Python's hash seed, and a whole training repeats the draw of its round.
+    """
+    fixed = ["setarch", "--addr-no-randomize"]
+    try:
+        refused = subprocess.run([*fixed, "true"], check=False, capture_output=True).returncode  # noqa: S603 - of util-linux
+    except OSError:  # a system without it
+        return []
+    return [] if refused else fixed
 
 
 class Contender(Protocol):
@@ -59,8 +75,8 @@ class Contender(Protocol):
         """Without which its figures are void."""
         ...
 
-    def run(self, networks: Sequence[str], epochs: int, *, whole: bool) -> list[list[float]]:
-        """Train each of up to `together` networks, all at once; `whole`: on all images.
+    def run(self, networks: Sequence[str], epochs: int, *, whole: bool, luck: int = 0) -> list[list[float]]:
+        """Train each of up to `together` networks, all at once; `whole`: on all images; `luck`: where a program's memory lies.
 
         Returns: for each the seconds used after the training and after the validation of each epoch, and at its end.
         """
@@ -80,8 +96,8 @@ class Ordinary:
     together: int = 1
     gates: tuple[str, ...] = ()
 
-    def run(self, networks: Sequence[str], epochs: int, *, whole: bool) -> list[list[float]]:
-        """As `Contender.run`.
+    def run(self, networks: Sequence[str], epochs: int, *, whole: bool, luck: int = 0) -> list[list[float]]:
+        """As `Contender.run`. Each program draws its luck anew; with the same one it is the same again.
 
         Raises:
             CannotRunError: one failed.
@@ -99,8 +115,8 @@ class Ordinary:
             )
             processes.append(
                 subprocess.Popen(  # noqa: S603 - our own program
-                    [sys.executable, "-P", "-m", ordinary.__name__, json.dumps(asdict(job))],
-                    env={**self.environment, **child_environment()},
+                    [*laid_out(), sys.executable, "-P", "-m", ordinary.__name__, json.dumps(asdict(job))],
+                    env={**self.environment, **child_environment(), "PYTHONHASHSEED": str(luck)},
                     stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE,
                     text=True,
@@ -138,8 +154,8 @@ class Ours:
         """Each worker trains one."""
         return len(self.workers)
 
-    def run(self, networks: Sequence[str], epochs: int, *, whole: bool) -> list[list[float]]:
-        """As `Contender.run`; each candidate bears its part of a worker's start.
+    def run(self, networks: Sequence[str], epochs: int, *, whole: bool, luck: int = 0) -> list[list[float]]:
+        """As `Contender.run`; each candidate bears its part of a worker's start. Workers stand, whatever the `luck`.
 
         Raises:
             CannotRunError: one failed.

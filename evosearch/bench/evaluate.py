@@ -58,6 +58,11 @@ LONG = (32,)
 costs a tenth more a step after some tens of them, so that short epochs would make it look faster than it is.
 """
 
+PLAIN = {32: Portion(13 * 16 + 9, 2 * 16 + 6)}
+"""Likewise those of the ordinary loop, where they are longer than others': what its epochs begin with must be spread over more steps, or
+it would look slower than it is.
+"""
+
 LOADERS = (0, 2, 4, 8, 16)
 """Processes that read files for the ordinary loop; the best of them counts."""
 
@@ -239,8 +244,9 @@ def _ordinary(
 
     best = min(options, key=one_epoch) if len(options) > 1 else options[0]
     what = f"ordinary loop: files, {best} loading processes, fp32, a process per candidate"
-    # what starts and ends with an epoch is no matter of its steps, so that only whole ones tell
-    yield Ordinary("N0", what, "fp32", replace(job, loaders=best), (portions[best > 0], portions[1]), plain)
+    # loaders start with an epoch and end with it, which is no matter of its steps, so that only whole ones tell
+    short = files.whole if best else PLAIN.get(effort.size, portion)
+    yield Ordinary("N0", what, "fp32", replace(job, loaders=best), (short, files.whole), plain)
     if effort.size in LONG:
         portions = files.whole, files.whole
     job = ordinary_job(files, effort.size, device, tuned=True, bf16=bf16)
@@ -298,19 +304,20 @@ def _measured(
         for place, (group, chosen) in enumerate(_turns(networks, alone, packed)):
             tell(f"round {number + 1} of {effort.rounds}: '{AND.join(group)}'")
             for contender in _rotated(chosen, number + place):
-                marks = contender.run(group, SHORT[device], whole=False)
+                marks = contender.run(group, SHORT[device], whole=False, luck=number)
                 used = getattr(contender, "portions", (portion,))[0]
                 for network, each in zip(group, marks, strict=True):
                     found[contender.name].rounds[-1][network] = Parts.of(each, used, files.whole)
-    middle = next_to_the_median(networks)
+    middle, luck = next_to_the_median(networks), effort.rounds - 1  # that of the round which they must agree with
     for network in middle:
         for contender in alone:
             tell(f"'{network}' trained as a whole: {contender.name}")
-            found[contender.name].whole[network] = contender.run([network], WHOLE, whole=True)[0][-1]
+            ended = contender.run([network], WHOLE, whole=True, luck=luck)
+            found[contender.name].whole[network] = ended[0][-1]
     for contender in packed:
         tell(f"two networks trained as a whole: {contender.name}")
         group = list(islice(cycle(middle), contender.together))
-        ended = contender.run(group, WHOLE, whole=True)
+        ended = contender.run(group, WHOLE, whole=True, luck=luck)
         found[contender.name].whole.update(
             (network, each[-1]) for network, each in zip(group, ended, strict=True)
         )

@@ -91,8 +91,8 @@ class Interval:
 class Measured:
     """All that was measured of one system.
 
-    `rounds`: in each round the parts of every network, in one order. `whole`: of each network that was trained as a whole,
-    what it cost. `together`: candidates that share a device whose time is measured; each takes as long as it has it. `limits`:
+    `rounds`: in each round the parts of every network, in one order. `whole`: of each network that was trained as a whole, right
+    after the last round and with its luck, what it cost. `together`: candidates that share a device whose time is measured; each takes as long as it has it. `limits`:
     seconds of a step that no implementation is below, by network; `unfused`: likewise, where every layer writes what it computes.
     """
 
@@ -121,10 +121,9 @@ class Measured:
         ]
 
     def agreements(self, whole: Portion, epochs: int) -> tuple[float, ...]:
-        """What each whole training of so many epochs cost, in times of what is computed; none were made: empty."""
+        """What each whole training of so many epochs cost, in times of what is computed of the last round; none were made: empty."""
         return tuple(
-            cost / median(found[name].candidate(whole, epochs) for found in self.rounds)
-            for name, cost in self.whole.items()
+            cost / self.rounds[-1][name].candidate(whole, epochs) for name, cost in self.whole.items()
         )
 
 

@@ -1,4 +1,7 @@
 import json
+import os
+import subprocess
+import sys
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -6,7 +9,7 @@ import pytest
 import torch
 
 from evosearch.bench import contenders, evaluate, gates, image_files, ordinary
-from evosearch.bench.contenders import Ordinary, environment, rungs
+from evosearch.bench.contenders import Ordinary, Ours, environment, laid_out, rungs
 from evosearch.bench.evaluate import (
     Effort,
     default_precision,
@@ -55,13 +58,13 @@ class Named:
     together: int = 1
     gates: tuple = ()
 
-    def run(self, networks, epochs, *, whole):
+    def run(self, networks, epochs, *, whole, luck=0):
         raise NotImplementedError
 
 
 def measured(seconds, whole=None):
-    """Three rounds of which the middle one takes `seconds` per step and nothing else."""
-    rounds = [{"a": Parts(0.0, seconds * factor, 0.0, 0.0)} for factor in (0.9, 1.0, 1.1)]
+    """Three rounds of which the last and median one takes `seconds` per step and nothing else."""
+    rounds = [{"a": Parts(0.0, seconds * factor, 0.0, 0.0)} for factor in (0.9, 1.1, 1.0)]
     one = Measured(rounds, limits={"a": seconds / 4}, unfused={"a": seconds / 2})
     one.whole = {"a": 3 * 10 * seconds if whole is None else whole}
     return one
@@ -245,6 +248,37 @@ def test_an_ordinary_loop_that_fails_says_why_in_one_line(tmp_path):
     loop = Ordinary("N1", "", "fp32", job, (Portion(4, 2),) * 2, environment(kept=False))
     with pytest.raises(CannotRunError, match=r"^N1 failed: [^\n]*InvalidChromosomeError: [^\n]*$"):
         loop.run(["C9 | F"], 1, whole=True)
+
+
+def test_a_program_laid_out_by_a_seed_has_its_memory_where_it_had_it_before():
+    if not laid_out():
+        pytest.skip("this system does not let a process choose where its memory lies")
+
+    def address(luck):
+        program = "import evosearch.bench.builder as it; print(id(it), hash('a'))"
+        command = [*laid_out(), sys.executable, "-c", program]
+        environment = {**os.environ, "PYTHONHASHSEED": str(luck)}
+        return subprocess.run(command, check=True, capture_output=True, env=environment).stdout
+
+    assert address(1) == address(1) != address(2)
+
+
+def test_each_round_has_its_own_luck_and_whole_trainings_have_the_last_one_s(tmp_path, few, monkeypatch):
+    lucks = []
+
+    def run(self, networks, epochs, *, whole, luck=0):
+        lucks.append((self.name, whole, luck))
+        return [[float(mark) for mark in range(4 * epochs + 1)] for _ in networks]
+
+    monkeypatch.setattr(Ordinary, "run", run)
+    monkeypatch.setattr(Ours, "run", run)
+    effort = Effort(device="cpu", rounds=2, networks=NETWORKS[:2], portion=few, cores=2, matrix=32, copied=1024)
+    measure_evaluate(effort, None, [], print)
+    assert {luck for _, whole, luck in lucks if not whole} == {0, 1}
+    for name in ("N0", "N1", "N1p"):
+        rounds = [luck for one, whole, luck in lucks if one == name and not whole]
+        assert rounds == sorted(rounds)
+    assert {luck for name, whole, luck in lucks[lucks.index(("N1", False, 0)) :] if whole} == {1}
 
 
 def test_covid_ct_is_looked_for_where_the_data_sets_are(tmp_path):
