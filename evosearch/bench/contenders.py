@@ -37,7 +37,8 @@ def laid_out() -> list[str]:
     """What a program is started by for its memory to lie where it lay before; nothing where the system refuses that.
 
     With a C library that gives memory back, a step of the tuned loop costs a third more or not, for as long as its process lives and
-    as its addresses happen to fall. Rounds draw that by Python's hash seed, and a whole training repeats the draw of its round.
+    as its addresses happen to fall. Rounds draw that by Python's hash seed and the length of the command, and a whole training repeats
+    the draw of its round.
     """
     fixed = ["setarch", "--addr-no-randomize"]
     try:
@@ -45,6 +46,11 @@ def laid_out() -> list[str]:
     except OSError:  # a system without it
         return []
     return [] if refused else fixed
+
+
+def drawn(job: ordinary.Job, luck: int) -> str:
+    """`job` for a command line: as long as its `luck` says, whatever is in it."""
+    return json.dumps(asdict(job)).ljust(1000 * (1 + luck))
 
 
 class Contender(Protocol):
@@ -97,7 +103,7 @@ class Ordinary:
     gates: tuple[str, ...] = ()
 
     def run(self, networks: Sequence[str], epochs: int, *, whole: bool, luck: int = 0) -> list[list[float]]:
-        """As `Contender.run`. Each program draws its luck anew; with the same one it is the same again.
+        """As `Contender.run`.
 
         Raises:
             CannotRunError: one failed.
@@ -111,11 +117,11 @@ class Ordinary:
                 train=portion.train,
                 validation=portion.validation,
                 epochs=epochs,
-                started=time.monotonic(),
+                started=0.0 if self.job.device == "cpu" else time.monotonic(),
             )
             processes.append(
                 subprocess.Popen(  # noqa: S603 - our own program
-                    [*laid_out(), sys.executable, "-P", "-m", ordinary.__name__, json.dumps(asdict(job))],
+                    [*laid_out(), sys.executable, "-P", "-m", ordinary.__name__, drawn(job, luck)],
                     env={**self.environment, **child_environment(), "PYTHONHASHSEED": str(luck)},
                     stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE,
@@ -154,8 +160,15 @@ class Ours:
         """Each worker trains one."""
         return len(self.workers)
 
-    def run(self, networks: Sequence[str], epochs: int, *, whole: bool, luck: int = 0) -> list[list[float]]:
-        """As `Contender.run`; each candidate bears its part of a worker's start. Workers stand, whatever the `luck`.
+    def run(
+        self,
+        networks: Sequence[str],
+        epochs: int,
+        *,
+        whole: bool,
+        luck: int = 0,  # noqa: ARG002 - where the memory of workers lies was drawn when they started
+    ) -> list[list[float]]:
+        """As `Contender.run`; each candidate bears its part of a worker's start.
 
         Raises:
             CannotRunError: one failed.

@@ -54,13 +54,8 @@ one the tuned loop's steps were a third slower than those of its whole epochs: w
 """
 
 LONG = (32,)
-"""Sides of images at which the tuned loop's epochs are whole ones: its memory, which goes back to the system and is asked for again,
-costs a tenth more a step after some tens of them, so that short epochs would make it look faster than it is.
-"""
-
-PLAIN = {32: Portion(13 * 16 + 9, 2 * 16 + 6)}
-"""Likewise those of the ordinary loop, where they are longer than others': what its epochs begin with must be spread over more steps, or
-it would look slower than it is.
+"""Sides of images at which the ordinary loops' epochs are whole ones. Where the tuned one's memory lies depends on how many images there
+are, and short epochs made it look faster than it is; the plain one's begin with what must be spread over all of its steps.
 """
 
 LOADERS = (0, 2, 4, 8, 16)
@@ -73,6 +68,9 @@ the third one on.
 
 WHOLE = 3
 """Epochs of the whole trainings."""
+
+OFTEN = {32: 3}
+"""How often they are made, in the last rounds, where that is not once: with short steps a single one was up to 7 % off by chance."""
 
 MOST_TOGETHER = {32: 4, 64: 4, 224: 1}
 """Candidates that share a GPU, by the side of the images."""
@@ -244,11 +242,10 @@ def _ordinary(
 
     best = min(options, key=one_epoch) if len(options) > 1 else options[0]
     what = f"ordinary loop: files, {best} loading processes, fp32, a process per candidate"
-    # loaders start with an epoch and end with it, which is no matter of its steps, so that only whole ones tell
-    short = files.whole if best else PLAIN.get(effort.size, portion)
-    yield Ordinary("N0", what, "fp32", replace(job, loaders=best), (short, files.whole), plain)
     if effort.size in LONG:
         portions = files.whole, files.whole
+    # loaders start with an epoch and end with it, which is no matter of its steps, so that only whole ones tell
+    yield Ordinary("N0", what, "fp32", replace(job, loaders=best), (portions[best > 0], files.whole), plain)
     job = ordinary_job(files, effort.size, device, tuned=True, bf16=bf16)
     what = f"the same tuned: decoded once, {precision}, channels last, fused Adam"
     yield Ordinary("N1", what, precision, job, portions, plain)
@@ -308,19 +305,12 @@ def _measured(
                 used = getattr(contender, "portions", (portion,))[0]
                 for network, each in zip(group, marks, strict=True):
                     found[contender.name].rounds[-1][network] = Parts.of(each, used, files.whole)
-    middle, luck = next_to_the_median(networks), effort.rounds - 1  # that of the round which they must agree with
-    for network in middle:
-        for contender in alone:
-            tell(f"'{network}' trained as a whole: {contender.name}")
-            ended = contender.run([network], WHOLE, whole=True, luck=luck)
-            found[contender.name].whole[network] = ended[0][-1]
-    for contender in packed:
-        tell(f"two networks trained as a whole: {contender.name}")
-        group = list(islice(cycle(middle), contender.together))
-        ended = contender.run(group, WHOLE, whole=True, luck=luck)
-        found[contender.name].whole.update(
-            (network, each[-1]) for network, each in zip(group, ended, strict=True)
-        )
+        if effort.rounds - number <= OFTEN.get(effort.size, 1):
+            for group, chosen in _wholes(next_to_the_median(networks), alone, packed):
+                for contender in _rotated(chosen, number):
+                    tell(f"'{AND.join(group)}' trained as a whole: {contender.name}")
+                    ended = contender.run(group, WHOLE, whole=True, luck=number)
+                    found[contender.name].note_whole({n: m[-1] for n, m in zip(group, ended, strict=True)})
     if best is None:
         raise ValueError("no round was asked for")
     plans = {network: blueprint(parse(network), effort.size) for network in networks}
@@ -356,6 +346,16 @@ def _turns(
         together = packed[0].together
         for place in range(0, len(networks), together):
             yield networks[place : place + together], packed
+
+
+def _wholes(
+    networks: Sequence[str], alone: Sequence[Contender], packed: Sequence[Contender]
+) -> Iterator[tuple[Sequence[str], Sequence[Contender]]]:
+    """Likewise who trains these as a whole; those who train several at once have all of them, again where they are too few."""
+    for network in networks:
+        yield [network], alone
+    if packed:
+        yield list(islice(cycle(networks), packed[0].together)), packed
 
 
 def _rotated(contenders: Sequence[Contender], by: int) -> list[Contender]:

@@ -91,16 +91,21 @@ class Interval:
 class Measured:
     """All that was measured of one system.
 
-    `rounds`: in each round the parts of every network, in one order. `whole`: of each network that was trained as a whole, right
-    after the last round and with its luck, what it cost. `together`: candidates that share a device whose time is measured; each takes as long as it has it. `limits`:
+    `rounds`: in each round the parts of every network, in one order. `whole`: of each network that was trained as a whole what it cost,
+    right after each of the last rounds and with the luck of that. `together`: candidates that share a device whose time is measured; each takes as long as it has it. `limits`:
     seconds of a step that no implementation is below, by network; `unfused`: likewise, where every layer writes what it computes.
     """
 
     rounds: list[dict[str, Parts]] = field(default_factory=list)
-    whole: dict[str, float] = field(default_factory=dict)
+    whole: dict[str, list[float]] = field(default_factory=dict)
     together: int = 1
     limits: Mapping[str, float] = field(default_factory=dict)
     unfused: Mapping[str, float] = field(default_factory=dict)
+
+    def note_whole(self, costs: Mapping[str, float]) -> None:
+        """These networks' whole trainings, after the newest round."""
+        for network, cost in costs.items():
+            self.whole.setdefault(network, []).append(cost)
 
     def per_hour(self, whole: Portion, epochs: int) -> list[float]:
         """Candidates per hour of the device, or of a core: a figure for each round."""
@@ -121,9 +126,15 @@ class Measured:
         ]
 
     def agreements(self, whole: Portion, epochs: int) -> tuple[float, ...]:
-        """What each whole training of so many epochs cost, in times of what is computed of the last round; none were made: empty."""
+        """What each network's whole trainings of so many epochs cost, in times of what is computed of their round, the median; none were
+        made: empty.
+        """
         return tuple(
-            cost / self.rounds[-1][name].candidate(whole, epochs) for name, cost in self.whole.items()
+            median(
+                cost / found[name].candidate(whole, epochs)
+                for cost, found in zip(costs, self.rounds[-len(costs) :], strict=True)
+            )
+            for name, costs in self.whole.items()
         )
 
 

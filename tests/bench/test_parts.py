@@ -64,11 +64,15 @@ def test_how_near_the_limit_a_step_is_counts_all_networks_and_all_that_share_the
     assert measured(1.0).milliseconds(lambda parts: parts.setup) == [2000.0]
 
 
-def test_whole_trainings_are_held_against_the_last_round():
-    found = measured(1.0, 9.0, 2.0)
+def test_of_whole_trainings_each_is_held_against_its_round_and_the_median_counts():
+    found = measured(2.0, 9.0, 1.0)
     assert found.agreements(ALL, 3) == ()
-    found.whole = {"a": 61.0 * 1.04, "b": 63.0 * 1.04}
-    assert found.agreements(ALL, 3) == pytest.approx((1.04, 1.04))
+    found.note_whole({"a": 31.0 * 1.04, "b": 33.0 * 1.04})
+    assert found.agreements(ALL, 3) == pytest.approx((1.04, 1.04)), "the last round's, where there is but one"
+    found = measured(2.0, 9.0, 1.0)
+    for step, off in ((2.0, 1.01), (9.0, 1.4), (1.0, 0.8)):
+        found.note_whole({"a": (1.0 + 30 * step) * off, "b": (3.0 + 30 * step) * off})
+    assert found.agreements(ALL, 3) == pytest.approx((1.01, 1.01))
     assert agree([1.049, 0.951])
     assert not agree([1.051])
     assert not agree([0.949])
