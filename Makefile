@@ -119,7 +119,7 @@ $(call into,docs/benchmarks.md,evaluate $(1),docs/table)
 
 endef
 
-evaluate: install ## Candidates an hour, ours and ordinary loops (SIZES: of images; 25 minutes each); into docs/benchmarks.md
+evaluate: install ## Candidates an hour, ours and ordinary loops (SIZES: of images; 27 minutes each); into docs/benchmarks.md
 	$(foreach size,$(SIZES),$(call evaluated,$(size)))
 
 # What it measures is kept in HOME, and for the table of others beside the code: those of equal fingerprints count.

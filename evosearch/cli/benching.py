@@ -271,7 +271,7 @@ def evaluate(
     gates: GATES = False,
     as_json: JSON = False,
 ) -> None:
-    """Candidates an hour, beside ordinary loops; 25 minutes.
+    """Candidates an hour, beside ordinary loops; 27 minutes.
 
     And beside what the device could do at most. COVID-CT's images are taken from EVOSEARCH_DATA; where it is not, images are drawn.
     """
