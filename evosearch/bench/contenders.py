@@ -48,7 +48,7 @@ def laid_out() -> list[str]:
     return [] if refused else fixed
 
 
-def drawn(job: ordinary.Job, luck: int) -> str:
+def as_argument(job: ordinary.Job, luck: int) -> str:
     """`job` for a command line: as long as its `luck` says, whatever is in it."""
     return json.dumps(asdict(job)).ljust(1000 * (1 + luck))
 
@@ -121,7 +121,7 @@ class Ordinary:
             )
             processes.append(
                 subprocess.Popen(  # noqa: S603 - our own program
-                    [*laid_out(), sys.executable, "-P", "-m", ordinary.__name__, drawn(job, luck)],
+                    [*laid_out(), sys.executable, "-P", "-m", ordinary.__name__, as_argument(job, luck)],
                     env={**self.environment, **child_environment(), "PYTHONHASHSEED": str(luck)},
                     stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE,

@@ -49,9 +49,7 @@ PORTIONS = {
     64: Portion(3 * 16 + 9, 16 + 6),
     224: Portion(16 + 9, 16 + 6),
 }
-"""Images of the short epochs, by their side: full batches and the partial ones with which COVID-CT's epochs end. Without a partial
-one the tuned loop's steps were a third slower than those of its whole epochs: what the C library keeps depends on it.
-"""
+"""Images of the short epochs, by their side: full batches and the partial ones with which COVID-CT's epochs end."""
 
 LONG = (32,)
 """Sides of images at which the ordinary loops' epochs are whole ones. Where the tuned one's memory lies depends on how many images there

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from evosearch.bench import contenders, evaluate, gates, image_files, ordinary
-from evosearch.bench.contenders import Ordinary, Ours, environment, laid_out, rungs
+from evosearch.bench.contenders import Ordinary, Ours, as_argument, environment, laid_out, rungs
 from evosearch.bench.evaluate import (
     Effort,
     default_precision,
@@ -261,9 +261,17 @@ def test_a_program_laid_out_by_a_seed_has_its_memory_where_it_had_it_before():
         return subprocess.run(command, check=True, capture_output=True, env=environment).stdout
 
     assert address(1) == address(1) != address(2)
+    jobs = [ordinary.Job(network, 32, "cpu", True, "", "", 425, 118, 3) for network in NETWORKS]
+    lengths = [{len(as_argument(job, luck)) for job in (*jobs, replace(jobs[0], train=9))} for luck in (0, 1)]
+    assert len(lengths[0]) == len(lengths[1]) == 1
+    assert lengths[0] != lengths[1], "how long a command is decides, too"
 
 
-def test_each_round_has_its_own_luck_and_whole_trainings_have_the_last_one_s(tmp_path, few, monkeypatch):
+@pytest.mark.parametrize(
+    ("size", "order"),
+    [(32, [(0, False), (0, True), (1, False), (1, True)]), (64, [(0, False), (1, False), (1, True)])],
+)
+def test_each_round_has_its_own_luck_which_its_whole_trainings_share(few, monkeypatch, size, order):
     lucks = []
 
     def run(self, networks, epochs, *, whole, luck=0):
@@ -273,13 +281,13 @@ def test_each_round_has_its_own_luck_and_whole_trainings_have_the_last_one_s(tmp
     monkeypatch.setattr(Ordinary, "run", run)
     monkeypatch.setattr(Ours, "run", run)
     effort = Effort(
-        device="cpu", rounds=2, networks=NETWORKS[:2], portion=few, cores=2, matrix=32, copied=1024
+        size, device="cpu", rounds=2, networks=NETWORKS, portion=few, cores=2, matrix=32, copied=1024
     )
     measure_evaluate(effort, None, [], print)
     begun = lucks.index(("N0", False, 0))  # before it the loading processes are chosen
     for name in ("N0", "N1", "N1p", "ours", "ours p"):
         found = [(luck, whole) for one, whole, luck in lucks[begun:] if one == name]
-        assert list(dict.fromkeys(found)) == [(0, False), (0, True), (1, False), (1, True)], name
+        assert list(dict.fromkeys(found)) == order, name
 
 
 def test_covid_ct_is_looked_for_where_the_data_sets_are(tmp_path):

@@ -101,3 +101,19 @@ class Drive:
         )
         fleet = drive(Fleet.of(Member(self.plan, replay(self.plan, self.logbook.facts))), world)
         return fleet.members[self.plan.name].state
+
+
+class OneByOne(ScriptedPool):
+    """Its workers join one at a time, and some are still on their way after the first."""
+
+    settled = False
+
+    def start(self):
+        super().start()
+        self.joining, self._news = self._news, []
+
+    def poll(self, timeout):
+        if self.joining:
+            self._news.append(self.joining.pop(0))
+            self.settled = not self.joining
+        return super().poll(timeout)

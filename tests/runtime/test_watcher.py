@@ -7,8 +7,8 @@ import pytest
 from evosearch.evaluation import EpochRecord, TrialId
 from evosearch.runtime import Silence, Watchers
 from evosearch.storage import Completed, LiveCurve
-from evosearch.testing import FormulaEvaluator, Script, ScriptedPool
-from tests.runtime.small_search import Drive
+from evosearch.testing import FormulaEvaluator, Script
+from tests.runtime.small_search import Drive, OneByOne
 from tests.studies.final_plan import final_plan
 
 
@@ -98,28 +98,12 @@ def test_a_watcher_is_guarded_once():
     tell(Watchers.of(None), 1)
 
 
-class SlowPool(ScriptedPool):
-    """Its workers join one at a time."""
-
-    settled = False
-
-    def start(self):
-        super().start()
-        self.joining, self._news = self._news, []
-
-    def poll(self, timeout):
-        if self.joining:
-            self._news.append(self.joining.pop(0))
-            self.settled = not self.joining
-        return super().poll(timeout)
-
-
 def test_how_many_workers_are_ready_is_told_until_the_first_training_begins():
     recorder = Recorder()
     plan = final_plan(
         1, 2
     )  # whose weights must lie on one machine: none is trained before all workers are known
-    Drive(plan, FormulaEvaluator(classes=2), Script(workers=3), watcher=recorder, make_pool=SlowPool)()
+    Drive(plan, FormulaEvaluator(classes=2), Script(workers=3), watcher=recorder, make_pool=OneByOne)()
     assert [text for text in recorder.told if "starting" in text] == [
         "starting workers: 1 of 3 ready",
         "starting workers: 2 of 3 ready",

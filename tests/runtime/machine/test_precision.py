@@ -31,7 +31,7 @@ from evosearch.storage import (
     Recalled,
 )
 from evosearch.testing import FormulaEvaluator, Script, ScriptedPool
-from tests.runtime.small_search import Drive, MemoryLogbook, make_plan
+from tests.runtime.small_search import Drive, MemoryLogbook, OneByOne, make_plan
 
 OLD, NEW = ("fp32",), ("fp32", "tf32", "bf16")
 """What a GPU of compute capability 7 has instructions for, and one of 8."""
@@ -222,22 +222,6 @@ def test_where_every_worker_is_turned_away_the_search_ends_with_one_line(plan, b
     with pytest.raises(CannotRunError, match=rf"^scripted-1 is turned away: {words}; [^\n]*fp32$"):
         driven(plan, script, before, notes)
     assert not [line for line in notes.lines if "turned away" in line], "said as the reason of the end"
-
-
-class OneByOne(ScriptedPool):
-    """Its workers join one at a time, and some are still on their way after the first."""
-
-    settled = False
-
-    def start(self):
-        super().start()
-        self.joining, self._news = self._news, []
-
-    def poll(self, timeout):
-        if self.joining:
-            self._news.append(self.joining.pop(0))
-            self.settled = not self.joining
-        return super().poll(timeout)
 
 
 def test_why_a_search_ended_without_workers_is_told_once_and_kept_in_its_journal():
